@@ -1,0 +1,277 @@
+//! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
+
+use crate::driver::{self, Catalogue, Clock, Command, Replayed, Running, SystemClock};
+use crate::expand;
+use crate::scheduler::{Event, Fact, Scheduler, Settings};
+use crate::service::{self, Link};
+use crate::store::{DiskStore, Store, StoreError};
+use miette::Diagnostic;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+/// How long a worker's silence is borne.
+const LEASE_MS: u64 = 30_000;
+
+/// How often a worker says that it is alive.
+const HEARTBEAT_MS: u64 = 5_000;
+
+/// How long calls under way are waited for at the end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How a connection that says nothing is found out.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// What a coordinator is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where its state lies; made if it is not there.
+    pub state_dir: PathBuf,
+    /// Where it listens; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// How long a lease lives without a heartbeat.
+    pub lease_ms: u64,
+    /// How often workers are told to say that they are alive.
+    pub heartbeat_ms: u64,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new(state_dir: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+            listen,
+            lease_ms: LEASE_MS,
+            heartbeat_ms: HEARTBEAT_MS,
+        }
+    }
+}
+
+/// Why a coordinator cannot start, or why it stopped.
+#[derive(Debug, Error, Diagnostic)]
+pub enum CoordinatorError {
+    /// The port is taken.
+    #[error("address {address} is in use by another process")]
+    #[diagnostic(help(
+        "stop the other process, perhaps another coordinator, or choose another address with \
+         `--listen`"
+    ))]
+    AddressInUse {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// It cannot listen there.
+    #[error("cannot listen on {address}")]
+    #[diagnostic(help("`--listen` takes an address of this machine, e.g. 127.0.0.1:0"))]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The state cannot be opened, read or written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// The system has no thread left.
+    #[error("the journal's thread cannot be started")]
+    #[diagnostic(help("the machine, or this user's share of it, has no threads left"))]
+    Thread {
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Connections can no longer be served.
+    #[error("the server stopped")]
+    #[diagnostic(help("start it again; nothing that was acknowledged is lost"))]
+    Server {
+        /// What it said.
+        source: tonic::transport::Error,
+    },
+    /// A part of it ended without a reason: a bug.
+    #[error("the coordinator stopped by itself")]
+    #[diagnostic(help("this is a bug; start it again, nothing that was acknowledged is lost"))]
+    Bug,
+}
+
+/// A coordinator that serves. Dropped without [`Coordinator::shutdown`], it stops as if killed.
+#[derive(Debug)]
+pub struct Coordinator {
+    address: SocketAddr,
+    notices: Vec<String>,
+    parts: Parts,
+}
+
+#[derive(Debug)]
+struct Parts {
+    commands: tokio::sync::mpsc::Sender<Command>,
+    failed: oneshot::Receiver<StoreError>,
+    driver: tokio::task::JoinHandle<()>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    server: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+    stop_server: Option<oneshot::Sender<()>>,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.driver.abort();
+        self.server.abort();
+    }
+}
+
+impl Coordinator {
+    /// Opens the state, binds the address and serves in the background.
+    ///
+    /// # Errors
+    /// When the address or the state directory cannot be used; nothing is left running then.
+    pub async fn start(config: Config) -> Result<Self, CoordinatorError> {
+        let (listener, address) = bind(config.listen).await?;
+        let settings = Settings {
+            lease_ms: config.lease_ms,
+        };
+        let state_dir = config.state_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&state_dir, settings)).await;
+        let (store, replayed, notices) = opened.map_err(|_| CoordinatorError::Bug)??;
+        let index = Arc::downgrade(store.index());
+        let clock = Box::new(SystemClock::new());
+        let running = driver::spawn(replayed, Box::new(store), clock, config.lease_ms)
+            .map_err(|source| CoordinatorError::Thread { source })?;
+        let link = Link {
+            commands: running.commands.clone(),
+            index,
+            changes: running.changes.clone(),
+            lease_ms: config.lease_ms,
+            heartbeat_ms: config.heartbeat_ms,
+        };
+        Ok(Self {
+            address,
+            notices,
+            parts: serve(listener, link, running),
+        })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the user should know of the state that was found.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Waits until it stops.
+    ///
+    /// # Errors
+    /// Why it did, if nobody asked it to.
+    pub async fn stopped(&mut self) -> Result<(), CoordinatorError> {
+        let parts = &mut self.parts;
+        tokio::select! {
+            biased;
+            failed = &mut parts.failed => match failed {
+                Ok(error) => Err(error.into()),
+                Err(_) => Err(CoordinatorError::Bug),
+            },
+            served = &mut parts.server => match served {
+                Ok(Err(source)) => Err(CoordinatorError::Server { source }),
+                Ok(Ok(())) => Ok(()),
+                Err(_) => Err(CoordinatorError::Bug),
+            },
+        }
+    }
+
+    /// Finishes what is under way, writes it out and lets go of the state directory.
+    ///
+    /// # Errors
+    /// When what was under way could not be written.
+    pub async fn shutdown(mut self) -> Result<(), CoordinatorError> {
+        let parts = &mut self.parts;
+        // Either may have stopped by itself.
+        let _ = parts.commands.send(Command::Stop).await;
+        if let Some(stop) = parts.stop_server.take() {
+            let _ = stop.send(());
+        }
+        let _ = (&mut parts.driver).await;
+        if let Some(writer) = parts.writer.take() {
+            let joined = tokio::task::spawn_blocking(move || writer.join()).await;
+            joined
+                .map_err(|_| CoordinatorError::Bug)?
+                .map_err(|_| CoordinatorError::Bug)?;
+        }
+        if tokio::time::timeout(GRACE, &mut parts.server)
+            .await
+            .is_err()
+        {
+            tracing::warn!("calls under way were cut off");
+        }
+        match parts.failed.try_recv() {
+            Ok(error) => Err(error.into()),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), CoordinatorError> {
+    let bound = TcpListener::bind(listen).await.and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => CoordinatorError::AddressInUse { address: listen },
+        _ => CoordinatorError::Bind {
+            address: listen,
+            source,
+        },
+    })
+}
+
+/// Opens the store and replays it.
+fn open(
+    state_dir: &std::path::Path,
+    settings: Settings,
+) -> Result<(DiskStore, Replayed, Vec<String>), StoreError> {
+    let clock = SystemClock::new();
+    let mut core = Scheduler::new(settings);
+    let mut catalogue = Catalogue::default();
+    let (mut store, mut notices) = DiskStore::open(state_dir, &mut |fact| {
+        let mut trials = Vec::new();
+        if let Fact::SweepSubmitted { sweep, spec } = &fact {
+            trials = expand::keys(spec).map_err(|source| StoreError::Sweep {
+                name: spec.name.clone(),
+                source,
+            })?;
+            catalogue.enter(*sweep, spec.clone());
+        }
+        core.on_event(clock.now_ms(), Event::Replayed { fact, trials });
+        Ok(())
+    })?;
+    notices.extend(store.check_index(core.totals())?);
+    Ok((store, Replayed { core, catalogue }, notices))
+}
+
+fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {
+    let (stop_server, stopped) = oneshot::channel::<()>();
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_service(service::workers(link.clone()))
+        .add_service(service::sweeps(link));
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = router.serve_with_incoming_shutdown(incoming, async {
+        // Dropped or sent: either way it is over.
+        let _ = stopped.await;
+    });
+    Parts {
+        commands: running.commands,
+        failed: running.failed,
+        driver: running.task,
+        writer: Some(running.writer),
+        server: tokio::spawn(server),
+        stop_server: Some(stop_server),
+    }
+}

@@ -1,0 +1,65 @@
+//! Jobs as workers get them: a grant, with the contents of its trials from the index.
+
+use super::Leased;
+use super::command::{Command, LeaseError, Reply};
+use super::writer::Effect;
+use crate::scheduler::{Grant, Holder};
+use crate::store::{Index, IndexError};
+use nrp_proto::wire::{Job, Trial};
+use tokio::sync::{mpsc, oneshot};
+
+/// Hands a job to the worker that asked; takes it back if nobody is there to take it.
+pub(super) fn hand_out(
+    grant: Grant,
+    holder: Holder,
+    reply: Reply<Leased>,
+    driver: &mpsc::WeakSender<Command>,
+) -> Effect {
+    let driver = driver.clone();
+    Box::new(move |index| {
+        let job = job(index, &grant);
+        let failed = job.is_err();
+        let unsent = reply
+            .send(job.map(Some).map_err(LeaseError::Index))
+            .is_err();
+        if !(failed || unsent) {
+            return;
+        }
+        let (reply, _) = oneshot::channel();
+        let lease = grant.lease;
+        if let Some(driver) = driver.upgrade() {
+            // If the driver is too busy to hear of it, the lease lapses by itself.
+            let _ = driver.try_send(Command::Release {
+                holder,
+                lease,
+                reply,
+            });
+        }
+    })
+}
+
+fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
+    let sweep = index.sweep(grant.sweep)?;
+    let sweep = sweep.ok_or_else(|| IndexError::missing("sweep", grant.sweep))?;
+    let mut trials = Vec::with_capacity(grant.trials.len());
+    for id in &grant.trials {
+        let record = index.trial(*id)?;
+        let record = record.ok_or_else(|| IndexError::missing("trial", id))?;
+        trials.push(Trial {
+            id: record.id,
+            spec: record.spec,
+        });
+    }
+    let ann = trials
+        .first()
+        .and_then(|trial| trial.spec.as_ref()?.ann.as_ref());
+    let entry = sweep.anns.iter().find(|entry| entry.ann.as_ref() == ann);
+    Ok(Job {
+        id: grant.lease.job.0,
+        epoch: grant.lease.epoch.0,
+        weights: entry.map(|entry| entry.weights.clone()).unwrap_or_default(),
+        files: sweep.files,
+        data_dir: sweep.data_dir,
+        trials,
+    })
+}

@@ -1,0 +1,392 @@
+//! The driver: feeds the scheduler, in one task, and carries out what it orders.
+//!
+//! The order is record, sync, act: every answer goes through the writer behind the facts it rests
+//! on, those without facts of their own too, so that nothing is said that a crash could take back.
+
+mod catalogue;
+mod clock;
+mod command;
+mod job;
+mod status;
+mod writer;
+
+pub(crate) use catalogue::{Catalogue, LookupError};
+pub(crate) use clock::{Clock, SystemClock};
+pub(crate) use command::{Command, Fenced, LeaseError, Leased, Reply, Submitted};
+
+use crate::scheduler::{
+    Action, Event, Fact, Holder, LeaseRef, Scheduler, SweepId, SweepState, TrialKey, Verdict,
+};
+use crate::store::{Stamped, Store, StoreError};
+use nrp_proto::wire::SweepSpec;
+use status::Presence;
+use std::collections::{BTreeMap, VecDeque};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use writer::Batch;
+
+/// Commands that wait for the driver, at most; further ones wait in their services.
+const COMMANDS_MAX: usize = 1_024;
+
+/// Batches that wait for the disk, at most; then the driver waits.
+const BATCHES_MAX: usize = 16;
+
+/// Commands whose facts and answers go to the writer together, at most.
+const COMMANDS_PER_BATCH: usize = 256;
+
+/// How often time passes.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long a worker waits for a job before it is told that there is none.
+const LEASE_WAIT_MS: u64 = 2_000;
+
+/// The state at the start: what was replayed.
+pub(crate) struct Replayed {
+    pub(crate) core: Scheduler,
+    pub(crate) catalogue: Catalogue,
+}
+
+/// What the rest of the crate holds of a running driver.
+pub(crate) struct Running {
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Counts changes that somebody may want to see.
+    pub(crate) changes: watch::Receiver<u64>,
+    /// Says why, if the store failed.
+    pub(crate) failed: oneshot::Receiver<StoreError>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
+    pub(crate) writer: JoinHandle<()>,
+}
+
+/// A worker that waits for a job.
+struct Parked {
+    holder: Holder,
+    until_ms: u64,
+    reply: Reply<Leased>,
+}
+
+/// Spawns the driver's task and the writer's thread.
+pub(crate) fn spawn(
+    replayed: Replayed,
+    store: Box<dyn Store>,
+    clock: Box<dyn Clock>,
+    presence_ms: u64,
+) -> std::io::Result<Running> {
+    let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+    let (batches, to_write) = mpsc::channel(BATCHES_MAX);
+    let (changed, changes) = watch::channel(0);
+    let (fail, failed) = oneshot::channel();
+    let writer = std::thread::Builder::new()
+        .name("nrp-journal".to_owned())
+        .spawn(move || writer::write(store, to_write, changed, fail))?;
+    let driver = Driver {
+        core: replayed.core,
+        catalogue: replayed.catalogue,
+        clock,
+        presence_ms,
+        presence: BTreeMap::new(),
+        parked: VecDeque::new(),
+        batch: Batch::default(),
+        batches,
+        own: commands.downgrade(),
+    };
+    let task = tokio::spawn(driver.run(inbox));
+    Ok(Running {
+        commands,
+        changes,
+        failed,
+        task,
+        writer,
+    })
+}
+
+struct Driver {
+    core: Scheduler,
+    catalogue: Catalogue,
+    clock: Box<dyn Clock>,
+    /// How long after its last word a worker is shown.
+    presence_ms: u64,
+    presence: BTreeMap<String, Presence>,
+    /// Workers that wait for a job, the longest waiting first.
+    parked: VecDeque<Parked>,
+    batch: Batch,
+    batches: mpsc::Sender<Batch>,
+    own: mpsc::WeakSender<Command>,
+}
+
+impl Driver {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.tell(Event::ReplayEnded);
+        let mut commands = Vec::with_capacity(COMMANDS_PER_BATCH);
+        loop {
+            // What is heard comes before the time: a heartbeat that waited in the channel while
+            // the process was held up still counts.
+            let mut stop = tokio::select! {
+                biased;
+                received = inbox.recv_many(&mut commands, COMMANDS_PER_BATCH) => received == 0,
+                _ = ticks.tick() => false,
+            };
+            for command in commands.drain(..) {
+                stop |= matches!(command, Command::Stop);
+                self.on_command(command);
+            }
+            self.tell(Event::TimePassed);
+            self.serve_parked();
+            let batch = std::mem::take(&mut self.batch);
+            if !batch.is_empty() && self.batches.send(batch).await.is_err() {
+                // The writer has failed, and has said why.
+                return;
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Submit {
+                sweep,
+                spec,
+                trials,
+                reply,
+            } => {
+                let submitted = self.submit(sweep, spec, trials);
+                self.answer(reply, submitted);
+            }
+            Command::Cancel { sweep, reply } => {
+                let status = self.catalogue.find(&sweep).map(|sweep| {
+                    self.tell(Event::SweepCancelled(sweep));
+                    self.status(sweep)
+                });
+                self.answer(reply, status);
+            }
+            Command::Resume { sweep, reply } => {
+                let status = self.catalogue.find(&sweep).map(|sweep| {
+                    self.tell(Event::SweepResumed(sweep));
+                    self.status(sweep)
+                });
+                self.answer(reply, status);
+            }
+            Command::Status { sweep, reply } => {
+                let status = self.catalogue.find(&sweep).map(|sweep| self.status(sweep));
+                self.answer(reply, status);
+            }
+            Command::List { reply } => {
+                let all = self
+                    .catalogue
+                    .all()
+                    .map(|(sweep, _)| self.status(sweep))
+                    .collect();
+                self.answer(reply, all);
+            }
+            Command::Find { sweep, reply } => {
+                let found = self.catalogue.find(&sweep);
+                self.answer(reply, found);
+            }
+            Command::Trials { trials, reply } => {
+                let views = trials
+                    .into_iter()
+                    .map(|trial| self.core.trial(trial))
+                    .collect();
+                self.answer(reply, views);
+            }
+            Command::Open { sweep, rows, reply } => {
+                let open = rows
+                    .into_iter()
+                    .map(|row| self.core.open_in_row(sweep, row));
+                let open = open.collect();
+                self.answer(reply, open);
+            }
+            Command::Register { .. }
+            | Command::Lease { .. }
+            | Command::Heartbeat { .. }
+            | Command::Report { .. }
+            | Command::Release { .. } => self.on_worker(command),
+            Command::Stop => {}
+        }
+    }
+
+    fn on_worker(&mut self, command: Command) {
+        match command {
+            Command::Register {
+                holder,
+                device,
+                lanes,
+                reply,
+            } => {
+                self.appear(&holder.worker, device);
+                self.tell(Event::WorkerRegistered { holder, lanes });
+                self.answer(reply, ());
+            }
+            Command::Lease { holder, reply } => {
+                let until_ms = self.clock.now_ms() + LEASE_WAIT_MS;
+                self.unpark(&holder.worker);
+                self.lease(Parked {
+                    holder,
+                    until_ms,
+                    reply,
+                });
+            }
+            Command::Heartbeat {
+                holder,
+                leases,
+                activity,
+                reply,
+            } => {
+                self.show(&holder.worker, activity);
+                let actions = self.tell(Event::LeasesRenewed { holder, leases });
+                for action in actions {
+                    if let Action::Fence { lost, cancelled } = action {
+                        return self.answer(reply, Fenced { lost, cancelled });
+                    }
+                }
+            }
+            Command::Report {
+                worker,
+                lease,
+                trial,
+                attempt,
+                reply,
+            } => {
+                let verdict = self.report(worker, lease, trial, attempt);
+                self.answer(reply, verdict);
+            }
+            Command::Release {
+                holder,
+                lease,
+                reply,
+            } => {
+                self.tell(Event::JobReleased { holder, lease });
+                self.answer(reply, ());
+            }
+            Command::Submit { .. }
+            | Command::Cancel { .. }
+            | Command::Resume { .. }
+            | Command::Status { .. }
+            | Command::List { .. }
+            | Command::Find { .. }
+            | Command::Trials { .. }
+            | Command::Open { .. }
+            | Command::Stop => unreachable!("only what workers ask comes here"),
+        }
+    }
+
+    fn submit(&mut self, sweep: SweepId, spec: Box<SweepSpec>, trials: Vec<TrialKey>) -> Submitted {
+        let running = |core: &Scheduler| {
+            core.sweep(sweep)
+                .is_some_and(|(state, _)| state != SweepState::Cancelled)
+        };
+        // Submitting what is already so is no news.
+        let known = match self.catalogue.is_latest(sweep, &spec) && running(&self.core) {
+            true => true,
+            false => {
+                let known = self.catalogue.enter(sweep, spec.clone());
+                self.tell(Event::SweepSubmitted {
+                    sweep,
+                    spec,
+                    trials,
+                });
+                known
+            }
+        };
+        let (_, counts) = self.core.sweep(sweep).expect("was just submitted");
+        Submitted {
+            trials: counts.trials(),
+            closed: counts.finished + counts.failed,
+            known,
+        }
+    }
+
+    fn report(
+        &mut self,
+        worker: String,
+        lease: LeaseRef,
+        trial: crate::scheduler::TrialId,
+        attempt: crate::scheduler::Attempt,
+    ) -> Verdict {
+        let actions = self.tell(Event::OutcomeReported {
+            worker,
+            lease,
+            trial,
+            attempt,
+        });
+        let mut verdicts = actions.into_iter().filter_map(|action| match action {
+            Action::ReplyVerdict(verdict) => Some(verdict),
+            Action::Record(_)
+            | Action::GrantLease(_)
+            | Action::NothingToDo
+            | Action::Refuse(_)
+            | Action::Fence { .. } => None,
+        });
+        verdicts.next_back().expect("a report is always answered")
+    }
+
+    /// Asks for a job for a worker, which waits on if there is none.
+    fn lease(&mut self, worker: Parked) {
+        if worker.reply.is_closed() {
+            return;
+        }
+        for action in self.tell(Event::JobRequested(worker.holder.clone())) {
+            match action {
+                Action::GrantLease(grant) => {
+                    let hand_out = job::hand_out(grant, worker.holder, worker.reply, &self.own);
+                    return self.batch.effects.push(hand_out);
+                }
+                Action::Refuse(refusal) => {
+                    return self.answer(worker.reply, Err(LeaseError::Refused(refusal)));
+                }
+                Action::NothingToDo => return self.parked.push_back(worker),
+                Action::Record(_) | Action::ReplyVerdict(_) | Action::Fence { .. } => {}
+            }
+        }
+    }
+
+    /// Gives jobs to those who wait, while there are any.
+    fn serve_parked(&mut self) {
+        for _ in 0..self.parked.len() {
+            if !self.core.has_waiting() {
+                break;
+            }
+            if let Some(worker) = self.parked.pop_front() {
+                self.lease(worker);
+            }
+        }
+        let now_ms = self.clock.now_ms();
+        while let Some(worker) = self.parked.pop_front_if(|worker| worker.until_ms <= now_ms) {
+            self.answer(worker.reply, Ok(None));
+        }
+    }
+
+    /// A worker that asks again no longer waits for the answer to what it asked before.
+    fn unpark(&mut self, worker: &str) {
+        self.parked.retain(|parked| parked.holder.worker != worker);
+    }
+
+    /// Tells the core; what is to be recorded goes into the batch, the rest is answered.
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        let mut others = Vec::new();
+        for action in self.core.on_event(self.clock.now_ms(), event) {
+            match action {
+                Action::Record(fact) => self.record(fact),
+                other => others.push(other),
+            }
+        }
+        others
+    }
+
+    fn record(&mut self, fact: Fact) {
+        let at_ms = self.clock.wall_ms();
+        self.batch.facts.push(Stamped { at_ms, fact });
+    }
+
+    /// Answers behind everything that is in the batch so far.
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: T) {
+        self.batch.effects.push(Box::new(move |_| {
+            // Who asked may have gone.
+            let _ = reply.send(answer);
+        }));
+    }
+}

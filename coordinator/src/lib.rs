@@ -1,0 +1,22 @@
+//! The coordinator: which trial runs where, and what came of it. No machine learning in here.
+//!
+//! `scheduler` decides, `store` remembers, `service` talks, and `driver` is what ties them
+//! together: record, sync, act. Without the feature `service`, only the scheduler is built.
+
+pub mod scheduler;
+
+#[cfg(feature = "service")]
+mod coordinator;
+#[cfg(feature = "service")]
+mod driver;
+#[cfg(feature = "service")]
+mod expand;
+#[cfg(feature = "service")]
+mod service;
+#[cfg(feature = "service")]
+mod store;
+
+#[cfg(feature = "service")]
+pub use coordinator::{Config, Coordinator, CoordinatorError};
+#[cfg(feature = "service")]
+pub use store::{IndexError, StoreError};

@@ -1,0 +1,262 @@
+//! What the core is told (events: past facts of the outside), what it orders (actions), and what
+//! it remembers (facts: the journal's content, from which its whole state can be made again).
+
+use super::ids::{Epoch, GroupId, JobId, LeaseRef, RowId, SweepId, TrialId};
+use nrp_proto::wire::{Scores, SweepSpec};
+use serde::{Deserialize, Serialize};
+
+/// A trial as the core needs it; its content is of no interest here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrialKey {
+    /// Its id.
+    pub id: TrialId,
+    /// The trials it may share a job with.
+    pub group: GroupId,
+    /// The trials it is compared with.
+    pub row: RowId,
+}
+
+/// A worker's process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The worker's name, the same after a restart.
+    pub worker: String,
+    /// Its process, another after a restart.
+    pub instance: String,
+}
+
+/// What a worker says an attempt ended with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attempt {
+    /// With scores.
+    Finished(Box<Scores>),
+    /// Without.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether another attempt cannot end otherwise.
+        is_final: bool,
+    },
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A client submitted a sweep, perhaps one that is known.
+    SweepSubmitted {
+        /// Its id.
+        sweep: SweepId,
+        /// Its content, passed through to the journal.
+        spec: Box<SweepSpec>,
+        /// Its trials, in grid order, each once.
+        trials: Vec<TrialKey>,
+    },
+    /// A client cancelled a sweep.
+    SweepCancelled(SweepId),
+    /// A client asked for a sweep to be taken up again.
+    SweepResumed(SweepId),
+    /// A worker's process announced itself.
+    WorkerRegistered {
+        /// Which.
+        holder: Holder,
+        /// Trials it takes in one job.
+        lanes: usize,
+    },
+    /// A worker has nothing to do.
+    JobRequested(Holder),
+    /// A worker is alive, and holds these leases.
+    LeasesRenewed {
+        /// Which worker.
+        holder: Holder,
+        /// What it holds.
+        leases: Vec<LeaseRef>,
+    },
+    /// A worker hands a job back.
+    JobReleased {
+        /// Which worker.
+        holder: Holder,
+        /// What it held.
+        lease: LeaseRef,
+    },
+    /// A worker reported how an attempt at a trial ended, perhaps late, perhaps again.
+    OutcomeReported {
+        /// The worker's name.
+        worker: String,
+        /// The lease under which it ran.
+        lease: LeaseRef,
+        /// The trial.
+        trial: TrialId,
+        /// How it ended.
+        attempt: Attempt,
+    },
+    /// Time passed; told often enough for leases to lapse in time.
+    TimePassed,
+    /// A fact was read back from the journal.
+    Replayed {
+        /// The fact.
+        fact: Fact,
+        /// The sweep's trials, where the fact is [`Fact::SweepSubmitted`]; otherwise empty.
+        trials: Vec<TrialKey>,
+    },
+    /// The whole journal was read back: leases run from now.
+    ReplayEnded,
+}
+
+/// What the driver must do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Make a fact durable before anything that follows.
+    Record(Fact),
+    /// Hand a job to the worker that asked.
+    GrantLease(Grant),
+    /// Tell the worker that asked that there is nothing to do now.
+    NothingToDo,
+    /// Refuse the worker that asked.
+    Refuse(Refusal),
+    /// Answer a report.
+    ReplyVerdict(Verdict),
+    /// Answer a heartbeat.
+    Fence {
+        /// Leases that are no longer the worker's.
+        lost: Vec<LeaseRef>,
+        /// Trials of its live leases that nobody wants any more.
+        cancelled: Vec<TrialId>,
+    },
+}
+
+/// A job as it is handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// A sweep that wants these trials, whose files they are read from.
+    pub sweep: SweepId,
+    /// The trials, in grid order.
+    pub trials: Vec<TrialId>,
+}
+
+/// Why a worker gets no job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has not announced itself since the coordinator started.
+    NotRegistered,
+    /// Another process has announced itself under its name.
+    Superseded,
+}
+
+/// The answer to a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is on record.
+    Recorded,
+    /// The trial already had its outcome, or the attempt no longer counts.
+    Duplicate,
+    /// Nobody ever asked for this trial.
+    Unknown,
+}
+
+/// Something that must survive a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Fact {
+    /// A sweep was submitted, for the first time or again.
+    SweepSubmitted {
+        /// Its id.
+        sweep: SweepId,
+        /// Its content, from which its trials follow.
+        spec: Box<SweepSpec>,
+    },
+    /// A sweep was cancelled.
+    SweepCancelled {
+        /// Which.
+        sweep: SweepId,
+    },
+    /// A sweep was taken up again, its failed trials with fresh attempts.
+    SweepResumed {
+        /// Which.
+        sweep: SweepId,
+    },
+    /// A job was handed out.
+    LeaseGranted {
+        /// The job.
+        job: JobId,
+        /// Its fencing token.
+        epoch: Epoch,
+        /// To whom.
+        #[serde(flatten)]
+        holder: Holder,
+        /// The trials in it.
+        trials: Vec<TrialId>,
+    },
+    /// A lease ended before all its trials were reported; the others wait again.
+    LeaseEnded {
+        /// The job.
+        job: JobId,
+        /// Which lease of it.
+        epoch: Epoch,
+        /// Why.
+        reason: LeaseEnd,
+    },
+    /// An attempt failed, and the trial will be tried again.
+    AttemptFailed {
+        /// The trial.
+        trial: TrialId,
+        /// Who tried.
+        worker: String,
+        /// Why it failed.
+        reason: String,
+        /// Failed attempts so far, with this one.
+        attempts: u32,
+    },
+    /// A trial has its outcome.
+    OutcomeRecorded {
+        /// The trial.
+        trial: TrialId,
+        /// Who reported it; empty where nobody did.
+        worker: String,
+        /// Under which lease.
+        lease: LeaseRef,
+        /// Attempts made.
+        attempts: u32,
+        /// The outcome.
+        outcome: Ending,
+    },
+}
+
+/// A trial's outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It was trained and scored.
+    Finished(Box<Scores>),
+    /// It was set aside.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a lease ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaseEnd {
+    /// Its worker was not heard of in time; a loss for its trials.
+    Lapsed,
+    /// Its worker came back as another process; a loss for its trials.
+    WorkerRestarted,
+    /// Its worker was never heard of again after the coordinator's own restart, or came back as
+    /// another process: no fault of its trials.
+    CoordinatorRestarted,
+    /// Its worker handed it back.
+    Released,
+}
+
+impl LeaseEnd {
+    /// Whether the trials may be what took the worker down.
+    pub(super) fn is_loss(self) -> bool {
+        match self {
+            LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => true,
+            LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => false,
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! Leases: who may run a job, and until when.
+//!
+//! A job has at most one live lease. A lease that ends early puts its unreported trials back into
+//! the queue. No clock in here: the driver tells what time it is.
+
+use super::ids::{GroupId, JobId, LeaseRef};
+use super::outcomes::Report;
+use super::settings::{LANES_MAX, LOSSES_MAX, WORKERS_MAX};
+use super::trials::{TrialNo, TrialState};
+use super::{Action, Ending, Fact, Holder, LeaseEnd, Scheduler, TrialId};
+use std::collections::BTreeSet;
+
+/// A job in a worker's hands.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) lease: LeaseRef,
+    pub(super) holder: Holder,
+    pub(super) deadline_ms: u64,
+    pub(super) origin: Origin,
+    /// Trials still to be reported; never empty.
+    pub(super) open: BTreeSet<TrialNo>,
+    /// Trials taken out of the job while it runs.
+    pub(super) taken: Vec<TrialNo>,
+}
+
+/// Whether this coordinator process knows the worker to have been alive under the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was granted or renewed since the start.
+    Witnessed,
+    /// It was read back from the journal, and not heard of since.
+    Replayed,
+}
+
+/// A worker that announced itself.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) instance: String,
+    pub(super) lanes: usize,
+    pub(super) seen_ms: u64,
+    /// The group it did last, whose activations it has at hand.
+    pub(super) last_group: Option<GroupId>,
+    pub(super) jobs: BTreeSet<JobId>,
+}
+
+impl Scheduler {
+    pub(super) fn on_worker_registered(
+        &mut self,
+        now_ms: u64,
+        holder: Holder,
+        lanes: usize,
+        actions: &mut Vec<Action>,
+    ) {
+        self.forget_idle_workers(now_ms);
+        self.see(now_ms, &holder);
+        let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
+        let same = worker.instance == holder.instance;
+        worker.instance.clone_from(&holder.instance);
+        worker.lanes = lanes.clamp(1, LANES_MAX);
+        if !same {
+            worker.last_group = None;
+        }
+        for job in worker.jobs.clone() {
+            let Some(lease) = self.leases.get(&job) else {
+                continue;
+            };
+            if lease.holder != holder {
+                let reason = match lease.origin {
+                    Origin::Witnessed => LeaseEnd::WorkerRestarted,
+                    Origin::Replayed => LeaseEnd::CoordinatorRestarted,
+                };
+                self.lose_lease(now_ms, lease.lease, reason, actions);
+            }
+        }
+    }
+
+    pub(super) fn on_leases_renewed(
+        &mut self,
+        now_ms: u64,
+        holder: &Holder,
+        leases: Vec<LeaseRef>,
+    ) -> Action {
+        if let Some(worker) = self.workers.get_mut(&holder.worker) {
+            worker.seen_ms = now_ms;
+        }
+        let deadline_ms = now_ms + self.settings.lease_ms;
+        let mut lost = Vec::new();
+        let mut cancelled = Vec::new();
+        for held in leases {
+            match self.leases.get_mut(&held.job) {
+                Some(lease) if lease.lease == held && lease.holder == *holder => {
+                    self.deadlines.remove(&(lease.deadline_ms, held.job));
+                    self.deadlines.insert((deadline_ms, held.job));
+                    lease.deadline_ms = deadline_ms;
+                    lease.origin = Origin::Witnessed;
+                    let taken = lease
+                        .taken
+                        .iter()
+                        .map(|number| &self.trials[number.0 as usize]);
+                    let unwanted = taken.filter(|trial| !trial.state.is_open());
+                    cancelled.extend(unwanted.map(|trial| trial.id));
+                }
+                Some(_) | None => lost.push(held),
+            }
+        }
+        Action::Fence { lost, cancelled }
+    }
+
+    pub(super) fn on_job_released(
+        &mut self,
+        now_ms: u64,
+        holder: &Holder,
+        lease: LeaseRef,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.is_live(lease) && self.leases[&lease.job].holder == *holder {
+            self.lose_lease(now_ms, lease, LeaseEnd::Released, actions);
+        }
+    }
+
+    pub(super) fn on_time_passed(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+        while let Some((deadline_ms, job)) = self.deadlines.first().copied() {
+            if deadline_ms > now_ms {
+                break;
+            }
+            let lease = &self.leases[&job];
+            let reason = match lease.origin {
+                Origin::Witnessed => LeaseEnd::Lapsed,
+                Origin::Replayed => LeaseEnd::CoordinatorRestarted,
+            };
+            self.lose_lease(now_ms, lease.lease, reason, actions);
+        }
+        while let Some((ready_ms, trial)) = self.backing_off.first().copied() {
+            if ready_ms > now_ms {
+                break;
+            }
+            self.set_state(trial, TrialState::Waiting);
+        }
+    }
+
+    /// Time did not pass while the coordinator was away: every lease runs from now.
+    pub(super) fn on_replay_ended(&mut self, now_ms: u64) {
+        let deadline_ms = now_ms + self.settings.lease_ms;
+        for lease in self.leases.values_mut() {
+            lease.deadline_ms = deadline_ms;
+            lease.origin = Origin::Replayed;
+        }
+        self.deadlines = self.leases.keys().map(|job| (deadline_ms, *job)).collect();
+        for worker in self.workers.values_mut() {
+            worker.instance.clear();
+            worker.seen_ms = now_ms;
+        }
+    }
+
+    /// Ends a lease, and sets aside the trials that were lost too often.
+    fn lose_lease(
+        &mut self,
+        now_ms: u64,
+        lease: LeaseRef,
+        reason: LeaseEnd,
+        actions: &mut Vec<Action>,
+    ) {
+        let trials: Vec<_> = self.leases[&lease.job].open.iter().copied().collect();
+        let ended = Fact::LeaseEnded {
+            job: lease.job,
+            epoch: lease.epoch,
+            reason,
+        };
+        let worker = self.leases[&lease.job].holder.worker.clone();
+        self.record(now_ms, ended, actions);
+        for number in trials {
+            let trial = self.at(number);
+            if trial.losses >= LOSSES_MAX {
+                let outcome = Ending::Failed {
+                    reason: format!(
+                        "set aside: its worker was lost {LOSSES_MAX} times while it ran, last \
+                         worker `{worker}`; is there enough memory for it?"
+                    ),
+                };
+                let report = Report {
+                    trial: trial.id,
+                    worker: worker.clone(),
+                    lease,
+                };
+                let attempts = trial.attempts;
+                self.record_outcome(now_ms, report, attempts, outcome, actions);
+            }
+        }
+    }
+
+    /// The transition of [`Fact::LeaseGranted`].
+    pub(super) fn grant(
+        &mut self,
+        now_ms: u64,
+        lease: LeaseRef,
+        holder: &Holder,
+        trials: &[TrialId],
+    ) {
+        self.last_epoch = self.last_epoch.max(lease.epoch.0).max(lease.job.0);
+        let known = trials
+            .iter()
+            .filter_map(|id| self.trial_numbers.get(id).copied());
+        let open: BTreeSet<_> = known
+            .filter(|number| {
+                self.at(*number).state == TrialState::Waiting
+                    || matches!(self.at(*number).state, TrialState::BackingOff { .. })
+            })
+            .collect();
+        let Some(first) = open.first() else {
+            return;
+        };
+        let group = self.at(*first).group;
+        for number in &open {
+            self.set_state(*number, TrialState::Leased { job: lease.job });
+        }
+        self.see(now_ms, holder);
+        let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
+        worker.last_group = Some(group);
+        worker.jobs.insert(lease.job);
+        let deadline_ms = now_ms + self.settings.lease_ms;
+        self.deadlines.insert((deadline_ms, lease.job));
+        let granted = Lease {
+            lease,
+            holder: holder.clone(),
+            deadline_ms,
+            origin: Origin::Witnessed,
+            open,
+            taken: Vec::new(),
+        };
+        self.leases.insert(lease.job, granted);
+    }
+
+    /// The transition of [`Fact::LeaseEnded`].
+    pub(super) fn end_lease(&mut self, lease: LeaseRef, reason: LeaseEnd) {
+        if !self.is_live(lease) {
+            return;
+        }
+        for number in self.drop_lease(lease.job) {
+            self.at_mut(number).losses += u32::from(reason.is_loss());
+            self.set_state(number, TrialState::Waiting);
+        }
+    }
+
+    /// Takes a trial out of the lease it is in, if any; a lease with nothing left is over.
+    pub(super) fn take_from_lease(&mut self, number: TrialNo) {
+        let TrialState::Leased { job } = self.at(number).state else {
+            return;
+        };
+        let lease = self
+            .leases
+            .get_mut(&job)
+            .expect("a leased trial has a lease");
+        lease.open.remove(&number);
+        lease.taken.push(number);
+        if lease.open.is_empty() {
+            self.drop_lease(job);
+        }
+    }
+
+    pub(super) fn is_live(&self, lease: LeaseRef) -> bool {
+        self.leases
+            .get(&lease.job)
+            .is_some_and(|live| live.lease == lease)
+    }
+
+    /// Forgets a lease; the trials that were open in it.
+    fn drop_lease(&mut self, job: JobId) -> BTreeSet<TrialNo> {
+        let lease = self
+            .leases
+            .remove(&job)
+            .expect("only live leases are dropped");
+        self.deadlines.remove(&(lease.deadline_ms, job));
+        if let Some(worker) = self.workers.get_mut(&lease.holder.worker) {
+            worker.jobs.remove(&job);
+        }
+        lease.open
+    }
+
+    fn see(&mut self, now_ms: u64, holder: &Holder) {
+        let worker = self.workers.entry(holder.worker.clone());
+        let worker = worker.or_insert_with(|| Worker {
+            instance: holder.instance.clone(),
+            lanes: 1,
+            seen_ms: now_ms,
+            last_group: None,
+            jobs: BTreeSet::new(),
+        });
+        worker.seen_ms = now_ms;
+    }
+
+    fn forget_idle_workers(&mut self, now_ms: u64) {
+        if self.workers.len() >= WORKERS_MAX {
+            let lease_ms = self.settings.lease_ms;
+            self.workers
+                .retain(|_, worker| !worker.jobs.is_empty() || worker.seen_ms + lease_ms > now_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use super::super::{Refusal, TrialView, Verdict};
+    use super::*;
+
+    #[test]
+    fn a_lapsed_lease_returns_its_unreported_trials_under_a_later_epoch() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..3);
+        scene.register("a", "1", 3);
+        let first = scene.lease("a", "1").expect("a job");
+        scene.finish("a", &first, 0);
+        scene.pass(30_000);
+        scene.register("b", "1", 3);
+        let second = scene.lease("b", "1").expect("a job");
+        assert_eq!(second.trials, [TrialId(1), TrialId(2)]);
+        assert!(second.lease.epoch > first.lease.epoch);
+        assert_eq!(scene.heartbeat("a", "1", &[first.lease]).0, [first.lease]);
+    }
+
+    #[test]
+    fn heartbeats_keep_a_lease_alive() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..1);
+        scene.register("a", "1", 1);
+        let job = scene.lease("a", "1").expect("a job");
+        for _ in 0..10 {
+            scene.pass(29_000);
+            assert_eq!(scene.heartbeat("a", "1", &[job.lease]), (vec![], vec![]));
+        }
+        assert_eq!(
+            scene.view(0),
+            TrialView::Leased {
+                worker: "a".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn a_restarted_worker_goes_on_at_once() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        scene.register("a", "1", 2);
+        let job = scene.lease("a", "1").expect("a job");
+        scene.register("a", "1", 2);
+        assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, []);
+        scene.register("a", "2", 2);
+        assert_eq!(scene.lease("a", "2").expect("a job").trials, job.trials);
+        assert_eq!(scene.refused("a", "1"), Refusal::Superseded);
+        assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, [job.lease]);
+    }
+
+    #[test]
+    fn leases_outlive_a_restart_of_the_coordinator() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        scene.register("a", "1", 2);
+        let job = scene.lease("a", "1").expect("a job");
+        scene.pass(29_000);
+        scene.restart();
+        scene.pass(29_000);
+        assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, []);
+        assert_eq!(scene.refused("a", "1"), Refusal::NotRegistered);
+        scene.register("a", "1", 2);
+        assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, []);
+        assert_eq!(scene.finish("a", &job, 0), Verdict::Recorded);
+    }
+
+    #[test]
+    fn killing_everything_over_and_over_is_not_held_against_a_trial() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..1);
+        for round in 0..2 * LOSSES_MAX {
+            let instance = round.to_string();
+            scene.register("a", &instance, 1);
+            scene.lease("a", &instance).expect("a job");
+            scene.restart();
+        }
+        assert_eq!(scene.sweep(1).1.failed, 0);
+    }
+
+    #[test]
+    fn a_trial_that_takes_its_workers_down_is_set_aside_and_the_others_finish() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..4);
+        let mut round = 0;
+        while scene.sweep(1).0 == super::super::SweepState::Running {
+            round += 1;
+            assert!(round < 50, "the sweep is stuck");
+            let instance = round.to_string();
+            scene.register("a", &instance, 4);
+            let Some(job) = scene.lease("a", &instance) else {
+                continue;
+            };
+            if !job.trials.contains(&TrialId(2)) {
+                scene.finish_all("a", &job);
+            }
+        }
+        assert_eq!(scene.sweep(1).1.finished, 3);
+        assert_eq!(scene.view(2), TrialView::Failed);
+        assert!(
+            scene
+                .last_reason()
+                .starts_with("set aside: its worker was lost 5 times")
+        );
+    }
+
+    #[test]
+    fn a_released_job_waits_again_and_is_no_loss() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..1);
+        scene.register("a", "1", 1);
+        for _ in 0..2 * LOSSES_MAX {
+            let job = scene.lease("a", "1").expect("a job");
+            scene.release("b", "1", job.lease);
+            assert_eq!(scene.sweep(1).1.leased, 1, "only its holder may release it");
+            scene.release("a", "1", job.lease);
+        }
+        assert_eq!(scene.sweep(1).1.waiting, 1);
+    }
+}

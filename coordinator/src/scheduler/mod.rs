@@ -1,0 +1,167 @@
+//! The scheduler: which trial is where, who may run it, and what it ended with.
+//!
+//! A pure core, `(state, now, event) -> actions`. No clock, no IO, no async and no randomness in
+//! here (hash maps are only looked up in, never walked). A handler decides and writes its decision
+//! as facts; applying a fact is the only way state changes, so that reading the journal back makes
+//! the same state. No event costs work in proportion to all trials.
+
+mod event;
+mod ids;
+mod invariants;
+mod leases;
+mod outcomes;
+mod placement;
+mod queue;
+mod settings;
+mod sweeps;
+mod trials;
+
+#[cfg(test)]
+mod random_events;
+#[cfg(test)]
+mod scene;
+
+pub use event::{
+    Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, Refusal, TrialKey, Verdict,
+};
+pub use ids::{Epoch, GroupId, IdError, JobId, LeaseRef, RowId, SweepId, TrialId};
+pub use settings::{
+    ATTEMPTS_MAX, BACKOFF_MS, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, Settings, WORKERS_MAX,
+};
+pub use sweeps::{SweepCounts, SweepState};
+pub use trials::TrialView;
+
+use leases::{Lease, Worker};
+use queue::Queue;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use sweeps::{Sweep, SweepNo};
+use trials::{Trial, TrialNo};
+
+/// The whole state.
+#[derive(Debug, Default)]
+pub struct Scheduler {
+    settings: Settings,
+    /// In the order first submitted: a trial's number is its rank.
+    trials: Vec<Trial>,
+    trial_numbers: HashMap<TrialId, TrialNo>,
+    sweeps: Vec<Sweep>,
+    sweep_numbers: BTreeMap<SweepId, SweepNo>,
+    submissions: u64,
+    queue: Queue,
+    /// Trials that wait for their next attempt, by when it may start.
+    backing_off: BTreeSet<(u64, TrialNo)>,
+    /// Trials without an outcome, over all sweeps.
+    open_in_row: BTreeMap<RowId, u64>,
+    leases: BTreeMap<JobId, Lease>,
+    deadlines: BTreeSet<(u64, JobId)>,
+    last_epoch: u64,
+    workers: BTreeMap<String, Worker>,
+}
+
+impl Scheduler {
+    /// A scheduler that knows of nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in one event at `now_ms`, on a clock that never goes back, and answers what to do.
+    pub fn on_event(&mut self, now_ms: u64, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::SweepSubmitted {
+                sweep,
+                spec,
+                trials,
+            } => {
+                self.on_sweep_submitted(sweep, &trials);
+                actions.push(Action::Record(Fact::SweepSubmitted { sweep, spec }));
+            }
+            Event::SweepCancelled(sweep) => {
+                self.on_sweep_cancelled(now_ms, sweep, &mut actions);
+            }
+            Event::SweepResumed(sweep) => self.on_sweep_resumed(now_ms, sweep, &mut actions),
+            Event::WorkerRegistered { holder, lanes } => {
+                self.on_worker_registered(now_ms, holder, lanes, &mut actions);
+            }
+            Event::JobRequested(holder) => self.on_job_requested(now_ms, holder, &mut actions),
+            Event::LeasesRenewed { holder, leases } => {
+                actions.push(self.on_leases_renewed(now_ms, &holder, leases));
+            }
+            Event::JobReleased { holder, lease } => {
+                self.on_job_released(now_ms, &holder, lease, &mut actions);
+            }
+            Event::OutcomeReported {
+                worker,
+                lease,
+                trial,
+                attempt,
+            } => {
+                let verdict =
+                    self.on_outcome_reported(now_ms, worker, lease, trial, attempt, &mut actions);
+                actions.push(Action::ReplyVerdict(verdict));
+            }
+            Event::TimePassed => self.on_time_passed(now_ms, &mut actions),
+            Event::Replayed { fact, trials } => self.on_replayed(now_ms, &fact, &trials),
+            Event::ReplayEnded => self.on_replay_ended(now_ms),
+        }
+        actions
+    }
+
+    /// Whether a worker that asks now may get a job.
+    pub fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    fn on_replayed(&mut self, now_ms: u64, fact: &Fact, trials: &[TrialKey]) {
+        match fact {
+            Fact::SweepSubmitted { sweep, .. } => self.on_sweep_submitted(*sweep, trials),
+            fact => self.apply(now_ms, fact),
+        }
+    }
+
+    /// Changes the state as a fact says, and has it recorded.
+    fn record(&mut self, now_ms: u64, fact: Fact, actions: &mut Vec<Action>) {
+        self.apply(now_ms, &fact);
+        actions.push(Action::Record(fact));
+    }
+
+    /// Changes the state as a fact says. Total: a fact about what is unknown changes nothing.
+    fn apply(&mut self, now_ms: u64, fact: &Fact) {
+        match fact {
+            // Carries no trial keys; `on_sweep_submitted` is its transition.
+            Fact::SweepSubmitted { .. } => {}
+            Fact::SweepCancelled { sweep } => self.cancel(*sweep),
+            Fact::SweepResumed { sweep } => self.resume(*sweep),
+            Fact::LeaseGranted {
+                job,
+                epoch,
+                holder,
+                trials,
+            } => self.grant(
+                now_ms,
+                LeaseRef {
+                    job: *job,
+                    epoch: *epoch,
+                },
+                holder,
+                trials,
+            ),
+            Fact::LeaseEnded { job, epoch, reason } => {
+                self.end_lease(
+                    LeaseRef {
+                        job: *job,
+                        epoch: *epoch,
+                    },
+                    *reason,
+                );
+            }
+            Fact::AttemptFailed {
+                trial, attempts, ..
+            } => self.fail_attempt(now_ms, *trial, *attempts),
+            Fact::OutcomeRecorded { trial, outcome, .. } => self.close(*trial, outcome),
+        }
+    }
+}

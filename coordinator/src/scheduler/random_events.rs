@@ -1,0 +1,233 @@
+//! Random histories: thousands of events over a few sweeps and workers, with lapses, duplicates,
+//! late reports, cancellations and restarts of any side. After every event the whole state is
+//! checked; at the end every sweep still finishes, and every trial has exactly one outcome.
+
+use super::scene::Scene;
+use super::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Submit {
+        sweep: u64,
+    },
+    Cancel {
+        sweep: u64,
+    },
+    Resume {
+        sweep: u64,
+    },
+    Register {
+        worker: usize,
+        fresh: bool,
+        lanes: usize,
+    },
+    Ask {
+        worker: usize,
+    },
+    Heartbeat {
+        worker: usize,
+    },
+    Release {
+        pick: usize,
+    },
+    Report {
+        pick: usize,
+        trial: usize,
+        ending: u8,
+    },
+    Pass {
+        ms: u64,
+    },
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let sweep = 0..4u64;
+    let worker = 0..3usize;
+    prop_oneof![
+        2 => sweep.clone().prop_map(|sweep| Step::Submit { sweep }),
+        1 => sweep.clone().prop_map(|sweep| Step::Cancel { sweep }),
+        1 => sweep.prop_map(|sweep| Step::Resume { sweep }),
+        3 => (worker.clone(), any::<bool>(), 1..5usize)
+            .prop_map(|(worker, fresh, lanes)| Step::Register { worker, fresh, lanes }),
+        10 => worker.clone().prop_map(|worker| Step::Ask { worker }),
+        6 => worker.prop_map(|worker| Step::Heartbeat { worker }),
+        1 => any::<usize>().prop_map(|pick| Step::Release { pick }),
+        20 => (any::<usize>(), 0..5usize, any::<u8>())
+            .prop_map(|(pick, trial, ending)| Step::Report { pick, trial, ending }),
+        4 => (0..20_000u64).prop_map(|ms| Step::Pass { ms }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// What the outside knows: its workers' processes and every job it was ever handed.
+struct World {
+    scene: Scene,
+    instances: [u32; 3],
+    jobs: Vec<(usize, String, Grant)>,
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+impl World {
+    fn instance(&self, worker: usize) -> String {
+        self.instances[worker].to_string()
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            // Sweeps overlap by half.
+            Step::Submit { sweep } => {
+                let first = 100 + u128::from(sweep) * 6;
+                self.scene.submit(sweep, first..first + 12);
+            }
+            Step::Cancel { sweep } => self.scene.cancel(sweep),
+            Step::Resume { sweep } => self.scene.resume(sweep),
+            Step::Register {
+                worker,
+                fresh,
+                lanes,
+            } => {
+                self.instances[worker] += u32::from(fresh);
+                let instance = self.instance(worker);
+                self.scene.register(NAMES[worker], &instance, lanes);
+            }
+            Step::Ask { worker } => {
+                let instance = self.instance(worker);
+                if let Ok(Some(job)) = self.scene.ask(NAMES[worker], &instance) {
+                    self.jobs.push((worker, instance, job));
+                }
+            }
+            Step::Heartbeat { worker } => {
+                let instance = self.instance(worker);
+                let held = self.jobs.iter().rev().take(6);
+                let leases: Vec<_> = held.map(|(_, _, job)| job.lease).collect();
+                self.scene.heartbeat(NAMES[worker], &instance, &leases);
+            }
+            Step::Release { pick } => {
+                if let Some((worker, instance, job)) = self.pick(pick) {
+                    self.scene.release(NAMES[worker], &instance, job.lease);
+                }
+            }
+            Step::Report {
+                pick,
+                trial,
+                ending,
+            } => {
+                let Some((worker, _, job)) = self.pick(pick) else {
+                    return;
+                };
+                let trial = job.trials[trial % job.trials.len()];
+                let attempt = match ending {
+                    0..200 => Attempt::Finished(Box::default()),
+                    _ => Attempt::Failed {
+                        reason: "random".to_owned(),
+                        is_final: ending > 245,
+                    },
+                };
+                self.scene.report(NAMES[worker], job.lease, trial, attempt);
+            }
+            Step::Pass { ms } => self.scene.pass(ms),
+            Step::Restart => self.restart(),
+        }
+    }
+
+    /// A recent job, perhaps one that is long over.
+    fn pick(&self, pick: usize) -> Option<(usize, String, Grant)> {
+        let recent = self.jobs.len().min(8);
+        (recent > 0).then(|| self.jobs[self.jobs.len() - 1 - pick % recent].clone())
+    }
+
+    /// What is replayed is what was there.
+    fn restart(&mut self) {
+        let before = self.summary();
+        self.scene.restart();
+        assert_eq!(before, self.summary());
+    }
+
+    fn summary(&self) -> Vec<(SweepState, SweepCounts)> {
+        let core = &self.scene.core;
+        core.sweeps
+            .iter()
+            .filter_map(|sweep| core.sweep(sweep.id))
+            .collect()
+    }
+
+    /// Healthy workers finish what is left.
+    fn drain(&mut self) {
+        let sweeps: Vec<_> = self
+            .scene
+            .core
+            .sweeps
+            .iter()
+            .map(|sweep| sweep.id)
+            .collect();
+        for sweep in &sweeps {
+            self.scene.resume(sweep.0);
+        }
+        self.scene.register("z", "1", 4);
+        for _ in 0..1_000 {
+            match self.scene.lease("z", "1") {
+                Some(job) => self.scene.finish_all("z", &job),
+                None => self.scene.pass(30_000),
+            }
+        }
+        for sweep in sweeps {
+            let (state, counts) = self.scene.sweep(sweep.0);
+            assert_eq!(state, SweepState::Finished);
+            assert_eq!(counts.finished, counts.trials());
+        }
+    }
+
+    /// No trial finishes twice, or has an outcome while it has one; epochs only grow.
+    fn check_history(&self) {
+        let mut outcomes: BTreeMap<TrialId, &Ending> = BTreeMap::new();
+        let mut sweeps: BTreeMap<SweepId, BTreeSet<TrialId>> = BTreeMap::new();
+        let mut last_epoch = Epoch(0);
+        for (fact, keys) in &self.scene.journal {
+            match fact {
+                Fact::SweepSubmitted { sweep, .. } => {
+                    sweeps.insert(*sweep, keys.iter().map(|key| key.id).collect());
+                }
+                Fact::SweepResumed { sweep } => outcomes.retain(|trial, ending| {
+                    matches!(ending, Ending::Finished(_)) || !sweeps[sweep].contains(trial)
+                }),
+                Fact::LeaseGranted { epoch, trials, .. } => {
+                    assert!(*epoch > last_epoch);
+                    last_epoch = *epoch;
+                    assert!(trials.iter().all(|trial| !outcomes.contains_key(trial)));
+                }
+                Fact::OutcomeRecorded { trial, outcome, .. } => {
+                    let before = outcomes.insert(*trial, outcome);
+                    assert_eq!(before, None, "{trial} has two outcomes");
+                }
+                Fact::SweepCancelled { .. }
+                | Fact::LeaseEnded { .. }
+                | Fact::AttemptFailed { .. } => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_ends_with_one_outcome_for_each_trial(
+        steps in proptest::collection::vec(step(), 50..300)
+    ) {
+        let mut world = World {
+            scene: Scene::new(),
+            instances: [0; 3],
+            jobs: Vec::new(),
+        };
+        for step in steps {
+            world.take(step);
+        }
+        world.check_history();
+        world.drain();
+        world.check_history();
+    }
+}

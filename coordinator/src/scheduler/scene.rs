@@ -1,0 +1,203 @@
+//! Test builder: a scheduler with its clock and its journal, driven by sentences. The whole state
+//! is checked after every event.
+
+use super::*;
+use nrp_proto::wire::SweepSpec;
+use std::ops::Range;
+
+pub(super) struct Scene {
+    pub(super) core: Scheduler,
+    pub(super) now_ms: u64,
+    pub(super) journal: Vec<(Fact, Vec<TrialKey>)>,
+}
+
+/// The answer to a job request.
+pub(super) type Leased = Result<Option<Grant>, Refusal>;
+
+/// A trial whose row alternates singly. From 100 on, groups alternate in pairs.
+pub(super) fn key(id: u128) -> TrialKey {
+    TrialKey {
+        id: TrialId(id),
+        group: GroupId(if id < 100 {
+            0
+        } else {
+            1 + ((id / 2) % 2) as u64
+        }),
+        row: RowId((id % 2) as u64),
+    }
+}
+
+fn holder(worker: &str, instance: &str) -> Holder {
+    Holder {
+        worker: worker.to_owned(),
+        instance: instance.to_owned(),
+    }
+}
+
+impl Scene {
+    pub(super) fn new() -> Self {
+        Self {
+            core: Scheduler::new(Settings::default()),
+            now_ms: 0,
+            journal: Vec::new(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, event: Event) -> Vec<Action> {
+        let keys = match &event {
+            Event::SweepSubmitted { trials, .. } => trials.clone(),
+            _ => Vec::new(),
+        };
+        let actions = self.core.on_event(self.now_ms, event);
+        for action in &actions {
+            if let Action::Record(fact) = action {
+                self.journal.push((fact.clone(), keys.clone()));
+            }
+        }
+        self.core.check_invariants();
+        actions
+    }
+
+    /// A crash of the coordinator: a new one reads the journal back.
+    pub(super) fn restart(&mut self) {
+        self.core = Scheduler::new(Settings::default());
+        for (fact, trials) in self.journal.clone() {
+            self.core
+                .on_event(self.now_ms, Event::Replayed { fact, trials });
+            self.core.check_invariants();
+        }
+        self.tell(Event::ReplayEnded);
+    }
+
+    pub(super) fn submit(&mut self, sweep: u64, trials: Range<u128>) {
+        self.tell(Event::SweepSubmitted {
+            sweep: SweepId(sweep),
+            spec: Box::new(SweepSpec::default()),
+            trials: trials.map(key).collect(),
+        });
+    }
+
+    pub(super) fn cancel(&mut self, sweep: u64) {
+        self.tell(Event::SweepCancelled(SweepId(sweep)));
+    }
+
+    pub(super) fn resume(&mut self, sweep: u64) {
+        self.tell(Event::SweepResumed(SweepId(sweep)));
+    }
+
+    pub(super) fn register(&mut self, worker: &str, instance: &str, lanes: usize) {
+        let holder = holder(worker, instance);
+        self.tell(Event::WorkerRegistered { holder, lanes });
+    }
+
+    pub(super) fn ask(&mut self, worker: &str, instance: &str) -> Leased {
+        let actions = self.tell(Event::JobRequested(holder(worker, instance)));
+        match actions.into_iter().next_back().expect("an answer") {
+            Action::GrantLease(grant) => Ok(Some(grant)),
+            Action::NothingToDo => Ok(None),
+            Action::Refuse(refusal) => Err(refusal),
+            other => panic!("no answer to a job request: {other:?}"),
+        }
+    }
+
+    /// As `ask`, of a worker that is not refused.
+    pub(super) fn lease(&mut self, worker: &str, instance: &str) -> Option<Grant> {
+        self.ask(worker, instance).expect("is not refused")
+    }
+
+    pub(super) fn refused(&mut self, worker: &str, instance: &str) -> Refusal {
+        self.ask(worker, instance).expect_err("is refused")
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        worker: &str,
+        instance: &str,
+        leases: &[LeaseRef],
+    ) -> (Vec<LeaseRef>, Vec<TrialId>) {
+        let mut actions = self.tell(Event::LeasesRenewed {
+            holder: holder(worker, instance),
+            leases: leases.to_vec(),
+        });
+        match actions.pop().expect("an answer") {
+            Action::Fence { lost, cancelled } => (lost, cancelled),
+            other => panic!("no answer to a heartbeat: {other:?}"),
+        }
+    }
+
+    pub(super) fn release(&mut self, worker: &str, instance: &str, lease: LeaseRef) {
+        let holder = holder(worker, instance);
+        self.tell(Event::JobReleased { holder, lease });
+    }
+
+    pub(super) fn report(
+        &mut self,
+        worker: &str,
+        lease: LeaseRef,
+        trial: TrialId,
+        attempt: Attempt,
+    ) -> Verdict {
+        let mut actions = self.tell(Event::OutcomeReported {
+            worker: worker.to_owned(),
+            lease,
+            trial,
+            attempt,
+        });
+        match actions.pop().expect("an answer") {
+            Action::ReplyVerdict(verdict) => verdict,
+            other => panic!("no answer to a report: {other:?}"),
+        }
+    }
+
+    pub(super) fn finish(&mut self, worker: &str, job: &Grant, trial: u128) -> Verdict {
+        let scores = Attempt::Finished(Box::default());
+        self.report(worker, job.lease, TrialId(trial), scores)
+    }
+
+    pub(super) fn finish_all(&mut self, worker: &str, job: &Grant) {
+        for trial in &job.trials {
+            self.finish(worker, job, trial.0);
+        }
+    }
+
+    pub(super) fn fail(&mut self, worker: &str, job: &Grant, trial: u128, last: bool) -> Verdict {
+        let attempt = Attempt::Failed {
+            reason: "out of luck".to_owned(),
+            is_final: last,
+        };
+        self.report(worker, job.lease, TrialId(trial), attempt)
+    }
+
+    pub(super) fn pass(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.tell(Event::TimePassed);
+    }
+
+    pub(super) fn sweep(&self, sweep: u64) -> (SweepState, SweepCounts) {
+        self.core.sweep(SweepId(sweep)).expect("was submitted")
+    }
+
+    pub(super) fn view(&self, trial: u128) -> TrialView {
+        self.core.trial(TrialId(trial)).expect("was submitted")
+    }
+
+    pub(super) fn row(&self, trial: u128) -> RowId {
+        key(trial).row
+    }
+
+    /// Why the last trial that failed did.
+    pub(super) fn last_reason(&self) -> &str {
+        let reasons = self
+            .journal
+            .iter()
+            .rev()
+            .filter_map(|(fact, _)| match fact {
+                Fact::OutcomeRecorded {
+                    outcome: Ending::Failed { reason },
+                    ..
+                } => Some(reason.as_str()),
+                _ => None,
+            });
+        reasons.into_iter().next().expect("a trial failed")
+    }
+}

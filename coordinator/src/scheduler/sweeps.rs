@@ -1,0 +1,320 @@
+//! Sweeps: which trials somebody wants. Sweeps share trials; what a sweep's state is follows from
+//! whether it was cancelled and from where its trials are.
+
+use super::ids::{RowId, SweepId};
+use super::trials::{TrialNo, TrialState};
+use super::{Action, Fact, Scheduler, TrialKey};
+use std::collections::BTreeMap;
+
+/// A sweep's place in the order first submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SweepNo(pub(super) u32);
+
+/// A sweep.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    pub(super) id: SweepId,
+    /// In grid order.
+    pub(super) trials: Vec<TrialNo>,
+    pub(super) wanted: bool,
+    /// Grows with every submission, so that the latest is known.
+    pub(super) submission: u64,
+    pub(super) counts: SweepCounts,
+    /// Trials without an outcome.
+    pub(super) open_in_row: BTreeMap<RowId, u64>,
+}
+
+/// How many trials of a sweep are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SweepCounts {
+    /// Wait to be leased.
+    pub waiting: u64,
+    /// In a worker's hands.
+    pub leased: u64,
+    /// Have scores.
+    pub finished: u64,
+    /// Were set aside.
+    pub failed: u64,
+    /// Have no outcome, and nobody wants one.
+    pub cancelled: u64,
+}
+
+impl SweepCounts {
+    /// All of them.
+    pub fn trials(&self) -> u64 {
+        self.waiting + self.leased + self.finished + self.failed + self.cancelled
+    }
+
+    pub(super) fn of(&mut self, state: TrialState) -> &mut u64 {
+        match state {
+            TrialState::Waiting | TrialState::BackingOff { .. } => &mut self.waiting,
+            TrialState::Leased { .. } => &mut self.leased,
+            TrialState::Finished => &mut self.finished,
+            TrialState::Failed => &mut self.failed,
+            TrialState::Cancelled => &mut self.cancelled,
+        }
+    }
+}
+
+/// What a sweep is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SweepState {
+    /// Outcomes are still to come.
+    Running,
+    /// Every trial has its outcome.
+    Finished,
+    /// No further trial starts for it.
+    Cancelled,
+}
+
+impl Scheduler {
+    /// A sweep's state and counts; none where it was never submitted.
+    pub fn sweep(&self, id: SweepId) -> Option<(SweepState, SweepCounts)> {
+        let sweep = self.sweep_at(id)?;
+        let open = sweep.counts.waiting + sweep.counts.leased;
+        let state = match (sweep.wanted, open) {
+            (false, _) => SweepState::Cancelled,
+            (true, 0) => SweepState::Finished,
+            (true, _) => SweepState::Running,
+        };
+        Some((state, sweep.counts))
+    }
+
+    pub(super) fn sweep_at(&self, id: SweepId) -> Option<&Sweep> {
+        let number = self.sweep_numbers.get(&id)?;
+        Some(&self.sweeps[number.0 as usize])
+    }
+
+    /// A sweep that was submitted before is taken up where it stands. Its failed trials stay
+    /// failed: only `resume` gives them fresh attempts.
+    pub(super) fn on_sweep_submitted(&mut self, id: SweepId, keys: &[TrialKey]) {
+        self.submissions += 1;
+        let submission = self.submissions;
+        let number = match self.sweep_numbers.get(&id) {
+            Some(number) => *number,
+            None => self.add_sweep(id, keys),
+        };
+        self.sweeps[number.0 as usize].submission = submission;
+        self.want(number);
+    }
+
+    fn add_sweep(&mut self, id: SweepId, keys: &[TrialKey]) -> SweepNo {
+        let number = u32::try_from(self.sweeps.len()).expect("memory ends before 2^32 sweeps");
+        let number = SweepNo(number);
+        let mut sweep = Sweep {
+            id,
+            trials: Vec::with_capacity(keys.len()),
+            wanted: false,
+            submission: 0,
+            counts: SweepCounts::default(),
+            open_in_row: BTreeMap::new(),
+        };
+        for key in keys {
+            let trial_no = self.intern(key);
+            let trial = self.at_mut(trial_no);
+            trial.sweeps.push(number);
+            *sweep.counts.of(trial.state) += 1;
+            let open = sweep.open_in_row.entry(trial.row).or_default();
+            *open += u64::from(!trial.state.has_outcome());
+            sweep.trials.push(trial_no);
+        }
+        self.sweeps.push(sweep);
+        self.sweep_numbers.insert(id, number);
+        number
+    }
+
+    /// A sweep that has ended has nothing left to cancel.
+    pub(super) fn on_sweep_cancelled(
+        &mut self,
+        now_ms: u64,
+        sweep: SweepId,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some((SweepState::Running, _)) = self.sweep(sweep) {
+            self.record(now_ms, Fact::SweepCancelled { sweep }, actions);
+        }
+    }
+
+    /// A sweep that runs without a failure has nothing to take up again.
+    pub(super) fn on_sweep_resumed(
+        &mut self,
+        now_ms: u64,
+        sweep: SweepId,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some((state, counts)) = self.sweep(sweep) else {
+            return;
+        };
+        if state == SweepState::Cancelled || counts.failed > 0 {
+            self.record(now_ms, Fact::SweepResumed { sweep }, actions);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, id: SweepId) {
+        let Some(number) = self.sweep_numbers.get(&id).copied() else {
+            return;
+        };
+        self.sweeps[number.0 as usize].wanted = false;
+        for position in 0..self.sweeps[number.0 as usize].trials.len() {
+            let trial_no = self.sweeps[number.0 as usize].trials[position];
+            let trial = self.at(trial_no);
+            if trial.state.is_open() && !self.is_wanted(trial_no) {
+                self.take_from_lease(trial_no);
+                self.set_state(trial_no, TrialState::Cancelled);
+            }
+        }
+    }
+
+    pub(super) fn resume(&mut self, id: SweepId) {
+        let Some(number) = self.sweep_numbers.get(&id).copied() else {
+            return;
+        };
+        self.want(number);
+        for position in 0..self.sweeps[number.0 as usize].trials.len() {
+            let trial_no = self.sweeps[number.0 as usize].trials[position];
+            if self.at(trial_no).state == TrialState::Failed {
+                let trial = self.at_mut(trial_no);
+                trial.attempts = 0;
+                trial.losses = 0;
+                // A failed trial of a sweep that was cancelled meanwhile is wanted by this one.
+                self.set_state(trial_no, TrialState::Waiting);
+            }
+        }
+    }
+
+    /// Puts what is cancelled of a sweep back into the queue.
+    fn want(&mut self, number: SweepNo) {
+        self.sweeps[number.0 as usize].wanted = true;
+        for position in 0..self.sweeps[number.0 as usize].trials.len() {
+            let trial_no = self.sweeps[number.0 as usize].trials[position];
+            if self.at(trial_no).state == TrialState::Cancelled {
+                self.set_state(trial_no, TrialState::Waiting);
+            }
+        }
+    }
+
+    fn is_wanted(&self, trial: TrialNo) -> bool {
+        let sweeps = &self.at(trial).sweeps;
+        sweeps
+            .iter()
+            .any(|sweep| self.sweeps[sweep.0 as usize].wanted)
+    }
+
+    /// The sweep, submitted last, that wants a trial.
+    pub(super) fn wanting(&self, trial: TrialNo) -> Option<SweepId> {
+        let sweeps = self.at(trial).sweeps.iter();
+        sweeps
+            .map(|sweep| &self.sweeps[sweep.0 as usize])
+            .filter(|sweep| sweep.wanted)
+            .max_by_key(|sweep| sweep.submission)
+            .map(|sweep| sweep.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use super::*;
+    use crate::scheduler::{TrialId, TrialView};
+
+    #[test]
+    fn the_same_sweep_again_runs_nothing_twice() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..4);
+        scene.register("w", "1", 4);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.finish("w", &job, 0);
+        scene.submit(1, 0..4);
+        let (state, counts) = scene.sweep(1);
+        assert_eq!(state, SweepState::Running);
+        assert_eq!((counts.finished, counts.leased), (1, 3));
+        assert_eq!(scene.lease("w", "1"), None);
+    }
+
+    #[test]
+    fn a_larger_grid_runs_only_its_new_cells() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        scene.register("w", "1", 8);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.finish_all("w", &job);
+        scene.submit(2, 0..4);
+        assert_eq!(scene.lease("w", "1").expect("a job").trials.len(), 2);
+        assert_eq!(scene.sweep(1).0, SweepState::Finished);
+        assert_eq!(scene.sweep(2).1.finished, 2);
+    }
+
+    #[test]
+    fn a_cancelled_sweep_keeps_what_another_wants() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..4);
+        scene.submit(2, 2..6);
+        scene.cancel(1);
+        assert_eq!(scene.sweep(1).0, SweepState::Cancelled);
+        assert_eq!(scene.sweep(1).1.cancelled, 2);
+        assert_eq!(scene.sweep(2).1.waiting, 4);
+        scene.register("w", "1", 8);
+        assert_eq!(scene.lease("w", "1").expect("a job").trials.len(), 4);
+    }
+
+    #[test]
+    fn workers_hear_of_cancelled_trials_and_their_outcomes_still_count() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        scene.submit(2, 1..2);
+        scene.register("w", "1", 2);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.cancel(1);
+        let (lost, cancelled) = scene.heartbeat("w", "1", &[job.lease]);
+        assert_eq!((lost, cancelled), (vec![], vec![TrialId(0)]));
+        assert_eq!(scene.finish("w", &job, 0), super::super::Verdict::Recorded);
+        assert_eq!(scene.view(0), TrialView::Finished);
+        assert_eq!(scene.sweep(1).0, SweepState::Cancelled);
+    }
+
+    #[test]
+    fn a_job_of_which_nothing_is_wanted_is_lost() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        scene.register("w", "1", 2);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.cancel(1);
+        let (lost, _) = scene.heartbeat("w", "1", &[job.lease]);
+        assert_eq!(lost, vec![job.lease]);
+        scene.resume(1);
+        assert_eq!(scene.lease("w", "1").expect("a job").trials.len(), 2);
+    }
+
+    #[test]
+    fn resuming_gives_failed_trials_fresh_attempts() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..1);
+        scene.register("w", "1", 1);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.fail("w", &job, 0, true);
+        assert_eq!(scene.sweep(1).0, SweepState::Finished);
+        assert_eq!(scene.view(0), TrialView::Failed);
+        scene.submit(1, 0..1);
+        assert_eq!(scene.view(0), TrialView::Failed);
+        scene.resume(1);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.finish("w", &job, 0);
+        assert_eq!(scene.view(0), TrialView::Finished);
+    }
+
+    #[test]
+    fn rows_count_what_is_open() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..4);
+        scene.submit(2, 3..5);
+        let row = scene.row(0);
+        assert_eq!(scene.core.open_in_row(None, row), 3);
+        assert_eq!(scene.core.open_in_row(Some(SweepId(1)), row), 2);
+        scene.register("w", "1", 8);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.finish_all("w", &job);
+        scene.cancel(2);
+        assert_eq!(scene.core.open_in_row(Some(SweepId(1)), row), 0);
+        assert_eq!(scene.core.totals(), (5, 5));
+    }
+}

@@ -1,0 +1,181 @@
+//! Trials: where each one is. `set_state` is the only place where that changes, and it keeps every
+//! queue and count that follows from it.
+
+use super::ids::{GroupId, JobId, RowId, TrialId};
+use super::sweeps::SweepNo;
+use super::{Scheduler, SweepId, TrialKey};
+
+/// A trial's rank: the order first submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TrialNo(pub(super) u32);
+
+/// A trial.
+#[derive(Debug)]
+pub(super) struct Trial {
+    pub(super) id: TrialId,
+    pub(super) group: GroupId,
+    pub(super) row: RowId,
+    pub(super) state: TrialState,
+    /// Failed attempts since it was last given fresh ones.
+    pub(super) attempts: u32,
+    /// Leases lost while it ran.
+    pub(super) losses: u32,
+    /// The sweeps that have it, in the order first submitted.
+    pub(super) sweeps: Vec<SweepNo>,
+}
+
+/// Where a trial is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TrialState {
+    /// In the queue.
+    Waiting,
+    /// Waits for its next attempt.
+    BackingOff { ready_ms: u64 },
+    /// In a worker's hands.
+    Leased { job: JobId },
+    /// Has scores.
+    Finished,
+    /// Was set aside.
+    Failed,
+    /// Has no outcome, and nobody wants one.
+    Cancelled,
+}
+
+impl TrialState {
+    /// Whether an outcome is still to come.
+    pub(super) fn is_open(self) -> bool {
+        match self {
+            TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Leased { .. } => true,
+            TrialState::Finished | TrialState::Failed | TrialState::Cancelled => false,
+        }
+    }
+
+    /// Whether it has an outcome.
+    pub(super) fn has_outcome(self) -> bool {
+        match self {
+            TrialState::Finished | TrialState::Failed => true,
+            TrialState::Waiting
+            | TrialState::BackingOff { .. }
+            | TrialState::Leased { .. }
+            | TrialState::Cancelled => false,
+        }
+    }
+}
+
+/// Where a trial is, as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrialView {
+    /// Waits to be leased.
+    Waiting,
+    /// In this worker's hands.
+    Leased {
+        /// Its name.
+        worker: String,
+    },
+    /// Has scores.
+    Finished,
+    /// Was set aside.
+    Failed,
+    /// Has no outcome, and nobody wants one.
+    Cancelled,
+}
+
+impl Scheduler {
+    /// Where a trial is; none where it was never submitted.
+    pub fn trial(&self, id: TrialId) -> Option<TrialView> {
+        let number = self.trial_numbers.get(&id)?;
+        Some(match self.at(*number).state {
+            TrialState::Waiting | TrialState::BackingOff { .. } => TrialView::Waiting,
+            TrialState::Leased { job } => TrialView::Leased {
+                worker: self.leases[&job].holder.worker.clone(),
+            },
+            TrialState::Finished => TrialView::Finished,
+            TrialState::Failed => TrialView::Failed,
+            TrialState::Cancelled => TrialView::Cancelled,
+        })
+    }
+
+    /// Trials of a row without an outcome, of one sweep or over all.
+    pub fn open_in_row(&self, sweep: Option<SweepId>, row: RowId) -> u64 {
+        let open = match sweep {
+            None => Some(&self.open_in_row),
+            Some(id) => self.sweep_at(id).map(|sweep| &sweep.open_in_row),
+        };
+        open.and_then(|open| open.get(&row)).copied().unwrap_or(0)
+    }
+
+    /// Trials known, and those with an outcome.
+    pub fn totals(&self) -> (u64, u64) {
+        let known = self.trials.len() as u64;
+        (known, known - self.open_in_row.values().sum::<u64>())
+    }
+
+    pub(super) fn at(&self, number: TrialNo) -> &Trial {
+        &self.trials[number.0 as usize]
+    }
+
+    pub(super) fn at_mut(&mut self, number: TrialNo) -> &mut Trial {
+        &mut self.trials[number.0 as usize]
+    }
+
+    /// The number of a trial; a new one is cancelled, which is to say wanted by nobody yet.
+    pub(super) fn intern(&mut self, key: &TrialKey) -> TrialNo {
+        if let Some(number) = self.trial_numbers.get(&key.id) {
+            return *number;
+        }
+        let number = u32::try_from(self.trials.len()).expect("memory ends before 2^32 trials");
+        let number = TrialNo(number);
+        self.trials.push(Trial {
+            id: key.id,
+            group: key.group,
+            row: key.row,
+            state: TrialState::Cancelled,
+            attempts: 0,
+            losses: 0,
+            sweeps: Vec::new(),
+        });
+        self.trial_numbers.insert(key.id, number);
+        *self.open_in_row.entry(key.row).or_default() += 1;
+        number
+    }
+
+    /// Moves a trial, and keeps all that follows from where it is.
+    pub(super) fn set_state(&mut self, number: TrialNo, new: TrialState) {
+        let trial = &mut self.trials[number.0 as usize];
+        let old = std::mem::replace(&mut trial.state, new);
+        match old {
+            TrialState::Waiting => self.queue.remove(trial.group, number),
+            TrialState::BackingOff { ready_ms } => {
+                self.backing_off.remove(&(ready_ms, number));
+            }
+            TrialState::Leased { .. }
+            | TrialState::Finished
+            | TrialState::Failed
+            | TrialState::Cancelled => {}
+        }
+        match new {
+            TrialState::Waiting => self.queue.insert(trial.group, number),
+            TrialState::BackingOff { ready_ms } => {
+                self.backing_off.insert((ready_ms, number));
+            }
+            TrialState::Leased { .. }
+            | TrialState::Finished
+            | TrialState::Failed
+            | TrialState::Cancelled => {}
+        }
+        let closed = i64::from(new.has_outcome()) - i64::from(old.has_outcome());
+        for sweep in &trial.sweeps {
+            let sweep = &mut self.sweeps[sweep.0 as usize];
+            *sweep.counts.of(old) -= 1;
+            *sweep.counts.of(new) += 1;
+            let open = sweep.open_in_row.entry(trial.row).or_default();
+            *open = open
+                .checked_add_signed(-closed)
+                .expect("a row counts its open trials");
+        }
+        let open = self.open_in_row.entry(trial.row).or_default();
+        *open = open
+            .checked_add_signed(-closed)
+            .expect("a row counts its open trials");
+    }
+}

@@ -1,0 +1,283 @@
+//! What comes in, checked: names, sizes, ids and numbers. A journal holds numbers as JSON, which
+//! has none that are not finite, so none get past here.
+
+use super::refuse::refuse;
+use crate::scheduler::{Attempt, Epoch, Holder, JobId, LeaseRef, TrialId};
+use nrp_proto::sweep::TRIALS_MAX;
+use nrp_proto::wire;
+use tonic::{Code, Status};
+
+/// Longest name of a sweep, worker, process, ANN, layer or region.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Longest path or digest.
+const TEXT_BYTES_MAX: usize = 4_096;
+
+/// Most of a failure's reason that is kept.
+const REASON_BYTES_MAX: usize = 4_096;
+
+/// Most leases in one heartbeat.
+const LEASES_MAX: usize = 1_024;
+
+/// Most entries in a list of a sweep but for the grid's axes, whose product is bounded.
+const ENTRIES_MAX: usize = 10_000;
+
+fn invalid(message: String) -> Status {
+    refuse(
+        Code::InvalidArgument,
+        message,
+        "are client, worker and coordinator of one version?",
+    )
+}
+
+/// A name that must be there, fits on a line and prints.
+pub(super) fn name(what: &str, name: &str) -> Result<(), Status> {
+    if name.is_empty() {
+        return Err(invalid(format!("the {what} is empty")));
+    }
+    text(what, name, NAME_BYTES_MAX)
+}
+
+fn text(what: &str, text: &str, bytes_max: usize) -> Result<(), Status> {
+    if text.len() > bytes_max {
+        let bytes = text.len();
+        return Err(invalid(format!(
+            "the {what} has {bytes} bytes, and {bytes_max} is the most"
+        )));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(invalid(format!(
+            "the {what} has a control character, {}",
+            c.escape_debug()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn finite(what: &str, value: f64) -> Result<(), Status> {
+    match value.is_finite() {
+        true => Ok(()),
+        false => Err(invalid(format!(
+            "the {what} is {value}, not a finite number"
+        ))),
+    }
+}
+
+pub(super) fn holder(worker: String, instance: String) -> Result<Holder, Status> {
+    name("worker's name", &worker)?;
+    name("worker's instance", &instance)?;
+    Ok(Holder { worker, instance })
+}
+
+pub(super) fn lease(lease: Option<wire::LeaseRef>) -> Result<LeaseRef, Status> {
+    let lease = lease.ok_or_else(|| invalid("the lease is missing".to_owned()))?;
+    Ok(reference(lease))
+}
+
+pub(super) fn leases(leases: Vec<wire::LeaseRef>) -> Result<Vec<LeaseRef>, Status> {
+    match leases.len() {
+        0..=LEASES_MAX => Ok(leases.into_iter().map(reference).collect()),
+        n => Err(invalid(format!(
+            "{n} leases in a heartbeat, and {LEASES_MAX} is the most"
+        ))),
+    }
+}
+
+fn reference(lease: wire::LeaseRef) -> LeaseRef {
+    LeaseRef {
+        job: JobId(lease.job),
+        epoch: Epoch(lease.epoch),
+    }
+}
+
+pub(super) fn activity(activity: Option<&wire::Activity>) -> Result<(), Status> {
+    let Some(activity) = activity else {
+        return Ok(());
+    };
+    text("activity", &activity.doing, NAME_BYTES_MAX)?;
+    text("activity's subject", &activity.subject, TEXT_BYTES_MAX)?;
+    text("activity's unit", &activity.unit, NAME_BYTES_MAX)
+}
+
+pub(super) fn trial(id: &str) -> Result<TrialId, Status> {
+    id.parse()
+        .map_err(|error: crate::scheduler::IdError| invalid(error.to_string()))
+}
+
+/// What an attempt ended with. A reason that is too long is cut: a report must not fail over it.
+pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status> {
+    let result = outcome.and_then(|outcome| outcome.result);
+    match result.ok_or_else(|| invalid("the outcome is missing".to_owned()))? {
+        wire::outcome::Result::Scores(scores) => {
+            check_scores(&scores)?;
+            Ok(Attempt::Finished(Box::new(scores)))
+        }
+        wire::outcome::Result::Failure(failure) => {
+            let mut reason = failure.reason;
+            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+            Ok(Attempt::Failed {
+                reason,
+                is_final: failure.r#final,
+            })
+        }
+    }
+}
+
+fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
+    finite("NRP-error", scores.nrp_error)?;
+    finite("mean predictor's error", scores.mean_predictor_error)?;
+    finite("validation loss", scores.validation_mse)?;
+    finite("training time", scores.train_seconds)?;
+    let optional = [
+        ("mean R2", scores.r2_mean),
+        ("median R2", scores.r2_median),
+        ("pooled R2", scores.r2_pooled),
+        ("median Pearson r", scores.pearson_median),
+    ];
+    for (what, value) in optional {
+        if let Some(value) = value {
+            finite(what, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// A sweep's texts, lists and numbers; whether its grid makes sense, `SweepSpec::trials` tells.
+pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
+    name("sweep's name", &spec.name)?;
+    text("data directory", &spec.data_dir, TEXT_BYTES_MAX)?;
+    name("recordings' digest", &spec.recordings_digest)?;
+    for region in &spec.regions {
+        name("region's name", region)?;
+    }
+    if let Some(files) = &spec.files {
+        text("assembly's path", &files.assembly, TEXT_BYTES_MAX)?;
+        text("stimulus set's path", &files.stimuli, TEXT_BYTES_MAX)?;
+        text("images' path", &files.images, TEXT_BYTES_MAX)?;
+    }
+    if let Some(split) = &spec.split {
+        text("split's scheme", &split.scheme, NAME_BYTES_MAX)?;
+        text("split's column", &split.stratify, NAME_BYTES_MAX)?;
+        for fraction in [split.train, split.validation, split.test] {
+            finite("split's fraction", fraction)?;
+        }
+    }
+    for baseline in &spec.baselines {
+        name("baseline's name", baseline)?;
+    }
+    many("regions", spec.regions.len(), ENTRIES_MAX)?;
+    many("baselines", spec.baselines.len(), ENTRIES_MAX)?;
+    many("ANNs", spec.anns.len(), ENTRIES_MAX)?;
+    spec.anns.iter().try_for_each(check_ann)?;
+    if let Some(training) = &spec.training {
+        text("scaling of inputs", &training.inputs, NAME_BYTES_MAX)?;
+        text("scaling of targets", &training.targets, NAME_BYTES_MAX)?;
+        text("projection", &training.projection, NAME_BYTES_MAX)?;
+    }
+    spec.grid.as_ref().map_or(Ok(()), check_grid)
+}
+
+fn check_ann(entry: &wire::AnnEntry) -> Result<(), Status> {
+    let Some(ann) = &entry.ann else {
+        return Err(invalid("an ANN is missing".to_owned()));
+    };
+    name("ANN's name", &ann.name)?;
+    name("weights' digest", &ann.weights_digest)?;
+    text("preprocessing", &ann.preprocessing, NAME_BYTES_MAX)?;
+    text("pruning", &ann.pruning, NAME_BYTES_MAX)?;
+    text("weights' path", &entry.weights, TEXT_BYTES_MAX)?;
+    finite("sparsity", ann.sparsity)?;
+    many("layer sets", entry.layer_sets.len(), ENTRIES_MAX)?;
+    for set in &entry.layer_sets {
+        many("layers", set.layers.len(), ENTRIES_MAX)?;
+        for layer in &set.layers {
+            name("layer's name", layer)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_grid(grid: &wire::Grid) -> Result<(), Status> {
+    let axes = [
+        ("learning rate", &grid.learning_rate),
+        ("weight decay", &grid.weight_decay),
+        ("dropout", &grid.dropout),
+    ];
+    for (what, values) in axes {
+        many(what, values.len(), TRIALS_MAX as usize)?;
+        for value in values {
+            finite(what, *value)?;
+        }
+    }
+    Ok(())
+}
+
+fn many(what: &str, found: usize, most: usize) -> Result<(), Status> {
+    match found <= most {
+        true => Ok(()),
+        false => Err(invalid(format!("{found} {what}, and {most} is the most"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_there_short_and_printable() {
+        assert!(name("worker's name", "gpu-1 (Süd)").is_ok());
+        for (bad, message) in [
+            ("", "the worker's name is empty"),
+            ("a\nb", r"the worker's name has a control character, \n"),
+        ] {
+            let status = name("worker's name", bad).expect_err("refused");
+            assert_eq!(
+                (status.code(), status.message()),
+                (Code::InvalidArgument, message)
+            );
+        }
+        let status = name("worker's name", &"x".repeat(257)).expect_err("refused");
+        assert_eq!(
+            status.message(),
+            "the worker's name has 257 bytes, and 256 is the most"
+        );
+    }
+
+    #[test]
+    fn scores_that_are_not_finite_or_missing_are_refused() {
+        let outcome = |scores| wire::Outcome {
+            result: Some(wire::outcome::Result::Scores(scores)),
+        };
+        let scores = wire::Scores {
+            validation_mse: f64::NAN,
+            ..Default::default()
+        };
+        let status = attempt(Some(outcome(scores))).expect_err("refused");
+        assert_eq!(
+            status.message(),
+            "the validation loss is NaN, not a finite number"
+        );
+        let scores = wire::Scores {
+            r2_mean: Some(f64::INFINITY),
+            ..Default::default()
+        };
+        assert!(attempt(Some(outcome(scores))).is_err());
+        assert!(attempt(None).is_err());
+        assert!(attempt(Some(outcome(wire::Scores::default()))).is_ok());
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let failure = wire::Failure {
+            reason: "ü".repeat(REASON_BYTES_MAX),
+            r#final: false,
+        };
+        let outcome = wire::Outcome {
+            result: Some(wire::outcome::Result::Failure(failure)),
+        };
+        match attempt(Some(outcome)).expect("is taken") {
+            Attempt::Failed { reason, .. } => assert_eq!(reason.len(), REASON_BYTES_MAX),
+            Attempt::Finished(_) => panic!("it failed"),
+        }
+    }
+}

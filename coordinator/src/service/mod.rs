@@ -1,0 +1,64 @@
+//! The services: the contract on one side, the driver and the index on the other. They convert,
+//! check, ask and answer; nothing is decided in here.
+
+mod check;
+mod refuse;
+mod sweeps;
+mod workers;
+
+use crate::driver::{Command, Reply};
+use crate::store::Index;
+use nrp_proto::MESSAGE_BYTES_MAX;
+use nrp_proto::wire::sweeps_server::SweepsServer;
+use nrp_proto::wire::workers_server::WorkersServer;
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, oneshot, watch};
+use tonic::Status;
+
+/// What the services know of the rest.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Weak, so that a connection that lingers does not keep a stopped coordinator's state open.
+    pub(crate) index: Weak<Index>,
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) lease_ms: u64,
+    pub(crate) heartbeat_ms: u64,
+}
+
+impl Link {
+    /// Asks the driver, and waits for its answer.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(command(reply)).await;
+        sent.map_err(|_| refuse::stopping())?;
+        answer.await.map_err(|_| refuse::stopping())
+    }
+
+    /// Asks the index, on a thread that may wait for the disk.
+    async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Index) -> Result<T, crate::store::IndexError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let index: Arc<Index> = self.index.upgrade().ok_or_else(refuse::stopping)?;
+        let answer = tokio::task::spawn_blocking(move || question(&index)).await;
+        match answer {
+            Ok(answer) => answer.map_err(|error| refuse::diagnostic(tonic::Code::DataLoss, &error)),
+            Err(_) => Err(refuse::stopping()),
+        }
+    }
+}
+
+/// The workers' service.
+pub(crate) fn workers(link: Link) -> WorkersServer<workers::Service> {
+    WorkersServer::new(workers::Service::new(link))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// The clients' service.
+pub(crate) fn sweeps(link: Link) -> SweepsServer<sweeps::Service> {
+    SweepsServer::new(sweeps::Service::new(link))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}

@@ -1,0 +1,69 @@
+//! Refusals: a status that says what is wrong, and a hint beside it that says what to do.
+
+use crate::driver::{LeaseError, LookupError};
+use crate::scheduler::Refusal;
+use miette::Diagnostic;
+use nrp_proto::HINT_METADATA;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+
+/// A status with a hint.
+pub(super) fn refuse(code: Code, message: impl Into<String>, hint: &str) -> Status {
+    let mut metadata = MetadataMap::new();
+    metadata.insert_bin(HINT_METADATA, MetadataValue::from_bytes(hint.as_bytes()));
+    Status::with_metadata(code, message, metadata)
+}
+
+/// An error of ours, with its help and what caused it.
+pub(super) fn diagnostic(code: Code, error: &(impl Diagnostic + Send + Sync + 'static)) -> Status {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    let hint = error.help().map(|help| help.to_string());
+    refuse(code, message, &hint.unwrap_or_default())
+}
+
+/// The answer of a coordinator that no longer answers.
+pub(super) fn stopping() -> Status {
+    refuse(
+        Code::Unavailable,
+        "the coordinator is stopping",
+        "its own output says why; what it acknowledged is kept, so start it again and go on",
+    )
+}
+
+pub(super) fn lookup(error: LookupError) -> Status {
+    let hint = match &error {
+        LookupError::Empty => "`nrp sweep submit FILE` submits one".to_owned(),
+        LookupError::Unknown {
+            near_miss: Some(name),
+            ..
+        } => format!("did you mean `{name}`? `nrp sweep list` lists all of them"),
+        LookupError::Unknown { .. } => "`nrp sweep list` lists all of them".to_owned(),
+        LookupError::Ambiguous { ids, .. } => format!("it may be one of {}", ids.join(", ")),
+    };
+    let code = match &error {
+        LookupError::Empty | LookupError::Unknown { .. } => Code::NotFound,
+        LookupError::Ambiguous { .. } => Code::InvalidArgument,
+    };
+    refuse(code, error.to_string(), &hint)
+}
+
+pub(super) fn lease(worker: &str, error: LeaseError) -> Status {
+    match error {
+        LeaseError::Refused(Refusal::NotRegistered) => refuse(
+            Code::FailedPrecondition,
+            format!("worker `{worker}` has not announced itself since the coordinator started"),
+            "a worker registers again whenever it reconnects",
+        ),
+        LeaseError::Refused(Refusal::Superseded) => refuse(
+            Code::Aborted,
+            format!("another process has announced itself as worker `{worker}`"),
+            "give each worker a name of its own",
+        ),
+        LeaseError::Index(error) => diagnostic(Code::DataLoss, &error),
+    }
+}

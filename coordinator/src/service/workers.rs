@@ -1,0 +1,153 @@
+//! The workers' side of the contract.
+
+use super::refuse::{self, refuse};
+use super::{Link, check};
+use crate::driver::Command;
+use crate::scheduler::{LANES_MAX, LeaseRef, Verdict};
+use nrp_proto::CONTRACT;
+use nrp_proto::wire::workers_server::Workers;
+use nrp_proto::wire::{
+    self, HeartbeatReply, HeartbeatRequest, LeaseReply, LeaseRequest, RegisterReply,
+    RegisterRequest, ReleaseReply, ReleaseRequest, ReportReply, ReportRequest,
+};
+use tonic::{Code, Request, Response, Status};
+
+/// Answers workers.
+pub(crate) struct Service {
+    link: Link,
+}
+
+impl Service {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link }
+    }
+}
+
+#[tonic::async_trait]
+impl Workers for Service {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterReply>, Status> {
+        let request = request.into_inner();
+        let worker = &request.worker;
+        if request.contract != CONTRACT {
+            return Err(refuse(
+                Code::FailedPrecondition,
+                format!(
+                    "worker `{worker}` speaks contract {}, this coordinator {CONTRACT}",
+                    request.contract
+                ),
+                "run the same version of nrp on both sides",
+            ));
+        }
+        let lanes = request.lanes as usize;
+        if !(1..=LANES_MAX).contains(&lanes) {
+            return Err(refuse(
+                Code::InvalidArgument,
+                format!("worker `{worker}` offers {lanes} lanes"),
+                &format!("from 1 to {LANES_MAX} lanes are possible"),
+            ));
+        }
+        let device: String = request
+            .device
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(256)
+            .collect();
+        let holder = check::holder(request.worker, request.instance)?;
+        let register = |reply| Command::Register {
+            holder,
+            device,
+            lanes,
+            reply,
+        };
+        self.link.ask(register).await?;
+        Ok(Response::new(RegisterReply {
+            lease_ms: self.link.lease_ms,
+            heartbeat_ms: self.link.heartbeat_ms,
+        }))
+    }
+
+    async fn lease(&self, request: Request<LeaseRequest>) -> Result<Response<LeaseReply>, Status> {
+        let LeaseRequest { worker, instance } = request.into_inner();
+        let holder = check::holder(worker.clone(), instance)?;
+        let leased = self
+            .link
+            .ask(|reply| Command::Lease { holder, reply })
+            .await?;
+        let job = leased.map_err(|error| refuse::lease(&worker, error))?;
+        Ok(Response::new(LeaseReply { job }))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatReply>, Status> {
+        let request = request.into_inner();
+        let holder = check::holder(request.worker, request.instance)?;
+        let leases = check::leases(request.leases)?;
+        let activity = request.activity;
+        check::activity(activity.as_ref())?;
+        let heartbeat = |reply| Command::Heartbeat {
+            holder,
+            leases,
+            activity,
+            reply,
+        };
+        let fenced = self.link.ask(heartbeat).await?;
+        Ok(Response::new(HeartbeatReply {
+            lost: fenced.lost.into_iter().map(reference).collect(),
+            cancelled: fenced.cancelled.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportReply>, Status> {
+        let request = request.into_inner();
+        let holder = check::holder(request.worker, request.instance)?;
+        let lease = check::lease(request.lease)?;
+        let trial = check::trial(&request.trial)?;
+        let attempt = check::attempt(request.outcome)?;
+        let report = |reply| Command::Report {
+            worker: holder.worker,
+            lease,
+            trial,
+            attempt,
+            reply,
+        };
+        let verdict = match self.link.ask(report).await? {
+            Verdict::Recorded => "recorded",
+            Verdict::Duplicate => "duplicate",
+            Verdict::Unknown => "unknown",
+        };
+        Ok(Response::new(ReportReply {
+            verdict: verdict.to_owned(),
+        }))
+    }
+
+    async fn release(
+        &self,
+        request: Request<ReleaseRequest>,
+    ) -> Result<Response<ReleaseReply>, Status> {
+        let request = request.into_inner();
+        let holder = check::holder(request.worker, request.instance)?;
+        let lease = check::lease(request.lease)?;
+        let release = |reply| Command::Release {
+            holder,
+            lease,
+            reply,
+        };
+        self.link.ask(release).await?;
+        Ok(Response::new(ReleaseReply {}))
+    }
+}
+
+fn reference(lease: LeaseRef) -> wire::LeaseRef {
+    wire::LeaseRef {
+        job: lease.job.0,
+        epoch: lease.epoch.0,
+    }
+}

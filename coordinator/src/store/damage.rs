@@ -1,0 +1,359 @@
+//! Damage of every kind to a state directory: what is done about it, and what is said.
+
+use super::journal::{Append, FILE_NAME, Journal};
+use super::samples::{failed, finished, granted, id, stamped, submitted, sweep, trials};
+use super::{DiskStore, Store, StoreError};
+use crate::scheduler::Fact;
+use miette::Diagnostic;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn open(dir: &Path) -> Result<(DiskStore, Vec<Fact>, Vec<String>), StoreError> {
+    let mut facts = Vec::new();
+    let (store, notices) = DiskStore::open(dir, &mut |fact| {
+        facts.push(fact);
+        Ok(())
+    })?;
+    Ok((store, facts, notices))
+}
+
+fn error(dir: &Path) -> StoreError {
+    match open(dir) {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}
+
+/// A state directory with four facts, closed.
+fn written() -> (TempDir, Vec<Fact>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let spec = sweep("a", 1);
+    let ids = trials(&spec);
+    let facts = vec![
+        submitted(&spec),
+        granted(&ids),
+        finished(ids[0], 0.1),
+        failed(ids[1]),
+    ];
+    let (mut store, _, _) = open(dir.path()).expect("opens");
+    for fact in &facts {
+        store.append(&stamped([fact.clone()])).expect("appends");
+    }
+    (dir, facts)
+}
+
+fn journal(dir: &TempDir) -> PathBuf {
+    dir.path().join(FILE_NAME)
+}
+
+#[test]
+fn what_was_appended_is_read_back() {
+    let (dir, facts) = written();
+    let (store, read, notices) = open(dir.path()).expect("opens");
+    assert_eq!(read, facts);
+    assert_eq!(notices, Vec::<String>::new());
+    assert_eq!(store.index().totals().expect("reads"), (2, 2));
+}
+
+#[test]
+fn a_journal_torn_at_any_byte_of_its_last_record_loses_that_record_alone() {
+    let (dir, facts) = written();
+    let whole = fs::read(journal(&dir)).expect("reads");
+    let last = whole[..whole.len() - 1]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .expect("lines")
+        + 1;
+    for end in (last + 1)..whole.len() {
+        fs::write(journal(&dir), &whole[..end]).expect("writes");
+        let mut read = Vec::new();
+        let visit = &mut |_, fact| {
+            read.push(fact);
+            Ok(())
+        };
+        let (mut torn, notice) = Journal::open(dir.path(), visit).expect("opens");
+        let notice = notice.expect("a notice");
+        let bytes = end - last;
+        assert!(
+            notice.contains(&format!("line 5, {bytes} bytes")),
+            "{notice}"
+        );
+        assert_eq!(read, facts[..3]);
+        torn.append(&stamped([facts[3].clone()])).expect("appends");
+        assert_eq!(fs::read(journal(&dir)).expect("reads"), whole);
+    }
+}
+
+#[test]
+fn an_index_ahead_of_a_torn_journal_is_rebuilt() {
+    let (dir, facts) = written();
+    let whole = fs::read(journal(&dir)).expect("reads");
+    fs::write(journal(&dir), &whole[..whole.len() - 7]).expect("writes");
+    let (store, read, notices) = open(dir.path()).expect("opens");
+    assert_eq!(read, facts[..3]);
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(
+        notices[1].ends_with("it is at entry 4, the journal ends at 3"),
+        "{notices:?}"
+    );
+    assert_eq!(store.index().totals().expect("reads"), (2, 1));
+}
+
+#[test]
+fn a_flipped_byte_before_the_last_line_is_named() {
+    let (dir, _) = written();
+    let whole = fs::read(journal(&dir)).expect("reads");
+    let third = whole
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(2)
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    let mut damaged = whole.clone();
+    damaged[third + 100] ^= 4;
+    fs::write(journal(&dir), &damaged).expect("writes");
+    let error = error(dir.path());
+    let expected = format!(
+        "journal `{}`, line 3: its checksum is ",
+        journal(&dir).display()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert!(error.help().is_some());
+    assert_eq!(
+        fs::read(journal(&dir)).expect("reads"),
+        damaged,
+        "nothing was changed"
+    );
+}
+
+#[test]
+fn every_flipped_byte_is_noticed() {
+    let (dir, facts) = written();
+    let whole = fs::read(journal(&dir)).expect("reads");
+    for position in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[position] ^= 1;
+        fs::write(journal(&dir), &damaged).expect("writes");
+        let mut read = Vec::new();
+        let opened = Journal::open(dir.path(), &mut |_, fact| {
+            read.push(fact);
+            Ok(())
+        });
+        match opened {
+            Err(StoreError::BadLine { .. } | StoreError::Version { .. }) => {}
+            Err(other) => panic!("byte {position}: {other}"),
+            // Only the last line, which may be one that was never acknowledged.
+            Ok((_, notice)) => {
+                assert!(notice.is_some(), "byte {position}");
+                assert_eq!(read, facts[..3], "byte {position}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_that_is_missing_is_named() {
+    let (dir, _) = written();
+    let text = fs::read_to_string(journal(&dir)).expect("reads");
+    let lines = text
+        .split_inclusive('\n')
+        .enumerate()
+        .filter(|(number, _)| *number != 2);
+    let without: String = lines.map(|(_, line)| line).collect();
+    fs::write(journal(&dir), without).expect("writes");
+    let error = error(dir.path()).to_string();
+    assert!(
+        error.ends_with("line 3: its number is 3, 2 was due"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(
+        journal(&dir),
+        r#"{"format":"nrp journal","version":7,"new":true}"#,
+    )
+    .expect("writes");
+    let error = error(dir.path());
+    let expected = format!(
+        "state directory `{}` was written by format 7, this version reads 1",
+        dir.path().display()
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(
+        error
+            .help()
+            .expect("help")
+            .to_string()
+            .starts_with("run the version of nrp")
+    );
+}
+
+#[test]
+fn another_file_is_no_journal() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for text in [
+        "",
+        "\n",
+        "seq,at_ms\n1,2\n",
+        "{\"crc\":\"00000000\",\"a\":1}\n",
+    ] {
+        fs::write(journal(&dir), text).expect("writes");
+        let error = error(dir.path()).to_string();
+        assert!(
+            error.ends_with("line 1: this is not a journal of nrp"),
+            "{text:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_index_that_is_gone_is_rebuilt() {
+    let (dir, _) = written();
+    fs::remove_dir_all(dir.path().join("index")).expect("removes");
+    let (store, _, notices) = open(dir.path()).expect("opens");
+    assert_eq!(notices.len(), 1);
+    assert!(
+        notices[0].ends_with("was rebuilt from the journal: it was missing"),
+        "{notices:?}"
+    );
+    assert_eq!(store.index().totals().expect("reads"), (2, 2));
+}
+
+#[test]
+fn an_index_overwritten_with_garbage_is_rebuilt() {
+    for file in ["db", "conf", "both"] {
+        let (dir, _) = written();
+        let index = dir.path().join("index");
+        for name in ["db", "conf"] {
+            if file == name || file == "both" {
+                let bytes = fs::metadata(index.join(name)).expect("is there").len() as usize;
+                let garbage: Vec<u8> = (0..bytes.max(64)).map(|at| (at * 31 % 251) as u8).collect();
+                fs::write(index.join(name), garbage).expect("writes");
+            }
+        }
+        let (mut store, facts, mut notices) = open(dir.path()).expect("opens");
+        assert_eq!(facts.len(), 4);
+        notices.extend(store.check_index((2, 2)).expect("checks"));
+        assert_eq!(notices.len(), 1, "{file}: {notices:?}");
+        assert_eq!(store.index().totals().expect("reads"), (2, 2));
+    }
+}
+
+#[test]
+fn an_index_that_is_behind_catches_up() {
+    let (dir, facts) = written();
+    let spec = sweep("b", 2);
+    {
+        let (mut journal, _) = Journal::open(dir.path(), &mut |_, _| Ok(())).expect("opens");
+        journal
+            .append(&stamped([submitted(&spec)]))
+            .expect("appends");
+    }
+    let (store, read, notices) = open(dir.path()).expect("opens");
+    assert_eq!(read.len(), facts.len() + 1);
+    assert_eq!(notices, Vec::<String>::new());
+    assert_eq!(store.index().sweep(id(&spec)).expect("reads"), Some(spec));
+}
+
+#[test]
+fn an_index_that_differs_from_the_journal_is_rebuilt() {
+    let (dir, _) = written();
+    let (mut store, _, _) = open(dir.path()).expect("opens");
+    assert_eq!(store.check_index((2, 2)).expect("checks"), None);
+    let notice = store
+        .check_index((3, 2))
+        .expect("checks")
+        .expect("a notice");
+    assert!(
+        notice.ends_with("it has 2 trials with 2 outcomes, the journal 3 with 2"),
+        "{notice}"
+    );
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = open(dir.path()).expect("opens");
+    let error = error(dir.path());
+    assert!(matches!(error, StoreError::InUse { .. }));
+    assert!(
+        error
+            .to_string()
+            .contains(&dir.path().display().to_string()),
+        "{error}"
+    );
+    drop(first);
+    open(dir.path()).expect("opens once the first has gone");
+}
+
+/// A disk that takes some bytes, and a sync that may fail.
+struct Failing {
+    room: usize,
+    sync: bool,
+}
+
+impl Append for Failing {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > self.room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.room -= bytes.len();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match self.sync {
+            true => Ok(()),
+            false => Err(io::Error::other("the disk has gone")),
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_written_after_it() {
+    let failing = Failing {
+        room: 10_000,
+        sync: true,
+    };
+    let mut journal = Journal::with("j".into(), Box::new(failing), 0);
+    let small = stamped([Fact::SweepCancelled {
+        sweep: crate::scheduler::SweepId(1),
+    }]);
+    let large = stamped([submitted(&sweep("a", 20_000))]);
+    journal.append(&small).expect("appends");
+    let error = journal.append(&large).expect_err("is full");
+    assert_eq!(
+        error.to_string(),
+        "journal cannot be written: no space left for `j`"
+    );
+    let error = journal.append(&small).expect_err("is poisoned");
+    assert_eq!(
+        error.to_string(),
+        "journal cannot be written: an earlier write to `j` failed"
+    );
+    assert_eq!(journal.last_seq(), 1);
+}
+
+#[test]
+fn a_sync_that_fails_is_not_tried_again() {
+    let failing = Failing {
+        room: 10_000,
+        sync: false,
+    };
+    let mut journal = Journal::with("j".into(), Box::new(failing), 0);
+    let fact = stamped([Fact::SweepCancelled {
+        sweep: crate::scheduler::SweepId(1),
+    }]);
+    assert!(matches!(
+        journal.append(&fact),
+        Err(StoreError::Write { .. })
+    ));
+    assert!(matches!(
+        journal.append(&fact),
+        Err(StoreError::Poisoned { .. })
+    ));
+}

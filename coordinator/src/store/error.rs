@@ -1,0 +1,125 @@
+//! What can be wrong with a state directory, and what to do about it.
+
+use miette::Diagnostic;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why the state cannot be opened, read or written.
+#[derive(Debug, Error, Diagnostic)]
+pub enum StoreError {
+    /// Another process has it.
+    #[error("state directory `{}` is in use by another process", .dir.display())]
+    #[diagnostic(help(
+        "stop the other `nrp coordinator` or `nrp run`, or give this one a state directory of its \
+         own with `--state`"
+    ))]
+    InUse {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// It is of another version.
+    #[error(
+        "state directory `{}` was written by format {found}, this version reads {expected}",
+        .dir.display()
+    )]
+    #[diagnostic(help(
+        "run the version of nrp that wrote it, or choose another directory with `--state`; \
+         nothing was changed"
+    ))]
+    Version {
+        /// The state directory.
+        dir: PathBuf,
+        /// What its journal says.
+        found: u64,
+        /// What this version writes.
+        expected: u64,
+    },
+    /// A line of the journal is damaged.
+    #[error("journal `{}`, line {line}: {problem}", .path.display())]
+    #[diagnostic(help(
+        "the file was changed after it was written; restore it from a backup, or keep a copy and \
+         delete that line by hand: what it recorded is then lost"
+    ))]
+    BadLine {
+        /// The journal.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The disk is full.
+    #[error("journal cannot be written: no space left for `{}`", .path.display())]
+    #[diagnostic(help("free some space and start again; nothing that was acknowledged is lost"))]
+    NoSpace {
+        /// The journal.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The journal cannot be written.
+    #[error("journal cannot be written: `{}`", .path.display())]
+    #[diagnostic(help("check the disk and start again; nothing that was acknowledged is lost"))]
+    Write {
+        /// The journal.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A write failed before, so that what is in the file is not known.
+    #[error("journal cannot be written: an earlier write to `{}` failed", .path.display())]
+    #[diagnostic(help("start again; nothing that was acknowledged is lost"))]
+    Poisoned {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// A file or directory cannot be used.
+    #[error("`{}` cannot be {action}", .path.display())]
+    #[diagnostic(help("check that the directory given with `--state` exists and is yours"))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A sweep in the journal has no trials for this version.
+    #[error("sweep `{name}` in the journal cannot be expanded to its trials")]
+    #[diagnostic(help("run the version of nrp that wrote it"))]
+    Sweep {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: nrp_proto::sweep::GridError,
+    },
+    /// The index cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// Why the index cannot be read or written. The journal still has everything.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the index of the state directory is damaged: {problem}")]
+#[diagnostic(help(
+    "stop the coordinator, delete the `index` directory inside the state directory and start \
+     again: it is rebuilt from the journal, and nothing is lost"
+))]
+pub struct IndexError {
+    pub(super) problem: String,
+}
+
+impl IndexError {
+    pub(super) fn new(problem: impl ToString) -> Self {
+        Self {
+            problem: problem.to_string(),
+        }
+    }
+
+    /// Of something that must be there.
+    pub(crate) fn missing(what: &str, id: impl std::fmt::Display) -> Self {
+        Self::new(format!("{what} {id} is not in it"))
+    }
+}

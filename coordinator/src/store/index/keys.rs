@@ -1,0 +1,107 @@
+//! The index's keys: a letter for the kind, then ids and numbers big end first, so that bytes sort
+//! as what they stand for.
+
+use crate::scheduler::{RowId, SweepId, TrialId};
+
+/// The last journal entry that is in the index.
+pub(super) const APPLIED: &[u8] = b"m applied";
+
+/// The index's format, written with the first entry.
+pub(super) const FORMAT: &[u8] = b"m format";
+
+/// A sweep's content.
+pub(super) fn sweep(sweep: SweepId) -> Vec<u8> {
+    [b"s", sweep.0.to_be_bytes().as_slice()].concat()
+}
+
+/// A stretch of a sweep's trials, in grid order.
+pub(super) fn stretch(sweep: SweepId, number: u32) -> Vec<u8> {
+    let sweep = sweep.0.to_be_bytes();
+    [b"o", sweep.as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// That a trial is one of a sweep's.
+pub(super) fn member(sweep: SweepId, trial: TrialId) -> Vec<u8> {
+    let sweep = sweep.0.to_be_bytes();
+    [b"w", sweep.as_slice(), &trial.0.to_be_bytes()].concat()
+}
+
+/// All trials.
+pub(super) const TRIALS: &[u8] = b"t";
+
+/// A trial with what came of it.
+pub(super) fn trial(trial: TrialId) -> Vec<u8> {
+    [TRIALS, &trial.0.to_be_bytes()].concat()
+}
+
+/// All rows of `best`.
+pub(super) const ROWS: &[u8] = b"r";
+
+/// A row of `best`, with one of its trials.
+pub(super) fn row(row: RowId) -> Vec<u8> {
+    [ROWS, &row.0.to_be_bytes()].concat()
+}
+
+/// All rows a sweep's trials are in.
+pub(super) fn sweep_rows(sweep: SweepId) -> Vec<u8> {
+    [b"q", sweep.0.to_be_bytes().as_slice()].concat()
+}
+
+/// That a sweep has trials in a row.
+pub(super) fn sweep_row(sweep: SweepId, row: RowId) -> Vec<u8> {
+    [sweep_rows(sweep), row.0.to_be_bytes().to_vec()].concat()
+}
+
+/// All finished trials of a row, the best first.
+pub(super) fn ranking(row: RowId) -> Vec<u8> {
+    [b"b", row.0.to_be_bytes().as_slice()].concat()
+}
+
+/// A finished trial's place in its row.
+pub(super) fn rank(row: RowId, validation_mse: f64, trial: TrialId) -> Vec<u8> {
+    let mse = sortable(validation_mse).to_be_bytes();
+    [ranking(row), mse.to_vec(), trial.0.to_be_bytes().to_vec()].concat()
+}
+
+/// The number at the end of a key.
+pub(super) fn last_u64(key: &[u8]) -> Option<u64> {
+    let bytes = key.len().checked_sub(8).and_then(|at| key.get(at..))?;
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// The trial at the end of a key.
+pub(super) fn last_trial(key: &[u8]) -> Option<TrialId> {
+    let bytes = key.len().checked_sub(16).and_then(|at| key.get(at..))?;
+    Some(TrialId(u128::from_be_bytes(bytes.try_into().ok()?)))
+}
+
+/// A number whose order is that of `value`, which is finite.
+fn sortable(value: f64) -> u64 {
+    // -0 and 0 are equal.
+    let bits = (value + 0.0).to_bits();
+    match bits >> 63 {
+        0 => bits | (1 << 63),
+        _ => !bits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_sort_as_the_losses_do() {
+        let losses = [-1e300, -2.0, -1e-300, 0.0, 1e-300, 0.1, 0.2, 1.0, 1e300];
+        let keys: Vec<_> = losses
+            .iter()
+            .map(|mse| rank(RowId(1), *mse, TrialId(9)))
+            .collect();
+        assert!(keys.is_sorted());
+        assert_eq!(
+            rank(RowId(1), -0.0, TrialId(1)),
+            rank(RowId(1), 0.0, TrialId(1))
+        );
+        assert_eq!(last_trial(&keys[0]), Some(TrialId(9)));
+        assert_eq!(last_u64(&sweep_row(SweepId(1), RowId(2))), Some(2));
+    }
+}

@@ -1,0 +1,113 @@
+//! What the index stands on: an ordered map of bytes, on disk (sled) or in memory. Knows nothing of
+//! what is in it.
+
+use crate::store::IndexError;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+/// Memory that sled may hold pages in.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// A key and its value.
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
+
+/// An ordered map of bytes.
+pub(super) trait Ordered: Send + Sync {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
+
+    /// Up to `limit` pairs whose key starts with `prefix`, in order, behind the key `after`.
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Pair>, IndexError>;
+
+    /// Writes all of it or nothing.
+    fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError>;
+}
+
+/// One tree of sled, so that one batch is atomic.
+pub(super) struct Sled(sled::Db);
+
+impl Sled {
+    /// Opens a database. sled panics over some damage; that is an answer too.
+    pub(super) fn open(dir: &Path) -> Result<Self, IndexError> {
+        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(opened) => opened.map(Self).map_err(IndexError::new),
+            Err(_) => Err(IndexError::new("sled panicked over it")),
+        }
+    }
+}
+
+impl Ordered for Sled {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        let value = self.0.get(key).map_err(IndexError::new)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Pair>, IndexError> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let from = after.map_or(Included(prefix), Excluded);
+        let mut pairs = Vec::new();
+        for pair in self.0.range::<&[u8], _>((from, Unbounded)).take(limit) {
+            let (key, value) = pair.map_err(IndexError::new)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            pairs.push((key.to_vec(), value.to_vec()));
+        }
+        Ok(pairs)
+    }
+
+    fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            batch.insert(key, value);
+        }
+        self.0.apply_batch(batch).map_err(IndexError::new)
+    }
+}
+
+/// The fake: the same, in memory.
+#[derive(Default)]
+pub(super) struct Memory(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+impl Ordered for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(map.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Pair>, IndexError> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let from = after.map_or(Included(prefix), Excluded);
+        let pairs = map.range::<[u8], _>((from, Unbounded));
+        let pairs = pairs
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(limit);
+        Ok(pairs
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        map.extend(changes);
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Questions to the index, each answered from keys that lie together.
+
+use super::{Index, keys, message, recorded};
+use crate::expand;
+use crate::scheduler::{RowId, SweepId, TrialId};
+use crate::store::IndexError;
+use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
+
+/// Pairs read at once.
+const SCAN_PAIRS: usize = 256;
+
+/// A row of `best`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) id: RowId,
+    /// One of its trials, which says what all of them share.
+    pub(crate) example: TrialSpec,
+}
+
+impl Index {
+    /// A trial with what came of it; its state is one of [`recorded`].
+    pub(crate) fn trial(&self, trial: TrialId) -> Result<Option<TrialRecord>, IndexError> {
+        let bytes = self.map.get(&keys::trial(trial))?;
+        bytes.map(|bytes| message(&bytes)).transpose()
+    }
+
+    /// A sweep's content, as it was submitted last.
+    pub(crate) fn sweep(&self, sweep: SweepId) -> Result<Option<SweepSpec>, IndexError> {
+        let bytes = self.map.get(&keys::sweep(sweep))?;
+        bytes.map(|bytes| message(&bytes)).transpose()
+    }
+
+    /// A stretch of a sweep's trials, counted from 0; none behind the last.
+    pub(crate) fn stretch(
+        &self,
+        sweep: SweepId,
+        number: u32,
+    ) -> Result<Option<Vec<TrialId>>, IndexError> {
+        let bytes = self.map.get(&keys::stretch(sweep, number))?;
+        Ok(bytes.map(|bytes| trials_in(&bytes).collect()))
+    }
+
+    /// The rows of one sweep's trials, or of all, in the order of ANN, weights, region.
+    pub(crate) fn rows(&self, sweep: Option<SweepId>) -> Result<Vec<Row>, IndexError> {
+        let mut rows = Vec::new();
+        match sweep {
+            None => self.walk(keys::ROWS, |key, value| {
+                let id = RowId(keys::last_u64(key).ok_or_else(|| IndexError::new("a short key"))?);
+                let example = message(value)?;
+                rows.push(Row { id, example });
+                Ok(true)
+            })?,
+            Some(sweep) => self.walk(&keys::sweep_rows(sweep), |key, _| {
+                let id = RowId(keys::last_u64(key).ok_or_else(|| IndexError::new("a short key"))?);
+                if let Some(example) = self.map.get(&keys::row(id))? {
+                    let example = message(&example)?;
+                    rows.push(Row { id, example });
+                }
+                Ok(true)
+            })?,
+        }
+        rows.sort_by_cached_key(|row| {
+            let ann = row.example.ann.clone().unwrap_or_default();
+            let region = row.example.region.clone();
+            (ann.name, ann.weights_digest, region, row.id)
+        });
+        Ok(rows)
+    }
+
+    /// The finished trial of a row with the lowest validation loss, of one sweep or of all.
+    pub(crate) fn best(
+        &self,
+        row: RowId,
+        sweep: Option<SweepId>,
+    ) -> Result<Option<TrialRecord>, IndexError> {
+        let mut best = None;
+        self.walk(&keys::ranking(row), |key, _| {
+            let trial = keys::last_trial(key).ok_or_else(|| IndexError::new("a short key"))?;
+            let asked = match sweep {
+                None => true,
+                Some(sweep) => self.map.get(&keys::member(sweep, trial))?.is_some(),
+            };
+            if asked {
+                best = self.trial(trial)?;
+            }
+            Ok(!asked)
+        })?;
+        Ok(best)
+    }
+
+    /// Trials known, and those with an outcome. Reads all of them.
+    pub(crate) fn totals(&self) -> Result<(u64, u64), IndexError> {
+        let (mut known, mut closed) = (0, 0);
+        self.walk(keys::TRIALS, |key, value| {
+            let record: TrialRecord = message(value)?;
+            known += 1;
+            if record.state != recorded::OPEN {
+                closed += 1;
+            }
+            let Some(scores) = record.scores else {
+                return Ok(true);
+            };
+            let trial = keys::last_trial(key).ok_or_else(|| IndexError::new("a short key"))?;
+            let row = record.spec.as_ref().map(expand::row);
+            let rank = row.map(|row| keys::rank(row, scores.validation_mse, trial));
+            match rank.map(|rank| self.map.get(&rank)).transpose()?.flatten() {
+                Some(_) => Ok(true),
+                None => Err(IndexError::new(format!("trial {trial} is not ranked"))),
+            }
+        })?;
+        Ok((known, closed))
+    }
+
+    /// Visits the pairs under a prefix, in order, while `visit` says so.
+    fn walk(
+        &self,
+        prefix: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
+    ) -> Result<(), IndexError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let pairs = self.map.scan(prefix, after.as_deref(), SCAN_PAIRS)?;
+            for (key, value) in &pairs {
+                if !visit(key, value)? {
+                    return Ok(());
+                }
+            }
+            match pairs.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The trials of a stretch.
+pub(super) fn trials_in(stretch: &[u8]) -> impl Iterator<Item = TrialId> + '_ {
+    let ids = stretch.as_chunks::<16>().0.iter();
+    ids.map(|bytes| TrialId(u128::from_be_bytes(*bytes)))
+}

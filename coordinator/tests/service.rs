@@ -1,0 +1,475 @@
+//! The coordinator over localhost, as workers and clients meet it, killed and started again.
+
+#![cfg(feature = "service")]
+
+use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
+use nrp_proto::sweep::SweepFile;
+use nrp_proto::wire::sweeps_client::SweepsClient;
+use nrp_proto::wire::workers_client::WorkersClient;
+use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
+use nrp_proto::{CONTRACT, HINT_METADATA};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio_stream::StreamExt;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct World {
+    coordinator: Coordinator,
+    workers: WorkersClient<Channel>,
+    sweeps: SweepsClient<Channel>,
+}
+
+fn config(dir: &Path) -> Config {
+    Config::new(dir, ([127, 0, 0, 1], 0).into())
+}
+
+/// Starts a coordinator, once the one before has let go of the directory.
+async fn start(dir: &Path) -> World {
+    let begun = Instant::now();
+    let coordinator = loop {
+        match Coordinator::start(config(dir)).await {
+            Ok(coordinator) => break coordinator,
+            Err(CoordinatorError::Store(StoreError::InUse { .. }))
+                if begun.elapsed() < DEADLINE =>
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let channel = Channel::from_shared(format!("http://{}", coordinator.address()))
+        .expect("an address")
+        .connect()
+        .await
+        .expect("connects");
+    World {
+        coordinator,
+        workers: WorkersClient::new(channel.clone()),
+        sweeps: SweepsClient::new(channel),
+    }
+}
+
+fn sweep(name: &str, seeds: &str) -> SweepSpec {
+    let text = format!(
+        r#"
+        name = "{name}"
+        recordings = {{ assembly = "simulated", regions = ["V4", "IT"] }}
+        [[ann]]
+        name = "mobilenet"
+        weights = "random:0"
+        layer_sets = [["conv_pw_13_relu"]]
+        [grid]
+        l1 = [16]
+        l2 = [32]
+        learning_rate = [1e-3]
+        seed = [{seeds}]
+        "#
+    );
+    let mut spec = SweepFile::parse(&text).expect("parses").to_spec();
+    spec.recordings_digest = "simulated:1".to_owned();
+    spec.data_dir = "/data".to_owned();
+    for entry in &mut spec.anns {
+        let ann = entry.ann.as_mut().expect("an ann");
+        ann.weights_digest = "random:0".to_owned();
+    }
+    spec
+}
+
+fn scores(validation_mse: f64) -> Outcome {
+    Outcome {
+        result: Some(Scored(Scores {
+            validation_mse,
+            nrp_error: 0.1,
+            ..Scores::default()
+        })),
+    }
+}
+
+impl World {
+    async fn submit(&mut self, spec: SweepSpec) -> SubmitReply {
+        let request = SubmitRequest { sweep: Some(spec) };
+        self.sweeps
+            .submit(request)
+            .await
+            .expect("is taken")
+            .into_inner()
+    }
+
+    async fn register(&mut self, instance: &str) {
+        let request = RegisterRequest {
+            worker: "w".to_owned(),
+            instance: instance.to_owned(),
+            device: "cpu".to_owned(),
+            lanes: 8,
+            contract: CONTRACT,
+        };
+        let reply = self
+            .workers
+            .register(request)
+            .await
+            .expect("is taken")
+            .into_inner();
+        assert_eq!((reply.lease_ms, reply.heartbeat_ms), (30_000, 5_000));
+    }
+
+    async fn lease(&mut self, instance: &str) -> Option<Job> {
+        let request = LeaseRequest {
+            worker: "w".to_owned(),
+            instance: instance.to_owned(),
+        };
+        self.workers
+            .lease(request)
+            .await
+            .expect("is answered")
+            .into_inner()
+            .job
+    }
+
+    async fn report(
+        &mut self,
+        job: &Job,
+        trial: usize,
+        outcome: Outcome,
+    ) -> Result<String, Status> {
+        let request = ReportRequest {
+            worker: "w".to_owned(),
+            instance: "1".to_owned(),
+            lease: Some(LeaseRef {
+                job: job.id,
+                epoch: job.epoch,
+            }),
+            trial: job.trials[trial].id.clone(),
+            outcome: Some(outcome),
+        };
+        Ok(self.workers.report(request).await?.into_inner().verdict)
+    }
+
+    async fn best(&mut self, sweep: &str) -> Vec<BestRow> {
+        let request = BestRequest {
+            sweep: sweep.to_owned(),
+            ..BestRequest::default()
+        };
+        self.sweeps
+            .best(request)
+            .await
+            .expect("is answered")
+            .into_inner()
+            .rows
+    }
+
+    async fn trials(&mut self, state: &str) -> Result<Vec<TrialRecord>, Status> {
+        let request = TrialsRequest {
+            state: state.to_owned(),
+            ..TrialsRequest::default()
+        };
+        let stream = self.sweeps.trials(request).await?.into_inner();
+        stream.collect().await
+    }
+
+    async fn status(&mut self, sweep: &str) -> Result<SweepStatus, Status> {
+        let request = StatusRequest {
+            sweep: sweep.to_owned(),
+        };
+        Ok(self.sweeps.status(request).await?.into_inner())
+    }
+}
+
+fn hint(status: &Status) -> String {
+    let hint = status.metadata().get_bin(HINT_METADATA).expect("a hint");
+    String::from_utf8(hint.to_bytes().expect("bytes").to_vec()).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    let submitted = world.submit(sweep("a", "0, 1")).await;
+    assert_eq!(
+        (
+            submitted.trials,
+            submitted.already_finished,
+            submitted.resumed
+        ),
+        (4, 0, false)
+    );
+    world.register("1").await;
+    let first = world.lease("1").await.expect("a job");
+    assert_eq!(
+        (first.trials.len(), first.weights.as_str()),
+        (2, "random:0")
+    );
+    assert_eq!(
+        (first.data_dir.as_str(), first.trials[0].spec.is_some()),
+        ("/data", true)
+    );
+    assert_eq!(
+        world
+            .report(&first, 0, scores(0.5))
+            .await
+            .expect("is taken"),
+        "recorded"
+    );
+    assert_eq!(
+        world
+            .report(&first, 1, scores(0.25))
+            .await
+            .expect("is taken"),
+        "recorded"
+    );
+    let second = world.lease("1").await.expect("a job");
+    let best = world.best("").await;
+    assert_eq!(best.len(), 2);
+    let v4 = best.iter().find(|row| row.region == "V4").expect("a row");
+    assert_eq!(
+        v4.best.as_ref().map(|best| best.id.as_str()),
+        Some(first.trials[1].id.as_str())
+    );
+    assert_eq!(best.iter().map(|row| row.open).collect::<Vec<_>>(), [2, 0]);
+
+    drop(world);
+    let mut world = start(dir.path()).await;
+    assert_eq!(world.coordinator.notices(), [] as [String; 0]);
+    assert_eq!(world.best("a").await, best);
+    assert_eq!(
+        world
+            .report(&first, 0, scores(0.1))
+            .await
+            .expect("is taken"),
+        "duplicate"
+    );
+    assert_eq!(world.best("a").await, best);
+    // The lease is still the worker's, and it was never told otherwise.
+    let heartbeat = HeartbeatRequest {
+        worker: "w".to_owned(),
+        instance: "1".to_owned(),
+        leases: vec![LeaseRef {
+            job: second.id,
+            epoch: second.epoch,
+        }],
+        activity: None,
+    };
+    let reply = world
+        .workers
+        .heartbeat(heartbeat)
+        .await
+        .expect("is taken")
+        .into_inner();
+    assert_eq!(reply, HeartbeatReply::default());
+    assert_eq!(world.trials("leased").await.expect("streams").len(), 2);
+    assert_eq!(
+        world
+            .report(&second, 0, scores(0.5))
+            .await
+            .expect("is taken"),
+        "recorded"
+    );
+
+    // The worker is killed too: its new process goes on at once.
+    world.register("2").await;
+    let again = world.lease("2").await.expect("a job");
+    assert_eq!(again.trials, second.trials[1..]);
+    assert!(again.epoch > second.epoch);
+    assert_eq!(
+        world
+            .report(&again, 0, scores(0.5))
+            .await
+            .expect("is taken"),
+        "recorded"
+    );
+    assert_eq!(world.status("").await.expect("is there").state, "finished");
+    let again = world.submit(sweep("a", "0, 1")).await;
+    assert_eq!((again.already_finished, again.resumed), (4, true));
+    world.coordinator.shutdown().await.expect("stops");
+    let world = start(dir.path()).await;
+    assert_eq!(world.coordinator.notices(), [] as [String; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_with_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    assert_eq!(
+        world.status("").await.expect_err("none").code(),
+        Code::NotFound
+    );
+    world.submit(sweep("v4-mobilenet", "0")).await;
+    let status = world.status("v4-mobilnet").await.expect_err("unknown");
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(status.message(), "there is no sweep `v4-mobilnet`");
+    assert!(hint(&status).starts_with("did you mean `v4-mobilenet`?"));
+
+    let status = world.trials("finishd").await.expect_err("no state");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(hint(&status).starts_with("did you mean `finished`?"));
+
+    let mut large = sweep("large", "0");
+    large.grid.as_mut().expect("a grid").seed = (0..600_000).collect();
+    let request = SubmitRequest { sweep: Some(large) };
+    let status = world.sweeps.submit(request).await.expect_err("too large");
+    assert_eq!(
+        status.message(),
+        "sweep `large` has 1200000 cells, and 1000000 is the most"
+    );
+    assert!(hint(&status).starts_with("shorten an axis"));
+
+    let request = LeaseRequest {
+        worker: "w".to_owned(),
+        instance: "1".to_owned(),
+    };
+    let status = world
+        .workers
+        .lease(request)
+        .await
+        .expect_err("not registered");
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    let request = RegisterRequest {
+        worker: "w".to_owned(),
+        contract: CONTRACT + 1,
+        ..RegisterRequest::default()
+    };
+    let status = world
+        .workers
+        .register(request)
+        .await
+        .expect_err("another version");
+    assert_eq!(
+        status.message(),
+        "worker `w` speaks contract 2, this coordinator 1"
+    );
+    world.register("1").await;
+    let job = world.lease("1").await.expect("a job");
+    let status = world
+        .report(&job, 0, scores(f64::NAN))
+        .await
+        .expect_err("not finite");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(
+        status.message(),
+        "the validation loss is NaN, not a finite number"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_ends_with_its_sweep() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0")).await;
+    let request = StatusRequest::default();
+    let mut watch = world
+        .sweeps
+        .watch(request)
+        .await
+        .expect("is answered")
+        .into_inner();
+    let first = watch.next().await.expect("a status").expect("no error");
+    assert_eq!((first.state.as_str(), first.waiting), ("running", 2));
+    world.register("1").await;
+    while let Some(job) = world.lease("1").await {
+        for trial in 0..job.trials.len() {
+            world
+                .report(&job, trial, scores(0.5))
+                .await
+                .expect("is taken");
+        }
+        if world.status("").await.expect("is there").state == "finished" {
+            break;
+        }
+    }
+    let rest: Vec<_> = watch
+        .map(|status| status.expect("no error"))
+        .collect()
+        .await;
+    let last = rest.last().expect("a last status");
+    assert_eq!((last.state.as_str(), last.finished), ("finished", 2));
+    assert_eq!(last.workers[0].device, "cpu");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_sweep_is_taken_up_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0")).await;
+    let request = CancelRequest {
+        sweep: "a".to_owned(),
+    };
+    let status = world
+        .sweeps
+        .cancel(request)
+        .await
+        .expect("is there")
+        .into_inner();
+    assert_eq!((status.state.as_str(), status.cancelled), ("cancelled", 2));
+    assert_eq!(world.trials("cancelled").await.expect("streams").len(), 2);
+    drop(world);
+    let mut world = start(dir.path()).await;
+    assert_eq!(
+        world.status("a").await.expect("is there").state,
+        "cancelled"
+    );
+    let request = ResumeRequest {
+        sweep: "a".to_owned(),
+    };
+    let status = world
+        .sweeps
+        .resume(request)
+        .await
+        .expect("is there")
+        .into_inner();
+    assert_eq!((status.state.as_str(), status.waiting), ("running", 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_gets_the_job_as_soon_as_there_is_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.register("1").await;
+    let mut workers = world.workers.clone();
+    let asked = tokio::spawn(async move {
+        let request = LeaseRequest {
+            worker: "w".to_owned(),
+            instance: "1".to_owned(),
+        };
+        workers
+            .lease(request)
+            .await
+            .expect("is answered")
+            .into_inner()
+            .job
+    });
+    tokio::task::yield_now().await;
+    world.submit(sweep("a", "0")).await;
+    let job = asked.await.expect("ends").or(world.lease("1").await);
+    assert_eq!(job.expect("a job").trials.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_and_a_taken_directory_are_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let other = tempfile::tempdir().expect("a directory");
+    let world = start(dir.path()).await;
+    let address = world.coordinator.address();
+    let taken = Config::new(other.path(), address);
+    let error = Coordinator::start(taken)
+        .await
+        .expect_err("the port is taken");
+    assert_eq!(
+        error.to_string(),
+        format!("address {address} is in use by another process")
+    );
+    let error = Coordinator::start(config(dir.path()))
+        .await
+        .expect_err("the directory is taken");
+    assert!(
+        error.to_string().contains("is in use by another process"),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains(&dir.path().display().to_string()),
+        "{error}"
+    );
+}

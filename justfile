@@ -1,0 +1,28 @@
+# Daily commands, the cheapest check first.
+
+# Everything a change must pass
+check: fmt clippy test deny
+
+# Formatting
+fmt:
+    cargo fmt --all --check
+
+# Lints, warnings denied
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# All tests
+test:
+    cargo test --workspace --locked
+
+# Bans, licences, sources and, where their database can be reached, advisories
+deny:
+    cargo deny check bans licenses sources
+
+# The first sweep of the README
+quickstart:
+    cargo run -- run sweeps/quickstart.toml
+
+# Numbers from PyTorch, scikit-learn, Keras, xarray and Pillow that tests compare with
+fixtures PYTHON="python3":
+    find . -name 'make_*.py' -not -path './target/*' -print -exec {{PYTHON}} {} \;

@@ -1,0 +1,18 @@
+//! Compiles the contract with protox, so that no protoc is needed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto/nrp.proto");
+    let descriptors = protox::compile(["proto/nrp.proto"], ["proto"])?;
+    tonic_prost_build::configure()
+        .type_attribute(".nrp.v1", "#[derive(serde::Serialize, serde::Deserialize)]")
+        // A journal written before a field was added still reads.
+        .message_attribute(".nrp.v1", "#[serde(default)]")
+        .type_attribute(
+            ".nrp.v1.Outcome.result",
+            "#[serde(rename_all = \"snake_case\")]",
+        )
+        .client_mod_attribute("nrp.v1", "#[cfg(feature = \"rpc\")]")
+        .server_mod_attribute("nrp.v1", "#[cfg(feature = \"rpc\")]")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

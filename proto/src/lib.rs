@@ -1,0 +1,29 @@
+//! The contract between coordinator, workers and clients: wire messages, the sweep file format,
+//! trial ids. It decides nothing and touches no file, clock or network.
+
+pub mod id;
+mod near_miss;
+#[cfg(feature = "rpc")]
+mod refusal;
+pub mod sweep;
+
+pub use near_miss::near_miss;
+/// Messages as bytes, for those who store them.
+pub use prost::Message;
+#[cfg(feature = "rpc")]
+pub use refusal::Refusal;
+
+/// Wire messages, generated from `proto/nrp.proto`; their documentation is there.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod wire {
+    include!(concat!(env!("OUT_DIR"), "/nrp.v1.rs"));
+}
+
+/// Version of the contract; coordinator and worker must agree on it.
+pub const CONTRACT: u32 = 1;
+
+/// Most bytes one message may have, in either direction.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Name of the gRPC metadata entry that carries the hint that goes with a refused call.
+pub const HINT_METADATA: &str = "nrp-hint-bin";

@@ -1,0 +1,575 @@
+//! What is wrong with a sweep file: values out of range, words nobody knows, what this version
+//! does not offer yet. All mistakes are found, not only the first.
+
+use super::{Assembly, GridTable, Mistake, Pruning, SweepError, SweepFile};
+use crate::near_miss;
+use std::collections::HashSet;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+
+/// The ANNs a sweep may name. The worker's catalogue implements it.
+pub trait Catalogue {
+    /// ANNs that can be run.
+    fn offered(&self) -> Vec<&str>;
+    /// ANNs that are known but cannot be run yet.
+    fn planned(&self) -> Vec<&str>;
+    /// Layers of an offered ANN.
+    fn layers(&self, ann: &str) -> Vec<String>;
+}
+
+/// Longest name of a sweep, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// Most units a layer of a NRP network may have.
+const UNITS_MAX: i64 = 65_536;
+/// Most intermediate layers of a NRP network.
+const DEPTH_MAX: i64 = 3;
+/// How far the fractions' sum may be from 1.
+const FRACTIONS_SLACK: f64 = 1e-9;
+/// Most stimuli a mini-batch may have, and most epochs a trial may train.
+const COUNT_MAX: i64 = 1_000_000;
+
+/// What a word of the file may be: offered now, and known but not offered yet.
+struct Words {
+    offered: &'static [&'static str],
+    planned: &'static [&'static str],
+}
+
+const SCHEMES: Words = Words {
+    offered: &["holdout"],
+    planned: &["shuffle", "validation-is-test"],
+};
+const INPUTS: Words = Words {
+    offered: &["none", "centred", "per-unit"],
+    planned: &[],
+};
+const TARGETS: Words = Words {
+    offered: &["none", "centred", "standardised"],
+    planned: &[],
+};
+const PROJECTIONS: Words = Words {
+    offered: &["none"],
+    planned: &["row-space", "pca:K"],
+};
+const BASELINES: Words = Words {
+    offered: &["mean"],
+    planned: &["ols", "ridge", "pls"],
+};
+const PRUNING: Words = Words {
+    offered: &[],
+    planned: &["layer", "global"],
+};
+
+/// Collects mistakes.
+#[derive(Default)]
+struct Found(Vec<Mistake>);
+
+impl Found {
+    fn add(&mut self, key: impl Into<String>, value: impl Display, problem: impl Into<String>) {
+        self.add_near(key, value, problem, None);
+    }
+
+    fn add_near(
+        &mut self,
+        key: impl Into<String>,
+        value: impl Display,
+        problem: impl Into<String>,
+        near_miss: Option<&str>,
+    ) {
+        self.0.push(Mistake {
+            key: key.into(),
+            value: value.to_string(),
+            problem: problem.into(),
+            near_miss: near_miss.map(str::to_owned),
+        });
+    }
+
+    /// A word that must be one of `words`.
+    fn word(&mut self, key: impl Into<String>, word: &str, words: &Words) {
+        // A planned word may have a free part: `pca:K` stands for `pca:200`.
+        let planned = words.planned.iter().any(|plan| match plan.split_once(':') {
+            Some((head, _)) => word.split(':').next() == Some(head),
+            None => word == *plan,
+        });
+        if words.offered.contains(&word) {
+        } else if planned {
+            self.add(key, quote(word), not_offered(words.offered));
+        } else {
+            let all = [words.offered, words.planned].concat();
+            let problem = format!("must be one of {}", backticked(&all));
+            self.add_near(
+                key,
+                quote(word),
+                problem,
+                near_miss(word, all.iter().copied()),
+            );
+        }
+    }
+
+    /// An axis of the grid: not empty, every value good, none twice.
+    fn axis<T: Copy + Debug>(
+        &mut self,
+        key: &str,
+        values: &[T],
+        good: impl Fn(T) -> bool,
+        rule: &str,
+    ) {
+        if values.is_empty() {
+            self.add(key, "[]", "is empty, so the grid has no cell");
+        }
+        let mut seen = HashSet::new();
+        for (index, value) in values.iter().enumerate() {
+            if !good(*value) {
+                self.add(format!("{key}[{index}]"), format!("{value:?}"), rule);
+            }
+            if !seen.insert(format!("{value:?}")) {
+                self.add(format!("{key}[{index}]"), format!("{value:?}"), DUPLICATE);
+            }
+        }
+    }
+}
+
+const DUPLICATE: &str = "stands here twice, which makes duplicate cells";
+
+fn quote(word: &str) -> String {
+    format!("{word:?}")
+}
+
+fn backticked(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn not_offered(offered: &[&str]) -> String {
+    match offered {
+        [] => "this version does not offer it yet".to_owned(),
+        some => format!(
+            "this version does not offer it yet; it offers {}",
+            backticked(some)
+        ),
+    }
+}
+
+/// Indices of values that stood earlier already.
+fn repeated<K: Hash + Eq>(keys: impl IntoIterator<Item = K>) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    keys.into_iter()
+        .enumerate()
+        .filter_map(|(index, key)| (!seen.insert(key)).then_some(index))
+        .collect()
+}
+
+impl SweepFile {
+    /// Checks every value against its range, the catalogue, and what this version offers.
+    ///
+    /// # Errors
+    /// All mistakes found, each with its key, value and near miss.
+    pub fn check(&self, catalogue: &dyn Catalogue) -> Result<(), SweepError> {
+        let mut found = Found::default();
+        self.check_name(&mut found);
+        self.check_recordings(&mut found);
+        self.check_split(&mut found);
+        self.check_anns(catalogue, &mut found);
+        check_grid(&self.grid, &mut found);
+        self.check_training(&mut found);
+        match found.0.is_empty() {
+            true => Ok(()),
+            false => Err(SweepError::Mistakes(found.0)),
+        }
+    }
+
+    fn check_name(&self, found: &mut Found) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX || !self.name.chars().all(plain)
+        {
+            found.add(
+                "name",
+                quote(&self.name),
+                format!("must be 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`"),
+            );
+        }
+    }
+
+    fn check_recordings(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        let files = [
+            ("stimuli", &recordings.stimuli),
+            ("images", &recordings.images),
+        ];
+        for (key, file) in files {
+            let key = format!("recordings.{key}");
+            match (recordings.assembly(), file) {
+                (Assembly::Simulated, Some(file)) => {
+                    found.add(
+                        key,
+                        quote(file),
+                        "the simulated set brings its own; leave it out",
+                    );
+                }
+                (Assembly::File(_), None) => found.add(key, "", "is missing: name a file"),
+                (Assembly::File(_), Some(file)) if file.is_empty() => {
+                    found.add(key, quote(file), "names no file");
+                }
+                (Assembly::Simulated, None) | (Assembly::File(_), Some(_)) => {}
+            }
+        }
+        if let Assembly::File(file) = recordings.assembly() {
+            match file.rsplit_once('.').map(|(_, extension)| extension) {
+                Some("nc") => {}
+                Some("hdf5" | "npz" | "npy") => found.add(
+                    "recordings.assembly",
+                    quote(file),
+                    not_offered(&[".nc", "simulated"]),
+                ),
+                Some(_) | None => found.add_near(
+                    "recordings.assembly",
+                    quote(file),
+                    "must be a file ending in `.nc`, or \"simulated\"",
+                    near_miss(file, ["simulated"]),
+                ),
+            }
+        }
+        if recordings.regions.is_empty() {
+            found.add(
+                "recordings.regions",
+                "[]",
+                "is empty, so there is nothing to predict",
+            );
+        }
+        for index in repeated(&recordings.regions) {
+            let key = format!("recordings.regions[{index}]");
+            found.add(key, quote(&recordings.regions[index]), DUPLICATE);
+        }
+    }
+
+    fn check_split(&self, found: &mut Found) {
+        let split = &self.split;
+        found.word("split.scheme", &split.scheme, &SCHEMES);
+        let shown = format!("{:?}", split.fractions);
+        let sum: f64 = split.fractions.iter().sum();
+        if split.fractions.len() != 3 {
+            let problem = "must be three: train, validation, test";
+            found.add("split.fractions", shown, problem);
+        } else if split.fractions.iter().any(|f| !f.is_finite() || *f <= 0.0) {
+            found.add("split.fractions", shown, "every fraction must be above 0");
+        } else if (sum - 1.0).abs() > FRACTIONS_SLACK {
+            found.add(
+                "split.fractions",
+                shown,
+                format!("must sum to 1, not {}", rounded(sum)),
+            );
+        }
+        if split.seed < 0 {
+            found.add("split.seed", split.seed, "must not be negative");
+        }
+    }
+
+    fn check_anns(&self, catalogue: &dyn Catalogue, found: &mut Found) {
+        if self.ann.is_empty() {
+            found.add("ann", "[]", "is empty, so the grid has no cell");
+        }
+        for index in repeated(self.ann.iter().map(|ann| (&ann.name, &ann.weights))) {
+            found.add(
+                format!("ann[{index}]"),
+                quote(&self.ann[index].name),
+                "stands here twice with the same weights; put all its layer sets into one",
+            );
+        }
+        for (index, ann) in self.ann.iter().enumerate() {
+            let key = |name: &str| format!("ann[{index}].{name}");
+            let offered = catalogue.offered();
+            let planned = catalogue.planned();
+            if offered.contains(&ann.name.as_str()) {
+                check_layer_sets(&key("layer_sets"), ann, &catalogue.layers(&ann.name), found);
+            } else if planned.contains(&ann.name.as_str()) {
+                found.add(key("name"), quote(&ann.name), not_offered(&offered));
+            } else {
+                let all = offered.iter().chain(&planned).copied();
+                let problem = format!("no such ANN; there are {}", backticked(&offered));
+                found.add_near(
+                    key("name"),
+                    quote(&ann.name),
+                    problem,
+                    near_miss(&ann.name, all),
+                );
+            }
+            if let Some(seed) = ann.weights.strip_prefix(crate::id::RANDOM_PREFIX)
+                && seed.parse::<u64>().is_err()
+            {
+                let problem = "after `random:` comes a seed, a whole number";
+                found.add(key("weights"), quote(&ann.weights), problem);
+            }
+            if ann.weights.is_empty() {
+                found.add(
+                    key("weights"),
+                    "\"\"",
+                    "names no file; a file, or \"random:SEED\"",
+                );
+            }
+            let range = |s: f64| (0.0..1.0).contains(&s);
+            let rule = "a fraction of zero weights is at least 0 and below 1";
+            found.axis(&key("sparsity"), &ann.sparsity, range, rule);
+            for (at, sparsity) in ann.sparsity.iter().enumerate() {
+                if *sparsity > 0.0 {
+                    let at = format!("{}[{at}]", key("sparsity"));
+                    found.add(
+                        at,
+                        format!("{sparsity:?}"),
+                        "this version does not offer pruning yet; only 0.0",
+                    );
+                }
+            }
+            match &ann.pruning {
+                None => {}
+                Some(Pruning::Rule(rule)) => found.word(key("pruning"), rule, &PRUNING),
+                Some(Pruning::Checkpoints(_)) => {
+                    found.add(key("pruning"), "", not_offered(PRUNING.offered));
+                }
+            }
+        }
+    }
+
+    fn check_training(&self, found: &mut Found) {
+        let training = &self.training;
+        let counts = [
+            ("batch_size", training.batch_size, 1),
+            ("max_epochs", training.max_epochs, 1),
+            ("patience", training.patience, 0),
+        ];
+        for (key, count, least) in counts {
+            if !(least..=COUNT_MAX).contains(&count) {
+                let problem = format!("must be {least} to {COUNT_MAX}");
+                found.add(format!("training.{key}"), count, problem);
+            }
+        }
+        found.word("training.inputs", &training.inputs, &INPUTS);
+        found.word("training.targets", &training.targets, &TARGETS);
+        found.word("training.projection", &training.projection, &PROJECTIONS);
+        for (index, baseline) in training.baselines.iter().enumerate() {
+            found.word(format!("training.baselines[{index}]"), baseline, &BASELINES);
+        }
+        for index in repeated(&training.baselines) {
+            let key = format!("training.baselines[{index}]");
+            found.add(key, quote(&training.baselines[index]), "stands here twice");
+        }
+    }
+}
+
+fn check_layer_sets(key: &str, ann: &super::AnnTable, layers: &[String], found: &mut Found) {
+    if ann.layer_sets.is_empty() {
+        found.add(key, "[]", "is empty, so the grid has no cell");
+    }
+    for (set_index, set) in ann.layer_sets.iter().enumerate() {
+        let key = format!("{key}[{set_index}]");
+        if set.is_empty() {
+            found.add(&key, "[]", "names no layer");
+        }
+        for (index, layer) in set.iter().enumerate() {
+            if !layers.contains(layer) {
+                found.add_near(
+                    format!("{key}[{index}]"),
+                    quote(layer),
+                    format!(
+                        "no layer of {name}; `nrp ann layers {name}` lists them",
+                        name = ann.name
+                    ),
+                    near_miss(layer, layers.iter().map(String::as_str)),
+                );
+            }
+        }
+        for index in repeated(set) {
+            found.add(
+                format!("{key}[{index}]"),
+                quote(&set[index]),
+                "stands twice in its set",
+            );
+        }
+    }
+    let sorted = |set: &Vec<String>| {
+        let mut set = set.clone();
+        set.sort_unstable();
+        set
+    };
+    for index in repeated(ann.layer_sets.iter().map(sorted)) {
+        found.add(
+            format!("{key}[{index}]"),
+            format!("{:?}", ann.layer_sets[index]),
+            DUPLICATE,
+        );
+    }
+}
+
+fn check_grid(grid: &GridTable, found: &mut Found) {
+    let units = |n: i64| (1..=UNITS_MAX).contains(&n);
+    let units_rule = format!("a layer has 1 to {UNITS_MAX} units");
+    found.axis("grid.l1", &grid.l1, units, &units_rule);
+    found.axis("grid.l2", &grid.l2, units, &units_rule);
+    let depth = |n: i64| (0..=DEPTH_MAX).contains(&n);
+    let depth_rule = format!("there are 0 to {DEPTH_MAX} intermediate layers");
+    found.axis("grid.depth", &grid.depth, depth, &depth_rule);
+    let positive = |x: f64| x.is_finite() && x > 0.0;
+    let rate_rule = "a learning rate must be above 0";
+    found.axis(
+        "grid.learning_rate",
+        &grid.learning_rate,
+        positive,
+        rate_rule,
+    );
+    let not_negative = |x: f64| x.is_finite() && x >= 0.0;
+    let decay_rule = "a weight decay must not be negative";
+    found.axis(
+        "grid.weight_decay",
+        &grid.weight_decay,
+        not_negative,
+        decay_rule,
+    );
+    let fraction = |x: f64| (0.0..1.0).contains(&x);
+    let dropout_rule = "dropout is at least 0 and below 1";
+    found.axis("grid.dropout", &grid.dropout, fraction, dropout_rule);
+    found.axis(
+        "grid.seed",
+        &grid.seed,
+        |n| n >= 0,
+        "a seed must not be negative",
+    );
+}
+
+/// A sum without the digits that only binary fractions have.
+fn rounded(sum: f64) -> f64 {
+    (sum * 1e9).round() / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Two;
+
+    impl Catalogue for Two {
+        fn offered(&self) -> Vec<&str> {
+            vec!["mobilenet"]
+        }
+        fn planned(&self) -> Vec<&str> {
+            vec!["resnet50"]
+        }
+        fn layers(&self, _: &str) -> Vec<String> {
+            vec!["conv_pw_3_relu".to_owned(), "conv_pw_13_relu".to_owned()]
+        }
+    }
+
+    fn check(edit: &str) -> String {
+        let mut file = toml::from_str::<toml::Table>(
+            r#"
+            name = "test"
+            recordings = { assembly = "simulated", regions = ["V4"] }
+            split = {}
+            grid = {}
+            training = {}
+            [[ann]]
+            name = "mobilenet"
+            weights = "random:0"
+            layer_sets = [["conv_pw_13_relu"]]
+            "#,
+        )
+        .expect("base");
+        for (table, value) in toml::from_str::<toml::Table>(edit).expect("edit") {
+            match (file.get_mut(&table), value) {
+                (Some(toml::Value::Table(into)), toml::Value::Table(from)) => into.extend(from),
+                (_, value) => {
+                    file.insert(table, value);
+                }
+            }
+        }
+        match SweepFile::parse(&file.to_string()).and_then(|file| file.check(&Two)) {
+            Ok(()) => "good".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_good_file_has_no_mistake() {
+        assert_eq!(check(""), "good");
+    }
+
+    #[test]
+    fn every_mistake_names_key_value_and_near_miss() {
+        insta::assert_snapshot!(check(r#"
+            name = "two words"
+            [split]
+            scheme = "holdot"
+            fractions = [0.8, 0.1, 0.2]
+            [grid]
+            l1 = []
+            l2 = [32, 32, 0]
+            depth = [4]
+            learning_rate = [0.0, 1e-3, -1.0, nan]
+            dropout = [1.0]
+            [training]
+            batch_size = 0
+            targets = "standardized"
+            baselines = ["maen"]
+            [[ann]]
+            name = "mobilnet"
+            weights = "random:x"
+            layer_sets = []
+            [[ann]]
+            name = "mobilenet"
+            weights = "w.h5"
+            layer_sets = [["conv_pw_31_relu"], [], ["conv_pw_3_relu", "conv_pw_13_relu"],
+                          ["conv_pw_13_relu", "conv_pw_3_relu"]]
+        "#), @r#"
+        the sweep file has 19 mistakes
+          `name` = "two words": must be 1 to 64 letters, digits, `-`, `_` or `.`
+          `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`; did you mean `holdout`?
+          `split.fractions` = [0.8, 0.1, 0.2]: must sum to 1, not 1.1
+          `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`; did you mean `mobilenet`?
+          `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
+          `ann[1].layer_sets[0][0]` = "conv_pw_31_relu": no layer of mobilenet; `nrp ann layers mobilenet` lists them; did you mean `conv_pw_13_relu`?
+          `ann[1].layer_sets[1]` = []: names no layer
+          `ann[1].layer_sets[3]` = ["conv_pw_13_relu", "conv_pw_3_relu"]: stands here twice, which makes duplicate cells
+          `grid.l1` = []: is empty, so the grid has no cell
+          `grid.l2[1]` = 32: stands here twice, which makes duplicate cells
+          `grid.l2[2]` = 0: a layer has 1 to 65536 units
+          `grid.depth[0]` = 4: there are 0 to 3 intermediate layers
+          `grid.learning_rate[0]` = 0.0: a learning rate must be above 0
+          `grid.learning_rate[2]` = -1.0: a learning rate must be above 0
+          `grid.learning_rate[3]` = NaN: a learning rate must be above 0
+          `grid.dropout[0]` = 1.0: dropout is at least 0 and below 1
+          `training.batch_size` = 0: must be 1 to 1000000
+          `training.targets` = "standardized": must be one of `none`, `centred`, `standardised`; did you mean `standardised`?
+          `training.baselines[0]` = "maen": must be one of `mean`, `ols`, `ridge`, `pls`; did you mean `mean`?
+        "#);
+    }
+
+    #[test]
+    fn what_is_not_offered_yet_is_refused_by_name() {
+        insta::assert_snapshot!(check(r#"
+            [split]
+            scheme = "shuffle"
+            [training]
+            projection = "pca:200"
+            baselines = ["mean", "ridge"]
+            [[ann]]
+            name = "resnet50"
+            weights = "r.h5"
+            layer_sets = [["conv4_block6_out"]]
+            sparsity = [0.0, 0.8]
+            pruning = "layer"
+            [recordings]
+            assembly = "ventral_neural_data.hdf5"
+        "#), @r#"
+        the sweep file has 9 mistakes
+          `recordings.stimuli`: is missing: name a file
+          `recordings.images`: is missing: name a file
+          `recordings.assembly` = "ventral_neural_data.hdf5": this version does not offer it yet; it offers `.nc`, `simulated`
+          `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
+          `ann[0].name` = "resnet50": this version does not offer it yet; it offers `mobilenet`
+          `ann[0].sparsity[1]` = 0.8: this version does not offer pruning yet; only 0.0
+          `ann[0].pruning` = "layer": this version does not offer it yet
+          `training.projection` = "pca:200": this version does not offer it yet; it offers `none`
+          `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
+        "#);
+    }
+}

@@ -1,0 +1,318 @@
+//! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
+//! of them this version can run, is not known here.
+
+use super::{Mistake, SweepError};
+use crate::near_miss;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A sweep file, as written. Documented key by key in `sweeps/paper.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs)]
+pub struct SweepFile {
+    pub name: String,
+    pub recordings: RecordingsTable,
+    #[serde(default)]
+    pub split: SplitTable,
+    pub ann: Vec<AnnTable>,
+    #[serde(default)]
+    pub grid: GridTable,
+    #[serde(default)]
+    pub training: TrainingTable,
+}
+
+/// `[recordings]`: which responses are predicted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs)]
+pub struct RecordingsTable {
+    pub assembly: String,
+    pub stimuli: Option<String>,
+    pub images: Option<String>,
+    #[serde(default = "default_regions")]
+    pub regions: Vec<String>,
+}
+
+/// What `recordings.assembly` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assembly<'a> {
+    /// A file, relative to the data directory.
+    File(&'a str),
+    /// The built-in simulated set.
+    Simulated,
+}
+
+impl RecordingsTable {
+    /// What `assembly` names.
+    pub fn assembly(&self) -> Assembly<'_> {
+        match self.assembly.as_str() {
+            "simulated" => Assembly::Simulated,
+            file => Assembly::File(file),
+        }
+    }
+}
+
+fn default_regions() -> Vec<String> {
+    vec!["V4".to_owned(), "IT".to_owned()]
+}
+
+/// `[split]`: how the stimuli are divided.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct SplitTable {
+    pub scheme: String,
+    pub fractions: Vec<f64>,
+    pub stratify: String,
+    pub seed: i64,
+}
+
+impl Default for SplitTable {
+    fn default() -> Self {
+        Self {
+            scheme: "holdout".to_owned(),
+            fractions: vec![0.8, 0.1, 0.1],
+            stratify: "object_name".to_owned(),
+            seed: 1,
+        }
+    }
+}
+
+/// `[[ann]]`: a network and the layer sets tried of it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs)]
+pub struct AnnTable {
+    pub name: String,
+    pub weights: String,
+    pub layer_sets: Vec<Vec<String>>,
+    #[serde(default = "default_sparsity")]
+    pub sparsity: Vec<f64>,
+    pub pruning: Option<Pruning>,
+}
+
+fn default_sparsity() -> Vec<f64> {
+    vec![0.0]
+}
+
+/// How weights are zeroed: by a rule, or by checkpoints of the user's own, one a sparsity.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum Pruning {
+    Rule(String),
+    Checkpoints(BTreeMap<String, String>),
+}
+
+/// `[grid]`: what is searched.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct GridTable {
+    pub l1: Vec<i64>,
+    pub l2: Vec<i64>,
+    pub depth: Vec<i64>,
+    pub learning_rate: Vec<f64>,
+    pub weight_decay: Vec<f64>,
+    pub dropout: Vec<f64>,
+    pub seed: Vec<i64>,
+}
+
+impl Default for GridTable {
+    fn default() -> Self {
+        Self {
+            l1: vec![16, 32, 64, 128],
+            l2: vec![32, 64, 128, 256],
+            depth: vec![2],
+            learning_rate: vec![1e-4, 3e-4, 1e-3, 3e-3],
+            weight_decay: vec![0.0],
+            dropout: vec![0.0],
+            seed: vec![0],
+        }
+    }
+}
+
+/// `[training]`: how a NRP network is fitted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct TrainingTable {
+    pub batch_size: i64,
+    pub max_epochs: i64,
+    pub patience: i64,
+    pub inputs: String,
+    pub targets: String,
+    pub projection: String,
+    pub baselines: Vec<String>,
+}
+
+impl Default for TrainingTable {
+    fn default() -> Self {
+        Self {
+            batch_size: 64,
+            max_epochs: 200,
+            patience: 20,
+            inputs: "centred".to_owned(),
+            targets: "standardised".to_owned(),
+            projection: "none".to_owned(),
+            baselines: vec!["mean".to_owned()],
+        }
+    }
+}
+
+/// The keys of each table; `pruning` of an `[[ann]]` may be a table with free keys.
+const KEYS: [(&str, &[&str]); 6] = [
+    (
+        "",
+        &["name", "recordings", "split", "ann", "grid", "training"],
+    ),
+    ("recordings", &["assembly", "stimuli", "images", "regions"]),
+    ("split", &["scheme", "fractions", "stratify", "seed"]),
+    (
+        "ann",
+        &["name", "weights", "layer_sets", "sparsity", "pruning"],
+    ),
+    (
+        "grid",
+        &[
+            "l1",
+            "l2",
+            "depth",
+            "learning_rate",
+            "weight_decay",
+            "dropout",
+            "seed",
+        ],
+    ),
+    (
+        "training",
+        &[
+            "batch_size",
+            "max_epochs",
+            "patience",
+            "inputs",
+            "targets",
+            "projection",
+            "baselines",
+        ],
+    ),
+];
+
+impl SweepFile {
+    /// Reads the text of a sweep file.
+    ///
+    /// # Errors
+    /// When it is not TOML, has a key that the format lacks, lacks one that it needs, or a value
+    /// of the wrong type.
+    pub fn parse(text: &str) -> Result<Self, SweepError> {
+        let table: toml::Table = toml::from_str(text)?;
+        let mistakes = unknown_keys(&table);
+        if !mistakes.is_empty() {
+            return Err(SweepError::Mistakes(mistakes));
+        }
+        Ok(toml::from_str(text)?)
+    }
+}
+
+/// Keys that no table of the format has.
+fn unknown_keys(table: &toml::Table) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    unknown_keys_of("", "", table, &mut mistakes);
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                unknown_keys_of(name, &format!("{name}."), inner, &mut mistakes);
+            }
+            toml::Value::Array(entries) => {
+                for (index, entry) in entries.iter().enumerate() {
+                    if let toml::Value::Table(inner) = entry {
+                        let prefix = format!("{name}[{index}].");
+                        unknown_keys_of(name, &prefix, inner, &mut mistakes);
+                    }
+                }
+            }
+            toml::Value::String(_)
+            | toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_) => {}
+        }
+    }
+    mistakes
+}
+
+fn unknown_keys_of(name: &str, prefix: &str, table: &toml::Table, mistakes: &mut Vec<Mistake>) {
+    let Some((_, known)) = KEYS.iter().find(|(table, _)| *table == name) else {
+        return;
+    };
+    for (key, value) in table {
+        if known.contains(&key.as_str()) {
+            continue;
+        }
+        // A key that is at home in another table is a likelier slip than a misspelling.
+        let elsewhere = KEYS
+            .iter()
+            .find(|(_, keys)| keys.contains(&key.as_str()))
+            .map(|(table, _)| match *table {
+                "" => key.clone(),
+                table => format!("{table}.{key}"),
+            });
+        mistakes.push(Mistake {
+            key: format!("{prefix}{key}"),
+            value: match value {
+                toml::Value::Table(_) => String::new(),
+                other => other.to_string(),
+            },
+            problem: "no such key".to_owned(),
+            near_miss: near_miss(key, known.iter().copied())
+                .map(str::to_owned)
+                .or(elsewhere),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"
+        name = "least"
+        recordings = { assembly = "simulated" }
+        [[ann]]
+        name = "mobilenet"
+        weights = "random:0"
+        layer_sets = [["conv_pw_13_relu"]]
+    "#;
+
+    #[test]
+    fn what_is_left_out_takes_the_default() {
+        let file = SweepFile::parse(LEAST).expect("parses");
+        assert_eq!(file.split, SplitTable::default());
+        assert_eq!(file.grid, GridTable::default());
+        assert_eq!(file.training, TrainingTable::default());
+        assert_eq!(file.recordings.regions, ["V4", "IT"]);
+        assert_eq!(file.recordings.assembly(), Assembly::Simulated);
+        assert_eq!(file.ann[0].sparsity, [0.0]);
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_the_likely_one() {
+        let text =
+            format!("{LEAST}\nlayer_set = []\n[grid]\nlearning_rat = [1e-3]\nbatch_size = 4");
+        let error = SweepFile::parse(&text).expect_err("three mistakes");
+        insta::assert_snapshot!(error, @r"
+        the sweep file has 3 mistakes
+          `ann[0].layer_set` = []: no such key; did you mean `layer_sets`?
+          `grid.batch_size` = 4: no such key; did you mean `training.batch_size`?
+          `grid.learning_rat` = [0.001]: no such key; did you mean `learning_rate`?
+        ");
+    }
+
+    #[test]
+    fn a_wrong_type_names_line_and_key() {
+        let error = SweepFile::parse(&format!("{LEAST}\n[grid]\nl1 = 16")).expect_err("not a list");
+        let text = error.to_string();
+        assert!(
+            text.contains("l1 = 16") && text.contains("expected a sequence"),
+            "{text}"
+        );
+    }
+}

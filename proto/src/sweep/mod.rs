@@ -1,0 +1,69 @@
+//! Sweeps: the file a user writes, what is wrong with it, and the trials it stands for.
+//!
+//! `SweepFile::parse` knows the format, `SweepFile::check` what this version can run, and
+//! `SweepSpec::trials` the grid.
+
+mod check;
+mod file;
+mod grid;
+
+pub use check::Catalogue;
+pub use file::{
+    AnnTable, Assembly, GridTable, Pruning, RecordingsTable, SplitTable, SweepFile, TrainingTable,
+};
+pub use grid::{GridError, TRIALS_MAX};
+
+use miette::Diagnostic;
+use std::fmt;
+use thiserror::Error;
+
+/// One mistake in a sweep file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: `grid.learning_rate[1]`.
+    pub key: String,
+    /// What was found there, as written; empty where nothing was.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The word probably meant.
+    pub near_miss: Option<String>,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.key)?;
+        if !self.value.is_empty() {
+            write!(f, " = {}", self.value)?;
+        }
+        write!(f, ": {}", self.problem)?;
+        if let Some(word) = &self.near_miss {
+            write!(f, "; did you mean `{word}`?")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a sweep file was refused.
+#[derive(Debug, Error, Diagnostic)]
+pub enum SweepError {
+    /// It is not TOML, or a value has the wrong type.
+    #[error("the sweep file cannot be read\n{0}")]
+    #[diagnostic(help("`sweeps/paper.toml` shows every key with its type and default"))]
+    Syntax(#[from] toml::de::Error),
+    /// It is TOML, but says what cannot be run.
+    #[error("{}", list(.0))]
+    #[diagnostic(help("`sweeps/paper.toml` shows every key with its type and default"))]
+    Mistakes(Vec<Mistake>),
+}
+
+fn list(mistakes: &[Mistake]) -> String {
+    let mut text = match mistakes.len() {
+        1 => "the sweep file has a mistake".to_owned(),
+        n => format!("the sweep file has {n} mistakes"),
+    };
+    for mistake in mistakes {
+        text.push_str(&format!("\n  {mistake}"));
+    }
+    text
+}

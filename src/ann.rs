@@ -1,0 +1,185 @@
+//! `nrp ann`: which ANNs there are, their layers, and whether they compute what Keras does.
+
+use crate::failure::{CommandError, Ended};
+use crate::output::{self, Format};
+use crate::run::DEFAULT_DEVICE;
+use nrp_worker::{ann, device};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// List ANNs and their layers, and check them against reference activations
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List ANNs: parameters, input, preprocessing
+    List,
+    /// List the layers of an ANN: name, shape (height, width, channels), units
+    Layers {
+        /// The ANN
+        ann: String,
+    },
+    /// Check ANNs against reference activations
+    ///
+    /// Rebuilds each fixture's weights and image, runs the ANN on the device, and compares every
+    /// listed layer. The error is an element's difference as a fraction of its layer's standard
+    /// deviation. Exit code 1 when a file is above the tolerance.
+    Verify {
+        /// Reference activations, as JSON
+        #[arg(required = true)]
+        fixtures: Vec<PathBuf>,
+        /// Largest relative error that passes
+        #[arg(long, default_value_t = 1e-3)]
+        tolerance: f64,
+        /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built
+        #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
+        device: String,
+    },
+}
+
+#[derive(Serialize)]
+struct AnnRow {
+    name: &'static str,
+    parameters: u64,
+    /// Height, width, channels.
+    input: [usize; 3],
+    preprocessing: String,
+}
+
+#[derive(Serialize)]
+struct LayerRow {
+    name: String,
+    /// Height, width, channels; or units alone.
+    shape: Vec<usize>,
+    units: usize,
+}
+
+#[derive(Serialize)]
+struct VerifyRow {
+    file: PathBuf,
+    ann: &'static str,
+    seed: u64,
+    layers: usize,
+    worst_layer: String,
+    /// Absent where a value is not finite, which never passes.
+    worst_relative_error: Option<f64>,
+    tolerance: f64,
+    passed: bool,
+}
+
+pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
+    match command {
+        Command::List => {
+            list(format)?;
+            Ok(Ended::Done)
+        }
+        Command::Layers { ann } => {
+            layers(&ann, format)?;
+            Ok(Ended::Done)
+        }
+        Command::Verify {
+            fixtures,
+            tolerance,
+            device,
+        } => verify(fixtures, tolerance, &device, format),
+    }
+}
+
+fn list(format: Format) -> Result<(), CommandError> {
+    let rows: Vec<AnnRow> = ann::offered()
+        .iter()
+        .map(|info| AnnRow {
+            name: info.name,
+            parameters: info.parameters,
+            input: info.input,
+            preprocessing: info.preprocessing.to_string(),
+        })
+        .collect();
+    if format == Format::Json {
+        return output::json(&rows);
+    }
+    let mut table = output::table(&["ANN", "parameters", "input", "preprocessing"]);
+    for row in rows {
+        table.add_row([
+            row.name.to_owned(),
+            row.parameters.to_string(),
+            shape(&row.input),
+            row.preprocessing,
+        ]);
+    }
+    output::print_table(&table)
+}
+
+fn layers(name: &str, format: Format) -> miette::Result<()> {
+    let rows: Vec<LayerRow> = ann::find(name)?
+        .layers()
+        .into_iter()
+        .map(|layer| LayerRow {
+            units: layer.units(),
+            name: layer.name,
+            shape: layer.shape,
+        })
+        .collect();
+    if format == Format::Json {
+        return Ok(output::json(&rows)?);
+    }
+    let mut table = output::table(&["layer", "shape", "units"]);
+    for row in rows {
+        table.add_row([row.name, shape(&row.shape), row.units.to_string()]);
+    }
+    Ok(output::print_table(&table)?)
+}
+
+fn shape(sizes: &[usize]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    sizes.join("×")
+}
+
+fn verify(
+    fixtures: Vec<PathBuf>,
+    tolerance: f64,
+    device: &str,
+    format: Format,
+) -> miette::Result<Ended> {
+    let device = device::open(device)?;
+    let mut rows = Vec::new();
+    for file in fixtures {
+        let report = ann::verify(&file, &device)?;
+        let error = report.worst_relative_error;
+        rows.push(VerifyRow {
+            file,
+            ann: report.ann,
+            seed: report.seed,
+            layers: report.layers,
+            worst_layer: report.worst_layer,
+            worst_relative_error: error.is_finite().then_some(error),
+            tolerance,
+            passed: error < tolerance,
+        });
+    }
+    let passed = rows.iter().all(|row| row.passed);
+    if format == Format::Json {
+        output::json(&rows)?;
+    } else {
+        let header = [
+            "file",
+            "ANN",
+            "layers",
+            "worst layer",
+            "worst relative error",
+            "verdict",
+        ];
+        let mut table = output::table(&header);
+        for row in rows {
+            let error = row.worst_relative_error;
+            table.add_row([
+                row.file.display().to_string(),
+                row.ann.to_owned(),
+                row.layers.to_string(),
+                row.worst_layer,
+                error.map_or_else(|| "not finite".to_owned(), |error| format!("{error:.2e}")),
+                if row.passed { "passes" } else { "fails" }.to_owned(),
+            ]);
+        }
+        output::print_table(&table)?;
+    }
+    Ok(if passed { Ended::Done } else { Ended::Refuted })
+}

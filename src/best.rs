@@ -1,0 +1,266 @@
+//! `nrp best`: the best NRP configuration per ANN and region, and the mean over regions.
+//!
+//! Best means the lowest validation loss; the scores shown are on test stimuli, which selected
+//! nothing.
+
+use crate::client::{Access, Sweeps};
+use crate::failure::{CommandError, Ended};
+use crate::output::{self, Format};
+use crate::place::Results;
+use crate::row::{Cell, TestScores};
+use nrp_proto::wire::{BestRequest, BestRow, TrialRecord};
+use serde::Serialize;
+
+/// Show the best configuration per ANN and region
+///
+/// Best is the finished trial with the lowest validation loss; its scores are on the test stimuli.
+/// Where all regions of an ANN have finished, a row `mean` averages their best trials' scores.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this sweep: its name, id, or the beginning of its id
+    #[arg(long)]
+    sweep: Option<String>,
+    /// Only this ANN
+    #[arg(long)]
+    ann: Option<String>,
+    /// Only this region, or `mean`
+    #[arg(long)]
+    region: Option<String>,
+    #[command(flatten)]
+    results: Results,
+}
+
+/// The region of a row that averages over regions.
+const MEAN: &str = "mean";
+
+/// One row of the document: a region's best trial, or the mean over regions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Row {
+    #[serde(flatten)]
+    cell: Cell,
+    #[serde(flatten)]
+    scores: TestScores,
+}
+
+pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    let mut access = Access::open(&arguments.results).await?;
+    let request = BestRequest {
+        sweep: arguments.sweep.unwrap_or_default(),
+        ann: arguments.ann.unwrap_or_default(),
+        region: String::new(),
+    };
+    show(
+        &mut access.client,
+        request,
+        arguments.region.as_deref(),
+        format,
+    )
+    .await?;
+    access.close().await?;
+    Ok(Ended::Done)
+}
+
+/// Asks for the best trials and writes them to stdout.
+pub(crate) async fn show(
+    client: &mut Sweeps,
+    request: BestRequest,
+    region: Option<&str>,
+    format: Format,
+) -> Result<(), CommandError> {
+    let reply = client.best(request).await?.into_inner();
+    let mut rows = with_means(&reply.rows);
+    if let Some(region) = region {
+        rows.retain(|row| row.cell.region == region);
+    }
+    match format {
+        Format::Json => output::json(&rows),
+        Format::Text => text(&rows),
+    }
+}
+
+/// The best trials in the order given, each group's mean after its regions.
+fn with_means(rows: &[BestRow]) -> Vec<Row> {
+    rows.chunk_by(|a, b| a.group == b.group)
+        .flat_map(|group| {
+            let best: Vec<Row> = group
+                .iter()
+                .filter_map(|row| row.best.clone())
+                .map(row)
+                .collect();
+            let finished = group.iter().all(|row| row.open == 0 && row.best.is_some());
+            let mean = (finished && !best.is_empty()).then(|| mean(&best));
+            best.into_iter().chain(mean)
+        })
+        .collect()
+}
+
+fn row(record: TrialRecord) -> Row {
+    Row {
+        scores: record
+            .scores
+            .as_ref()
+            .map(TestScores::from)
+            .unwrap_or_default(),
+        cell: Cell::new(record.id, record.spec.unwrap_or_default()),
+    }
+}
+
+/// The mean of several rows' scores; of what they are, only what they share.
+fn mean(rows: &[Row]) -> Row {
+    /// The value all rows have, if they have one.
+    fn shared<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Cell) -> Option<T>) -> Option<T> {
+        let first = of(&rows[0].cell)?;
+        rows.iter()
+            .all(|row| of(&row.cell).as_ref() == Some(&first))
+            .then_some(first)
+    }
+    /// Absent where a row has no such score: a mean over fewer regions would be another figure.
+    fn average(rows: &[Row], of: impl Fn(&TestScores) -> Option<f64>) -> Option<f64> {
+        let values: Option<Vec<f64>> = rows.iter().map(|row| of(&row.scores)).collect();
+        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    }
+    let first = &rows[0].cell;
+    Row {
+        cell: Cell {
+            ann: first.ann.clone(),
+            weights: first.weights.clone(),
+            region: MEAN.to_owned(),
+            layers: shared(rows, |cell| cell.layers.clone()),
+            l1: shared(rows, |cell| cell.l1),
+            l2: shared(rows, |cell| cell.l2),
+            depth: shared(rows, |cell| cell.depth),
+            learning_rate: shared(rows, |cell| cell.learning_rate),
+            weight_decay: shared(rows, |cell| cell.weight_decay),
+            dropout: shared(rows, |cell| cell.dropout),
+            sparsity: shared(rows, |cell| cell.sparsity),
+            seed: shared(rows, |cell| cell.seed),
+            trial: shared(rows, |cell| cell.trial.clone()),
+            simulated: rows.iter().any(|row| row.cell.simulated),
+            random_weights: rows.iter().any(|row| row.cell.random_weights),
+        },
+        scores: TestScores {
+            nrp_error: average(rows, |scores| scores.nrp_error),
+            mean_predictor_error: average(rows, |scores| scores.mean_predictor_error),
+            r2_mean: average(rows, |scores| scores.r2_mean),
+            r2_median: average(rows, |scores| scores.r2_median),
+            r2_pooled: average(rows, |scores| scores.r2_pooled),
+            pearson_median: average(rows, |scores| scores.pearson_median),
+            validation_mse: average(rows, |scores| scores.validation_mse),
+        },
+    }
+}
+
+fn text(rows: &[Row]) -> Result<(), CommandError> {
+    if rows.is_empty() {
+        return output::line("no trial has finished yet");
+    }
+    let mut table = output::table(&[
+        "ANN",
+        "region",
+        "NRP-error",
+        "mean predictor",
+        "R² mean",
+        "R² median",
+        "R² pooled",
+        "r median",
+        "validation MSE",
+        "layers",
+        "L1",
+        "L2",
+        "depth",
+        "rate",
+        "decay",
+        "dropout",
+        "sparsity",
+        "seed",
+        "trial",
+    ]);
+    for Row { cell, scores } in rows {
+        table.add_row([
+            cell.ann_label(),
+            cell.region_label(),
+            output::score(scores.nrp_error),
+            output::score(scores.mean_predictor_error),
+            output::score(scores.r2_mean),
+            output::score(scores.r2_median),
+            output::score(scores.r2_pooled),
+            output::score(scores.pearson_median),
+            output::score(scores.validation_mse),
+            cell.layers_label(),
+            output::count(cell.l1),
+            output::count(cell.l2),
+            output::count(cell.depth),
+            output::number(cell.learning_rate),
+            output::number(cell.weight_decay),
+            output::number(cell.dropout),
+            output::number(cell.sparsity),
+            output::count(cell.seed),
+            cell.trial
+                .as_ref()
+                .map_or_else(|| "–".to_owned(), |id| id[..id.len().min(8)].to_owned()),
+        ]);
+    }
+    output::print_table(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nrp_proto::wire::{AnnSpec, Scores, TrialSpec};
+
+    fn best_row(region: &str, error: Option<f64>, l1: u32, open: u64) -> BestRow {
+        let spec = TrialSpec {
+            ann: Some(AnnSpec {
+                name: "mobilenet".to_owned(),
+                ..Default::default()
+            }),
+            region: region.to_owned(),
+            l1: Some(l1),
+            l2: Some(32),
+            ..Default::default()
+        };
+        BestRow {
+            group: "g".to_owned(),
+            region: region.to_owned(),
+            best: error.map(|nrp_error| TrialRecord {
+                spec: Some(spec),
+                scores: Some(Scores {
+                    nrp_error,
+                    r2_mean: (region == "V4").then_some(0.5),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            open,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_mean_averages_regions_and_keeps_what_they_share() {
+        let rows = with_means(&[
+            best_row("V4", Some(1.0), 16, 0),
+            best_row("IT", Some(2.0), 64, 0),
+        ]);
+        let mean = rows.last().expect("three rows");
+        assert_eq!(rows.len(), 3);
+        assert_eq!(mean.cell.region, MEAN);
+        assert_eq!(mean.scores.nrp_error, Some(1.5));
+        assert_eq!(mean.scores.r2_mean, None, "one region has none");
+        assert_eq!((mean.cell.l1, mean.cell.l2), (None, Some(32)));
+    }
+
+    #[test]
+    fn there_is_no_mean_before_all_regions_have_finished() {
+        let open = with_means(&[
+            best_row("V4", Some(1.0), 16, 0),
+            best_row("IT", Some(2.0), 64, 3),
+        ]);
+        assert_eq!(open.len(), 2);
+        let none = with_means(&[
+            best_row("V4", Some(1.0), 16, 0),
+            best_row("IT", None, 64, 0),
+        ]);
+        assert_eq!(none.len(), 1);
+    }
+}

@@ -1,0 +1,68 @@
+//! The worker's catalogue of ANNs, as the sweep file's check asks for it.
+
+use crate::failure::CommandError;
+use nrp_proto::sweep::{Catalogue, SweepFile};
+use nrp_proto::wire::SweepSpec;
+use nrp_worker::{ann, device, resolve};
+use std::path::{Path, PathBuf};
+
+struct Anns;
+
+impl Catalogue for Anns {
+    fn offered(&self) -> Vec<&str> {
+        ann::offered().iter().map(|info| info.name).collect()
+    }
+
+    fn planned(&self) -> Vec<&str> {
+        ann::PLANNED.to_vec()
+    }
+
+    fn layers(&self, name: &str) -> Vec<String> {
+        ann::find(name).map_or_else(
+            |_| Vec::new(),
+            |info| info.layers().into_iter().map(|layer| layer.name).collect(),
+        )
+    }
+}
+
+/// Reads and checks the sweep file at `path`, finds its files and digests them. Notices go to
+/// stderr.
+pub(crate) fn load_sweep(
+    path: &Path,
+    data_dir: Option<PathBuf>,
+    device: &str,
+) -> miette::Result<SweepSpec> {
+    let text = std::fs::read_to_string(path).map_err(|source| CommandError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let refused = |source| CommandError::Sweep {
+        path: path.to_owned(),
+        source,
+    };
+    let file = SweepFile::parse(&text).map_err(refused)?;
+    file.check(&Anns).map_err(refused)?;
+    let mut spec = file.to_spec();
+    spec.trials()?;
+    let beside = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let data_dir = data_dir
+        .or_else(|| beside.map(Path::to_owned))
+        .unwrap_or_else(|| PathBuf::from("."));
+    let data_dir = std::path::absolute(&data_dir).map_err(|source| CommandError::Read {
+        path: data_dir,
+        source,
+    })?;
+    let device = device::open(device)?;
+    let notices = resolve::resolve(&mut spec, &data_dir, &device).map_err(|source| {
+        CommandError::Resolve {
+            name: spec.name.clone(),
+            source,
+        }
+    })?;
+    for notice in notices {
+        eprintln!("notice: {notice}");
+    }
+    Ok(spec)
+}

@@ -1,0 +1,133 @@
+//! The client's way to results: a coordinator that runs already, or one started for the moment on a
+//! state directory. Either way the results come over gRPC.
+
+use crate::failure::CommandError;
+use crate::place::Results;
+use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
+use nrp_proto::MESSAGE_BYTES_MAX;
+use nrp_proto::wire::sweeps_client::SweepsClient;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+
+/// Longest a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connected client.
+pub(crate) type Sweeps = SweepsClient<Channel>;
+
+/// Connects to the coordinator at `address`, `host:port` or a URI.
+pub(crate) async fn connect(address: &str) -> Result<Sweeps, CommandError> {
+    let channel = endpoint(address)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .connect()
+        .await
+        .map_err(|source| CommandError::Unreachable {
+            address: address.to_owned(),
+            source,
+        })?;
+    Ok(SweepsClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+/// The URI of a coordinator's address.
+pub(crate) fn uri(address: &str) -> String {
+    match address.contains("://") {
+        true => address.to_owned(),
+        false => format!("http://{address}"),
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, CommandError> {
+    Endpoint::from_shared(uri(address)).map_err(|_| CommandError::Address {
+        address: address.to_owned(),
+    })
+}
+
+/// A client, and the coordinator that was started for it, if one was.
+pub(crate) struct Access {
+    pub(crate) client: Sweeps,
+    started: Option<Coordinator>,
+}
+
+impl Access {
+    /// Opens the results that the user named.
+    pub(crate) async fn open(results: &Results) -> miette::Result<Self> {
+        if let Some(address) = &results.coordinator {
+            return Ok(Self {
+                client: connect(address).await?,
+                started: None,
+            });
+        }
+        if !results.state.is_dir() {
+            return Err(CommandError::NoState {
+                path: results.state.clone(),
+            }
+            .into());
+        }
+        match start(&results.state, "127.0.0.1:0").await {
+            Ok(coordinator) => Ok(Self {
+                client: connect(&coordinator.address().to_string()).await?,
+                started: Some(coordinator),
+            }),
+            // Somebody runs on this directory: ask them.
+            Err(error) if is_locked(&error) => match read_address(&results.state) {
+                Some(address) => Ok(Self {
+                    client: connect(&address).await?,
+                    started: None,
+                }),
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the coordinator that was started for this client.
+    pub(crate) async fn close(self) -> miette::Result<()> {
+        if let Some(coordinator) = self.started {
+            coordinator.shutdown().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Starts a coordinator on `state`, listening at `listen`; its notices go to stderr.
+pub(crate) async fn start(state: &Path, listen: &str) -> miette::Result<Coordinator> {
+    let address = tokio::net::lookup_host(listen)
+        .await
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| CommandError::Address {
+            address: listen.to_owned(),
+        })?;
+    let coordinator = Coordinator::start(Config::new(state, address)).await?;
+    for notice in coordinator.notices() {
+        eprintln!("notice: {notice}");
+    }
+    Ok(coordinator)
+}
+
+/// Whether another process holds the state directory.
+fn is_locked(error: &miette::Report) -> bool {
+    matches!(
+        error.downcast_ref::<CoordinatorError>(),
+        Some(CoordinatorError::Store(StoreError::InUse { .. }))
+    )
+}
+
+fn address_file(state: &Path) -> PathBuf {
+    state.join("address")
+}
+
+/// Leaves a coordinator's address in its state directory, for clients that know only that.
+pub(crate) fn write_address(state: &Path, coordinator: &Coordinator) -> Result<(), CommandError> {
+    let path = address_file(state);
+    std::fs::write(&path, coordinator.address().to_string())
+        .map_err(|source| CommandError::Write { path, source })
+}
+
+fn read_address(state: &Path) -> Option<String> {
+    // Without it the caller reports the lock, which says all a user needs.
+    std::fs::read_to_string(address_file(state)).ok()
+}

@@ -1,0 +1,111 @@
+//! `nrp data`: what recordings hold and what is wrong with them, before a sweep finds out.
+
+use crate::failure::{CommandError, Ended};
+use crate::output::{self, Format};
+use nrp_worker::recording::{self, Report};
+use std::path::PathBuf;
+
+/// Check recordings
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Tell what recordings hold, and everything that is wrong with them
+    ///
+    /// Takes an assembly (.nc), its stimulus set (.csv) and its images (.zip or a folder), in any
+    /// order; with all three it also checks that they fit together. Exit code 1 when something is
+    /// wrong.
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
+    let Command::Check { files } = command;
+    let report = recording::check(&files)?;
+    match format {
+        Format::Json => output::json(&report)?,
+        Format::Text => text(&report)?,
+    }
+    Ok(match report.problems.is_empty() {
+        true => Ended::Done,
+        false => Ended::Refuted,
+    })
+}
+
+fn text(report: &Report) -> Result<(), CommandError> {
+    if let Some(assembly) = &report.assembly {
+        output::line(&format!(
+            "assembly {}: {} stimuli, {} presentations",
+            assembly.path.display(),
+            assembly.stimuli,
+            assembly.presentations
+        ))?;
+        let mut table = output::table(&[
+            "region",
+            "sites",
+            "repetitions",
+            "missing values",
+            "empty cells",
+            "mean",
+            "s.d.",
+        ]);
+        for region in &assembly.regions {
+            table.add_row([
+                region.region.clone(),
+                region.sites.to_string(),
+                format!(
+                    "{} to {}, median {}",
+                    region.repetitions_min, region.repetitions_max, region.repetitions_median
+                ),
+                format!(
+                    "{} ({:.2} %)",
+                    region.missing_values,
+                    100.0 * region.missing_fraction
+                ),
+                region.empty_cells.to_string(),
+                format!("{:.4}", region.mean),
+                format!("{:.4}", region.sd),
+            ]);
+        }
+        output::print_table(&table)?;
+    }
+    if let Some(stimuli) = &report.stimuli {
+        output::line(&format!(
+            "stimuli {}: {}, columns {}",
+            stimuli.path.display(),
+            stimuli.stimuli,
+            stimuli.columns.join(", ")
+        ))?;
+    }
+    if let Some(images) = &report.images {
+        let counts = |counts: &std::collections::BTreeMap<String, usize>| {
+            let parts: Vec<String> = counts
+                .iter()
+                .map(|(what, n)| format!("{n} of {what}"))
+                .collect();
+            parts.join(", ")
+        };
+        output::line(&format!(
+            "images {}: {} files, {} readable; {}; {}",
+            images.path.display(),
+            images.files,
+            images.readable,
+            counts(&images.sizes),
+            counts(&images.modes)
+        ))?;
+    }
+    for notice in &report.notices {
+        output::line(&format!("notice: {notice}"))?;
+    }
+    match report.problems.len() {
+        0 => output::line("nothing is wrong"),
+        n => {
+            output::line(&format!("{n} problem{}:", if n == 1 { "" } else { "s" }))?;
+            report
+                .problems
+                .iter()
+                .try_for_each(|problem| output::line(&format!("  {problem}")))
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `nrp`: the command. Parses arguments, hands over to one file per subcommand, and turns what comes
+//! back into an exit code. This room is the only one that prints, and it decides nothing else.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod ann;
+mod best;
+mod catalogue;
+mod client;
+mod coordinator;
+mod data;
+mod export;
+mod failure;
+mod output;
+mod place;
+mod progress;
+mod row;
+mod run;
+mod sweep;
+mod trials;
+mod worker;
+
+use clap::{Parser, Subcommand};
+use failure::Ended;
+use output::Format;
+use std::process::ExitCode;
+
+/// How well do a network's activations predict visual cortex?
+///
+/// Trains neural-response-predictor (NRP) networks from the activations of artificial neural
+/// networks (ANNs) to recordings, over a grid of layers, sizes and learning rates, on one machine or
+/// many.
+#[derive(Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+struct Arguments {
+    /// What stdout carries: tables for people, or JSON
+    #[arg(long, value_enum, global = true, default_value_t = Format::Text)]
+    output: Format,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 \
+failed, the error says why and what to do; 2 the command line is wrong; 130 interrupted, the same \
+command goes on where it stopped. NRP_LOG=debug shows what happens inside.";
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Coordinator(coordinator::Arguments),
+    Worker(worker::Arguments),
+    #[command(subcommand)]
+    Sweep(sweep::Command),
+    Best(best::Arguments),
+    Trials(trials::Arguments),
+    Export(export::Arguments),
+    #[command(subcommand)]
+    Ann(ann::Command),
+    #[command(subcommand)]
+    Data(data::Command),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("NRP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(progress::LogWriter::default)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the system gives threads");
+    let ended = runtime.block_on(dispatch(arguments));
+    // A thread that computes must not keep an interrupted command alive.
+    runtime.shutdown_background();
+    failure::exit_code(ended)
+}
+
+async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
+    let format = arguments.output;
+    match arguments.command {
+        Command::Run(arguments) => run::run(arguments, format).await,
+        Command::Coordinator(arguments) => coordinator::run(arguments, format).await,
+        Command::Worker(arguments) => worker::run(arguments).await,
+        Command::Sweep(command) => sweep::run(command, format).await,
+        Command::Best(arguments) => best::run(arguments, format).await,
+        Command::Trials(arguments) => trials::run(arguments, format).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Ann(command) => ann::run(command, format),
+        Command::Data(command) => data::run(command, format),
+    }
+}

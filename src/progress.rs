@@ -1,0 +1,116 @@
+//! Progress on a terminal: a bar for the trials, a line for each worker. Nothing on a pipe.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nrp_proto::wire::{SweepStatus, WorkerStatus};
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{LazyLock, Mutex};
+
+/// All bars of this process; log lines go above them.
+static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+
+/// Bars of one sweep.
+pub(crate) struct SweepBars {
+    trials: ProgressBar,
+    workers: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl SweepBars {
+    pub(crate) fn new() -> Self {
+        let trials = BARS.add(ProgressBar::new(0));
+        trials.set_style(style(
+            "trials {bar:30} {pos}/{len} {per_sec} {msg} {elapsed} gone, {eta} left",
+        ));
+        Self {
+            trials,
+            workers: Mutex::default(),
+        }
+    }
+
+    /// Shows how far the sweep is.
+    pub(crate) fn show(&self, status: &SweepStatus) {
+        // What was finished before counts neither for the rate nor for the time left.
+        let ended = status.finished + status.failed + status.cancelled;
+        if self.trials.length() != Some(status.trials) {
+            self.trials.set_length(status.trials);
+            self.trials.set_position(ended);
+            self.trials.reset_eta();
+        }
+        self.trials.set_position(ended);
+        self.trials.set_message(match status.failed {
+            0 => String::new(),
+            failed => format!("({failed} failed)"),
+        });
+        let mut bars = self.workers.lock().expect("no holder panics");
+        bars.retain(|name, bar| {
+            let there = status.workers.iter().any(|worker| worker.worker == *name);
+            if !there {
+                BARS.remove(bar);
+            }
+            there
+        });
+        for worker in &status.workers {
+            let bar = bars
+                .entry(worker.worker.clone())
+                .or_insert_with(|| BARS.add(ProgressBar::new(0)));
+            show_worker(bar, worker);
+        }
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn clear(&self) {
+        self.trials.finish_and_clear();
+        for bar in self.workers.lock().expect("no holder panics").values() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
+    let Some(activity) = &worker.activity else {
+        return;
+    };
+    if activity.total == 0 {
+        bar.set_style(style("{prefix}: {msg}"));
+        bar.set_message("idle");
+    } else {
+        let template = match activity.doing.as_str() {
+            // How many epochs a trial takes is not known before: early stopping decides.
+            "training" => "{prefix}: training {msg}, epoch {pos}",
+            _ => "{prefix}: {msg} {bar:20} {pos}/{len} {per_sec}, {eta} left",
+        };
+        bar.set_style(style(template));
+        let message = format!("{} {}", activity.doing, activity.subject);
+        let message = match activity.doing.as_str() {
+            "training" => activity.subject.clone(),
+            _ => message,
+        };
+        if bar.message() != message {
+            bar.set_message(message);
+            bar.set_length(activity.total);
+            bar.set_position(activity.done);
+            bar.reset_eta();
+        }
+        bar.set_position(activity.done);
+    }
+    bar.set_prefix(format!("{} ({})", worker.worker, worker.device));
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a template of this file")
+}
+
+/// Writes log lines to stderr, above the bars.
+#[derive(Debug, Default)]
+pub(crate) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

@@ -1,0 +1,145 @@
+//! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
+
+use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
+use serde::Serialize;
+
+/// Which trial, and what it is of. A field is absent where rows joined into a mean differ in it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Cell {
+    pub(crate) ann: String,
+    /// Digest of the weights, or `random:SEED`.
+    pub(crate) weights: String,
+    pub(crate) region: String,
+    pub(crate) layers: Option<Vec<String>>,
+    pub(crate) l1: Option<u32>,
+    pub(crate) l2: Option<u32>,
+    pub(crate) depth: Option<u32>,
+    pub(crate) learning_rate: Option<f64>,
+    pub(crate) weight_decay: Option<f64>,
+    pub(crate) dropout: Option<f64>,
+    pub(crate) sparsity: Option<f64>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) trial: Option<String>,
+    /// Whether the recordings are simulated.
+    pub(crate) simulated: bool,
+    /// Whether the ANN's weights are random rather than trained.
+    pub(crate) random_weights: bool,
+}
+
+/// Scores on test stimuli; a score is absent where the trial has none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct TestScores {
+    pub(crate) nrp_error: Option<f64>,
+    pub(crate) mean_predictor_error: Option<f64>,
+    pub(crate) r2_mean: Option<f64>,
+    pub(crate) r2_median: Option<f64>,
+    pub(crate) r2_pooled: Option<f64>,
+    pub(crate) pearson_median: Option<f64>,
+    pub(crate) validation_mse: Option<f64>,
+}
+
+/// One trial with its state.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct TrialRow {
+    pub(crate) state: String,
+    #[serde(flatten)]
+    pub(crate) cell: Cell,
+    #[serde(flatten)]
+    pub(crate) scores: TestScores,
+    pub(crate) sites: Option<u32>,
+    pub(crate) sites_scored: Option<u32>,
+    pub(crate) parameters: Option<u64>,
+    pub(crate) epochs: Option<u32>,
+    pub(crate) best_epoch: Option<u32>,
+    pub(crate) train_seconds: Option<f64>,
+    pub(crate) attempts: u32,
+    pub(crate) worker: Option<String>,
+    pub(crate) reason: Option<String>,
+}
+
+/// A text that is absent when empty.
+fn text(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+impl Cell {
+    pub(crate) fn new(id: String, spec: TrialSpec) -> Self {
+        let simulated = spec.simulated();
+        let random_weights = spec.random_weights();
+        let ann = spec.ann.unwrap_or_default();
+        Self {
+            ann: ann.name,
+            weights: ann.weights_digest,
+            region: spec.region,
+            layers: Some(spec.layers),
+            l1: spec.l1,
+            l2: spec.l2,
+            depth: Some(spec.depth),
+            learning_rate: Some(spec.learning_rate),
+            weight_decay: Some(spec.weight_decay),
+            dropout: Some(spec.dropout),
+            sparsity: Some(ann.sparsity),
+            seed: Some(spec.seed),
+            trial: Some(id),
+            simulated,
+            random_weights,
+        }
+    }
+
+    /// The ANN as tables show it: random weights are never shown as trained ones.
+    pub(crate) fn ann_label(&self) -> String {
+        match self.random_weights {
+            true => format!("{} (random weights)", self.ann),
+            false => self.ann.clone(),
+        }
+    }
+
+    /// The region as tables show it: simulated recordings are never shown as real ones.
+    pub(crate) fn region_label(&self) -> String {
+        match self.simulated {
+            true => format!("{} (simulated)", self.region),
+            false => self.region.clone(),
+        }
+    }
+
+    /// The layer set as tables show it.
+    pub(crate) fn layers_label(&self) -> String {
+        self.layers
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |layers| layers.join("+"))
+    }
+}
+
+impl From<&Scores> for TestScores {
+    fn from(scores: &Scores) -> Self {
+        Self {
+            nrp_error: Some(scores.nrp_error),
+            mean_predictor_error: Some(scores.mean_predictor_error),
+            r2_mean: scores.r2_mean,
+            r2_median: scores.r2_median,
+            r2_pooled: scores.r2_pooled,
+            pearson_median: scores.pearson_median,
+            validation_mse: Some(scores.validation_mse),
+        }
+    }
+}
+
+impl From<TrialRecord> for TrialRow {
+    fn from(record: TrialRecord) -> Self {
+        let scores = record.scores.as_ref();
+        Self {
+            sites: scores.map(|scores| scores.sites),
+            sites_scored: scores.map(|scores| scores.sites_scored),
+            parameters: scores.map(|scores| scores.parameters),
+            epochs: scores.map(|scores| scores.epochs),
+            best_epoch: scores.map(|scores| scores.best_epoch),
+            train_seconds: scores.map(|scores| scores.train_seconds),
+            scores: scores.map(TestScores::from).unwrap_or_default(),
+            cell: Cell::new(record.id, record.spec.unwrap_or_default()),
+            state: record.state,
+            attempts: record.attempts,
+            worker: text(record.worker),
+            reason: text(record.reason),
+        }
+    }
+}

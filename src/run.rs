@@ -1,0 +1,218 @@
+//! `nrp run`: a whole sweep with one command: a coordinator and a worker in one process, talking
+//! over gRPC as they do between machines.
+
+use crate::client;
+use crate::failure::{CommandError, Ended};
+use crate::output::Format;
+use crate::place::{CACHE_DIR, STATE_DIR};
+use crate::progress::SweepBars;
+use crate::{best, catalogue, sweep};
+use nrp_proto::wire::{
+    BestRequest, CancelRequest, ListRequest, ResumeRequest, StatusRequest, SubmitRequest,
+    SweepStatus, TrialsRequest,
+};
+use nrp_worker::agent::{self, WorkerConfig};
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// The device used when the user names none.
+pub(crate) const DEFAULT_DEVICE: &str = if cfg!(feature = "flex") {
+    "flex"
+} else if cfg!(feature = "tch") {
+    "tch"
+} else if cfg!(feature = "cuda") {
+    "cuda"
+} else {
+    "wgpu"
+};
+
+/// Trials a worker takes in one job when the user does not say.
+pub(crate) const DEFAULT_LANES: u32 = 8;
+
+/// Name of the worker inside `nrp run`: the same each time, so that a run that was killed gives its
+/// leases to the next at once.
+const WORKER: &str = "local";
+
+/// Run a whole sweep on this machine
+///
+/// Interrupt it at any time and run the same command again: it goes on where it stopped.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The sweep file; `sweeps/paper.toml` shows every key
+    file: PathBuf,
+    /// Where the file's paths start; default: the file's directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where results are kept
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    state: PathBuf,
+    /// Where activations are kept
+    #[arg(long, value_name = "DIR", default_value = CACHE_DIR)]
+    cache: PathBuf,
+    /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built
+    #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
+    device: String,
+    /// Trials taken in one job
+    #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    lanes: u32,
+}
+
+pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    let spec = catalogue::load_sweep(
+        &arguments.file,
+        arguments.data_dir.clone(),
+        &arguments.device,
+    )?;
+    let name = spec.name.clone();
+    let mut coordinator = client::start(&arguments.state, "127.0.0.1:0").await?;
+    client::write_address(&arguments.state, &coordinator)?;
+    let address = coordinator.address().to_string();
+    let mut sweeps = client::connect(&address).await?;
+    let request = SubmitRequest { sweep: Some(spec) };
+    let submitted = sweeps
+        .submit(request)
+        .await
+        .map_err(CommandError::from)?
+        .into_inner();
+    eprintln!("{}", sweep::announcement(&name, &submitted));
+    leave_others(&mut sweeps, &submitted.sweep).await?;
+    // Running the same command again takes up what was cancelled.
+    let this = StatusRequest {
+        sweep: submitted.sweep.clone(),
+    };
+    let status = sweeps.status(this).await.map_err(CommandError::from)?;
+    if status.into_inner().state == "cancelled" {
+        let request = ResumeRequest {
+            sweep: submitted.sweep.clone(),
+        };
+        sweeps.resume(request).await.map_err(CommandError::from)?;
+    }
+
+    let (stop, stopped) = watch::channel(false);
+    let mut worker = tokio::spawn(agent::run(
+        WorkerConfig {
+            coordinator: client::uri(&address),
+            name: WORKER.to_owned(),
+            data_dir: arguments.data_dir,
+            cache_dir: arguments.cache,
+            device: arguments.device,
+            lanes: arguments.lanes,
+        },
+        stopped,
+    ));
+    let followed = tokio::select! {
+        status = follow(&mut sweeps, &submitted.sweep) => Followed::Ended(Box::new(status?)),
+        failed = coordinator.stopped() => Followed::Stopped(failed.map_err(Into::into)),
+        ended = &mut worker => Followed::Stopped(match ended {
+            Ok(ended) => ended.map_err(Into::into),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }),
+        signal = tokio::signal::ctrl_c() => {
+            signal.expect("the system delivers signals");
+            Followed::Interrupted
+        }
+    };
+    let _ = stop.send(true);
+    match followed {
+        Followed::Ended(status) => {
+            worker.abort();
+            let reported = report(&mut sweeps, &status, format).await;
+            coordinator.shutdown().await?;
+            reported.map(|()| Ended::Done).map_err(Into::into)
+        }
+        Followed::Stopped(why) => {
+            let closed = coordinator.shutdown().await;
+            why?;
+            closed?;
+            Ok(Ended::Interrupted)
+        }
+        Followed::Interrupted => {
+            eprintln!("interrupted; handing running trials back (again Ctrl-C: at once)");
+            tokio::select! {
+                _ = &mut worker => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            coordinator.shutdown().await?;
+            eprintln!("run the same command again to go on");
+            Ok(Ended::Interrupted)
+        }
+    }
+}
+
+/// Cancels other unfinished sweeps of this state, so that this run computes what it was asked for;
+/// running them again takes them up.
+async fn leave_others(sweeps: &mut client::Sweeps, id: &str) -> Result<(), CommandError> {
+    let listed = sweeps.list(ListRequest {}).await?.into_inner().sweeps;
+    for other in listed {
+        if other.id != id && other.state == "running" {
+            let request = CancelRequest { sweep: other.id };
+            sweeps.cancel(request).await?;
+            eprintln!(
+                "notice: sweep `{}` of this state is unfinished and stays so; run it again to go on",
+                other.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What ended the wait for a sweep.
+enum Followed {
+    Ended(Box<SweepStatus>),
+    /// Coordinator or worker stopped by itself.
+    Stopped(miette::Result<()>),
+    Interrupted,
+}
+
+/// Shows progress until the sweep has ended; returns its last status.
+async fn follow(sweeps: &mut client::Sweeps, id: &str) -> Result<SweepStatus, CommandError> {
+    let bars = SweepBars::new();
+    let request = StatusRequest {
+        sweep: id.to_owned(),
+    };
+    let mut stream = sweeps.clone().watch(request.clone()).await?.into_inner();
+    while let Some(status) = stream.message().await? {
+        bars.show(&status);
+    }
+    bars.clear();
+    Ok(sweeps.status(request).await?.into_inner())
+}
+
+/// Writes the best configurations of a sweep that has ended.
+async fn report(
+    sweeps: &mut client::Sweeps,
+    status: &SweepStatus,
+    format: Format,
+) -> Result<(), CommandError> {
+    if status.failed > 0 {
+        let request = TrialsRequest {
+            sweep: status.id.clone(),
+            state: "failed".to_owned(),
+            ..Default::default()
+        };
+        let first = sweeps.trials(request).await?.into_inner().message().await?;
+        let reason = first.map(|trial| trial.reason).unwrap_or_default();
+        if status.finished == 0 {
+            return Err(CommandError::AllFailed {
+                name: status.name.clone(),
+                failed: status.failed,
+                reason,
+            });
+        }
+        eprintln!(
+            "notice: {} of {} trials failed, the first with: {reason}; `nrp trials --in-state \
+             failed` lists them",
+            status.failed, status.trials
+        );
+    }
+    if status.state == "cancelled" {
+        return Err(CommandError::Cancelled {
+            name: status.name.clone(),
+        });
+    }
+    let request = BestRequest {
+        sweep: status.id.clone(),
+        ..Default::default()
+    };
+    best::show(sweeps, request, None, format).await
+}

@@ -1,0 +1,180 @@
+//! `nrp sweep`: launch, list, watch, cancel and resume sweeps on a coordinator.
+
+use crate::catalogue;
+use crate::client::{self, Access};
+use crate::failure::{CommandError, Ended};
+use crate::output::{self, Format};
+use crate::place::{ADDRESS, Results};
+use crate::progress::SweepBars;
+use nrp_proto::wire::{
+    CancelRequest, ListRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
+    SweepStatus,
+};
+use std::path::PathBuf;
+
+/// Launch and follow sweeps on a running coordinator
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Submit a sweep file; the same file again resumes it, a larger grid runs only new cells
+    Submit {
+        /// The sweep file
+        file: PathBuf,
+        /// Where its paths start; default: the file's directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// The coordinator
+        #[arg(long, value_name = "HOST:PORT", env = "NRP_COORDINATOR", default_value = ADDRESS)]
+        coordinator: String,
+    },
+    /// List sweeps
+    List {
+        #[command(flatten)]
+        results: Results,
+    },
+    /// Show how far a sweep is
+    Status(One),
+    /// Follow a sweep until it ends
+    Watch(One),
+    /// Start no further trial of a sweep; finished ones are kept
+    Cancel(One),
+    /// Take a cancelled sweep up again, and give failed trials new attempts
+    Resume(One),
+}
+
+/// One sweep.
+#[derive(clap::Args)]
+pub(crate) struct One {
+    /// Its name, id, or the beginning of its id; default: the latest
+    #[arg(default_value = "")]
+    sweep: String,
+    #[command(flatten)]
+    results: Results,
+}
+
+pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ended> {
+    match command {
+        Command::Submit {
+            file,
+            data_dir,
+            coordinator,
+        } => {
+            // A refused connection is told before minutes of digesting files.
+            let mut client = client::connect(&coordinator).await?;
+            let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
+            let name = spec.name.clone();
+            let request = SubmitRequest { sweep: Some(spec) };
+            let submitted = client.submit(request).await.map_err(CommandError::from)?;
+            let submitted = submitted.into_inner();
+            match format {
+                Format::Json => output::json(&submitted)?,
+                Format::Text => output::line(&announcement(&name, &submitted))?,
+            }
+        }
+        Command::List { results } => {
+            let mut access = Access::open(&results).await?;
+            let reply = access.client.list(ListRequest {}).await;
+            let sweeps = reply.map_err(CommandError::from)?.into_inner().sweeps;
+            show(&sweeps, format)?;
+            access.close().await?;
+        }
+        Command::Status(One { sweep, results }) => {
+            let mut access = Access::open(&results).await?;
+            let reply = access.client.status(StatusRequest { sweep }).await;
+            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            access.close().await?;
+        }
+        Command::Watch(One { sweep, results }) => return watch(sweep, &results, format).await,
+        Command::Cancel(One { sweep, results }) => {
+            let mut access = Access::open(&results).await?;
+            let reply = access.client.cancel(CancelRequest { sweep }).await;
+            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            access.close().await?;
+        }
+        Command::Resume(One { sweep, results }) => {
+            let mut access = Access::open(&results).await?;
+            let reply = access.client.resume(ResumeRequest { sweep }).await;
+            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            access.close().await?;
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// The device that weights are checked on before a sweep is submitted to workers elsewhere.
+const DIGEST_DEVICE: &str = crate::run::DEFAULT_DEVICE;
+
+/// What to say of a sweep just submitted.
+pub(crate) fn announcement(name: &str, submitted: &SubmitReply) -> String {
+    format!(
+        "sweep `{name}` ({id}) {how}: {trials} trials, {finished} of them finished before",
+        id = submitted.sweep,
+        how = if submitted.resumed {
+            "resumed"
+        } else {
+            "submitted"
+        },
+        trials = submitted.trials,
+        finished = submitted.already_finished,
+    )
+}
+
+async fn watch(sweep: String, results: &Results, format: Format) -> miette::Result<Ended> {
+    let mut access = Access::open(results).await?;
+    let stream = access.client.watch(StatusRequest { sweep }).await;
+    let mut stream = stream.map_err(CommandError::from)?.into_inner();
+    let bars = SweepBars::new();
+    let mut last = None;
+    while let Some(status) = stream.message().await.map_err(CommandError::from)? {
+        bars.show(&status);
+        last = Some(status);
+    }
+    bars.clear();
+    if let Some(status) = last {
+        show(&[status], format)?;
+    }
+    access.close().await?;
+    Ok(Ended::Done)
+}
+
+fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
+    if format == Format::Json {
+        return output::json(&sweeps);
+    }
+    if sweeps.is_empty() {
+        return output::line("there are no sweeps");
+    }
+    let mut table = output::table(&[
+        "sweep",
+        "id",
+        "state",
+        "trials",
+        "finished",
+        "failed",
+        "running",
+        "waiting",
+        "cancelled",
+        "ANNs",
+        "regions",
+    ]);
+    for sweep in sweeps {
+        let regions = sweep.regions.join(" ");
+        table.add_row([
+            sweep.name.clone(),
+            sweep.id.clone(),
+            sweep.state.clone(),
+            sweep.trials.to_string(),
+            sweep.finished.to_string(),
+            sweep.failed.to_string(),
+            sweep.leased.to_string(),
+            sweep.waiting.to_string(),
+            sweep.cancelled.to_string(),
+            sweep.anns.join(" "),
+            if sweep.simulated {
+                format!("{regions} (simulated)")
+            } else {
+                regions
+            },
+        ]);
+    }
+    output::print_table(&table)
+}

@@ -1,0 +1,358 @@
+//! Bad input of every kind: a clear error, exit code 1, and nothing lost.
+
+use crate::harness::{Killed, Place, SMALL_SWEEP, json, refusal, shared, shared_cache, wait_for};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Small recordings written by xarray, which the worker's own tests use too: four stimuli, s0 to s3.
+fn testdata(name: &str) -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.join("worker/src/recording/testdata").join(name)
+}
+
+/// A place with small recordings that are good, and a sweep over them.
+struct Recordings {
+    place: Place,
+}
+
+const SWEEP: &str = r#"
+name = "small-files"
+[recordings]
+assembly = "assembly.nc"
+stimuli = "stimuli.csv"
+images = "images"
+regions = ["V4"]
+[split]
+fractions = [0.5, 0.25, 0.25]
+[[ann]]
+name = "mobilenet"
+weights = "random:1"
+layer_sets = [["global_average_pooling2d"]]
+[grid]
+l1 = [4]
+l2 = [4]
+learning_rate = [1e-3]
+[training]
+max_epochs = 2
+"#;
+
+/// A grey PNG of one pixel.
+const PNG: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0,
+    1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T',
+    0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1, 0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N',
+    b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
+impl Recordings {
+    fn new() -> Self {
+        let place = Place::new();
+        std::fs::copy(testdata("newer-netcdf4.nc"), place.path("assembly.nc")).unwrap();
+        let mut csv = "stimulus_id,filename\n".to_owned();
+        std::fs::create_dir(place.path("images")).unwrap();
+        for stimulus in ["s0", "s1", "s2", "s3"] {
+            csv.push_str(&format!("{stimulus},{stimulus}.png\n"));
+            place.write(&format!("images/{stimulus}.png"), PNG);
+        }
+        place.write("stimuli.csv", csv);
+        place.write("sweep.toml", SWEEP);
+        Self { place }
+    }
+
+    fn run(&self) -> std::process::Output {
+        self.place
+            .run(&self.place.path("sweep.toml"))
+            .output()
+            .unwrap()
+    }
+
+    fn refusal(&self) -> String {
+        refusal(&self.run())
+    }
+}
+
+#[track_caller]
+fn says(error: &str, words: &[&str]) {
+    for word in words {
+        assert!(error.contains(word), "`{word}` is not in: {error}");
+    }
+}
+
+#[test]
+fn good_files_run() {
+    let best = json(&Recordings::new().run());
+    assert_eq!(best[0]["simulated"], false);
+}
+
+#[test]
+fn a_truncated_assembly_is_named() {
+    let recordings = Recordings::new();
+    let whole = std::fs::read(recordings.place.path("assembly.nc")).unwrap();
+    for length in [0, 7, 100, whole.len() / 2, whole.len() - 1] {
+        recordings.place.write("assembly.nc", &whole[..length]);
+        says(&recordings.refusal(), &["assembly.nc"]);
+    }
+}
+
+#[test]
+fn weights_of_another_net_are_refused_by_the_first_mismatch() {
+    let Some(weights) = shared("data/weights/resnet50_pruned_815.h5") else {
+        return;
+    };
+    let recordings = Recordings::new();
+    let sweep = SWEEP.replace("random:1", weights.to_str().unwrap());
+    recordings.place.write("sweep.toml", sweep);
+    says(&recordings.refusal(), &["resnet50_pruned_815.h5", "conv1"]);
+}
+
+#[test]
+fn truncated_weights_are_named() {
+    let Some(weights) = shared("data/weights/mobilenet_1_0_224_tf.h5") else {
+        return;
+    };
+    let recordings = Recordings::new();
+    let whole = std::fs::read(weights).unwrap();
+    recordings
+        .place
+        .write("weights.h5", &whole[..whole.len() / 3]);
+    recordings
+        .place
+        .write("sweep.toml", SWEEP.replace("random:1", "weights.h5"));
+    says(&recordings.refusal(), &["weights.h5"]);
+}
+
+#[test]
+fn an_image_that_is_none_is_named() {
+    let recordings = Recordings::new();
+    recordings
+        .place
+        .write("images/s2.png", "not a picture at all");
+    says(&recordings.refusal(), &["s2.png"]);
+    // Nothing is lost: with the image mended, the same command goes on.
+    recordings.place.write("images/s2.png", PNG);
+    json(&recordings.run());
+}
+
+#[test]
+fn a_stimulus_without_image_is_named() {
+    let recordings = Recordings::new();
+    std::fs::remove_file(recordings.place.path("images/s1.png")).unwrap();
+    says(&recordings.refusal(), &["s1"]);
+}
+
+#[test]
+fn a_site_without_any_value_is_named() {
+    let recordings = Recordings::new();
+    std::fs::copy(
+        testdata("silent-site.nc"),
+        recordings.place.path("assembly.nc"),
+    )
+    .unwrap();
+    let sweep = SWEEP.replace("regions = [\"V4\"]", "regions = [\"V4\", \"IT\"]");
+    recordings.place.write("sweep.toml", sweep);
+    says(&recordings.refusal(), &["NaN", "site"]);
+}
+
+#[test]
+fn a_region_that_is_not_there_is_named_with_those_that_are() {
+    let recordings = Recordings::new();
+    recordings
+        .place
+        .write("sweep.toml", SWEEP.replace("\"V4\"", "\"V5\""));
+    says(&recordings.refusal(), &["V5", "V4", "IT"]);
+}
+
+#[test]
+fn files_that_changed_since_the_sweep_was_submitted_are_refused_by_a_worker() {
+    let recordings = Recordings::new();
+    let place = &recordings.place;
+    let mut served = Killed::spawn(&mut place.nrp(&[
+        "coordinator",
+        "--listen",
+        "127.0.0.1:0",
+        "--state",
+        "state",
+    ]));
+    let address = wait_for("the address", || {
+        std::fs::read_to_string(place.path("state/address")).ok()
+    });
+    let submitted = place
+        .nrp(&["sweep", "submit", "sweep.toml", "--coordinator", &address])
+        .output()
+        .unwrap();
+    assert!(submitted.status.success());
+    place.write("images/s2.png", [PNG, b"changed"].concat());
+    let worker = place
+        .nrp(&["worker", "--coordinator", &address, "--cache", "cache"])
+        .output()
+        .unwrap();
+    says(&refusal(&worker), &["digest", "--data-dir"]);
+    served.kill();
+    assert_eq!(place.trials()[0]["state"], "waiting", "no trial is blamed");
+}
+
+/// Runs `command` with a file system of `megabytes` mounted at `directory`; `None` where the
+/// machine does not let tests mount.
+fn on_small_disk(
+    directory: &Path,
+    megabytes: u32,
+    command: &Command,
+) -> Option<std::process::Output> {
+    let mount = format!("mount -t tmpfs -o size={megabytes}m tmpfs \"$0\" && exec \"$@\"");
+    let unshare = |arguments: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        unshare
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .args(arguments);
+        unshare
+    };
+    let probe = unshare(&["mount -t tmpfs tmpfs \"$0\"", directory.to_str().unwrap()]).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        eprintln!("skipped: this machine does not let a test mount a small disk");
+        return None;
+    }
+    let mut small = unshare(&[&mount, directory.to_str().unwrap()]);
+    small.arg(command.get_program()).args(command.get_args());
+    small.current_dir(command.get_current_dir().unwrap());
+    Some(small.output().unwrap())
+}
+
+#[test]
+fn a_full_disk_in_the_cache_loses_nothing() {
+    let place = Place::new();
+    let sweep = SMALL_SWEEP.replace("global_average_pooling2d", "conv_pw_13_relu");
+    let file = place.write("sweep.toml", sweep);
+    std::fs::create_dir(place.path("cache")).unwrap();
+    let command = |cache: &Path| {
+        let mut command = place.nrp(&["run"]);
+        command
+            .arg(&file)
+            .args(["--state", "state", "--output", "json", "--cache"])
+            .arg(cache);
+        command
+    };
+    let cache = place.path("cache");
+    let Some(output) = on_small_disk(&cache, 8, &command(&cache)) else {
+        return;
+    };
+    says(&refusal(&output), &["activation cache", "No space left"]);
+    assert!(
+        place
+            .trials()
+            .iter()
+            .all(|trial| trial["state"] == "waiting")
+    );
+    json(&command(&shared_cache()).output().unwrap());
+}
+
+#[test]
+fn a_state_directory_of_another_version_is_refused_and_left_alone() {
+    let place = Place::new();
+    let file = place.write("sweep.toml", SMALL_SWEEP);
+    json(&place.run(&file).output().unwrap());
+    let journal = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap();
+    let (header, rest) = journal.split_once('\n').unwrap();
+    let mut parsed: serde_json::Value = serde_json::from_str(header).unwrap();
+    assert_eq!(parsed["version"].as_u64(), Some(1), "{header}");
+    parsed["version"] = 99.into();
+    let other = format!("{parsed}\n{rest}");
+    place.write("state/journal.jsonl", &other);
+    let error = refusal(&place.run(&file).output().unwrap());
+    says(&error, &["state", "99"]);
+    assert_eq!(
+        std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap(),
+        other
+    );
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let arguments = ["coordinator", "--listen", &address, "--state", "state"];
+    says(
+        &refusal(&place.nrp(&arguments).output().unwrap()),
+        &[&address, "in use"],
+    );
+}
+
+#[test]
+fn a_coordinator_that_nobody_runs_is_named() {
+    let place = Place::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let file = place.write("sweep.toml", SMALL_SWEEP);
+    let file = file.to_str().unwrap();
+    for arguments in [
+        &["best"][..],
+        &["trials"],
+        &["export", "--format", "csv"],
+        &["sweep", "submit", file],
+        &["sweep", "status"],
+        &["worker"],
+    ] {
+        let mut command = place.nrp(arguments);
+        command.args(["--coordinator", &address]);
+        says(
+            &refusal(&command.output().unwrap()),
+            &[&address, "nrp coordinator"],
+        );
+    }
+}
+
+#[test]
+fn a_second_coordinator_on_the_same_state_is_refused() {
+    let place = Place::new();
+    let start = ["coordinator", "--listen", "127.0.0.1:0", "--state", "state"];
+    let _first = Killed::spawn(&mut place.nrp(&start));
+    wait_for("the address", || {
+        std::fs::read_to_string(place.path("state/address")).ok()
+    });
+    says(&refusal(&place.nrp(&start).output().unwrap()), &["state"]);
+}
+
+#[test]
+fn results_that_are_not_there_are_not_made_up() {
+    let place = Place::new();
+    says(
+        &refusal(&place.nrp(&["best"]).output().unwrap()),
+        &[".nrp/state", "nrp run"],
+    );
+    assert!(
+        !place.path(".nrp").exists(),
+        "asking must not create anything"
+    );
+}
+
+#[test]
+fn a_sweep_file_with_mistakes_names_them_all() {
+    let place = Place::new();
+    let sweep = SMALL_SWEEP
+        .replace("patience = 0", "patiense = 0")
+        .replace("name = \"small\"", "name = \"small\"\nsede = 1");
+    let error = refusal(
+        &place
+            .run(&place.write("sweep.toml", sweep))
+            .output()
+            .unwrap(),
+    );
+    says(
+        &error,
+        &[
+            "sweep.toml",
+            "`training.patiense` = 0",
+            "`patience`",
+            "`sede` = 1",
+        ],
+    );
+    let sweep = SMALL_SWEEP.replace("global_average_pooling2d", "conv_pw_14_relu");
+    let error = refusal(
+        &place
+            .run(&place.write("sweep.toml", sweep))
+            .output()
+            .unwrap(),
+    );
+    says(&error, &["conv_pw_14_relu", "did you mean", "conv_pw_1"]);
+}

@@ -1,0 +1,185 @@
+//! A coordinator and two workers as processes of their own.
+
+use crate::harness::{Killed, Place, SMALL_SWEEP, json, lasting, refusal, shared_cache, wait_for};
+use serde_json::Value;
+
+fn coordinator(place: &Place) -> (Killed, String) {
+    let process = Killed::spawn(&mut place.nrp(&[
+        "coordinator",
+        "--listen",
+        "127.0.0.1:0",
+        "--state",
+        "state",
+    ]));
+    let address = wait_for("the coordinator's address", || {
+        let address = std::fs::read_to_string(place.path("state/address")).ok()?;
+        std::net::TcpStream::connect(&address).ok().map(|_| address)
+    });
+    (process, address)
+}
+
+fn worker(place: &Place, address: &str, name: &str) -> Killed {
+    let cache = shared_cache();
+    Killed::spawn(&mut place.nrp(&[
+        "worker",
+        "--coordinator",
+        address,
+        "--name",
+        name,
+        "--lanes",
+        "2",
+        "--cache",
+        cache.to_str().unwrap(),
+    ]))
+}
+
+fn status(place: &Place, address: &str) -> Value {
+    let arguments = [
+        "sweep",
+        "status",
+        "--coordinator",
+        address,
+        "--output",
+        "json",
+    ];
+    json(&place.nrp(&arguments).output().unwrap())[0].clone()
+}
+
+fn submit(place: &Place, address: &str, sweep: &str) -> Value {
+    let file = place.write("sweep.toml", sweep);
+    let arguments = [
+        "sweep",
+        "submit",
+        file.to_str().unwrap(),
+        "--coordinator",
+        address,
+        "--output",
+        "json",
+    ];
+    json(&place.nrp(&arguments).output().unwrap())
+}
+
+#[test]
+fn two_workers_finish_a_sweep_though_one_and_the_coordinator_are_killed() {
+    let sweep = SMALL_SWEEP
+        .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
+        .replace("max_epochs = 12", "max_epochs = 40");
+    let alone = Place::new();
+    json(
+        &alone
+            .run(&alone.write("sweep.toml", &sweep))
+            .output()
+            .unwrap(),
+    );
+
+    let place = Place::new();
+    let (mut served, address) = coordinator(&place);
+    let submitted = submit(&place, &address, &sweep);
+    assert_eq!(submitted["trials"], 16);
+    let mut first = worker(&place, &address, "first");
+    let _second = worker(&place, &address, "second");
+    wait_for("a finished trial", || {
+        (status(&place, &address)["finished"] != 0).then_some(())
+    });
+    first.kill();
+    served.kill();
+    let finished = lasting(&finished_in_journal(&place));
+    // The same command brings the coordinator back, at the same address.
+    let mut served =
+        Killed::spawn(&mut place.nrp(&["coordinator", "--listen", &address, "--state", "state"]));
+    wait_for("the coordinator", || {
+        std::net::TcpStream::connect(&address).ok()
+    });
+    let _first = worker(&place, &address, "first");
+    let watched = place
+        .nrp(&[
+            "sweep",
+            "watch",
+            "--coordinator",
+            &address,
+            "--output",
+            "json",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(json(&watched)[0]["state"], "finished");
+    assert!(watched.stderr.is_empty(), "no bars on a pipe");
+    served.kill();
+    let trials = lasting(&place.trials());
+    assert_eq!(
+        trials,
+        lasting(&alone.trials()),
+        "scores do not depend on who trained"
+    );
+    for trial in finished {
+        assert!(
+            trials.contains(&trial),
+            "an acknowledged outcome changed: {trial}"
+        );
+    }
+}
+
+/// Trials that had their outcome when the coordinator was killed.
+fn finished_in_journal(place: &Place) -> Vec<Value> {
+    let trials = place.trials();
+    trials
+        .into_iter()
+        .filter(|trial| trial["state"] == "finished")
+        .collect()
+}
+
+#[test]
+fn a_cancelled_sweep_starts_no_trial_until_it_is_resumed() {
+    let place = Place::new();
+    let (_served, address) = coordinator(&place);
+    submit(&place, &address, SMALL_SWEEP);
+    let ask = |verb: &str, sweep: &str| {
+        let arguments = [
+            "sweep",
+            verb,
+            sweep,
+            "--coordinator",
+            &address,
+            "--output",
+            "json",
+        ];
+        place.nrp(&arguments).output().unwrap()
+    };
+    let cancelled = json(&ask("cancel", "small"))[0].clone();
+    assert_eq!(cancelled["state"], "cancelled");
+    assert_eq!(
+        (&cancelled["cancelled"], &cancelled["waiting"]),
+        (&8.into(), &0.into())
+    );
+    let _worker = worker(&place, &address, "w");
+    assert!(
+        refusal(&ask("cancel", "smal")).contains("small"),
+        "a near miss is offered"
+    );
+    let resumed = json(&ask("resume", "small"))[0].clone();
+    assert_eq!(resumed["cancelled"], 0);
+    wait_for("the sweep's end", || {
+        (status(&place, &address)["state"] == "finished").then_some(())
+    });
+    assert_eq!(status(&place, &address)["finished"], 8);
+    let listed = place.nrp(&[
+        "sweep",
+        "list",
+        "--coordinator",
+        &address,
+        "--output",
+        "json",
+    ]);
+    assert_eq!(
+        json(&{ listed }.output().unwrap()).as_array().map(Vec::len),
+        Some(1)
+    );
+}
+
+#[test]
+fn results_can_be_asked_of_a_directory_that_is_being_written() {
+    let place = Place::new();
+    let (_served, address) = coordinator(&place);
+    submit(&place, &address, SMALL_SWEEP);
+    assert_eq!(place.trials().len(), 8, "through the running coordinator");
+}

@@ -1,0 +1,127 @@
+//! What the documents promise: sweeps that parse, a quick start of two commands.
+
+use crate::harness::{Place, json, refusal};
+use std::path::Path;
+
+fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_sample_sweep_parses() {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(manifest().join("sweeps")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let sweep = nrp_proto::sweep::SweepFile::parse(&text);
+        names.push(
+            sweep
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+                .name,
+        );
+    }
+    names.sort();
+    assert_eq!(names, ["paper", "quickstart", "v4-mobilenet"]);
+}
+
+#[test]
+fn the_paper_is_refused_only_for_what_is_not_offered_yet() {
+    let place = Place::new();
+    let error = refusal(
+        &place
+            .run(&manifest().join("sweeps/paper.toml"))
+            .output()
+            .unwrap(),
+    );
+    for line in error.lines().filter(|line| line.starts_with("  `")) {
+        assert!(line.contains("does not offer"), "{line}");
+    }
+    assert!(error.contains("`ann[1].name` = \"resnet50\""), "{error}");
+    assert!(
+        error.contains("`training.baselines[1]` = \"ols\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_quick_start_is_two_commands() {
+    let readme = std::fs::read_to_string(manifest().join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().trim())
+        .collect();
+    assert_eq!(
+        blocks,
+        [
+            "cargo run -- run sweeps/quickstart.toml",
+            "cargo test --workspace --locked"
+        ]
+    );
+}
+
+#[test]
+fn anns_and_layers_are_listed() {
+    let place = Place::new();
+    let list = |arguments: &[&str]| {
+        let mut command = place.nrp(&["ann"]);
+        command.args(arguments).args(["--output", "json"]);
+        json(&command.output().unwrap())
+    };
+    let anns = list(&["list"]);
+    assert_eq!(anns[0]["name"], "mobilenet");
+    assert_eq!(anns[0]["parameters"], 4_253_864);
+    let layers = list(&["layers", "mobilenet"]);
+    let layer = layers
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|l| l["name"] == "conv_pw_6_relu")
+        .unwrap();
+    assert_eq!(layer["shape"], serde_json::json!([14, 14, 512]));
+    assert_eq!(layer["units"], 100_352);
+    let error = refusal(&place.nrp(&["ann", "layers", "mobilent"]).output().unwrap());
+    assert!(error.contains("mobilenet"), "{error}");
+}
+
+#[test]
+fn a_fixture_is_verified_and_a_wrong_one_fails() {
+    let Some(fixture) = crate::harness::shared("fixtures/ann/mobilenet.json") else {
+        return;
+    };
+    let place = Place::new();
+    let verify = |file: &Path| {
+        let mut command = place.nrp(&["ann", "verify", "--output", "json"]);
+        command.arg(file).output().unwrap()
+    };
+    let report = json(&verify(&fixture));
+    assert_eq!(report[0]["passed"], true);
+    assert!(report[0]["worst_relative_error"].as_f64().unwrap() < 1e-3);
+    // The same reference, with its seed changed, describes another net.
+    let mut wrong: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&fixture).unwrap()).unwrap();
+    wrong["seed"] = (wrong["seed"].as_u64().unwrap() + 1).into();
+    let wrong = place.write("wrong.json", wrong.to_string());
+    assert_eq!(verify(&wrong).status.code(), Some(1));
+}
+
+#[test]
+fn recordings_are_checked() {
+    let Some(data) = crate::harness::shared("data/v4-210325") else {
+        return;
+    };
+    let place = Place::new();
+    let mut command = place.nrp(&["data", "check", "--output", "json"]);
+    for file in [
+        "assy_v4-210325.nc",
+        "stimulus_v4-210325.csv",
+        "stimulus_v4-210325.zip",
+    ] {
+        command.arg(data.join(file));
+    }
+    let report = json(&command.output().unwrap());
+    assert_eq!(report["assembly"]["stimuli"], 640);
+    assert_eq!(report["assembly"]["presentations"], 4840);
+    assert_eq!(report["assembly"]["regions"][0]["sites"], 50);
+    assert_eq!(report["problems"], serde_json::json!([]));
+}

@@ -1,0 +1,103 @@
+//! kill -9 at random moments: what was finished stays finished, and the scores are those of a run
+//! that nobody touched.
+
+use crate::harness::{Killed, Place, SMALL_SWEEP, json, lasting};
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Times a run is killed.
+const KILLS: usize = 5;
+
+/// How often the journal records an outcome of each trial.
+fn outcomes(place: &Place) -> HashMap<String, usize> {
+    let journal = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap();
+    let mut counts = HashMap::new();
+    for line in journal.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line["event"]["type"] == "outcome_recorded" {
+            let trial = line["event"]["trial"].as_str().unwrap().to_owned();
+            *counts.entry(trial).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// A number between 0 and 1 that differs from run to run; the seed is printed.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        let seed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64;
+        eprintln!("moments of the kills: seed {seed}");
+        Self(seed)
+    }
+
+    fn next(&mut self) -> f64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as f64 / u64::MAX as f64
+    }
+}
+
+/// Runs `sweep` untouched and again with [`KILLS`] kills, and compares.
+fn killed_run_equals_untouched(sweep: &str, arguments: &[&str]) {
+    let untouched = Place::new();
+    let file = untouched.write("sweep.toml", sweep);
+    // The first run may extract activations; the timed one is like those that will be killed.
+    json(&untouched.run(&file).args(arguments).output().unwrap());
+    std::fs::remove_dir_all(untouched.path("state")).unwrap();
+    let started = Instant::now();
+    let best = json(&untouched.run(&file).args(arguments).output().unwrap());
+    let whole = started.elapsed();
+
+    let place = Place::new();
+    let file = place.write("sweep.toml", sweep);
+    let mut chance = Chance::new();
+    for kill in 0..KILLS {
+        // Each moment leaves enough to do for the kills after it, restarts included.
+        let moment = whole.mul_f64((0.1 + 0.9 * chance.next()) * 0.9 / KILLS as f64);
+        let mut run = Killed::spawn(place.run(&file).args(arguments));
+        std::thread::sleep(moment.max(Duration::from_millis(20)));
+        assert!(
+            run.0.try_wait().unwrap().is_none(),
+            "run ended before kill {kill}"
+        );
+        run.kill();
+    }
+    let resumed = json(&place.run(&file).args(arguments).output().unwrap());
+
+    assert_eq!(resumed, best, "the best configuration differs");
+    assert_eq!(lasting(&place.trials()), lasting(&untouched.trials()));
+    let outcomes = outcomes(&place);
+    assert_eq!(outcomes.len(), untouched.trials().len());
+    assert!(
+        outcomes.values().all(|&n| n == 1),
+        "recorded more than once: {outcomes:?}"
+    );
+}
+
+#[test]
+fn a_run_killed_five_times_ends_with_identical_scores() {
+    let sweep = SMALL_SWEEP
+        .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
+        .replace("max_epochs = 12", "max_epochs = 60");
+    killed_run_equals_untouched(&sweep, &[]);
+}
+
+#[test]
+fn a_run_on_real_recordings_killed_five_times_ends_with_identical_scores() {
+    let Some(data) = crate::harness::shared("data") else {
+        return;
+    };
+    let manifest = env!("CARGO_MANIFEST_DIR");
+    let sweep = std::fs::read_to_string(format!("{manifest}/sweeps/v4-mobilenet.toml")).unwrap();
+    // The whole grid of the sample sweep, each trial cut short: minutes are for the real run.
+    let sweep = format!("{sweep}\n[training]\nmax_epochs = 2\n");
+    killed_run_equals_untouched(&sweep, &["--data-dir", data.to_str().unwrap()]);
+}

@@ -1,0 +1,9 @@
+//! End to end: real processes of the real binary, killed and fed with what is broken.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod bad_input;
+mod cluster;
+mod docs;
+mod harness;
+mod kill;
+mod run;

@@ -1,0 +1,212 @@
+//! `nrp run`, from a sweep file to the best configuration.
+
+use crate::harness::{Place, SMALL_SWEEP, json, shared};
+use serde_json::Value;
+
+/// Fields that every row of `nrp best` has, whatever else it has.
+const FIELDS: [&str; 17] = [
+    "ann",
+    "region",
+    "nrp_error",
+    "mean_predictor_error",
+    "r2_mean",
+    "r2_median",
+    "pearson_median",
+    "validation_mse",
+    "layers",
+    "l1",
+    "l2",
+    "depth",
+    "learning_rate",
+    "weight_decay",
+    "dropout",
+    "sparsity",
+    "seed",
+];
+
+fn by_region<'a>(rows: &'a Value, region: &str) -> &'a Value {
+    let rows = rows.as_array().unwrap();
+    rows.iter().find(|row| row["region"] == region).unwrap()
+}
+
+#[test]
+fn a_sweep_ends_with_the_best_configuration_of_each_region_and_their_mean() {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    let best = json(&place.run(&file).output().unwrap());
+    assert_eq!(best.as_array().unwrap().len(), 3, "V4, IT and their mean");
+    for row in best.as_array().unwrap() {
+        for field in FIELDS {
+            assert!(row.get(field).is_some(), "{field} is missing in {row}");
+        }
+        assert!(row.get("trial").is_some());
+        assert_eq!(row["simulated"], true);
+        assert_eq!(row["random_weights"], true);
+    }
+    let error = |region| by_region(&best, region)["nrp_error"].as_f64().unwrap();
+    assert!((error("mean") - (error("V4") + error("IT")) / 2.0).abs() < 1e-12);
+
+    // The best is the trial with the lowest validation loss, of all that finished.
+    let trials = place.trials();
+    assert_eq!(trials.len(), 8);
+    for region in ["V4", "IT"] {
+        let lowest = trials
+            .iter()
+            .filter(|trial| trial["region"] == region)
+            .min_by(|a, b| {
+                let loss = |t: &Value| t["validation_mse"].as_f64().unwrap();
+                loss(a).total_cmp(&loss(b))
+            })
+            .unwrap();
+        assert_eq!(lowest["trial"], by_region(&best, region)["trial"]);
+        assert_eq!(lowest["nrp_error"], by_region(&best, region)["nrp_error"]);
+    }
+    for trial in &trials {
+        assert_eq!(trial["state"], "finished");
+        assert_eq!(trial["epochs"], 12);
+        assert_eq!(trial["worker"], "local");
+        assert!(trial["train_seconds"].as_f64().unwrap() > 0.0);
+    }
+
+    // Asked again, the same document; run again, nothing is trained again.
+    let again = place
+        .nrp(&["best", "--state", "state", "--output", "json"])
+        .output()
+        .unwrap();
+    assert_eq!(json(&again), best);
+    assert_eq!(json(&place.run(&file).output().unwrap()), best);
+    assert_eq!(place.trials(), trials);
+
+    // A larger grid runs only its new cells.
+    let larger = SMALL_SWEEP.replace("l2 = [8]", "l2 = [8, 12]");
+    json(
+        &place
+            .run(&place.write("larger.toml", larger))
+            .output()
+            .unwrap(),
+    );
+    let more = place.trials();
+    assert_eq!(more.len(), 16);
+    for trial in &trials {
+        assert!(
+            more.contains(trial),
+            "a finished trial was trained again: {trial}"
+        );
+    }
+}
+
+#[test]
+fn tables_label_what_is_simulated_and_random() {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    json(&place.run(&file).output().unwrap());
+    for command in ["best", "trials"] {
+        let output = place.nrp(&[command, "--state", "state"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        for line in text.lines().skip(1) {
+            assert!(line.contains("(simulated)"), "{line}");
+            assert!(line.contains("(random weights)"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn exports_agree_with_the_trials() {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    json(&place.run(&file).output().unwrap());
+    let trials = place.trials();
+    let export = |format| {
+        let output = place
+            .nrp(&["export", "--state", "state", "--format", format])
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let lines: Vec<Value> = export("jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines, trials);
+    let csv = export("csv");
+    let mut rows = csv.lines();
+    let header: Vec<&str> = rows.next().unwrap().split(',').collect();
+    let column = header.iter().position(|name| *name == "nrp_error").unwrap();
+    for (row, trial) in rows.zip(&trials) {
+        let value: f64 = row.split(',').nth(column).unwrap().parse().unwrap();
+        assert_eq!(value, trial["nrp_error"].as_f64().unwrap());
+    }
+    assert_eq!(csv.lines().count(), trials.len() + 1);
+}
+
+#[test]
+fn a_diverging_trial_fails_alone() {
+    let place = Place::new();
+    let sweep = SMALL_SWEEP
+        .replace("[1e-3, 3e-3]", "[1e-3, 1e30]")
+        .replace("l1 = [8, 16]", "l1 = [8]");
+    let output = place
+        .run(&place.write("diverging.toml", sweep))
+        .output()
+        .unwrap();
+    let best = json(&output);
+    assert!(
+        best.as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["learning_rate"] == 1e-3)
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("2 of 4 trials failed"));
+    let failed: Vec<_> = place
+        .trials()
+        .into_iter()
+        .filter(|trial| trial["state"] == "failed")
+        .collect();
+    assert_eq!(failed.len(), 2);
+    assert!(
+        failed
+            .iter()
+            .all(|trial| trial["reason"].as_str().unwrap().contains("1e30")),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn real_recordings_are_predicted_better_than_by_their_mean() {
+    let Some(data) = shared("data") else { return };
+    let place = Place::new();
+    let sweep = r#"
+        name = "real"
+        [recordings]
+        assembly = "v4-201025/assy_v4-201025.nc"
+        stimuli = "v4-201025/stimulus_v4-201025.csv"
+        images = "v4-201025/stimulus_v4-201025.zip"
+        regions = ["V4"]
+        [[ann]]
+        name = "mobilenet"
+        weights = "weights/mobilenet_1_0_224_tf.h5"
+        layer_sets = [["conv_pw_11_relu"]]
+        [grid]
+        l1 = [16]
+        l2 = [32]
+        learning_rate = [1e-4]
+        [training]
+        max_epochs = 12
+    "#;
+    let file = place.write("real.toml", sweep);
+    let best = json(
+        &place
+            .run(&file)
+            .arg("--data-dir")
+            .arg(data)
+            .output()
+            .unwrap(),
+    );
+    let row = by_region(&best, "V4");
+    assert_eq!(
+        (&row["simulated"], &row["random_weights"]),
+        (&false.into(), &false.into())
+    );
+    let score = |name: &str| row[name].as_f64().unwrap();
+    assert!(score("nrp_error") < score("mean_predictor_error"), "{row}");
+    assert!(score("pearson_median") > 0.2, "{row}");
+}

@@ -1,0 +1,310 @@
+//! Keras layers as tensor operations, at inference. Shared by all ANNs; knows no ANN.
+//!
+//! Maps are held channels first, as burn's convolutions want them; what leaves this module is in
+//! Keras's order (height, width, channels). A batch norm that alone follows a convolution is folded
+//! into it: the batch norm's block then *is* that convolution, scaled and shifted.
+
+use burn::tensor::activation::{relu, softmax};
+use burn::tensor::module::{adaptive_avg_pool2d, conv2d};
+use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::graph::{Graph, Node, NodeId, Op, Pads};
+
+/// What one layer gives for a batch of stimuli.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// `[stimuli, channels, height, width]`.
+    Map(Tensor<4>),
+    /// `[stimuli, units]`.
+    Vector(Tensor<2>),
+}
+
+impl Value {
+    /// From images `[stimuli, height, width, channels]`.
+    pub(super) fn from_images(images: Tensor<4>) -> Self {
+        Self::Map(images.permute([0, 3, 1, 2]))
+    }
+
+    /// `[stimuli, units]`, units in Keras's order: height, width, channels.
+    pub(super) fn into_units(self) -> Tensor<2> {
+        match self {
+            Self::Vector(vector) => vector,
+            Self::Map(map) => map.permute([0, 2, 3, 1]).flatten(1, 3),
+        }
+    }
+
+    fn map(self) -> Tensor<4> {
+        match self {
+            Self::Map(map) => map,
+            Self::Vector(_) => unreachable!("the graph lets no vector come where a map must"),
+        }
+    }
+
+    fn vector(self) -> Tensor<2> {
+        match self {
+            Self::Vector(vector) => vector,
+            Self::Map(_) => unreachable!("the graph lets no map come where a vector must"),
+        }
+    }
+}
+
+/// One layer, ready to run: its weights are on the device, in the order the device wants.
+#[derive(Debug)]
+pub(super) enum Block {
+    /// Answers the image itself.
+    Input,
+    ZeroPadding(Pads),
+    Conv {
+        /// `[filters, channels per group, height, width]`.
+        kernel: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        stride: [usize; 2],
+        pads: Pads,
+        groups: usize,
+    },
+    /// `x · scale + shift` per channel.
+    Affine {
+        scale: Tensor<1>,
+        shift: Tensor<1>,
+    },
+    Relu {
+        max: Option<f64>,
+    },
+    GlobalAveragePooling {
+        keep_dims: bool,
+    },
+    Identity,
+    Flatten,
+    Dense {
+        /// `[inputs, units]`.
+        kernel: Tensor<2>,
+        bias: Tensor<1>,
+    },
+    Softmax,
+    Add,
+    Concat,
+}
+
+impl Block {
+    /// The block of `node`, whose weights are `weights[node.weights]`.
+    pub(super) fn new(graph: &Graph, node: &Node, weights: &[Vec<f32>], device: &Device) -> Self {
+        let own = &weights[node.weights.clone()];
+        match &node.op {
+            Op::Input => Self::Input,
+            Op::ZeroPadding(pads) => Self::ZeroPadding(*pads),
+            Op::Conv { .. } | Op::DepthwiseConv { .. } => {
+                Self::convolution(graph, node, weights, None, device)
+            }
+            Op::BatchNorm { epsilon } => {
+                let Affine { scale, shift } = Affine::new(own, *epsilon);
+                let to_device = |x: Vec<f64>| vector(narrowed(x), device);
+                match folds_into(graph, node) {
+                    None => Self::Affine {
+                        scale: to_device(scale),
+                        shift: to_device(shift),
+                    },
+                    Some(conv) => {
+                        let affine = Affine { scale, shift };
+                        Self::convolution(graph, graph.node(conv), weights, Some(affine), device)
+                    }
+                }
+            }
+            Op::Relu { max } => Self::Relu { max: *max },
+            Op::GlobalAveragePooling { keep_dims } => Self::GlobalAveragePooling {
+                keep_dims: *keep_dims,
+            },
+            Op::Dropout => Self::Identity,
+            Op::Flatten => Self::Flatten,
+            Op::Dense { units } => {
+                let kernel = TensorData::new(own[0].clone(), [own[0].len() / units, *units]);
+                Self::Dense {
+                    kernel: Tensor::from_data(kernel, device),
+                    bias: vector(own[1].clone(), device),
+                }
+            }
+            Op::Softmax => Self::Softmax,
+            Op::Add => Self::Add,
+            Op::Concat => Self::Concat,
+        }
+    }
+
+    /// The convolution `node`, followed by `affine` where there is one.
+    fn convolution(
+        graph: &Graph,
+        node: &Node,
+        weights: &[Vec<f32>],
+        affine: Option<Affine>,
+        device: &Device,
+    ) -> Self {
+        let input = &graph.node(node.inputs[0]).shape;
+        let specs = &graph.weights()[node.weights.clone()];
+        let own = &weights[node.weights.clone()];
+        let (window, groups) = match node.op {
+            Op::Conv { window, .. } => (window, 1),
+            Op::DepthwiseConv { window, .. } => (window, input[2]),
+            ref op => unreachable!("{op:?} is no convolution"),
+        };
+        let filters = node.shape[2];
+        let (mut kernel, shape) = filters_first(&own[0], &specs[0].shape, filters);
+        let mut bias = own.get(1).cloned();
+        if let Some(affine) = affine {
+            bias = Some(affine.fold(&mut kernel, bias));
+        }
+        Self::Conv {
+            kernel: Tensor::from_data(TensorData::new(kernel, shape), device),
+            bias: bias.map(|bias| vector(bias, device)),
+            stride: window.stride,
+            pads: window.pads([input[0], input[1]]),
+            groups,
+        }
+    }
+
+    /// Runs the layer over its inputs' values.
+    pub(super) fn run(&self, mut inputs: Vec<Value>) -> Value {
+        let x = inputs.remove(0);
+        match self {
+            Self::Input | Self::Identity => x,
+            Self::ZeroPadding(pads) => Value::Map(x.map().pad(*pads, PadMode::Constant(0.0))),
+            Self::Conv {
+                kernel,
+                bias,
+                stride,
+                pads,
+                groups,
+            } => {
+                let options = ConvOptions::new_with_padding(*stride, *pads, [1, 1], *groups);
+                Value::Map(conv2d(x.map(), kernel.clone(), bias.clone(), options))
+            }
+            Self::Affine { scale, shift } => {
+                let channels = scale.dims()[0];
+                match x {
+                    Value::Map(x) => {
+                        let wide = |x: &Tensor<1>| x.clone().reshape([1, channels, 1, 1]);
+                        Value::Map(x * wide(scale) + wide(shift))
+                    }
+                    Value::Vector(x) => {
+                        let wide = |x: &Tensor<1>| x.clone().reshape([1, channels]);
+                        Value::Vector(x * wide(scale) + wide(shift))
+                    }
+                }
+            }
+            Self::Relu { max } => match x {
+                Value::Map(x) => Value::Map(cut(x, *max)),
+                Value::Vector(x) => Value::Vector(cut(x, *max)),
+            },
+            Self::GlobalAveragePooling { keep_dims } => {
+                let mean = adaptive_avg_pool2d(x.map(), [1, 1]);
+                if *keep_dims {
+                    Value::Map(mean)
+                } else {
+                    Value::Vector(mean.flatten(1, 3))
+                }
+            }
+            Self::Flatten => Value::Vector(x.into_units()),
+            Self::Dense { kernel, bias } => {
+                Value::Vector(x.vector().matmul(kernel.clone()) + bias.clone().unsqueeze())
+            }
+            Self::Softmax => Value::Vector(softmax(x.vector(), 1)),
+            Self::Add => inputs.into_iter().fold(x, |sum, x| match (sum, x) {
+                (Value::Map(sum), Value::Map(x)) => Value::Map(sum + x),
+                (Value::Vector(sum), Value::Vector(x)) => Value::Vector(sum + x),
+                _ => unreachable!("the graph adds equal shapes only"),
+            }),
+            Self::Concat => {
+                let maps = std::iter::once(x).chain(inputs).map(Value::map).collect();
+                Value::Map(Tensor::cat(maps, 1))
+            }
+        }
+    }
+}
+
+/// The convolution that the batch norm `node` is folded into: the one it follows, if nothing else
+/// reads that.
+pub(super) fn folds_into(graph: &Graph, node: &Node) -> Option<NodeId> {
+    let Op::BatchNorm { .. } = node.op else {
+        return None;
+    };
+    let before = node.inputs[0];
+    let readers = graph.nodes().iter().flat_map(|reader| &reader.inputs);
+    let alone = readers.filter(|input| **input == before).count() == 1;
+    let is_conv = matches!(
+        graph.node(before).op,
+        Op::Conv { .. } | Op::DepthwiseConv { .. }
+    );
+    (alone && is_conv).then_some(before)
+}
+
+fn cut<const D: usize>(x: Tensor<D>, max: Option<f64>) -> Tensor<D> {
+    match max {
+        Some(max) => x.clamp(0.0, max),
+        None => relu(x),
+    }
+}
+
+/// A batch norm at inference, as `x · scale + shift` per channel.
+struct Affine {
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+}
+
+impl Affine {
+    /// From gamma, beta, moving mean and moving variance. In f64, so that folding costs no accuracy.
+    fn new(weights: &[Vec<f32>], epsilon: f64) -> Self {
+        let [gamma, beta, mean, variance] = weights else {
+            unreachable!("batch norm has four variables");
+        };
+        let scale: Vec<f64> = gamma
+            .iter()
+            .zip(variance)
+            .map(|(gamma, variance)| f64::from(*gamma) / (f64::from(*variance) + epsilon).sqrt())
+            .collect();
+        let shift = beta
+            .iter()
+            .zip(mean)
+            .zip(&scale)
+            .map(|((beta, mean), scale)| f64::from(*beta) - f64::from(*mean) * scale)
+            .collect();
+        Self { scale, shift }
+    }
+
+    /// Scales a kernel whose filters come first; returns the bias that goes with it.
+    fn fold(self, kernel: &mut [f32], bias: Option<Vec<f32>>) -> Vec<f32> {
+        let per_filter = kernel.len() / self.scale.len();
+        for (filter, scale) in kernel.chunks_exact_mut(per_filter).zip(&self.scale) {
+            for weight in filter {
+                *weight = (f64::from(*weight) * scale) as f32;
+            }
+        }
+        let mut shift = self.shift;
+        for ((shift, scale), bias) in shift.iter_mut().zip(&self.scale).zip(bias.iter().flatten()) {
+            *shift += f64::from(*bias) * scale;
+        }
+        narrowed(shift)
+    }
+}
+
+/// Keras's (height, width, channels, filters) or (height, width, channels, 1) kernel as
+/// `[filters, channels per group, height, width]`.
+fn filters_first(kernel: &[f32], shape: &[usize], filters: usize) -> (Vec<f32>, [usize; 4]) {
+    let (h, w) = (shape[0], shape[1]);
+    let channels = kernel.len() / (h * w * filters);
+    let mut turned = Vec::with_capacity(kernel.len());
+    for filter in 0..filters {
+        for channel in 0..channels {
+            for pixel in 0..h * w {
+                turned.push(kernel[(pixel * channels + channel) * filters + filter]);
+            }
+        }
+    }
+    (turned, [filters, channels, h, w])
+}
+
+fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let shape = [values.len()];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn narrowed(values: Vec<f64>) -> Vec<f32> {
+    values.into_iter().map(|x| x as f32).collect()
+}

@@ -1,0 +1,200 @@
+//! The ANNs: building them, their weights, their layers, and images as they want them.
+//!
+//! An ANN is frozen: nothing in here trains, and nothing knows of recordings. A further ANN is one
+//! file that states its graph, and one line in [`offered`].
+
+mod blocks;
+mod error;
+mod fixture;
+mod graph;
+mod keras_h5;
+mod mobilenet;
+mod model;
+mod preprocess;
+mod recipe;
+mod resize;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tiny;
+mod weights;
+
+use std::fmt;
+
+use nrp_proto::near_miss;
+
+pub use error::AnnError;
+pub use fixture::{FixtureReport, verify};
+use graph::{Graph, Node};
+pub use model::Ann;
+pub use preprocess::{preprocess, preprocessing_id};
+pub use weights::WeightsSource;
+
+/// The ANNs this version runs.
+pub fn offered() -> &'static [AnnInfo] {
+    static OFFERED: [AnnInfo; 1] = [mobilenet::MOBILENET];
+    &OFFERED
+}
+
+/// The ANNs of the published experiment that this version refuses by name.
+pub const PLANNED: &[&str] = &[
+    "mobilenet_v2",
+    "nasnet_mobile",
+    "resnet50",
+    "xception",
+    "densenet121",
+    "densenet169",
+    "alexnet",
+];
+
+/// The ANN called `name`.
+///
+/// # Errors
+/// When no ANN is called so, or this version does not offer it yet.
+pub fn find(name: &str) -> Result<&'static AnnInfo, AnnError> {
+    if let Some(ann) = offered().iter().find(|ann| ann.name == name) {
+        return Ok(ann);
+    }
+    let name = name.to_owned();
+    if PLANNED.contains(&&*name) {
+        return Err(AnnError::NotOffered { name });
+    }
+    let known = offered().iter().map(|ann| ann.name);
+    let near = near_miss(&name, known.chain(PLANNED.iter().copied())).map(str::to_owned);
+    Err(AnnError::Unknown { name, near })
+}
+
+/// How an ANN wants its pixels, as Keras names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preprocessing {
+    /// RGB, scaled to −1..1.
+    Tf,
+    /// BGR, minus ImageNet's mean, 0..255 otherwise.
+    Caffe,
+    /// RGB, scaled to 0..1, then standardised by ImageNet's mean and standard deviation.
+    Torch,
+}
+
+impl fmt::Display for Preprocessing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tf => "tf",
+            Self::Caffe => "caffe",
+            Self::Torch => "torch",
+        })
+    }
+}
+
+/// What is known of an ANN without its weights.
+#[derive(Clone, Debug)]
+pub struct AnnInfo {
+    /// Its name in sweep files, fixtures and results.
+    pub name: &'static str,
+    /// Keras's count of parameters, batch norm's moving statistics included.
+    pub parameters: u64,
+    /// Height, width and channels of an image.
+    pub input: [usize; 3],
+    /// How pixels become inputs.
+    pub preprocessing: Preprocessing,
+    graph: fn() -> Graph,
+}
+
+impl AnnInfo {
+    /// Every layer whose activations can be asked for, in Keras's order, under Keras's names.
+    pub fn layers(&self) -> Vec<LayerInfo> {
+        let graph = self.graph();
+        graph.listed().map(|(_, node)| node.into()).collect()
+    }
+
+    /// The layer called `name`.
+    ///
+    /// # Errors
+    /// When the ANN has no such layer.
+    pub fn layer(&self, name: &str) -> Result<LayerInfo, AnnError> {
+        let layers = self.layers();
+        match layers.iter().find(|layer| layer.name == name) {
+            Some(layer) => Ok(layer.clone()),
+            None => Err(AnnError::UnknownLayer {
+                ann: self.name,
+                layer: name.to_owned(),
+                near: near_miss(name, layers.iter().map(|layer| &*layer.name)).map(str::to_owned),
+            }),
+        }
+    }
+
+    fn graph(&self) -> Graph {
+        (self.graph)()
+    }
+}
+
+/// One layer of an ANN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// Keras's name.
+    pub name: String,
+    /// Height, width, channels, or channels alone, of one stimulus.
+    pub shape: Vec<usize>,
+}
+
+impl LayerInfo {
+    /// How many activations one stimulus gives.
+    pub fn units(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+impl From<&Node> for LayerInfo {
+    fn from(node: &Node) -> Self {
+        Self {
+            name: node.name.clone(),
+            shape: node.shape.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_an_ann_is_what_its_graph_has() {
+        for ann in offered() {
+            let graph = ann.graph();
+            assert_eq!(graph.parameters(), ann.parameters, "{}", ann.name);
+            assert_eq!(graph.input(), ann.input, "{}", ann.name);
+        }
+    }
+
+    #[test]
+    fn mobilenet_has_keras_layers() {
+        let ann = find("mobilenet").expect("offered");
+        assert_eq!(ann.parameters, 4_253_864);
+        assert_eq!(ann.layers().len(), 89);
+        let layer = ann.layer("conv_pw_6_relu").expect("a layer");
+        assert_eq!(layer.shape, [14, 14, 512]);
+        assert_eq!(layer.units(), 100_352);
+        assert_eq!(ann.layers()[88].shape, [1000]);
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused_by_name() {
+        let refusal = |name| find(name).expect_err("refused").to_string();
+        assert_eq!(refusal("resnet50"), "ANN `resnet50` is not offered yet");
+        assert_eq!(refusal("lenet5"), "ANN `lenet5` is not known");
+        assert!(matches!(
+            find("mobilnet"),
+            Err(AnnError::Unknown { near: Some(near), .. }) if near == "mobilenet"
+        ));
+        let ann = find("mobilenet").expect("offered");
+        for (meant, near) in [
+            ("conv_pw_14_relu", true),
+            ("input_layer", false),
+            ("dropout", false),
+        ] {
+            let Err(AnnError::UnknownLayer { near: found, .. }) = ann.layer(meant) else {
+                panic!("{meant} was not refused");
+            };
+            assert!(found.is_some() || !near, "{meant}: {found:?}");
+        }
+    }
+}

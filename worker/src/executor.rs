@@ -1,0 +1,384 @@
+//! The executor: takes one job to its outcomes. It knows nothing of the coordinator; whoever calls
+//! it hears through [`Control`] what happens and says there when to stop.
+//!
+//! A trial that fails is an outcome of its own. What hinders the whole job (a file that is missing,
+//! a full disk) is an error of this worker, and no trial is blamed for it.
+
+use crate::activation::{self, ActivationError, Cache, CachedLayer, Extraction};
+use crate::ann::{self, AnnError};
+use crate::nrp::{
+    self, Activations, Data, InputScaling, InputStatistics, NetworkShape, NrpConfig, Protocol,
+    RegionScores, TargetScaling, TrainError, Trained, train,
+};
+use crate::recording::{RecordingError, Recordings, Source};
+use crate::resolve;
+use burn::tensor::Device;
+use miette::Diagnostic;
+use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, Trial, TrialSpec, outcome};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+use thiserror::Error;
+
+/// What hinders a job on this worker.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ExecuteError {
+    /// Activations could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Activation(#[from] ActivationError),
+    /// The ANN or its weights could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ann(#[from] AnnError),
+    /// The recordings could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Recording(#[from] RecordingError),
+    /// The stimuli could not be split.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Split(#[from] crate::recording::split::SplitError),
+    /// A file here is not the one the sweep was submitted with.
+    #[error("the {what} here have digest {found}, and the sweep was submitted with {wanted}")]
+    #[diagnostic(help(
+        "point `--data-dir` at the files the sweep was submitted with, or submit it again"
+    ))]
+    OtherFiles {
+        /// What differs.
+        what: &'static str,
+        /// Digest of the file here.
+        found: String,
+        /// Digest in the trial.
+        wanted: String,
+    },
+    /// The job does not say what to do.
+    #[error("the job cannot be understood: {0}")]
+    #[diagnostic(help("coordinator and worker must be of one version"))]
+    Job(String),
+    /// The training of a trial was hindered by the machine.
+    #[error("trial `{trial}` cannot be trained here")]
+    Train {
+        /// The trial's id.
+        trial: String,
+        /// Why.
+        #[source]
+        #[diagnostic_source]
+        source: TrainError,
+    },
+}
+
+/// What a job's caller hears and says.
+pub trait Control: Sync {
+    /// Something else is being done now.
+    fn on_activity(&self, activity: Activity);
+    /// A trial has its outcome.
+    fn on_outcome(&self, trial: &str, outcome: Outcome);
+    /// Whether the whole job is to be broken off.
+    fn stopped(&self) -> bool;
+    /// Whether a trial is still wanted.
+    fn wanted(&self, trial: &str) -> bool;
+}
+
+/// Runs jobs on one device.
+pub struct Executor {
+    device: Device,
+    data_dir: Option<PathBuf>,
+    cache: Cache,
+    /// The recordings opened last: the next job mostly has the same.
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    source: Source,
+    recordings_digest: String,
+    stimulus_digest: String,
+    recordings: Recordings,
+}
+
+/// Cached layers as training wants them.
+struct Rows {
+    layers: Vec<CachedLayer>,
+    units: Vec<usize>,
+}
+
+impl Activations for Rows {
+    fn units(&self) -> &[usize] {
+        &self.units
+    }
+
+    fn gather(
+        &self,
+        layer: usize,
+        stimuli: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        for (&stimulus, row) in stimuli.iter().zip(out.chunks_exact_mut(self.units[layer])) {
+            self.layers[layer].read_row(stimulus, row)?;
+        }
+        Ok(())
+    }
+}
+
+impl Executor {
+    /// An executor on `device`, with activations in `cache`. `data_dir` overrides where the
+    /// submitting client found the files.
+    pub fn new(device: Device, data_dir: Option<PathBuf>, cache: Cache) -> Self {
+        Self {
+            device,
+            data_dir,
+            cache,
+            opened: None,
+        }
+    }
+
+    /// Runs `job` until all its trials have their outcome or `control` says stop.
+    ///
+    /// # Errors
+    /// When the job is hindered here; trials without outcome are then as before.
+    pub fn run(&mut self, job: &Job, control: &dyn Control) -> Result<(), ExecuteError> {
+        let Some(first) = job.trials.first().and_then(|trial| trial.spec.as_ref()) else {
+            return Ok(());
+        };
+        let device = self.device.clone();
+        let data_dir = match &self.data_dir {
+            Some(directory) => directory.clone(),
+            None => PathBuf::from(&job.data_dir),
+        };
+        let Some(rows) = self.rows(job, first, &data_dir, control)? else {
+            return Ok(());
+        };
+        let opened = self.opened.as_ref().expect("opened just before");
+        let (split, _) = resolve::split(&opened.recordings, required(&first.split, "split")?)?;
+        let region = opened.recordings.region(&first.region).ok_or_else(|| {
+            ExecuteError::Job(format!(
+                "region `{}` is not in the recordings",
+                first.region
+            ))
+        })?;
+        let data = Data {
+            activations: &rows,
+            responses: &region.responses,
+            sites: region.sites.len(),
+            train: &split.train,
+            validation: &split.validation,
+            test: &split.test,
+        };
+        let protocol = protocol(first)?;
+        let statistics = InputStatistics::measure(&rows, data.train);
+        let statistics = match statistics {
+            Ok(statistics) => statistics,
+            Err(source) => {
+                let trial = job.trials[0].id.clone();
+                return Err(ExecuteError::Train { trial, source });
+            }
+        };
+        for trial in &job.trials {
+            if control.stopped() {
+                break;
+            }
+            if control.wanted(&trial.id) {
+                run_trial(trial, &protocol, &data, &statistics, &device, control)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The job's activations, extracted where they are missing; nothing when told to stop.
+    fn rows(
+        &mut self,
+        job: &Job,
+        spec: &TrialSpec,
+        data_dir: &std::path::Path,
+        control: &dyn Control,
+    ) -> Result<Option<Rows>, ExecuteError> {
+        let files = required(&job.files, "recordings files")?;
+        let source = resolve::recordings_source(files, data_dir);
+        self.open(source, spec)?;
+        let opened = self.opened.as_ref().expect("opened just before");
+        let ann = required(&spec.ann, "ann")?;
+        let info = ann::find(&ann.name)?;
+        let weights = resolve::weights_source(&job.weights, data_dir)?;
+        same("weights", weights.digest(info)?, &ann.weights_digest)?;
+        let extraction = Extraction {
+            ann: info,
+            weights: &weights,
+            weights_digest: &ann.weights_digest,
+            sparsity: ann.sparsity,
+            recordings: &opened.recordings,
+            stimulus_digest: &opened.stimulus_digest,
+            layers: &spec.layers,
+        };
+        let subject = format!("{} {}", ann.name, spec.layers.join("+"));
+        let mut progress = |progress: activation::Progress| {
+            control.on_activity(Activity {
+                doing: "extracting".to_owned(),
+                subject: subject.clone(),
+                done: progress.done as u64,
+                total: progress.total as u64,
+                unit: "stimuli".to_owned(),
+            });
+            match control.stopped() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        match activation::ensure(&self.cache, &extraction, &self.device, &mut progress) {
+            Ok(layers) => Ok(Some(Rows {
+                units: layers.iter().map(CachedLayer::units).collect(),
+                layers,
+            })),
+            Err(ActivationError::Interrupted) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens the recordings, unless the last job had the same, and checks that they are the
+    /// sweep's.
+    fn open(&mut self, source: Source, spec: &TrialSpec) -> Result<(), ExecuteError> {
+        let fits = |opened: &Opened| {
+            opened.source == source && opened.recordings.region(&spec.region).is_some()
+        };
+        if !self.opened.as_ref().is_some_and(fits) {
+            let regions = [spec.region.clone()];
+            self.opened = Some(Opened {
+                recordings_digest: resolve::recordings_digest(&source)?,
+                stimulus_digest: source.stimulus_digest()?,
+                recordings: Recordings::open(&source, &regions)?,
+                source,
+            });
+        }
+        let opened = self.opened.as_ref().expect("opened just before");
+        let found = opened.recordings_digest.clone();
+        same("recordings", found, &spec.recordings_digest)
+    }
+}
+
+fn same(what: &'static str, found: String, wanted: &str) -> Result<(), ExecuteError> {
+    match found == wanted {
+        true => Ok(()),
+        false => Err(ExecuteError::OtherFiles {
+            what,
+            found,
+            wanted: wanted.to_owned(),
+        }),
+    }
+}
+
+fn required<'a, T>(part: &'a Option<T>, name: &str) -> Result<&'a T, ExecuteError> {
+    part.as_ref()
+        .ok_or_else(|| ExecuteError::Job(format!("it has no {name}")))
+}
+
+fn protocol(spec: &TrialSpec) -> Result<Protocol, ExecuteError> {
+    let training = required(&spec.training, "training protocol")?;
+    let unknown = |key: &str, word: &str| ExecuteError::Job(format!("{key} = `{word}`"));
+    if training.projection != "none" {
+        return Err(unknown("projection", &training.projection));
+    }
+    Ok(Protocol {
+        batch_size: training.batch_size as usize,
+        max_epochs: training.max_epochs as usize,
+        patience: training.patience as usize,
+        inputs: match training.inputs.as_str() {
+            "none" => InputScaling::None,
+            "centred" => InputScaling::Centred,
+            "per-unit" => InputScaling::PerUnit,
+            other => return Err(unknown("inputs", other)),
+        },
+        targets: match training.targets.as_str() {
+            "none" => TargetScaling::None,
+            "centred" => TargetScaling::Centred,
+            "standardised" => TargetScaling::Standardised,
+            other => return Err(unknown("targets", other)),
+        },
+    })
+}
+
+fn run_trial(
+    trial: &Trial,
+    protocol: &Protocol,
+    data: &Data<'_>,
+    statistics: &InputStatistics,
+    device: &Device,
+    control: &dyn Control,
+) -> Result<(), ExecuteError> {
+    let spec = required(&trial.spec, "trial")?;
+    let network = NetworkShape {
+        l1: spec.l1.unwrap_or_default() as usize,
+        l2: spec.l2.unwrap_or_default() as usize,
+        depth: spec.depth as usize,
+        dropout: spec.dropout,
+    };
+    let config = nrp::Trial {
+        network,
+        learning_rate: spec.learning_rate,
+        weight_decay: spec.weight_decay,
+        seed: spec.seed,
+    };
+    let parameters = NrpConfig {
+        inputs: data.activations.units().to_vec(),
+        l1: config.network.l1,
+        l2: config.network.l2,
+        depth: config.network.depth,
+        sites: data.sites,
+        dropout: config.network.dropout,
+    }
+    .parameters();
+    let started = Instant::now();
+    let mut on_epoch = |epoch: crate::nrp::EpochReport| {
+        control.on_activity(Activity {
+            doing: "training".to_owned(),
+            subject: trial.id.clone(),
+            done: epoch.epoch as u64,
+            total: protocol.max_epochs as u64,
+            unit: "epochs".to_owned(),
+        });
+        match control.stopped() || !control.wanted(&trial.id) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let result = match train(&config, protocol, data, statistics, device, &mut on_epoch) {
+        Ok(trained) => outcome::Result::Scores(scores(&trained, parameters, data.sites, started)),
+        Err(TrainError::Interrupted { epoch: _ }) => return Ok(()),
+        Err(error) if error.is_of_the_trial() => outcome::Result::Failure(Failure {
+            reason: error.to_string(),
+            r#final: true,
+        }),
+        Err(source) => {
+            let trial = trial.id.clone();
+            return Err(ExecuteError::Train { trial, source });
+        }
+    };
+    let result = Some(result);
+    control.on_outcome(&trial.id, Outcome { result });
+    Ok(())
+}
+
+fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) -> Scores {
+    let RegionScores {
+        nrp_error,
+        mean_predictor_error,
+        r2_mean,
+        r2_median,
+        r2_pooled,
+        pearson_median,
+        sites_scored,
+    } = trained.test;
+    Scores {
+        nrp_error,
+        mean_predictor_error,
+        r2_mean,
+        r2_median,
+        r2_pooled,
+        pearson_median,
+        validation_mse: trained.validation_mse,
+        sites: sites as u32,
+        sites_scored: sites_scored as u32,
+        epochs: trained.epochs as u32,
+        best_epoch: trained.best_epoch as u32,
+        train_seconds: started.elapsed().as_secs_f64(),
+        parameters,
+    }
+}

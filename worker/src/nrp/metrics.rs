@@ -1,0 +1,214 @@
+//! Metrics: how well predicted responses match measured ones, over the stimuli they are given.
+//!
+//! Pure host code in f64. A measured value that is NaN is missing and skipped everywhere.
+//! No result is ever NaN: what is undefined is `None`.
+
+/// The scores of one region.
+///
+/// A site is *scored* where R² and Pearson r are defined: at least two present values that are
+/// not all equal. Sites that are not scored still count towards the two errors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegionScores {
+    /// Mean absolute error over all present cells, in the recordings' units.
+    pub nrp_error: f64,
+    /// Mean absolute error of each site's training mean on the same cells.
+    pub mean_predictor_error: f64,
+    /// R² per site, mean over the scored sites.
+    pub r2_mean: Option<f64>,
+    /// R² per site, median over the scored sites.
+    pub r2_median: Option<f64>,
+    /// One minus the squared error of all scored sites over their summed squared deviations.
+    pub r2_pooled: Option<f64>,
+    /// Pearson r per site, median over the scored sites; a constant prediction counts as 0.
+    pub pearson_median: Option<f64>,
+    /// How many sites are scored.
+    pub sites_scored: usize,
+}
+
+/// Scores predictions against measurements.
+///
+/// R² of a site is scikit-learn's `r2_score` on its present cells (the mean it compares with is
+/// that of the scored stimuli), r is NumPy's `corrcoef`; pooled R² is `r2_score` with
+/// `multioutput="variance_weighted"`. Where a prediction is constant r is undefined and counts as
+/// 0, for it says nothing about the stimuli; leaving it out would reward a network that gives up.
+///
+/// # Shapes
+/// - `predicted`, `measured`: `[stimuli, sites]`, row-major, in the recordings' units
+/// - `training_mean`: `[sites]`, each site's mean over the training stimuli
+///
+/// # Panics
+/// When the shapes disagree, a prediction is not finite, or no measured value is present.
+pub fn score(
+    predicted: &[f32],
+    measured: &[f32],
+    sites: usize,
+    training_mean: &[f64],
+) -> RegionScores {
+    assert!(sites > 0, "a region has sites");
+    assert_eq!(predicted.len(), measured.len(), "one prediction per cell");
+    assert_eq!(measured.len() % sites, 0, "whole rows of sites");
+    assert_eq!(training_mean.len(), sites, "one training mean per site");
+
+    let (mut cells, mut error, mut mean_error) = (0_usize, 0.0, 0.0);
+    let (mut residual, mut total) = (0.0, 0.0);
+    let (mut r2, mut pearson) = (Vec::new(), Vec::new());
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for (site, site_mean) in training_mean.iter().enumerate() {
+        x.clear();
+        y.clear();
+        for cell in (site..measured.len()).step_by(sites) {
+            if measured[cell].is_nan() {
+                continue;
+            }
+            assert!(predicted[cell].is_finite(), "predictions are finite");
+            x.push(f64::from(predicted[cell]));
+            y.push(f64::from(measured[cell]));
+        }
+        cells += y.len();
+        error += x.iter().zip(&y).map(|(x, y)| (x - y).abs()).sum::<f64>();
+        mean_error += y.iter().map(|y| (y - site_mean).abs()).sum::<f64>();
+        let Some(fit) = fit(&x, &y) else { continue };
+        r2.push(1.0 - fit.residual / fit.total);
+        pearson.push(fit.pearson);
+        residual += fit.residual;
+        total += fit.total;
+    }
+    assert!(cells > 0, "at least one measured value is present");
+
+    RegionScores {
+        nrp_error: error / cells as f64,
+        mean_predictor_error: mean_error / cells as f64,
+        r2_mean: (!r2.is_empty()).then(|| r2.iter().sum::<f64>() / r2.len() as f64),
+        sites_scored: r2.len(),
+        r2_median: median(&mut r2),
+        r2_pooled: (total > 0.0).then(|| 1.0 - residual / total),
+        pearson_median: median(&mut pearson),
+    }
+}
+
+/// How one site is fitted.
+struct SiteFit {
+    residual: f64,
+    total: f64,
+    pearson: f64,
+}
+
+/// The fit of predictions `x` to measurements `y`, or `None` where `y` is constant.
+fn fit(x: &[f64], y: &[f64]) -> Option<SiteFit> {
+    let n = y.len() as f64;
+    let (x_mean, y_mean) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
+    let (mut residual, mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0, 0.0);
+    for (x, y) in x.iter().zip(y) {
+        residual += (x - y) * (x - y);
+        xx += (x - x_mean) * (x - x_mean);
+        yy += (y - y_mean) * (y - y_mean);
+        xy += (x - x_mean) * (y - y_mean);
+    }
+    // Compared, not subtracted: the mean of equal numbers may be off by a rounding.
+    if y.iter().all(|value| *value == y[0]) {
+        return None;
+    }
+    let constant = x.iter().all(|value| *value == x[0]);
+    let spread = xx.sqrt() * yy.sqrt();
+    let pearson = if constant || spread == 0.0 {
+        0.0
+    } else {
+        (xy / spread).clamp(-1.0, 1.0)
+    };
+    Some(SiteFit {
+        residual,
+        total: yy,
+        pearson,
+    })
+}
+
+/// The median, the mean of the two middle values where their number is even.
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match (values.len(), values.len() % 2) {
+        (0, _) => None,
+        (_, 1) => Some(values[middle]),
+        (_, _) => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::{RegionScores, score};
+
+    /// Numbers of scikit-learn and NumPy; see `testdata/make_fixtures.py`.
+    #[derive(Deserialize)]
+    struct Fixture {
+        sites: usize,
+        predicted: Vec<f32>,
+        measured: Vec<Option<f32>>,
+        training_mean: Vec<f64>,
+        nrp_error: f64,
+        mean_predictor_error: f64,
+        r2_mean: f64,
+        r2_median: f64,
+        r2_pooled: f64,
+        pearson_median: f64,
+        sites_scored: usize,
+    }
+
+    #[test]
+    fn agrees_with_scikit_learn() {
+        let cases: Vec<Fixture> =
+            serde_json::from_str(include_str!("testdata/metrics.json")).expect("readable fixture");
+        assert!(cases.len() >= 3);
+        for case in cases {
+            let measured: Vec<f32> = case
+                .measured
+                .iter()
+                .map(|value| value.unwrap_or(f32::NAN))
+                .collect();
+            let found = score(&case.predicted, &measured, case.sites, &case.training_mean);
+            // Both sides compute in f64; only the order of the sums differs.
+            let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{a} is not {b}");
+            close(found.nrp_error, case.nrp_error);
+            close(found.mean_predictor_error, case.mean_predictor_error);
+            close(found.r2_mean.expect("defined"), case.r2_mean);
+            close(found.r2_median.expect("defined"), case.r2_median);
+            close(found.r2_pooled.expect("defined"), case.r2_pooled);
+            close(found.pearson_median.expect("defined"), case.pearson_median);
+            assert_eq!(found.sites_scored, case.sites_scored);
+        }
+    }
+
+    #[test]
+    fn undefined_is_none_not_nan() {
+        let found = score(&[1.0, 2.0], &[3.0, 3.0], 1, &[2.5]);
+        assert_eq!(
+            found,
+            RegionScores {
+                nrp_error: 1.5,
+                mean_predictor_error: 0.5,
+                r2_mean: None,
+                r2_median: None,
+                r2_pooled: None,
+                pearson_median: None,
+                sites_scored: 0,
+            }
+        );
+    }
+
+    #[test]
+    fn a_constant_prediction_correlates_with_nothing() {
+        let found = score(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0], 1, &[2.0]);
+        assert_eq!(found.pearson_median, Some(0.0));
+        assert_eq!(found.r2_mean, Some(0.0));
+        assert_eq!(found.sites_scored, 1);
+    }
+
+    #[test]
+    fn a_constant_site_is_left_out_of_r2_but_not_of_the_error() {
+        let found = score(&[1.0, 0.0, 2.0, 0.0], &[1.0, 5.0, 2.0, 5.0], 2, &[1.5, 5.0]);
+        assert_eq!(found.nrp_error, 2.5);
+        assert_eq!(found.r2_mean, Some(1.0));
+        assert_eq!(found.sites_scored, 1);
+    }
+}

@@ -1,0 +1,267 @@
+//! Scaling: what the training stimuli say about inputs and targets, and nothing else may.
+//!
+//! Statistics are gathered in one streaming pass in f64; a layer's activations are never held.
+
+use rayon::prelude::*;
+
+use super::error::TrainError;
+use super::train::{Activations, Data};
+
+/// How a layer's activations are scaled before the NRP network sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputScaling {
+    /// As they are.
+    None,
+    /// Each unit less its mean, the whole layer divided by one number: the root of the mean
+    /// variance over its units.
+    #[default]
+    Centred,
+    /// Each unit less its mean, divided by its standard deviation; constant units by 1.
+    PerUnit,
+}
+
+/// How a site's responses are scaled while a network is fitted to them.
+///
+/// Scores are always in the recordings' own units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetScaling {
+    /// As they are.
+    None,
+    /// Each site less its training mean.
+    Centred,
+    /// Each site less its training mean, divided by its standard deviation; constant sites by 1.
+    #[default]
+    Standardised,
+}
+
+/// Bytes of activations held at once while statistics are gathered.
+const STATISTICS_CHUNK_BYTES: usize = 32 << 20;
+/// Units that one thread sums up at a time.
+const UNITS_PER_TASK: usize = 4096;
+
+/// Mean and spread of every unit over the training stimuli, per layer of the layer set.
+///
+/// Gathered once per job and shared by its trials. Standard deviations are the population's
+/// (divided by n), as scikit-learn's `StandardScaler` has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputStatistics {
+    layers: Vec<LayerStatistics>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct LayerStatistics {
+    /// `[units]`
+    mean: Vec<f32>,
+    /// `[units]`: one over the standard deviation, 1 for a constant unit.
+    unit_scale: Vec<f32>,
+    /// One over the root of the mean variance, 1 for a constant layer.
+    layer_scale: f32,
+}
+
+impl InputStatistics {
+    /// Reads the training stimuli's activations once.
+    ///
+    /// # Errors
+    /// When the activations cannot be read or are not finite.
+    pub fn measure(activations: &dyn Activations, training: &[usize]) -> Result<Self, TrainError> {
+        let layers = (0..activations.units().len())
+            .map(|layer| LayerStatistics::measure(activations, layer, training))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { layers })
+    }
+
+    /// How many units each layer has.
+    pub(crate) fn units(&self) -> Vec<usize> {
+        self.layers.iter().map(|layer| layer.mean.len()).collect()
+    }
+
+    /// Scales activations in place.
+    ///
+    /// # Shapes
+    /// - `rows`: `[stimuli, units]` of layer `layer`, row-major
+    pub(crate) fn scale(&self, layer: usize, scaling: InputScaling, rows: &mut [f32]) {
+        let LayerStatistics {
+            mean,
+            unit_scale,
+            layer_scale,
+        } = &self.layers[layer];
+        let mut each_row = |change: &(dyn Fn(&mut [f32]) + Sync)| {
+            rows.par_chunks_mut(mean.len()).for_each(change);
+        };
+        match scaling {
+            InputScaling::None => {}
+            InputScaling::Centred => each_row(&|row| {
+                for (value, mean) in row.iter_mut().zip(mean) {
+                    *value = (*value - mean) * layer_scale;
+                }
+            }),
+            InputScaling::PerUnit => each_row(&|row| {
+                for ((value, mean), scale) in row.iter_mut().zip(mean).zip(unit_scale) {
+                    *value = (*value - mean) * scale;
+                }
+            }),
+        }
+    }
+}
+
+impl LayerStatistics {
+    fn measure(
+        activations: &dyn Activations,
+        layer: usize,
+        training: &[usize],
+    ) -> Result<Self, TrainError> {
+        let units = activations.units()[layer];
+        let rows = (STATISTICS_CHUNK_BYTES / (4 * units.max(1))).clamp(1, training.len().max(1));
+        let mut chunk = vec![0.0_f32; rows * units];
+        // Sums of the differences from the first stimulus: no cancellation where means are large.
+        let mut shift: Option<Vec<f32>> = None;
+        let (mut sums, mut squares) = (vec![0.0_f64; units], vec![0.0_f64; units]);
+        for stimuli in training.chunks(rows) {
+            let values = &mut chunk[..stimuli.len() * units];
+            activations
+                .gather(layer, stimuli, values)
+                .map_err(|source| TrainError::Activations { layer, source })?;
+            let shift = shift.get_or_insert_with(|| values[..units].to_vec());
+            add_up(values, units, shift, &mut sums, &mut squares);
+        }
+        if let Some(unit) = sums
+            .iter()
+            .zip(&squares)
+            .position(|(a, b)| !(a + b).is_finite())
+        {
+            return Err(TrainError::NonFiniteActivation { layer, unit });
+        }
+
+        let n = training.len() as f64;
+        let shift = shift.unwrap_or_else(|| vec![0.0; units]);
+        let variance: Vec<f64> = sums
+            .iter()
+            .zip(&squares)
+            .map(|(sum, square)| ((square - sum * sum / n) / n).max(0.0))
+            .collect();
+        let scale = |variance: f64| {
+            if variance > 0.0 {
+                variance.sqrt().recip() as f32
+            } else {
+                1.0
+            }
+        };
+        Ok(Self {
+            mean: shift
+                .iter()
+                .zip(&sums)
+                .map(|(shift, sum)| (f64::from(*shift) + sum / n) as f32)
+                .collect(),
+            layer_scale: scale(variance.iter().sum::<f64>() / units.max(1) as f64),
+            unit_scale: variance.into_iter().map(scale).collect(),
+        })
+    }
+}
+
+/// Adds the rows' differences from `shift`, and their squares, to the sums of each unit.
+///
+/// Rows are added in order whatever the number of threads, so the sums are always the same.
+fn add_up(values: &[f32], units: usize, shift: &[f32], sums: &mut [f64], squares: &mut [f64]) {
+    sums.par_chunks_mut(UNITS_PER_TASK)
+        .zip(squares.par_chunks_mut(UNITS_PER_TASK))
+        .enumerate()
+        .for_each(|(task, (sums, squares))| {
+            let from = task * UNITS_PER_TASK;
+            let shift = &shift[from..from + sums.len()];
+            for row in values.chunks_exact(units) {
+                let row = &row[from..from + sums.len()];
+                for (((value, shift), sum), square) in row
+                    .iter()
+                    .zip(shift)
+                    .zip(sums.iter_mut())
+                    .zip(squares.iter_mut())
+                {
+                    let difference = f64::from(*value) - f64::from(*shift);
+                    *sum += difference;
+                    *square += difference * difference;
+                }
+            }
+        });
+}
+
+/// Mean and spread of every site over the training stimuli.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SiteStatistics {
+    /// `[sites]`: the mean predictor's answer, in the recordings' units.
+    pub(crate) training_mean: Vec<f64>,
+    /// `[sites]`: what is subtracted from a response before fitting.
+    offset: Vec<f64>,
+    /// `[sites]`: what it is then divided by.
+    spread: Vec<f64>,
+    /// Mean square of the scaled training responses: the loss of always answering 0.
+    pub(crate) mean_square: f64,
+}
+
+impl SiteStatistics {
+    /// Takes the statistics of `data`'s training stimuli.
+    ///
+    /// # Errors
+    /// When a site has no response to any of them.
+    pub(crate) fn measure(data: &Data<'_>, scaling: TargetScaling) -> Result<Self, TrainError> {
+        let sites = data.sites;
+        let (mut means, mut offset, mut spread) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut square_sum, mut cells) = (0.0, 0_usize);
+        for site in 0..sites {
+            let present: Vec<f64> = data
+                .train
+                .iter()
+                .map(|stimulus| f64::from(data.responses[stimulus * sites + site]))
+                .filter(|value| !value.is_nan())
+                .collect();
+            if present.is_empty() {
+                let stimuli = data.train.len();
+                return Err(TrainError::NoTrainingResponses { site, stimuli });
+            }
+            let n = present.len() as f64;
+            let mean = present.iter().sum::<f64>() / n;
+            let variance = present.iter().map(|y| (y - mean) * (y - mean)).sum::<f64>() / n;
+            let (from, by) = match scaling {
+                TargetScaling::None => (0.0, 1.0),
+                TargetScaling::Centred => (mean, 1.0),
+                TargetScaling::Standardised if variance > 0.0 => (mean, variance.sqrt()),
+                TargetScaling::Standardised => (mean, 1.0),
+            };
+            square_sum += present
+                .iter()
+                .map(|y| ((y - from) / by).powi(2))
+                .sum::<f64>();
+            cells += present.len();
+            means.push(mean);
+            offset.push(from);
+            spread.push(by);
+        }
+        Ok(Self {
+            training_mean: means,
+            offset,
+            spread,
+            mean_square: square_sum / cells as f64,
+        })
+    }
+
+    /// Responses of `stimuli` as they are fitted: `[stimuli, sites]`, NaN where missing.
+    pub(crate) fn scaled(&self, responses: &[f32], stimuli: &[usize]) -> Vec<f32> {
+        let sites = self.offset.len();
+        let mut scaled = Vec::with_capacity(stimuli.len() * sites);
+        for stimulus in stimuli {
+            for (site, response) in responses[stimulus * sites..][..sites].iter().enumerate() {
+                let centred = f64::from(*response) - self.offset[site];
+                scaled.push((centred / self.spread[site]) as f32);
+            }
+        }
+        scaled
+    }
+
+    /// Turns predictions `[stimuli, sites]` back into the recordings' units, in place.
+    pub(crate) fn restore(&self, predicted: &mut [f32]) {
+        for row in predicted.chunks_exact_mut(self.offset.len()) {
+            for (site, value) in row.iter_mut().enumerate() {
+                *value = (f64::from(*value) * self.spread[site] + self.offset[site]) as f32;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Averaging: from single presentations to one response per stimulus and site.
+//!
+//! Pure arithmetic over an opened assembly; it touches no file.
+
+use super::Region;
+use super::assembly::Assembly;
+use super::error::{RecordingError, some_of};
+
+/// Averages the sites of `region` over the repetitions of each stimulus, in `f64`, skipping NaN.
+///
+/// `stimulus_of` gives the row of each presentation's stimulus among `stimuli` rows.
+///
+/// # Errors
+/// When a response is infinite, or a site has none at all.
+pub(super) fn average(
+    assembly: &Assembly,
+    region: &str,
+    stimulus_of: &[usize],
+    stimuli: usize,
+) -> Result<Region, RecordingError> {
+    let cells = Cells::gather(assembly, region, stimulus_of, stimuli);
+    cells.refuse_infinite(assembly)?;
+    cells.refuse_silent(assembly)?;
+    let mean = |(sum, &count): (&f64, &u32)| match count {
+        0 => f32::NAN,
+        count => (sum / f64::from(count)) as f32,
+    };
+    Ok(Region {
+        name: region.to_owned(),
+        responses: cells.sums.iter().zip(&cells.counts).map(mean).collect(),
+        sites: cells
+            .sites
+            .iter()
+            .map(|&site| assembly.sites[site].clone())
+            .collect(),
+        repetitions: (
+            cells.repetitions.iter().copied().min().unwrap_or(0),
+            cells.repetitions.iter().copied().max().unwrap_or(0),
+        ),
+    })
+}
+
+/// Sums over the repetitions of each stimulus, for the sites of one region.
+pub(super) struct Cells {
+    /// The sites, as indices into the assembly.
+    pub(super) sites: Vec<usize>,
+    /// Sum of the recorded values, `[stimuli, sites]`.
+    sums: Vec<f64>,
+    /// How many values were recorded, `[stimuli, sites]`.
+    pub(super) counts: Vec<u32>,
+    /// Presentations of each stimulus in which at least one site recorded.
+    pub(super) repetitions: Vec<usize>,
+    /// Sum of all recorded values.
+    pub(super) total: f64,
+    /// Sum of their squares.
+    pub(super) total_squares: f64,
+    /// How many values were recorded.
+    pub(super) recorded: usize,
+    /// How many are missing.
+    pub(super) missing: usize,
+    /// The first infinite value: presentation, site, value.
+    infinite: Option<(usize, usize, f64)>,
+}
+
+impl Cells {
+    /// Goes through all presentations once. Infinite values are noted and left out.
+    pub(super) fn gather(
+        assembly: &Assembly,
+        region: &str,
+        stimulus_of: &[usize],
+        stimuli: usize,
+    ) -> Self {
+        let sites = assembly.sites_of(region);
+        let width = sites.len();
+        let mut cells = Self {
+            sums: vec![0.0; stimuli * width],
+            counts: vec![0; stimuli * width],
+            repetitions: vec![0; stimuli],
+            sites,
+            total: 0.0,
+            total_squares: 0.0,
+            recorded: 0,
+            missing: 0,
+            infinite: None,
+        };
+        for (presentation, &stimulus) in stimulus_of.iter().enumerate() {
+            let before = cells.recorded;
+            for column in 0..width {
+                let site = cells.sites[column];
+                let value = assembly.value(presentation, site);
+                if value.is_nan() {
+                    cells.missing += 1;
+                } else if !(value as f32).is_finite() {
+                    cells.infinite.get_or_insert((presentation, site, value));
+                } else {
+                    cells.sums[stimulus * width + column] += value;
+                    cells.counts[stimulus * width + column] += 1;
+                    cells.recorded += 1;
+                    cells.total += value;
+                    cells.total_squares += value * value;
+                }
+            }
+            cells.repetitions[stimulus] += usize::from(cells.recorded > before);
+        }
+        cells
+    }
+
+    /// Refuses a region with an infinite response.
+    pub(super) fn refuse_infinite(&self, assembly: &Assembly) -> Result<(), RecordingError> {
+        match self.infinite {
+            None => Ok(()),
+            Some((presentation, site, value)) => Err(RecordingError::NotFinite {
+                path: assembly.path.clone(),
+                site: assembly.sites[site].clone(),
+                stimulus: assembly.shown[presentation].clone(),
+                value,
+            }),
+        }
+    }
+
+    /// Refuses a region with sites that recorded nothing.
+    pub(super) fn refuse_silent(&self, assembly: &Assembly) -> Result<(), RecordingError> {
+        let width = self.sites.len();
+        let silent = |column: &usize| {
+            self.counts[*column..]
+                .iter()
+                .step_by(width)
+                .all(|count| *count == 0)
+        };
+        let (sites, count) = some_of(
+            (0..width)
+                .filter(silent)
+                .map(|column| assembly.sites[self.sites[column]].clone()),
+        );
+        match count {
+            0 => Ok(()),
+            count => Err(RecordingError::SilentSites {
+                path: assembly.path.clone(),
+                sites,
+                count,
+            }),
+        }
+    }
+}

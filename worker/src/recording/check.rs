@@ -1,0 +1,516 @@
+//! Checking recordings before they are used: what is in the files, and everything wrong with them.
+//!
+//! Goes on past the first problem and prints nothing; the caller shows the report.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::assembly::{Assembly, other_format};
+use super::average::Cells;
+use super::error::{RecordingError, counted, named, some_of};
+use super::images::{Entry, Images, Picture};
+use super::stimuli::{Stimulus, StimulusSet};
+use super::unlisted;
+
+/// How many unreadable images are named before they are only counted.
+const MAX_IMAGE_PROBLEMS: usize = 20;
+
+/// What the given files hold, and what is wrong with them.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The assembly, where one was given and could be read.
+    pub assembly: Option<AssemblyReport>,
+    /// The stimulus set, where one was given and could be read.
+    pub stimuli: Option<StimuliReport>,
+    /// The images, where some were given and could be listed.
+    pub images: Option<ImagesReport>,
+    /// What keeps these files from being used, in words; empty when all is well.
+    pub problems: Vec<String>,
+    /// What one should know although it is no problem.
+    pub notices: Vec<String>,
+}
+
+/// What an assembly holds.
+#[derive(Debug, Serialize)]
+pub struct AssemblyReport {
+    /// The file.
+    pub path: PathBuf,
+    /// How many different stimuli were shown.
+    pub stimuli: usize,
+    /// How many presentations there are, repetitions counted.
+    pub presentations: usize,
+    /// Its regions, in the order of the file.
+    pub regions: Vec<RegionReport>,
+}
+
+/// What an assembly holds of one region.
+#[derive(Debug, Serialize)]
+pub struct RegionReport {
+    /// Its name, as the file spells it.
+    pub region: String,
+    /// How many sites it has.
+    pub sites: usize,
+    /// Fewest recorded repetitions of a stimulus.
+    pub repetitions_min: usize,
+    /// Median of them.
+    pub repetitions_median: f64,
+    /// Most recorded repetitions of a stimulus.
+    pub repetitions_max: usize,
+    /// Missing (NaN) values among all presentations and sites.
+    pub missing_values: usize,
+    /// The same as a fraction, 0 to 1.
+    pub missing_fraction: f64,
+    /// Pairs of stimulus and site without any value.
+    pub empty_cells: usize,
+    /// Mean of all recorded values, in the file's own units.
+    pub mean: f64,
+    /// Standard deviation of all recorded values (divisor n).
+    pub sd: f64,
+}
+
+/// What a stimulus set holds.
+#[derive(Debug, Serialize)]
+pub struct StimuliReport {
+    /// The file.
+    pub path: PathBuf,
+    /// How many stimuli it lists.
+    pub stimuli: usize,
+    /// Its columns.
+    pub columns: Vec<String>,
+}
+
+/// What a zip or folder of images holds.
+#[derive(Debug, Serialize)]
+pub struct ImagesReport {
+    /// The zip or folder.
+    pub path: PathBuf,
+    /// How many files are in it.
+    pub files: usize,
+    /// How many were decoded: the stimuli's, or all where no stimulus set was given.
+    pub readable: usize,
+    /// How often each size occurs, as `WIDTHxHEIGHT`.
+    pub sizes: BTreeMap<String, usize>,
+    /// How often each pixel format occurs.
+    pub modes: BTreeMap<String, usize>,
+}
+
+/// Reads whatever of an assembly (`.nc`), a stimulus set (`.csv`) and images (`.zip` or a folder)
+/// is given, in any order, and reports what they hold and all that is wrong with them.
+///
+/// # Errors
+/// When no file is given, or two of one kind. Everything else is a problem in the report.
+pub fn check(paths: &[PathBuf]) -> Result<Report, RecordingError> {
+    if paths.is_empty() {
+        return Err(RecordingError::Nothing);
+    }
+    let mut report = Report::default();
+    let mut given: BTreeMap<Kind, &Path> = BTreeMap::new();
+    for path in paths {
+        match kind(path) {
+            Ok(kind) => {
+                if let Some(first) = given.insert(kind, path) {
+                    return Err(RecordingError::TwoOfAKind {
+                        kind: kind.in_words(),
+                        first: first.to_owned(),
+                        second: path.clone(),
+                    });
+                }
+            }
+            Err(error) => report.problem(&error),
+        }
+    }
+    let assembly = given.get(&Kind::Assembly).map(|path| Assembly::open(path));
+    let assembly = assembly.and_then(|opened| report.kept(opened));
+    let stimuli = given
+        .get(&Kind::Stimuli)
+        .map(|path| StimulusSet::open(path));
+    let stimuli = stimuli.and_then(|opened| report.kept(opened));
+    let images = given.get(&Kind::Images).map(|path| Images::open(path));
+    let images = images.and_then(|opened| report.kept(opened));
+
+    if let Some(assembly) = &assembly {
+        report.take_assembly(assembly);
+    }
+    if let Some(set) = &stimuli {
+        report.take_stimuli(set, assembly.as_ref());
+    }
+    if let Some(images) = &images {
+        report.take_images(images, stimuli.as_ref(), assembly.as_ref());
+    }
+    Ok(report)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Assembly,
+    Stimuli,
+    Images,
+}
+
+impl Kind {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Assembly => "assemblies",
+            Self::Stimuli => "stimulus sets",
+            Self::Images => "images",
+        }
+    }
+}
+
+fn kind(path: &Path) -> Result<Kind, RecordingError> {
+    if path.is_dir() {
+        return Ok(Kind::Images);
+    }
+    if let Some(format) = other_format(path) {
+        return Err(RecordingError::NotReadYet {
+            path: path.to_owned(),
+            format,
+        });
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("nc" | "nc4") => Ok(Kind::Assembly),
+        Some("csv") => Ok(Kind::Stimuli),
+        Some("zip") => Ok(Kind::Images),
+        _ => Err(RecordingError::UnknownKind {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+impl Report {
+    fn problem(&mut self, error: &RecordingError) {
+        self.problems.push(in_full(error));
+    }
+
+    fn kept<T>(&mut self, opened: Result<T, RecordingError>) -> Option<T> {
+        opened.map_err(|error| self.problem(&error)).ok()
+    }
+
+    fn take_assembly(&mut self, assembly: &Assembly) {
+        self.notices.extend(assembly.notices.iter().cloned());
+        let mut rows: HashMap<&str, usize> = HashMap::new();
+        let stimulus_of: Vec<usize> = assembly
+            .shown
+            .iter()
+            .map(|id| {
+                let next = rows.len();
+                *rows.entry(id.as_str()).or_insert(next)
+            })
+            .collect();
+        let mut names = HashSet::new();
+        let twice = assembly
+            .sites
+            .iter()
+            .filter(|site| !names.insert(site.as_str()))
+            .cloned();
+        let (twice, count) = some_of(twice);
+        if count > 0 {
+            self.problems.push(format!(
+                "`{}`: {} named like another: {}",
+                assembly.path.display(),
+                counted(count, "site"),
+                named(&twice, count)
+            ));
+        }
+        let mut regions = Vec::new();
+        for region in assembly.region_names() {
+            let cells = Cells::gather(assembly, &region, &stimulus_of, rows.len());
+            for refusal in [
+                cells.refuse_infinite(assembly),
+                cells.refuse_silent(assembly),
+            ] {
+                if let Err(error) = refusal {
+                    self.problem(&error);
+                }
+            }
+            regions.push(region_report(region, &cells));
+        }
+        self.assembly = Some(AssemblyReport {
+            path: assembly.path.clone(),
+            stimuli: rows.len(),
+            presentations: assembly.shown.len(),
+            regions,
+        });
+    }
+
+    fn take_stimuli(&mut self, set: &StimulusSet, assembly: Option<&Assembly>) {
+        if let Some(assembly) = assembly {
+            let listed: HashSet<&str> = set.stimuli.iter().map(|s| s.id.as_str()).collect();
+            let (ids, count) = some_of(unlisted(assembly, |id| listed.contains(id)));
+            if count > 0 {
+                self.problem(&RecordingError::NotListed {
+                    assembly: assembly.path.clone(),
+                    stimuli: set.path.clone(),
+                    ids,
+                    count,
+                });
+            }
+            self.notices.extend(set.never_shown(&assembly.shown));
+        }
+        self.stimuli = Some(StimuliReport {
+            path: set.path.clone(),
+            stimuli: set.stimuli.len(),
+            columns: set
+                .stimuli
+                .first()
+                .map_or(Vec::new(), |s| s.labels.keys().cloned().collect()),
+        });
+    }
+
+    fn take_images(
+        &mut self,
+        images: &Images,
+        set: Option<&StimulusSet>,
+        assembly: Option<&Assembly>,
+    ) {
+        let wanted: Vec<(Entry, String)> = match set {
+            Some(set) => {
+                let shown: Option<HashSet<&str>> =
+                    assembly.map(|assembly| assembly.shown.iter().map(String::as_str).collect());
+                let needed = |stimulus: &&Stimulus| {
+                    shown
+                        .as_ref()
+                        .is_none_or(|shown| shown.contains(stimulus.id.as_str()))
+                };
+                self.found_images(images, set.stimuli.iter().filter(needed))
+            }
+            None => images
+                .entries()
+                .map(|entry| (entry.clone(), entry.file))
+                .collect(),
+        };
+        let decode =
+            |(entry, stimulus): &(Entry, String)| images.decode(entry, stimulus).map(Seen::of);
+        let decoded: Vec<Result<Seen, RecordingError>> = wanted.par_iter().map(decode).collect();
+        let (mut sizes, mut modes) = (BTreeMap::new(), BTreeMap::new());
+        let (mut readable, mut unreadable) = (0, 0);
+        for image in decoded {
+            match image {
+                Ok(seen) => {
+                    readable += 1;
+                    *sizes.entry(seen.size).or_default() += 1;
+                    *modes.entry(seen.mode).or_default() += 1;
+                }
+                Err(error) => {
+                    unreadable += 1;
+                    if unreadable <= MAX_IMAGE_PROBLEMS {
+                        self.problem(&error);
+                    }
+                }
+            }
+        }
+        if unreadable > MAX_IMAGE_PROBLEMS {
+            let more = counted(unreadable - MAX_IMAGE_PROBLEMS, "unreadable image");
+            self.problems
+                .push(format!("`{}`: {more} more", images.path.display()));
+        }
+        self.images = Some(ImagesReport {
+            path: images.path.clone(),
+            files: images.len(),
+            readable,
+            sizes,
+            modes,
+        });
+    }
+
+    fn found_images<'s>(
+        &mut self,
+        images: &Images,
+        stimuli: impl Iterator<Item = &'s Stimulus>,
+    ) -> Vec<(Entry, String)> {
+        let mut found = Vec::new();
+        let mut missing = Vec::new();
+        for stimulus in stimuli {
+            match images.find(stimulus) {
+                Ok(Some(entry)) => found.push((entry, stimulus.id.clone())),
+                Ok(None) => missing.push(stimulus),
+                Err(error) => self.problem(&error),
+            }
+        }
+        if !missing.is_empty() {
+            self.problem(&images.without(&missing));
+        }
+        found
+    }
+}
+
+/// What is reported of one image; the pixels are let go.
+struct Seen {
+    size: String,
+    mode: String,
+}
+
+impl Seen {
+    fn of(picture: Picture) -> Self {
+        Self {
+            size: format!("{}x{}", picture.rgb.width(), picture.rgb.height()),
+            mode: picture.mode,
+        }
+    }
+}
+
+fn region_report(region: String, cells: &Cells) -> RegionReport {
+    let mut repetitions = cells.repetitions.clone();
+    repetitions.sort_unstable();
+    let middle = repetitions.len() / 2;
+    let repetitions_median = match repetitions.len() % 2 {
+        _ if repetitions.is_empty() => 0.0,
+        0 => (repetitions[middle - 1] + repetitions[middle]) as f64 / 2.0,
+        _ => repetitions[middle] as f64,
+    };
+    let recorded = cells.recorded as f64;
+    let mean = if cells.recorded > 0 {
+        cells.total / recorded
+    } else {
+        f64::NAN
+    };
+    let variance = (cells.total_squares / recorded - mean * mean).max(0.0);
+    let all = cells.recorded + cells.missing;
+    RegionReport {
+        region,
+        sites: cells.sites.len(),
+        repetitions_min: repetitions.first().copied().unwrap_or(0),
+        repetitions_median,
+        repetitions_max: repetitions.last().copied().unwrap_or(0),
+        missing_values: cells.missing,
+        missing_fraction: cells.missing as f64 / all.max(1) as f64,
+        empty_cells: cells.counts.iter().filter(|count| **count == 0).count(),
+        mean,
+        sd: if mean.is_nan() {
+            f64::NAN
+        } else {
+            variance.sqrt()
+        },
+    }
+}
+
+/// The error and its causes on one line.
+fn in_full(error: &RecordingError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::tests::{Files, real, testdata};
+
+    fn in_brief(region: &RegionReport) -> String {
+        format!(
+            "{}: {} sites, repetitions {} {} {}, missing {} ({:.4}), {} empty, {:.4} +- {:.4}",
+            region.region,
+            region.sites,
+            region.repetitions_min,
+            region.repetitions_median,
+            region.repetitions_max,
+            region.missing_values,
+            region.missing_fraction,
+            region.empty_cells,
+            region.mean,
+            region.sd,
+        )
+    }
+
+    #[test]
+    fn reports_what_is_in_the_files_in_any_order() {
+        let files = Files::new();
+        let paths = [
+            files.images(),
+            testdata("newer-netcdf4.nc"),
+            files.stimuli(),
+        ];
+        let report = check(&paths).expect("a report");
+        assert_eq!(report.problems, Vec::<String>::new());
+        let assembly = report.assembly.expect("an assembly");
+        assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
+        let regions: Vec<String> = assembly.regions.iter().map(in_brief).collect();
+        // The numbers are NumPy's, of the table in make_assemblies.py.
+        insta::assert_snapshot!(regions.join("\n"), @r"
+        V4: 3 sites, repetitions 3 3 3, missing 1 (0.0278), 0 empty, 11.5543 +- 8.3540
+        IT: 2 sites, repetitions 3 3 3, missing 0 (0.0000), 0 empty, 36.6000 +- 5.1241
+        ");
+        let images = report.images.expect("images");
+        assert_eq!(images.sizes, BTreeMap::from([("2x3".to_owned(), 4)]));
+        assert_eq!(images.modes, BTreeMap::from([("Rgb8".to_owned(), 4)]));
+        assert_eq!(
+            report.stimuli.expect("stimuli").columns,
+            ["filename", "object_name", "stimulus_id"]
+        );
+    }
+
+    #[test]
+    fn collects_every_problem() {
+        let files = Files::new();
+        files.write_stimuli("stimulus_id,filename\ns0,s0.png\ns1,nowhere.png\ns2,words.png\nx,y\n");
+        files.write_image("words.png", b"<html>no</html>");
+        files.remove_image("s1.png");
+        let paths = [testdata("silent-site.nc"), files.stimuli(), files.images()];
+        let report = check(&paths).expect("a report");
+        let problems = report.problems.join("\n").replace(&files.root(), "");
+        let problems = problems.replace(testdata("").to_str().expect("a path"), "");
+        insta::assert_snapshot!(problems, @r#"
+        `silent-site.nc`: 1 site recorded nothing, all values are NaN: `b2`
+        1 stimulus of `silent-site.nc` not in `stimuli.csv`: `s3`
+        `images` has no image of 1 stimulus: `s1 (nowhere.png)`
+        `images`: `words.png` of stimulus `s2` is no image: The image format could not be determined; it starts with the text "<html>no</html>"
+        "#);
+        assert_eq!(report.notices.len(), 1, "x was never shown");
+        assert_eq!(report.images.expect("images").readable, 1);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_a_problem_and_the_rest_is_reported() {
+        let files = Files::new();
+        let paths = [
+            PathBuf::from("gone.nc"),
+            files.stimuli(),
+            PathBuf::from("lab.hdf5"),
+        ];
+        let report = check(&paths).expect("a report");
+        assert!(report.assembly.is_none() && report.stimuli.is_some());
+        insta::assert_snapshot!(report.problems.join("\n"), @r"
+        `lab.hdf5`: recordings in plain HDF5 are not read yet
+        cannot read `gone.nc`: No such file or directory (os error 2)
+        ");
+        assert!(matches!(check(&[]), Err(RecordingError::Nothing)));
+        let twice = [files.stimuli(), files.stimuli()];
+        assert!(matches!(
+            check(&twice),
+            Err(RecordingError::TwoOfAKind { .. })
+        ));
+    }
+
+    #[test]
+    fn the_real_recordings_are_sound() {
+        for (set, sites, stimuli, presentations) in
+            [("v4-201025", 89, 1200, 1200), ("v4-210325", 50, 640, 4840)]
+        {
+            let Some(paths) = real(set) else { return };
+            let report = check(&paths).expect("a report");
+            assert_eq!(report.problems, Vec::<String>::new());
+            let assembly = report.assembly.expect("an assembly");
+            assert_eq!(
+                (assembly.stimuli, assembly.presentations),
+                (stimuli, presentations)
+            );
+            assert_eq!(assembly.regions[0].sites, sites);
+            let images = report.images.expect("images");
+            assert_eq!(
+                images.sizes,
+                BTreeMap::from([("112x112".to_owned(), stimuli)])
+            );
+        }
+    }
+}

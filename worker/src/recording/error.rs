@@ -1,0 +1,434 @@
+//! What can be wrong with recordings, each with the file, the name and what to do about it.
+//!
+//! No reading in here. The errors are meant for the person whose files they are: they name the
+//! stimulus or site as the file spells it, and list at most [`MAX_NAMED`] of many.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use nrp_proto::near_miss;
+use thiserror::Error;
+
+/// How many of many offenders an error names before it only counts them.
+pub const MAX_NAMED: usize = 5;
+
+/// Why recordings could not be read.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RecordingError {
+    /// The operating system refused a file.
+    #[error("cannot read `{}`", path.display())]
+    #[diagnostic(help(
+        "check that the file exists and may be read; paths in a sweep file are relative to `--data-dir`, and without it to the sweep file"
+    ))]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A recording format this program knows of, but does not read.
+    #[error("`{}`: recordings in {format} are not read yet", path.display())]
+    #[diagnostic(help(
+        "give a Brain-Score assembly (`.nc`, netCDF-4) with its stimulus CSV and images; xarray's `to_netcdf` writes one"
+    ))]
+    NotReadYet {
+        /// The file.
+        path: PathBuf,
+        /// The format, in words.
+        format: &'static str,
+    },
+    /// The ending of the file's name says nothing.
+    #[error("`{}` is none of the files recordings consist of", path.display())]
+    #[diagnostic(help(
+        "an assembly ends in `.nc`, a stimulus set in `.csv`, images in `.zip` or stand in a folder"
+    ))]
+    UnknownKind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two files of one kind, where one is wanted.
+    #[error("`{}` and `{}` are both {kind}", first.display(), second.display())]
+    #[diagnostic(help(
+        "check one set of recordings at a time: one `.nc`, one `.csv`, one `.zip` or folder"
+    ))]
+    TwoOfAKind {
+        /// The kind both are.
+        kind: &'static str,
+        /// The earlier one.
+        first: PathBuf,
+        /// The later one.
+        second: PathBuf,
+    },
+    /// No file was given.
+    #[error("no file to check")]
+    #[diagnostic(help(
+        "give an assembly (`.nc`), a stimulus set (`.csv`), images (`.zip` or a folder), or several of them"
+    ))]
+    Nothing,
+
+    /// The assembly does not start as a netCDF file does.
+    #[error("`{}` is not a netCDF file: it starts with {found}", path.display())]
+    #[diagnostic(help(
+        "the assembly must be netCDF-4 (HDF5), as `to_netcdf(engine=\"netcdf4\")` writes it; a download page or a Git LFS pointer saved under this name looks like this too"
+    ))]
+    NotNetcdf {
+        /// The assembly.
+        path: PathBuf,
+        /// The first bytes, in words.
+        found: String,
+    },
+    /// The assembly starts well, but what follows is not readable.
+    #[error("`{}` is damaged or incomplete", path.display())]
+    #[diagnostic(help(
+        "compare its size or checksum with the source's and copy or download it again"
+    ))]
+    Damaged {
+        /// The assembly.
+        path: PathBuf,
+        /// What the reader tripped over.
+        source: netcdf_reader::Error,
+    },
+    /// The netCDF reader failed in a way it does not report.
+    #[error("`{}` is damaged: the reader gave up ({reason})", path.display())]
+    #[diagnostic(help(
+        "compare its size or checksum with the source's and copy or download it again"
+    ))]
+    ReaderGaveUp {
+        /// The assembly.
+        path: PathBuf,
+        /// What it said.
+        reason: String,
+    },
+    /// No variable, or more than one, can be the responses.
+    #[error("`{}` has {} of numbers over neuroid x presentation; its variables are {found}", path.display(), match candidates.len() { 0 => "no variable".to_owned(), n => format!("{n} variables ({})", candidates.join(", ")) })]
+    #[diagnostic(help(
+        "an assembly holds exactly one variable whose dimensions are `neuroid` and `presentation`, and perhaps a `time_bin` of length 1"
+    ))]
+    NoResponses {
+        /// The assembly.
+        path: PathBuf,
+        /// The variables that could be the responses.
+        candidates: Vec<String>,
+        /// Every variable with its dimensions.
+        found: String,
+    },
+    /// The responses have an axis that is neither sites nor presentations.
+    #[error("`{}`: `{variable}` has {length} entries along `{dimension}`; only 1 is read", path.display())]
+    #[diagnostic(help(
+        "average over the time window of interest first, e.g. `assembly.sel(time_bin=(70, 170))` or `assembly.mean(\"time_bin\")`"
+    ))]
+    TimeBins {
+        /// The assembly.
+        path: PathBuf,
+        /// The variable of responses.
+        variable: String,
+        /// The superfluous dimension.
+        dimension: String,
+        /// Its length.
+        length: u64,
+    },
+    /// The responses have no sites or no presentations.
+    #[error("`{}`: `{variable}` has no entries along `{dimension}`", path.display())]
+    #[diagnostic(help("the selection that made this assembly left nothing over; make it again"))]
+    Empty {
+        /// The assembly.
+        path: PathBuf,
+        /// The variable of responses.
+        variable: String,
+        /// The dimension of length 0.
+        dimension: String,
+    },
+    /// A coordinate that names sites, regions or stimuli is missing.
+    #[error("`{}` has no coordinate {wanted} over `{dimension}`; over it there are: {found}", path.display())]
+    #[diagnostic(help(
+        "write it as a plain variable over `{dimension}` (xarray: `reset_index` before `to_netcdf`)"
+    ))]
+    NoCoordinate {
+        /// The assembly.
+        path: PathBuf,
+        /// The names it may have.
+        wanted: &'static str,
+        /// The dimension it must span.
+        dimension: &'static str,
+        /// The coordinates there are.
+        found: String,
+    },
+    /// A coordinate of the wrong type or length.
+    #[error("`{}`: coordinate `{coordinate}` {problem}", path.display())]
+    #[diagnostic(help(
+        "`{coordinate}` must hold one word or whole number per entry of its dimension"
+    ))]
+    BadCoordinate {
+        /// The assembly.
+        path: PathBuf,
+        /// Its name.
+        coordinate: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A region was asked for that the recordings do not have.
+    #[error("region `{region}` is not in {recordings}")]
+    #[diagnostic(help("its regions are {}{}", known.join(", "), offer(region, known)))]
+    UnknownRegion {
+        /// What was asked for.
+        region: String,
+        /// The assembly, or "the simulated recordings".
+        recordings: String,
+        /// The regions there are.
+        known: Vec<String>,
+    },
+    /// Sites without a single value.
+    #[error("`{}`: {} recorded nothing, all values are NaN: {}", path.display(), counted(*count, "site"), named(sites, *count))]
+    #[diagnostic(help("drop such sites from the assembly; they cannot be predicted or scored"))]
+    SilentSites {
+        /// The assembly.
+        path: PathBuf,
+        /// Some of them.
+        sites: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+    /// An infinite response.
+    #[error("`{}`: site `{site}` answers stimulus `{stimulus}` with {value}", path.display())]
+    #[diagnostic(help("responses must be finite, or NaN where nothing was recorded"))]
+    NotFinite {
+        /// The assembly.
+        path: PathBuf,
+        /// The site.
+        site: String,
+        /// The stimulus.
+        stimulus: String,
+        /// The value found.
+        value: f64,
+    },
+
+    /// The stimulus set is not readable as CSV.
+    #[error("`{}` is not a readable CSV file", path.display())]
+    #[diagnostic(help(
+        "it must be UTF-8 with a header line and as many fields on each line as in the header"
+    ))]
+    Csv {
+        /// The stimulus set.
+        path: PathBuf,
+        /// What the reader said, with the line.
+        source: csv::Error,
+    },
+    /// The stimulus set has no column of ids.
+    #[error("`{}` has neither a column `stimulus_id` nor `image_id`; its columns are {}", path.display(), columns.join(", "))]
+    #[diagnostic(help("name the column of ids `stimulus_id`{}", offer_column(columns)))]
+    NoIdColumn {
+        /// The stimulus set.
+        path: PathBuf,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// The stimulus set has a header only.
+    #[error("`{}` lists no stimulus", path.display())]
+    #[diagnostic(help("it needs one line per stimulus below its header"))]
+    NoStimuli {
+        /// The stimulus set.
+        path: PathBuf,
+    },
+    /// A line without an id.
+    #[error("`{}` line {line}: the id is empty", path.display())]
+    #[diagnostic(help("give each stimulus an id, the one the assembly uses"))]
+    EmptyId {
+        /// The stimulus set.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+    },
+    /// Two lines with one id.
+    #[error("`{}` line {line}: stimulus `{id}` is on line {first_line} already", path.display())]
+    #[diagnostic(help("each stimulus may be listed once"))]
+    DuplicateStimulus {
+        /// The stimulus set.
+        path: PathBuf,
+        /// The id.
+        id: String,
+        /// Where it stood first.
+        first_line: u64,
+        /// Where it stands again.
+        line: u64,
+    },
+    /// Stimuli were shown that the stimulus set does not list.
+    #[error("{} of `{}` not in `{}`: {}", counted(*count, "stimulus"), assembly.display(), stimuli.display(), named(ids, *count))]
+    #[diagnostic(help(
+        "use the stimulus set that belongs to this assembly: its `stimulus_id` (or `image_id`) column must list every stimulus shown"
+    ))]
+    NotListed {
+        /// The assembly.
+        assembly: PathBuf,
+        /// The stimulus set.
+        stimuli: PathBuf,
+        /// Some of them.
+        ids: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+
+    /// The zip of images is not readable.
+    #[error("`{}` is not a readable zip file", path.display())]
+    #[diagnostic(help(
+        "compare its size or checksum with the source's and copy or download it again, or give the folder of unpacked images"
+    ))]
+    Zip {
+        /// The zip.
+        path: PathBuf,
+        /// What the reader said.
+        source: zip::result::ZipError,
+    },
+    /// Stimuli without an image.
+    #[error("`{}` has no image of {}: {}", images.display(), counted(*count, "stimulus"), named(missing, *count))]
+    #[diagnostic(help(
+        "an image is looked for under its `filename` (or `image_file_name`, `stimulus_path_within_store`), then under the stimulus's id with .png, .jpg or .jpeg"
+    ))]
+    NoImage {
+        /// The zip or folder.
+        images: PathBuf,
+        /// Some of them, each with the file name looked for.
+        missing: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+    /// Several files could be a stimulus's image.
+    #[error("`{}` has several images `{name}` for stimulus `{stimulus}`: {}", images.display(), found.join(", "))]
+    #[diagnostic(help(
+        "give the path inside the zip or folder in the stimulus set's `filename` column"
+    ))]
+    AmbiguousImage {
+        /// The zip or folder.
+        images: PathBuf,
+        /// The stimulus.
+        stimulus: String,
+        /// The name looked for.
+        name: String,
+        /// Some of the paths found.
+        found: Vec<String>,
+    },
+    /// An image that is larger than any stimulus should be.
+    #[error("`{}`: `{file}` of stimulus `{stimulus}` is too large: {size}", images.display())]
+    #[diagnostic(help("images are limited to {} MiB in the file and {} pixels a side; scale it down", super::images::MAX_FILE_BYTES >> 20, super::images::MAX_SIDE_PIXELS))]
+    ImageTooLarge {
+        /// The zip or folder.
+        images: PathBuf,
+        /// The file in it.
+        file: String,
+        /// The stimulus.
+        stimulus: String,
+        /// The size found, in words.
+        size: String,
+    },
+    /// A file that should be an image and is not.
+    #[error("`{}`: `{file}` of stimulus `{stimulus}` is no image: {found}", images.display())]
+    #[diagnostic(help(
+        "replace it by a PNG or JPEG (BMP, GIF, TIFF and WebP are read too) of 8 bits per channel"
+    ))]
+    NoPicture {
+        /// The zip or folder.
+        images: PathBuf,
+        /// The file in it.
+        file: String,
+        /// The stimulus.
+        stimulus: String,
+        /// What it is instead, in words.
+        found: String,
+    },
+}
+
+/// "it starts with" in words: what a file that is not what it should be looks like.
+pub(super) fn first_bytes(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(16)];
+    if start.is_empty() {
+        return "nothing, it is empty".to_owned();
+    }
+    let text = |byte: &u8| byte.is_ascii_graphic() || matches!(*byte, b' ' | b'\n' | b'\r' | b'\t');
+    if start.iter().all(text) {
+        return format!("the text {:?}", String::from_utf8_lossy(start));
+    }
+    let hex: Vec<String> = start.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("the bytes {}", hex.join(" "))
+}
+
+/// Keeps the first [`MAX_NAMED`] and how many there were.
+pub(super) fn some_of<T>(all: impl IntoIterator<Item = T>) -> (Vec<T>, usize) {
+    let mut count = 0;
+    let mut some = Vec::new();
+    for one in all {
+        count += 1;
+        if some.len() < MAX_NAMED {
+            some.push(one);
+        }
+    }
+    (some, count)
+}
+
+/// "1 site", "3 stimuli".
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    match (count, noun) {
+        (1, _) => format!("1 {noun}"),
+        (_, "stimulus") => format!("{count} stimuli"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// "`a`, `b` and 3 more".
+pub(super) fn named(some: &[String], count: usize) -> String {
+    let quoted: Vec<String> = some.iter().map(|one| format!("`{one}`")).collect();
+    let quoted = quoted.join(", ");
+    match count - some.len() {
+        0 => quoted,
+        more => format!("{quoted} and {more} more"),
+    }
+}
+
+fn offer(word: &str, candidates: &[String]) -> String {
+    near_miss(word, candidates.iter().map(String::as_str))
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default()
+}
+
+fn offer_column(columns: &[String]) -> String {
+    let near = ["stimulus_id", "image_id"]
+        .iter()
+        .find_map(|id| near_miss(id, columns.iter().map(String::as_str)));
+    near.map(|near| format!("; is it `{near}`?"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_are_described_in_words() {
+        assert_eq!(first_bytes(b""), "nothing, it is empty");
+        assert_eq!(first_bytes(b"<html>"), "the text \"<html>\"");
+        assert_eq!(first_bytes(&[0, 1, 255]), "the bytes 00 01 ff");
+    }
+
+    #[test]
+    fn many_offenders_are_counted_not_listed() {
+        let (some, count) = some_of((0..12).map(|i| format!("s{i}")));
+        assert_eq!(
+            named(&some, count),
+            "`s0`, `s1`, `s2`, `s3`, `s4` and 7 more"
+        );
+        assert_eq!(counted(1, "stimulus"), "1 stimulus");
+        assert_eq!(counted(2, "stimulus"), "2 stimuli");
+    }
+
+    #[test]
+    fn an_unknown_region_gets_a_near_miss() {
+        let error = RecordingError::UnknownRegion {
+            region: "v4".to_owned(),
+            recordings: "`a.nc`".to_owned(),
+            known: vec!["V4".to_owned(), "IT".to_owned()],
+        };
+        let help = error.help().map(|help| help.to_string());
+        assert_eq!(
+            help.as_deref(),
+            Some("its regions are V4, IT; did you mean `V4`?")
+        );
+    }
+}

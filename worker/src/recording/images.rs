@@ -1,0 +1,353 @@
+//! Images of stimuli, from a zip or a folder, decoded on demand as Pillow's `convert("RGB")` does.
+//!
+//! Never unpacks to disk, never reads outside the folder, and never lets a file's claims decide how
+//! much memory it takes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use zip::ZipArchive;
+
+use super::error::{MAX_NAMED, RecordingError, first_bytes, some_of};
+use super::stimuli::Stimulus;
+
+/// Largest image file that is read, unpacked.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Largest width or height that is decoded.
+pub const MAX_SIDE_PIXELS: u32 = 8192;
+/// Most memory that decoding one image may take.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// Deepest nesting of an image folder.
+const MAX_FOLDER_DEPTH: usize = 16;
+
+/// A zip or folder of images with an index of its files.
+pub(super) struct Images {
+    /// The zip or folder.
+    pub(super) path: PathBuf,
+    container: Container,
+    /// Paths inside, with `/` between folders, to what the container calls them.
+    by_path: BTreeMap<String, usize>,
+    /// Last parts of these paths.
+    by_name: HashMap<String, Vec<String>>,
+}
+
+enum Container {
+    /// One reader for all threads: bytes are fetched under the lock, decoded outside it.
+    Zip(Box<Mutex<ZipArchive<BufReader<File>>>>),
+    Folder,
+}
+
+/// An image's place in its container; made by [`Images::find`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The path inside the zip or folder.
+    pub(super) file: String,
+    index: usize,
+}
+
+impl Images {
+    /// Indexes the zip or folder at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, RecordingError> {
+        let io = |source| RecordingError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let (container, by_path): (_, BTreeMap<String, usize>) =
+            if std::fs::metadata(path).map_err(io)?.is_dir() {
+                let mut files = Vec::new();
+                walk(path, "", 0, &mut files)?;
+                files.sort();
+                let by_path = files
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, file)| (file, i))
+                    .collect();
+                (Container::Folder, by_path)
+            } else {
+                let file = BufReader::new(File::open(path).map_err(io)?);
+                let archive = ZipArchive::new(file).map_err(|source| RecordingError::Zip {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                let names = archive
+                    .file_names_raw()
+                    .map(|name| String::from_utf8_lossy(name).replace('\\', "/"));
+                let by_path = names
+                    .enumerate()
+                    .filter(|(_, name)| !name.ends_with('/'))
+                    .map(|(i, name)| (name, i))
+                    .collect();
+                (Container::Zip(Box::new(Mutex::new(archive))), by_path)
+            };
+        let mut by_name: HashMap<String, Vec<String>> = HashMap::new();
+        for file in by_path.keys() {
+            by_name
+                .entry(last_part(file).to_owned())
+                .or_default()
+                .push(file.clone());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            container,
+            by_path,
+            by_name,
+        })
+    }
+
+    /// How many files there are, images or not.
+    pub(super) fn len(&self) -> usize {
+        self.by_path.len()
+    }
+
+    /// Every file, images or not, in the order of their paths.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.by_path.iter().map(|(file, &index)| Entry {
+            file: file.clone(),
+            index,
+        })
+    }
+
+    /// The image of `stimulus`, or `None`: by its path first, then by a file name that occurs once.
+    ///
+    /// # Errors
+    /// When its file name occurs in several folders.
+    pub(super) fn find(&self, stimulus: &Stimulus) -> Result<Option<Entry>, RecordingError> {
+        for name in stimulus.image_names() {
+            let name = name.replace('\\', "/");
+            let name = name.strip_prefix("./").unwrap_or(&name);
+            if let Some((file, &index)) = self.by_path.get_key_value(name) {
+                return Ok(Some(Entry {
+                    file: file.clone(),
+                    index,
+                }));
+            }
+            match self.by_name.get(last_part(name)).map(Vec::as_slice) {
+                None | Some([]) => {}
+                Some([file]) => {
+                    return Ok(Some(Entry {
+                        file: file.clone(),
+                        index: self.by_path[file],
+                    }));
+                }
+                Some(several) => {
+                    return Err(RecordingError::AmbiguousImage {
+                        images: self.path.clone(),
+                        stimulus: stimulus.id.clone(),
+                        name: last_part(name).to_owned(),
+                        found: several.iter().take(MAX_NAMED).cloned().collect(),
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The images of all `stimuli`, in their order.
+    ///
+    /// # Errors
+    /// When any has none; the error names them.
+    pub(super) fn find_all<'s>(
+        &self,
+        stimuli: impl IntoIterator<Item = &'s Stimulus>,
+    ) -> Result<Vec<Entry>, RecordingError> {
+        let mut found = Vec::new();
+        let mut missing = Vec::new();
+        for stimulus in stimuli {
+            match self.find(stimulus)? {
+                Some(entry) => found.push(entry),
+                None => missing.push(stimulus),
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(found),
+            false => Err(self.without(&missing)),
+        }
+    }
+
+    /// The error that these stimuli have no image here.
+    pub(super) fn without(&self, missing: &[&Stimulus]) -> RecordingError {
+        let described =
+            |stimulus: &&Stimulus| format!("{} ({})", stimulus.id, stimulus.image_names()[0]);
+        let (missing, count) = some_of(missing.iter().map(described));
+        RecordingError::NoImage {
+            images: self.path.clone(),
+            missing,
+            count,
+        }
+    }
+
+    /// The bytes of one image file, at most [`MAX_FILE_BYTES`].
+    pub(super) fn bytes(&self, entry: &Entry, stimulus: &str) -> Result<Vec<u8>, RecordingError> {
+        let failed = |source| RecordingError::Io {
+            path: self.path.join(&entry.file),
+            source,
+        };
+        let mut bytes = Vec::new();
+        match &self.container {
+            Container::Folder => {
+                let file = File::open(self.path.join(&entry.file)).map_err(failed)?;
+                file.take(MAX_FILE_BYTES + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(failed)?;
+            }
+            Container::Zip(archive) => {
+                // A reader that panicked elsewhere has no state that the next entry relies on.
+                let mut archive = archive.lock().unwrap_or_else(|poison| poison.into_inner());
+                let file = archive
+                    .by_index(entry.index)
+                    .map_err(|source| RecordingError::Zip {
+                        path: self.path.clone(),
+                        source,
+                    })?;
+                file.take(MAX_FILE_BYTES + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(|source| {
+                        self.no_picture(
+                            entry,
+                            stimulus,
+                            format!("it cannot be unpacked ({source})"),
+                        )
+                    })?;
+            }
+        }
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(self.too_large(entry, stimulus, "the file alone is more".to_owned()));
+        }
+        Ok(bytes)
+    }
+
+    /// One image, decoded.
+    pub(super) fn decode(&self, entry: &Entry, stimulus: &str) -> Result<Picture, RecordingError> {
+        let bytes = self.bytes(entry, stimulus)?;
+        let undecodable = |error: image::ImageError| match error {
+            image::ImageError::Limits(limit) => self.too_large(entry, stimulus, limit.to_string()),
+            other => self.no_picture(
+                entry,
+                stimulus,
+                format!("{other}; it starts with {}", first_bytes(&bytes)),
+            ),
+        };
+        let mut reader = ImageReader::new(Cursor::new(&bytes))
+            .with_guessed_format()
+            .expect("reading from memory does not fail");
+        if reader.format() == Some(ImageFormat::Jpeg) && cut_short(&bytes) {
+            return Err(self.no_picture(entry, stimulus, "a JPEG without its end".to_owned()));
+        }
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(MAX_SIDE_PIXELS);
+        limits.max_image_height = Some(MAX_SIDE_PIXELS);
+        limits.max_alloc = Some(MAX_DECODED_BYTES);
+        reader.limits(limits);
+        let decoder = reader.into_decoder().map_err(undecodable)?;
+        let mode = format!("{:?}", decoder.original_color_type());
+        // The decoders do not turn the image by its EXIF orientation, and neither does Pillow.
+        let image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
+        match as_pillow(image) {
+            Ok(rgb) => Ok(Picture { rgb, mode }),
+            Err(found) => Err(self.no_picture(entry, stimulus, found)),
+        }
+    }
+
+    fn no_picture(&self, entry: &Entry, stimulus: &str, found: String) -> RecordingError {
+        RecordingError::NoPicture {
+            images: self.path.clone(),
+            file: entry.file.clone(),
+            stimulus: stimulus.to_owned(),
+            found,
+        }
+    }
+
+    fn too_large(&self, entry: &Entry, stimulus: &str, size: String) -> RecordingError {
+        RecordingError::ImageTooLarge {
+            images: self.path.clone(),
+            file: entry.file.clone(),
+            stimulus: stimulus.to_owned(),
+            size,
+        }
+    }
+}
+
+/// A decoded image.
+pub(super) struct Picture {
+    /// Its pixels.
+    pub(super) rgb: RgbImage,
+    /// How the file stored them.
+    pub(super) mode: String,
+}
+
+/// Grey is repeated, alpha dropped (not blended), 16 bits per colour cut to the upper 8. Pillow
+/// clips 16-bit grey at 255, which no one means: refused.
+fn as_pillow(image: DynamicImage) -> Result<RgbImage, String> {
+    let upper = |value: u16| (value >> 8) as u8;
+    match image {
+        DynamicImage::ImageRgb8(rgb) => Ok(rgb),
+        DynamicImage::ImageLuma8(grey) => Ok(DynamicImage::ImageLuma8(grey).into_rgb8()),
+        DynamicImage::ImageLumaA8(grey) => Ok(DynamicImage::ImageLumaA8(grey).into_rgb8()),
+        DynamicImage::ImageRgba8(rgba) => Ok(DynamicImage::ImageRgba8(rgba).into_rgb8()),
+        DynamicImage::ImageRgb16(rgb) => {
+            Ok(RgbImage::from_fn(rgb.width(), rgb.height(), |x, y| {
+                image::Rgb(rgb.get_pixel(x, y).0.map(upper))
+            }))
+        }
+        DynamicImage::ImageRgba16(rgba) => {
+            Ok(RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+                let [r, g, b, _] = rgba.get_pixel(x, y).0;
+                image::Rgb([r, g, b].map(upper))
+            }))
+        }
+        other => Err(format!(
+            "its pixels are {:?}, which has no agreed 8-bit form",
+            other.color()
+        )),
+    }
+}
+
+/// Whether a JPEG ends within its pixels. The decoder would paint the rest grey and say nothing.
+fn cut_short(jpeg: &[u8]) -> bool {
+    let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
+    let (start_of_scan, end_of_image) = (last(0xda), last(0xd9));
+    end_of_image < start_of_scan
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Lists the files below `folder` as paths relative to the first folder. Links to folders are not
+/// followed: they may lead in circles.
+fn walk(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    files: &mut Vec<String>,
+) -> Result<(), RecordingError> {
+    let io = |source| RecordingError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    if depth > MAX_FOLDER_DEPTH {
+        return Err(io(std::io::Error::other(format!(
+            "folders are nested deeper than {MAX_FOLDER_DEPTH}"
+        ))));
+    }
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue; // no stimulus set, being UTF-8, can name it
+        };
+        let inside = format!("{prefix}{name}");
+        if entry.file_type().map_err(io)?.is_dir() {
+            walk(&entry.path(), &format!("{inside}/"), depth + 1, files)?;
+        } else if entry.path().is_file() {
+            files.push(inside);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

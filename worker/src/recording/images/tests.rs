@@ -1,0 +1,207 @@
+//! Images as people store them: every mode, misnamed, cut, and built to do harm.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::*;
+use crate::recording::tests::testdata;
+
+fn stimulus(id: &str, filename: &str) -> Stimulus {
+    let labels = BTreeMap::from([("filename".to_owned(), filename.to_owned())]);
+    let id = id.to_owned();
+    Stimulus { id, labels }
+}
+
+fn decode(images: &Images, filename: &str) -> Result<RgbImage, RecordingError> {
+    let entry = images.find(&stimulus("s", filename))?.expect(filename);
+    images.decode(&entry, "s").map(|picture| picture.rgb)
+}
+
+/// A zip, or a folder, of the given files.
+fn container(files: &[(&str, &[u8])], zipped: bool) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("container");
+    if zipped {
+        let mut zip = zip::ZipWriter::new(File::create(&path).expect("a file"));
+        for (name, bytes) in files {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(*name, options).expect("an entry");
+            zip.write_all(bytes).expect("its bytes");
+        }
+        zip.finish().expect("a zip");
+    } else {
+        for (name, bytes) in files {
+            let file = path.join(name);
+            std::fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
+            std::fs::write(file, bytes).expect("a file");
+        }
+    }
+    (folder, path)
+}
+
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let image = RgbImage::from_pixel(width, height, image::Rgb([1, 2, 3]));
+    image.write_to(&mut bytes, ImageFormat::Png).expect("a PNG");
+    bytes.into_inner()
+}
+
+#[test]
+fn every_mode_becomes_what_pillow_makes_of_it() {
+    let images = Images::open(&testdata("pictures.zip")).expect("a zip");
+    let expected = std::fs::read_to_string(testdata("pictures.csv")).expect("a CSV");
+    let mut modes = 0;
+    for line in expected.lines().skip(1) {
+        let (mode, hex) = line.split_once(',').expect("two columns");
+        let rgb = decode(&images, &format!("modes/{mode}.png")).expect(mode);
+        assert_eq!(rgb.dimensions(), (4, 5), "{mode}");
+        let found: String = rgb
+            .as_raw()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(found, hex, "{mode}");
+        modes += 1;
+    }
+    assert_eq!(modes, 6);
+    let turned = decode(&images, "turned.jpg").expect("a JPEG");
+    assert_eq!(
+        turned.dimensions(),
+        (32, 40),
+        "stored so; EXIF would make it 40 x 32"
+    );
+}
+
+#[test]
+fn what_is_no_image_is_described() {
+    let images = Images::open(&testdata("pictures.zip")).expect("a zip");
+    for (file, found) in [
+        ("words.png", "it starts with the text \"this is no pictu\""),
+        (
+            "grey16.png",
+            "its pixels are L16, which has no agreed 8-bit form",
+        ),
+    ] {
+        let error = decode(&images, file).expect_err("an error").to_string();
+        assert!(
+            error.contains(&format!("`modes/{file}` of stimulus `s`")),
+            "{error}"
+        );
+        assert!(error.contains(found), "{error}");
+    }
+    let whole = png(40, 40);
+    // The last 20 bytes only repeat that the pixels are complete.
+    for length in (0..whole.len() - 20).step_by(5) {
+        let (_kept, path) = container(&[("cut.png", &whole[..length])], true);
+        let images = Images::open(&path).expect("a zip");
+        let error = decode(&images, "cut.png").expect_err("an error");
+        assert!(
+            matches!(error, RecordingError::NoPicture { .. }),
+            "{length}: {error}"
+        );
+    }
+    let turned = Images::open(&testdata("pictures.zip")).expect("a zip");
+    let entry = turned.find(&stimulus("s", "turned.jpg")).expect("no error");
+    let whole = turned.bytes(&entry.expect("an entry"), "s").expect("bytes");
+    for length in (0..whole.len() - 2).step_by(31) {
+        let (_kept, path) = container(&[("cut.jpg", &whole[..length])], false);
+        let images = Images::open(&path).expect("a folder");
+        let error = decode(&images, "cut.jpg").expect_err("an error");
+        assert!(
+            matches!(error, RecordingError::NoPicture { .. }),
+            "{length}: {error}"
+        );
+    }
+}
+
+#[test]
+fn images_are_found_by_path_then_by_a_unique_name() {
+    let (one, two) = (png(1, 1), png(2, 2));
+    let files = [
+        ("set/a.png", &one[..]),
+        ("a.png", &two),
+        ("set/b.png", &one),
+        ("c/b.png", &one),
+    ];
+    let lonely = [("deep/down/id7.jpg", &two[..])];
+    for zipped in [true, false] {
+        let (_kept, path) = container(&[&files[..], &lonely].concat(), zipped);
+        let images = Images::open(&path).expect("images");
+        assert_eq!(decode(&images, "a.png").expect("an image").width(), 2);
+        assert_eq!(decode(&images, "./set/a.png").expect("an image").width(), 1);
+        let error = images.find(&stimulus("s", "b.png")).expect_err("an error");
+        assert!(
+            error
+                .to_string()
+                .ends_with("stimulus `s`: c/b.png, set/b.png"),
+            "{error}"
+        );
+        let entry = images.find(&stimulus("id7", "gone.png")).expect("no error");
+        assert_eq!(entry.expect("an image").file, "deep/down/id7.jpg");
+        assert_eq!(
+            images.find(&stimulus("s", "gone.png")).expect("no error"),
+            None
+        );
+        assert_eq!(
+            images
+                .find(&stimulus("s", "../container"))
+                .expect("no error"),
+            None
+        );
+    }
+}
+
+#[test]
+fn bombs_are_refused_before_they_burst() {
+    let wide = png(MAX_SIDE_PIXELS + 1, 1);
+    let zeros = vec![0; MAX_FILE_BYTES as usize + 1];
+    let (_kept, path) = container(&[("wide.png", &wide), ("zeros.png", &zeros)], true);
+    let images = Images::open(&path).expect("a zip");
+    for file in ["wide.png", "zeros.png"] {
+        let error = decode(&images, file).expect_err("an error");
+        assert!(
+            matches!(error, RecordingError::ImageTooLarge { .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_cut_or_corrupted_zip_is_an_error() {
+    let whole = std::fs::read(testdata("pictures.zip")).expect("the zip");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("cut.zip");
+    for length in (0..whole.len()).step_by(97) {
+        std::fs::write(&path, &whole[..length]).expect("a file");
+        assert!(
+            matches!(Images::open(&path), Err(RecordingError::Zip { .. })),
+            "{length}"
+        );
+    }
+    for at in (0..whole.len()).step_by(13) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        std::fs::write(&path, &bytes).expect("a file");
+        let Ok(images) = Images::open(&path) else {
+            continue;
+        };
+        for entry in images.entries() {
+            // Either answer will do; a panic will not.
+            let _ = images.decode(&entry, "s");
+        }
+    }
+}
+
+#[test]
+fn many_threads_may_decode_at_once() {
+    let images = Images::open(&testdata("pictures.zip")).expect("a zip");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert_eq!(decode(&images, "rgb.png").expect("an image").width(), 4);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,222 @@
+//! Recordings: responses of brain regions to stimuli, read from the files people have.
+//!
+//! What comes out is one response per stimulus and site, repetitions averaged, in the recordings'
+//! own units: nothing is normalised, filled in or left out silently. Stimuli stand in the order of
+//! the stimulus set. Images are decoded when asked for.
+
+mod assembly;
+mod average;
+mod chance;
+mod check;
+mod error;
+mod images;
+mod simulated;
+mod source;
+pub mod split;
+mod stimuli;
+
+use std::collections::{HashMap, HashSet};
+
+use image::RgbImage;
+
+pub use assembly::MAX_RESPONSES_BYTES;
+pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
+pub use error::{MAX_NAMED, RecordingError};
+pub use images::{MAX_FILE_BYTES, MAX_SIDE_PIXELS};
+pub use source::Source;
+pub use stimuli::Stimulus;
+
+use assembly::Assembly;
+use error::some_of;
+use images::{Entry, Images};
+use stimuli::StimulusSet;
+
+/// Responses of brain regions to a set of stimuli.
+pub struct Recordings {
+    /// The stimuli shown, in the order of the stimulus set: the rows of every region.
+    pub stimuli: Vec<Stimulus>,
+    /// The regions, in the order asked for.
+    pub regions: Vec<Region>,
+    /// Whether no animal was involved; results must say so.
+    pub simulated: bool,
+    /// What the user should know although it is no error.
+    pub notices: Vec<String>,
+    pictures: Pictures,
+}
+
+/// Responses of the sites of one brain region.
+#[derive(Debug, Clone)]
+pub struct Region {
+    /// Its name, as the file spells it.
+    pub name: String,
+    /// Its sites.
+    pub sites: Vec<String>,
+    /// Rates, `[stimuli, sites]` row by row, averaged over repetitions; NaN where nothing was
+    /// recorded.
+    pub responses: Vec<f32>,
+    /// Fewest and most recorded repetitions of a stimulus.
+    pub repetitions: (usize, usize),
+}
+
+enum Pictures {
+    /// The container, and each stimulus's place in it.
+    Stored(Images, Vec<Entry>),
+    Rendered(Vec<RgbImage>),
+}
+
+impl Recordings {
+    /// Reads the recordings of `regions`, or of all regions where none is named.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, a region is unknown, a stimulus has no entry in the
+    /// stimulus set or no image, or a site has no or infinite responses.
+    pub fn open(source: &Source, regions: &[String]) -> Result<Self, RecordingError> {
+        match source {
+            Source::Files {
+                assembly,
+                stimuli,
+                images,
+            } => {
+                let assembly = Assembly::open(assembly)?;
+                let stimuli = StimulusSet::open(stimuli)?;
+                let images = Images::open(images)?;
+                Self::from_files(&assembly, stimuli, images, regions)
+            }
+            Source::Simulated { seed } => Self::simulate(*seed, regions),
+        }
+    }
+
+    /// The region called `name`.
+    pub fn region(&self, name: &str) -> Option<&Region> {
+        self.regions.iter().find(|region| region.name == name)
+    }
+
+    /// The image of the stimulus at `stimulus` among [`Recordings::stimuli`]: grey repeated, palette
+    /// looked up, alpha dropped, not turned by EXIF. May be called from many threads.
+    ///
+    /// # Errors
+    /// When the file is gone, is no image, or is larger than [`MAX_SIDE_PIXELS`] or
+    /// [`MAX_FILE_BYTES`] allow.
+    ///
+    /// # Panics
+    /// When there is no such stimulus.
+    pub fn image(&self, stimulus: usize) -> Result<RgbImage, RecordingError> {
+        match &self.pictures {
+            Pictures::Stored(images, entries) => {
+                let picture = images.decode(&entries[stimulus], &self.stimuli[stimulus].id)?;
+                Ok(picture.rgb)
+            }
+            Pictures::Rendered(images) => Ok(images[stimulus].clone()),
+        }
+    }
+
+    fn from_files(
+        assembly: &Assembly,
+        set: StimulusSet,
+        images: Images,
+        regions: &[String],
+    ) -> Result<Self, RecordingError> {
+        let recordings = format!("`{}`", assembly.path.display());
+        let regions = chosen(regions, &assembly.region_names(), &recordings)?;
+        let mut notices = assembly.notices.clone();
+        let shown: HashSet<&str> = assembly.shown.iter().map(String::as_str).collect();
+        notices.extend(set.never_shown(&assembly.shown));
+        let stimuli: Vec<Stimulus> = set
+            .stimuli
+            .into_iter()
+            .filter(|stimulus| shown.contains(stimulus.id.as_str()))
+            .collect();
+        let rows: HashMap<&str, usize> = stimuli
+            .iter()
+            .enumerate()
+            .map(|(row, stimulus)| (stimulus.id.as_str(), row))
+            .collect();
+        let stimulus_of = rows_of(assembly, &rows, &set.path)?;
+        let entries = images.find_all(&stimuli)?;
+        let regions = regions
+            .iter()
+            .map(|region| average::average(assembly, region, &stimulus_of, stimuli.len()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            stimuli,
+            regions,
+            simulated: false,
+            notices,
+            pictures: Pictures::Stored(images, entries),
+        })
+    }
+
+    fn simulate(seed: u64, regions: &[String]) -> Result<Self, RecordingError> {
+        let known = simulated::REGIONS.map(|(name, _)| name.to_owned());
+        let names = chosen(regions, &known, "the simulated recordings")?;
+        let made = simulated::simulate(seed);
+        let regions = names
+            .iter()
+            .filter_map(|name| made.regions.iter().find(|region| region.name == *name))
+            .cloned()
+            .collect();
+        Ok(Self {
+            stimuli: made.stimuli,
+            regions,
+            simulated: true,
+            notices: Vec::new(),
+            pictures: Pictures::Rendered(made.images),
+        })
+    }
+}
+
+/// The row of each presentation's stimulus.
+fn rows_of(
+    assembly: &Assembly,
+    rows: &HashMap<&str, usize>,
+    set: &std::path::Path,
+) -> Result<Vec<usize>, RecordingError> {
+    let unlisted = unlisted(assembly, |id| rows.contains_key(id));
+    let (ids, count) = some_of(unlisted);
+    if count > 0 {
+        return Err(RecordingError::NotListed {
+            assembly: assembly.path.clone(),
+            stimuli: set.to_owned(),
+            ids,
+            count,
+        });
+    }
+    Ok(assembly.shown.iter().map(|id| rows[id.as_str()]).collect())
+}
+
+/// The stimuli shown that are not `listed`, each once, in the order shown.
+fn unlisted(assembly: &Assembly, listed: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let ids = assembly.shown.iter();
+    ids.filter(|id| !listed(id) && seen.insert(id.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// The regions asked for, each once, or all that are known.
+fn chosen(
+    asked: &[String],
+    known: &[String],
+    recordings: &str,
+) -> Result<Vec<String>, RecordingError> {
+    if asked.is_empty() {
+        return Ok(known.to_vec());
+    }
+    let mut chosen: Vec<String> = Vec::new();
+    for region in asked {
+        if !known.contains(region) {
+            return Err(RecordingError::UnknownRegion {
+                region: region.clone(),
+                recordings: recordings.to_owned(),
+                known: known.to_vec(),
+            });
+        }
+        if !chosen.contains(region) {
+            chosen.push(region.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Where recordings come from, and the digests that say whether two sources hold the same.
+//!
+//! A digest covers content, never paths or times: the same files elsewhere give the same trials.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::RecordingError;
+use super::images::Images;
+use super::simulated;
+use super::stimuli::StimulusSet;
+
+/// Where recordings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Files the user has.
+    Files {
+        /// The Brain-Score assembly, netCDF-4.
+        assembly: PathBuf,
+        /// The stimulus set, CSV.
+        stimuli: PathBuf,
+        /// The images, a zip or a folder.
+        images: PathBuf,
+    },
+    /// Images and responses made from a seed; results must say so.
+    Simulated {
+        /// The seed of images, teacher and noise.
+        seed: u64,
+    },
+}
+
+impl Source {
+    /// What the recordings hold, as 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn digest(&self) -> Result<String, RecordingError> {
+        let mut hasher = blake3::Hasher::new_derive_key("nrp recordings v1");
+        match self {
+            Self::Files { assembly, .. } => {
+                hasher.update(file_hash(assembly)?.as_bytes());
+            }
+            Self::Simulated { .. } => {}
+        }
+        hasher.update(self.stimulus_digest()?.as_bytes());
+        Ok(shortened(&hasher))
+    }
+
+    /// What the stimuli alone are, as 32 hexadecimal digits: activations depend on nothing else.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn stimulus_digest(&self) -> Result<String, RecordingError> {
+        let mut hasher = blake3::Hasher::new_derive_key("nrp stimuli v1");
+        match self {
+            Self::Files {
+                stimuli, images, ..
+            } => {
+                hasher.update(file_hash(stimuli)?.as_bytes());
+                if images.is_dir() {
+                    folder(&mut hasher, stimuli, images)?;
+                } else {
+                    hasher.update(file_hash(images)?.as_bytes());
+                }
+            }
+            Self::Simulated { seed } => {
+                let version = simulated::VERSION;
+                hasher.update(format!("simulated:{seed}:v{version}").as_bytes());
+            }
+        }
+        Ok(shortened(&hasher))
+    }
+}
+
+/// Takes in the names and contents of the images that the stimulus set names, in order of name.
+fn folder(
+    hasher: &mut blake3::Hasher,
+    stimuli: &Path,
+    images: &Path,
+) -> Result<(), RecordingError> {
+    let set = StimulusSet::open(stimuli)?;
+    let images = Images::open(images)?;
+    let mut entries = BTreeMap::new();
+    for stimulus in &set.stimuli {
+        // A stimulus that was never shown needs no image; `open` complains about the others.
+        if let Some(entry) = images.find(stimulus)? {
+            entries.insert(entry.file.clone(), (entry, &stimulus.id));
+        }
+    }
+    for (file, (entry, id)) in &entries {
+        hasher.update(&(file.len() as u64).to_le_bytes());
+        hasher.update(file.as_bytes());
+        hasher.update(blake3::hash(&images.bytes(entry, id)?).as_bytes());
+    }
+    Ok(())
+}
+
+fn file_hash(path: &Path) -> Result<blake3::Hash, RecordingError> {
+    let io = |source| RecordingError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_reader(std::fs::File::open(path).map_err(io)?)
+        .map_err(io)?;
+    Ok(hasher.finalize())
+}
+
+fn shortened(hasher: &blake3::Hasher) -> String {
+    hasher.finalize().to_hex()[..32].to_owned()
+}

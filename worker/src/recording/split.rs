@@ -1,0 +1,276 @@
+//! Splits: which stimuli train, validate and test. Pure: the same arguments give the same split on
+//! every machine.
+
+use std::collections::BTreeMap;
+
+use miette::Diagnostic;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::chance::{generator, unit};
+
+/// How far the fractions may miss 1 in all; they are written in decimal.
+const FRACTIONS_TOLERANCE: f64 = 1e-6;
+
+/// How stimuli are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// Three parts, drawn once: train, select on validation, report on test.
+    Holdout,
+}
+
+/// Indices of stimuli, each in exactly one part, ascending in each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// What the network is fitted to.
+    pub train: Vec<usize>,
+    /// What stops the training and selects the configuration.
+    pub validation: Vec<usize>,
+    /// What the reported scores are from.
+    pub test: Vec<usize>,
+}
+
+/// Why stimuli cannot be divided as asked.
+#[derive(Debug, Error, Diagnostic, PartialEq)]
+pub enum SplitError {
+    /// Fractions that are no parts of a whole.
+    #[error("the fractions {fractions:?} are no parts of a whole")]
+    #[diagnostic(help("give three fractions above 0 that sum to 1, such as [0.8, 0.1, 0.1]"))]
+    Fractions {
+        /// What was asked for: train, validation, test.
+        fractions: [f64; 3],
+    },
+    /// A part that would be empty.
+    #[error("of {stimuli} stimuli, the fractions {fractions:?} leave none to {part}")]
+    #[diagnostic(help("raise the fraction, or use recordings with more stimuli"))]
+    EmptyPart {
+        /// How many stimuli there are.
+        stimuli: usize,
+        /// What was asked for.
+        fractions: [f64; 3],
+        /// The part without stimuli.
+        part: &'static str,
+    },
+    /// Labels that do not belong to the stimuli.
+    #[error("{labels} labels for {stimuli} stimuli")]
+    #[diagnostic(help("stratify by a column of the stimulus set"))]
+    Labels {
+        /// How many stimuli there are.
+        stimuli: usize,
+        /// How many labels were given.
+        labels: usize,
+    },
+}
+
+/// Divides `stimuli` into training, validation and test parts of the given `fractions`.
+///
+/// Sizes are rounded by largest remainder, so that they are exact in total. With `strata`, each
+/// part holds each label in proportion, give or take one stimulus at either end of the part.
+///
+/// # Errors
+/// When the fractions are not positive or do not sum to 1, or a part would be empty.
+pub fn holdout(
+    stimuli: usize,
+    fractions: [f64; 3],
+    strata: Option<&[String]>,
+    seed: u64,
+) -> Result<Split, SplitError> {
+    let sizes = sizes(stimuli, fractions)?;
+    if let Some(labels) = strata
+        && labels.len() != stimuli
+    {
+        return Err(SplitError::Labels {
+            stimuli,
+            labels: labels.len(),
+        });
+    }
+    let mut rng = generator(seed, "nrp holdout v1");
+    let order = interleaved(stimuli, strata, &mut rng);
+    let part = |from: usize, size: usize| {
+        let mut part = order[from..from + size].to_vec();
+        part.sort_unstable();
+        part
+    };
+    Ok(Split {
+        train: part(0, sizes[0]),
+        validation: part(sizes[0], sizes[1]),
+        test: part(sizes[0] + sizes[1], sizes[2]),
+    })
+}
+
+/// A random order in which every stretch holds every label in proportion: the `k`th of a label's
+/// `n` stimuli stands at `(k + offset) / n` of the way.
+fn interleaved(stimuli: usize, strata: Option<&[String]>, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for stimulus in 0..stimuli {
+        let label = strata.map_or("", |labels| labels[stimulus].as_str());
+        groups.entry(label).or_default().push(stimulus);
+    }
+    let mut placed: Vec<(f64, u64, usize)> = Vec::with_capacity(stimuli);
+    for group in groups.values_mut() {
+        shuffle(group, rng);
+        let offset = unit(rng);
+        for (k, &stimulus) in group.iter().enumerate() {
+            let place = (k as f64 + offset) / group.len() as f64;
+            placed.push((place, rng.next_u64(), stimulus));
+        }
+    }
+    placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    placed
+        .into_iter()
+        .map(|(_, _, stimulus)| stimulus)
+        .collect()
+}
+
+fn shuffle(items: &mut [usize], rng: &mut ChaCha8Rng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(rng, last as u64 + 1) as usize);
+    }
+}
+
+/// Uniform among `0..bound`.
+fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
+    assert!(bound > 0, "nothing to draw from");
+    // Draws past the last whole multiple of `bound` would favour small numbers.
+    let whole = u64::MAX - u64::MAX % bound;
+    loop {
+        let draw = rng.next_u64();
+        if draw < whole {
+            return draw % bound;
+        }
+    }
+}
+
+fn sizes(stimuli: usize, fractions: [f64; 3]) -> Result<[usize; 3], SplitError> {
+    let whole: f64 = fractions.iter().sum();
+    let usable = |fraction: &f64| fraction.is_finite() && (0.0..=1.0).contains(fraction);
+    if !fractions.iter().all(usable) || (whole - 1.0).abs() > FRACTIONS_TOLERANCE {
+        return Err(SplitError::Fractions { fractions });
+    }
+    let shares = fractions.map(|fraction| fraction / whole * stimuli as f64);
+    let mut sizes = shares.map(|share| share.floor() as usize);
+    let mut parts = [0, 1, 2];
+    let remainder = |part: usize| shares[part] - shares[part].floor();
+    parts.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
+    let missing = stimuli.saturating_sub(sizes.iter().sum());
+    for part in parts.into_iter().cycle().take(missing) {
+        sizes[part] += 1;
+    }
+    for (part, size) in ["train", "validation", "test"].into_iter().zip(sizes) {
+        if size == 0 {
+            return Err(SplitError::EmptyPart {
+                stimuli,
+                fractions,
+                part,
+            });
+        }
+    }
+    Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: [f64; 3] = [0.8, 0.1, 0.1];
+
+    fn assert_whole(split: &Split, stimuli: usize) {
+        let mut all = [&split.train[..], &split.validation, &split.test].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..stimuli).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn sizes_are_exact_by_largest_remainder() {
+        assert_eq!(sizes(1200, USUAL), Ok([960, 120, 120]));
+        assert_eq!(sizes(640, USUAL), Ok([512, 64, 64]));
+        assert_eq!(sizes(320, USUAL), Ok([256, 32, 32]));
+        assert_eq!(sizes(13, USUAL), Ok([11, 1, 1]));
+        assert_eq!(sizes(100, [0.29, 0.57, 0.14]), Ok([29, 57, 14]));
+        let third = 1.0 / 3.0;
+        assert_eq!(sizes(10, [third, third, third]), Ok([4, 3, 3]));
+    }
+
+    #[test]
+    fn every_stimulus_is_in_exactly_one_part() {
+        for stimuli in [10, 11, 97, 640, 1200] {
+            for seed in 0..5 {
+                let split = holdout(stimuli, USUAL, None, seed).expect("a split");
+                assert_whole(&split, stimuli);
+            }
+        }
+    }
+
+    #[test]
+    fn strata_are_in_proportion() {
+        // 8 objects, 40 each, as the simulated set; and one of 5 among 315.
+        let even: Vec<String> = (0..320).map(|i| format!("object{}", i % 8)).collect();
+        let split = holdout(320, USUAL, Some(&even), 3).expect("a split");
+        assert_whole(&split, 320);
+        for object in 0..8 {
+            let held = |part: &[usize]| part.iter().filter(|&&i| i % 8 == object).count();
+            let counts = (
+                held(&split.train),
+                held(&split.validation),
+                held(&split.test),
+            );
+            assert_eq!(counts, (32, 4, 4), "object{object}");
+        }
+        let rare: Vec<String> = (0..320).map(|i| format!("{}", i % 64 == 0)).collect();
+        for seed in 0..10 {
+            let split = holdout(320, USUAL, Some(&rare), seed).expect("a split");
+            let held = split.train.iter().filter(|&&i| i % 64 == 0).count();
+            assert!((3..=5).contains(&held), "{held} of 5 rare stimuli in train");
+        }
+    }
+
+    #[test]
+    fn the_seed_decides_and_nothing_else() {
+        let split = |seed| holdout(20, USUAL, None, seed).expect("a split");
+        assert_eq!(split(1), split(1));
+        assert_ne!(split(1), split(2));
+        // Written down so that another machine or a newer dependency cannot change it unnoticed.
+        insta::assert_snapshot!(format!("{:?} {:?}", split(1).validation, split(1).test), @"[6, 13] [5, 15]");
+    }
+
+    #[test]
+    fn draws_favour_no_number() {
+        let mut rng = generator(1, "test");
+        let mut counts = [0; 5];
+        for _ in 0..20_000 {
+            counts[below(&mut rng, 5) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (3_700..4_300).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn impossible_splits_are_refused() {
+        for fractions in [[0.8, 0.1, 0.2], [1.2, -0.1, -0.1], [f64::NAN, 0.5, 0.5]] {
+            let refusal = holdout(100, fractions, None, 0).expect_err("a refusal");
+            assert!(matches!(refusal, SplitError::Fractions { .. }));
+        }
+        for (stimuli, fractions, empty) in [
+            (0, USUAL, "train"),
+            (3, USUAL, "validation"),
+            (100, [0.9, 0.1, 0.0], "test"),
+        ] {
+            let refusal = holdout(stimuli, fractions, None, 0).expect_err("a refusal");
+            assert!(matches!(refusal, SplitError::EmptyPart { part, .. } if part == empty));
+        }
+        let labels = ["a".to_owned()];
+        let refusal = holdout(10, USUAL, Some(&labels), 0).expect_err("a refusal");
+        assert_eq!(
+            refusal,
+            SplitError::Labels {
+                stimuli: 10,
+                labels: 1
+            }
+        );
+    }
+}

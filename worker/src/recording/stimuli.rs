@@ -1,0 +1,181 @@
+//! Stimulus sets: the CSV that lists each stimulus once, with its image's file name and its labels.
+//!
+//! Every column is kept as a label. Whether an image exists is `images`'s business.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::assembly::STIMULUS_IDS;
+use super::error::{RecordingError, counted, named, some_of};
+
+/// The columns that may hold an image's path, the likeliest first.
+const FILE_COLUMNS: [&str; 3] = ["filename", "image_file_name", "stimulus_path_within_store"];
+/// The endings tried after a stimulus's id when no column gives its image.
+const IMAGE_ENDINGS: [&str; 4] = ["", ".png", ".jpg", ".jpeg"];
+
+/// One stimulus as the stimulus set lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stimulus {
+    /// Its id, as the assembly uses it.
+    pub id: String,
+    /// Every column of the stimulus set.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Stimulus {
+    /// Where its image may be, the likeliest first.
+    pub(super) fn image_names(&self) -> Vec<String> {
+        let columns = FILE_COLUMNS
+            .iter()
+            .filter_map(|column| self.labels.get(*column));
+        columns
+            .filter(|name| !name.is_empty())
+            .cloned()
+            .chain(
+                IMAGE_ENDINGS
+                    .iter()
+                    .map(|ending| format!("{}{ending}", self.id)),
+            )
+            .collect()
+    }
+}
+
+/// A stimulus set, in the order of its lines.
+pub(super) struct StimulusSet {
+    /// Where it was read from.
+    pub(super) path: PathBuf,
+    /// Its stimuli.
+    pub(super) stimuli: Vec<Stimulus>,
+}
+
+impl StimulusSet {
+    /// Reads the stimulus set at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, RecordingError> {
+        let csv = |source| RecordingError::Csv {
+            path: path.to_owned(),
+            source,
+        };
+        let file = std::fs::File::open(path).map_err(|source| RecordingError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut reader = csv::Reader::from_reader(std::io::BufReader::new(file));
+        let columns: Vec<String> = reader
+            .headers()
+            .map_err(csv)?
+            .iter()
+            .map(|column| column.trim().to_owned())
+            .collect();
+        let id_column = STIMULUS_IDS
+            .iter()
+            .find_map(|id| columns.iter().position(|column| column == id))
+            .ok_or_else(|| RecordingError::NoIdColumn {
+                path: path.to_owned(),
+                columns: columns.clone(),
+            })?;
+        let mut stimuli = Vec::new();
+        let mut lines: HashMap<String, u64> = HashMap::new();
+        for record in reader.records() {
+            let record = record.map_err(csv)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let id = record[id_column].to_owned();
+            if id.is_empty() {
+                return Err(RecordingError::EmptyId {
+                    path: path.to_owned(),
+                    line,
+                });
+            }
+            if let Some(&first_line) = lines.get(&id) {
+                return Err(RecordingError::DuplicateStimulus {
+                    path: path.to_owned(),
+                    id,
+                    first_line,
+                    line,
+                });
+            }
+            lines.insert(id.clone(), line);
+            let fields = record.iter().map(str::to_owned);
+            let labels = columns.iter().cloned().zip(fields).collect();
+            stimuli.push(Stimulus { id, labels });
+        }
+        if stimuli.is_empty() {
+            return Err(RecordingError::NoStimuli {
+                path: path.to_owned(),
+            });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            stimuli,
+        })
+    }
+
+    /// A notice about the stimuli that are not among those `shown`, if there are any.
+    pub(super) fn never_shown(&self, shown: &[String]) -> Option<String> {
+        let shown: HashSet<&str> = shown.iter().map(String::as_str).collect();
+        let ids = self.stimuli.iter().map(|stimulus| &stimulus.id);
+        let (ids, count) = some_of(ids.filter(|id| !shown.contains(id.as_str())).cloned());
+        (count > 0).then(|| {
+            let (all, ids) = (counted(count, "stimulus"), named(&ids, count));
+            format!(
+                "{all} of `{}` never shown, left out: {ids}",
+                self.path.display()
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8]) -> Result<StimulusSet, RecordingError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("stimuli.csv");
+        std::fs::write(&path, text).expect("a written file");
+        StimulusSet::open(&path)
+    }
+
+    fn refusal(text: &[u8]) -> String {
+        let error = read(text).err().expect("an error");
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        let text = format!("{error}{}", cause.unwrap_or_default());
+        text.split_once("stimuli.csv")
+            .expect("the file's name")
+            .1
+            .to_owned()
+    }
+
+    #[test]
+    fn both_spellings_are_read_and_all_columns_kept() {
+        for id in ["stimulus_id", "image_id"] {
+            let text =
+                format!("\u{feff}{id},filename,object_name\na,one.png,dog\nb,,\"cat, big\"\n");
+            let set = read(text.as_bytes()).expect("a stimulus set");
+            assert_eq!(set.stimuli.len(), 2);
+            assert_eq!(set.stimuli[0].id, "a");
+            assert_eq!(set.stimuli[1].labels["object_name"], "cat, big");
+            assert_eq!(set.stimuli[0].image_names()[..2], ["one.png", "a"]);
+            assert_eq!(
+                set.stimuli[1].image_names(),
+                ["b", "b.png", "b.jpg", "b.jpeg"]
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        assert_eq!(
+            refusal(b"id,filename\na,b\n"),
+            "` has neither a column `stimulus_id` nor `image_id`; its columns are id, filename"
+        );
+        assert_eq!(
+            refusal(b"image_id\na\nb\na\n"),
+            "` line 4: stimulus `a` is on line 2 already"
+        );
+        assert_eq!(refusal(b"image_id,x\n,1\n"), "` line 2: the id is empty");
+        assert_eq!(refusal(b"image_id\n"), "` lists no stimulus");
+        assert!(refusal(b"image_id,x\na,1,2\n").contains("line: 2"));
+        assert!(refusal(b"image_id\n\xff\xfe\n").contains("invalid UTF-8"));
+        assert!(refusal(b"").contains("neither"));
+    }
+}

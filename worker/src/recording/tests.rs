@@ -1,0 +1,384 @@
+//! Whole recordings, from small files written by xarray and, where they are at hand, real ones.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// A file of `testdata/`.
+pub(super) fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/recording/testdata")
+        .join(name)
+}
+
+/// Assembly, stimulus set and images of a real set, or `None` where they are not at hand.
+pub(super) fn real(set: &str) -> Option<[PathBuf; 3]> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data")
+        .join(set);
+    let files = [
+        folder.join(format!("assy_{set}.nc")),
+        folder.join(format!("stimulus_{set}.csv")),
+        folder.join(format!("stimulus_{set}.zip")),
+    ];
+    if files.iter().all(|file| file.is_file()) {
+        return Some(files);
+    }
+    #[expect(
+        clippy::print_stderr,
+        reason = "a test that did nothing must not pass in silence"
+    )]
+    {
+        eprintln!("skipped: no {}", folder.display());
+    }
+    None
+}
+
+/// A temporary stimulus set with a folder of images for the stimuli of `testdata/`.
+pub(super) struct Files(tempfile::TempDir);
+
+impl Files {
+    pub(super) fn new() -> Self {
+        let files = Self(tempfile::tempdir().expect("a temporary folder"));
+        std::fs::create_dir(files.images()).expect("a folder");
+        let mut csv = "stimulus_id,filename,object_name\n".to_owned();
+        for (i, id) in ["s3", "s1", "s0", "s2"].into_iter().enumerate() {
+            csv.push_str(&format!("{id},{id}.png,object{}\n", i % 2));
+            let image = RgbImage::from_pixel(2, 3, image::Rgb([i as u8, 10, 20]));
+            image
+                .save(files.images().join(format!("{id}.png")))
+                .expect("a saved image");
+        }
+        files.write_stimuli(&csv);
+        files
+    }
+
+    pub(super) fn root(&self) -> String {
+        format!("{}/", self.0.path().display())
+    }
+
+    pub(super) fn stimuli(&self) -> PathBuf {
+        self.0.path().join("stimuli.csv")
+    }
+
+    pub(super) fn images(&self) -> PathBuf {
+        self.0.path().join("images")
+    }
+
+    pub(super) fn write_stimuli(&self, csv: &str) {
+        std::fs::write(self.stimuli(), csv).expect("a written stimulus set");
+    }
+
+    pub(super) fn write_image(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.images().join(name), bytes).expect("a written image");
+    }
+
+    pub(super) fn remove_image(&self, name: &str) {
+        std::fs::remove_file(self.images().join(name)).expect("a removed image");
+    }
+
+    fn source(&self, assembly: PathBuf) -> Source {
+        Source::Files {
+            assembly,
+            stimuli: self.stimuli(),
+            images: self.images(),
+        }
+    }
+
+    fn open(&self, assembly: &str, regions: &[&str]) -> Result<Recordings, RecordingError> {
+        let regions: Vec<String> = regions.iter().map(|&region| region.to_owned()).collect();
+        Recordings::open(&self.source(testdata(assembly)), &regions)
+    }
+
+    fn refusal(&self, assembly: &str, regions: &[&str]) -> String {
+        let error = self.open(assembly, regions).err().expect("an error");
+        let folder = testdata("");
+        error
+            .to_string()
+            .replace(&self.root(), "")
+            .replace(folder.to_str().expect("a path"), "")
+    }
+}
+
+/// What `make_assemblies.py` wrote: sites a1 a2 a3 (V4), b1 b2 (IT); repetitions 0, 1, 2.
+fn written(site: usize, stimulus: usize) -> f32 {
+    let repetitions: &[usize] = if (site, stimulus) == (1, 3) {
+        &[0, 1]
+    } else {
+        &[0, 1, 2]
+    };
+    let rates = repetitions
+        .iter()
+        .map(|r| (10 * site + stimulus) as f64 + *r as f64 / 10.0);
+    (rates.sum::<f64>() / repetitions.len() as f64) as f32
+}
+
+fn assert_near(found: f32, expected: f32) {
+    // The files hold float32; their rounding is relative 6e-8 before averaging.
+    assert!(
+        (found - expected).abs() <= 4e-6 * expected.abs().max(1.0),
+        "{found} for {expected}"
+    );
+}
+
+#[test]
+fn every_spelling_and_engine_reads_the_same() {
+    let files = Files::new();
+    for assembly in [
+        "newer-netcdf4.nc",
+        "newer-h5netcdf.nc",
+        "older-netcdf4.nc",
+        "older-h5netcdf.nc",
+        "fixed-strings.nc",
+        "classic.nc",
+    ] {
+        let recordings = files.open(assembly, &[]).expect(assembly);
+        let ids: Vec<&str> = recordings.stimuli.iter().map(|s| s.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["s3", "s1", "s0", "s2"],
+            "{assembly}: the order of the stimulus set"
+        );
+        assert!(recordings.notices.is_empty() && !recordings.simulated);
+        let names: Vec<&str> = recordings.regions.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["V4", "IT"], "{assembly}");
+        let v4 = recordings.region("V4").expect("V4");
+        assert_eq!(v4.sites, ["a1", "a2", "a3"], "{assembly}");
+        assert_eq!(v4.repetitions, (3, 3), "{assembly}");
+        let it = recordings.region("IT").expect("IT");
+        assert_eq!(it.sites, ["b1", "b2"], "{assembly}");
+        for (row, stimulus) in [3, 1, 0, 2].into_iter().enumerate() {
+            for site in 0..3 {
+                assert_near(v4.responses[row * 3 + site], written(site, stimulus));
+            }
+            for site in 0..2 {
+                assert_near(it.responses[row * 2 + site], written(3 + site, stimulus));
+            }
+        }
+        let image = recordings.image(2).expect("an image");
+        assert_eq!(
+            (image.dimensions(), image.get_pixel(0, 0).0),
+            ((2, 3), [2, 10, 20])
+        );
+    }
+}
+
+#[test]
+fn whole_numbers_are_read_as_numbers() {
+    let recordings = Files::new()
+        .open("integers.nc", &["IT"])
+        .expect("recordings");
+    assert_eq!(recordings.regions.len(), 1);
+    assert_eq!(
+        recordings.regions[0].responses,
+        [33.0, 43.0, 31.0, 41.0, 30.0, 40.0, 32.0, 42.0]
+    );
+}
+
+#[test]
+fn regions_are_chosen_by_name_in_the_order_asked() {
+    let files = Files::new();
+    let recordings = files
+        .open("newer-netcdf4.nc", &["IT", "V4", "IT"])
+        .expect("recordings");
+    let names: Vec<&str> = recordings.regions.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["IT", "V4"]);
+    assert_eq!(
+        files.refusal("newer-netcdf4.nc", &["it"]),
+        "region `it` is not in `newer-netcdf4.nc`"
+    );
+}
+
+#[test]
+fn a_silent_site_spoils_its_own_region_only() {
+    let files = Files::new();
+    assert_eq!(
+        files.refusal("silent-site.nc", &[]),
+        "`silent-site.nc`: 1 site recorded nothing, all values are NaN: `b2`"
+    );
+    assert!(files.open("silent-site.nc", &["V4"]).is_ok());
+}
+
+#[test]
+fn shapes_that_mean_something_else_are_refused() {
+    let files = Files::new();
+    assert_eq!(
+        files.refusal("three-bins.nc", &[]),
+        "`three-bins.nc`: `data` has 3 entries along `time_bin`; only 1 is read"
+    );
+    assert_eq!(
+        files.refusal("infinite.nc", &[]),
+        "`infinite.nc`: site `a1` answers stimulus `s1` with inf"
+    );
+    assert_eq!(
+        files.refusal("plain-hdf5.nc", &[]),
+        "`plain-hdf5.nc` has no variable of numbers over neuroid x presentation; its variables are \
+         `weights` (dim_2 x dim_3)"
+    );
+    assert_eq!(
+        files.refusal("pictures.csv", &[]),
+        "`pictures.csv` is not a netCDF file: it starts with the text \"mode,rgb_hex\\nrgb\""
+    );
+}
+
+#[test]
+fn stimuli_and_images_must_match_the_assembly() {
+    let files = Files::new();
+    files.remove_image("s1.png");
+    assert_eq!(
+        files.refusal("newer-netcdf4.nc", &[]),
+        "`images` has no image of 1 stimulus: `s1 (s1.png)`"
+    );
+    files.write_stimuli("stimulus_id\ns0\ns1\ns2\n");
+    assert_eq!(
+        files.refusal("newer-netcdf4.nc", &[]),
+        "1 stimulus of `newer-netcdf4.nc` not in `stimuli.csv`: `s3`"
+    );
+    let files = Files::new();
+    files.write_stimuli("image_id\ns0\nnever\ns1\ns2\ns3\n");
+    let recordings = files.open("older-netcdf4.nc", &[]).expect("recordings");
+    assert_eq!(recordings.stimuli.len(), 4);
+    assert_eq!(recordings.notices.len(), 1);
+    assert!(recordings.notices[0].ends_with("never shown, left out: `never`"));
+}
+
+#[test]
+fn other_formats_are_refused_by_name() {
+    let files = Files::new();
+    for (name, format) in [
+        ("ventral_neural_data.hdf5", "plain HDF5"),
+        ("rates.npz", "NumPy archives (.npz)"),
+        ("rates.npy", "NumPy arrays (.npy)"),
+    ] {
+        assert_eq!(
+            files.refusal(name, &[]),
+            format!("`{name}`: recordings in {format} are not read yet")
+        );
+    }
+    assert_eq!(files.refusal("gone.nc", &[]), "cannot read `gone.nc`");
+}
+
+#[test]
+fn a_truncated_assembly_is_an_error_at_every_length() {
+    for name in ["newer-netcdf4.nc", "older-h5netcdf.nc", "fixed-strings.nc"] {
+        let whole = std::fs::read(testdata(name)).expect("the assembly");
+        let files = Files::new();
+        let path = files.0.path().join("short.nc");
+        for length in (0..whole.len()).step_by(53) {
+            std::fs::write(&path, &whole[..length]).expect("a written file");
+            let error = Recordings::open(&files.source(path.clone()), &[]).err();
+            let error = error.unwrap_or_else(|| panic!("{name} read, cut to {length} bytes"));
+            assert!(error.to_string().contains("short.nc"), "{error}");
+            assert!(
+                !matches!(error, RecordingError::ReaderGaveUp { .. }),
+                "{length}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let files = Files::new();
+    let path = files.0.path().join("flipped.nc");
+    for name in ["newer-netcdf4.nc", "older-h5netcdf.nc"] {
+        let whole = std::fs::read(testdata(name)).expect("the assembly");
+        for at in (0..whole.len()).step_by(37) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            std::fs::write(&path, &bytes).expect("a written file");
+            if let Err(error) = Recordings::open(&files.source(path.clone()), &[]) {
+                assert!(
+                    !matches!(error, RecordingError::ReaderGaveUp { .. }),
+                    "{at}: {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn digests_follow_content() {
+    let files = Files::new();
+    let source = files.source(testdata("newer-netcdf4.nc"));
+    let other = files.source(testdata("older-netcdf4.nc"));
+    let digest = |source: &Source| source.digest().expect("a digest");
+    let stimuli = |source: &Source| source.stimulus_digest().expect("a digest");
+    let (all, seen) = (digest(&source), stimuli(&source));
+    assert_eq!(all.len(), 32);
+    assert!(all.chars().all(|digit| digit.is_ascii_hexdigit()));
+    assert_ne!(all, digest(&other));
+    assert_eq!(seen, stimuli(&other));
+    // Files that no stimulus names do not count; those it names do.
+    files.write_image("thumbs.db", b"junk");
+    assert_eq!(seen, stimuli(&source));
+    files.write_image("s2.png", b"another");
+    assert_ne!(seen, stimuli(&source));
+    assert_ne!(all, digest(&source));
+    let simulated = |seed| digest(&Source::Simulated { seed });
+    assert_eq!(simulated(1), simulated(1));
+    assert_ne!(simulated(1), simulated(2));
+    assert!(files.source(testdata("gone.nc")).digest().is_err());
+}
+
+#[test]
+fn simulated_recordings_open_like_others() {
+    let source = Source::Simulated { seed: 1 };
+    let recordings = Recordings::open(&source, &["IT".to_owned()]).expect("recordings");
+    assert!(recordings.simulated);
+    assert_eq!(
+        (recordings.stimuli.len(), recordings.regions.len()),
+        (320, 1)
+    );
+    assert_eq!(recordings.regions[0].sites.len(), 168);
+    assert_eq!(
+        recordings.image(0).expect("an image").dimensions(),
+        (64, 64)
+    );
+    let error = Recordings::open(&source, &["V1".to_owned()])
+        .err()
+        .expect("an error");
+    assert_eq!(
+        error.to_string(),
+        "region `V1` is not in the simulated recordings"
+    );
+}
+
+#[test]
+fn recordings_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Recordings>();
+}
+
+#[test]
+fn real_recordings_have_the_values_numpy_gives() {
+    // Rows, sites, repetitions; the cells (0, 0), (17, 33) and the last, by xarray and `nanmean`.
+    for (set, rows, sites, repetitions, cells) in [
+        (
+            "v4-201025",
+            1200,
+            89,
+            (1, 1),
+            [2.636_363_7, 1.5, 3.181_818_2],
+        ),
+        ("v4-210325", 640, 50, (6, 10), [3.714_285_6, 2.125, 1.125]),
+    ] {
+        let Some([assembly, stimuli, images]) = real(set) else {
+            return;
+        };
+        let source = Source::Files {
+            assembly,
+            stimuli,
+            images,
+        };
+        let recordings = Recordings::open(&source, &[]).expect(set);
+        assert_eq!(recordings.notices, Vec::<String>::new());
+        assert_eq!(recordings.stimuli.len(), rows);
+        let v4 = recordings.region("V4").expect("V4");
+        assert_eq!((v4.sites.len(), v4.repetitions), (sites, repetitions));
+        let found = [0, 17 * sites + 33, rows * sites - 1].map(|cell| v4.responses[cell]);
+        assert_eq!(found, cells, "{set}: averaged in f64, so to the last bit");
+        let image = recordings.image(rows - 1).expect("an image");
+        assert_eq!(image.dimensions(), (112, 112));
+    }
+}

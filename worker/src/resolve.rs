@@ -1,0 +1,151 @@
+//! Resolution: from the names in a sweep to the files on this machine, and from those to their
+//! digests. The submitting client fills in digests; a worker checks that its own files have them.
+
+use crate::ann::{self, Ann, AnnError, WeightsSource};
+use crate::recording::split::{self, Split, SplitError};
+use crate::recording::{RecordingError, Recordings, Source};
+use burn::tensor::Device;
+use miette::Diagnostic;
+use nrp_proto::id::SIMULATED_PREFIX;
+use nrp_proto::wire::{RecordingsFiles, SplitSpec, SweepSpec};
+use std::path::Path;
+use thiserror::Error;
+
+/// Seed of the simulated set that `assembly = "simulated"` stands for.
+const SIMULATED_SEED: u64 = 1;
+
+/// Why a sweep's files do not fit it.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ResolveError {
+    /// The ANN or its weights.
+    #[error("the weights of ANN `{ann}` cannot be used")]
+    Ann {
+        /// The ANN.
+        ann: String,
+        /// Why.
+        #[source]
+        #[diagnostic_source]
+        source: AnnError,
+    },
+    /// The recordings or their stimuli.
+    #[error("the recordings cannot be used")]
+    Recording(
+        #[source]
+        #[diagnostic_source]
+        RecordingError,
+    ),
+    /// The split leaves a part empty.
+    #[error("the stimuli cannot be split")]
+    Split(
+        #[source]
+        #[diagnostic_source]
+        SplitError,
+    ),
+}
+
+/// The recordings that `files` names, relative to `data_dir`.
+pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
+    match files.assembly.as_str() {
+        "simulated" => Source::Simulated {
+            seed: SIMULATED_SEED,
+        },
+        assembly => Source::Files {
+            assembly: data_dir.join(assembly),
+            stimuli: data_dir.join(&files.stimuli),
+            images: data_dir.join(&files.images),
+        },
+    }
+}
+
+/// Digest of recordings and stimuli; of simulated ones it says so, wherever it goes.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn recordings_digest(source: &Source) -> Result<String, RecordingError> {
+    let digest = source.digest()?;
+    Ok(match source {
+        Source::Files { .. } => digest,
+        Source::Simulated { .. } => format!("{SIMULATED_PREFIX}:{digest}"),
+    })
+}
+
+/// The weights that `weights` names, relative to `data_dir`.
+///
+/// # Errors
+/// When `random:` is not followed by a seed.
+pub fn weights_source(weights: &str, data_dir: &Path) -> Result<WeightsSource, AnnError> {
+    Ok(match weights.parse::<WeightsSource>()? {
+        WeightsSource::File(file) => WeightsSource::File(data_dir.join(file)),
+        WeightsSource::Random(seed) => WeightsSource::Random(seed),
+    })
+}
+
+/// Divides the stimuli as `spec` says. The second value is a notice, where there is one to give.
+///
+/// # Errors
+/// When a part would be empty.
+pub fn split(
+    recordings: &Recordings,
+    spec: &SplitSpec,
+) -> Result<(Split, Option<String>), SplitError> {
+    let fractions = [spec.train, spec.validation, spec.test];
+    let strata = (!spec.stratify.is_empty())
+        .then(|| {
+            let labels = recordings.stimuli.iter();
+            labels
+                .map(|stimulus| stimulus.labels.get(&spec.stratify).cloned())
+                .collect::<Option<Vec<_>>>()
+        })
+        .flatten();
+    let notice = (strata.is_none() && !spec.stratify.is_empty()).then(|| {
+        format!(
+            "the stimulus set has no column `{}`: the split is not stratified",
+            spec.stratify
+        )
+    });
+    let split = split::holdout(
+        recordings.stimuli.len(),
+        fractions,
+        strata.as_deref(),
+        spec.seed,
+    )?;
+    Ok((split, notice))
+}
+
+/// Fills in what only the files can tell: digests, preprocessing and the data directory; and checks
+/// that they can be used at all. Returns notices for the user.
+///
+/// # Errors
+/// When a file is missing, damaged, of another net, or lacks what the sweep asks for.
+pub fn resolve(
+    spec: &mut SweepSpec,
+    data_dir: &Path,
+    device: &Device,
+) -> Result<Vec<String>, ResolveError> {
+    let files = spec.files.clone().unwrap_or_default();
+    let source = recordings_source(&files, data_dir);
+    let recordings = Recordings::open(&source, &spec.regions).map_err(ResolveError::Recording)?;
+    let mut notices = recordings.notices.clone();
+    spec.recordings_digest = recordings_digest(&source).map_err(ResolveError::Recording)?;
+    spec.data_dir = data_dir.to_string_lossy().into_owned();
+    if let Some(split_spec) = &spec.split {
+        let (_, notice) = split(&recordings, split_spec).map_err(ResolveError::Split)?;
+        notices.extend(notice);
+    }
+    for entry in &mut spec.anns {
+        let Some(ann_spec) = &mut entry.ann else {
+            continue;
+        };
+        let failed = |source| ResolveError::Ann {
+            ann: ann_spec.name.clone(),
+            source,
+        };
+        let info = ann::find(&ann_spec.name).map_err(failed)?;
+        let weights = weights_source(&entry.weights, data_dir).map_err(failed)?;
+        Ann::load(info, &weights, device).map_err(failed)?;
+        let digest = weights.digest(info).map_err(failed)?;
+        ann_spec.weights_digest = digest;
+        ann_spec.preprocessing = ann::preprocessing_id(info);
+    }
+    Ok(notices)
+}
