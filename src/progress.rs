@@ -1,10 +1,17 @@
 //! Progress on a terminal: a bar for the trials, a line for each worker. Nothing on a pipe.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 use nrp_proto::wire::{SweepStatus, WorkerStatus};
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+/// How often elapsed times move on while nothing else happens.
+const TICK: Duration = Duration::from_secs(1);
 
 /// All bars of this process; log lines go above them.
 static BARS: LazyLock<MultiProgress> =
@@ -20,8 +27,9 @@ impl SweepBars {
     pub(crate) fn new() -> Self {
         let trials = BARS.add(ProgressBar::new(0));
         trials.set_style(style(
-            "trials {bar:30} {pos}/{len} {per_sec} {msg} {elapsed} gone, {eta} left",
+            "trials {bar:30} {pos}/{len}{msg}{rate}, {elapsed} gone",
         ));
+        trials.enable_steady_tick(TICK);
         Self {
             trials,
             workers: Mutex::default(),
@@ -40,7 +48,7 @@ impl SweepBars {
         self.trials.set_position(ended);
         self.trials.set_message(match status.failed {
             0 => String::new(),
-            failed => format!("({failed} failed)"),
+            failed => format!(" ({failed} failed)"),
         });
         let mut bars = self.workers.lock().expect("no holder panics");
         bars.retain(|name, bar| {
@@ -78,7 +86,7 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
         let template = match activity.doing.as_str() {
             // How many epochs a trial takes is not known before: early stopping decides.
             "training" => "{prefix}: training {msg}, epoch {pos}",
-            _ => "{prefix}: {msg} {bar:20} {pos}/{len} {per_sec}, {eta} left",
+            _ => "{prefix}: {msg} {bar:20} {pos}/{len}{rate}",
         };
         bar.set_style(style(template));
         let message = format!("{} {}", activity.doing, activity.subject);
@@ -98,7 +106,25 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("a template of this file")
+    let style = ProgressStyle::with_template(template).expect("a template of this file");
+    style.with_key(
+        "rate",
+        |state: &ProgressState, to: &mut dyn fmt::Write| match rate(state.per_sec(), state.eta()) {
+            Some(rate) => write!(to, ", {rate}").expect("a string takes what is written"),
+            None => {}
+        },
+    )
+}
+
+/// How fast, in a unit that suits, and how long still; nothing while that is not known.
+fn rate(per_second: f64, left: Duration) -> Option<String> {
+    let (number, unit) = match per_second {
+        known if known >= 1.0 => (known, "s"),
+        known if known * 60.0 >= 1.0 => (known * 60.0, "min"),
+        known if known > 0.0 => (known * 3600.0, "h"),
+        _ => return None,
+    };
+    Some(format!("{number:.1}/{unit}, {} left", HumanDuration(left)))
 }
 
 /// Writes log lines to stderr, above the bars.
@@ -112,5 +138,18 @@ impl Write for LogWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+    use std::time::Duration;
+
+    #[test]
+    fn rates_are_told_in_a_unit_that_suits() {
+        let left = Duration::from_secs(90);
+        let shown = [12.0, 0.05, 0.001, 0.0].map(|per_second| rate(per_second, left));
+        insta::assert_compact_debug_snapshot!(shown, @r#"[Some("12.0/s, 2 minutes left"), Some("3.0/min, 2 minutes left"), Some("3.6/h, 2 minutes left"), None]"#);
     }
 }

@@ -2,6 +2,7 @@
 //! over gRPC as they do between machines.
 
 use crate::client;
+use crate::coordinator::told_to_stop;
 use crate::failure::{CommandError, Ended};
 use crate::output::Format;
 use crate::place::{CACHE_DIR, STATE_DIR};
@@ -107,10 +108,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             Ok(ended) => ended.map_err(Into::into),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }),
-        signal = tokio::signal::ctrl_c() => {
-            signal.expect("the system delivers signals");
-            Followed::Interrupted
-        }
+        () = told_to_stop() => Followed::Interrupted,
     };
     let _ = stop.send(true);
     match followed {
@@ -130,7 +128,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             eprintln!("interrupted; handing running trials back (again Ctrl-C: at once)");
             tokio::select! {
                 _ = &mut worker => {}
-                _ = tokio::signal::ctrl_c() => {}
+                () = told_to_stop() => {}
             }
             coordinator.shutdown().await?;
             eprintln!("run the same command again to go on");

@@ -45,7 +45,7 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 pub(crate) struct One {
     /// Its name, id, or the beginning of its id; default: the latest
-    #[arg(default_value = "")]
+    #[arg(default_value = "", hide_default_value = true)]
     sweep: String,
     #[command(flatten)]
     results: Results,

@@ -191,27 +191,29 @@ fn files_that_changed_since_the_sweep_was_submitted_are_refused_by_a_worker() {
     assert_eq!(place.trials()[0]["state"], "waiting", "no trial is blamed");
 }
 
-/// Runs `command` with a file system of `megabytes` mounted at `directory`; `None` where the
-/// machine does not let tests mount.
+/// Runs a shell script with a file system of `megabytes` mounted at `directory`, its `$0`, and
+/// `command` as its arguments; `None` where the machine does not let tests mount.
 fn on_small_disk(
     directory: &Path,
     megabytes: u32,
+    script: &str,
     command: &Command,
 ) -> Option<std::process::Output> {
-    let mount = format!("mount -t tmpfs -o size={megabytes}m tmpfs \"$0\" && exec \"$@\"");
-    let unshare = |arguments: &[&str]| {
+    std::fs::create_dir(directory).unwrap();
+    let unshare = |script: &str| {
         let mut unshare = Command::new("unshare");
         unshare
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .args(arguments);
+            .args([script, directory.to_str().unwrap()]);
         unshare
     };
-    let probe = unshare(&["mount -t tmpfs tmpfs \"$0\"", directory.to_str().unwrap()]).output();
+    let probe = unshare("mount -t tmpfs tmpfs \"$0\"").output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
         eprintln!("skipped: this machine does not let a test mount a small disk");
         return None;
     }
-    let mut small = unshare(&[&mount, directory.to_str().unwrap()]);
+    let mount = format!("mount -t tmpfs -o size={megabytes}m tmpfs \"$0\" || exit 99");
+    let mut small = unshare(&format!("{mount}\n{script}"));
     small.arg(command.get_program()).args(command.get_args());
     small.current_dir(command.get_current_dir().unwrap());
     Some(small.output().unwrap())
@@ -222,17 +224,10 @@ fn a_full_disk_in_the_cache_loses_nothing() {
     let place = Place::new();
     let sweep = SMALL_SWEEP.replace("global_average_pooling2d", "conv_pw_13_relu");
     let file = place.write("sweep.toml", sweep);
-    std::fs::create_dir(place.path("cache")).unwrap();
-    let command = |cache: &Path| {
-        let mut command = place.nrp(&["run"]);
-        command
-            .arg(&file)
-            .args(["--state", "state", "--output", "json", "--cache"])
-            .arg(cache);
-        command
-    };
     let cache = place.path("cache");
-    let Some(output) = on_small_disk(&cache, 8, &command(&cache)) else {
+    let mut command = place.nrp(&["run", "--state", "state", "--cache"]);
+    command.arg(&cache).arg(&file);
+    let Some(output) = on_small_disk(&cache, 8, "exec \"$@\"", &command) else {
         return;
     };
     says(&refusal(&output), &["activation cache", "No space left"]);
@@ -242,7 +237,45 @@ fn a_full_disk_in_the_cache_loses_nothing() {
             .iter()
             .all(|trial| trial["state"] == "waiting")
     );
-    json(&command(&shared_cache()).output().unwrap());
+    json(&place.run(&file).output().unwrap());
+}
+
+#[test]
+fn a_full_disk_under_the_journal_loses_nothing() {
+    let place = Place::new();
+    // More outcomes than fit into what is left of the journal's last block.
+    let sweep = SMALL_SWEEP
+        .replace("l1 = [8, 16]", "l1 = [8, 12, 16, 20, 24, 28, 32, 36]")
+        .replace("[1e-3, 3e-3]", "[1e-3, 2e-3, 3e-3, 4e-3]");
+    let file = place.write("sweep.toml", sweep);
+    let disk = place.path("disk");
+    let mut command = place.nrp(&["run", "--state", "disk/state", "--cache"]);
+    command.arg(shared_cache()).arg(&file);
+    // The disk is filled once the first outcome is on record; what is there then is kept.
+    let script = r#"
+        "$@" &
+        until grep -qs outcome_recorded "$0/state/journal.jsonl" || ! kill -0 $!; do sleep 0.01; done
+        cat /dev/zero > "$0/fill" 2> /dev/null
+        wait $!
+        code=$?
+        rm "$0/fill"
+        cp -r "$0/state" "$0/../state"
+        exit $code"#;
+    let Some(output) = on_small_disk(&disk, 16, script, &command) else {
+        return;
+    };
+    says(&refusal(&output), &["disk/state", "No space left"]);
+    let finished = |trials: Vec<serde_json::Value>| {
+        let mut finished = trials;
+        finished.retain(|trial| trial["state"] == "finished");
+        finished
+    };
+    let before = finished(place.trials());
+    assert!((1..64).contains(&before.len()), "{} finished", before.len());
+    json(&place.run(&file).output().unwrap());
+    let after = finished(place.trials());
+    assert_eq!(after.len(), 64);
+    assert!(before.iter().all(|trial| after.contains(trial)));
 }
 
 #[test]

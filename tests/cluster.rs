@@ -33,7 +33,7 @@ fn worker(place: &Place, address: &str, name: &str) -> Killed {
     ]))
 }
 
-fn status(place: &Place, address: &str) -> Value {
+pub(crate) fn status(place: &Place, address: &str) -> Value {
     let arguments = [
         "sweep",
         "status",
@@ -45,7 +45,7 @@ fn status(place: &Place, address: &str) -> Value {
     json(&place.nrp(&arguments).output().unwrap())[0].clone()
 }
 
-fn submit(place: &Place, address: &str, sweep: &str) -> Value {
+pub(crate) fn submit(place: &Place, address: &str, sweep: &str) -> Value {
     let file = place.write("sweep.toml", sweep);
     let arguments = [
         "sweep",

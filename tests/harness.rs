@@ -148,6 +148,13 @@ impl Killed {
     }
 }
 
+/// Sends a signal to a process by its name, such as `TERM`.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", process.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.unwrap().success(), "`{kill}` failed");
+}
+
 impl Drop for Killed {
     fn drop(&mut self) {
         self.kill();

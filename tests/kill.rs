@@ -1,18 +1,22 @@
 //! kill -9 at random moments: what was finished stays finished, and the scores are those of a run
 //! that nobody touched.
 
-use crate::harness::{Killed, Place, SMALL_SWEEP, json, lasting};
+use crate::harness::{Killed, Place, SMALL_SWEEP, json, lasting, signal, wait_for};
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Times a run is killed.
 const KILLS: usize = 5;
 
+/// The journal's text; empty where there is none yet.
+fn journal(place: &Place) -> String {
+    std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap_or_default()
+}
+
 /// How often the journal records an outcome of each trial.
 fn outcomes(place: &Place) -> HashMap<String, usize> {
-    let journal = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap();
     let mut counts = HashMap::new();
-    for line in journal.lines() {
+    for line in journal(place).lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         if line["event"]["type"] == "outcome_recorded" {
             let trial = line["event"]["trial"].as_str().unwrap().to_owned();
@@ -88,6 +92,28 @@ fn a_run_killed_five_times_ends_with_identical_scores() {
         .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
         .replace("max_epochs = 12", "max_epochs = 60");
     killed_run_equals_untouched(&sweep, &[]);
+}
+
+#[test]
+fn a_run_told_to_stop_says_so_and_goes_on_when_started_again() {
+    let place = Place::new();
+    let sweep = SMALL_SWEEP.replace("max_epochs = 12", "max_epochs = 120");
+    let file = place.write("sweep.toml", sweep);
+    for name in ["INT", "TERM"] {
+        let before = journal(&place).matches("outcome_recorded").count();
+        let mut run = Killed::spawn(&mut place.run(&file));
+        wait_for("another outcome", || {
+            let now = journal(&place).matches("outcome_recorded").count();
+            (now > before).then_some(())
+        });
+        signal(&run.0, name);
+        assert_eq!(run.0.wait().unwrap().code(), Some(130), "SIG{name}");
+    }
+    assert!(outcomes(&place).len() < 8, "stopped before its end");
+    json(&place.run(&file).output().unwrap());
+    let outcomes = outcomes(&place);
+    assert_eq!(outcomes.len(), 8);
+    assert!(outcomes.values().all(|&n| n == 1), "{outcomes:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cluster;
+mod deploy;
 mod docs;
 mod harness;
 mod kill;

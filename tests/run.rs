@@ -187,10 +187,10 @@ fn real_recordings_are_predicted_better_than_by_their_mean() {
         layer_sets = [["conv_pw_11_relu"]]
         [grid]
         l1 = [16]
-        l2 = [32]
+        l2 = [128]
         learning_rate = [1e-4]
         [training]
-        max_epochs = 12
+        max_epochs = 60
     "#;
     let file = place.write("real.toml", sweep);
     let best = json(

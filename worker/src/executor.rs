@@ -325,11 +325,20 @@ fn run_trial(
         dropout: config.network.dropout,
     }
     .parameters();
+    let subject = format!(
+        "{} {} {} L1 {} L2 {} rate {:e}",
+        trial.id.get(..8).unwrap_or(&trial.id),
+        spec.region,
+        spec.layers.join("+"),
+        config.network.l1,
+        config.network.l2,
+        config.learning_rate,
+    );
     let started = Instant::now();
     let mut on_epoch = |epoch: crate::nrp::EpochReport| {
         control.on_activity(Activity {
             doing: "training".to_owned(),
-            subject: trial.id.clone(),
+            subject: subject.clone(),
             done: epoch.epoch as u64,
             total: protocol.max_epochs as u64,
             unit: "epochs".to_owned(),

@@ -251,23 +251,4 @@ mod tests {
             })
         ));
     }
-
-    /// `cargo test --lib speed_of_mobilenet -- --ignored --nocapture`
-    #[test]
-    #[ignore = "a measurement"]
-    #[allow(clippy::print_stderr)]
-    fn speed_of_mobilenet() {
-        let info = find("mobilenet").expect("offered");
-        let ann = random(info);
-        for layers in [["conv_pw_3_relu"], ["conv_pw_6_relu"], ["conv_pw_13_relu"]] {
-            run(&ann, images(info, 0..16), &layers);
-            let images = images(info, 0..16);
-            let start = std::time::Instant::now();
-            for _ in 0..3 {
-                run(&ann, images.clone(), &layers);
-            }
-            let rate = 48.0 / start.elapsed().as_secs_f64();
-            eprintln!("{}: {rate:.1} images/s", layers[0]);
-        }
-    }
 }

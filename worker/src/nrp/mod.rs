@@ -5,6 +5,7 @@
 //! [`Activations`], and the caller is told of every epoch and may stop there.
 //!
 //! - [`network`]: NRP-L1 per ANN layer, NRP-L2, NRP-out; forward and the hand-written backward
+//! - [`trial`]: what training is given
 //! - [`train`]: one trial from first weights to test scores
 //! - [`metrics`]: NRP-error, R², Pearson r
 //! - [`scaling`]: what the training stimuli say about inputs and targets
@@ -18,6 +19,7 @@ pub mod network;
 pub mod scaling;
 mod source;
 pub mod train;
+pub mod trial;
 
 #[cfg(test)]
 mod parity_tests;
@@ -28,4 +30,5 @@ pub use error::TrainError;
 pub use metrics::{RegionScores, score};
 pub use network::{NrpConfig, NrpNetwork};
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};
-pub use train::{Activations, Data, EpochReport, NetworkShape, Protocol, Trained, Trial, train};
+pub use train::{EpochReport, Trained, train};
+pub use trial::{Activations, Data, NetworkShape, Protocol, Trial};

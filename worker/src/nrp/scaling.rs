@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::error::TrainError;
-use super::train::{Activations, Data};
+use super::trial::{Activations, Data};
 
 /// How a layer's activations are scaled before the NRP network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

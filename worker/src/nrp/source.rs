@@ -5,7 +5,7 @@
 
 use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics};
-use super::train::Activations;
+use super::trial::Activations;
 
 /// Scaled activations of training and validation stimuli that may stay in memory, in bytes.
 pub(crate) const RESIDENT_BYTES: usize = 2 << 30;

@@ -11,10 +11,8 @@ use super::engine::Engine;
 use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics, SiteStatistics, TargetScaling};
 use super::source::RESIDENT_BYTES;
-use super::train::{
-    Activations, Data, EpochReport, Limits, NetworkShape, Protocol, Trained, Trial, train,
-    train_within,
-};
+use super::train::{EpochReport, Limits, Trained, train, train_within};
+use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
 
 /// Activations in memory, `[stimuli, units]` per layer.
 struct InMemory {

@@ -1,0 +1,84 @@
+//! The files in `deploy/` do what they say: their own command lines, run.
+
+use crate::cluster::{status, submit};
+use crate::harness::{Killed, Place, SMALL_SWEEP, json, shared_cache, signal, wait_for};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+fn deploy(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(file)
+}
+
+/// The command of a systemd unit, with its paths replaced by those of `place`.
+fn exec_start(place: &Place, unit: &str, replaced: &[(&str, &str)]) -> Command {
+    let unit = std::fs::read_to_string(deploy(unit)).unwrap();
+    let mut lines = unit.lines();
+    let line = lines.find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/nrp "));
+    let mut line = line.unwrap().to_owned();
+    for (there, here) in replaced {
+        assert!(line.contains(there), "`{there}` is not in `{line}`");
+        line = line.replace(there, here);
+    }
+    place.nrp(&line.split_whitespace().collect::<Vec<_>>())
+}
+
+#[test]
+fn services_and_slurm_workers_finish_a_sweep_and_leave_when_told() {
+    let place = Place::new();
+    let cache = shared_cache();
+    let cache = cache.to_str().unwrap();
+    let _served = Killed::spawn(&mut exec_start(
+        &place,
+        "systemd/nrp-coordinator.service",
+        &[
+            ("0.0.0.0:7321", "127.0.0.1:0"),
+            ("${STATE_DIRECTORY}", "state"),
+        ],
+    ));
+    let address = wait_for("the coordinator's address", || {
+        std::fs::read_to_string(place.path("state/address")).ok()
+    });
+    let mut service = exec_start(
+        &place,
+        "systemd/nrp-worker.service",
+        &[("%H", "host"), ("${CACHE_DIRECTORY}", cache)],
+    );
+    let mut workers = vec![Killed::spawn(service.env("NRP_COORDINATOR", &address))];
+    for task in ["1", "2"] {
+        let mut slurm = Command::new("bash");
+        slurm
+            .arg(deploy("slurm/nrp-workers.sbatch"))
+            .env("NRP", env!("CARGO_BIN_EXE_nrp"))
+            .env("NRP_COORDINATOR", &address)
+            .env("NRP_CACHE", cache)
+            .env("SLURM_ARRAY_JOB_ID", "77")
+            .env("SLURM_ARRAY_TASK_ID", task)
+            .current_dir(place.path(""))
+            .stdin(Stdio::null());
+        workers.push(Killed::spawn(&mut slurm));
+    }
+    submit(&place, &address, SMALL_SWEEP);
+    wait_for("three workers", || {
+        let status = status(&place, &address);
+        let workers = status["workers"].as_array().unwrap().iter();
+        let mut names: Vec<_> = workers
+            .map(|worker| worker["worker"].as_str().unwrap())
+            .collect();
+        names.sort_unstable();
+        (names == ["host", "slurm-77-1", "slurm-77-2"]).then_some(())
+    });
+    wait_for("the sweep's end", || {
+        (status(&place, &address)["state"] == "finished").then_some(())
+    });
+    for worker in &mut workers {
+        signal(&worker.0, "TERM");
+        assert!(worker.0.wait().unwrap().success());
+    }
+    assert_eq!(place.trials().len(), 8);
+    let best = place
+        .nrp(&["best", "--coordinator", &address, "--output", "json"])
+        .output();
+    assert_eq!(json(&best.unwrap()).as_array().unwrap().len(), 3);
+}

@@ -1,0 +1,166 @@
+//! What training is given: one cell of the grid, the protocol, the data. What no network can be
+//! trained with is refused in here.
+
+use std::error::Error;
+
+use super::error::TrainError;
+use super::network::MAX_DEPTH;
+use super::scaling::{InputScaling, TargetScaling};
+
+/// The activations of a layer set, read a few stimuli at a time.
+pub trait Activations: Sync {
+    /// Units per ANN layer of the layer set.
+    fn units(&self) -> &[usize];
+
+    /// Copies the activations of `stimuli` in layer `layer` into `out`.
+    ///
+    /// # Shapes
+    /// - `out`: `[stimuli, units]`, row-major
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn gather(
+        &self,
+        layer: usize,
+        stimuli: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+/// How every trial of a sweep is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Protocol {
+    /// Stimuli per step of the optimiser; the last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// Passes over the training stimuli, at most.
+    pub max_epochs: usize,
+    /// Epochs without a better validation loss before training stops; 0 never stops early.
+    pub patience: usize,
+    /// How activations are scaled.
+    pub inputs: InputScaling,
+    /// How responses are scaled while fitting.
+    pub targets: TargetScaling,
+}
+
+/// The part of a trial's network that the grid chooses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkShape {
+    /// Units of NRP-L1, per ANN layer.
+    pub l1: usize,
+    /// Units of NRP-L2.
+    pub l2: usize,
+    /// Intermediate layers, 0 to 3.
+    pub depth: usize,
+    /// Share of hidden units dropped while training.
+    pub dropout: f64,
+}
+
+/// One cell of the grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The network.
+    pub network: NetworkShape,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay, on weights and biases alike; 0 is plain Adam.
+    pub weight_decay: f64,
+    /// Where all of the trial's draws come from.
+    pub seed: u64,
+}
+
+/// What a trial is trained and tested on.
+pub struct Data<'a> {
+    /// Activations of the trial's layer set.
+    pub activations: &'a dyn Activations,
+    /// `[stimuli, sites]`, row-major, in the recordings' units; NaN where missing.
+    pub responses: &'a [f32],
+    /// Sites of the region.
+    pub sites: usize,
+    /// Training stimuli.
+    pub train: &'a [usize],
+    /// Validation stimuli.
+    pub validation: &'a [usize],
+    /// Test stimuli.
+    pub test: &'a [usize],
+}
+
+impl Trial {
+    /// Refuses what no network can be trained with.
+    pub(crate) fn check(&self, protocol: &Protocol, data: &Data<'_>) -> Result<(), TrainError> {
+        let NetworkShape {
+            l1,
+            l2,
+            depth,
+            dropout,
+        } = self.network;
+        let refuse = |wrong: bool, setting, value: String, wanted| match wrong {
+            true => Err(TrainError::Setting {
+                setting,
+                value,
+                wanted,
+            }),
+            false => Ok(()),
+        };
+        let rate = self.learning_rate;
+        let decay = self.weight_decay;
+        refuse(
+            depth > MAX_DEPTH,
+            "depth",
+            depth.to_string(),
+            "0, 1, 2 or 3",
+        )?;
+        refuse(depth > 0 && l1 == 0, "l1", l1.to_string(), "at least 1")?;
+        refuse(depth > 1 && l2 == 0, "l2", l2.to_string(), "at least 1")?;
+        refuse(
+            !(0.0..1.0).contains(&dropout),
+            "dropout",
+            dropout.to_string(),
+            "from 0 to below 1",
+        )?;
+        refuse(
+            !(rate > 0.0 && rate.is_finite()),
+            "learning_rate",
+            rate.to_string(),
+            "above 0",
+        )?;
+        refuse(
+            !(decay >= 0.0 && decay.is_finite()),
+            "weight_decay",
+            decay.to_string(),
+            "0 or above",
+        )?;
+        let (batch, epochs) = (protocol.batch_size, protocol.max_epochs);
+        refuse(batch == 0, "batch_size", batch.to_string(), "at least 1")?;
+        refuse(epochs == 0, "max_epochs", epochs.to_string(), "at least 1")?;
+
+        assert!(data.sites > 0, "a region has sites");
+        assert_eq!(data.responses.len() % data.sites, 0, "whole rows of sites");
+        let parts = [
+            ("training", data.train),
+            ("validation", data.validation),
+            ("test", data.test),
+        ];
+        for (part, stimuli) in parts {
+            let known = data.responses.len() / data.sites;
+            if let Some(&stimulus) = stimuli.iter().find(|&&stimulus| stimulus >= known) {
+                return Err(TrainError::UnknownStimulus {
+                    part,
+                    stimulus,
+                    stimuli: known,
+                });
+            }
+            let mut cells = stimuli
+                .iter()
+                .flat_map(|s| &data.responses[s * data.sites..][..data.sites]);
+            if cells.all(|cell| cell.is_nan()) {
+                let (stimuli, sites) = (stimuli.len(), data.sites);
+                return Err(TrainError::NoResponses {
+                    part,
+                    stimuli,
+                    sites,
+                });
+            }
+        }
+        Ok(())
+    }
+}
