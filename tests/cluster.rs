@@ -129,6 +129,37 @@ fn finished_in_journal(place: &Place) -> Vec<Value> {
 }
 
 #[test]
+fn an_idle_worker_outlives_its_coordinator() {
+    let place = Place::new();
+    let (mut served, address) = coordinator(&place);
+    let mut worker = worker(&place, &address, "idle");
+    submit(&place, &address, SMALL_SWEEP);
+    let finished = |trials: u64| {
+        wait_for("the sweep's end", || {
+            (status(&place, &address)["finished"] == trials).then_some(())
+        });
+    };
+    finished(8);
+    served.kill();
+    let _served =
+        Killed::spawn(&mut place.nrp(&["coordinator", "--listen", &address, "--state", "state"]));
+    wait_for("the coordinator", || {
+        std::net::TcpStream::connect(&address).ok()
+    });
+    wait_for("the worker", || {
+        let workers = status(&place, &address)["workers"].clone();
+        (workers[0]["worker"] == "idle").then_some(())
+    });
+    submit(
+        &place,
+        &address,
+        &SMALL_SWEEP.replace("l2 = [8]", "l2 = [8, 12]"),
+    );
+    finished(16);
+    assert!(worker.0.try_wait().unwrap().is_none(), "it is still there");
+}
+
+#[test]
 fn a_cancelled_sweep_starts_no_trial_until_it_is_resumed() {
     let place = Place::new();
     let (_served, address) = coordinator(&place);

@@ -324,7 +324,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         .lease(request)
         .await
         .expect_err("not registered");
-    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(status.code(), Code::NotFound, "it registers and asks again");
     let request = RegisterRequest {
         worker: "w".to_owned(),
         contract: CONTRACT + 1,

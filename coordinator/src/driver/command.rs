@@ -64,7 +64,7 @@ pub(crate) enum Command {
         holder: Holder,
         leases: Vec<LeaseRef>,
         activity: Option<Activity>,
-        reply: Reply<Fenced>,
+        reply: Reply<Result<Fenced, Refusal>>,
     },
     Report {
         worker: String,

@@ -15,7 +15,8 @@ pub(crate) use clock::{Clock, SystemClock};
 pub(crate) use command::{Command, Fenced, LeaseError, Leased, Reply, Submitted};
 
 use crate::scheduler::{
-    Action, Event, Fact, Holder, LeaseRef, Scheduler, SweepId, SweepState, TrialKey, Verdict,
+    Action, Event, Fact, Holder, LeaseRef, Refusal, Scheduler, SweepId, SweepState, TrialKey,
+    Verdict,
 };
 use crate::store::{Stamped, Store, StoreError};
 use nrp_proto::wire::SweepSpec;
@@ -236,11 +237,14 @@ impl Driver {
                 activity,
                 reply,
             } => {
-                self.show(&holder.worker, activity);
+                // Its leases live on even where it must announce itself again.
+                let known = self.show(&holder.worker, activity);
                 let actions = self.tell(Event::LeasesRenewed { holder, leases });
                 for action in actions {
                     if let Action::Fence { lost, cancelled } = action {
-                        return self.answer(reply, Fenced { lost, cancelled });
+                        let fenced = Fenced { lost, cancelled };
+                        let answer = known.then_some(fenced).ok_or(Refusal::NotRegistered);
+                        return self.answer(reply, answer);
                     }
                 }
             }

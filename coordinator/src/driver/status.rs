@@ -77,16 +77,18 @@ impl Driver {
         self.batch.changed = true;
     }
 
-    /// Shows what a worker does.
-    pub(super) fn show(&mut self, worker: &str, activity: Option<Activity>) {
+    /// Shows what a worker does; answers whether it has announced itself.
+    pub(super) fn show(&mut self, worker: &str, activity: Option<Activity>) -> bool {
         let seen_ms = self.clock.now_ms();
-        if let Some(presence) = self.presence.get_mut(worker) {
-            presence.seen_ms = seen_ms;
-            if presence.activity != activity {
-                presence.activity = activity;
-                self.batch.changed = true;
-            }
+        let Some(presence) = self.presence.get_mut(worker) else {
+            return false;
+        };
+        presence.seen_ms = seen_ms;
+        if presence.activity != activity {
+            presence.activity = activity;
+            self.batch.changed = true;
         }
+        true
     }
 }
 

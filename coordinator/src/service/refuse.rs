@@ -3,15 +3,11 @@
 use crate::driver::{LeaseError, LookupError};
 use crate::scheduler::Refusal;
 use miette::Diagnostic;
-use nrp_proto::HINT_METADATA;
-use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 
 /// A status with a hint.
 pub(super) fn refuse(code: Code, message: impl Into<String>, hint: &str) -> Status {
-    let mut metadata = MetadataMap::new();
-    metadata.insert_bin(HINT_METADATA, MetadataValue::from_bytes(hint.as_bytes()));
-    Status::with_metadata(code, message, metadata)
+    nrp_proto::Refusal::status(code, message, Some(hint))
 }
 
 /// An error of ours, with its help and what caused it.
@@ -54,16 +50,22 @@ pub(super) fn lookup(error: LookupError) -> Status {
 
 pub(super) fn lease(worker: &str, error: LeaseError) -> Status {
     match error {
-        LeaseError::Refused(Refusal::NotRegistered) => refuse(
-            Code::FailedPrecondition,
+        LeaseError::Refused(refusal) => self::worker(worker, refusal),
+        LeaseError::Index(error) => diagnostic(Code::DataLoss, &error),
+    }
+}
+
+pub(super) fn worker(worker: &str, refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::NotRegistered => refuse(
+            Code::NotFound,
             format!("worker `{worker}` has not announced itself since the coordinator started"),
             "a worker registers again whenever it reconnects",
         ),
-        LeaseError::Refused(Refusal::Superseded) => refuse(
+        Refusal::Superseded => refuse(
             Code::Aborted,
             format!("another process has announced itself as worker `{worker}`"),
             "give each worker a name of its own",
         ),
-        LeaseError::Index(error) => diagnostic(Code::DataLoss, &error),
     }
 }

@@ -85,6 +85,7 @@ impl Workers for Service {
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatReply>, Status> {
         let request = request.into_inner();
+        let worker = request.worker.clone();
         let holder = check::holder(request.worker, request.instance)?;
         let leases = check::leases(request.leases)?;
         let activity = request.activity;
@@ -96,6 +97,7 @@ impl Workers for Service {
             reply,
         };
         let fenced = self.link.ask(heartbeat).await?;
+        let fenced = fenced.map_err(|refusal| refuse::worker(&worker, refusal))?;
         Ok(Response::new(HeartbeatReply {
             lost: fenced.lost.into_iter().map(reference).collect(),
             cancelled: fenced.cancelled.iter().map(ToString::to_string).collect(),

@@ -69,7 +69,7 @@ impl DiskStore {
                 index
             }
             Err(error) => {
-                notices.push(rebuilt(&index_dir, &error.problem));
+                notices.push(rebuilt(&index_dir, &error.to_string()));
                 rebuild(&index_dir, &journal)?
             }
         };
@@ -91,7 +91,7 @@ impl DiskStore {
                 "it has {trials} trials with {outcomes} outcomes, the journal {} with {}",
                 totals.0, totals.1
             ),
-            Err(error) => error.problem,
+            Err(error) => error.to_string(),
         };
         let index_dir = self.dir.join("index");
         // sled holds a lock of its own while it is open.

@@ -102,18 +102,33 @@ pub enum StoreError {
 
 /// Why the index cannot be read or written. The journal still has everything.
 #[derive(Debug, Error, Diagnostic)]
-#[error("the index of the state directory is damaged: {problem}")]
-#[diagnostic(help(
-    "stop the coordinator, delete the `index` directory inside the state directory and start \
-     again: it is rebuilt from the journal, and nothing is lost"
-))]
-pub struct IndexError {
-    pub(super) problem: String,
+pub enum IndexError {
+    /// What is in it makes no sense.
+    #[error("the index of the state directory is damaged: {problem}")]
+    #[diagnostic(help(
+        "stop the coordinator, delete the `index` directory inside the state directory and start \
+         again: it is rebuilt from the journal, and nothing is lost"
+    ))]
+    Damaged {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The system does not let it be read or written.
+    #[error("the index `{}` cannot be read or written", .path.display())]
+    #[diagnostic(help(
+        "check the disk, free some space and start again; nothing that was acknowledged is lost"
+    ))]
+    Disk {
+        /// Where it lies.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
 }
 
 impl IndexError {
     pub(super) fn new(problem: impl ToString) -> Self {
-        Self {
+        Self::Damaged {
             problem: problem.to_string(),
         }
     }

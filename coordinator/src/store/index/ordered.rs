@@ -4,7 +4,7 @@
 use crate::store::IndexError;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 /// Memory that sled may hold pages in.
@@ -30,22 +30,46 @@ pub(super) trait Ordered: Send + Sync {
 }
 
 /// One tree of sled, so that one batch is atomic.
-pub(super) struct Sled(sled::Db);
+pub(super) struct Sled {
+    tree: sled::Db,
+    dir: PathBuf,
+}
 
 impl Sled {
     /// Opens a database. sled panics over some damage; that is an answer too.
     pub(super) fn open(dir: &Path) -> Result<Self, IndexError> {
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
         match catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Ok(opened) => opened.map(Self).map_err(IndexError::new),
+            Ok(Ok(tree)) => Ok(Self {
+                tree,
+                dir: dir.to_owned(),
+            }),
+            Ok(Err(error)) => Err(index_error(dir, error)),
             Err(_) => Err(IndexError::new("sled panicked over it")),
         }
+    }
+
+    fn error(&self, error: sled::Error) -> IndexError {
+        index_error(&self.dir, error)
+    }
+}
+
+fn index_error(dir: &Path, error: sled::Error) -> IndexError {
+    match error {
+        sled::Error::Io(source) => IndexError::Disk {
+            path: dir.to_owned(),
+            source,
+        },
+        sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Corruption { .. } => IndexError::new(error),
     }
 }
 
 impl Ordered for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        let value = self.0.get(key).map_err(IndexError::new)?;
+        let value = self.tree.get(key).map_err(|error| self.error(error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -58,8 +82,8 @@ impl Ordered for Sled {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let from = after.map_or(Included(prefix), Excluded);
         let mut pairs = Vec::new();
-        for pair in self.0.range::<&[u8], _>((from, Unbounded)).take(limit) {
-            let (key, value) = pair.map_err(IndexError::new)?;
+        for pair in self.tree.range::<&[u8], _>((from, Unbounded)).take(limit) {
+            let (key, value) = pair.map_err(|error| self.error(error))?;
             if !key.starts_with(prefix) {
                 break;
             }
@@ -73,7 +97,9 @@ impl Ordered for Sled {
         for (key, value) in changes {
             batch.insert(key, value);
         }
-        self.0.apply_batch(batch).map_err(IndexError::new)
+        self.tree
+            .apply_batch(batch)
+            .map_err(|error| self.error(error))
     }
 }
 
