@@ -1,6 +1,6 @@
 //! `nrp ann`: which ANNs there are, their layers, and whether they compute what Keras does.
 
-use crate::failure::{CommandError, Ended};
+use crate::failure::{self, CommandError, Ended};
 use crate::output::{self, Format};
 use crate::run::DEFAULT_DEVICE;
 use nrp_worker::{ann, device};
@@ -21,7 +21,8 @@ pub(crate) enum Command {
     ///
     /// Rebuilds each fixture's weights and image, runs the ANN on the device, and compares every
     /// listed layer. The error is an element's difference as a fraction of its layer's standard
-    /// deviation. Exit code 1 when a file is above the tolerance.
+    /// deviation. Exit code 1 when a file is above the tolerance or cannot be verified; the others
+    /// are verified all the same.
     Verify {
         /// Reference activations, as JSON
         #[arg(required = true)]
@@ -141,8 +142,17 @@ fn verify(
 ) -> miette::Result<Ended> {
     let device = device::open(device)?;
     let mut rows = Vec::new();
+    let mut verified = true;
     for file in fixtures {
-        let report = ann::verify(&file, &device)?;
+        let report = match ann::verify(&file, &device) {
+            Ok(report) => report,
+            // The others are verified all the same.
+            Err(source) => {
+                verified = false;
+                failure::show(&CommandError::Fixture { path: file, source }.into());
+                continue;
+            }
+        };
         let error = report.worst_relative_error;
         rows.push(VerifyRow {
             file,
@@ -155,10 +165,10 @@ fn verify(
             passed: error < tolerance,
         });
     }
-    let passed = rows.iter().all(|row| row.passed);
+    let passed = verified && rows.iter().all(|row| row.passed);
     if format == Format::Json {
         output::json(&rows)?;
-    } else {
+    } else if !rows.is_empty() {
         let header = [
             "file",
             "ANN",

@@ -48,6 +48,13 @@ pub(crate) enum CommandError {
         #[diagnostic_source]
         source: nrp_worker::resolve::ResolveError,
     },
+    #[error("`{}` cannot be verified", path.display())]
+    Fixture {
+        path: PathBuf,
+        #[source]
+        #[diagnostic_source]
+        source: nrp_worker::ann::AnnError,
+    },
     #[error("there are no results in `{}`", path.display())]
     #[diagnostic(help(
         "`nrp run FILE` makes some; `--state DIR` names another directory, `--coordinator \
@@ -84,6 +91,7 @@ pub(crate) enum CommandError {
     #[diagnostic(help("`nrp sweep resume {name}` takes it up again"))]
     Cancelled { name: String },
     #[error("stdout cannot be written")]
+    #[diagnostic(help("check where it was redirected to: free space, permissions"))]
     Stdout(#[source] std::io::Error),
 }
 
@@ -104,10 +112,15 @@ pub(crate) fn exit_code(ended: miette::Result<Ended>) -> ExitCode {
             if is_closed_pipe(&report) {
                 return ExitCode::SUCCESS;
             }
-            eprint!("{}", shown(&report));
+            show(&report);
             ExitCode::from(1)
         }
     }
+}
+
+/// Writes an error to stderr.
+pub(crate) fn show(report: &Report) {
+    eprint!("{}", shown(report));
 }
 
 fn is_closed_pipe(report: &Report) -> bool {

@@ -90,10 +90,11 @@ fn a_fixture_is_verified_and_a_wrong_one_fails() {
         return;
     };
     let place = Place::new();
-    let verify = |file: &Path| {
+    let verify_all = |files: &[&Path]| {
         let mut command = place.nrp(&["ann", "verify", "--output", "json"]);
-        command.arg(file).output().unwrap()
+        command.args(files).output().unwrap()
     };
+    let verify = |file: &Path| verify_all(&[file]);
     let report = json(&verify(&fixture));
     assert_eq!(report[0]["passed"], true);
     assert!(report[0]["worst_relative_error"].as_f64().unwrap() < 1e-3);
@@ -103,6 +104,12 @@ fn a_fixture_is_verified_and_a_wrong_one_fails() {
     wrong["seed"] = (wrong["seed"].as_u64().unwrap() + 1).into();
     let wrong = place.write("wrong.json", wrong.to_string());
     assert_eq!(verify(&wrong).status.code(), Some(1));
+    // A file that is none keeps no other from being verified.
+    let mixed = verify_all(&[Path::new("none.json"), &fixture]);
+    assert_eq!(mixed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&mixed.stderr).contains("`none.json`"));
+    let report: serde_json::Value = serde_json::from_slice(&mixed.stdout).unwrap();
+    assert_eq!(report[0]["passed"], true);
 }
 
 #[test]
@@ -124,4 +131,13 @@ fn recordings_are_checked() {
     assert_eq!(report["assembly"]["presentations"], 4840);
     assert_eq!(report["assembly"]["regions"][0]["sites"], 50);
     assert_eq!(report["problems"], serde_json::json!([]));
+    assert_eq!(report["notices"], serde_json::json!([]));
+
+    let mut command = place.nrp(&["data", "check", "--output", "json"]);
+    for file in ["assy_v4-210325.nc", "stimulus_v4-210325.zip"] {
+        command.arg(data.join(file));
+    }
+    let report = json(&command.output().unwrap());
+    let notice = report["notices"][0].as_str().unwrap();
+    assert!(notice.starts_with("without the stimulus set"), "{notice}");
 }

@@ -46,7 +46,7 @@ pub(super) fn write(
             batch.add(next);
         }
         if let Err(error) = store.append(&batch.facts) {
-            tracing::error!(%error, "the coordinator stops");
+            tracing::debug!(%error, "the coordinator stops");
             // Nobody may be waiting for it; then nobody needs it.
             let _ = failed.send(error);
             return;

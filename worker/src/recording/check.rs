@@ -131,6 +131,11 @@ pub fn check(paths: &[PathBuf]) -> Result<Report, RecordingError> {
     let images = given.get(&Kind::Images).map(|path| Images::open(path));
     let images = images.and_then(|opened| report.kept(opened));
 
+    if !given.contains_key(&Kind::Stimuli) && given.len() > 1 {
+        let notice =
+            "without the stimulus set (.csv) it is not known whether every stimulus has its image";
+        report.notices.push(notice.to_owned());
+    }
     if let Some(assembly) = &assembly {
         report.take_assembly(assembly);
     }
