@@ -8,7 +8,7 @@ use super::{ActivationError, CacheKey};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"NRPACT1\n";
@@ -50,6 +50,8 @@ impl LayerWriter {
         let directory = target.parent().expect("a cached layer lies in a directory");
         let file = tempfile::Builder::new()
             .prefix(".partial-")
+            // As any other file: who may share the cache is for the umask to say.
+            .permissions(std::fs::Permissions::from_mode(0o666))
             .tempfile_in(directory)
             .map_err(|source| write_error(&target, source))?;
         let header = Header {
