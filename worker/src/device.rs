@@ -1,7 +1,8 @@
 //! Devices: turns the user's `--device` word into a burn device. No model code in here.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use miette::Diagnostic;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
 /// Why a device name was refused.
@@ -25,6 +26,18 @@ pub enum DeviceError {
         name: String,
         /// The Cargo feature that brings it.
         feature: &'static str,
+    },
+    /// The device is in this build, but not on this machine, or does not work.
+    #[error("device `{name}` cannot be used: {why}")]
+    #[diagnostic(help(
+        "check its driver and libraries, or choose another; devices of this build: {}",
+        offered().join(", ")
+    ))]
+    Unusable {
+        /// What the user wrote.
+        name: String,
+        /// What its library said.
+        why: String,
     },
 }
 
@@ -59,8 +72,43 @@ fn built(feature: &str) -> bool {
 /// Opens the device that `name` stands for: `flex`, `tch`, `tch-cuda`, `wgpu` or `cuda`.
 ///
 /// # Errors
-/// When the word is unknown, or the device is not in this build.
+/// When the word is unknown, or the device is not in this build or cannot be used.
 pub fn open(name: &str) -> Result<Device, DeviceError> {
+    let device = named(name)?;
+    // burn's backends panic over a device that is not there: better here than in a job.
+    let sum = quietly(|| Tensor::<1>::ones([2], &device).sum().into_scalar::<f32>());
+    match sum {
+        Ok(2.0) => Ok(device),
+        Ok(wrong) => Err(DeviceError::Unusable {
+            name: name.to_owned(),
+            why: format!("it says that 1 + 1 is {wrong}"),
+        }),
+        Err(why) => Err(DeviceError::Unusable {
+            name: name.to_owned(),
+            why,
+        }),
+    }
+}
+
+/// Runs `work`, and turns a panic into the first line of what it said.
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let worked = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    worked.map_err(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it panicked");
+        // Libraries put their own stack behind what they say, sometimes as escaped text.
+        let line = said.lines().next().unwrap_or(said);
+        line.split("\\n").next().unwrap_or(line).to_owned()
+    })
+}
+
+fn named(name: &str) -> Result<Device, DeviceError> {
     match name {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
@@ -81,5 +129,26 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
                 name: other.to_owned(),
             }),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_this_build_opens() {
+        open("flex").expect("is here");
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why() {
+        let refusal = |name| open(name).expect_err("refused").to_string();
+        assert_eq!(refusal("gpu"), "device `gpu` is not known");
+        if !cfg!(feature = "cuda") {
+            assert_eq!(refusal("cuda"), "device `cuda` is not in this build");
+        }
+        let why = quietly(|| panic!("no driver\\nframe 1\nframe 2")).expect_err("it panics");
+        assert_eq!(why, "no driver");
     }
 }
