@@ -241,7 +241,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
         "duplicate"
     );
     assert_eq!(world.best("a").await, best);
-    // The lease is still the worker's, and it was never told otherwise.
+    // The worker must announce itself again, and its lease is still its own.
     let heartbeat = HeartbeatRequest {
         worker: "w".to_owned(),
         instance: "1".to_owned(),
@@ -251,6 +251,9 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
         }],
         activity: None,
     };
+    let refused = world.workers.heartbeat(heartbeat.clone()).await;
+    assert_eq!(refused.expect_err("is unknown").code(), Code::NotFound);
+    world.register("1").await;
     let reply = world
         .workers
         .heartbeat(heartbeat)
