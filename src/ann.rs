@@ -40,6 +40,8 @@ pub(crate) enum Command {
 struct AnnRow {
     name: &'static str,
     parameters: u64,
+    /// Where that is the count of the published table.
+    parameters_without_biases: Option<u64>,
     /// Height, width, channels.
     input: [usize; 3],
     preprocessing: String,
@@ -90,6 +92,7 @@ fn list(format: Format) -> Result<(), CommandError> {
         .map(|info| AnnRow {
             name: info.name,
             parameters: info.parameters,
+            parameters_without_biases: info.parameters_without_biases,
             input: info.input,
             preprocessing: info.preprocessing.to_string(),
         })
@@ -101,7 +104,10 @@ fn list(format: Format) -> Result<(), CommandError> {
     for row in rows {
         table.add_row([
             row.name.to_owned(),
-            row.parameters.to_string(),
+            match row.parameters_without_biases {
+                None => row.parameters.to_string(),
+                Some(fewer) => format!("{} ({fewer} without biases)", row.parameters),
+            },
             shape(&row.input),
             row.preprocessing,
         ]);

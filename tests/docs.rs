@@ -36,7 +36,7 @@ fn the_paper_is_refused_only_for_what_is_not_offered_yet() {
     for line in error.lines().filter(|line| line.starts_with("  `")) {
         assert!(line.contains("does not offer"), "{line}");
     }
-    assert!(error.contains("`ann[1].name` = \"resnet50\""), "{error}");
+    assert!(error.contains("`ann[1].sparsity[1]` = 0.2"), "{error}");
     assert!(
         error.contains("`training.baselines[1]` = \"ols\""),
         "{error}"
@@ -69,8 +69,10 @@ fn anns_and_layers_are_listed() {
         json(&command.output().unwrap())
     };
     let anns = list(&["list"]);
+    assert_eq!(anns.as_array().unwrap().len(), 8);
     assert_eq!(anns[0]["name"], "mobilenet");
     assert_eq!(anns[0]["parameters"], 4_253_864);
+    assert_eq!(anns[7]["parameters_without_biases"], 60_954_656);
     let layers = list(&["layers", "mobilenet"]);
     let layer = layers
         .as_array()

@@ -5,11 +5,11 @@
 //! into it: the batch norm's block then *is* that convolution, scaled and shifted.
 
 use burn::tensor::activation::{relu, softmax};
-use burn::tensor::module::{adaptive_avg_pool2d, conv2d};
-use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::graph::{Graph, Node, NodeId, Op, Pads};
+use super::graph::{Conv, End, Graph, Node, NodeId, Op, Pads, Window};
 
 /// What one layer gives for a batch of stimuli.
 #[derive(Clone, Debug)]
@@ -55,14 +55,9 @@ pub(super) enum Block {
     /// Answers the image itself.
     Input,
     ZeroPadding(Pads),
-    Conv {
-        /// `[filters, channels per group, height, width]`.
-        kernel: Tensor<4>,
-        bias: Option<Tensor<1>>,
-        stride: [usize; 2],
-        pads: Pads,
-        groups: usize,
-    },
+    Cropping(Pads),
+    /// One convolution after the other.
+    Conv(Vec<Convolution>, End),
     /// `x · scale + shift` per channel.
     Affine {
         scale: Tensor<1>,
@@ -70,6 +65,13 @@ pub(super) enum Block {
     },
     Relu {
         max: Option<f64>,
+    },
+    MaxPool(MaxPoolOptions<2>),
+    AveragePool(AvgPoolOptions<2>),
+    LocalResponseNorm {
+        size: usize,
+        alpha: f64,
+        beta: f64,
     },
     GlobalAveragePooling {
         keep_dims: bool,
@@ -80,10 +82,22 @@ pub(super) enum Block {
         /// `[inputs, units]`.
         kernel: Tensor<2>,
         bias: Tensor<1>,
+        end: End,
     },
     Softmax,
     Add,
     Concat,
+}
+
+/// A convolution with its weights on the device.
+#[derive(Debug)]
+pub(super) struct Convolution {
+    /// `[filters, channels per group, height, width]`.
+    kernel: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: [usize; 2],
+    pads: Pads,
+    groups: usize,
 }
 
 impl Block {
@@ -93,9 +107,14 @@ impl Block {
         match &node.op {
             Op::Input => Self::Input,
             Op::ZeroPadding(pads) => Self::ZeroPadding(*pads),
-            Op::Conv { .. } | Op::DepthwiseConv { .. } => {
-                Self::convolution(graph, node, weights, None, device)
+            Op::Cropping(pads) => Self::Cropping(*pads),
+            Op::Conv(Conv { end, .. }) => {
+                Self::Conv(convolutions(graph, node, weights, None, device), *end)
             }
+            Op::DepthwiseConv { .. } | Op::SeparableConv { .. } => Self::Conv(
+                convolutions(graph, node, weights, None, device),
+                End::Linear,
+            ),
             Op::BatchNorm { epsilon } => {
                 let Affine { scale, shift } = Affine::new(own, *epsilon);
                 let to_device = |x: Vec<f64>| vector(narrowed(x), device);
@@ -105,58 +124,46 @@ impl Block {
                         shift: to_device(shift),
                     },
                     Some(conv) => {
-                        let affine = Affine { scale, shift };
-                        Self::convolution(graph, graph.node(conv), weights, Some(affine), device)
+                        let affine = Some(Affine { scale, shift });
+                        let conv = graph.node(conv);
+                        let convolutions = convolutions(graph, conv, weights, affine, device);
+                        Self::Conv(convolutions, End::Linear)
                     }
                 }
             }
             Op::Relu { max } => Self::Relu { max: *max },
+            Op::MaxPool(window) => Self::MaxPool(
+                MaxPoolOptions::new(window.size)
+                    .with_stride(window.stride)
+                    .with_padding_pairs(pads(graph, node, window)),
+            ),
+            Op::AveragePool(window) => Self::AveragePool(
+                AvgPoolOptions::new(window.size)
+                    .with_stride(window.stride)
+                    .with_padding_pairs(pads(graph, node, window))
+                    .with_count_include_pad(false),
+            ),
+            Op::LocalResponseNorm { size, alpha, beta } => Self::LocalResponseNorm {
+                size: *size,
+                alpha: *alpha,
+                beta: *beta,
+            },
             Op::GlobalAveragePooling { keep_dims } => Self::GlobalAveragePooling {
                 keep_dims: *keep_dims,
             },
             Op::Dropout => Self::Identity,
             Op::Flatten => Self::Flatten,
-            Op::Dense { units } => {
+            Op::Dense { units, end } => {
                 let kernel = TensorData::new(own[0].clone(), [own[0].len() / units, *units]);
                 Self::Dense {
                     kernel: Tensor::from_data(kernel, device),
                     bias: vector(own[1].clone(), device),
+                    end: *end,
                 }
             }
             Op::Softmax => Self::Softmax,
             Op::Add => Self::Add,
             Op::Concat => Self::Concat,
-        }
-    }
-
-    /// The convolution `node`, followed by `affine` where there is one.
-    fn convolution(
-        graph: &Graph,
-        node: &Node,
-        weights: &[Vec<f32>],
-        affine: Option<Affine>,
-        device: &Device,
-    ) -> Self {
-        let input = &graph.node(node.inputs[0]).shape;
-        let specs = &graph.weights()[node.weights.clone()];
-        let own = &weights[node.weights.clone()];
-        let (window, groups) = match node.op {
-            Op::Conv { window, .. } => (window, 1),
-            Op::DepthwiseConv { window, .. } => (window, input[2]),
-            ref op => unreachable!("{op:?} is no convolution"),
-        };
-        let filters = node.shape[2];
-        let (mut kernel, shape) = filters_first(&own[0], &specs[0].shape, filters);
-        let mut bias = own.get(1).cloned();
-        if let Some(affine) = affine {
-            bias = Some(affine.fold(&mut kernel, bias));
-        }
-        Self::Conv {
-            kernel: Tensor::from_data(TensorData::new(kernel, shape), device),
-            bias: bias.map(|bias| vector(bias, device)),
-            stride: window.stride,
-            pads: window.pads([input[0], input[1]]),
-            groups,
         }
     }
 
@@ -166,15 +173,19 @@ impl Block {
         match self {
             Self::Input | Self::Identity => x,
             Self::ZeroPadding(pads) => Value::Map(x.map().pad(*pads, PadMode::Constant(0.0))),
-            Self::Conv {
-                kernel,
-                bias,
-                stride,
-                pads,
-                groups,
-            } => {
-                let options = ConvOptions::new_with_padding(*stride, *pads, [1, 1], *groups);
-                Value::Map(conv2d(x.map(), kernel.clone(), bias.clone(), options))
+            Self::Cropping([top, left]) => {
+                let map = x.map();
+                let [_, _, height, width] = map.dims();
+                let map = map.narrow(2, top.0, height - top.0 - top.1);
+                Value::Map(map.narrow(3, left.0, width - left.0 - left.1))
+            }
+            Self::Conv(convolutions, end) => {
+                let map = convolutions.iter().fold(x.map(), |x, conv| conv.run(x));
+                match end {
+                    End::Linear => Value::Map(map),
+                    End::Relu => Value::Map(relu(map)),
+                    End::Softmax => Value::Map(softmax(map, 1)),
+                }
             }
             Self::Affine { scale, shift } => {
                 let channels = scale.dims()[0];
@@ -193,6 +204,21 @@ impl Block {
                 Value::Map(x) => Value::Map(cut(x, *max)),
                 Value::Vector(x) => Value::Vector(cut(x, *max)),
             },
+            Self::MaxPool(options) => Value::Map(max_pool2d(x.map(), options.clone())),
+            Self::AveragePool(options) => Value::Map(avg_pool2d(x.map(), options.clone())),
+            Self::LocalResponseNorm { size, alpha, beta } => {
+                let map = x.map();
+                let squares = map.clone() * map.clone();
+                let [stimuli, channels, height, width] = map.dims();
+                let edge = Tensor::zeros([stimuli, size / 2, height, width], &map.device());
+                let padded = Tensor::cat(vec![edge.clone(), squares, edge], 1);
+                let neighbours = (0..*size).map(|from| padded.clone().narrow(1, from, channels));
+                let sum = neighbours
+                    .reduce(Tensor::add)
+                    .expect("a window has channels");
+                let norm = sum.mul_scalar(alpha / *size as f64).add_scalar(1.0);
+                Value::Map(map / norm.powf_scalar(*beta))
+            }
             Self::GlobalAveragePooling { keep_dims } => {
                 let mean = adaptive_avg_pool2d(x.map(), [1, 1]);
                 if *keep_dims {
@@ -202,8 +228,13 @@ impl Block {
                 }
             }
             Self::Flatten => Value::Vector(x.into_units()),
-            Self::Dense { kernel, bias } => {
-                Value::Vector(x.vector().matmul(kernel.clone()) + bias.clone().unsqueeze())
+            Self::Dense { kernel, bias, end } => {
+                let values = x.vector().matmul(kernel.clone()) + bias.clone().unsqueeze();
+                Value::Vector(match end {
+                    End::Linear => values,
+                    End::Relu => relu(values),
+                    End::Softmax => softmax(values, 1),
+                })
             }
             Self::Softmax => Value::Vector(softmax(x.vector(), 1)),
             Self::Add => inputs.into_iter().fold(x, |sum, x| match (sum, x) {
@@ -230,9 +261,72 @@ pub(super) fn folds_into(graph: &Graph, node: &Node) -> Option<NodeId> {
     let alone = readers.filter(|input| **input == before).count() == 1;
     let is_conv = matches!(
         graph.node(before).op,
-        Op::Conv { .. } | Op::DepthwiseConv { .. }
+        Op::Conv(Conv {
+            end: End::Linear,
+            ..
+        }) | Op::DepthwiseConv { .. }
+            | Op::SeparableConv { .. }
     );
     (alone && is_conv).then_some(before)
+}
+
+/// The padding of a window over the map that `node` reads.
+fn pads(graph: &Graph, node: &Node, window: &Window) -> Pads {
+    let input = &graph.node(node.inputs[0]).shape;
+    window.pads([input[0], input[1]])
+}
+
+/// The convolutions that `node` is made of, the last one followed by `affine` where there is one.
+fn convolutions(
+    graph: &Graph,
+    node: &Node,
+    weights: &[Vec<f32>],
+    affine: Option<Affine>,
+    device: &Device,
+) -> Vec<Convolution> {
+    let channels = graph.node(node.inputs[0]).shape[2];
+    let specs = &graph.weights()[node.weights.clone()];
+    let own = &weights[node.weights.clone()];
+    let one = |kernel: usize, filters, window: &Window, groups, bias, affine: Option<Affine>| {
+        let (mut values, shape) = filters_first(&own[kernel], &specs[kernel].shape, filters);
+        let bias = match affine {
+            Some(affine) => Some(affine.fold(&mut values, bias)),
+            None => bias,
+        };
+        Convolution {
+            kernel: Tensor::from_data(TensorData::new(values, shape), device),
+            bias: bias.map(|bias| vector(bias, device)),
+            stride: window.stride,
+            pads: pads(graph, node, window),
+            groups,
+        }
+    };
+    match &node.op {
+        Op::Conv(conv) => {
+            let bias = own.get(1).cloned();
+            vec![one(
+                0,
+                conv.filters,
+                &conv.window,
+                conv.groups,
+                bias,
+                affine,
+            )]
+        }
+        Op::DepthwiseConv { window } => vec![one(0, channels, window, channels, None, affine)],
+        Op::SeparableConv { filters, window } => vec![
+            one(0, channels, window, channels, None, None),
+            one(1, *filters, &Window::same(1), 1, None, affine),
+        ],
+        op => unreachable!("{op:?} is no convolution"),
+    }
+}
+
+impl Convolution {
+    fn run(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new_with_padding(self.stride, self.pads, [1, 1], self.groups);
+        conv2d(x, self.kernel.clone(), self.bias.clone(), options)
+    }
 }
 
 fn cut<const D: usize>(x: Tensor<D>, max: Option<f64>) -> Tensor<D> {

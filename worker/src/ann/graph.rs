@@ -2,7 +2,11 @@
 //! weight list, parameter count and forward pass all follow. No tensor in here.
 //!
 //! Nodes stand in Keras's own order, so a node's weights do too. An ANN's file states its layers
-//! through [`GraphBuilder`]; a wrong statement is our own mistake and panics.
+//! through [`GraphBuilder`], in the order in which Keras's code makes them; a wrong statement is our
+//! own mistake and panics.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 /// Where a node stands in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,16 @@ impl Window {
         }
     }
 
+    /// Keras's `correct_pad`: what a map of `shape` is padded with so that a strided `valid` window
+    /// of this size covers it as PyTorch's would.
+    pub(super) fn correct_pad(&self, shape: &[usize]) -> Pads {
+        std::array::from_fn(|axis| {
+            let correct = self.size[axis] / 2;
+            let adjust = 1 - shape[axis] % 2;
+            (correct - adjust, correct)
+        })
+    }
+
     /// The padding around a map of height and width `map`.
     pub(super) fn pads(&self, map: [usize; 2]) -> Pads {
         let out = self.output(map);
@@ -89,36 +103,82 @@ pub(super) enum Op {
     Input,
     /// `ZeroPadding2D`.
     ZeroPadding(Pads),
+    /// `Cropping2D`.
+    Cropping(Pads),
     /// `Conv2D`.
-    Conv {
+    Conv(Conv),
+    /// `DepthwiseConv2D` with one filter per channel, without bias.
+    DepthwiseConv { window: Window },
+    /// `SeparableConv2D`: a depthwise, then a pointwise convolution, without bias.
+    SeparableConv {
         /// Output channels.
         filters: usize,
         window: Window,
-        bias: bool,
     },
-    /// `DepthwiseConv2D` with one filter per channel.
-    DepthwiseConv { window: Window, bias: bool },
     /// `BatchNormalization` over channels, at inference.
     BatchNorm { epsilon: f64 },
     /// `ReLU`, cut off at `max` where there is one.
     Relu { max: Option<f64> },
+    /// `MaxPooling2D`.
+    MaxPool(Window),
+    /// `AveragePooling2D`; padding does not count.
+    AveragePool(Window),
+    /// Krizhevsky et al.'s (2012) normalisation across `size` neighbouring channels:
+    /// x / (1 + alpha / size · sum of squares) ^ beta.
+    LocalResponseNorm { size: usize, alpha: f64, beta: f64 },
     /// `GlobalAveragePooling2D`; `keep_dims` leaves a 1 × 1 map.
     GlobalAveragePooling { keep_dims: bool },
     /// `Dropout`: nothing, at inference.
     Dropout,
     /// `Reshape` of a map to a vector, or `Flatten`.
     Flatten,
-    /// `Dense` on a vector.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no offered ANN has one yet"))]
-    Dense { units: usize },
+    /// `Dense` on a vector, with bias.
+    Dense { units: usize, end: End },
     /// Softmax over a vector.
     Softmax,
     /// `Add` of maps or vectors of equal shape.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no offered ANN has one yet"))]
     Add,
     /// `Concatenate` of maps along channels.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no offered ANN has one yet"))]
     Concat,
+}
+
+/// A convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Conv {
+    /// Output channels.
+    pub(super) filters: usize,
+    pub(super) window: Window,
+    pub(super) bias: bool,
+    /// Input and output channels are cut into so many parts, which do not see each other.
+    pub(super) groups: usize,
+    pub(super) end: End,
+}
+
+impl Conv {
+    /// A plain convolution without bias.
+    pub(super) fn new(filters: usize, window: Window) -> Self {
+        Self {
+            filters,
+            window,
+            bias: false,
+            groups: 1,
+            end: End::Linear,
+        }
+    }
+
+    /// The same with a bias.
+    pub(super) fn with_bias(self) -> Self {
+        Self { bias: true, ..self }
+    }
+}
+
+/// What a layer with weights ends in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing.
+    Linear,
+    Relu,
+    Softmax,
 }
 
 impl Op {
@@ -127,8 +187,13 @@ impl Op {
         match self {
             Op::Input => "input_layer",
             Op::ZeroPadding(_) => "zero_padding2d",
-            Op::Conv { .. } => "conv2d",
+            Op::Cropping(_) => "cropping2d",
+            Op::Conv(_) => "conv2d",
             Op::DepthwiseConv { .. } => "depthwise_conv2d",
+            Op::SeparableConv { .. } => "separable_conv2d",
+            Op::MaxPool(_) => "max_pooling2d",
+            Op::AveragePool(_) => "average_pooling2d",
+            Op::LocalResponseNorm { .. } => "local_response_norm",
             Op::BatchNorm { .. } => "batch_normalization",
             Op::Relu { .. } => "re_lu",
             Op::GlobalAveragePooling { .. } => "global_average_pooling2d",
@@ -152,24 +217,34 @@ impl Op {
             (Op::ZeroPadding([top, left]), &[&[h, w, c]]) => {
                 vec![h + top.0 + top.1, w + left.0 + left.1, c]
             }
+            (Op::Cropping([top, left]), &[&[h, w, c]]) => {
+                vec![h - top.0 - top.1, w - left.0 - left.1, c]
+            }
             (
-                Op::Conv {
+                Op::Conv(Conv {
                     filters, window, ..
-                },
+                })
+                | Op::SeparableConv { filters, window },
                 &[&[h, w, _]],
             ) => {
                 let [h, w] = window.output([h, w]);
                 vec![h, w, *filters]
             }
-            (Op::DepthwiseConv { window, .. }, &[&[h, w, c]]) => {
+            (
+                Op::DepthwiseConv { window } | Op::MaxPool(window) | Op::AveragePool(window),
+                &[&[h, w, c]],
+            ) => {
                 let [h, w] = window.output([h, w]);
                 vec![h, w, c]
             }
-            (Op::BatchNorm { .. } | Op::Relu { .. } | Op::Dropout, [x]) => x.to_vec(),
+            (
+                Op::BatchNorm { .. } | Op::Relu { .. } | Op::LocalResponseNorm { .. } | Op::Dropout,
+                [x],
+            ) => x.to_vec(),
             (Op::GlobalAveragePooling { keep_dims: true }, &[&[_, _, c]]) => vec![1, 1, c],
             (Op::GlobalAveragePooling { keep_dims: false }, &[&[_, _, c]]) => vec![c],
             (Op::Flatten, &[&[h, w, c]]) => vec![h * w * c],
-            (Op::Dense { units }, &[&[_]]) => vec![*units],
+            (Op::Dense { units, .. }, &[&[_]]) => vec![*units],
             (Op::Softmax, &[&[units]]) => vec![units],
             (Op::Add, [first, rest @ ..]) => {
                 assert!(
@@ -200,30 +275,34 @@ impl Op {
             variables
         };
         match self {
-            Op::Conv {
-                filters,
-                window: Window { size: [h, w], .. },
-                bias,
-            } => with_bias(
-                ("kernel", vec![*h, *w, channels, *filters]),
-                *filters,
-                *bias,
-            ),
-            Op::DepthwiseConv {
-                window: Window { size: [h, w], .. },
-                bias,
-            } => with_bias(
-                ("depthwise_kernel", vec![*h, *w, channels, 1]),
-                channels,
-                *bias,
-            ),
-            Op::Dense { units } => with_bias(("kernel", vec![channels, *units]), *units, true),
+            Op::Conv(conv) => {
+                let [h, w] = conv.window.size;
+                let seen = channels / conv.groups;
+                let kernel = ("kernel", vec![h, w, seen, conv.filters]);
+                with_bias(kernel, conv.filters, conv.bias)
+            }
+            Op::DepthwiseConv { window } => {
+                let [h, w] = window.size;
+                vec![("depthwise_kernel", vec![h, w, channels, 1])]
+            }
+            Op::SeparableConv { filters, window } => {
+                let [h, w] = window.size;
+                vec![
+                    ("depthwise_kernel", vec![h, w, channels, 1]),
+                    ("pointwise_kernel", vec![1, 1, channels, *filters]),
+                ]
+            }
+            Op::Dense { units, .. } => with_bias(("kernel", vec![channels, *units]), *units, true),
             Op::BatchNorm { .. } => ["gamma", "beta", "moving_mean", "moving_variance"]
                 .map(|variable| (variable, vec![channels]))
                 .to_vec(),
             Op::Input
             | Op::ZeroPadding(_)
+            | Op::Cropping(_)
             | Op::Relu { .. }
+            | Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::LocalResponseNorm { .. }
             | Op::GlobalAveragePooling { .. }
             | Op::Dropout
             | Op::Flatten
@@ -237,8 +316,10 @@ impl Op {
 /// One Keras layer in its place.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// Keras's name.
+    /// Keras's name; for a layer that Keras numbers itself, the name it has in a fresh session.
     pub(super) name: String,
+    /// Whether Keras numbered it, so that files of other sessions may name it otherwise.
+    pub(super) auto_numbered: bool,
     pub(super) op: Op,
     /// The nodes it reads, all earlier than itself.
     pub(super) inputs: Vec<NodeId>,
@@ -314,7 +395,10 @@ impl Graph {
 /// States a graph layer by layer. Panics on a statement that cannot be.
 #[derive(Debug)]
 pub(super) struct GraphBuilder {
-    graph: Graph,
+    /// As stated; weights are given out at the end.
+    nodes: Vec<Node>,
+    /// How many layers of each class Keras has numbered.
+    numbered: HashMap<&'static str, usize>,
 }
 
 impl GraphBuilder {
@@ -322,51 +406,115 @@ impl GraphBuilder {
     pub(super) fn new(input: [usize; 3]) -> (Self, NodeId) {
         let image = Node {
             name: "input_layer".to_owned(),
+            auto_numbered: false,
             op: Op::Input,
             inputs: Vec::new(),
             shape: input.to_vec(),
             weights: 0..0,
         };
-        let graph = Graph {
+        let builder = Self {
             nodes: vec![image],
-            weights: Vec::new(),
+            numbered: HashMap::new(),
         };
-        (Self { graph }, NodeId(0))
+        (builder, NodeId(0))
     }
 
     /// Adds the layer `name`, which reads `inputs`.
     pub(super) fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
         let name = name.into();
-        let Graph { nodes, weights } = &mut self.graph;
         assert!(
-            nodes.iter().all(|node| node.name != name),
+            self.nodes.iter().all(|node| node.name != name),
             "layer `{name}` is stated twice"
         );
-        let shapes: Vec<&[usize]> = inputs.iter().map(|id| &*nodes[id.0].shape).collect();
-        let first = weights.len();
-        weights.extend(
-            op.variables(&shapes)
-                .into_iter()
-                .map(|(variable, shape)| WeightSpec {
-                    layer: name.clone(),
-                    variable,
-                    shape,
-                }),
-        );
-        let shape = op.shape(&shapes);
-        nodes.push(Node {
+        self.nodes.push(Node {
             name,
+            auto_numbered: false,
+            shape: op.shape(&self.shapes(inputs)),
             op,
             inputs: inputs.to_vec(),
-            shape,
-            weights: first..weights.len(),
+            weights: 0..0,
         });
-        NodeId(nodes.len() - 1)
+        NodeId(self.nodes.len() - 1)
     }
 
-    /// The finished graph.
+    /// Adds a layer of Keras's `class` that Keras's code does not name, so that Keras numbers it.
+    pub(super) fn add_numbered(
+        &mut self,
+        class: &'static str,
+        op: Op,
+        inputs: &[NodeId],
+    ) -> NodeId {
+        let number = self.numbered.entry(class).or_default();
+        let name = match *number {
+            0 => class.to_owned(),
+            number => format!("{class}_{number}"),
+        };
+        *number += 1;
+        let id = self.add(name, op, inputs);
+        self.nodes[id.0].auto_numbered = true;
+        id
+    }
+
+    /// Height, width and channels of a map, or the units of a vector.
+    pub(super) fn shape(&self, id: NodeId) -> &[usize] {
+        &self.nodes[id.0].shape
+    }
+
+    fn shapes(&self, inputs: &[NodeId]) -> Vec<&[usize]> {
+        inputs.iter().map(|id| self.shape(*id)).collect()
+    }
+
+    /// The finished graph, whose output is the layer added last.
     pub(super) fn finish(self) -> Graph {
-        self.graph
+        let order = self.keras_order();
+        let mut place = vec![0; self.nodes.len()];
+        for (to, from) in order.iter().enumerate() {
+            place[*from] = to;
+        }
+        let mut weights = Vec::new();
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for from in order {
+            let mut node = self.nodes[from].clone();
+            let variables = node.op.variables(&self.shapes(&node.inputs));
+            let first = weights.len();
+            weights.extend(variables.into_iter().map(|(variable, shape)| WeightSpec {
+                layer: node.name.clone(),
+                variable,
+                shape,
+            }));
+            node.weights = first..weights.len();
+            for input in &mut node.inputs {
+                *input = NodeId(place[input.0]);
+            }
+            nodes.push(node);
+        }
+        Graph { nodes, weights }
+    }
+
+    /// Keras's order of layers (`map_graph_network`): the farther from the output the earlier, and
+    /// of those equally far first the one that a walk back from the output meets first.
+    fn keras_order(&self) -> Vec<usize> {
+        let last = self.nodes.len() - 1;
+        let mut far = vec![0; self.nodes.len()];
+        for (id, node) in self.nodes.iter().enumerate().rev() {
+            for input in &node.inputs {
+                far[input.0] = far[input.0].max(far[id] + 1);
+            }
+        }
+        let mut met = vec![None; self.nodes.len()];
+        let mut ahead = vec![last];
+        let mut meetings = 0;
+        while let Some(id) = ahead.pop() {
+            if met[id].is_none() {
+                met[id] = Some(meetings);
+                meetings += 1;
+                ahead.extend(self.nodes[id].inputs.iter().rev().map(|input| input.0));
+            }
+        }
+        assert_eq!(meetings, met.len(), "every layer leads to the output");
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.sort_by_key(|id| (Reverse(far[*id]), met[*id]));
+        order
     }
 }
 
@@ -386,20 +534,41 @@ mod tests {
     #[test]
     fn shapes_and_weights_follow_from_the_layers() {
         let (mut g, image) = GraphBuilder::new([8, 6, 3]);
-        let conv = Op::Conv {
-            filters: 4,
-            window: Window::same(3).stride(2),
-            bias: true,
-        };
-        let a = g.add("a", conv.clone(), &[image]);
+        let conv = Op::Conv(Conv::new(4, Window::same(3).stride(2)).with_bias());
+        let a = g.add("a", conv, &[image]);
         let b = g.add("b", Op::Concat, &[a, a]);
         let c = g.add("c", Op::GlobalAveragePooling { keep_dims: false }, &[b]);
-        g.add("d", Op::Dense { units: 5 }, &[c]);
+        let dense = Op::Dense {
+            units: 5,
+            end: End::Linear,
+        };
+        g.add("d", dense, &[c]);
         let graph = g.finish();
         assert_eq!(graph.node(b).shape, [4, 3, 8]);
         assert_eq!(graph.parameters(), 3 * 3 * 3 * 4 + 4 + 8 * 5 + 5);
         let names: Vec<_> = graph.listed().map(|(_, node)| &*node.name).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn layers_are_sorted_as_keras_sorts_them() {
+        let (mut g, image) = GraphBuilder::new([8, 6, 3]);
+        let relu = Op::Relu { max: None };
+        let long = g.add_numbered("activation", relu.clone(), &[image]);
+        let long = g.add_numbered("activation", relu.clone(), &[long]);
+        let short = g.add_numbered("activation", relu, &[image]);
+        g.add_numbered("add", Op::Add, &[short, long]);
+        let graph = g.finish();
+        let names: Vec<_> = graph.nodes().iter().map(|node| &*node.name).collect();
+        let sorted = [
+            "input_layer",
+            "activation",
+            "activation_2",
+            "activation_1",
+            "add",
+        ];
+        assert_eq!(names, sorted);
+        assert_eq!(graph.nodes()[4].inputs, [NodeId(2), NodeId(3)]);
     }
 
     #[test]

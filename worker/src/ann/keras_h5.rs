@@ -199,6 +199,7 @@ impl WeightsFile<'_> {
     /// One tensor of the file per weight of the graph, or the first layer that differs.
     fn fit(&self, graph: &Graph, listing: &mut Listing) -> Result<Vec<FileTensor>, AnnError> {
         name_by_number(graph, listing);
+        rename_numbered(graph, listing);
         let mut fitted = Vec::new();
         let weighted = graph.nodes().iter().filter(|node| !node.weights.is_empty());
         for (place, node) in weighted.enumerate() {
@@ -323,6 +324,33 @@ fn name_by_number(graph: &Graph, listing: &mut Listing) {
         let (class, number) = class_and_number(&layer.group);
         let mut alike = graph.nodes().iter().filter(|n| n.op.keras_class() == class);
         layer.name = alike.nth(number).map(|node| node.name.clone());
+    }
+}
+
+/// Gives the layers that Keras numbered the graph's names for them: their numbers depend on the
+/// session that built the network, their order does not.
+fn rename_numbered(graph: &Graph, listing: &mut Listing) {
+    let weighted = graph.nodes().iter().filter(|node| !node.weights.is_empty());
+    let mut numbered: Vec<_> = weighted
+        .filter(|node| node.auto_numbered)
+        .map(|node| (class_and_number(&node.name), &*node.name))
+        .collect();
+    numbered.sort_unstable();
+    for ours in numbered.chunk_by(|a, b| a.0.0 == b.0.0) {
+        let class = ours[0].0.0;
+        let number = |layer: &FileLayer| match class_and_number(layer.name.as_deref()?) {
+            (found, number) if found == class => Some(number),
+            _ => None,
+        };
+        let mut theirs: Vec<_> = listing
+            .layers
+            .iter_mut()
+            .filter_map(|layer| Some((number(layer)?, layer)))
+            .collect();
+        theirs.sort_by_key(|(number, _)| *number);
+        for ((_, name), (_, layer)) in ours.iter().zip(theirs) {
+            layer.name = Some((*name).to_owned());
+        }
     }
 }
 
@@ -462,12 +490,20 @@ mod tests {
     }
 
     #[test]
-    fn a_real_file_loads() {
-        let Some(path) = shared("data/weights/mobilenet_1_0_224_tf.h5") else {
-            return;
-        };
-        let weights = read(&path, "mobilenet", &mobilenet()).expect("MobileNet's own");
-        assert_eq!(weights.iter().map(Vec::len).sum::<usize>(), 4_253_864);
+    fn real_files_load() {
+        for (ann, file) in [
+            ("mobilenet", "mobilenet_1_0_224_tf.h5"),
+            ("mobilenet_v2", "mobilenet_v2.weights.h5"),
+            ("resnet50", "resnet50_pruned_815.h5"),
+        ] {
+            let Some(path) = shared(&format!("data/weights/{file}")) else {
+                return;
+            };
+            let info = find(ann).expect("offered");
+            let weights = read(&path, ann, &info.graph()).expect("its own");
+            let parameters: usize = weights.iter().map(Vec::len).sum();
+            assert_eq!(parameters as u64, info.parameters);
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! MobileNet (v1, width 1.0, 224 × 224), layer for layer as `keras.applications.MobileNet`.
 
-use super::graph::{Graph, GraphBuilder, NodeId, Op, Window};
+use super::graph::{Conv, Graph, GraphBuilder, NodeId, Op, Window};
 use super::{AnnInfo, Preprocessing};
 
 pub(super) const MOBILENET: AnnInfo = AnnInfo {
     name: "mobilenet",
     parameters: 4_253_864,
+    parameters_without_biases: None,
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
     graph,
@@ -33,23 +34,15 @@ const BLOCKS: [(usize, usize); 13] = [
 
 fn graph() -> Graph {
     let (mut g, image) = GraphBuilder::new(MOBILENET.input);
-    let conv1 = Op::Conv {
-        filters: 32,
-        window: Window::same(3).stride(2),
-        bias: false,
-    };
+    let conv1 = Op::Conv(Conv::new(32, Window::same(3).stride(2)));
     let mut x = normalised(&mut g, "conv1", conv1, image);
     for (i, (filters, stride)) in (1..).zip(BLOCKS) {
         x = block(&mut g, i, filters, stride, x);
     }
     let pool = Op::GlobalAveragePooling { keep_dims: true };
-    x = g.add("global_average_pooling2d", pool, &[x]);
-    x = g.add("dropout", Op::Dropout, &[x]);
-    let classifier = Op::Conv {
-        filters: 1000,
-        window: Window::same(1),
-        bias: true,
-    };
+    x = g.add_numbered("global_average_pooling2d", pool, &[x]);
+    x = g.add_numbered("dropout", Op::Dropout, &[x]);
+    let classifier = Op::Conv(Conv::new(1000, Window::same(1)).with_bias());
     x = g.add("conv_preds", classifier, &[x]);
     x = g.add("reshape_2", Op::Flatten, &[x]);
     g.add("predictions", Op::Softmax, &[x]);
@@ -65,16 +58,9 @@ fn block(g: &mut GraphBuilder, i: usize, filters: usize, stride: usize, x: NodeI
         let x = g.add(format!("conv_pad_{i}"), pad, &[x]);
         (x, Window::valid(3).stride(stride))
     };
-    let depthwise = Op::DepthwiseConv {
-        window,
-        bias: false,
-    };
+    let depthwise = Op::DepthwiseConv { window };
     let x = normalised(g, &format!("conv_dw_{i}"), depthwise, x);
-    let pointwise = Op::Conv {
-        filters,
-        window: Window::same(1),
-        bias: false,
-    };
+    let pointwise = Op::Conv(Conv::new(filters, Window::same(1)));
     normalised(g, &format!("conv_pw_{i}"), pointwise, x)
 }
 

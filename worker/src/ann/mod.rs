@@ -3,21 +3,27 @@
 //! An ANN is frozen: nothing in here trains, and nothing knows of recordings. A further ANN is one
 //! file that states its graph, and one line in [`offered`].
 
+mod alexnet;
 mod blocks;
+mod densenet;
 mod error;
 mod fixture;
 mod graph;
 mod keras_h5;
 mod mobilenet;
+mod mobilenet_v2;
 mod model;
+mod nasnet;
 mod preprocess;
 mod recipe;
 mod resize;
+mod resnet50;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tiny;
 mod weights;
+mod xception;
 
 use std::fmt;
 
@@ -32,19 +38,27 @@ pub use weights::WeightsSource;
 
 /// The ANNs this version runs.
 pub fn offered() -> &'static [AnnInfo] {
-    static OFFERED: [AnnInfo; 1] = [mobilenet::MOBILENET];
+    static OFFERED: [AnnInfo; 8] = [
+        mobilenet::MOBILENET,
+        mobilenet_v2::MOBILENET_V2,
+        nasnet::NASNET_MOBILE,
+        resnet50::RESNET50,
+        xception::XCEPTION,
+        densenet::DENSENET121,
+        densenet::DENSENET169,
+        alexnet::ALEXNET,
+    ];
     &OFFERED
 }
 
-/// The ANNs of the published experiment that this version refuses by name.
+/// ANNs that this version refuses by name.
 pub const PLANNED: &[&str] = &[
-    "mobilenet_v2",
-    "nasnet_mobile",
-    "resnet50",
-    "xception",
-    "densenet121",
-    "densenet169",
-    "alexnet",
+    "mobilenet_v2-torchvision",
+    "resnet50-torchvision",
+    "densenet121-torchvision",
+    "densenet169-torchvision",
+    "alexnet-torchvision",
+    "onnx",
 ];
 
 /// The ANN called `name`.
@@ -92,6 +106,8 @@ pub struct AnnInfo {
     pub name: &'static str,
     /// Keras's count of parameters, batch norm's moving statistics included.
     pub parameters: u64,
+    /// The same without biases, where that is the count the published table has.
+    pub parameters_without_biases: Option<u64>,
     /// Height, width and channels of an image.
     pub input: [usize; 3],
     /// How pixels become inputs.
@@ -162,7 +178,31 @@ mod tests {
             let graph = ann.graph();
             assert_eq!(graph.parameters(), ann.parameters, "{}", ann.name);
             assert_eq!(graph.input(), ann.input, "{}", ann.name);
+            let kernels = graph.weights().iter().filter(|w| w.variable != "bias");
+            let without_biases: u64 = kernels.map(|w| w.elements() as u64).sum();
+            let stated = ann.parameters_without_biases;
+            assert!(stated.is_none_or(|n| n == without_biases), "{}", ann.name);
         }
+    }
+
+    /// Table 1 of Anand, Sen & Roy (2021).
+    #[test]
+    fn parameters_are_those_of_the_published_table() {
+        let published = [
+            ("mobilenet", 4_253_864),
+            ("mobilenet_v2", 3_538_984),
+            ("nasnet_mobile", 5_326_716),
+            ("resnet50", 25_636_712),
+            ("xception", 22_910_480),
+            ("densenet121", 8_062_504),
+            ("densenet169", 14_307_880),
+            ("alexnet", 60_954_656),
+        ];
+        let ours = offered().iter().map(|ann| {
+            let parameters = ann.parameters_without_biases.unwrap_or(ann.parameters);
+            (ann.name, parameters)
+        });
+        assert!(ours.eq(published));
     }
 
     #[test]
@@ -179,7 +219,7 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_refused_by_name() {
         let refusal = |name| find(name).expect_err("refused").to_string();
-        assert_eq!(refusal("resnet50"), "ANN `resnet50` is not offered yet");
+        assert_eq!(refusal("onnx"), "ANN `onnx` is not offered yet");
         assert_eq!(refusal("lenet5"), "ANN `lenet5` is not known");
         assert!(matches!(
             find("mobilnet"),

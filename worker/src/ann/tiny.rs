@@ -1,11 +1,12 @@
 //! A made-up ANN with every kind of layer, whose Keras twin `testdata/make_keras_files.py` builds.
 
-use super::graph::{Graph, GraphBuilder, Op, Padding, Window};
+use super::graph::{Conv, End, Graph, GraphBuilder, Op, Padding, Window};
 use super::{AnnInfo, Preprocessing};
 
 pub(super) static TINY: AnnInfo = AnnInfo {
     name: "tiny",
     parameters: 321,
+    parameters_without_biases: None,
     input: [9, 8, 3],
     preprocessing: Preprocessing::Torch,
     graph,
@@ -14,18 +15,14 @@ pub(super) static TINY: AnnInfo = AnnInfo {
 fn graph() -> Graph {
     let (mut g, image) = GraphBuilder::new([9, 8, 3]);
     let norm = Op::BatchNorm { epsilon: 1e-3 };
-    let conv = |window, bias| Op::Conv {
-        filters: 4,
-        window,
-        bias,
-    };
-    let x = g.add("stem", conv(Window::same(3).stride(2), true), &[image]);
+    let conv = |window| Conv::new(4, window);
+    let stem = Op::Conv(conv(Window::same(3).stride(2)).with_bias());
+    let x = g.add("stem", stem, &[image]);
     let x = g.add("stem_bn", norm.clone(), &[x]);
     let stem = g.add("stem_relu", Op::Relu { max: Some(6.0) }, &[x]);
     let x = g.add("pad", Op::ZeroPadding([(0, 1), (1, 1)]), &[stem]);
     let depthwise = Op::DepthwiseConv {
         window: Window::valid(3),
-        bias: false,
     };
     let x = g.add("depth", depthwise, &[x]);
     let depth_bn = g.add("depth_bn", norm.clone(), &[x]);
@@ -34,7 +31,7 @@ fn graph() -> Graph {
         stride: [1, 1],
         padding: Padding::Same,
     };
-    let side = g.add("side", conv(wide, false), &[stem]);
+    let side = g.add("side", Op::Conv(conv(wide)), &[stem]);
     let x = g.add("depth_pad", Op::ZeroPadding([(1, 0), (0, 0)]), &[depth_bn]);
     let side_bn = g.add("side_bn", norm.clone(), &[side]);
     let x = g.add("sum", Op::Add, &[x, side, side_bn]);
@@ -43,7 +40,11 @@ fn graph() -> Graph {
     let pool = Op::GlobalAveragePooling { keep_dims: false };
     let x = g.add("pool", pool, &[x]);
     let x = g.add("pool_bn", norm, &[x]);
-    let x = g.add("dense", Op::Dense { units: 5 }, &[x]);
+    let dense = Op::Dense {
+        units: 5,
+        end: End::Linear,
+    };
+    let x = g.add("dense", dense, &[x]);
     g.add("softmax", Op::Softmax, &[x]);
     g.finish()
 }
