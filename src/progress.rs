@@ -107,13 +107,11 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
 
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("a template of this file");
-    style.with_key(
-        "rate",
-        |state: &ProgressState, to: &mut dyn fmt::Write| match rate(state.per_sec(), state.eta()) {
-            Some(rate) => write!(to, ", {rate}").expect("a string takes what is written"),
-            None => {}
-        },
-    )
+    style.with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
+        if let Some(rate) = rate(state.per_sec(), state.eta()) {
+            write!(to, ", {rate}").expect("a string takes what is written");
+        }
+    })
 }
 
 /// How fast, in a unit that suits, and how long still; nothing while that is not known.
