@@ -69,7 +69,7 @@ fn anns_and_layers_are_listed() {
         json(&command.output().unwrap())
     };
     let anns = list(&["list"]);
-    assert_eq!(anns.as_array().unwrap().len(), 8);
+    assert_eq!(anns.as_array().unwrap().len(), 13);
     assert_eq!(anns[0]["name"], "mobilenet");
     assert_eq!(anns[0]["parameters"], 4_253_864);
     assert_eq!(anns[7]["parameters_without_biases"], 60_954_656);

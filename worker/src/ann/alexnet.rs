@@ -4,7 +4,7 @@
 //! Layers have Caffe's names; as in Caffe, `conv*`, `fc6` and `fc7` are what comes out of their ReLU.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const ALEXNET: AnnInfo = AnnInfo {
     name: "alexnet",
@@ -12,6 +12,7 @@ pub(super) const ALEXNET: AnnInfo = AnnInfo {
     parameters_without_biases: Some(60_954_656),
     input: [227, 227, 3],
     preprocessing: Preprocessing::Caffe,
+    files: Files::Keras,
     graph,
 };
 

@@ -78,6 +78,7 @@ pub(super) enum Block {
     },
     Identity,
     Flatten,
+    FlattenChannelsFirst,
     Dense {
         /// `[inputs, units]`.
         kernel: Tensor<2>,
@@ -153,6 +154,7 @@ impl Block {
             },
             Op::Dropout => Self::Identity,
             Op::Flatten => Self::Flatten,
+            Op::FlattenChannelsFirst => Self::FlattenChannelsFirst,
             Op::Dense { units, end } => {
                 let kernel = TensorData::new(own[0].clone(), [own[0].len() / units, *units]);
                 Self::Dense {
@@ -228,6 +230,7 @@ impl Block {
                 }
             }
             Self::Flatten => Value::Vector(x.into_units()),
+            Self::FlattenChannelsFirst => Value::Vector(x.map().flatten(1, 3)),
             Self::Dense { kernel, bias, end } => {
                 let values = x.vector().matmul(kernel.clone()) + bias.clone().unsqueeze();
                 Value::Vector(match end {

@@ -1,7 +1,7 @@
 //! DenseNet121 and DenseNet169 (224 × 224), layer for layer as in `keras.applications.densenet`.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, NodeId, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const DENSENET121: AnnInfo = AnnInfo {
     name: "densenet121",
@@ -9,6 +9,7 @@ pub(super) const DENSENET121: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [224, 224, 3],
     preprocessing: Preprocessing::Torch,
+    files: Files::Keras,
     graph: || graph([6, 12, 24, 16]),
 };
 

@@ -60,8 +60,8 @@ pub enum AnnError {
     /// The weights file does not begin as HDF5 does.
     #[error("weights of {ann}: `{}` is not an HDF5 file", path.display())]
     #[diagnostic(help(
-        "give a Keras `.h5` or `.weights.h5` file; of a `.keras` archive, the `model.weights.h5` in \
-         it; and check that it is no web page saved in its place"
+        "give a Keras `.h5`, `.weights.h5` or `.keras` file, and check that it is no web page saved \
+         in its place"
     ))]
     NotHdf5 {
         /// The ANN.
@@ -87,7 +87,7 @@ pub enum AnnError {
     #[error("weights of {ann}: `{}` holds no weights saved by Keras ({found})", path.display())]
     #[diagnostic(help(
         "expected the attribute `layer_names` (legacy `.h5`) or the group `layers` (Keras 3 \
-         `.weights.h5`); save the network with `save_weights`"
+         `.weights.h5` and `.keras`); save the network with `save_weights`"
     ))]
     NotKeras {
         /// The ANN.
@@ -97,14 +97,25 @@ pub enum AnnError {
         /// What is there instead.
         found: String,
     },
+    /// The file is nothing PyTorch saves weights as.
+    #[error("weights of {ann}: `{}` holds no state dict: {why}", path.display())]
+    #[diagnostic(help(
+        "give a `.pth` or `.pt` file saved with `torch.save(net.state_dict(), …)`, or `.safetensors`"
+    ))]
+    NotTorch {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// What the reader found.
+        why: String,
+    },
     /// The file's weights are another network's. Names the first layer that differs.
     #[error(
         "weights in `{}` are not {ann}'s: layer `{layer}` should be {expected}, found {found}",
         path.display()
     )]
-    #[diagnostic(help(
-        "give weights saved by Keras's own {ann}, with its classifier; nothing was loaded"
-    ))]
+    #[diagnostic(help("give weights of {ann} itself, with its classifier; nothing was loaded"))]
     WeightsMismatch {
         /// The ANN.
         ann: &'static str,

@@ -216,6 +216,7 @@ fn mean_and_std(values: &[f32]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ann::Files;
     use crate::ann::testing::{shared, testdata};
     use crate::ann::tiny::TINY;
 
@@ -255,6 +256,9 @@ mod tests {
     #[test]
     fn every_ann_computes_what_keras_computes() {
         for info in crate::ann::offered() {
+            if info.files != Files::Keras {
+                continue;
+            }
             let Some(path) = shared(&format!("fixtures/ann/{}.json", info.name)) else {
                 return;
             };
@@ -268,6 +272,22 @@ mod tests {
             if info.name != "alexnet" {
                 assert!(of_keras.eq(of_fixture), "{}", info.name);
             }
+        }
+    }
+
+    #[test]
+    fn torchvisions_anns_compute_what_torchvision_computes() {
+        for name in [
+            "mobilenet_v2",
+            "resnet50",
+            "densenet121",
+            "densenet169",
+            "alexnet",
+        ] {
+            let path = testdata(&format!("torchvision_{name}.json"));
+            let report = verify(&path, &Device::flex()).expect("the fixture fits");
+            assert!(report.layers >= 20, "{report:?}");
+            assert!(report.worst_relative_error < 1e-3, "{report:?}");
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) enum Padding {
     Valid,
     /// Padded so that the output is `ceil(input / stride)`, the odd pixel going to the end.
     Same,
+    /// So many pixels on every side, as PyTorch says it.
+    Around(usize),
 }
 
 /// Pixels added before and after each of height and width.
@@ -76,6 +78,7 @@ impl Window {
         let out = self.output(map);
         std::array::from_fn(|axis| match self.padding {
             Padding::Valid => (0, 0),
+            Padding::Around(pixels) => (pixels, pixels),
             Padding::Same => {
                 let covered = (out[axis] - 1) * self.stride[axis] + self.size[axis];
                 let total = covered.saturating_sub(map[axis]);
@@ -88,9 +91,14 @@ impl Window {
     fn output(&self, map: [usize; 2]) -> [usize; 2] {
         std::array::from_fn(|axis| match self.padding {
             Padding::Same => map[axis].div_ceil(self.stride[axis]),
-            Padding::Valid => {
-                assert!(map[axis] >= self.size[axis], "window larger than its map");
-                (map[axis] - self.size[axis]) / self.stride[axis] + 1
+            Padding::Valid | Padding::Around(_) => {
+                let around = match self.padding {
+                    Padding::Around(pixels) => 2 * pixels,
+                    Padding::Valid | Padding::Same => 0,
+                };
+                let padded = map[axis] + around;
+                assert!(padded >= self.size[axis], "window larger than its map");
+                (padded - self.size[axis]) / self.stride[axis] + 1
             }
         })
     }
@@ -132,6 +140,8 @@ pub(super) enum Op {
     Dropout,
     /// `Reshape` of a map to a vector, or `Flatten`.
     Flatten,
+    /// PyTorch's `flatten`: channels before height and width.
+    FlattenChannelsFirst,
     /// `Dense` on a vector, with bias.
     Dense { units: usize, end: End },
     /// Softmax over a vector.
@@ -198,7 +208,7 @@ impl Op {
             Op::Relu { .. } => "re_lu",
             Op::GlobalAveragePooling { .. } => "global_average_pooling2d",
             Op::Dropout => "dropout",
-            Op::Flatten => "reshape",
+            Op::Flatten | Op::FlattenChannelsFirst => "reshape",
             Op::Dense { .. } => "dense",
             Op::Softmax => "activation",
             Op::Add => "add",
@@ -243,7 +253,7 @@ impl Op {
             ) => x.to_vec(),
             (Op::GlobalAveragePooling { keep_dims: true }, &[&[_, _, c]]) => vec![1, 1, c],
             (Op::GlobalAveragePooling { keep_dims: false }, &[&[_, _, c]]) => vec![c],
-            (Op::Flatten, &[&[h, w, c]]) => vec![h * w * c],
+            (Op::Flatten | Op::FlattenChannelsFirst, &[&[h, w, c]]) => vec![h * w * c],
             (Op::Dense { units, .. }, &[&[_]]) => vec![*units],
             (Op::Softmax, &[&[units]]) => vec![units],
             (Op::Add, [first, rest @ ..]) => {
@@ -306,6 +316,7 @@ impl Op {
             | Op::GlobalAveragePooling { .. }
             | Op::Dropout
             | Op::Flatten
+            | Op::FlattenChannelsFirst
             | Op::Softmax
             | Op::Add
             | Op::Concat => Vec::new(),
@@ -464,9 +475,19 @@ impl GraphBuilder {
         inputs.iter().map(|id| self.shape(*id)).collect()
     }
 
-    /// The finished graph, whose output is the layer added last.
+    /// The finished graph, its layers in Keras's order; its output is the layer added last.
     pub(super) fn finish(self) -> Graph {
         let order = self.keras_order();
+        self.finish_in(order)
+    }
+
+    /// The finished graph, its layers in the order stated.
+    pub(super) fn finish_as_stated(self) -> Graph {
+        let order = (0..self.nodes.len()).collect();
+        self.finish_in(order)
+    }
+
+    fn finish_in(self, order: Vec<usize>) -> Graph {
         let mut place = vec![0; self.nodes.len()];
         for (to, from) in order.iter().enumerate() {
             place[*from] = to;

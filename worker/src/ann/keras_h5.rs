@@ -1,4 +1,4 @@
-//! Weights from the HDF5 files that Keras saves, in both layouts.
+//! Weights from the HDF5 files that Keras saves, in both layouts, and from `.keras` archives.
 //!
 //! A file is first listed (its layers and their tensors' shapes), then fitted to the ANN's graph as a
 //! whole, and only then read: the wrong file is refused at its first layer that differs, and is never
@@ -7,8 +7,11 @@
 //! * Legacy `.h5`: attribute `layer_names` names the layers, each a group whose `weight_names` names
 //!   its tensors; the whole may lie under `model_weights`.
 //! * Keras 3 `.weights.h5`: `layers/<class>_<n>/vars/<i>`; the layer's own name is an attribute of
-//!   `vars`, and where that is missing, `<n>` counts the layers of a class.
+//!   `vars`, and where that is missing, `<n>` counts the layers of a class. A `.keras` archive is a
+//!   zip with such a file in it.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use hdf5_reader::group::Group;
@@ -16,6 +19,11 @@ use hdf5_reader::{Attribute, Dataset, Datatype, Hdf5File};
 
 use super::AnnError;
 use super::graph::{Graph, Node, WeightSpec};
+
+/// What a zip begins with.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+/// The weights in a `.keras` archive.
+const ARCHIVED: &str = "model.weights.h5";
 
 /// Every weight tensor of the file, row-major, in the graph's order.
 pub(super) fn read(
@@ -81,9 +89,37 @@ impl WeightsFile<'_> {
         }
     }
 
+    /// The weights file in a `.keras` archive; nothing where the file is no archive.
+    fn archived(&self) -> Result<Option<Vec<u8>>, AnnError> {
+        let unreadable = |source| AnnError::WeightsUnreadable {
+            ann: self.ann,
+            path: self.path.to_owned(),
+            source,
+        };
+        let mut file = File::open(self.path).map_err(unreadable)?;
+        let mut magic = Vec::new();
+        let start = (&mut file).take(ZIP_MAGIC.len() as u64);
+        { start }.read_to_end(&mut magic).map_err(unreadable)?;
+        if magic != ZIP_MAGIC {
+            return Ok(None);
+        }
+        let mut archive = zip::ZipArchive::new(file)
+            .map_err(|error| self.not_keras(format!("a damaged archive: {error}")))?;
+        let mut weights = archive
+            .by_name(ARCHIVED)
+            .map_err(|_| self.not_keras(format!("an archive without `{ARCHIVED}`")))?;
+        let mut bytes = Vec::new();
+        weights.read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(Some(bytes))
+    }
+
     /// The file's layers that have weights.
     fn list(&self) -> Result<Listing, AnnError> {
-        let file = Hdf5File::open(self.path).map_err(self.broken("its header"))?;
+        let opened = match self.archived()? {
+            Some(bytes) => Hdf5File::from_vec(bytes),
+            None => Hdf5File::open(self.path),
+        };
+        let file = opened.map_err(self.broken("its header"))?;
         let root = file.root_group().map_err(self.broken("its root"))?;
         let (groups, _) = root.member_names().map_err(self.broken("its root"))?;
         let has = |name: &str| groups.iter().any(|group| group == name);
@@ -282,6 +318,11 @@ impl WeightsFile<'_> {
                 let values = values.map_err(self.broken(at))?;
                 values.iter().map(|x| *x as f32).collect()
             }
+            Datatype::FloatingPoint { size: 2, .. } => {
+                return Err(self.not_keras(format!(
+                    "{at} is stored in half precision; save the network with float32 weights"
+                )));
+            }
             _ => {
                 let values = tensor.data.read_array::<f32>();
                 let values = values.map_err(self.broken(at))?;
@@ -435,7 +476,8 @@ mod tests {
     use crate::ann::tiny::TINY;
     use crate::ann::{find, recipe};
 
-    const FILES: [&str; 5] = [
+    const FILES: [&str; 6] = [
+        "tiny.keras",
         "tiny_legacy.h5",
         "tiny_strings.h5",
         "tiny_model.h5",

@@ -1,7 +1,7 @@
 //! MobileNet (v1, width 1.0, 224 × 224), layer for layer as `keras.applications.MobileNet`.
 
 use super::graph::{Conv, Graph, GraphBuilder, NodeId, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const MOBILENET: AnnInfo = AnnInfo {
     name: "mobilenet",
@@ -9,6 +9,7 @@ pub(super) const MOBILENET: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
+    files: Files::Keras,
     graph,
 };
 

@@ -1,7 +1,7 @@
 //! MobileNetV2 (width 1.0, 224 × 224), layer for layer as `keras.applications.MobileNetV2`.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, NodeId, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
     name: "mobilenet_v2",
@@ -9,6 +9,7 @@ pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
+    files: Files::Keras,
     graph,
 };
 

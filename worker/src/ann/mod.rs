@@ -22,6 +22,8 @@ mod resnet50;
 mod testing;
 #[cfg(test)]
 mod tiny;
+mod torch_file;
+mod torchvision;
 mod weights;
 mod xception;
 
@@ -38,7 +40,7 @@ pub use weights::WeightsSource;
 
 /// The ANNs this version runs.
 pub fn offered() -> &'static [AnnInfo] {
-    static OFFERED: [AnnInfo; 8] = [
+    static OFFERED: [AnnInfo; 13] = [
         mobilenet::MOBILENET,
         mobilenet_v2::MOBILENET_V2,
         nasnet::NASNET_MOBILE,
@@ -47,19 +49,17 @@ pub fn offered() -> &'static [AnnInfo] {
         densenet::DENSENET121,
         densenet::DENSENET169,
         alexnet::ALEXNET,
+        torchvision::MOBILENET_V2,
+        torchvision::RESNET50,
+        torchvision::DENSENET121,
+        torchvision::DENSENET169,
+        torchvision::ALEXNET,
     ];
     &OFFERED
 }
 
 /// ANNs that this version refuses by name.
-pub const PLANNED: &[&str] = &[
-    "mobilenet_v2-torchvision",
-    "resnet50-torchvision",
-    "densenet121-torchvision",
-    "densenet169-torchvision",
-    "alexnet-torchvision",
-    "onnx",
-];
+pub const PLANNED: &[&str] = &["onnx"];
 
 /// The ANN called `name`.
 ///
@@ -99,6 +99,15 @@ impl fmt::Display for Preprocessing {
     }
 }
 
+/// Which program's files an ANN's weights come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Keras's `.h5`, `.weights.h5` and `.keras`.
+    Keras,
+    /// A state dict in PyTorch's `.pth` or `.pt`, or in safetensors.
+    Torch,
+}
+
 /// What is known of an ANN without its weights.
 #[derive(Clone, Debug)]
 pub struct AnnInfo {
@@ -112,6 +121,8 @@ pub struct AnnInfo {
     pub input: [usize; 3],
     /// How pixels become inputs.
     pub preprocessing: Preprocessing,
+    /// Where its weights come from.
+    pub files: Files,
     graph: fn() -> Graph,
 }
 
@@ -198,7 +209,8 @@ mod tests {
             ("densenet169", 14_307_880),
             ("alexnet", 60_954_656),
         ];
-        let ours = offered().iter().map(|ann| {
+        let of_keras = offered().iter().filter(|ann| ann.files == Files::Keras);
+        let ours = of_keras.map(|ann| {
             let parameters = ann.parameters_without_biases.unwrap_or(ann.parameters);
             (ann.name, parameters)
         });

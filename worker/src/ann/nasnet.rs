@@ -4,7 +4,7 @@
 //! before it.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, NodeId, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const NASNET_MOBILE: AnnInfo = AnnInfo {
     name: "nasnet_mobile",
@@ -12,6 +12,7 @@ pub(super) const NASNET_MOBILE: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
+    files: Files::Keras,
     graph,
 };
 

@@ -2,7 +2,7 @@
 //! biases, and a strided block strides in its first 1 × 1 convolution.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, NodeId, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const RESNET50: AnnInfo = AnnInfo {
     name: "resnet50",
@@ -10,6 +10,7 @@ pub(super) const RESNET50: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [224, 224, 3],
     preprocessing: Preprocessing::Caffe,
+    files: Files::Keras,
     graph,
 };
 

@@ -1,7 +1,7 @@
 //! A made-up ANN with every kind of layer, whose Keras twin `testdata/make_keras_files.py` builds.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, Op, Padding, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) static TINY: AnnInfo = AnnInfo {
     name: "tiny",
@@ -9,6 +9,7 @@ pub(super) static TINY: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [9, 8, 3],
     preprocessing: Preprocessing::Torch,
+    files: Files::Keras,
     graph,
 };
 

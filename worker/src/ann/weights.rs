@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::graph::Graph;
-use super::{AnnError, AnnInfo, keras_h5, recipe};
+use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch_file};
 
 /// How many hexadecimal digits of a file's BLAKE3 stand for it.
 const DIGEST_DIGITS: usize = 32;
@@ -14,7 +14,7 @@ const DIGEST_DIGITS: usize = 32;
 /// Where an ANN's weights come from. Written `random:SEED` or as a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WeightsSource {
-    /// A file that Keras saved.
+    /// A file that Keras or PyTorch saved.
     File(PathBuf),
     /// Untrained: kernels He-uniform from this seed, batch norm the identity, biases zero.
     Random(u64),
@@ -48,7 +48,10 @@ impl WeightsSource {
     /// Every weight tensor, row-major, in the graph's order.
     pub(super) fn read(&self, ann: &AnnInfo, graph: &Graph) -> Result<Vec<Vec<f32>>, AnnError> {
         match self {
-            Self::File(path) => keras_h5::read(path, ann.name, graph),
+            Self::File(path) => match ann.files {
+                Files::Keras => keras_h5::read(path, ann.name, graph),
+                Files::Torch => torch_file::read(path, ann.name, graph),
+            },
             Self::Random(seed) => Ok(recipe::random_weights(graph, *seed)),
         }
     }

@@ -1,7 +1,7 @@
 //! Xception (299 × 299), layer for layer as `keras.applications.Xception`.
 
 use super::graph::{Conv, End, Graph, GraphBuilder, NodeId, Op, Window};
-use super::{AnnInfo, Preprocessing};
+use super::{AnnInfo, Files, Preprocessing};
 
 pub(super) const XCEPTION: AnnInfo = AnnInfo {
     name: "xception",
@@ -9,6 +9,7 @@ pub(super) const XCEPTION: AnnInfo = AnnInfo {
     parameters_without_biases: None,
     input: [299, 299, 3],
     preprocessing: Preprocessing::Tf,
+    files: Files::Keras,
     graph,
 };
 

@@ -5,6 +5,7 @@
 * `tiny.json`          what a small Keras network answers, laid out like an ANN's fixture
 * `tiny_legacy.h5`     its weights in the legacy layout, as Keras 2 named them, gzip and shuffle
 * `tiny_model.h5`      the whole model as Keras 3 saves it to `.h5` (under `model_weights`)
+* `tiny.keras`         the archive Keras 3 saves it to
 * `tiny.weights.h5`    its weights as Keras 3 saves them
 * `tiny_unnamed.weights.h5`  the same, without the layers' names
 * `tiny_strings.h5`    the legacy layout with variable-length strings and split attributes
@@ -187,6 +188,7 @@ def main():
     save_legacy(model, at("tiny_legacy.h5"))
     save_strings(model, at("tiny_strings.h5"))
     model.save(at("tiny_model.h5"))
+    model.save(at("tiny.keras"))
     model.save_weights(at("tiny.weights.h5"))
     drop_names(at("tiny.weights.h5"), at("tiny_unnamed.weights.h5"))
     mobilenet = keras.applications.MobileNet(weights=None)
