@@ -26,3 +26,7 @@ quickstart:
 # Numbers from PyTorch, scikit-learn, Keras, xarray and Pillow that tests compare with
 fixtures PYTHON="python3":
     find . -name 'make_*.py' -not -path './target/*' -print -exec {{PYTHON}} {} \;
+
+# What takes too long for every day: all eight ANNs on real recordings
+nightly:
+    NRP_NIGHTLY=1 cargo test --workspace --locked -- --nocapture nightly

@@ -21,7 +21,10 @@ fn every_sample_sweep_parses() {
         );
     }
     names.sort();
-    assert_eq!(names, ["paper", "quickstart", "v4-mobilenet"]);
+    assert_eq!(
+        names,
+        ["paper", "quickstart", "v4-all-anns", "v4-mobilenet"]
+    );
 }
 
 #[test]

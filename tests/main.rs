@@ -7,4 +7,5 @@ mod deploy;
 mod docs;
 mod harness;
 mod kill;
+mod nightly;
 mod run;
