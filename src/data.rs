@@ -49,6 +49,8 @@ fn text(report: &Report) -> Result<(), CommandError> {
             "empty cells",
             "mean",
             "s.d.",
+            "noise ceiling",
+            "noise floor",
         ]);
         for region in &assembly.regions {
             table.add_row([
@@ -66,6 +68,16 @@ fn text(report: &Report) -> Result<(), CommandError> {
                 region.empty_cells.to_string(),
                 format!("{:.4}", region.mean),
                 format!("{:.4}", region.sd),
+                region.noise.as_ref().map_or_else(
+                    || "–".to_owned(),
+                    |noise| {
+                        format!(
+                            "{:.2} to {:.2}, median {:.2}",
+                            noise.ceiling_min, noise.ceiling_max, noise.ceiling_median
+                        )
+                    },
+                ),
+                output::score(region.noise.as_ref().map(|noise| noise.noise_floor)),
             ]);
         }
         output::print_table(&table)?;

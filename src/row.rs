@@ -31,10 +31,14 @@ pub(crate) struct Cell {
 pub(crate) struct TestScores {
     pub(crate) nrp_error: Option<f64>,
     pub(crate) mean_predictor_error: Option<f64>,
+    /// Absent, as the ceiling, where no stimulus was repeated.
+    pub(crate) noise_floor: Option<f64>,
     pub(crate) r2_mean: Option<f64>,
     pub(crate) r2_median: Option<f64>,
     pub(crate) r2_pooled: Option<f64>,
     pub(crate) pearson_median: Option<f64>,
+    pub(crate) ceiling_median: Option<f64>,
+    pub(crate) pearson2_over_ceiling: Option<f64>,
     pub(crate) validation_mse: Option<f64>,
 }
 
@@ -115,10 +119,13 @@ impl From<&Scores> for TestScores {
         Self {
             nrp_error: Some(scores.nrp_error),
             mean_predictor_error: Some(scores.mean_predictor_error),
+            noise_floor: scores.noise_floor,
             r2_mean: scores.r2_mean,
             r2_median: scores.r2_median,
             r2_pooled: scores.r2_pooled,
             pearson_median: scores.pearson_median,
+            ceiling_median: scores.ceiling_median,
+            pearson2_over_ceiling: scores.pearson2_over_ceiling,
             validation_mse: Some(scores.validation_mse),
         }
     }

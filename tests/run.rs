@@ -4,14 +4,17 @@ use crate::harness::{Place, SMALL_SWEEP, json, shared};
 use serde_json::Value;
 
 /// Fields that every row of `nrp best` has, whatever else it has.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 20] = [
     "ann",
     "region",
     "nrp_error",
     "mean_predictor_error",
+    "noise_floor",
     "r2_mean",
     "r2_median",
     "pearson_median",
+    "ceiling_median",
+    "pearson2_over_ceiling",
     "validation_mse",
     "layers",
     "l1",

@@ -159,6 +159,7 @@ impl Executor {
         let data = Data {
             activations: &rows,
             responses: &region.responses,
+            noise: region.noise.as_ref(),
             sites: region.sites.len(),
             train: &split.train,
             validation: &split.validation,
@@ -374,6 +375,9 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         r2_pooled,
         pearson_median,
         sites_scored,
+        noise_floor,
+        ceiling_median,
+        pearson2_over_ceiling,
     } = trained.test;
     Scores {
         nrp_error,
@@ -389,5 +393,8 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         best_epoch: trained.best_epoch as u32,
         train_seconds: started.elapsed().as_secs_f64(),
         parameters,
+        noise_floor,
+        ceiling_median,
+        pearson2_over_ceiling,
     }
 }

@@ -133,6 +133,12 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
         ("median R2", scores.r2_median),
         ("pooled R2", scores.r2_pooled),
         ("median Pearson r", scores.pearson_median),
+        ("noise floor", scores.noise_floor),
+        ("median noise ceiling", scores.ceiling_median),
+        (
+            "squared Pearson r over the ceiling",
+            scores.pearson2_over_ceiling,
+        ),
     ];
     for (what, value) in optional {
         if let Some(value) = value {

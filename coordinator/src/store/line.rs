@@ -102,7 +102,8 @@ pub(super) fn decode(line: &[u8]) -> Result<Entry<Fact>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduler::SweepId;
+    use crate::scheduler::{SweepId, TrialId};
+    use crate::store::samples;
 
     fn line() -> Vec<u8> {
         let fact = Fact::SweepCancelled {
@@ -134,6 +135,18 @@ mod tests {
                 sweep: SweepId(0xab)
             }
         );
+    }
+
+    #[test]
+    fn a_line_from_before_noise_was_scored_still_reads() {
+        let fact = samples::finished(TrialId(7), 0.5);
+        let mut bytes = Vec::new();
+        encode(7, 1_763_942_400_000, &fact, &mut bytes);
+        let line = String::from_utf8(bytes).expect("text");
+        let since = r#","noise_floor":null,"ceiling_median":null,"pearson2_over_ceiling":null"#;
+        assert!(line.contains(since), "{line}");
+        let older = line.replace(since, "");
+        assert_eq!(decode(older.as_bytes()).expect("reads").event, fact);
     }
 
     #[test]

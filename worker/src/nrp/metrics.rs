@@ -3,6 +3,8 @@
 //! Pure host code in f64. A measured value that is NaN is missing and skipped everywhere.
 //! No result is ever NaN: what is undefined is `None`.
 
+use crate::recording::Noise;
+
 /// The scores of one region.
 ///
 /// A site is *scored* where R² and Pearson r are defined: at least two present values that are
@@ -23,6 +25,14 @@ pub struct RegionScores {
     pub pearson_median: Option<f64>,
     /// How many sites are scored.
     pub sites_scored: usize,
+    /// Mean absolute error that noise leaves to a predictor of the true rates, in the recordings'
+    /// units.
+    pub noise_floor: Option<f64>,
+    /// Noise ceiling per site, median over the scored sites that have one.
+    pub ceiling_median: Option<f64>,
+    /// `pearson_median` squared over `ceiling_median`: the explained share of the variance that can
+    /// be explained. Keeps the sign of r; absent where the ceiling is not above 0.
+    pub pearson2_over_ceiling: Option<f64>,
 }
 
 /// Scores predictions against measurements.
@@ -35,6 +45,10 @@ pub struct RegionScores {
 /// # Shapes
 /// - `predicted`, `measured`: `[stimuli, sites]`, row-major, in the recordings' units
 /// - `training_mean`: `[sites]`, each site's mean over the training stimuli
+/// - `noise`: of these stimuli and sites, where stimuli were repeated
+///
+/// r² over the ceiling is taken of the two medians, as Brain-Score does, and not site by site: a
+/// single site's ceiling may be 0 or below by chance.
 ///
 /// # Panics
 /// When the shapes disagree, a prediction is not finite, or no measured value is present.
@@ -43,15 +57,19 @@ pub fn score(
     measured: &[f32],
     sites: usize,
     training_mean: &[f64],
+    noise: Option<&Noise>,
 ) -> RegionScores {
     assert!(sites > 0, "a region has sites");
     assert_eq!(predicted.len(), measured.len(), "one prediction per cell");
     assert_eq!(measured.len() % sites, 0, "whole rows of sites");
     assert_eq!(training_mean.len(), sites, "one training mean per site");
+    if let Some(noise) = noise {
+        assert_eq!(noise.errors.len(), measured.len(), "one error per cell");
+    }
 
     let (mut cells, mut error, mut mean_error) = (0_usize, 0.0, 0.0);
     let (mut residual, mut total) = (0.0, 0.0);
-    let (mut r2, mut pearson) = (Vec::new(), Vec::new());
+    let (mut r2, mut pearson, mut ceilings) = (Vec::new(), Vec::new(), Vec::new());
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for (site, site_mean) in training_mean.iter().enumerate() {
         x.clear();
@@ -70,11 +88,14 @@ pub fn score(
         let Some(fit) = fit(&x, &y) else { continue };
         r2.push(1.0 - fit.residual / fit.total);
         pearson.push(fit.pearson);
+        ceilings.extend(noise.and_then(|noise| noise.ceilings[site]));
         residual += fit.residual;
         total += fit.total;
     }
     assert!(cells > 0, "at least one measured value is present");
 
+    let pearson_median = median(&mut pearson);
+    let ceiling_median = median(&mut ceilings);
     RegionScores {
         nrp_error: error / cells as f64,
         mean_predictor_error: mean_error / cells as f64,
@@ -82,7 +103,12 @@ pub fn score(
         sites_scored: r2.len(),
         r2_median: median(&mut r2),
         r2_pooled: (total > 0.0).then(|| 1.0 - residual / total),
-        pearson_median: median(&mut pearson),
+        pearson_median,
+        noise_floor: noise.and_then(Noise::floor),
+        ceiling_median,
+        pearson2_over_ceiling: pearson_median
+            .zip(ceiling_median.filter(|ceiling| *ceiling > 0.0))
+            .map(|(r, ceiling)| r * r.abs() / ceiling),
     }
 }
 
@@ -138,6 +164,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::{RegionScores, score};
+    use crate::recording::Noise;
 
     /// Numbers of scikit-learn and NumPy; see `testdata/make_fixtures.py`.
     #[derive(Deserialize)]
@@ -166,7 +193,13 @@ mod tests {
                 .iter()
                 .map(|value| value.unwrap_or(f32::NAN))
                 .collect();
-            let found = score(&case.predicted, &measured, case.sites, &case.training_mean);
+            let found = score(
+                &case.predicted,
+                &measured,
+                case.sites,
+                &case.training_mean,
+                None,
+            );
             // Both sides compute in f64; only the order of the sums differs.
             let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{a} is not {b}");
             close(found.nrp_error, case.nrp_error);
@@ -181,7 +214,7 @@ mod tests {
 
     #[test]
     fn undefined_is_none_not_nan() {
-        let found = score(&[1.0, 2.0], &[3.0, 3.0], 1, &[2.5]);
+        let found = score(&[1.0, 2.0], &[3.0, 3.0], 1, &[2.5], None);
         assert_eq!(
             found,
             RegionScores {
@@ -192,13 +225,16 @@ mod tests {
                 r2_pooled: None,
                 pearson_median: None,
                 sites_scored: 0,
+                noise_floor: None,
+                ceiling_median: None,
+                pearson2_over_ceiling: None,
             }
         );
     }
 
     #[test]
     fn a_constant_prediction_correlates_with_nothing() {
-        let found = score(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0], 1, &[2.0]);
+        let found = score(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0], 1, &[2.0], None);
         assert_eq!(found.pearson_median, Some(0.0));
         assert_eq!(found.r2_mean, Some(0.0));
         assert_eq!(found.sites_scored, 1);
@@ -206,9 +242,42 @@ mod tests {
 
     #[test]
     fn a_constant_site_is_left_out_of_r2_but_not_of_the_error() {
-        let found = score(&[1.0, 0.0, 2.0, 0.0], &[1.0, 5.0, 2.0, 5.0], 2, &[1.5, 5.0]);
+        let measured = [1.0, 5.0, 2.0, 5.0];
+        let found = score(&[1.0, 0.0, 2.0, 0.0], &measured, 2, &[1.5, 5.0], None);
         assert_eq!(found.nrp_error, 2.5);
         assert_eq!(found.r2_mean, Some(1.0));
         assert_eq!(found.sites_scored, 1);
+    }
+
+    #[test]
+    fn noise_is_that_of_the_cells_and_sites_that_are_scored() {
+        // Four sites: r = 1, r = -1, a constant one that is not scored, one without a ceiling.
+        let predicted = [1.0, 2.0, 0.0, 1.0, 2.0, 1.0, 0.0, 2.0];
+        let measured = [1.0, 1.0, 7.0, 1.0, 2.0, 2.0, 7.0, f32::NAN];
+        let mut noise = Noise {
+            ceilings: vec![Some(0.9), Some(0.5), Some(0.1), None],
+            errors: vec![0.1, 0.2, 0.3, 0.2, 0.1, 0.2, 0.3, f32::NAN],
+        };
+        let mean = [1.5, 1.5, 7.0, 1.0];
+        let found = score(&predicted, &measured, 4, &mean, Some(&noise));
+        // The errors are f32.
+        assert!((found.noise_floor.expect("known") - 0.2).abs() < 1e-7);
+        assert!((found.ceiling_median.expect("known") - 0.7).abs() < 1e-12);
+        assert_eq!(found.pearson2_over_ceiling, Some(0.0));
+
+        // One site: the ratio has the sign of r, and needs a ceiling above 0.
+        noise.ceilings = vec![Some(0.5)];
+        noise.errors = vec![f32::NAN; 2];
+        let one = |predicted: &[f32], noise: &Noise| {
+            score(predicted, &[1.0, 2.0], 1, &[1.5], Some(noise))
+        };
+        for (predicted, expected) in [([1.0, 2.0], 2.0), ([2.0, 1.0], -2.0)] {
+            let found = one(&predicted, &noise).pearson2_over_ceiling;
+            assert!((found.expect("defined") - expected).abs() < 1e-12);
+        }
+        assert_eq!(one(&[2.0, 1.0], &noise).noise_floor, None);
+        noise.ceilings = vec![Some(-0.1)];
+        assert_eq!(one(&[1.0, 2.0], &noise).pearson2_over_ceiling, None);
+        assert_eq!(one(&[1.0, 2.0], &noise).ceiling_median, Some(-0.1));
     }
 }

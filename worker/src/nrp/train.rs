@@ -135,8 +135,15 @@ pub(crate) fn train_within(
         .flat_map(|stimulus| &data.responses[stimulus * data.sites..][..data.sites])
         .copied()
         .collect();
+    let noise = data.noise.map(|noise| noise.at(data.test));
     Ok(Trained {
-        test: score(&predicted, &measured, data.sites, &sites.training_mean),
+        test: score(
+            &predicted,
+            &measured,
+            data.sites,
+            &sites.training_mean,
+            noise.as_ref(),
+        ),
         validation_mse: fitted.validation_mse,
         best_epoch: fitted.best_epoch,
         epochs: fitted.epochs,

@@ -89,6 +89,7 @@ impl World {
         Data {
             activations: &self.activations,
             responses: &self.responses,
+            noise: None,
             sites: self.sites,
             train: &self.train,
             validation: &self.validation,
@@ -557,6 +558,7 @@ fn scaling_matches_scikit_learn() {
     let data = Data {
         activations: &activations,
         responses: &responses,
+        noise: None,
         sites: case.sites,
         train: &case.train,
         validation: &[],

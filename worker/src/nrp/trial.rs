@@ -6,6 +6,7 @@ use std::error::Error;
 use super::error::TrainError;
 use super::network::MAX_DEPTH;
 use super::scaling::{InputScaling, TargetScaling};
+use crate::recording::Noise;
 
 /// The activations of a layer set, read a few stimuli at a time.
 pub trait Activations: Sync {
@@ -74,6 +75,8 @@ pub struct Data<'a> {
     pub activations: &'a dyn Activations,
     /// `[stimuli, sites]`, row-major, in the recordings' units; NaN where missing.
     pub responses: &'a [f32],
+    /// The noise in them, where stimuli were repeated.
+    pub noise: Option<&'a Noise>,
     /// Sites of the region.
     pub sites: usize,
     /// Training stimuli.

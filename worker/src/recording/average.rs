@@ -4,6 +4,7 @@
 
 use super::Region;
 use super::assembly::Assembly;
+use super::ceiling::Noise;
 use super::error::{RecordingError, some_of};
 
 /// Averages the sites of `region` over the repetitions of each stimulus, in `f64`, skipping NaN.
@@ -37,6 +38,7 @@ pub(super) fn average(
             cells.repetitions.iter().copied().min().unwrap_or(0),
             cells.repetitions.iter().copied().max().unwrap_or(0),
         ),
+        noise: cells.noise(assembly, stimulus_of),
     })
 }
 
@@ -103,6 +105,13 @@ impl Cells {
             cells.repetitions[stimulus] += usize::from(cells.recorded > before);
         }
         cells
+    }
+
+    /// What the repetitions say about noise. Goes through all presentations again.
+    pub(super) fn noise(&self, assembly: &Assembly, stimulus_of: &[usize]) -> Option<Noise> {
+        let value = |presentation, column: usize| assembly.value(presentation, self.sites[column]);
+        let stimuli = self.repetitions.len();
+        Noise::measure(stimulus_of, stimuli, self.sites.len(), value)
     }
 
     /// Refuses a region with an infinite response.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::assembly::{Assembly, other_format};
 use super::average::Cells;
+use super::ceiling::{Noise, NoiseReport};
 use super::error::{RecordingError, counted, named, some_of};
 use super::images::{Entry, Images, Picture};
 use super::stimuli::{Stimulus, StimulusSet};
@@ -69,6 +70,8 @@ pub struct RegionReport {
     pub mean: f64,
     /// Standard deviation of all recorded values (divisor n).
     pub sd: f64,
+    /// What the repetitions say about noise; absent where no stimulus was repeated.
+    pub noise: Option<NoiseReport>,
 }
 
 /// What a stimulus set holds.
@@ -232,7 +235,8 @@ impl Report {
                     self.problem(&error);
                 }
             }
-            regions.push(region_report(region, &cells));
+            let noise = cells.noise(assembly, &stimulus_of);
+            regions.push(region_report(region, &cells, noise.as_ref()));
         }
         self.assembly = Some(AssemblyReport {
             path: assembly.path.clone(),
@@ -358,7 +362,7 @@ impl Seen {
     }
 }
 
-fn region_report(region: String, cells: &Cells) -> RegionReport {
+fn region_report(region: String, cells: &Cells, noise: Option<&Noise>) -> RegionReport {
     let mut repetitions = cells.repetitions.clone();
     repetitions.sort_unstable();
     let middle = repetitions.len() / 2;
@@ -390,6 +394,7 @@ fn region_report(region: String, cells: &Cells) -> RegionReport {
         } else {
             variance.sqrt()
         },
+        noise: noise.and_then(Noise::report),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod assembly;
 mod average;
+mod ceiling;
 mod chance;
 mod check;
 mod error;
@@ -20,6 +21,7 @@ use std::collections::{HashMap, HashSet};
 use image::RgbImage;
 
 pub use assembly::MAX_RESPONSES_BYTES;
+pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use error::{MAX_NAMED, RecordingError};
 pub use images::{MAX_FILE_BYTES, MAX_SIDE_PIXELS};
@@ -56,6 +58,8 @@ pub struct Region {
     pub responses: Vec<f32>,
     /// Fewest and most recorded repetitions of a stimulus.
     pub repetitions: (usize, usize),
+    /// What the repetitions say about noise, where there are any.
+    pub noise: Option<Noise>,
 }
 
 enum Pictures {
