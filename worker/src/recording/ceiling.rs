@@ -9,7 +9,7 @@
 //! 1910, Brown 1910) then gives the reliability of the average over all repetitions. This is the
 //! ceiling of Brain-Score (Schrimpf et al. 2018). It is a share of variance, to be compared with
 //! r², not with r: the true rates correlate with their noisy average by the ceiling's square root.
-//! Hence r² / ceiling, as Brain-Score has it since 2026; until then it was (r / ceiling)².
+//! Hence r² / ceiling; Brain-Score's older scores were (r / ceiling)².
 //!
 //! Floor: the mean absolute error that is left to a predictor of the true rates. Where noise is
 //! Gaussian and independent between repetitions, an average of n with standard deviation σ misses
