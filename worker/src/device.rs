@@ -90,6 +90,14 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
     }
 }
 
+/// Whether `device` is flex: the CPU without a library of its own.
+pub(crate) fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    return false;
+}
+
 /// Runs `work`, and turns a panic into the first line of what it said.
 fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let hook = std::panic::take_hook();

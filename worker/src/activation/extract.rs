@@ -5,7 +5,7 @@ use super::key::Dtype;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
 use crate::ann::{self, Ann, AnnInfo, WeightsSource};
 use crate::recording::Recordings;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::mpsc;
@@ -91,16 +91,12 @@ impl Extraction<'_> {
                 if progress(Progress { done, total }).is_break() {
                     return Err(ActivationError::Interrupted);
                 }
-                let [height, width, channels] = self.ann.input;
-                let pixels = batch?;
-                let stimuli = pixels.len() / (height * width * channels);
-                let shape = [stimuli, height, width, channels];
-                let images = Tensor::<4>::from_data(TensorData::new(pixels, shape), device);
-                let answers = net.activations(images, layers)?;
-                for ((answer, writer), layer) in answers.into_iter().zip(&mut writers).zip(layers) {
-                    let values = to_f32(answer);
-                    self.refuse_not_finite(&values, stimuli, done, layer)?;
-                    writer.append(&values)?;
+                let images = batch?;
+                let stimuli = images.len() / self.ann.input.iter().product::<usize>();
+                let answers = net.activations(&images, layers)?;
+                for ((values, writer), layer) in answers.iter().zip(&mut writers).zip(layers) {
+                    self.refuse_not_finite(values, stimuli, done, layer)?;
+                    writer.append(values)?;
                 }
                 done += stimuli;
             }
@@ -137,13 +133,6 @@ impl Extraction<'_> {
             }),
         }
     }
-}
-
-fn to_f32(tensor: Tensor<2>) -> Vec<f32> {
-    tensor
-        .into_data()
-        .try_into_vec_as::<f32>()
-        .expect("float tensors convert to f32")
 }
 
 /// The layers wanted, from the cache, extracted first where they are missing.

@@ -1,4 +1,5 @@
-//! Keras layers as tensor operations, at inference. Shared by all ANNs; knows no ANN.
+//! Keras layers as tensor operations, at inference, on any of burn's devices; the CPU without
+//! LibTorch has `cpu`. Shared by all ANNs; knows no ANN.
 //!
 //! Maps are held channels first, as burn's convolutions want them; what leaves this module is in
 //! Keras's order (height, width, channels). A batch norm that alone follows a convolution is folded
@@ -9,7 +10,8 @@ use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::graph::{Conv, End, Graph, Node, NodeId, Op, Pads, Window};
+use super::fold::{Affine, folds_into};
+use super::graph::{Conv, End, Graph, Node, Op, Pads, Window};
 
 /// What one layer gives for a batch of stimuli.
 #[derive(Clone, Debug)]
@@ -117,17 +119,18 @@ impl Block {
                 End::Linear,
             ),
             Op::BatchNorm { epsilon } => {
-                let Affine { scale, shift } = Affine::new(own, *epsilon);
-                let to_device = |x: Vec<f64>| vector(narrowed(x), device);
+                let norm = Affine::new(own, *epsilon);
                 match folds_into(graph, node) {
-                    None => Self::Affine {
-                        scale: to_device(scale),
-                        shift: to_device(shift),
-                    },
+                    None => {
+                        let (scale, shift) = norm.narrowed();
+                        Self::Affine {
+                            scale: vector(scale, device),
+                            shift: vector(shift, device),
+                        }
+                    }
                     Some(conv) => {
-                        let affine = Some(Affine { scale, shift });
                         let conv = graph.node(conv);
-                        let convolutions = convolutions(graph, conv, weights, affine, device);
+                        let convolutions = convolutions(graph, conv, weights, Some(norm), device);
                         Self::Conv(convolutions, End::Linear)
                     }
                 }
@@ -253,26 +256,6 @@ impl Block {
     }
 }
 
-/// The convolution that the batch norm `node` is folded into: the one it follows, if nothing else
-/// reads that.
-pub(super) fn folds_into(graph: &Graph, node: &Node) -> Option<NodeId> {
-    let Op::BatchNorm { .. } = node.op else {
-        return None;
-    };
-    let before = node.inputs[0];
-    let readers = graph.nodes().iter().flat_map(|reader| &reader.inputs);
-    let alone = readers.filter(|input| **input == before).count() == 1;
-    let is_conv = matches!(
-        graph.node(before).op,
-        Op::Conv(Conv {
-            end: End::Linear,
-            ..
-        }) | Op::DepthwiseConv { .. }
-            | Op::SeparableConv { .. }
-    );
-    (alone && is_conv).then_some(before)
-}
-
 /// The padding of a window over the map that `node` reads.
 fn pads(graph: &Graph, node: &Node, window: &Window) -> Pads {
     let input = &graph.node(node.inputs[0]).shape;
@@ -290,10 +273,18 @@ fn convolutions(
     let channels = graph.node(node.inputs[0]).shape[2];
     let specs = &graph.weights()[node.weights.clone()];
     let own = &weights[node.weights.clone()];
-    let one = |kernel: usize, filters, window: &Window, groups, bias, affine: Option<Affine>| {
+    let one = |kernel: usize,
+               filters,
+               window: &Window,
+               groups,
+               bias: Option<Vec<f32>>,
+               affine: Option<Affine>| {
         let (mut values, shape) = filters_first(&own[kernel], &specs[kernel].shape, filters);
         let bias = match affine {
-            Some(affine) => Some(affine.fold(&mut values, bias)),
+            Some(affine) => {
+                affine.scale_first_axis(&mut values);
+                Some(affine.bias(bias.as_deref()))
+            }
             None => bias,
         };
         Convolution {
@@ -339,48 +330,6 @@ fn cut<const D: usize>(x: Tensor<D>, max: Option<f64>) -> Tensor<D> {
     }
 }
 
-/// A batch norm at inference, as `x · scale + shift` per channel.
-struct Affine {
-    scale: Vec<f64>,
-    shift: Vec<f64>,
-}
-
-impl Affine {
-    /// From gamma, beta, moving mean and moving variance. In f64, so that folding costs no accuracy.
-    fn new(weights: &[Vec<f32>], epsilon: f64) -> Self {
-        let [gamma, beta, mean, variance] = weights else {
-            unreachable!("batch norm has four variables");
-        };
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(variance)
-            .map(|(gamma, variance)| f64::from(*gamma) / (f64::from(*variance) + epsilon).sqrt())
-            .collect();
-        let shift = beta
-            .iter()
-            .zip(mean)
-            .zip(&scale)
-            .map(|((beta, mean), scale)| f64::from(*beta) - f64::from(*mean) * scale)
-            .collect();
-        Self { scale, shift }
-    }
-
-    /// Scales a kernel whose filters come first; returns the bias that goes with it.
-    fn fold(self, kernel: &mut [f32], bias: Option<Vec<f32>>) -> Vec<f32> {
-        let per_filter = kernel.len() / self.scale.len();
-        for (filter, scale) in kernel.chunks_exact_mut(per_filter).zip(&self.scale) {
-            for weight in filter {
-                *weight = (f64::from(*weight) * scale) as f32;
-            }
-        }
-        let mut shift = self.shift;
-        for ((shift, scale), bias) in shift.iter_mut().zip(&self.scale).zip(bias.iter().flatten()) {
-            *shift += f64::from(*bias) * scale;
-        }
-        narrowed(shift)
-    }
-}
-
 /// Keras's (height, width, channels, filters) or (height, width, channels, 1) kernel as
 /// `[filters, channels per group, height, width]`.
 fn filters_first(kernel: &[f32], shape: &[usize], filters: usize) -> (Vec<f32>, [usize; 4]) {
@@ -400,8 +349,4 @@ fn filters_first(kernel: &[f32], shape: &[usize], filters: usize) -> (Vec<f32>, 
 fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
     let shape = [values.len()];
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-fn narrowed(values: Vec<f64>) -> Vec<f32> {
-    values.into_iter().map(|x| x as f32).collect()
 }

@@ -144,17 +144,6 @@ pub enum AnnError {
         /// Its variable.
         variable: &'static str,
     },
-    /// The images are not of the shape the ANN wants.
-    #[error("{ann} wants images of shape {expected:?}, got {found:?}")]
-    #[diagnostic(help("bring each image to the ANN's input with `ann::preprocess` first"))]
-    ImageShape {
-        /// The ANN.
-        ann: &'static str,
-        /// Height, width, channels.
-        expected: [usize; 3],
-        /// Height, width, channels.
-        found: [usize; 3],
-    },
     /// The device could not hand back what it computed.
     #[error("{ann}: the activations could not be read from the device: {why}")]
     #[diagnostic(help("try another `--device`, or a smaller batch"))]

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use serde::Deserialize;
 
 use super::{Ann, AnnError, AnnInfo, find, graph::Graph, recipe};
@@ -126,12 +126,10 @@ impl Fixture {
         device: &Device,
     ) -> Result<FixtureReport, AnnError> {
         let weights = recipe::fixture_weights(&graph, self.seed);
-        let ann = Ann::with_weights(info, graph, &weights, device);
-        let [height, width, channels] = self.input;
-        let image = recipe::fixture_image(height * width * channels, self.seed);
-        let image = TensorData::new(image, [1, height, width, channels]);
+        let ann = Ann::with_weights(info, graph, weights, device);
+        let image = recipe::fixture_image(self.input.iter().product(), self.seed);
         let names: Vec<_> = self.layers.iter().map(|layer| layer.name.clone()).collect();
-        let answers = ann.activations(Tensor::from_data(image, device), &names)?;
+        let answers = ann.activations(&image, &names)?;
         let mut report = FixtureReport {
             ann: info.name,
             seed: self.seed,
@@ -141,13 +139,7 @@ impl Fixture {
             parameters: info.parameters,
         };
         for (layer, answer) in self.layers.iter().zip(answers) {
-            let values = answer
-                .try_into_vec_as::<f32>()
-                .map_err(|error| AnnError::Device {
-                    ann: info.name,
-                    why: error.to_string(),
-                })?;
-            let error = layer.relative_error(&values);
+            let error = layer.relative_error(&answer);
             if error > report.worst_relative_error {
                 report.worst_relative_error = error;
                 report.worst_layer.clone_from(&layer.name);

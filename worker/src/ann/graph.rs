@@ -396,7 +396,6 @@ impl Graph {
     }
 
     /// Height, width and channels of the image.
-    #[cfg(test)]
     pub(super) fn input(&self) -> [usize; 3] {
         let shape = &self.nodes[0].shape;
         [shape[0], shape[1], shape[2]]

@@ -5,9 +5,11 @@
 
 mod alexnet;
 mod blocks;
+mod cpu;
 mod densenet;
 mod error;
 mod fixture;
+mod fold;
 mod graph;
 mod keras_h5;
 mod mobilenet;
@@ -18,6 +20,7 @@ mod preprocess;
 mod recipe;
 mod resize;
 mod resnet50;
+mod tensors;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

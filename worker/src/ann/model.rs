@@ -1,22 +1,28 @@
 //! An ANN with its weights on a device, answering with the activations of chosen layers.
 //!
-//! A pass computes what the requested layers need and nothing beyond, and lets go of a value as soon
-//! as its last reader has run. A layer's activations do not depend on which others are requested.
+//! A pass computes what the requested layers need and nothing beyond. A layer's activations do not
+//! depend on which others are requested.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use super::blocks::{Block, Value, folds_into};
 use super::graph::{Graph, NodeId};
-use super::{AnnError, AnnInfo, WeightsSource};
+use super::{AnnError, AnnInfo, WeightsSource, cpu, tensors};
+use crate::device;
 
 /// A frozen ANN, ready to be shown images.
 #[derive(Debug)]
 pub struct Ann {
     info: &'static AnnInfo,
     graph: Graph,
-    blocks: Vec<Block>,
-    /// What each node's block reads; not the graph's inputs where a batch norm is folded.
-    reads: Vec<Vec<NodeId>>,
+    network: Network,
+}
+
+#[derive(Debug)]
+enum Network {
+    /// On the CPU by our own means, where burn's device is flex.
+    Cpu(cpu::Network),
+    /// On another of burn's devices.
+    Tensors(tensors::Network),
 }
 
 impl Ann {
@@ -31,14 +37,14 @@ impl Ann {
     ) -> Result<Self, AnnError> {
         let graph = info.graph();
         let weights = source.read(info, &graph)?;
-        Ok(Self::with_weights(info, graph, &weights, device))
+        Ok(Self::with_weights(info, graph, weights, device))
     }
 
     /// Builds `info` from weight tensors in the graph's order.
     pub(super) fn with_weights(
         info: &'static AnnInfo,
         graph: Graph,
-        weights: &[Vec<f32>],
+        weights: Vec<Vec<f32>>,
         device: &Device,
     ) -> Self {
         let specs = graph.weights().iter();
@@ -48,19 +54,14 @@ impl Ann {
                 .eq(weights.iter().map(Vec::len)),
             "weights of another graph"
         );
-        let nodes = graph.nodes();
-        let blocks = nodes
-            .iter()
-            .map(|node| Block::new(&graph, node, weights, device));
-        let reads = nodes.iter().map(|node| match folds_into(&graph, node) {
-            Some(conv) => graph.node(conv).inputs.clone(),
-            None => node.inputs.clone(),
-        });
+        let network = match device::is_flex(device) {
+            true => Network::Cpu(cpu::Network::new(graph.clone(), weights)),
+            false => Network::Tensors(tensors::Network::new(&graph, &weights, device)),
+        };
         Self {
             info,
-            blocks: blocks.collect(),
-            reads: reads.collect(),
             graph,
+            network,
         }
     }
 
@@ -72,30 +73,37 @@ impl Ann {
     /// The activations of `layers`, in one pass that ends with the deepest of them.
     ///
     /// # Shapes
-    /// - `images`: `[stimuli, height, width, channels]`, preprocessed
+    /// - `images`: `[stimuli, height, width, channels]`, preprocessed, row-major
     /// - returns one `[stimuli, units]` per layer, in the order asked for; units in Keras's order
     ///   (height, width, channels)
     ///
     /// # Errors
-    /// When the ANN lacks a layer, or the images are not of its input's shape.
+    /// When the ANN lacks a layer, or the device fails.
+    ///
+    /// # Panics
+    /// When the images are not whole.
     pub fn activations(
         &self,
-        images: Tensor<4>,
+        images: &[f32],
         layers: &[String],
-    ) -> Result<Vec<Tensor<2>>, AnnError> {
-        let [_, found @ ..] = images.dims();
-        if found != self.info.input {
-            return Err(AnnError::ImageShape {
-                ann: self.info.name,
-                expected: self.info.input,
-                found,
-            });
-        }
+    ) -> Result<Vec<Vec<f32>>, AnnError> {
+        let pixels = self.info.input.iter().product::<usize>();
+        assert_eq!(images.len() % pixels, 0, "images must be whole");
         let requested = layers
             .iter()
             .map(|layer| self.node(layer))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(self.run(images, &requested))
+        match &self.network {
+            Network::Cpu(network) => Ok(network.run(images, &requested)),
+            Network::Tensors(network) => {
+                network
+                    .run(images, &requested)
+                    .map_err(|why| AnnError::Device {
+                        ann: self.info.name,
+                        why,
+                    })
+            }
+        }
     }
 
     fn node(&self, layer: &str) -> Result<NodeId, AnnError> {
@@ -107,84 +115,24 @@ impl Ann {
                 .expect_err("a layer of the ANN is a layer of its graph")),
         }
     }
-
-    fn run(&self, images: Tensor<4>, requested: &[NodeId]) -> Vec<Tensor<2>> {
-        let mut readers_left = self.readers(requested);
-        let mut values: Vec<Option<Value>> = vec![None; self.blocks.len()];
-        let mut answers: Vec<Option<Tensor<2>>> = vec![None; requested.len()];
-        let mut images = Some(Value::from_images(images));
-        for (id, block) in self.blocks.iter().enumerate() {
-            if readers_left[id] == 0 {
-                continue;
-            }
-            let inputs = match block {
-                Block::Input => images.take().into_iter().collect(),
-                _ => self.reads[id]
-                    .iter()
-                    .map(|read| take(&mut values, &mut readers_left, *read))
-                    .collect(),
-            };
-            values[id] = Some(block.run(inputs));
-            for (answer, asked) in answers.iter_mut().zip(requested) {
-                if asked.0 == id {
-                    *answer = Some(take(&mut values, &mut readers_left, *asked).into_units());
-                }
-            }
-        }
-        let computed = |answer: Option<_>| answer.expect("every requested layer has a reader");
-        answers.into_iter().map(computed).collect()
-    }
-
-    /// How often each node's value is read on the way to the requested ones; 0 where it is not needed.
-    fn readers(&self, requested: &[NodeId]) -> Vec<usize> {
-        let mut readers = vec![0; self.blocks.len()];
-        for id in requested {
-            readers[id.0] += 1;
-        }
-        for id in (0..readers.len()).rev() {
-            if readers[id] > 0 {
-                for read in &self.reads[id] {
-                    readers[read.0] += 1;
-                }
-            }
-        }
-        readers
-    }
-}
-
-/// A node's value for one of its readers; the last one gets it whole, so that the device may
-/// overwrite it.
-fn take(values: &mut [Option<Value>], readers_left: &mut [usize], NodeId(id): NodeId) -> Value {
-    readers_left[id] -= 1;
-    let value = if readers_left[id] == 0 {
-        values[id].take()
-    } else {
-        values[id].clone()
-    };
-    value.expect("a node runs before its readers")
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
-
     use super::*;
     use crate::ann::tiny::TINY;
     use crate::ann::{find, recipe};
 
-    fn images(info: &AnnInfo, seeds: std::ops::Range<u64>) -> Tensor<4> {
-        let [h, w, c] = info.input;
-        let stimuli = (seeds.end - seeds.start) as usize;
-        let values = seeds.flat_map(|seed| recipe::fixture_image(h * w * c, seed));
-        let data = TensorData::new(values.collect::<Vec<_>>(), [stimuli, h, w, c]);
-        Tensor::from_data(data, &Device::flex())
+    fn images(info: &AnnInfo, seeds: std::ops::Range<u64>) -> Vec<f32> {
+        let pixels = info.input.iter().product();
+        seeds
+            .flat_map(|seed| recipe::fixture_image(pixels, seed))
+            .collect()
     }
 
-    fn run(ann: &Ann, images: Tensor<4>, layers: &[&str]) -> Vec<Vec<f32>> {
+    fn run(ann: &Ann, images: Vec<f32>, layers: &[&str]) -> Vec<Vec<f32>> {
         let layers: Vec<_> = layers.iter().map(|layer| layer.to_string()).collect();
-        let answers = ann.activations(images, &layers).expect("it runs");
-        let read = |answer: Tensor<2>| answer.try_into_vec_as::<f32>().expect("read back");
-        answers.into_iter().map(read).collect()
+        ann.activations(&images, &layers).expect("it runs")
     }
 
     fn random(info: &'static AnnInfo) -> Ann {
@@ -220,6 +168,21 @@ mod tests {
         }
     }
 
+    /// Alone, a layer is computed with what lies before it taken together; among all, layer by layer.
+    #[test]
+    fn every_ann_answers_alike_whatever_is_asked() {
+        for info in crate::ann::offered() {
+            let ann = random(info);
+            let names: Vec<_> = info.layers().into_iter().map(|layer| layer.name).collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            let all = run(&ann, images(info, 0..1), &names);
+            for at in [names.len() / 3, names.len() / 2, names.len() - 1] {
+                let alone = run(&ann, images(info, 0..1), &[names[at]]);
+                assert!(alone[0] == all[at], "{} {}", info.name, names[at]);
+            }
+        }
+    }
+
     /// Untrained weights must leave something to learn from: neither vanishing nor cut off at 6.
     #[test]
     fn random_weights_keep_activations_in_range() {
@@ -236,19 +199,10 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_refused() {
         let ann = random(&TINY);
-        let refused = ann.activations(images(&TINY, 0..1), &["stem_rleu".to_owned()]);
+        let refused = ann.activations(&images(&TINY, 0..1), &["stem_rleu".to_owned()]);
         assert!(matches!(
             refused,
             Err(AnnError::UnknownLayer { near: Some(near), .. }) if near == "stem_relu"
-        ));
-        let wide = images(&TINY, 0..1).permute([0, 2, 1, 3]);
-        let refused = ann.activations(wide, &["stem".to_owned()]);
-        assert!(matches!(
-            refused,
-            Err(AnnError::ImageShape {
-                found: [8, 9, 3],
-                ..
-            })
         ));
     }
 }

@@ -1,0 +1,27 @@
+//! Memory of one thread, used again: fresh pages cost more than what is computed on them.
+
+/// Buffers that nobody reads any more.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    free: Vec<Vec<f32>>,
+}
+
+impl Pool {
+    /// A buffer of `len` values, of whatever content.
+    pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
+        let fitting = (0..self.free.len()).filter(|i| self.free[*i].capacity() >= len);
+        match fitting.min_by_key(|i| self.free[*i].capacity()) {
+            None => vec![0.0; len],
+            Some(i) => {
+                let mut buffer = self.free.swap_remove(i);
+                buffer.resize(len, 0.0);
+                buffer
+            }
+        }
+    }
+
+    /// Takes a buffer back.
+    pub(super) fn give_back(&mut self, buffer: Vec<f32>) {
+        self.free.push(buffer);
+    }
+}

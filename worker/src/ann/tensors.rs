@@ -1,0 +1,115 @@
+//! One pass over a graph's blocks on any of burn's devices. A value is let go of as soon as its last
+//! reader has run.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::blocks::{Block, Value};
+use super::fold::folds_into;
+use super::graph::{Graph, NodeId};
+
+/// A graph's blocks with their weights on a device.
+#[derive(Debug)]
+pub(super) struct Network {
+    device: Device,
+    /// Height, width, channels.
+    image: [usize; 3],
+    blocks: Vec<Block>,
+    /// What each node's block reads; not the graph's inputs where a batch norm is folded.
+    reads: Vec<Vec<NodeId>>,
+}
+
+impl Network {
+    /// From weight tensors in the graph's order.
+    pub(super) fn new(graph: &Graph, weights: &[Vec<f32>], device: &Device) -> Self {
+        let nodes = graph.nodes();
+        let blocks = nodes
+            .iter()
+            .map(|node| Block::new(graph, node, weights, device));
+        let reads = nodes.iter().map(|node| match folds_into(graph, node) {
+            Some(conv) => graph.node(conv).inputs.clone(),
+            None => node.inputs.clone(),
+        });
+        Self {
+            device: device.clone(),
+            image: graph.input(),
+            blocks: blocks.collect(),
+            reads: reads.collect(),
+        }
+    }
+
+    /// What `requested` nodes answer.
+    ///
+    /// # Shapes
+    /// - `images`: `[stimuli, height, width, channels]`, preprocessed
+    /// - returns `[stimuli, units]` per node requested
+    ///
+    /// # Errors
+    /// What the device said when the answers could not be read back.
+    pub(super) fn run(
+        &self,
+        images: &[f32],
+        requested: &[NodeId],
+    ) -> Result<Vec<Vec<f32>>, String> {
+        let [height, width, channels] = self.image;
+        let stimuli = images.len() / (height * width * channels);
+        let images = TensorData::new(images.to_vec(), [stimuli, height, width, channels]);
+        let answers = self.answers(Tensor::from_data(images, &self.device), requested);
+        let read = |answer: Tensor<2>| answer.try_into_vec_as::<f32>().map_err(|e| e.to_string());
+        answers.into_iter().map(read).collect()
+    }
+
+    fn answers(&self, images: Tensor<4>, requested: &[NodeId]) -> Vec<Tensor<2>> {
+        let mut readers_left = self.readers(requested);
+        let mut values: Vec<Option<Value>> = vec![None; self.blocks.len()];
+        let mut answers: Vec<Option<Tensor<2>>> = vec![None; requested.len()];
+        let mut images = Some(Value::from_images(images));
+        for (id, block) in self.blocks.iter().enumerate() {
+            if readers_left[id] == 0 {
+                continue;
+            }
+            let inputs = match block {
+                Block::Input => images.take().into_iter().collect(),
+                _ => self.reads[id]
+                    .iter()
+                    .map(|read| take(&mut values, &mut readers_left, *read))
+                    .collect(),
+            };
+            values[id] = Some(block.run(inputs));
+            for (answer, asked) in answers.iter_mut().zip(requested) {
+                if asked.0 == id {
+                    *answer = Some(take(&mut values, &mut readers_left, *asked).into_units());
+                }
+            }
+        }
+        let computed = |answer: Option<_>| answer.expect("every requested layer has a reader");
+        answers.into_iter().map(computed).collect()
+    }
+
+    /// How often each node's value is read on the way to the requested ones; 0 where it is not needed.
+    fn readers(&self, requested: &[NodeId]) -> Vec<usize> {
+        let mut readers = vec![0; self.blocks.len()];
+        for id in requested {
+            readers[id.0] += 1;
+        }
+        for id in (0..readers.len()).rev() {
+            if readers[id] > 0 {
+                for read in &self.reads[id] {
+                    readers[read.0] += 1;
+                }
+            }
+        }
+        readers
+    }
+}
+
+/// A node's value for one of its readers; the last one gets it whole, so that the device may
+/// overwrite it.
+fn take(values: &mut [Option<Value>], readers_left: &mut [usize], NodeId(id): NodeId) -> Value {
+    readers_left[id] -= 1;
+    let value = if readers_left[id] == 0 {
+        values[id].take()
+    } else {
+        values[id].clone()
+    };
+    value.expect("a node runs before its readers")
+}
