@@ -1,6 +1,7 @@
 //! Images per second of one pass through each ANN: `cargo bench --bench extract -- DEVICE [ANN …]`.
 //!
-//! Weights are random and images noise. `extract.py` runs it beside PyTorch and writes the table.
+//! Weights are random and images noise. `extract.py` runs it beside PyTorch, which it hands the same
+//! graph (`-- graph ANN`), and writes the table.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
@@ -16,6 +17,11 @@ const PASSES: usize = 3;
 fn main() {
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     let name = words.next().unwrap_or_else(|| "flex".to_owned());
+    if name == "graph" {
+        let ann = words.next().expect("an ANN");
+        println!("{}", ann::find(&ann).expect("an ANN").graph_json());
+        return;
+    }
     let device = device::open(&name).expect("a device of this build");
     let asked: Vec<String> = words.collect();
     let wanted = |ann: &str| asked.is_empty() || asked.iter().any(|asked| asked == ann);

@@ -68,7 +68,7 @@ pub(super) enum Block {
     Relu {
         max: Option<f64>,
     },
-    MaxPool(MaxPoolOptions<2>),
+    MaxPool(MaxPoolOptions<2>, Pads),
     AveragePool(AvgPoolOptions<2>),
     LocalResponseNorm {
         size: usize,
@@ -137,9 +137,8 @@ impl Block {
             }
             Op::Relu { max } => Self::Relu { max: *max },
             Op::MaxPool(window) => Self::MaxPool(
-                MaxPoolOptions::new(window.size)
-                    .with_stride(window.stride)
-                    .with_padding_pairs(pads(graph, node, window)),
+                MaxPoolOptions::new(window.size).with_stride(window.stride),
+                pads(graph, node, window),
             ),
             Op::AveragePool(window) => Self::AveragePool(
                 AvgPoolOptions::new(window.size)
@@ -177,7 +176,7 @@ impl Block {
         let x = inputs.remove(0);
         match self {
             Self::Input | Self::Identity => x,
-            Self::ZeroPadding(pads) => Value::Map(x.map().pad(*pads, PadMode::Constant(0.0))),
+            Self::ZeroPadding(pads) => Value::Map(padded(x.map(), *pads, 0.0)),
             Self::Cropping([top, left]) => {
                 let map = x.map();
                 let [_, _, height, width] = map.dims();
@@ -209,7 +208,10 @@ impl Block {
                 Value::Map(x) => Value::Map(cut(x, *max)),
                 Value::Vector(x) => Value::Vector(cut(x, *max)),
             },
-            Self::MaxPool(options) => Value::Map(max_pool2d(x.map(), options.clone())),
+            Self::MaxPool(options, pads) => {
+                let map = padded(x.map(), *pads, f32::NEG_INFINITY);
+                Value::Map(max_pool2d(map, options.clone()))
+            }
             Self::AveragePool(options) => Value::Map(avg_pool2d(x.map(), options.clone())),
             Self::LocalResponseNorm { size, alpha, beta } => {
                 let map = x.map();
@@ -318,9 +320,26 @@ fn convolutions(
 
 impl Convolution {
     fn run(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new_with_padding(self.stride, self.pads, [1, 1], self.groups);
+        let even = self.pads.iter().all(|(before, after)| before == after);
+        let (x, pads) = match even {
+            true => (x, self.pads),
+            false => (padded(x, self.pads, 0.0), [(0, 0); 2]),
+        };
+        let options = ConvOptions::new_with_padding(self.stride, pads, [1, 1], self.groups);
         conv2d(x, self.kernel.clone(), self.bias.clone(), options)
     }
+}
+
+/// A map with `value` around, its channels still last in memory: images come so, and LibTorch's
+/// convolutions are fastest when all that lies between them leaves it so.
+fn padded(map: Tensor<4>, pads: Pads, value: f32) -> Tensor<4> {
+    if pads == [(0, 0); 2] {
+        return map;
+    }
+    let [rows, columns] = pads;
+    let channels_last = map.permute([0, 2, 3, 1]);
+    let padded = channels_last.pad([rows, columns, (0, 0)], PadMode::Constant(value));
+    padded.permute([0, 3, 1, 2])
 }
 
 fn cut<const D: usize>(x: Tensor<D>, max: Option<f64>) -> Tensor<D> {

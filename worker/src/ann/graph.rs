@@ -8,12 +8,14 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 /// Where a node stands in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NodeId(pub(super) usize);
 
 /// How a convolution or pool treats its borders, as Keras names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum Padding {
     /// No padding.
     Valid,
@@ -27,7 +29,7 @@ pub(super) enum Padding {
 pub(super) type Pads = [(usize, usize); 2];
 
 /// A window moved over a map: what convolutions and pools share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Window {
     /// Height and width.
     pub(super) size: [usize; 2],
@@ -105,7 +107,7 @@ impl Window {
 }
 
 /// What one Keras layer does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) enum Op {
     /// The preprocessed image.
     Input,
@@ -153,7 +155,7 @@ pub(super) enum Op {
 }
 
 /// A convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Conv {
     /// Output channels.
     pub(super) filters: usize,
@@ -183,7 +185,7 @@ impl Conv {
 }
 
 /// What a layer with weights ends in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum End {
     /// Nothing.
     Linear,

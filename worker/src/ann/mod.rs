@@ -152,6 +152,22 @@ impl AnnInfo {
         }
     }
 
+    /// The whole graph as JSON, for a program that is to run the same one: per node its name, its
+    /// operation, the names of the nodes it reads, and the output's shape.
+    pub fn graph_json(&self) -> serde_json::Value {
+        let graph = self.graph();
+        let nodes = graph.nodes().iter().map(|node| {
+            let inputs = node.inputs.iter().map(|id| &graph.node(*id).name);
+            serde_json::json!({
+                "name": node.name,
+                "op": node.op,
+                "inputs": inputs.collect::<Vec<_>>(),
+                "shape": node.shape,
+            })
+        });
+        nodes.collect()
+    }
+
     fn graph(&self) -> Graph {
         (self.graph)()
     }
