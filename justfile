@@ -30,3 +30,8 @@ fixtures PYTHON="python3":
 # What takes too long for every day: all eight ANNs on real recordings
 nightly:
     NRP_NIGHTLY=1 cargo test --workspace --locked -- --nocapture nightly
+
+# Images per second through each ANN, beside PyTorch on the same graph; writes docs/performance.md
+bench-extract PYTHON="python3":
+    LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$({{PYTHON}} -c 'import glob, os, torch; t = os.path.dirname(torch.__file__); print(":".join([t + "/lib", *glob.glob(t + "/../nvidia/*/lib")]))')" \
+        {{PYTHON}} worker/benches/extract.py
