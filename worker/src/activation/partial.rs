@@ -232,6 +232,6 @@ pub(super) fn rows_logged(path: &Path) -> usize {
     lines
         .filter_map(parse)
         .map(|(rows, _)| rows)
-        .last()
+        .next_back()
         .unwrap_or(0)
 }
