@@ -30,3 +30,9 @@ fixtures PYTHON="python3":
 # What takes too long for every day: all eight ANNs on real recordings
 nightly:
     NRP_NIGHTLY=1 cargo test --workspace --locked -- --nocapture nightly
+
+# Memory of extraction, which must not grow with the stimuli: 200 against 1,200 of them (Linux)
+bench-memory DATA="../shared/data/v4-201025":
+    cargo build -p nrp-worker --example extract --locked
+    cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 200 {{DATA}}
+    cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 1200 {{DATA}}
