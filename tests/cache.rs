@@ -213,6 +213,32 @@ fn a_budget_that_one_job_exceeds_is_refused_with_the_numbers() {
 }
 
 #[test]
+fn a_budget_for_one_layer_at_a_time_is_kept_to() {
+    let place = Place::new();
+    let sweep = SMALL_SWEEP
+        .replace("[recordings]", "[recordings]\nregions = [\"V4\"]")
+        .replace(
+            r#"[["global_average_pooling2d"]]"#,
+            r#"[["conv_pw_13_relu"], ["global_average_pooling2d"]]"#,
+        )
+        .replace("l1 = [8, 16]", "l1 = [8]")
+        .replace("max_epochs = 12", "max_epochs = 2");
+    let file = place.write("sweep.toml", sweep);
+    // The wide layer has 64.2 MB, the narrow one 1.3 MB.
+    let output = run(&place, &file, &["--cache-size", "65MB"]).output();
+    let output = output.unwrap();
+    json(&output);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(passes_and_batches(&log).0, [0, 0], "no room for one pass");
+    let layers = with_extension(&place, "act");
+    assert_eq!(layers.len(), 1, "the one used last");
+    assert!(layers.values().all(|bytes| bytes.len() < 2_000_000));
+    for trial in place.trials() {
+        assert_eq!(trial["state"], "finished");
+    }
+}
+
+#[test]
 fn a_cache_is_listed_verified_and_pruned() {
     let place = Place::new();
     let cache = |arguments: &[&str]| {
