@@ -35,3 +35,9 @@ nightly:
 bench-extract PYTHON="python3":
     LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$({{PYTHON}} -c 'import glob, os, torch; t = os.path.dirname(torch.__file__); print(":".join([t + "/lib", *glob.glob(t + "/../nvidia/*/lib")]))')" \
         {{PYTHON}} worker/benches/extract.py
+
+# Memory of extraction, which must not grow with the stimuli: 200 against 1,200 of them (Linux)
+bench-memory DATA="../shared/data/v4-201025":
+    cargo build -p nrp-worker --example extract --locked
+    cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 200 {{DATA}}
+    cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 1200 {{DATA}}

@@ -4,6 +4,7 @@
 
 mod ann;
 mod best;
+mod cache;
 mod catalogue;
 mod client;
 mod coordinator;
@@ -58,6 +59,8 @@ enum Command {
     Ann(ann::Command),
     #[command(subcommand)]
     Data(data::Command),
+    #[command(subcommand)]
+    Cache(cache::Command),
 }
 
 fn main() -> ExitCode {
@@ -91,5 +94,6 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Export(arguments) => export::run(arguments).await,
         Command::Ann(command) => ann::run(command, format),
         Command::Data(command) => data::run(command, format),
+        Command::Cache(command) => cache::run(command, format),
     }
 }

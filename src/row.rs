@@ -56,6 +56,8 @@ pub(crate) struct TrialRow {
     pub(crate) epochs: Option<u32>,
     pub(crate) best_epoch: Option<u32>,
     pub(crate) train_seconds: Option<f64>,
+    /// Format in which the activations were stored.
+    pub(crate) cache_dtype: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) worker: Option<String>,
     pub(crate) reason: Option<String>,
@@ -141,6 +143,7 @@ impl From<TrialRecord> for TrialRow {
             epochs: scores.map(|scores| scores.epochs),
             best_epoch: scores.map(|scores| scores.best_epoch),
             train_seconds: scores.map(|scores| scores.train_seconds),
+            cache_dtype: scores.and_then(|scores| text(scores.cache_dtype.clone())),
             scores: scores.map(TestScores::from).unwrap_or_default(),
             cell: Cell::new(record.id, record.spec.unwrap_or_default()),
             state: record.state,

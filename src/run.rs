@@ -1,11 +1,12 @@
 //! `nrp run`: a whole sweep with one command: a coordinator and a worker in one process, talking
 //! over gRPC as they do between machines.
 
+use crate::cache::CacheArguments;
 use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::failure::{CommandError, Ended};
 use crate::output::Format;
-use crate::place::{CACHE_DIR, STATE_DIR};
+use crate::place::STATE_DIR;
 use crate::progress::SweepBars;
 use crate::{best, catalogue, sweep};
 use nrp_proto::wire::{
@@ -47,9 +48,8 @@ pub(crate) struct Arguments {
     /// Where results are kept
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     state: PathBuf,
-    /// Where activations are kept
-    #[arg(long, value_name = "DIR", default_value = CACHE_DIR)]
-    cache: PathBuf,
+    #[command(flatten)]
+    cache: CacheArguments,
     /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built
     #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
     device: String,
@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             coordinator: client::uri(&address),
             name: WORKER.to_owned(),
             data_dir: arguments.data_dir,
-            cache_dir: arguments.cache,
+            cache: arguments.cache.into(),
             device: arguments.device,
             lanes: arguments.lanes,
         },

@@ -1,9 +1,10 @@
 //! `nrp worker`: trains what a coordinator hands out, until it is told to stop.
 
+use crate::cache::CacheArguments;
 use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::failure::Ended;
-use crate::place::{ADDRESS, CACHE_DIR};
+use crate::place::ADDRESS;
 use crate::run::{DEFAULT_DEVICE, DEFAULT_LANES};
 use nrp_worker::agent::{self, WorkerConfig};
 use std::path::PathBuf;
@@ -23,9 +24,8 @@ pub(crate) struct Arguments {
     /// Where recordings and weights lie on this machine; default: where the client had them
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where activations are kept; workers of one machine may share it
-    #[arg(long, value_name = "DIR", default_value = CACHE_DIR)]
-    cache: PathBuf,
+    #[command(flatten)]
+    cache: CacheArguments,
     /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built
     #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
     device: String,
@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
             coordinator: client::uri(&arguments.coordinator),
             name,
             data_dir: arguments.data_dir,
-            cache_dir: arguments.cache,
+            cache: arguments.cache.into(),
             device: arguments.device,
             lanes: arguments.lanes,
         },

@@ -38,6 +38,17 @@ impl TrialSpec {
         hash("nrp job group 2026", &shared.encode_to_vec(), 16)
     }
 
+    /// What trials share whose activations one pass of the ANN gives: ANN and stimuli. The
+    /// recordings' digest stands for the stimuli.
+    pub fn pass(&self) -> String {
+        let shared = TrialSpec {
+            ann: self.ann.clone(),
+            recordings_digest: self.recordings_digest.clone(),
+            ..Default::default()
+        };
+        hash("nrp pass 2026", &shared.encode_to_vec(), 16)
+    }
+
     /// What trials must share for their validation losses to be comparable over the grid: ANN,
     /// weights, recordings, split and target scaling. Regions are rows within it.
     pub fn comparable_group(&self) -> String {

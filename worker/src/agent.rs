@@ -3,7 +3,7 @@
 //!
 //! All computing is the executor's, on a thread of its own.
 
-use crate::activation::{ActivationError, Cache};
+use crate::activation::{ActivationError, Cache, CacheConfig};
 use crate::device::{self, DeviceError};
 use crate::executor::{Control, ExecuteError, Executor};
 use backon::{ExponentialBuilder, Retryable};
@@ -48,8 +48,8 @@ pub struct WorkerConfig {
     pub name: String,
     /// Where the recordings and weights lie here; the submitting client's directory if absent.
     pub data_dir: Option<PathBuf>,
-    /// Where activations are kept.
-    pub cache_dir: PathBuf,
+    /// Where and how activations are kept.
+    pub cache: CacheConfig,
     /// The device's word, see [`crate::device::open`].
     pub device: String,
     /// Trials taken in one job.
@@ -142,7 +142,7 @@ struct Agent {
 /// is hindered by this machine; its trials then wait for another worker.
 pub async fn run(config: WorkerConfig, stop: watch::Receiver<bool>) -> Result<(), WorkerError> {
     let device = device::open(&config.device)?;
-    let cache = Cache::open(&config.cache_dir)?;
+    let cache = Cache::open(config.cache)?;
     let endpoint = Endpoint::from_shared(config.coordinator.clone())
         .map_err(|_| WorkerError::Address {
             address: config.coordinator.clone(),

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use miette::Diagnostic;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use thiserror::Error;
 
 /// Why a device name was refused.
@@ -40,6 +41,13 @@ pub enum DeviceError {
         why: String,
     },
 }
+
+/// The part of a machine's memory that a batch of stimuli may take.
+const BATCH_SHARE: usize = 16;
+/// Beyond this, larger batches gain nothing.
+const BATCH_BYTES_MAX: usize = 1 << 30;
+/// What a batch may take on a GPU, whose memory burn does not tell.
+const GPU_BATCH_BYTES: usize = 2 << 30;
 
 /// Every device word with the Cargo feature that brings it.
 const DEVICES: [(&str, &str); 5] = [
@@ -96,6 +104,33 @@ pub(crate) fn is_flex(device: &Device) -> bool {
     return *device == Device::flex();
     #[cfg(not(feature = "flex"))]
     return false;
+}
+
+/// Whether `device` computes on this machine's processor.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    #[cfg(feature = "tch")]
+    if *device == Device::libtorch() {
+        return true;
+    }
+    is_flex(device)
+}
+
+/// Bytes that a batch of stimuli may take on `device` while an ANN sees it. The same at every call,
+/// since some devices round otherwise in batches of another size.
+pub(crate) fn batch_bytes(device: &Device) -> usize {
+    static OF_MACHINE: OnceLock<usize> = OnceLock::new();
+    if !is_cpu(device) {
+        return GPU_BATCH_BYTES;
+    }
+    *OF_MACHINE.get_or_init(|| {
+        let mut system = sysinfo::System::new();
+        system.refresh_memory();
+        // What a container or a batch system allows counts, not what the machine has.
+        let allowed = system.cgroup_limits().map(|limits| limits.total_memory);
+        let total = allowed.unwrap_or(u64::MAX).min(system.total_memory());
+        let share = usize::try_from(total).unwrap_or(usize::MAX) / BATCH_SHARE;
+        share.min(BATCH_BYTES_MAX)
+    })
 }
 
 /// Runs `work`, and turns a panic into the first line of what it said.

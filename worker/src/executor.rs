@@ -4,7 +4,7 @@
 //! A trial that fails is an outcome of its own. What hinders the whole job (a file that is missing,
 //! a full disk) is an error of this worker, and no trial is blamed for it.
 
-use crate::activation::{self, ActivationError, Cache, CachedLayer, Extraction};
+use crate::activation::{self, ActivationError, Cache, CachedLayer, Dtype, Extraction};
 use crate::ann::{self, AnnError};
 use crate::nrp::{
     self, Activations, Data, InputScaling, InputStatistics, NetworkShape, NrpConfig, Protocol,
@@ -179,7 +179,16 @@ impl Executor {
                 break;
             }
             if control.wanted(&trial.id) {
-                run_trial(trial, &protocol, &data, &statistics, &device, control)?;
+                let dtype = self.cache.dtype();
+                run_trial(
+                    trial,
+                    &protocol,
+                    &data,
+                    &statistics,
+                    dtype,
+                    &device,
+                    control,
+                )?;
             }
         }
         Ok(())
@@ -209,6 +218,7 @@ impl Executor {
             recordings: &opened.recordings,
             stimulus_digest: &opened.stimulus_digest,
             layers: &spec.layers,
+            also: &job.ann_layers,
         };
         let subject = format!("{} {}", ann.name, spec.layers.join("+"));
         let mut progress = |progress: activation::Progress| {
@@ -301,6 +311,7 @@ fn run_trial(
     protocol: &Protocol,
     data: &Data<'_>,
     statistics: &InputStatistics,
+    dtype: Dtype,
     device: &Device,
     control: &dyn Control,
 ) -> Result<(), ExecuteError> {
@@ -350,7 +361,10 @@ fn run_trial(
         }
     };
     let result = match train(&config, protocol, data, statistics, device, &mut on_epoch) {
-        Ok(trained) => outcome::Result::Scores(scores(&trained, parameters, data.sites, started)),
+        Ok(trained) => outcome::Result::Scores(Scores {
+            cache_dtype: dtype.name().to_owned(),
+            ..scores(&trained, parameters, data.sites, started)
+        }),
         Err(TrainError::Interrupted { epoch: _ }) => return Ok(()),
         Err(error) if error.is_of_the_trial() => outcome::Result::Failure(Failure {
             reason: error.to_string(),
@@ -396,5 +410,6 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         noise_floor,
         ceiling_median,
         pearson2_over_ceiling,
+        cache_dtype: String::new(),
     }
 }

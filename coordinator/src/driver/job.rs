@@ -8,6 +8,9 @@ use crate::store::{Index, IndexError};
 use nrp_proto::wire::{Job, Trial};
 use tokio::sync::{mpsc, oneshot};
 
+/// Most layers that a job carries along for other trials.
+const ANN_LAYERS_MAX: usize = 64;
+
 /// Hands a job to the worker that asked; takes it back if nobody is there to take it.
 pub(super) fn hand_out(
     grant: Grant,
@@ -50,6 +53,16 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
             spec: record.spec,
         });
     }
+    let mut ann_layers = Vec::new();
+    for id in &grant.along {
+        let record = index.trial(*id)?;
+        let spec = record.and_then(|record| record.spec).unwrap_or_default();
+        for layer in spec.layers {
+            if !ann_layers.contains(&layer) && ann_layers.len() < ANN_LAYERS_MAX {
+                ann_layers.push(layer);
+            }
+        }
+    }
     let ann = trials
         .first()
         .and_then(|trial| trial.spec.as_ref()?.ann.as_ref());
@@ -61,5 +74,6 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
         files: sweep.files,
         data_dir: sweep.data_dir,
         trials,
+        ann_layers,
     })
 }

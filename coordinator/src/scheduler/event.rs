@@ -1,7 +1,7 @@
 //! What the core is told (events: past facts of the outside), what it orders (actions), and what
 //! it remembers (facts: the journal's content, from which its whole state can be made again).
 
-use super::ids::{Epoch, GroupId, JobId, LeaseRef, RowId, SweepId, TrialId};
+use super::ids::{Epoch, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
 use nrp_proto::wire::{Scores, SweepSpec};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ pub struct TrialKey {
     pub id: TrialId,
     /// The trials it may share a job with.
     pub group: GroupId,
+    /// The trials whose activations one pass of the ANN gives; all of a group are among them.
+    pub pass: PassId,
     /// The trials it is compared with.
     pub row: RowId,
 }
@@ -133,6 +135,8 @@ pub struct Grant {
     pub sweep: SweepId,
     /// The trials, in grid order.
     pub trials: Vec<TrialId>,
+    /// One waiting trial of each other group whose activations the same pass of the ANN gives.
+    pub along: Vec<TrialId>,
 }
 
 /// Why a worker gets no job.

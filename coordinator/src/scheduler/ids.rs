@@ -76,6 +76,10 @@ hex_id!(
     GroupId, u64, "job group"
 );
 hex_id!(
+    /// An ANN shown a stimulus set: what trials share whose activations one pass gives.
+    PassId, u64, "pass"
+);
+hex_id!(
     /// A row of the answer to `best`: comparable trials of one region. Opaque to the core, which
     /// only counts its open trials.
     RowId, u64, "row"

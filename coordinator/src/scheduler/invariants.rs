@@ -61,6 +61,10 @@ impl Scheduler {
         }
         assert_eq!(waiting, self.queue.all().collect());
         assert!(self.queue.is_ordered());
+        let firsts: BTreeMap<_, _> = waiting.iter().rev().copied().collect();
+        let firsts = firsts.into_values();
+        let in_passes: BTreeSet<_> = firsts.map(|first| (self.at(first).pass, first)).collect();
+        assert_eq!(in_passes, self.queue.firsts().collect());
         assert_eq!(backing_off, self.backing_off);
         assert_eq!(rows, self.open_in_row);
     }

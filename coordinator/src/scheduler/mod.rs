@@ -24,9 +24,9 @@ mod scene;
 pub use event::{
     Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, Refusal, TrialKey, Verdict,
 };
-pub use ids::{Epoch, GroupId, IdError, JobId, LeaseRef, RowId, SweepId, TrialId};
+pub use ids::{Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
 pub use settings::{
-    ATTEMPTS_MAX, BACKOFF_MS, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, Settings, WORKERS_MAX,
+    ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, Settings, WORKERS_MAX,
 };
 pub use sweeps::{SweepCounts, SweepState};
 pub use trials::TrialView;

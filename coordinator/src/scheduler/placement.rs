@@ -1,8 +1,10 @@
 //! Placement: which waiting trials a worker gets. Trials of one job share their activations; a
-//! worker stays with the group it did last, and otherwise takes the first in grid order.
+//! worker stays with the group it did last, and otherwise takes the first in grid order. It hears
+//! which other groups wait for a pass of the same ANN over the same stimuli, so that one pass serves
+//! all of them.
 
 use super::ids::{Epoch, GroupId, JobId, LeaseRef};
-use super::settings::LOSSES_ALONE;
+use super::settings::{ALONG_MAX, LOSSES_ALONE};
 use super::trials::TrialNo;
 use super::{Action, Fact, Grant, Holder, Refusal, Scheduler};
 
@@ -38,6 +40,7 @@ impl Scheduler {
             epoch: Epoch(number),
         };
         let sweep = self.wanting(numbers[0]).expect("a waiting trial is wanted");
+        let pass = self.at(numbers[0]).pass;
         let trials: Vec<_> = numbers.iter().map(|number| self.at(*number).id).collect();
         let fact = Fact::LeaseGranted {
             job: lease.job,
@@ -46,10 +49,14 @@ impl Scheduler {
             trials: trials.clone(),
         };
         self.record(now_ms, fact, actions);
+        let others = self.queue.pass(pass).map(|number| self.at(number));
+        let others = others.filter(|trial| trial.group != group).take(ALONG_MAX);
+        let along = others.map(|trial| trial.id).collect();
         actions.push(Action::GrantLease(Grant {
             lease,
             sweep,
             trials,
+            along,
         }));
     }
 
@@ -114,6 +121,34 @@ mod tests {
             scene.lease("b", "1").expect("a job").trials[0],
             TrialId(107)
         );
+    }
+
+    #[test]
+    fn a_job_carries_along_one_trial_of_each_other_group_of_its_pass() {
+        let mut scene = Scene::new();
+        // From 200 on each trial is a group of its own; 200 to 209 are of one pass, the others of
+        // another.
+        scene.submit(1, 200..216);
+        scene.register("a", "1", 1);
+        let first = scene.lease("a", "1").expect("a job");
+        let ids = |range: std::ops::Range<u128>| range.map(TrialId).collect::<Vec<_>>();
+        assert_eq!((first.trials, first.along), (ids(200..201), ids(201..210)));
+        scene.lease("a", "1").expect("trial 201");
+        let third = scene.lease("a", "1").expect("a job");
+        assert_eq!((third.trials, third.along), (ids(202..203), ids(203..210)));
+        scene.cancel(1);
+        scene.submit(2, 205..207);
+        let alone = scene.lease("a", "1").expect("a job");
+        assert_eq!((alone.trials, alone.along), (ids(205..206), ids(206..207)));
+    }
+
+    #[test]
+    fn what_comes_along_is_bounded() {
+        let mut scene = Scene::new();
+        scene.submit(1, 300..500);
+        scene.register("a", "1", 1);
+        let along = scene.lease("a", "1").expect("a job").along;
+        assert_eq!(along.len(), super::super::ALONG_MAX);
     }
 
     #[test]

@@ -14,15 +14,19 @@ pub(super) struct Scene {
 /// The answer to a job request.
 pub(super) type Leased = Result<Option<Grant>, Refusal>;
 
-/// A trial whose row alternates singly. From 100 on, groups alternate in pairs.
+/// A trial whose row alternates singly. From 100 on, groups alternate in pairs; from 200 on, each
+/// trial is a group, and ten are of a pass; from 300 on, all are of one.
 pub(super) fn key(id: u128) -> TrialKey {
+    let (group, pass) = match id {
+        0..100 => (0, 0),
+        100..200 => (1 + ((id / 2) % 2) as u64, 1),
+        200..300 => (id as u64, (id / 10) as u64),
+        _ => (id as u64, 2),
+    };
     TrialKey {
         id: TrialId(id),
-        group: GroupId(if id < 100 {
-            0
-        } else {
-            1 + ((id / 2) % 2) as u64
-        }),
+        group: GroupId(group),
+        pass: PassId(pass),
         row: RowId((id % 2) as u64),
     }
 }

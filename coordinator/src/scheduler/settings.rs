@@ -15,6 +15,9 @@ pub const BACKOFF_MS: u64 = 2_000;
 /// Most trials in one job, whatever a worker asks for.
 pub const LANES_MAX: usize = 4_096;
 
+/// Most groups whose layers a job carries along.
+pub const ALONG_MAX: usize = 64;
+
 /// Most workers remembered; idle ones are forgotten first.
 pub const WORKERS_MAX: usize = 10_000;
 

@@ -1,7 +1,7 @@
 //! Trials: where each one is. `set_state` is the only place where that changes, and it keeps every
 //! queue and count that follows from it.
 
-use super::ids::{GroupId, JobId, RowId, TrialId};
+use super::ids::{GroupId, JobId, PassId, RowId, TrialId};
 use super::sweeps::SweepNo;
 use super::{Scheduler, SweepId, TrialKey};
 
@@ -14,6 +14,7 @@ pub(super) struct TrialNo(pub(super) u32);
 pub(super) struct Trial {
     pub(super) id: TrialId,
     pub(super) group: GroupId,
+    pub(super) pass: PassId,
     pub(super) row: RowId,
     pub(super) state: TrialState,
     /// Failed attempts since it was last given fresh ones.
@@ -128,6 +129,7 @@ impl Scheduler {
         self.trials.push(Trial {
             id: key.id,
             group: key.group,
+            pass: key.pass,
             row: key.row,
             state: TrialState::Cancelled,
             attempts: 0,
@@ -144,7 +146,7 @@ impl Scheduler {
         let trial = &mut self.trials[number.0 as usize];
         let old = std::mem::replace(&mut trial.state, new);
         match old {
-            TrialState::Waiting => self.queue.remove(trial.group, number),
+            TrialState::Waiting => self.queue.remove(trial.group, trial.pass, number),
             TrialState::BackingOff { ready_ms } => {
                 self.backing_off.remove(&(ready_ms, number));
             }
@@ -154,7 +156,7 @@ impl Scheduler {
             | TrialState::Cancelled => {}
         }
         match new {
-            TrialState::Waiting => self.queue.insert(trial.group, number),
+            TrialState::Waiting => self.queue.insert(trial.group, trial.pass, number),
             TrialState::BackingOff { ready_ms } => {
                 self.backing_off.insert((ready_ms, number));
             }

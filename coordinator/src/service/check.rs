@@ -124,6 +124,7 @@ pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status>
 }
 
 fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
+    text("format of activations", &scores.cache_dtype, NAME_BYTES_MAX)?;
     finite("NRP-error", scores.nrp_error)?;
     finite("mean predictor's error", scores.mean_predictor_error)?;
     finite("validation loss", scores.validation_mse)?;

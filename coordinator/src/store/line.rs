@@ -143,7 +143,10 @@ mod tests {
         let mut bytes = Vec::new();
         encode(7, 1_763_942_400_000, &fact, &mut bytes);
         let line = String::from_utf8(bytes).expect("text");
-        let since = r#","noise_floor":null,"ceiling_median":null,"pearson2_over_ceiling":null"#;
+        let since = concat!(
+            r#","noise_floor":null,"ceiling_median":null,"pearson2_over_ceiling":null"#,
+            r#","cache_dtype":"""#
+        );
         assert!(line.contains(since), "{line}");
         let older = line.replace(since, "");
         assert_eq!(decode(older.as_bytes()).expect("reads").event, fact);

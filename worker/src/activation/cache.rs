@@ -1,111 +1,352 @@
-//! The cache directory: which file holds which key, and who may write it. A file that turns out
-//! damaged counts as missing, since it can be made again.
+//! The cache directory: which file holds which key, who writes it, and how much of the disk all of
+//! them may take. A file that turns out damaged counts as missing, since it can be made again.
+//!
+//! Every file is created, renamed and deleted under one lock on the directory, which is held for
+//! moments; what takes long (hashing, extracting) holds the lock of its own file alone.
 
-use super::file::LayerWriter;
-use super::{ActivationError, CacheKey, CachedLayer};
+use super::file::{CachedLayer, Header, is_damage};
+use super::key::Dtype;
+use super::partial::{self, Partial};
+use super::{ActivationError, CacheKey, lock, write_error};
+use bytesize::ByteSize;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Where activations are kept, how, and how many.
+#[derive(Debug, Clone)]
+pub struct CacheConfig {
+    /// The directory.
+    pub directory: PathBuf,
+    /// The format in which new layers are stored.
+    pub dtype: Dtype,
+    /// Most bytes that all files together may have; no limit where absent.
+    pub budget_bytes: Option<u64>,
+}
 
 /// A directory of cached layers.
 #[derive(Debug, Clone)]
 pub struct Cache {
-    directory: PathBuf,
+    config: CacheConfig,
+}
+
+/// A file of the cache, whole or partial.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) path: PathBuf,
+    pub(super) is_whole: bool,
+    pub(super) bytes: u64,
+    pub(super) used: SystemTime,
+}
+
+impl Stored {
+    /// Deletes it; it must be locked.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match self.is_whole {
+            true => fs::remove_file(&self.path),
+            false => partial::remove(&self.path),
+        }
+    }
+}
+
+/// Files that may go, each with its exclusive lock.
+pub(super) type Victims = Vec<(Stored, File)>;
+
+/// The lock on the directory.
+pub(super) struct Guard {
+    _file: File,
+}
+
+/// What came of asking for layers to extract.
+pub(super) enum Claim {
+    /// These are for the caller to extract.
+    Ours(Vec<Partial>),
+    /// Another process extracts them, or has just done so.
+    Elsewhere,
+    /// What other processes use leaves too little of the budget.
+    NoRoom,
 }
 
 impl Cache {
-    /// Opens the cache in `directory`, making it where it is missing.
+    /// Opens the cache in a directory, making it where it is missing.
     ///
     /// # Errors
     /// When the directory cannot be made.
-    pub fn open(directory: &Path) -> Result<Self, ActivationError> {
-        fs::create_dir_all(directory).map_err(|source| ActivationError::Write {
-            path: directory.to_owned(),
-            source,
-        })?;
-        let cache = Self {
-            directory: directory.to_owned(),
-        };
-        cache.remove_partial();
+    pub fn open(config: CacheConfig) -> Result<Self, ActivationError> {
+        let made = fs::create_dir_all(&config.directory);
+        made.map_err(|source| write_error(&config.directory, source))?;
+        let cache = Self { config };
+        cache.sweep_up();
         Ok(cache)
     }
 
-    /// Deletes what writers that were killed left behind. A partial file that is being written is
-    /// recognised by the lock its writer holds on the whole directory.
-    fn remove_partial(&self) {
-        let Ok(lock) = self.lock_file("extracting") else {
-            return;
-        };
-        if lock.try_lock().is_err() {
-            return;
+    /// Opens the cache that lies in `directory`, to look at or to prune.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn existing(directory: &Path) -> Result<Self, ActivationError> {
+        match directory.is_dir() {
+            true => Ok(Self {
+                config: CacheConfig {
+                    directory: directory.to_owned(),
+                    dtype: Dtype::default(),
+                    budget_bytes: None,
+                },
+            }),
+            false => Err(ActivationError::NoCache {
+                path: directory.to_owned(),
+            }),
         }
-        let Ok(entries) = fs::read_dir(&self.directory) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(".partial-")
-                && let Err(error) = fs::remove_file(entry.path())
+    }
+
+    /// The format in which new layers are stored.
+    pub fn dtype(&self) -> Dtype {
+        self.config.dtype
+    }
+
+    fn path(&self, key: &CacheKey, extension: &str) -> PathBuf {
+        let name = format!("{}.{extension}", key.digest());
+        self.config.directory.join(name)
+    }
+
+    /// Deletes logs whose partial file is gone, and what earlier versions left behind.
+    fn sweep_up(&self) {
+        let Ok(_guard) = self.guard() else { return };
+        for path in self.names().unwrap_or_default() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let orphan = name.ends_with(".rows") && !path.with_extension("part").exists();
+            if (orphan || name.starts_with(".partial-") || name == "extracting.lock")
+                && let Err(error) = fs::remove_file(&path)
             {
-                tracing::warn!(path = %entry.path().display(), %error, "a partial file stays");
+                tracing::warn!(path = %path.display(), %error, "a left-over file stays");
             }
         }
     }
 
-    fn path(&self, key: &CacheKey) -> PathBuf {
-        self.directory.join(format!("{}.act", key.digest()))
-    }
-
-    fn lock_file(&self, stem: &str) -> io::Result<File> {
-        let path = self.directory.join(format!("{stem}.lock"));
-        File::options()
+    /// Waits until nobody else creates, renames or deletes files.
+    pub(super) fn guard(&self) -> Result<Guard, ActivationError> {
+        let path = self.config.directory.join("lock");
+        let options = File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(path)
+            .open(&path);
+        let locked = options.and_then(|file| {
+            file.lock()?;
+            Ok(Guard { _file: file })
+        });
+        locked.map_err(|source| write_error(&path, source))
     }
 
-    /// The layer of `key`, if it is there and whole.
+    /// The layer of `key`, if it is there and whole; nobody deletes it while it is open.
     ///
     /// # Errors
     /// When the file is there but the system cannot read it.
     pub fn get(&self, key: &CacheKey) -> Result<Option<CachedLayer>, ActivationError> {
-        let path = self.path(key);
-        match CachedLayer::open(&path, key) {
+        let path = self.path(key, "act");
+        let read_error = |source| ActivationError::Read {
+            path: path.clone(),
+            source,
+        };
+        let Some(file) = lock::shared(&path).map_err(read_error)? else {
+            return Ok(None);
+        };
+        let same = file.try_clone().map_err(read_error)?;
+        match CachedLayer::open(&path, file, key) {
             Ok(layer) => Ok(Some(layer)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
+            Err(error) if is_damage(&error) => {
                 tracing::warn!(path = %path.display(), %error, "a cached layer is damaged; it is extracted again");
+                let _guard = self.guard()?;
+                // Another process may have replaced it meanwhile.
+                if lock::is_at(&same, &path).map_err(read_error)? {
+                    fs::remove_file(&path).map_err(|source| write_error(&path, source))?;
+                }
                 Ok(None)
             }
-            Err(source) => Err(ActivationError::Read { path, source }),
+            Err(source) => Err(read_error(source)),
         }
     }
 
-    /// Waits until no other process on this machine extracts into this cache; the lock goes with
-    /// the value returned.
-    pub(super) fn lock(&self) -> Result<File, ActivationError> {
-        let locked = self.lock_file("extracting").and_then(|file| {
-            file.lock()?;
-            Ok(file)
-        });
-        locked.map_err(|source| ActivationError::Write {
-            path: self.directory.clone(),
-            source,
+    /// Refuses what could not be kept at once even in an empty cache.
+    pub(super) fn refuse_too_large(&self, layers: &[Header]) -> Result<(), ActivationError> {
+        let needed: u64 = layers.iter().map(Header::file_bytes).sum();
+        match self.config.budget_bytes {
+            Some(budget) if needed > budget => Err(ActivationError::TooLarge {
+                layers: layers.iter().map(|layer| layer.key.layer.clone()).collect(),
+                needed: ByteSize::b(needed),
+                budget: ByteSize::b(budget),
+                dtype: self.config.dtype.name(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Claims those of the `missing` layers that nobody extracts, and makes space for them; with
+    /// them those of `also`, if there is space for all.
+    pub(super) fn claim(
+        &self,
+        missing: &[Header],
+        also: &[Header],
+    ) -> Result<Claim, ActivationError> {
+        let _guard = self.guard()?;
+        let all: Vec<&Header> = missing.iter().chain(also).collect();
+        let own: Vec<&Header> = missing.iter().collect();
+        let (layers, victims) = match self.room(&all)? {
+            Some(victims) => (all, victims),
+            None => match self.room(&own)? {
+                Some(victims) => (own, victims),
+                None => return Ok(Claim::NoRoom),
+            },
+        };
+        for (stored, _lock) in victims {
+            tracing::info!(path = %stored.path.display(), bytes = stored.bytes, "evicted");
+            let removed = stored.remove();
+            removed.map_err(|source| write_error(&stored.path, source))?;
+        }
+        let mut ours = Vec::new();
+        for (at, header) in layers.into_iter().enumerate() {
+            // What only comes along is not worth a pass of its own.
+            if at == missing.len() && ours.is_empty() {
+                break;
+            }
+            let path = self.path(&header.key, "part");
+            if self.path(&header.key, "act").exists() {
+                continue;
+            }
+            let locked = lock::exclusive_or_new(&path);
+            if let Some(file) = locked.map_err(|source| write_error(&path, source))? {
+                ours.push(Partial::new(path, file, header.clone())?);
+            }
+        }
+        Ok(match ours.is_empty() {
+            true => Claim::Elsewhere,
+            false => Claim::Ours(ours),
         })
     }
 
-    /// Starts writing the layer of `key`.
-    pub(super) fn writer(
+    /// Whether the layers would find space now.
+    pub(super) fn has_room(&self, layers: &[Header]) -> Result<bool, ActivationError> {
+        let _guard = self.guard()?;
+        let layers: Vec<&Header> = layers.iter().collect();
+        Ok(self.room(&layers)?.is_some())
+    }
+
+    /// What must go so that the layers fit the budget: used longest ago first, nothing that is in
+    /// use, none of the layers themselves. None where that is not enough.
+    fn room(&self, layers: &[&Header]) -> Result<Option<Victims>, ActivationError> {
+        let Some(budget) = self.config.budget_bytes else {
+            return Ok(Some(Vec::new()));
+        };
+        let stored = self.stored()?;
+        let bytes_at = |path: &Path| {
+            stored
+                .iter()
+                .find(|file| file.path == path)
+                .map(|file| file.bytes)
+        };
+        let mut own = Vec::new();
+        let mut needed = 0_u64;
+        for layer in layers {
+            let [whole, part] = ["act", "part"].map(|extension| self.path(&layer.key, extension));
+            if bytes_at(&whole).is_none() {
+                let reserved = bytes_at(&part).unwrap_or(0);
+                needed += layer.file_bytes().saturating_sub(reserved);
+            }
+            own.extend([whole, part]);
+        }
+        let held: u64 = stored.iter().map(|file| file.bytes).sum();
+        let excess = (held + needed).saturating_sub(budget);
+        let others = stored.into_iter().filter(|file| !own.contains(&file.path));
+        self.longest_unused(others.collect(), excess)
+    }
+
+    /// The files used longest ago that together have `excess` bytes, locked; none where those that
+    /// nobody uses have fewer.
+    pub(super) fn longest_unused(
         &self,
-        key: &CacheKey,
-        stimuli: usize,
-        units: usize,
-    ) -> Result<LayerWriter, ActivationError> {
-        LayerWriter::create(self.path(key), key, stimuli, units)
+        mut files: Vec<Stored>,
+        mut excess: u64,
+    ) -> Result<Option<Victims>, ActivationError> {
+        files.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
+        let mut victims = Vec::new();
+        for file in files {
+            if excess == 0 {
+                break;
+            }
+            if let Some(lock) = unused(&file.path)? {
+                excess = excess.saturating_sub(file.bytes);
+                victims.push((file, lock));
+            }
+        }
+        Ok((excess == 0).then_some(victims))
+    }
+
+    /// Gives a layer whose rows are all there its name, all or nothing.
+    pub(super) fn finish(&self, partial: Partial) -> Result<CachedLayer, ActivationError> {
+        partial.seal()?;
+        let target = self.path(&partial.header().key, "act");
+        let layer = {
+            let _guard = self.guard()?;
+            partial.publish(&target)?
+        };
+        let directory = &self.config.directory;
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|source| write_error(directory, source))?;
+        Ok(layer)
+    }
+
+    /// The files there are, in the order of their names.
+    pub(super) fn stored(&self) -> Result<Vec<Stored>, ActivationError> {
+        let mut stored = Vec::new();
+        for path in self.names()? {
+            let is_whole = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("act") => true,
+                Some("part") => false,
+                _ => continue,
+            };
+            let file = lock::found(fs::metadata(&path))
+                .and_then(|file| {
+                    file.map(|file| Ok((file.len(), file.modified()?)))
+                        .transpose()
+                })
+                .map_err(|source| ActivationError::Read {
+                    path: path.clone(),
+                    source,
+                })?;
+            // Another process may delete a file at any time.
+            if let Some((bytes, used)) = file {
+                stored.push(Stored {
+                    path,
+                    is_whole,
+                    bytes,
+                    used,
+                });
+            }
+        }
+        stored.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(stored)
+    }
+
+    fn names(&self) -> Result<Vec<PathBuf>, ActivationError> {
+        let entries = fs::read_dir(&self.config.directory);
+        entries
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+            .map_err(|source| ActivationError::Read {
+                path: self.config.directory.clone(),
+                source,
+            })
+    }
+}
+
+/// The exclusive lock of the file at `path`; none where it is in use, or is not ours to delete.
+pub(super) fn unused(path: &Path) -> Result<Option<File>, ActivationError> {
+    match lock::exclusive(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        locked => locked.map_err(|source| ActivationError::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }

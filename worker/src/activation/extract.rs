@@ -1,19 +1,37 @@
 //! Extraction: shows the stimuli to an ANN and writes what its layers answer, batch by batch.
 //! Memory does not grow with the number of stimuli: two batches of images, one of activations.
 
-use super::key::Dtype;
+use super::cache::Claim;
+use super::file::Header;
+use super::partial::Partial;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
-use crate::ann::{self, Ann, AnnInfo, WeightsSource};
+use crate::ann::{self, Ann, AnnError, AnnInfo, WeightsSource};
+use crate::device;
 use crate::recording::Recordings;
 use burn::tensor::Device;
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::mpsc;
+use std::time::Duration;
 
-/// Stimuli the ANN sees at once.
-const BATCH_STIMULI: usize = 16;
 /// Batches of images decoded ahead of the ANN.
 const BATCHES_AHEAD: usize = 1;
+/// How often one looks whether another process is done.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Most stimuli that an ANN sees at once. On the CPU more gain nothing and make progress coarse.
+const BATCH_STIMULI: usize = 16;
+const BATCH_STIMULI_GPU: usize = 64;
+
+/// Stimuli that an ANN sees at once: as many as memory allows.
+fn batch_stimuli(net: &Ann, layers: &[String], device: &Device) -> Result<usize, AnnError> {
+    let most = match device::is_cpu(device) {
+        true => BATCH_STIMULI.max(rayon::current_num_threads()),
+        false => BATCH_STIMULI_GPU,
+    };
+    let bytes = net.stimulus_bytes(layers)?;
+    Ok((device::batch_bytes(device) / bytes.max(1)).clamp(1, most))
+}
 
 /// What to extract.
 pub struct Extraction<'a> {
@@ -31,6 +49,8 @@ pub struct Extraction<'a> {
     pub stimulus_digest: &'a str,
     /// Layers wanted, in the order they are returned.
     pub layers: &'a [String],
+    /// Layers that will be wanted: they come along when the ANN runs and the budget allows.
+    pub also: &'a [String],
 }
 
 /// How far an extraction is, in stimuli.
@@ -42,66 +62,88 @@ pub struct Progress {
     pub total: usize,
 }
 
+/// Hears how far an extraction is, and says whether it goes on.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
 /// One decoded batch: `[stimuli, height, width, channels]`, preprocessed.
 type Batch = Result<Vec<f32>, ActivationError>;
 
 impl Extraction<'_> {
-    fn key(&self, layer: &str) -> CacheKey {
-        CacheKey {
-            ann: self.ann.name.to_owned(),
-            weights_digest: self.weights_digest.to_owned(),
-            sparsity: self.sparsity,
-            preprocessing: ann::preprocessing_id(self.ann),
-            stimulus_digest: self.stimulus_digest.to_owned(),
-            layer: layer.to_owned(),
-            dtype: Dtype::F32,
-        }
+    fn header(&self, cache: &Cache, layer: &str) -> Result<Header, ActivationError> {
+        Ok(Header {
+            key: CacheKey {
+                ann: self.ann.name.to_owned(),
+                weights_digest: self.weights_digest.to_owned(),
+                sparsity: self.sparsity,
+                preprocessing: ann::preprocessing_id(self.ann),
+                stimulus_digest: self.stimulus_digest.to_owned(),
+                layer: layer.to_owned(),
+                dtype: cache.dtype(),
+            },
+            stimuli: self.recordings.stimuli.len(),
+            units: self.ann.layer(layer)?.units(),
+        })
     }
 
-    /// Runs the ANN over all stimuli and writes `layers` into the cache.
+    fn headers(&self, cache: &Cache, layers: &[String]) -> Result<Vec<Header>, ActivationError> {
+        let headers = layers.iter().map(|layer| self.header(cache, layer));
+        headers.collect()
+    }
+
+    /// Runs the ANN over the stimuli that some of `partials` lacks, in one pass, and completes all.
     fn run(
         &self,
-        cache: &Cache,
-        layers: &[String],
+        partials: &mut [Partial],
         device: &Device,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+        progress: OnProgress<'_>,
     ) -> Result<(), ActivationError> {
-        let net = Ann::load(self.ann, self.weights, device)?;
+        partials.iter_mut().try_for_each(Partial::resume)?;
         let total = self.recordings.stimuli.len();
-        let mut writers = layers
+        let first = partials.iter().map(Partial::rows).min().unwrap_or(total);
+        if first == total {
+            return Ok(());
+        }
+        let layers: Vec<String> = partials
             .iter()
-            .map(|layer| {
-                let units = self.ann.layer(layer)?.units();
-                cache.writer(&self.key(layer), total, units)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|partial| partial.header().key.layer.clone())
+            .collect();
+        tracing::info!(
+            ann = self.ann.name,
+            layers = layers.join("+"),
+            first,
+            total,
+            "an ANN is shown the stimuli"
+        );
+        let net = Ann::load(self.ann, self.weights, device)?;
         std::thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
+            let batch = batch_stimuli(&net, &layers, device)?;
             scope.spawn(move || {
-                for start in (0..total).step_by(BATCH_STIMULI) {
-                    let batch = self.decode(start..total.min(start + BATCH_STIMULI));
+                for start in (first..total).step_by(batch) {
+                    let batch = self.decode(start..total.min(start + batch));
                     // The receiver is gone when the ANN's side failed or was interrupted.
                     if sender.send(batch).is_err() {
                         return;
                     }
                 }
             });
-            let mut done = 0;
+            let mut done = first;
             for batch in batches {
                 if progress(Progress { done, total }).is_break() {
                     return Err(ActivationError::Interrupted);
                 }
                 let images = batch?;
                 let stimuli = images.len() / self.ann.input.iter().product::<usize>();
-                let answers = net.activations(&images, layers)?;
-                for ((values, writer), layer) in answers.iter().zip(&mut writers).zip(layers) {
-                    self.refuse_not_finite(values, stimuli, done, layer)?;
-                    writer.append(values)?;
+                let answers = net.activations(&images, &layers)?;
+                for (values, partial) in answers.iter().zip(partials.iter_mut()) {
+                    self.refuse_unstorable(values, done, partial.header())?;
+                    partial.append(done, values)?;
                 }
+                tracing::debug!(first = done, stimuli, "a batch is extracted");
                 done += stimuli;
             }
             let _ = progress(Progress { done, total });
-            writers.into_iter().try_for_each(|writer| writer.finish())
+            Ok(())
         })
     }
 
@@ -116,67 +158,169 @@ impl Extraction<'_> {
         Ok(images.concat())
     }
 
-    fn refuse_not_finite(
+    /// Refuses values that are no numbers, or none in the format they are to be stored in.
+    fn refuse_unstorable(
         &self,
         values: &[f32],
-        stimuli: usize,
         first: usize,
-        layer: &str,
+        header: &Header,
     ) -> Result<(), ActivationError> {
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(()),
-            Some(at) => Err(ActivationError::NotFinite {
-                layer: layer.to_owned(),
-                stimulus: self.recordings.stimuli[first + at / (values.len() / stimuli)]
-                    .id
-                    .clone(),
-            }),
-        }
+        let dtype = header.key.dtype;
+        let Some(at) = values.iter().position(|value| !dtype.holds(*value)) else {
+            return Ok(());
+        };
+        let layer = header.key.layer.clone();
+        let stimulus = self.recordings.stimuli[first + at / header.units]
+            .id
+            .clone();
+        let value = values[at];
+        Err(match value.is_finite() {
+            false => ActivationError::NotFinite { layer, stimulus },
+            true => ActivationError::OutOfRange {
+                layer,
+                stimulus,
+                value,
+                dtype: dtype.name(),
+            },
+        })
     }
 }
 
 /// The layers wanted, from the cache, extracted first where they are missing.
 ///
-/// `progress` is called before each batch and may break off; nothing is then left behind but whole
-/// layers.
+/// What another process extracts is waited for, what nobody does is extracted here. Nothing is held
+/// while waiting for space, and what is held while waiting for a layer keeps nobody from completing
+/// it, so that processes never wait for each other in a circle.
+///
+/// `progress` is called before each batch and while waiting, and may break off; finished batches are
+/// then kept for the next time.
 ///
 /// # Errors
-/// When an image or the weights cannot be read, the cache cannot be written, or on interruption.
+/// When an image or the weights cannot be read, the cache cannot be written, the budget is too small
+/// for the layers, or on interruption.
 pub fn ensure(
     cache: &Cache,
     extraction: &Extraction<'_>,
     device: &Device,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: OnProgress<'_>,
 ) -> Result<Vec<CachedLayer>, ActivationError> {
-    if let Some(layers) = all(cache, extraction)? {
-        return Ok(layers);
-    }
-    let lock = cache.lock()?;
-    // Another process may have extracted them while this one waited.
-    let mut missing = Vec::new();
-    for layer in extraction.layers {
-        if cache.get(&extraction.key(layer))?.is_none() {
-            missing.push(layer.clone());
+    let wanted = extraction.headers(cache, extraction.layers)?;
+    let also: Vec<String> = extraction
+        .also
+        .iter()
+        .filter(|layer| !extraction.layers.contains(layer))
+        .cloned()
+        .collect();
+    let also = extraction.headers(cache, &also)?;
+    cache.refuse_too_large(&wanted)?;
+    let mut opened: Vec<Option<CachedLayer>> = wanted.iter().map(|_| None).collect();
+    let mut waiting = false;
+    loop {
+        for (layer, header) in opened.iter_mut().zip(&wanted) {
+            if layer.is_none() {
+                *layer = cache.get(&header.key)?;
+            }
+        }
+        let missing: Vec<Header> = wanted
+            .iter()
+            .zip(&opened)
+            .filter(|(_, layer)| layer.is_none())
+            .map(|(header, _)| header.clone())
+            .collect();
+        if missing.is_empty() {
+            return Ok(opened.into_iter().flatten().collect());
+        }
+        match cache.claim(&missing, &also)? {
+            Claim::Ours(mut partials) => {
+                extraction.run(&mut partials, device, progress)?;
+                for partial in partials {
+                    let key = partial.header().key.clone();
+                    let layer = cache.finish(partial)?;
+                    if let Some(at) = wanted.iter().position(|header| header.key == key) {
+                        opened[at] = Some(layer);
+                    }
+                }
+            }
+            Claim::Elsewhere => {
+                if !std::mem::replace(&mut waiting, true) {
+                    let layer = &missing[0].key.layer;
+                    tracing::info!(layer, "waits for another process that extracts it");
+                }
+                pause(&wanted, progress)?;
+            }
+            Claim::NoRoom => {
+                tracing::warn!(
+                    "waits for space in the cache: other processes use too much of its budget"
+                );
+                opened.fill_with(|| None);
+                while !cache.has_room(&missing)? {
+                    pause(&wanted, progress)?;
+                }
+            }
         }
     }
-    if !missing.is_empty() {
-        extraction.run(cache, &missing, device, progress)?;
-    }
-    drop(lock);
-    let layers = all(cache, extraction)?;
-    layers.ok_or_else(|| ActivationError::Read {
-        path: "extracted layers".into(),
-        source: std::io::Error::other("a layer written just now is missing or damaged"),
-    })
 }
 
-fn all(
-    cache: &Cache,
-    extraction: &Extraction<'_>,
-) -> Result<Option<Vec<CachedLayer>>, ActivationError> {
-    extraction
-        .layers
-        .iter()
-        .map(|layer| cache.get(&extraction.key(layer)))
-        .collect()
+/// Lets a moment pass.
+fn pause(wanted: &[Header], progress: OnProgress<'_>) -> Result<(), ActivationError> {
+    let total = wanted[0].stimuli;
+    if progress(Progress { done: 0, total }).is_break() {
+        return Err(ActivationError::Interrupted);
+    }
+    std::thread::sleep(POLL);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Dtype;
+    use super::*;
+    use crate::recording::Source;
+
+    #[test]
+    fn a_value_that_cannot_be_stored_is_refused_with_its_layer_and_stimulus() {
+        let source = Source::Simulated { seed: 1 };
+        let recordings = Recordings::open(&source, &[]).expect("simulated");
+        let extraction = Extraction {
+            ann: ann::find("mobilenet").expect("offered"),
+            weights: &WeightsSource::Random(1),
+            weights_digest: "random:1",
+            sparsity: 0.0,
+            recordings: &recordings,
+            stimulus_digest: "s",
+            layers: &[],
+            also: &[],
+        };
+        let directory = tempfile::tempdir().expect("a directory");
+        let refused = |dtype, values: &[f32]| {
+            let cache = Cache::open(super::super::CacheConfig {
+                directory: directory.path().to_owned(),
+                dtype,
+                budget_bytes: None,
+            });
+            let header = extraction.header(&cache.expect("opens"), "conv_pw_6_relu");
+            let header = Header {
+                units: 2,
+                ..header.expect("a layer")
+            };
+            let refused = extraction.refuse_unstorable(values, 7, &header);
+            refused.map_err(|error| error.to_string())
+        };
+        let values = [0.0, 1.0, -70_000.0, 2.0];
+        assert_eq!(refused(Dtype::F32, &values), Ok(()));
+        assert_eq!(refused(Dtype::Bf16, &values), Ok(()));
+        let stimulus = &recordings.stimuli[8].id;
+        assert_eq!(
+            refused(Dtype::F16, &values),
+            Err(format!(
+                "layer `conv_pw_6_relu` answers stimulus `{stimulus}` with -70000, which f16 cannot store"
+            ))
+        );
+        assert_eq!(
+            refused(Dtype::F16, &[0.0, 1.0, 2.0, f32::NAN]),
+            Err(format!(
+                "layer `conv_pw_6_relu` answers stimulus `{stimulus}` with a value that is not finite"
+            ))
+        );
+    }
 }

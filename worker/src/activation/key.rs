@@ -2,6 +2,8 @@
 //! activations exactly when their keys are equal.
 
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use thiserror::Error;
 
 /// What one cached layer is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,12 +24,66 @@ pub struct CacheKey {
     pub dtype: Dtype,
 }
 
-/// Stored number format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Stored number format. Whatever is stored is read back as 32-bit float.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// 32-bit float, little endian.
+    /// 32-bit float: what the ANN answered, bit for bit.
+    #[default]
     F32,
+    /// IEEE half: 2⁻¹¹ relative error at most between 6·10⁻⁵ and 65,504; below, 3·10⁻⁸ absolute;
+    /// nothing above.
+    F16,
+    /// bfloat16: 2⁻⁸ relative error at most over the range of [`Dtype::F32`].
+    Bf16,
+}
+
+impl Dtype {
+    /// Every format, under the names users know.
+    pub const ALL: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+
+    /// Its name in flags, results and keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::F16 => "f16",
+            Dtype::Bf16 => "bf16",
+        }
+    }
+
+    /// Bytes of one value.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Dtype::F32 => 4,
+            Dtype::F16 | Dtype::Bf16 => 2,
+        }
+    }
+
+    /// Whether a value is finite and does not round to infinity.
+    pub(super) fn holds(self, value: f32) -> bool {
+        // Halfway between the largest finite value and the next there would be.
+        let limit = match self {
+            Dtype::F32 => f32::INFINITY,
+            Dtype::F16 => 65_520.0,
+            Dtype::Bf16 => f32::from_bits(0x7f7f_8000),
+        };
+        value.abs() < limit
+    }
+}
+
+/// A word that is no [`Dtype`]'s name.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error("`{0}` is no number format: f32, f16 and bf16 are")]
+pub struct UnknownDtype(String);
+
+impl FromStr for Dtype {
+    type Err = UnknownDtype;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDtype> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|dtype| dtype.name() == name)
+            .ok_or_else(|| UnknownDtype(name.to_owned()))
+    }
 }
 
 impl CacheKey {
@@ -37,5 +93,47 @@ impl CacheKey {
         let mut hasher = blake3::Hasher::new_derive_key("nrp activation key 2026");
         hasher.update(&content);
         hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::{bf16, f16};
+
+    #[test]
+    fn a_format_holds_what_does_not_round_to_infinity() {
+        let below = |value: f32| f32::from_bits(value.to_bits() - 1);
+        let bf16_limit = f32::from_bits(0x7f7f_8000);
+        assert!(f16::from_f32(below(65_520.0)).is_finite() && Dtype::F16.holds(below(65_520.0)));
+        assert!(f16::from_f32(65_520.0).is_infinite() && !Dtype::F16.holds(-65_520.0));
+        assert!(
+            bf16::from_f32(below(bf16_limit)).is_finite() && Dtype::Bf16.holds(-below(bf16_limit))
+        );
+        assert!(bf16::from_f32(bf16_limit).is_infinite() && !Dtype::Bf16.holds(bf16_limit));
+        for dtype in Dtype::ALL {
+            assert!(dtype.holds(0.0) && !dtype.holds(f32::NAN) && !dtype.holds(f32::INFINITY));
+            assert_eq!(dtype.name().parse(), Ok(dtype));
+        }
+    }
+
+    /// Files of before stay valid: the key's digest must not move.
+    #[test]
+    fn a_key_has_the_digest_it_always_had() {
+        let key = CacheKey {
+            ann: "mobilenet".to_owned(),
+            weights_digest: "w".to_owned(),
+            sparsity: 0.0,
+            preprocessing: "p".to_owned(),
+            stimulus_digest: "s".to_owned(),
+            layer: "relu".to_owned(),
+            dtype: Dtype::F32,
+        };
+        assert_eq!(key.digest(), "f314904010158535dd5cea38d43ac0e8");
+        let half = CacheKey {
+            dtype: Dtype::F16,
+            ..key.clone()
+        };
+        assert_ne!(half.digest(), key.digest());
     }
 }

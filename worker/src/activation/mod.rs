@@ -1,20 +1,28 @@
 //! Activations: what an ANN's layers answer to the stimuli, extracted once and kept on disk.
 //!
-//! `key` says what a cached layer is, `file` how it lies on disk, `cache` where, and `extract` fills
-//! it. Nothing in here knows of trials or recordings' responses.
+//! `key` says what a cached layer is, `file` how it lies on disk, `partial` how it gets there and
+//! `lock` who may touch it; `cache` is the directory with its budget, `inventory` lists and prunes it,
+//! and `extract` fills it. Nothing in here knows of trials or recordings' responses.
 
 mod cache;
 mod extract;
 mod file;
+mod inventory;
 mod key;
+mod lock;
+mod partial;
+#[cfg(test)]
+mod tests;
 
-pub use cache::Cache;
-pub use extract::{Extraction, Progress, ensure};
+pub use cache::{Cache, CacheConfig};
+pub use extract::{Extraction, OnProgress, Progress, ensure};
 pub use file::CachedLayer;
-pub use key::CacheKey;
+pub use inventory::{Entry, Prune, Pruned, State};
+pub use key::{CacheKey, Dtype, UnknownDtype};
 
+use bytesize::ByteSize;
 use miette::Diagnostic;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why activations could not be had.
@@ -60,7 +68,55 @@ pub enum ActivationError {
         /// The stimulus's id.
         stimulus: String,
     },
+    /// An ANN's layer has a value that the format it is to be stored in has not.
+    #[error(
+        "layer `{layer}` answers stimulus `{stimulus}` with {value}, which {dtype} cannot store"
+    )]
+    #[diagnostic(help("store activations as bf16 or f32: `--cache-dtype bf16`"))]
+    OutOfRange {
+        /// The layer.
+        layer: String,
+        /// The stimulus's id.
+        stimulus: String,
+        /// The value.
+        value: f32,
+        /// The format.
+        dtype: &'static str,
+    },
+    /// The layers of one job have more bytes than the whole cache may have.
+    #[error(
+        "the activations of {} take {} as {dtype}, and the cache may take {}",
+        layers.join("+"), needed.display().si(), budget.display().si()
+    )]
+    #[diagnostic(help(
+        "give it more with `--cache-size`, or store half as much with `--cache-dtype f16` or \
+         `bf16`, or take smaller layer sets"
+    ))]
+    TooLarge {
+        /// The job's layers.
+        layers: Vec<String>,
+        /// Bytes of all of them.
+        needed: ByteSize,
+        /// Bytes that the cache may have.
+        budget: ByteSize,
+        /// The format.
+        dtype: &'static str,
+    },
+    /// There is no cache.
+    #[error("there is no activation cache in `{}`", path.display())]
+    #[diagnostic(help("`nrp run` makes one; `--cache DIR` names another directory"))]
+    NoCache {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Somebody asked to stop.
     #[error("interrupted while extracting activations")]
     Interrupted,
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> ActivationError {
+    ActivationError::Write {
+        path: path.to_owned(),
+        source,
+    }
 }

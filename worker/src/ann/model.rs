@@ -89,10 +89,7 @@ impl Ann {
     ) -> Result<Vec<Vec<f32>>, AnnError> {
         let pixels = self.info.input.iter().product::<usize>();
         assert_eq!(images.len() % pixels, 0, "images must be whole");
-        let requested = layers
-            .iter()
-            .map(|layer| self.node(layer))
-            .collect::<Result<Vec<_>, _>>()?;
+        let requested = self.nodes(layers)?;
         match &self.network {
             Network::Cpu(network) => Ok(network.run(images, &requested)),
             Network::Tensors(network) => {
@@ -104,6 +101,28 @@ impl Ann {
                     })
             }
         }
+    }
+
+    /// Bytes that each further stimulus of a batch takes while `layers` are computed: what is held
+    /// at once, its image and its answers.
+    ///
+    /// # Errors
+    /// When the ANN lacks a layer.
+    pub fn stimulus_bytes(&self, layers: &[String]) -> Result<usize, AnnError> {
+        let requested = self.nodes(layers)?;
+        let units = |id: &NodeId| self.graph.node(*id).shape.iter().product::<usize>();
+        let held = match &self.network {
+            // A thread has but a few stimuli on their way.
+            Network::Cpu(_) => 0,
+            Network::Tensors(network) => network.most_units_held(&self.graph, &requested),
+        };
+        let image: usize = self.info.input.iter().product();
+        let answers: usize = requested.iter().map(units).sum();
+        Ok((held + image + answers) * size_of::<f32>())
+    }
+
+    fn nodes(&self, layers: &[String]) -> Result<Vec<NodeId>, AnnError> {
+        layers.iter().map(|layer| self.node(layer)).collect()
     }
 
     fn node(&self, layer: &str) -> Result<NodeId, AnnError> {
@@ -151,6 +170,13 @@ mod tests {
             );
         }
         assert!(run(&ann, images(&TINY, 0..2), &[]).is_empty());
+    }
+
+    #[test]
+    fn a_stimulus_takes_its_image_and_its_answers() {
+        let names = ["stem", "dense"].map(str::to_owned);
+        let bytes = random(&TINY).stimulus_bytes(&names).expect("layers");
+        assert_eq!(bytes, (9 * 8 * 3 + 5 * 4 * 4 + 5) * 4);
     }
 
     #[test]

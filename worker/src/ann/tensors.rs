@@ -85,6 +85,29 @@ impl Network {
         answers.into_iter().map(computed).collect()
     }
 
+    /// The most units of one stimulus that are held at once on the way to `requested`, a layer's
+    /// input and output both counted.
+    pub(super) fn most_units_held(&self, graph: &Graph, requested: &[NodeId]) -> usize {
+        let mut readers_left = self.readers(requested);
+        let units = |NodeId(id): NodeId| graph.nodes()[id].shape.iter().product::<usize>();
+        let (mut held, mut most) = (0, 0);
+        for id in (0..readers_left.len()).map(NodeId) {
+            if readers_left[id.0] == 0 {
+                continue;
+            }
+            held += units(id);
+            most = most.max(held);
+            let done = requested.iter().filter(|asked| **asked == id);
+            for read in self.reads[id.0].iter().chain(done) {
+                readers_left[read.0] -= 1;
+                if readers_left[read.0] == 0 {
+                    held -= units(*read);
+                }
+            }
+        }
+        most
+    }
+
     /// How often each node's value is read on the way to the requested ones; 0 where it is not needed.
     fn readers(&self, requested: &[NodeId]) -> Vec<usize> {
         let mut readers = vec![0; self.blocks.len()];

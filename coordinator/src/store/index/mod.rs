@@ -186,7 +186,7 @@ impl Changes<'_> {
             match outcome {
                 Ending::Finished(scores) => {
                     recorded::FINISHED.clone_into(&mut record.state);
-                    record.scores = Some(**scores);
+                    record.scores = Some((**scores).clone());
                     place = record
                         .spec
                         .as_ref()
