@@ -273,32 +273,98 @@ fn pause(wanted: &[Header], progress: OnProgress<'_>) -> Result<(), ActivationEr
 
 #[cfg(test)]
 mod tests {
-    use super::super::Dtype;
+    use super::super::{CacheConfig, Dtype};
     use super::*;
     use crate::recording::Source;
+    use std::path::Path;
 
-    #[test]
-    fn a_value_that_cannot_be_stored_is_refused_with_its_layer_and_stimulus() {
+    fn recordings(stimuli: usize) -> Recordings {
         let source = Source::Simulated { seed: 1 };
-        let recordings = Recordings::open(&source, &[]).expect("simulated");
-        let extraction = Extraction {
+        let mut recordings = Recordings::open(&source, &[]).expect("simulated");
+        recordings.stimuli.truncate(stimuli);
+        recordings
+    }
+
+    fn extraction<'a>(recordings: &'a Recordings, layers: &'a [String]) -> Extraction<'a> {
+        Extraction {
             ann: ann::find("mobilenet").expect("offered"),
             weights: &WeightsSource::Random(1),
             weights_digest: "random:1",
             sparsity: 0.0,
-            recordings: &recordings,
+            recordings,
             stimulus_digest: "s",
-            layers: &[],
+            layers,
             also: &[],
+        }
+    }
+
+    fn cache(directory: &Path, dtype: Dtype, budget_bytes: Option<u64>) -> Cache {
+        let config = CacheConfig {
+            directory: directory.to_owned(),
+            dtype,
+            budget_bytes,
         };
+        Cache::open(config).expect("opens")
+    }
+
+    #[test]
+    fn an_extraction_waits_for_space_and_takes_over_from_a_process_that_died() {
+        let recordings = recordings(2);
+        let [one, other] = ["conv1", "conv1_relu"].map(|layer| [layer.to_owned()]);
+        let (one, other) = (
+            extraction(&recordings, &one),
+            extraction(&recordings, &other),
+        );
+        let directory = tempfile::tempdir().expect("a directory");
+        let unlimited = cache(directory.path(), Dtype::F32, None);
+        let [header_one, header] = [(&one, "conv1"), (&other, "conv1_relu")]
+            .map(|(extraction, layer)| extraction.header(&unlimited, layer).expect("a layer"));
+        let cache = cache(
+            directory.path(),
+            Dtype::F32,
+            Some(header.file_bytes() * 3 / 2),
+        );
+        let device = Device::flex();
+        let mut on = |_| ControlFlow::Continue(());
+        let held = ensure(&cache, &one, &device, &mut on).expect("extracts");
+
+        let interrupted = ensure(&cache, &other, &device, &mut |_| ControlFlow::Break(()));
+        assert!(matches!(interrupted, Err(ActivationError::Interrupted)));
+
+        // Whatever holds things back lets go at the third look.
+        fn until_third<T>(held: T) -> impl FnMut(Progress) -> ControlFlow<()> {
+            let (mut held, mut looks) = (Some(held), 0);
+            move |_| {
+                looks += 1;
+                if looks == 3 {
+                    drop(held.take());
+                }
+                ControlFlow::Continue(())
+            }
+        }
+        let layers = ensure(&cache, &other, &device, &mut until_third(held)).expect("waits");
+        assert_eq!((layers.len(), layers[0].stimuli()), (1, 2));
+        assert!(
+            cache.get(&header_one.key).expect("reads").is_none(),
+            "evicted"
+        );
+        drop(layers);
+
+        let Ok(Claim::Ours(claimed)) = cache.claim(std::slice::from_ref(&header_one), &[]) else {
+            panic!("not claimed")
+        };
+        let layers = ensure(&cache, &one, &device, &mut until_third(claimed)).expect("takes over");
+        assert_eq!(layers.len(), 1);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_stored_is_refused_with_its_layer_and_stimulus() {
+        let recordings = recordings(9);
+        let extraction = extraction(&recordings, &[]);
         let directory = tempfile::tempdir().expect("a directory");
         let refused = |dtype, values: &[f32]| {
-            let cache = Cache::open(super::super::CacheConfig {
-                directory: directory.path().to_owned(),
-                dtype,
-                budget_bytes: None,
-            });
-            let header = extraction.header(&cache.expect("opens"), "conv_pw_6_relu");
+            let cache = cache(directory.path(), dtype, None);
+            let header = extraction.header(&cache, "conv_pw_6_relu");
             let header = Header {
                 units: 2,
                 ..header.expect("a layer")
@@ -310,17 +376,18 @@ mod tests {
         assert_eq!(refused(Dtype::F32, &values), Ok(()));
         assert_eq!(refused(Dtype::Bf16, &values), Ok(()));
         let stimulus = &recordings.stimuli[8].id;
+        let said = |what: &str| {
+            Err(format!(
+                "layer `conv_pw_6_relu` answers stimulus `{stimulus}` with {what}"
+            ))
+        };
         assert_eq!(
             refused(Dtype::F16, &values),
-            Err(format!(
-                "layer `conv_pw_6_relu` answers stimulus `{stimulus}` with -70000, which f16 cannot store"
-            ))
+            said("-70000, which f16 cannot store")
         );
         assert_eq!(
             refused(Dtype::F16, &[0.0, 1.0, 2.0, f32::NAN]),
-            Err(format!(
-                "layer `conv_pw_6_relu` answers stimulus `{stimulus}` with a value that is not finite"
-            ))
+            said("a value that is not finite")
         );
     }
 }
