@@ -331,7 +331,7 @@ impl Report {
         files: usize,
         decoded: Vec<Result<Seen, RecordingError>>,
     ) {
-        let (mut sizes, mut modes) = (BTreeMap::new(), BTreeMap::new());
+        let (mut sizes, mut modes) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
         let (mut readable, mut unreadable) = (0, 0);
         for image in decoded {
             match image {
@@ -347,6 +347,13 @@ impl Report {
                     }
                 }
             }
+        }
+        if let Some(deep) = modes.get("L16") {
+            let all = counted(*deep, "image");
+            self.notices.push(format!(
+                "`{}`: {all} of 16-bit grey, clipped at 255 as Pillow does; convert to 8 bits what uses the whole range",
+                path.display()
+            ));
         }
         if unreadable > MAX_IMAGE_PROBLEMS {
             let more = counted(unreadable - MAX_IMAGE_PROBLEMS, "unreadable image");

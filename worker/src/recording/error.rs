@@ -396,7 +396,7 @@ pub enum RecordingError {
     /// A file that should be an image and is not.
     #[error("`{}`: `{file}` of stimulus `{stimulus}` is no image: {found}", images.display())]
     #[diagnostic(help(
-        "replace it by a PNG or JPEG (BMP, GIF, TIFF and WebP are read too) of 8 bits per channel"
+        "save it as PNG (`Image.open(f).convert(\"RGB\")` in Pillow); JPEG, BMP, GIF, WebP and common TIFF are read too"
     ))]
     NoPicture {
         /// The zip or folder.

@@ -112,8 +112,9 @@ impl Recordings {
         self.regions.iter().find(|region| region.name == name)
     }
 
-    /// The image of the stimulus at `stimulus` among [`Recordings::stimuli`]: grey repeated, palette
-    /// looked up, alpha dropped, not turned by EXIF. May be called from many threads.
+    /// The image of the stimulus at `stimulus` among [`Recordings::stimuli`], as Pillow's
+    /// `convert("RGB")` makes it: grey repeated, palette looked up, alpha dropped, not turned by EXIF
+    /// but for TIFF. May be called from many threads.
     ///
     /// # Errors
     /// When the file is gone, is no image, or is larger than [`MAX_SIDE_PIXELS`] or

@@ -134,6 +134,7 @@ fn every_spelling_and_engine_reads_the_same() {
         "older-netcdf4.nc",
         "older-h5netcdf.nc",
         "fixed-strings.nc",
+        "middle-h5netcdf.nc",
         "classic.nc",
     ] {
         let recordings = files.open(assembly, &[]).expect(assembly);

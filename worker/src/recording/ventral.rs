@@ -168,7 +168,7 @@ impl<'a> File<'a> {
         if members.iter().any(|member| member == name) {
             return self.ok(self.file.dataset(&path));
         }
-        let found = match members.is_empty() {
+        let found = match group.is_empty() || members.is_empty() {
             true => {
                 let root = self.ok(self.file.root_group())?;
                 let (groups, datasets) = self.ok(root.member_names())?;

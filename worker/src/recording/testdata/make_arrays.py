@@ -1,6 +1,6 @@
 """Writes the NumPy arrays and the small `ventral_neural_data.hdf5` that the readers' tests open.
 
-Needs numpy and h5py; run from this folder: `python make_arrays.py`. The rates are those of
+Needs numpy, h5py and Pillow; run from this folder: `python make_arrays.py`. The rates are those of
 make_assemblies.py: `rate(site, stimulus, repetition) = 10 * site + stimulus + repetition / 10`,
 without a value at site a2 in the third repetition of the last stimulus.
 """
@@ -10,6 +10,7 @@ import zipfile
 
 import h5py
 import numpy as np
+from PIL import Image
 
 SITES = ["a1", "a2", "a3", "b1", "b2"]
 REGIONS = ["V4", "V4", "V4", "IT", "IT"]
@@ -97,8 +98,38 @@ def ventral(path, images=None, averages=None, level_three=None, drop=(), chunks=
     return true
 
 
+def small():
+    """The same simulated recordings thrice, for a whole sweep: 40 grey images of 8 x 8 pixels, two
+    sites of V4 and one of IT that follow their brightness and contrast, three repetitions each."""
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    shade, spread = images.mean((1, 2)) / 128, images.std((1, 2)) / 64
+    true = np.stack([shade, spread, shade + spread], axis=1)
+    trials = (true + rng.normal(0, 0.02, (3, 40, 3))).astype("float32")
+    npz("small.npz", V4=trials[:, :, :2], IT=trials[:, :, 2:])
+    np.save("V4.npy", trials.mean(axis=0)[:, :2])
+    with open("small.csv", "w") as file:
+        file.write("stimulus_id,object_name\n")
+        file.writelines(f"i{n},object{n % 2}\n" for n in range(40))
+    with zipfile.ZipFile("small.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for n, image in enumerate(images):
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "PNG")
+            archive.writestr(zipfile.ZipInfo(f"i{n}.png", (2023, 1, 1, 0, 0, 0)), buffer.getvalue())
+    with h5py.File("small-ventral.hdf5", "w") as file:
+        file["images"] = images
+        file["image_meta/object_name"] = np.array([f"object{n % 2}" for n in range(40)], "S")
+        file["image_meta/variation_level"] = np.array(["V0", "V3"] * 20, "S")
+        file["neural_meta/V4_NEURONS"] = np.array([0, 1])
+        file["neural_meta/IT_NEURONS"] = np.array([2])
+        file["time_averaged_trial_averaged"] = trials.mean(axis=0)
+        file["time_averaged/variation_level_0"] = trials[:, 0::2]
+        file["time_averaged/variation_level_3"] = trials[:, 1::2]
+
+
 def main():
     arrays()
+    small()
     rng = np.random.default_rng(1)
     ventral("ventral.hdf5")
     colours = rng.integers(0, 256, (10, 6, 4, 3), dtype=np.uint8)
