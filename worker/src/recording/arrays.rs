@@ -193,7 +193,6 @@ fn agreeing(blocks: &[Block]) -> Result<&Block, String> {
 }
 
 /// The names of all sites, and their regions.
-#[expect(clippy::type_complexity, reason = "two lists of names")]
 fn site_names(
     blocks: &[Block],
     words: Vec<(String, Vec<usize>, Vec<String>)>,

@@ -69,7 +69,7 @@ enum Pictures {
     /// The container, and each stimulus's place in it.
     Stored(Images, Vec<Entry>),
     Rendered(Vec<RgbImage>),
-    Rows(ventral::Rows),
+    Rows(Box<ventral::Rows>),
 }
 
 impl Recordings {
@@ -100,7 +100,7 @@ impl Recordings {
                 let ventral = ventral::open(file, variations)?;
                 let rows = ventral.images;
                 Self::from_files(&ventral.assembly, ventral.set, regions, |_| {
-                    Ok(Pictures::Rows(rows))
+                    Ok(Pictures::Rows(Box::new(rows)))
                 })
             }
             Source::Simulated { seed } => Self::simulate(*seed, regions),

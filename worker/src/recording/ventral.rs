@@ -21,6 +21,10 @@ use super::stimuli::{Stimulus, StimulusSet};
 const IMAGES: &str = "images";
 const AVERAGES: &str = "time_averaged_trial_averaged";
 const LEVEL: &str = "variation_level";
+/// Chunks kept unpacked; their bytes are bounded by the reader. h5py cuts the images of the course's
+/// file into blocks of many images and few pixels, 512 of which make up one image: with fewer kept
+/// than the threads' images need, each block would be unpacked once an image.
+const CACHED_CHUNKS: usize = 1 << 14;
 /// How far a mean over trials may be from the trial average, as a share of 1 + its size: both are
 /// sums of some 50 float32.
 const AGREEMENT: f64 = 1e-3;
@@ -57,7 +61,7 @@ pub(super) fn open(path: &Path, levels: &[u32]) -> Result<Ventral, RecordingErro
                 .collect(),
         });
         Ok(Ventral {
-            assembly: file.responses(&chosen.level_of, &chosen.levels)?,
+            assembly: file.responses(&chosen.level_of, &chosen.levels, chosen.notices)?,
             set: StimulusSet {
                 path: path.to_owned(),
                 stimuli: stimuli.collect(),
@@ -75,14 +79,19 @@ pub(super) fn open_images(path: &Path, levels: &[u32]) -> Result<Rows, Recording
 /// The part of a file that was asked for.
 struct Chosen {
     /// The labels of all images by name.
-    labels: Vec<(String, Vec<String>)>,
+    labels: Labels,
     /// The variation level of every image.
     level_of: Vec<u32>,
     /// The levels chosen.
     levels: Vec<u32>,
     /// The images of these.
     images: Rows,
+    /// What was left out.
+    notices: Vec<String>,
 }
+
+/// Labels of all images by name.
+type Labels = Vec<(String, Vec<String>)>;
 
 fn sorted(mut levels: Vec<u32>) -> Vec<u32> {
     levels.sort_unstable();
@@ -97,7 +106,9 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn open(path: &'a Path) -> Result<Self, RecordingError> {
-        let options = hdf5_reader::OpenOptions::default().with_max_read_bytes(MAX_RESPONSES_BYTES);
+        let options = hdf5_reader::OpenOptions::default()
+            .with_max_read_bytes(MAX_RESPONSES_BYTES)
+            .with_chunk_cache_slots(CACHED_CHUNKS);
         let file = Hdf5File::from_storage_with_options(storage(path)?, options);
         match file {
             Ok(file) => Ok(Self { path, file }),
@@ -108,7 +119,8 @@ impl<'a> File<'a> {
     fn choose(&self, levels: &[u32]) -> Result<Chosen, RecordingError> {
         let images = self.images()?;
         let all = images.shape()[0];
-        let labels = self.labels(all)?;
+        let mut notices = Vec::new();
+        let labels = self.labels(all, &mut notices)?;
         let level_of = self.levels(&labels)?;
         let known = sorted(level_of.clone());
         if let Some(&level) = levels.iter().find(|level| !known.contains(level)) {
@@ -133,6 +145,7 @@ impl<'a> File<'a> {
             labels,
             level_of,
             levels,
+            notices,
         })
     }
 
@@ -212,20 +225,27 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The labels of all images by name.
-    fn labels(&self, images: u64) -> Result<Vec<(String, Vec<String>)>, RecordingError> {
+    /// The labels of all images by name. What is no label of each image becomes a notice.
+    fn labels(&self, images: u64, notices: &mut Vec<String>) -> Result<Labels, RecordingError> {
         let mut labels = Vec::new();
         for name in self.members("image_meta")? {
             let data = self.dataset("image_meta", &name)?;
-            if data.shape() != [images] {
-                let problem = format!("is {}; there are {images} images", shown(&data));
-                return Err(self.misshapen(&format!("image_meta/{name}"), problem));
-            }
             let values = match data.dtype() {
-                Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. } => {
+                Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. }
+                    if data.shape() == [images] =>
+                {
                     self.numbers(&data)?.iter().map(f64::to_string).collect()
                 }
-                _ => self.ok(data.read_strings())?,
+                Datatype::String { .. } | Datatype::VarLen { .. } if data.shape() == [images] => {
+                    self.ok(data.read_strings())?
+                }
+                _ => {
+                    let found = shown(&data);
+                    notices.push(format!(
+                        "`image_meta/{name}` is {found}, no label of each image: left out"
+                    ));
+                    continue;
+                }
             };
             labels.push((name, values));
         }
@@ -235,8 +255,9 @@ impl<'a> File<'a> {
     /// The variation level of each image: `V3` and `3` are both 3.
     fn levels(&self, labels: &[(String, Vec<String>)]) -> Result<Vec<u32>, RecordingError> {
         let Some((_, words)) = labels.iter().find(|(name, _)| name == LEVEL) else {
-            self.dataset("image_meta", LEVEL)?;
-            return Ok(Vec::new());
+            let data = self.dataset("image_meta", LEVEL)?;
+            let problem = format!("is {}; wanted is a level of each image", shown(&data));
+            return Err(self.misshapen(&format!("image_meta/{LEVEL}"), problem));
         };
         let level = |word: &String| {
             word.trim_start_matches(['V', 'v']).parse().map_err(|_| {
@@ -279,7 +300,12 @@ impl<'a> File<'a> {
         Ok(found)
     }
 
-    fn responses(&self, level_of: &[u32], levels: &[u32]) -> Result<Assembly, RecordingError> {
+    fn responses(
+        &self,
+        level_of: &[u32],
+        levels: &[u32],
+        mut notices: Vec<String>,
+    ) -> Result<Assembly, RecordingError> {
         let data = self.dataset("", AVERAGES)?;
         let images = level_of.len();
         let units = match *data.shape() {
@@ -291,7 +317,7 @@ impl<'a> File<'a> {
         };
         let averages = self.numbers(&data)?;
         let sites = self.units(units)?;
-        let (mut shown, mut values, mut notices) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut shown, mut values) = (Vec::new(), Vec::new());
         let mut present = |row: usize, rates: &[f64]| {
             shown.push(row.to_string());
             values.extend(sites.iter().map(|(_, unit)| rates[*unit]));
@@ -337,7 +363,7 @@ impl<'a> File<'a> {
         let dataset = format!("time_averaged/{name}");
         let unused = |why: String| {
             format!(
-                "{dataset} {why}: variation level {level} is taken as averaged, without repetitions"
+                "`{dataset}` {why}: variation level {level} is taken as averaged, without repetitions"
             )
         };
         if !self.members("time_averaged")?.contains(&name) {
@@ -347,8 +373,8 @@ impl<'a> File<'a> {
         match *data.shape() {
             [trials, n, u] if trials > 0 && (n, u) == (images.len() as u64, units as u64) => {}
             _ => {
-                let wanted = format!("wanted are trials x {} images x {units}", images.len());
-                return Err(self.misshapen(&dataset, format!("is {}; {wanted}", shown(&data))));
+                let wanted = format!("not trials x {} images x {units} units", images.len());
+                return Ok(Err(unused(format!("is {}, {wanted}", shown(&data)))));
             }
         }
         let trials = self.numbers(&data)?;
@@ -361,7 +387,7 @@ impl<'a> File<'a> {
                 let (n, sum) = rates.fold((0.0, 0.0), |(n, sum), rate| (n + 1.0, sum + rate));
                 let mean: f64 = sum / n;
                 let agree = (mean - expected).abs() <= AGREEMENT * (1.0 + expected.abs());
-                apart += usize::from(!agree && !(mean.is_nan() && expected.is_nan()));
+                apart += usize::from(!(agree || mean.is_nan() && expected.is_nan()));
             }
         }
         Ok(match apart {

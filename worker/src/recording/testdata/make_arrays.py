@@ -58,7 +58,7 @@ def arrays():
     np.save("record.npy", np.zeros(3, dtype=[("a", "f4"), ("b", "i4")]))
 
 
-def ventral(path, images=None, averages=None, level_three=None, drop=(), chunks=None):
+def ventral(path, images=None, averages=None, level_three=None, drop=(), extra=(), chunks=None):
     """Ten images of 6 x 4 pixels: four of variation level 3, four of 0 and two of 6, mixed, six units
     of which the fourth is in no region, and trials of levels 0 (two) and 3 (three)."""
     levels = np.array([3, 0, 3, 6, 0, 0, 3, 0, 6, 3])
@@ -95,6 +95,8 @@ def ventral(path, images=None, averages=None, level_three=None, drop=(), chunks=
             file[f"time_averaged/variation_level_{level}"] = values.astype("float32")
         for name in drop:
             del file[name]
+        for name, values in extra:
+            file[name] = values
     return true
 
 
@@ -140,6 +142,9 @@ def main():
     # Trials whose images stand in another order than image_meta's.
     ventral("ventral-shuffled.hdf5", level_three=lambda trials: trials[:, ::-1])
     ventral("ventral-no-trials.hdf5", drop=["time_averaged"])
+    # Labels that are none, and trials of a unit too few.
+    odd = [("image_meta/corners", np.zeros((10, 2))), ("image_meta/seen", np.ones(10, bool))]
+    ventral("ventral-odd.hdf5", level_three=lambda trials: trials[:, :, 1:], extra=odd)
     ventral("ventral-no-images.hdf5", drop=["images"])
     ventral("ventral-no-levels.hdf5", drop=["image_meta/variation_level"])
     ventral("ventral-flat-images.hdf5", images=np.zeros((10, 24), "uint8"))

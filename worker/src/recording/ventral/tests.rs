@@ -86,7 +86,7 @@ fn images_labels_responses_and_trials_are_read() {
 fn levels_are_chosen_and_unknown_ones_refused() {
     let all = open("ventral.hdf5", &[]).expect("recordings");
     assert_eq!(all.stimuli.len(), 10);
-    assert!(all.notices[0].starts_with("time_averaged/variation_level_6 is not in the file"));
+    assert!(all.notices[0].starts_with("`time_averaged/variation_level_6` is not in the file"));
     let error = open("ventral.hdf5", &[0, 4]).err().expect("an error");
     assert!(
         error
@@ -153,13 +153,26 @@ fn trials_in_another_order_are_not_used() {
     let notice = &shuffled.notices[0];
     assert!(
         notice.starts_with(
-            "time_averaged/variation_level_3 differs from `time_averaged_trial_averaged`"
+            "`time_averaged/variation_level_3` differs from `time_averaged_trial_averaged`"
         ),
         "{notice}"
     );
     let none = open("ventral-no-trials.hdf5", &[0, 3]).expect("recordings");
     assert_eq!(none.regions[0].noise, None);
     assert_eq!(none.notices.len(), 3);
+}
+
+#[test]
+fn what_can_be_done_without_is_a_notice() {
+    let odd = open("ventral-odd.hdf5", &[3]).expect("recordings");
+    assert_eq!(odd.regions[0].repetitions, (1, 1));
+    assert!(!odd.stimuli[0].labels.contains_key("seen"));
+    insta::assert_snapshot!(odd.notices.join("\n"), @r"
+    `image_meta/corners` is 10 x 2 of float64, no label of each image: left out
+    `image_meta/seen` is 10 of neither numbers nor words, no label of each image: left out
+    `time_averaged/variation_level_3` is 3 x 4 x 5 of float32, not trials x 4 images x 6 units: variation level 3 is taken as averaged, without repetitions
+    units in no region of `neural_meta`, left out: 1
+    ");
 }
 
 #[test]
