@@ -10,9 +10,9 @@ use std::path::PathBuf;
 pub(crate) enum Command {
     /// Tell what recordings hold, and everything that is wrong with them
     ///
-    /// Takes an assembly (.nc), its stimulus set (.csv) and its images (.zip or a folder), in any
-    /// order; with all three it also checks that they fit together. Exit code 1 when something is
-    /// wrong.
+    /// Takes responses (.nc, .npy, .npz), their stimulus set (.csv) and its images (.zip or a folder),
+    /// in any order; with all three it also checks that they fit together. A .hdf5 laid out as
+    /// ventral_neural_data.hdf5 brings all three. Exit code 1 when something is wrong.
     Check {
         /// The files
         #[arg(required = true)]

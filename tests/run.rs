@@ -1,7 +1,8 @@
 //! `nrp run`, from a sweep file to the best configuration.
 
-use crate::harness::{Place, SMALL_SWEEP, json, shared};
+use crate::harness::{Place, SMALL_SWEEP, json, shared, shared_cache};
 use serde_json::Value;
+use std::path::Path;
 
 /// Fields that every row of `nrp best` has, whatever else it has.
 const FIELDS: [&str; 20] = [
@@ -212,4 +213,71 @@ fn real_recordings_are_predicted_better_than_by_their_mean() {
     let score = |name: &str| row[name].as_f64().unwrap();
     assert!(score("nrp_error") < score("mean_predictor_error"), "{row}");
     assert!(score("pearson_median") > 0.2, "{row}");
+}
+
+#[test]
+fn arrays_and_single_files_run_like_assemblies() {
+    let place = Place::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("worker/src/recording/testdata");
+    let recordings = [
+        (
+            "npz",
+            r#"assembly = "small.npz"
+stimuli = "small.csv"
+images = "small.zip""#,
+        ),
+        (
+            "npy",
+            r#"assembly = "V4.npy"
+stimuli = "small.csv"
+images = "small.zip""#,
+        ),
+        ("hdf5", r#"assembly = "small-ventral.hdf5""#),
+    ];
+    for (format, recordings) in recordings {
+        let start = SMALL_SWEEP.find("[[ann]]").unwrap();
+        let regions = if format == "npy" { "" } else { r#", "IT""# };
+        let file = format!(
+            "name = \"{format}\"\n[recordings]\n{recordings}\nregions = [\"V4\"{regions}]\n{}",
+            &SMALL_SWEEP[start..]
+        );
+        let file = place.write(&format!("{format}.toml"), file);
+        let mut run = place.nrp(&["run"]);
+        run.arg(&file).args(["--state", format, "--output", "json"]);
+        run.arg("--data-dir").arg(&data);
+        run.arg("--cache").arg(shared_cache());
+        let best = json(&run.output().unwrap());
+        let v4 = by_region(&best, "V4");
+        assert_eq!(v4["simulated"], false);
+        // `.npy` here has no repetitions, so nothing is known of its noise.
+        let repeated = format != "npy";
+        let trials = place
+            .nrp(&["trials", "--state", format, "--output", "json"])
+            .output();
+        let trials = json(&trials.unwrap());
+        let export = place
+            .nrp(&["export", "--state", format, "--format", "jsonl"])
+            .output();
+        let lines = String::from_utf8(export.unwrap().stdout).unwrap();
+        let export: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        for row in [v4, &trials[0], &export] {
+            for field in ["noise_floor", "ceiling_median"] {
+                let known = row.get(field).is_some_and(|value| value.is_number());
+                assert_eq!(known, repeated, "{format}: {field} in {row}");
+            }
+        }
+    }
+    for (format, files) in [
+        ("npz", vec!["small.npz", "small.csv", "small.zip"]),
+        ("hdf5", vec!["small-ventral.hdf5"]),
+    ] {
+        let mut check = place.nrp(&["data", "check", "--output", "json"]);
+        check.args(files.iter().map(|file| data.join(file)));
+        let report = json(&check.output().unwrap());
+        let region = &report["assembly"]["regions"][0];
+        assert!(
+            region["noise"]["ceiling_median"].is_number(),
+            "{format}: {report}"
+        );
+    }
 }

@@ -7,6 +7,7 @@ use crate::recording::{RecordingError, Recordings, Source};
 use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::id::SIMULATED_PREFIX;
+use nrp_proto::sweep::Assembly;
 use nrp_proto::wire::{RecordingsFiles, SplitSpec, SweepSpec};
 use std::path::Path;
 use thiserror::Error;
@@ -45,11 +46,15 @@ pub enum ResolveError {
 
 /// The recordings that `files` names, relative to `data_dir`.
 pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
-    match files.assembly.as_str() {
-        "simulated" => Source::Simulated {
+    match Assembly::named(&files.assembly) {
+        Assembly::Simulated => Source::Simulated {
             seed: SIMULATED_SEED,
         },
-        assembly => Source::Files {
+        Assembly::Ventral(file) => Source::Ventral {
+            file: data_dir.join(file),
+            variations: files.variations.clone(),
+        },
+        Assembly::File(assembly) => Source::Files {
             assembly: data_dir.join(assembly),
             stimuli: data_dir.join(&files.stimuli),
             images: data_dir.join(&files.images),
@@ -64,7 +69,7 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
 pub fn recordings_digest(source: &Source) -> Result<String, RecordingError> {
     let digest = source.digest()?;
     Ok(match source {
-        Source::Files { .. } => digest,
+        Source::Files { .. } | Source::Ventral { .. } => digest,
         Source::Simulated { .. } => format!("{SIMULATED_PREFIX}:{digest}"),
     })
 }

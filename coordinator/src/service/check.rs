@@ -161,6 +161,7 @@ pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
         text("assembly's path", &files.assembly, TEXT_BYTES_MAX)?;
         text("stimulus set's path", &files.stimuli, TEXT_BYTES_MAX)?;
         text("images' path", &files.images, TEXT_BYTES_MAX)?;
+        many("variations", files.variations.len(), ENTRIES_MAX)?;
     }
     if let Some(split) = &spec.split {
         text("split's scheme", &split.scheme, NAME_BYTES_MAX)?;

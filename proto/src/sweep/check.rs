@@ -208,27 +208,40 @@ impl SweepFile {
                         "the simulated set brings its own; leave it out",
                     );
                 }
+                (Assembly::Ventral(_), Some(file)) => {
+                    let problem = "a `.hdf5` brings its own; leave it out";
+                    found.add(key, quote(file), problem);
+                }
                 (Assembly::File(_), None) => found.add(key, "", "is missing: name a file"),
                 (Assembly::File(_), Some(file)) if file.is_empty() => {
                     found.add(key, quote(file), "names no file");
                 }
-                (Assembly::Simulated, None) | (Assembly::File(_), Some(_)) => {}
+                (Assembly::Simulated | Assembly::Ventral(_), None)
+                | (Assembly::File(_), Some(_)) => {}
             }
         }
         if let Assembly::File(file) = recordings.assembly() {
-            match file.rsplit_once('.').map(|(_, extension)| extension) {
-                Some("nc") => {}
-                Some("hdf5" | "npz" | "npy") => found.add(
+            let extension = file.rsplit_once('.').map(|(_, extension)| extension);
+            if !matches!(extension, Some("nc" | "npy" | "npz")) {
+                found.add_near(
                     "recordings.assembly",
                     quote(file),
-                    not_offered(&[".nc", "simulated"]),
-                ),
-                Some(_) | None => found.add_near(
-                    "recordings.assembly",
-                    quote(file),
-                    "must be a file ending in `.nc`, or \"simulated\"",
+                    "must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or \"simulated\"",
                     near_miss(file, ["simulated"]),
-                ),
+                );
+            }
+        }
+        if let Some(levels) = &recordings.variations {
+            let key = "recordings.variations";
+            match recordings.assembly() {
+                Assembly::Ventral(_) => {
+                    let level = |level| (0..=i64::from(u8::MAX)).contains(&level);
+                    found.axis(key, levels, level, "a variation level is 0 to 255");
+                }
+                Assembly::File(_) | Assembly::Simulated => {
+                    let problem = "only a `.hdf5` has variation levels; leave it out";
+                    found.add(key, format!("{levels:?}"), problem);
+                }
             }
         }
         if recordings.regions.is_empty() {
@@ -557,19 +570,50 @@ mod tests {
             layer_sets = [["conv4_block6_out"]]
             sparsity = [0.0, 0.8]
             pruning = "layer"
-            [recordings]
-            assembly = "ventral_neural_data.hdf5"
         "#), @r#"
-        the sweep file has 9 mistakes
-          `recordings.stimuli`: is missing: name a file
-          `recordings.images`: is missing: name a file
-          `recordings.assembly` = "ventral_neural_data.hdf5": this version does not offer it yet; it offers `.nc`, `simulated`
+        the sweep file has 6 mistakes
           `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
           `ann[0].name` = "resnet50": this version does not offer it yet; it offers `mobilenet`
           `ann[0].sparsity[1]` = 0.8: this version does not offer pruning yet; only 0.0
           `ann[0].pruning` = "layer": this version does not offer it yet
           `training.projection` = "pca:200": this version does not offer it yet; it offers `none`
           `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
+        "#);
+    }
+
+    #[test]
+    fn recordings_of_every_format_are_taken_with_the_files_they_need() {
+        for file in ["a.nc", "a.npy", "a.npz"] {
+            let beside = r#"stimuli = "a.csv"
+            images = "a.zip""#;
+            let edit = format!("[recordings]\nassembly = {file:?}\n{beside}");
+            assert_eq!(check(&edit), "good", "{file}");
+        }
+        for file in ["ventral_neural_data.hdf5", "a.h5"] {
+            let edit = format!("[recordings]\nassembly = {file:?}\nvariations = [0, 3, 6]");
+            assert_eq!(check(&edit), "good", "{file}");
+        }
+        insta::assert_snapshot!(check(r#"
+            [recordings]
+            assembly = "lab.hdf5"
+            images = "a.zip"
+            variations = [0, -1, 0]
+        "#), @r#"
+        the sweep file has 3 mistakes
+          `recordings.images` = "a.zip": a `.hdf5` brings its own; leave it out
+          `recordings.variations[1]` = -1: a variation level is 0 to 255
+          `recordings.variations[2]` = 0: stands here twice, which makes duplicate cells
+        "#);
+        insta::assert_snapshot!(check(r#"
+            [recordings]
+            assembly = "rates.mat"
+            variations = [3]
+        "#), @r#"
+        the sweep file has 4 mistakes
+          `recordings.stimuli`: is missing: name a file
+          `recordings.images`: is missing: name a file
+          `recordings.assembly` = "rates.mat": must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or "simulated"
+          `recordings.variations` = [3]: only a `.hdf5` has variation levels; leave it out
         "#);
     }
 }

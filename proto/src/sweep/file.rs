@@ -28,6 +28,7 @@ pub struct RecordingsTable {
     pub assembly: String,
     pub stimuli: Option<String>,
     pub images: Option<String>,
+    pub variations: Option<Vec<i64>>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -35,8 +36,10 @@ pub struct RecordingsTable {
 /// What `recordings.assembly` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assembly<'a> {
-    /// A file, relative to the data directory.
+    /// A file of responses, relative to the data directory; its stimuli and images lie in others.
     File(&'a str),
+    /// A file laid out as `ventral_neural_data.hdf5`, which brings its stimuli and images.
+    Ventral(&'a str),
     /// The built-in simulated set.
     Simulated,
 }
@@ -44,9 +47,27 @@ pub enum Assembly<'a> {
 impl RecordingsTable {
     /// What `assembly` names.
     pub fn assembly(&self) -> Assembly<'_> {
-        match self.assembly.as_str() {
-            "simulated" => Assembly::Simulated,
-            file => Assembly::File(file),
+        Assembly::named(&self.assembly)
+    }
+
+    /// The variation levels whose images are taken; the paper's where none are named.
+    pub fn variations(&self) -> Vec<u32> {
+        match (self.assembly(), &self.variations) {
+            (Assembly::File(_) | Assembly::Simulated, _) => Vec::new(),
+            (Assembly::Ventral(_), None) => vec![0, 3],
+            (Assembly::Ventral(_), Some(levels)) => levels.iter().map(|&l| l as u32).collect(),
+        }
+    }
+}
+
+impl<'a> Assembly<'a> {
+    /// What `assembly` of a sweep file names.
+    pub fn named(assembly: &'a str) -> Self {
+        let extension = assembly.rsplit_once('.').map(|(_, extension)| extension);
+        match (assembly, extension) {
+            ("simulated", _) => Self::Simulated,
+            (file, Some("hdf5" | "h5")) => Self::Ventral(file),
+            (file, _) => Self::File(file),
         }
     }
 }
@@ -164,7 +185,10 @@ const KEYS: [(&str, &[&str]); 6] = [
         "",
         &["name", "recordings", "split", "ann", "grid", "training"],
     ),
-    ("recordings", &["assembly", "stimuli", "images", "regions"]),
+    (
+        "recordings",
+        &["assembly", "stimuli", "images", "variations", "regions"],
+    ),
     ("split", &["scheme", "fractions", "stratify", "seed"]),
     (
         "ann",

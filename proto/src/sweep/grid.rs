@@ -149,6 +149,7 @@ impl SweepFile {
                 assembly: self.recordings.assembly.clone(),
                 stimuli: self.recordings.stimuli.clone().unwrap_or_default(),
                 images: self.recordings.images.clone().unwrap_or_default(),
+                variations: self.recordings.variations(),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),

@@ -43,28 +43,28 @@ pub(super) struct Assembly {
 impl Assembly {
     /// Reads the assembly at `path`.
     pub(super) fn open(path: &Path) -> Result<Self, RecordingError> {
-        refuse_other_formats(path)?;
-        let io = |source| RecordingError::Io {
+        guarded(path, || read(path))
+    }
+
+    /// Responses `[presentations, sites]`, row by row, of another format.
+    pub(super) fn by_rows(
+        path: &Path,
+        sites: Vec<String>,
+        regions: Vec<String>,
+        shown: Vec<String>,
+        values: Vec<f64>,
+    ) -> Self {
+        assert_eq!(values.len(), shown.len() * sites.len());
+        Self {
             path: path.to_owned(),
-            source,
-        };
-        let file = std::fs::File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
-            return Err(io(std::io::ErrorKind::IsADirectory.into()));
+            presentation_stride: sites.len(),
+            site_stride: 1,
+            sites,
+            regions,
+            shown,
+            notices: Vec::new(),
+            values,
         }
-        // The reader crate is hardened against malformed bytes, but gives no promise; a worker
-        // must outlive any file.
-        catch_unwind(AssertUnwindSafe(|| read(path))).unwrap_or_else(|panic| {
-            let reason = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-                .unwrap_or_else(|| "no reason given".to_owned());
-            Err(RecordingError::ReaderGaveUp {
-                path: path.to_owned(),
-                reason,
-            })
-        })
     }
 
     /// The response of `site` in `presentation`; NaN where nothing was recorded.
@@ -91,25 +91,42 @@ impl Assembly {
     }
 }
 
-fn refuse_other_formats(path: &Path) -> Result<(), RecordingError> {
-    match other_format(path) {
-        Some(format) => Err(RecordingError::NotReadYet {
+/// Runs `read`, and makes an error of a panic in it. The reader crates are hardened against malformed
+/// bytes, but give no promise; a worker must outlive any file.
+pub(super) fn guarded<T>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, RecordingError>,
+) -> Result<T, RecordingError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+            .unwrap_or_else(|| "no reason given".to_owned());
+        Err(RecordingError::ReaderGaveUp {
             path: path.to_owned(),
-            format,
-        }),
-        None => Ok(()),
-    }
+            reason,
+        })
+    })
 }
 
-/// The recording format that the file name stands for, if it is one that is not read yet.
-pub(super) fn other_format(path: &Path) -> Option<&'static str> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    match extension.as_str() {
-        "hdf5" | "h5" => Some("plain HDF5"),
-        "npz" => Some("NumPy archives (.npz)"),
-        "npy" => Some("NumPy arrays (.npy)"),
-        _ => None,
+/// The bytes of an HDF5 or netCDF file that is whole.
+pub(super) fn storage(path: &Path) -> Result<Arc<FileStorage>, RecordingError> {
+    let io = |source| RecordingError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(io(std::io::ErrorKind::IsADirectory.into()));
     }
+    // Read, not mapped: a file that shrinks under a mapping kills the process.
+    let storage = FileStorage::open(path).map_err(|source| RecordingError::Damaged {
+        path: path.to_owned(),
+        source: source.into(),
+    })?;
+    refuse_truncated(path, &storage)?;
+    Ok(Arc::new(storage))
 }
 
 /// One opened file; turns the reader's errors into ours.
@@ -222,17 +239,12 @@ impl<'a> Reader<'a> {
             path: path.to_owned(),
             source,
         };
-        // Read, not mapped: a file that shrinks under a mapping kills the process.
-        let storage = FileStorage::open(path).map_err(|source| RecordingError::Damaged {
-            path: path.to_owned(),
-            source: source.into(),
-        })?;
-        refuse_truncated(path, &storage)?;
+        let storage = storage(path)?;
         let options = NcOpenOptions {
             max_read_bytes: MAX_RESPONSES_BYTES,
             ..NcOpenOptions::default()
         };
-        match NcFile::from_storage_with_options(Arc::new(storage), options) {
+        match NcFile::from_storage_with_options(storage, options) {
             Ok(file) => Ok(Self { path, file }),
             Err(NcError::InvalidMagic) => {
                 let mut start = Vec::new();

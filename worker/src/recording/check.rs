@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::assembly::{Assembly, other_format};
+use super::arrays;
+use super::assembly::Assembly;
 use super::average::Cells;
 use super::ceiling::{Noise, NoiseReport};
 use super::error::{RecordingError, counted, named, some_of};
 use super::images::{Entry, Images, Picture};
 use super::stimuli::{Stimulus, StimulusSet};
-use super::unlisted;
+use super::{unlisted, ventral};
 
 /// How many unreadable images are named before they are only counted.
 const MAX_IMAGE_PROBLEMS: usize = 20;
@@ -100,8 +101,8 @@ pub struct ImagesReport {
     pub modes: BTreeMap<String, usize>,
 }
 
-/// Reads whatever of an assembly (`.nc`), a stimulus set (`.csv`) and images (`.zip` or a folder)
-/// is given, in any order, and reports what they hold and all that is wrong with them.
+/// Reads whatever of responses (`.nc`, `.npy`, `.npz`, `.hdf5`), a stimulus set (`.csv`) and images
+/// (`.zip` or a folder) is given, in any order, and reports what they hold and all that is wrong with them.
 ///
 /// # Errors
 /// When no file is given, or two of one kind. Everything else is a problem in the report.
@@ -125,12 +126,21 @@ pub fn check(paths: &[PathBuf]) -> Result<Report, RecordingError> {
             Err(error) => report.problem(&error),
         }
     }
-    let assembly = given.get(&Kind::Assembly).map(|path| Assembly::open(path));
-    let assembly = assembly.and_then(|opened| report.kept(opened));
+    if let Some(path) = given.get(&Kind::Ventral) {
+        report.take_ventral(path, &given);
+        return Ok(report);
+    }
     let stimuli = given
         .get(&Kind::Stimuli)
         .map(|path| StimulusSet::open(path));
     let stimuli = stimuli.and_then(|opened| report.kept(opened));
+    let assembly = given
+        .get(&Kind::Assembly)
+        .map(|path| match arrays::named_so(path) {
+            true => arrays::open(path, stimuli.as_ref()),
+            false => Assembly::open(path),
+        });
+    let assembly = assembly.and_then(|opened| report.kept(opened));
     let images = given.get(&Kind::Images).map(|path| Images::open(path));
     let images = images.and_then(|opened| report.kept(opened));
 
@@ -154,6 +164,8 @@ pub fn check(paths: &[PathBuf]) -> Result<Report, RecordingError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Assembly,
+    /// Responses, stimuli and images in one.
+    Ventral,
     Stimuli,
     Images,
 }
@@ -161,7 +173,7 @@ enum Kind {
 impl Kind {
     fn in_words(self) -> &'static str {
         match self {
-            Self::Assembly => "assemblies",
+            Self::Assembly | Self::Ventral => "responses",
             Self::Stimuli => "stimulus sets",
             Self::Images => "images",
         }
@@ -172,15 +184,10 @@ fn kind(path: &Path) -> Result<Kind, RecordingError> {
     if path.is_dir() {
         return Ok(Kind::Images);
     }
-    if let Some(format) = other_format(path) {
-        return Err(RecordingError::NotReadYet {
-            path: path.to_owned(),
-            format,
-        });
-    }
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("nc" | "nc4") => Ok(Kind::Assembly),
+        Some("nc" | "nc4" | "npy" | "npz") => Ok(Kind::Assembly),
+        Some("hdf5" | "h5") => Ok(Kind::Ventral),
         Some("csv") => Ok(Kind::Stimuli),
         Some("zip") => Ok(Kind::Images),
         _ => Err(RecordingError::UnknownKind {
@@ -246,6 +253,26 @@ impl Report {
         });
     }
 
+    /// Everything of a file that brings its stimuli and images, of all variation levels.
+    fn take_ventral(&mut self, path: &Path, given: &BTreeMap<Kind, &Path>) {
+        for (kind, extra) in given.iter().filter(|(kind, _)| **kind != Kind::Ventral) {
+            self.problem(&RecordingError::Superfluous {
+                path: path.to_owned(),
+                extra: (*extra).to_owned(),
+                kind: kind.in_words(),
+            });
+        }
+        let Some(ventral) = self.kept(ventral::open(path, &[])) else {
+            return;
+        };
+        self.take_assembly(&ventral.assembly);
+        self.take_stimuli(&ventral.set, Some(&ventral.assembly));
+        let images = &ventral.images;
+        let decoded = (0..images.len()).into_par_iter();
+        let decoded = decoded.map(|index| images.picture(index).map(Seen::of));
+        self.take_decoded(images.path(), images.len(), decoded.collect());
+    }
+
     fn take_stimuli(&mut self, set: &StimulusSet, assembly: Option<&Assembly>) {
         if let Some(assembly) = assembly {
             let listed: HashSet<&str> = set.stimuli.iter().map(|s| s.id.as_str()).collect();
@@ -294,8 +321,17 @@ impl Report {
         };
         let decode =
             |(entry, stimulus): &(Entry, String)| images.decode(entry, stimulus).map(Seen::of);
-        let decoded: Vec<Result<Seen, RecordingError>> = wanted.par_iter().map(decode).collect();
-        let (mut sizes, mut modes) = (BTreeMap::new(), BTreeMap::new());
+        let decoded = wanted.par_iter().map(decode).collect();
+        self.take_decoded(&images.path, images.len(), decoded);
+    }
+
+    fn take_decoded(
+        &mut self,
+        path: &Path,
+        files: usize,
+        decoded: Vec<Result<Seen, RecordingError>>,
+    ) {
+        let (mut sizes, mut modes) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
         let (mut readable, mut unreadable) = (0, 0);
         for image in decoded {
             match image {
@@ -312,14 +348,21 @@ impl Report {
                 }
             }
         }
+        if let Some(deep) = modes.get("L16") {
+            let all = counted(*deep, "image");
+            self.notices.push(format!(
+                "`{}`: {all} of 16-bit grey, clipped at 255 as Pillow does; convert to 8 bits what uses the whole range",
+                path.display()
+            ));
+        }
         if unreadable > MAX_IMAGE_PROBLEMS {
             let more = counted(unreadable - MAX_IMAGE_PROBLEMS, "unreadable image");
             self.problems
-                .push(format!("`{}`: {more} more", images.path.display()));
+                .push(format!("`{}`: {more} more", path.display()));
         }
         self.images = Some(ImagesReport {
-            path: images.path.clone(),
-            files: images.len(),
+            path: path.to_owned(),
+            files,
             readable,
             sizes,
             modes,
@@ -486,12 +529,12 @@ mod tests {
         let paths = [
             PathBuf::from("gone.nc"),
             files.stimuli(),
-            PathBuf::from("lab.hdf5"),
+            PathBuf::from("lab.mat"),
         ];
         let report = check(&paths).expect("a report");
         assert!(report.assembly.is_none() && report.stimuli.is_some());
         insta::assert_snapshot!(report.problems.join("\n"), @r"
-        `lab.hdf5`: recordings in plain HDF5 are not read yet
+        `lab.mat` is none of the files recordings consist of
         cannot read `gone.nc`: No such file or directory (os error 2)
         ");
         assert!(matches!(check(&[]), Err(RecordingError::Nothing)));

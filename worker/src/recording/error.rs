@@ -26,21 +26,10 @@ pub enum RecordingError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// A recording format this program knows of, but does not read.
-    #[error("`{}`: recordings in {format} are not read yet", path.display())]
-    #[diagnostic(help(
-        "give a Brain-Score assembly (`.nc`, netCDF-4) with its stimulus CSV and images; xarray's `to_netcdf` writes one"
-    ))]
-    NotReadYet {
-        /// The file.
-        path: PathBuf,
-        /// The format, in words.
-        format: &'static str,
-    },
     /// The ending of the file's name says nothing.
     #[error("`{}` is none of the files recordings consist of", path.display())]
     #[diagnostic(help(
-        "an assembly ends in `.nc`, a stimulus set in `.csv`, images in `.zip` or stand in a folder"
+        "responses end in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, a stimulus set in `.csv`, images in `.zip` or stand in a folder"
     ))]
     UnknownKind {
         /// The file.
@@ -49,7 +38,7 @@ pub enum RecordingError {
     /// Two files of one kind, where one is wanted.
     #[error("`{}` and `{}` are both {kind}", first.display(), second.display())]
     #[diagnostic(help(
-        "check one set of recordings at a time: one `.nc`, one `.csv`, one `.zip` or folder"
+        "check one set of recordings at a time: one file of responses, one `.csv`, one `.zip` or folder"
     ))]
     TwoOfAKind {
         /// The kind both are.
@@ -62,7 +51,7 @@ pub enum RecordingError {
     /// No file was given.
     #[error("no file to check")]
     #[diagnostic(help(
-        "give an assembly (`.nc`), a stimulus set (`.csv`), images (`.zip` or a folder), or several of them"
+        "give responses (`.nc`, `.npy`, `.npz`, `.hdf5`), a stimulus set (`.csv`), images (`.zip` or a folder), or several of them"
     ))]
     Nothing,
 
@@ -165,6 +154,91 @@ pub enum RecordingError {
         coordinate: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A `.npy` or `.npz` that is damaged, or is no table of responses.
+    #[error("`{}`: {problem}", path.display())]
+    #[diagnostic(help(
+        "an array is stimuli x sites, or repetitions x stimuli x sites, of numbers; a `.npz` holds one per region, named by it"
+    ))]
+    BadArrays {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An array has other stimuli than the stimulus set.
+    #[error("`{}`: array `{array}` has {} ({sites} sites), `{}` lists {lines}", path.display(), counted(*rows, "stimulus"), stimuli.display())]
+    #[diagnostic(help("row i of the array belongs to line i of the stimulus set{}", if sites == lines { "; this one looks transposed: give it as stimuli x sites" } else { ", so both need as many" }))]
+    RowsUnlike {
+        /// The file.
+        path: PathBuf,
+        /// The array.
+        array: String,
+        /// Its stimuli.
+        rows: usize,
+        /// Its sites.
+        sites: usize,
+        /// The stimulus set.
+        stimuli: PathBuf,
+        /// Its stimuli.
+        lines: usize,
+    },
+    /// A `.hdf5` that is something else.
+    #[error("`{}` is not an HDF5 file", path.display())]
+    #[diagnostic(help(
+        "a download page or a Git LFS pointer saved under this name looks like this; download it again"
+    ))]
+    NotHdf5 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A dataset that `ventral_neural_data.hdf5` has is missing.
+    #[error("`{}` has no dataset `{dataset}`; there are {found}", path.display())]
+    #[diagnostic(help(
+        "of HDF5 files, those laid out as `ventral_neural_data.hdf5` are read: `images`, `image_meta`, `neural_meta`, `time_averaged_trial_averaged`; save other responses as `.npz`, or with xarray as `.nc`"
+    ))]
+    NoDataset {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// A dataset of another shape or type than in `ventral_neural_data.hdf5`.
+    #[error("`{}`: dataset `{dataset}` {problem}", path.display())]
+    #[diagnostic(help("store `{dataset}` as `ventral_neural_data.hdf5` does"))]
+    BadDataset {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A variation level was asked for that no image has.
+    #[error("`{}` has no image of variation level {level}", path.display())]
+    #[diagnostic(help(
+        "its levels are {known:?}; choose among them with `variations` under `[recordings]`, which is [0, 3] if not given"
+    ))]
+    UnknownVariation {
+        /// The file.
+        path: PathBuf,
+        /// The level asked for.
+        level: u32,
+        /// The levels there are.
+        known: Vec<u32>,
+    },
+    /// A file of the user's beside one that brings its own.
+    #[error("`{}` beside `{}`, which brings its own {kind}", extra.display(), path.display())]
+    #[diagnostic(help("leave it out"))]
+    Superfluous {
+        /// The file that needs no other.
+        path: PathBuf,
+        /// The other.
+        extra: PathBuf,
+        /// What it would be.
+        kind: &'static str,
     },
     /// A region was asked for that the recordings do not have.
     #[error("region `{region}` is not in {recordings}")]
@@ -322,7 +396,7 @@ pub enum RecordingError {
     /// A file that should be an image and is not.
     #[error("`{}`: `{file}` of stimulus `{stimulus}` is no image: {found}", images.display())]
     #[diagnostic(help(
-        "replace it by a PNG or JPEG (BMP, GIF, TIFF and WebP are read too) of 8 bits per channel"
+        "save it as PNG (`Image.open(f).convert(\"RGB\")` in Pillow); JPEG, BMP, GIF, WebP and common TIFF are read too"
     ))]
     NoPicture {
         /// The zip or folder.

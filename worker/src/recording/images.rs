@@ -9,6 +9,7 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use zip::ZipArchive;
 
@@ -21,6 +22,8 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 pub const MAX_SIDE_PIXELS: u32 = 8192;
 /// Most memory that decoding one image may take.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// Where a PNG says whether it is grey (0), in colour, or has an alpha channel.
+const PNG_COLOUR_TYPE: usize = 25;
 /// Deepest nesting of an image folder.
 const MAX_FOLDER_DEPTH: usize = 16;
 
@@ -242,11 +245,19 @@ impl Images {
         limits.max_image_height = Some(MAX_SIDE_PIXELS);
         limits.max_alloc = Some(MAX_DECODED_BYTES);
         reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(undecodable)?;
+        let format = reader.format();
+        let mut decoder = reader.into_decoder().map_err(undecodable)?;
         let mode = format!("{:?}", decoder.original_color_type());
-        // The decoders do not turn the image by its EXIF orientation, and neither does Pillow.
-        let image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
-        match as_pillow(image) {
+        // Pillow turns TIFF by its tag when it loads one, and nothing else by its EXIF orientation.
+        let orientation = match format {
+            Some(ImageFormat::Tiff) => decoder.orientation().map_err(undecodable)?,
+            _ => Orientation::NoTransforms,
+        };
+        let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
+        image.apply_orientation(orientation);
+        // A transparent shade of grey is no alpha channel, to Pillow.
+        let grey = format == Some(ImageFormat::Png) && bytes.get(PNG_COLOUR_TYPE) == Some(&0);
+        match as_pillow(image, grey) {
             Ok(rgb) => Ok(Picture { rgb, mode }),
             Err(found) => Err(self.no_picture(entry, stimulus, found)),
         }
@@ -279,11 +290,24 @@ pub(super) struct Picture {
     pub(super) mode: String,
 }
 
-/// Grey is repeated, alpha dropped (not blended), 16 bits per colour cut to the upper 8. Pillow
-/// clips 16-bit grey at 255, which no one means: refused.
-fn as_pillow(image: DynamicImage) -> Result<RgbImage, String> {
+/// Grey is repeated, alpha dropped (not blended), 16 bits per colour cut to the upper 8. Grey of 16
+/// bits without an alpha channel is clipped at 255: Pillow does so, whatever the writer meant, and
+/// `nrp data check` points it out. `grey` says that the file's alpha is one shade of grey.
+fn as_pillow(image: DynamicImage, grey: bool) -> Result<RgbImage, String> {
     let upper = |value: u16| (value >> 8) as u8;
+    let clipped = |value: u16| value.min(255) as u8;
     match image {
+        DynamicImage::ImageLuma16(deep) => {
+            Ok(RgbImage::from_fn(deep.width(), deep.height(), |x, y| {
+                image::Rgb([clipped(deep.get_pixel(x, y).0[0]); 3])
+            }))
+        }
+        DynamicImage::ImageLumaA16(deep) => {
+            let byte = |value| if grey { clipped(value) } else { upper(value) };
+            Ok(RgbImage::from_fn(deep.width(), deep.height(), |x, y| {
+                image::Rgb([byte(deep.get_pixel(x, y).0[0]); 3])
+            }))
+        }
         DynamicImage::ImageRgb8(rgb) => Ok(rgb),
         DynamicImage::ImageLuma8(grey) => Ok(DynamicImage::ImageLuma8(grey).into_rgb8()),
         DynamicImage::ImageLumaA8(grey) => Ok(DynamicImage::ImageLumaA8(grey).into_rgb8()),

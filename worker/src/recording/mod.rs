@@ -4,6 +4,7 @@
 //! own units: nothing is normalised, filled in or left out silently. Stimuli stand in the order of
 //! the stimulus set. Images are decoded when asked for.
 
+mod arrays;
 mod assembly;
 mod average;
 mod ceiling;
@@ -11,10 +12,12 @@ mod chance;
 mod check;
 mod error;
 mod images;
+mod npy;
 mod simulated;
 mod source;
 pub mod split;
 mod stimuli;
+mod ventral;
 
 use std::collections::{HashMap, HashSet};
 
@@ -66,6 +69,7 @@ enum Pictures {
     /// The container, and each stimulus's place in it.
     Stored(Images, Vec<Entry>),
     Rendered(Vec<RgbImage>),
+    Rows(Box<ventral::Rows>),
 }
 
 impl Recordings {
@@ -81,10 +85,23 @@ impl Recordings {
                 stimuli,
                 images,
             } => {
-                let assembly = Assembly::open(assembly)?;
-                let stimuli = StimulusSet::open(stimuli)?;
+                let set = StimulusSet::open(stimuli)?;
+                let assembly = match arrays::named_so(assembly) {
+                    true => arrays::open(assembly, Some(&set))?,
+                    false => Assembly::open(assembly)?,
+                };
                 let images = Images::open(images)?;
-                Self::from_files(&assembly, stimuli, images, regions)
+                Self::from_files(&assembly, set, regions, |stimuli| {
+                    let entries = images.find_all(stimuli)?;
+                    Ok(Pictures::Stored(images, entries))
+                })
+            }
+            Source::Ventral { file, variations } => {
+                let ventral = ventral::open(file, variations)?;
+                let rows = ventral.images;
+                Self::from_files(&ventral.assembly, ventral.set, regions, |_| {
+                    Ok(Pictures::Rows(Box::new(rows)))
+                })
             }
             Source::Simulated { seed } => Self::simulate(*seed, regions),
         }
@@ -95,8 +112,9 @@ impl Recordings {
         self.regions.iter().find(|region| region.name == name)
     }
 
-    /// The image of the stimulus at `stimulus` among [`Recordings::stimuli`]: grey repeated, palette
-    /// looked up, alpha dropped, not turned by EXIF. May be called from many threads.
+    /// The image of the stimulus at `stimulus` among [`Recordings::stimuli`], as Pillow's
+    /// `convert("RGB")` makes it: grey repeated, palette looked up, alpha dropped, not turned by EXIF
+    /// but for TIFF. May be called from many threads.
     ///
     /// # Errors
     /// When the file is gone, is no image, or is larger than [`MAX_SIDE_PIXELS`] or
@@ -111,14 +129,15 @@ impl Recordings {
                 Ok(picture.rgb)
             }
             Pictures::Rendered(images) => Ok(images[stimulus].clone()),
+            Pictures::Rows(rows) => Ok(rows.picture(stimulus)?.rgb),
         }
     }
 
     fn from_files(
         assembly: &Assembly,
         set: StimulusSet,
-        images: Images,
         regions: &[String],
+        pictures: impl FnOnce(&[Stimulus]) -> Result<Pictures, RecordingError>,
     ) -> Result<Self, RecordingError> {
         let recordings = format!("`{}`", assembly.path.display());
         let regions = chosen(regions, &assembly.region_names(), &recordings)?;
@@ -136,7 +155,7 @@ impl Recordings {
             .map(|(row, stimulus)| (stimulus.id.as_str(), row))
             .collect();
         let stimulus_of = rows_of(assembly, &rows, &set.path)?;
-        let entries = images.find_all(&stimuli)?;
+        let pictures = pictures(&stimuli)?;
         let regions = regions
             .iter()
             .map(|region| average::average(assembly, region, &stimulus_of, stimuli.len()))
@@ -146,7 +165,7 @@ impl Recordings {
             regions,
             simulated: false,
             notices,
-            pictures: Pictures::Stored(images, entries),
+            pictures,
         })
     }
 

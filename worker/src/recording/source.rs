@@ -9,18 +9,26 @@ use super::error::RecordingError;
 use super::images::Images;
 use super::simulated;
 use super::stimuli::StimulusSet;
+use super::ventral;
 
 /// Where recordings come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// Files the user has.
     Files {
-        /// The Brain-Score assembly, netCDF-4.
+        /// The responses: a Brain-Score assembly (netCDF-4), or NumPy arrays.
         assembly: PathBuf,
         /// The stimulus set, CSV.
         stimuli: PathBuf,
         /// The images, a zip or a folder.
         images: PathBuf,
+    },
+    /// A file laid out as `ventral_neural_data.hdf5`, which brings stimuli and images.
+    Ventral {
+        /// The file.
+        file: PathBuf,
+        /// The variation levels whose images count; all where none is named.
+        variations: Vec<u32>,
     },
     /// Images and responses made from a seed; results must say so.
     Simulated {
@@ -39,6 +47,10 @@ impl Source {
         match self {
             Self::Files { assembly, .. } => {
                 hasher.update(file_hash(assembly)?.as_bytes());
+            }
+            Self::Ventral { file, .. } => {
+                // The levels chosen are in the stimuli's digest.
+                hasher.update(file_hash(file)?.as_bytes());
             }
             Self::Simulated { .. } => {}
         }
@@ -61,6 +73,16 @@ impl Source {
                     folder(&mut hasher, stimuli, images)?;
                 } else {
                     hasher.update(file_hash(images)?.as_bytes());
+                }
+            }
+            Self::Ventral { file, variations } => {
+                let images = ventral::open_images(file, variations)?;
+                hasher.update(b"images of one dataset");
+                for index in 0..images.len() {
+                    let rgb = images.picture(index)?.rgb;
+                    hasher.update(&rgb.width().to_le_bytes());
+                    hasher.update(&rgb.height().to_le_bytes());
+                    hasher.update(rgb.as_raw());
                 }
             }
             Self::Simulated { seed } => {

@@ -74,6 +74,11 @@ def main():
         encoding={"rates": {**ZLIB, "chunksizes": (1, 5, 2)}},
     )
 
+    # The axis of length 1 in the middle, and by the other engine. As everywhere here, no dimension
+    # has a variable of its own: both engines write placeholders.
+    middle = assembly("image_id", ("presentation", "time_bin", "neuroid"), "rates")
+    middle.to_netcdf("middle-h5netcdf.nc", engine="h5netcdf", encoding={"rates": ZLIB})
+
     # The format before HDF5, which some tools still write.
     newer.to_netcdf("classic.nc", engine="netcdf4", format="NETCDF3_64BIT")
 

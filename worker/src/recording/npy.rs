@@ -1,0 +1,263 @@
+//! NumPy arrays as `numpy.save` writes them: one header, one table of numbers or words.
+//!
+//! No recordings in here. What the header claims is believed only as far as the bytes that follow it
+//! go: nothing is allocated ahead of them. Pickled objects are refused, never loaded. Our own reader:
+//! the crates for this format bring a parser generator and compiled assembly for three header keys.
+
+use std::io::{ErrorKind, Read};
+
+use super::MAX_RESPONSES_BYTES;
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+/// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
+const MAX_HEADER_BYTES: usize = 1 << 16;
+
+/// An array: its shape, and its entries in the order of rows (C), however it was stored.
+#[derive(Debug, PartialEq)]
+pub(super) struct Array {
+    /// Length of each axis.
+    pub(super) shape: Vec<usize>,
+    /// Its entries, the last axis fastest.
+    pub(super) entries: Entries,
+}
+
+/// What an array holds.
+#[derive(Debug, PartialEq)]
+pub(super) enum Entries {
+    /// Floats or whole numbers.
+    Numbers(Vec<f64>),
+    /// Text.
+    Words(Vec<String>),
+}
+
+/// The entry type of an array.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Float,
+    Signed,
+    Unsigned,
+    /// Latin or UTF-8 bytes, padded with zeros.
+    Bytes,
+    /// Four bytes a character, padded with zeros.
+    Characters,
+}
+
+struct Header {
+    kind: Kind,
+    big_endian: bool,
+    entry_bytes: usize,
+    fortran: bool,
+    shape: Vec<usize>,
+}
+
+impl Array {
+    /// Reads one array to its end; what is wrong is said in words.
+    pub(super) fn read(mut reader: impl Read) -> Result<Self, String> {
+        let header = Header::read(&mut reader)?;
+        let too_large = || {
+            format!(
+                "{} holds more than {MAX_RESPONSES_BYTES} bytes",
+                header.shown()
+            )
+        };
+        let entries = header
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        let bytes = entries.and_then(|n| n.checked_mul(header.entry_bytes));
+        let bytes = bytes
+            .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)
+            .ok_or_else(too_large)?;
+        let mut stored = Vec::new();
+        reader
+            .take(bytes as u64 + 1)
+            .read_to_end(&mut stored)
+            .map_err(|error| format!("it cannot be read to its end ({error})"))?;
+        if stored.len() != bytes {
+            let length = match stored.len() > bytes {
+                true => "more".to_owned(),
+                false => stored.len().to_string(),
+            };
+            return Err(format!(
+                "{} has {bytes} bytes, here are {length}",
+                header.shown()
+            ));
+        }
+        Ok(header.decode(&stored))
+    }
+}
+
+impl Header {
+    fn read(reader: &mut impl Read) -> Result<Self, String> {
+        let cut = |error: std::io::Error| match error.kind() {
+            ErrorKind::UnexpectedEof => "it ends within its header".to_owned(),
+            _ => format!("its header cannot be read ({error})"),
+        };
+        let mut start = [0; 8];
+        reader.read_exact(&mut start).map_err(cut)?;
+        if !start.starts_with(MAGIC) {
+            let found = super::error::first_bytes(&start);
+            return Err(format!("it is no NumPy array: it starts with {found}"));
+        }
+        let length = match start[6] {
+            1 => {
+                let mut length = [0; 2];
+                reader.read_exact(&mut length).map_err(cut)?;
+                usize::from(u16::from_le_bytes(length))
+            }
+            2 | 3 => {
+                let mut length = [0; 4];
+                reader.read_exact(&mut length).map_err(cut)?;
+                u32::from_le_bytes(length) as usize
+            }
+            version => return Err(format!("version {version} of the format is not known")),
+        };
+        if length > MAX_HEADER_BYTES {
+            return Err(format!("its header claims {length} bytes"));
+        }
+        let mut text = vec![0; length];
+        reader.read_exact(&mut text).map_err(cut)?;
+        Self::parse(&String::from_utf8_lossy(&text))
+    }
+
+    /// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
+    fn parse(text: &str) -> Result<Self, String> {
+        let unclear = || format!("its header makes no sense: {:?}", text.trim_end());
+        let value = |key: &str| {
+            let (_, after) = text.split_once(&format!("'{key}'"))?;
+            Some(after.trim_start().strip_prefix(':')?.trim_start())
+        };
+        let descr = value("descr").ok_or_else(unclear)?;
+        if descr.starts_with('[') {
+            return Err("its entries are records; save one table of numbers".to_owned());
+        }
+        let quoted = descr
+            .strip_prefix(['\'', '"'])
+            .and_then(|d| d.split_once(['\'', '"']));
+        let (dtype, _) = quoted.ok_or_else(unclear)?;
+        let fortran = value("fortran_order")
+            .ok_or_else(unclear)?
+            .starts_with("True");
+        let shape = value("shape").and_then(|shape| shape.strip_prefix('('));
+        let (shape, _) = shape
+            .and_then(|shape| shape.split_once(')'))
+            .ok_or_else(unclear)?;
+        let axes = shape
+            .split(',')
+            .map(str::trim)
+            .filter(|axis| !axis.is_empty());
+        // Python 2 marks long integers.
+        let axes = axes.map(|axis| axis.trim_end_matches('L').parse::<usize>());
+        let shape = axes.collect::<Result<Vec<_>, _>>().map_err(|_| unclear())?;
+
+        let split = dtype
+            .char_indices()
+            .nth(2)
+            .map(|(at, _)| dtype.split_at(at));
+        let (start, size) = split.unwrap_or((dtype, ""));
+        let size = size.parse::<usize>().ok();
+        let (kind, entry_bytes) = match (start.chars().nth(1), size) {
+            (Some('f'), Some(size @ (4 | 8))) => (Kind::Float, size),
+            (Some('i'), Some(size @ (1 | 2 | 4 | 8))) => (Kind::Signed, size),
+            (Some('u'), Some(size @ (1 | 2 | 4 | 8))) => (Kind::Unsigned, size),
+            (Some('S' | 'a'), Some(size)) => (Kind::Bytes, size),
+            (Some('U'), Some(size)) => (Kind::Characters, size.checked_mul(4).ok_or_else(unclear)?),
+            (Some('O'), _) => {
+                return Err("it holds Python objects, which are not loaded; \
+                            save numbers (`astype(\"float32\")`) or words (`astype(str)`)"
+                    .to_owned());
+            }
+            _ => {
+                return Err(format!(
+                    "its entries are of type `{dtype}`; float32, float64, whole numbers and words are read"
+                ));
+            }
+        };
+        Ok(Self {
+            kind,
+            big_endian: start.starts_with('>'),
+            entry_bytes,
+            fortran,
+            shape,
+        })
+    }
+
+    fn shown(&self) -> String {
+        let axes: Vec<String> = self.shape.iter().map(usize::to_string).collect();
+        format!(
+            "an array of {} entries of {} bytes",
+            axes.join(" x "),
+            self.entry_bytes
+        )
+    }
+
+    fn decode(self, stored: &[u8]) -> Array {
+        let big = self.big_endian;
+        let width = self.entry_bytes.max(1);
+        let entries = match self.kind {
+            Kind::Float | Kind::Signed | Kind::Unsigned => {
+                let number = |entry: &[u8]| number(self.kind, big, entry);
+                Entries::Numbers(self.by_rows(stored.chunks_exact(width).map(number).collect()))
+            }
+            Kind::Bytes | Kind::Characters => {
+                let word = |entry: &[u8]| word(self.kind, big, entry);
+                Entries::Words(self.by_rows(stored.chunks_exact(width).map(word).collect()))
+            }
+        };
+        Array {
+            shape: self.shape,
+            entries,
+        }
+    }
+
+    /// Entries stored with the first axis fastest, brought into the order of rows.
+    fn by_rows<T: Clone>(&self, stored: Vec<T>) -> Vec<T> {
+        if !self.fortran || self.shape.len() < 2 {
+            return stored;
+        }
+        let place = |mut row_major: usize| {
+            let mut at = 0;
+            for (axis, &length) in self.shape.iter().enumerate().rev() {
+                let stride: usize = self.shape[..axis].iter().product();
+                at += row_major % length * stride;
+                row_major /= length;
+            }
+            at
+        };
+        (0..stored.len())
+            .map(|index| stored[place(index)].clone())
+            .collect()
+    }
+}
+
+fn number(kind: Kind, big_endian: bool, entry: &[u8]) -> f64 {
+    let mut bytes = [0; 8];
+    bytes[..entry.len()].copy_from_slice(entry);
+    if big_endian {
+        bytes[..entry.len()].reverse();
+    }
+    let unsigned = u64::from_le_bytes(bytes);
+    match (kind, entry.len()) {
+        (Kind::Float, 4) => f64::from(f32::from_bits(unsigned as u32)),
+        (Kind::Float, _) => f64::from_bits(unsigned),
+        (Kind::Signed, length) => {
+            let unused = 64 - 8 * length as u32;
+            (((unsigned << unused) as i64) >> unused) as f64
+        }
+        (Kind::Unsigned | Kind::Bytes | Kind::Characters, _) => unsigned as f64,
+    }
+}
+
+fn word(kind: Kind, big_endian: bool, entry: &[u8]) -> String {
+    let text = match kind {
+        Kind::Characters => {
+            let code = |four: &[u8]| number(Kind::Unsigned, big_endian, four) as u32;
+            let character = |code| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+            entry.chunks_exact(4).map(code).map(character).collect()
+        }
+        Kind::Bytes | Kind::Float | Kind::Signed | Kind::Unsigned => {
+            String::from_utf8_lossy(entry).into_owned()
+        }
+    };
+    text.trim_end_matches('\0').to_owned()
+}

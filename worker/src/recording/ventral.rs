@@ -1,0 +1,533 @@
+//! `ventral_neural_data.hdf5`, the file of the DiCarlo lab's courses: images, their labels, and the
+//! responses of V4 and IT, in one file.
+//!
+//! Read of it: `images`, image by image as they are asked for; `image_meta/*`, a label per image;
+//! `neural_meta/<REGION>_NEURONS`, the units of a region; `time_averaged_trial_averaged`, images x
+//! units; `time_averaged/variation_level_<N>`, trials x images of that level x units. The trials are
+//! used as repetitions where their means are the trial averages: their images stand in the order of
+//! `image_meta` by custom only, so that is checked. Stimuli are named by their row.
+
+use std::path::{Path, PathBuf};
+
+use hdf5_reader::{Dataset, Datatype, Hdf5File, SliceInfo, SliceInfoElem};
+use image::RgbImage;
+
+use super::MAX_RESPONSES_BYTES;
+use super::assembly::{Assembly, guarded, storage};
+use super::error::RecordingError;
+use super::images::{MAX_SIDE_PIXELS, Picture};
+use super::stimuli::{Stimulus, StimulusSet};
+
+const IMAGES: &str = "images";
+const AVERAGES: &str = "time_averaged_trial_averaged";
+const LEVEL: &str = "variation_level";
+/// Chunks kept unpacked; their bytes are bounded by the reader. h5py cuts the images of the course's
+/// file into blocks of many images and few pixels, 512 of which make up one image: with fewer kept
+/// than the threads' images need, each block would be unpacked once an image.
+const CACHED_CHUNKS: usize = 1 << 14;
+/// How far a mean over trials may be from the trial average, as a share of 1 + its size: both are
+/// sums of some 50 float32.
+const AGREEMENT: f64 = 1e-3;
+
+/// An opened file, and the images of the variation levels asked for.
+pub(super) struct Ventral {
+    /// Responses to the chosen images.
+    pub(super) assembly: Assembly,
+    /// The chosen images' labels, in the order of the file.
+    pub(super) set: StimulusSet,
+    /// The chosen images.
+    pub(super) images: Rows,
+}
+
+/// Rows of the dataset of images, read one by one.
+pub(super) struct Rows {
+    path: PathBuf,
+    images: Dataset,
+    /// The rows chosen.
+    rows: Vec<u64>,
+}
+
+/// Opens `path` with the images of `levels`, or of all levels where none is given.
+pub(super) fn open(path: &Path, levels: &[u32]) -> Result<Ventral, RecordingError> {
+    guarded(path, || {
+        let file = File::open(path)?;
+        let chosen = file.choose(levels)?;
+        let (labels, images) = (&chosen.labels, chosen.images);
+        let stimuli = images.rows.iter().map(|&row| Stimulus {
+            id: row.to_string(),
+            labels: labels
+                .iter()
+                .map(|(name, values)| (name.clone(), values[row as usize].clone()))
+                .collect(),
+        });
+        Ok(Ventral {
+            assembly: file.responses(&chosen.level_of, &chosen.levels, chosen.notices)?,
+            set: StimulusSet {
+                path: path.to_owned(),
+                stimuli: stimuli.collect(),
+            },
+            images,
+        })
+    })
+}
+
+/// Opens the images alone.
+pub(super) fn open_images(path: &Path, levels: &[u32]) -> Result<Rows, RecordingError> {
+    guarded(path, || Ok(File::open(path)?.choose(levels)?.images))
+}
+
+/// The part of a file that was asked for.
+struct Chosen {
+    /// The labels of all images by name.
+    labels: Labels,
+    /// The variation level of every image.
+    level_of: Vec<u32>,
+    /// The levels chosen.
+    levels: Vec<u32>,
+    /// The images of these.
+    images: Rows,
+    /// What was left out.
+    notices: Vec<String>,
+}
+
+/// Labels of all images by name.
+type Labels = Vec<(String, Vec<String>)>;
+
+fn sorted(mut levels: Vec<u32>) -> Vec<u32> {
+    levels.sort_unstable();
+    levels.dedup();
+    levels
+}
+
+struct File<'a> {
+    path: &'a Path,
+    file: Hdf5File,
+}
+
+impl<'a> File<'a> {
+    fn open(path: &'a Path) -> Result<Self, RecordingError> {
+        let options = hdf5_reader::OpenOptions::default()
+            .with_max_read_bytes(MAX_RESPONSES_BYTES)
+            .with_chunk_cache_slots(CACHED_CHUNKS);
+        let file = Hdf5File::from_storage_with_options(storage(path)?, options);
+        match file {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(damaged(path, source)),
+        }
+    }
+
+    fn choose(&self, levels: &[u32]) -> Result<Chosen, RecordingError> {
+        let images = self.images()?;
+        let all = images.shape()[0];
+        let mut notices = Vec::new();
+        let labels = self.labels(all, &mut notices)?;
+        let level_of = self.levels(&labels)?;
+        let known = sorted(level_of.clone());
+        if let Some(&level) = levels.iter().find(|level| !known.contains(level)) {
+            return Err(RecordingError::UnknownVariation {
+                path: self.path.to_owned(),
+                level,
+                known,
+            });
+        }
+        let levels = if levels.is_empty() {
+            known
+        } else {
+            sorted(levels.to_vec())
+        };
+        let rows = (0..all).filter(|&row| levels.contains(&level_of[row as usize]));
+        Ok(Chosen {
+            images: Rows {
+                path: self.path.to_owned(),
+                images,
+                rows: rows.collect(),
+            },
+            labels,
+            level_of,
+            levels,
+            notices,
+        })
+    }
+
+    fn ok<T>(&self, result: hdf5_reader::error::Result<T>) -> Result<T, RecordingError> {
+        result.map_err(|source| damaged(self.path, source))
+    }
+
+    fn misshapen(&self, dataset: &str, problem: impl Into<String>) -> RecordingError {
+        misshapen(self.path, dataset, problem)
+    }
+
+    /// The names of the datasets in `group`, none where there is no such group.
+    fn members(&self, group: &str) -> Result<Vec<String>, RecordingError> {
+        let root = self.ok(self.file.root_group())?;
+        let (groups, datasets) = self.ok(root.member_names())?;
+        if group.is_empty() {
+            return Ok(datasets);
+        }
+        if !groups.iter().any(|name| name == group) {
+            return Ok(Vec::new());
+        }
+        let (_, datasets) = self.ok(self.ok(root.group(group))?.member_names())?;
+        Ok(datasets)
+    }
+
+    fn dataset(&self, group: &str, name: &str) -> Result<Dataset, RecordingError> {
+        let members = self.members(group)?;
+        let path = if group.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{group}/{name}")
+        };
+        if members.iter().any(|member| member == name) {
+            return self.ok(self.file.dataset(&path));
+        }
+        let found = match group.is_empty() || members.is_empty() {
+            true => {
+                let root = self.ok(self.file.root_group())?;
+                let (groups, datasets) = self.ok(root.member_names())?;
+                groups.into_iter().chain(datasets).collect()
+            }
+            false => members,
+        };
+        Err(RecordingError::NoDataset {
+            path: self.path.to_owned(),
+            dataset: path,
+            found: match found.is_empty() {
+                true => "nothing".to_owned(),
+                false => found.join(", "),
+            },
+        })
+    }
+
+    fn images(&self) -> Result<Dataset, RecordingError> {
+        let images = self.dataset("", IMAGES)?;
+        let good = match *images.shape() {
+            [n, h, w] | [n, h, w, 1 | 3] => n.min(h).min(w) > 0,
+            _ => false,
+        };
+        if !good {
+            let problem = "wanted are images x height x width, grey or with 3 colours last";
+            return Err(self.misshapen(IMAGES, format!("is {}; {problem}", shown(&images))));
+        }
+        let side = u64::from(MAX_SIDE_PIXELS);
+        if images.shape()[1].max(images.shape()[2]) > side {
+            let problem = format!("is {}; a side has {side} pixels at most", shown(&images));
+            return Err(self.misshapen(IMAGES, problem));
+        }
+        match images.dtype() {
+            Datatype::FixedPoint {
+                size: 1,
+                signed: false,
+                ..
+            }
+            | Datatype::FloatingPoint { size: 4 | 8, .. } => Ok(images),
+            _ => Err(self.misshapen(IMAGES, format!("is {}; wanted are bytes", shown(&images)))),
+        }
+    }
+
+    /// The labels of all images by name. What is no label of each image becomes a notice.
+    fn labels(&self, images: u64, notices: &mut Vec<String>) -> Result<Labels, RecordingError> {
+        let mut labels = Vec::new();
+        for name in self.members("image_meta")? {
+            let data = self.dataset("image_meta", &name)?;
+            let values = match data.dtype() {
+                Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. }
+                    if data.shape() == [images] =>
+                {
+                    self.numbers(&data)?.iter().map(f64::to_string).collect()
+                }
+                Datatype::String { .. } | Datatype::VarLen { .. } if data.shape() == [images] => {
+                    self.ok(data.read_strings())?
+                }
+                _ => {
+                    let found = shown(&data);
+                    notices.push(format!(
+                        "`image_meta/{name}` is {found}, no label of each image: left out"
+                    ));
+                    continue;
+                }
+            };
+            labels.push((name, values));
+        }
+        Ok(labels)
+    }
+
+    /// The variation level of each image: `V3` and `3` are both 3.
+    fn levels(&self, labels: &[(String, Vec<String>)]) -> Result<Vec<u32>, RecordingError> {
+        let Some((_, words)) = labels.iter().find(|(name, _)| name == LEVEL) else {
+            let data = self.dataset("image_meta", LEVEL)?;
+            let problem = format!("is {}; wanted is a level of each image", shown(&data));
+            return Err(self.misshapen(&format!("image_meta/{LEVEL}"), problem));
+        };
+        let level = |word: &String| {
+            word.trim_start_matches(['V', 'v']).parse().map_err(|_| {
+                let problem = format!("holds {word:?}; wanted are levels such as `V3`");
+                self.misshapen(&format!("image_meta/{LEVEL}"), problem)
+            })
+        };
+        words.iter().map(level).collect()
+    }
+
+    fn numbers(&self, data: &Dataset) -> Result<Vec<f64>, RecordingError> {
+        numbers(data, &SliceInfo::all(data.ndim()), self.path)
+    }
+
+    /// Regions and the units of each, from `neural_meta/<REGION>_NEURONS`.
+    fn units(&self, units: usize) -> Result<Vec<(String, usize)>, RecordingError> {
+        let mut found = Vec::new();
+        for name in self.members("neural_meta")? {
+            let Some(region) = name.strip_suffix("_NEURONS") else {
+                continue;
+            };
+            let data = self.dataset("neural_meta", &name)?;
+            let dataset = format!("neural_meta/{name}");
+            if data.ndim() != 1 || !matches!(data.dtype(), Datatype::FixedPoint { .. }) {
+                let problem = format!("is {}; wanted is a list of units", shown(&data));
+                return Err(self.misshapen(&dataset, problem));
+            }
+            for index in self.numbers(&data)? {
+                if !(0.0..units as f64).contains(&index) {
+                    let problem = format!("names unit {index}; `{AVERAGES}` has {units}");
+                    return Err(self.misshapen(&dataset, problem));
+                }
+                found.push((region.to_owned(), index as usize));
+            }
+        }
+        if found.is_empty() {
+            self.dataset("neural_meta", "IT_NEURONS")?;
+            return Err(self.misshapen("neural_meta/IT_NEURONS", "names no unit"));
+        }
+        Ok(found)
+    }
+
+    fn responses(
+        &self,
+        level_of: &[u32],
+        levels: &[u32],
+        mut notices: Vec<String>,
+    ) -> Result<Assembly, RecordingError> {
+        let data = self.dataset("", AVERAGES)?;
+        let images = level_of.len();
+        let units = match *data.shape() {
+            [n, units] if n == images as u64 && units > 0 => units as usize,
+            _ => {
+                let problem = format!("is {}; wanted are {images} images x units", shown(&data));
+                return Err(self.misshapen(AVERAGES, problem));
+            }
+        };
+        let averages = self.numbers(&data)?;
+        let sites = self.units(units)?;
+        let (mut shown, mut values) = (Vec::new(), Vec::new());
+        let mut present = |row: usize, rates: &[f64]| {
+            shown.push(row.to_string());
+            values.extend(sites.iter().map(|(_, unit)| rates[*unit]));
+        };
+        for &level in levels {
+            let of_level: Vec<usize> = (0..images).filter(|&row| level_of[row] == level).collect();
+            let average = |row: usize| &averages[row * units..][..units];
+            match self.trials(level, &of_level, units, average)? {
+                Ok(trials) => {
+                    for (at, rates) in trials.chunks_exact(units).enumerate() {
+                        present(of_level[at % of_level.len()], rates);
+                    }
+                }
+                Err(notice) => {
+                    notices.push(notice);
+                    of_level.iter().for_each(|&row| present(row, average(row)));
+                }
+            }
+        }
+        let inside = |unit: &usize| sites.iter().any(|(_, of_region)| of_region == unit);
+        match (0..units).filter(|unit| !inside(unit)).count() {
+            0 => {}
+            n => notices.push(format!(
+                "units in no region of `neural_meta`, left out: {n}"
+            )),
+        }
+        let names = sites.iter().map(|(_, unit)| unit.to_string()).collect();
+        let regions = sites.iter().map(|(region, _)| region.clone()).collect();
+        let mut assembly = Assembly::by_rows(self.path, names, regions, shown, values);
+        assembly.notices = notices;
+        Ok(assembly)
+    }
+
+    /// The trials of one level, `[trials, images, units]`, or why they cannot be used.
+    fn trials<'r>(
+        &self,
+        level: u32,
+        images: &[usize],
+        units: usize,
+        average: impl Fn(usize) -> &'r [f64],
+    ) -> Result<Result<Vec<f64>, String>, RecordingError> {
+        let name = format!("variation_level_{level}");
+        let dataset = format!("time_averaged/{name}");
+        let unused = |why: String| {
+            format!(
+                "`{dataset}` {why}: variation level {level} is taken as averaged, without repetitions"
+            )
+        };
+        if !self.members("time_averaged")?.contains(&name) {
+            return Ok(Err(unused("is not in the file".to_owned())));
+        }
+        let data = self.dataset("time_averaged", &name)?;
+        match *data.shape() {
+            [trials, n, u] if trials > 0 && (n, u) == (images.len() as u64, units as u64) => {}
+            _ => {
+                let wanted = format!("not trials x {} images x {units} units", images.len());
+                return Ok(Err(unused(format!("is {}, {wanted}", shown(&data)))));
+            }
+        }
+        let trials = self.numbers(&data)?;
+        let row = images.len() * units;
+        let mut apart = 0;
+        for (at, &image) in images.iter().enumerate() {
+            for (unit, &expected) in average(image).iter().enumerate() {
+                let rates = trials[at * units + unit..].iter().step_by(row);
+                let rates = rates.filter(|rate| !rate.is_nan());
+                let (n, sum) = rates.fold((0.0, 0.0), |(n, sum), rate| (n + 1.0, sum + rate));
+                let mean: f64 = sum / n;
+                let agree = (mean - expected).abs() <= AGREEMENT * (1.0 + expected.abs());
+                apart += usize::from(!(agree || mean.is_nan() && expected.is_nan()));
+            }
+        }
+        Ok(match apart {
+            0 => Ok(trials),
+            n => Err(unused(format!(
+                "differs from `{AVERAGES}` in {n} of {row} means"
+            ))),
+        })
+    }
+}
+
+impl Rows {
+    /// How many images there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The image at `index` among the chosen. Only its own part of the file is read.
+    pub(super) fn picture(&self, index: usize) -> Result<Picture, RecordingError> {
+        let row = self.rows[index];
+        guarded(&self.path, || {
+            let mut selection = SliceInfo::all(self.images.ndim());
+            selection.selections[0] = SliceInfoElem::Slice {
+                start: row,
+                end: row + 1,
+                step: 1,
+            };
+            let values = numbers(&self.images, &selection, &self.path)?;
+            let byte = |&value: &f64| match value.fract() == 0.0 && (0.0..=255.0).contains(&value) {
+                true => Ok(value as u8),
+                false => {
+                    let problem =
+                        format!("holds {value} in row {row}; wanted are whole numbers of 0 to 255");
+                    Err(misshapen(&self.path, IMAGES, problem))
+                }
+            };
+            let bytes = values.iter().map(byte).collect::<Result<Vec<u8>, _>>()?;
+            let shape = self.images.shape();
+            let grey = shape.len() == 3 || shape[3] == 1;
+            let bytes = match grey {
+                true => bytes.iter().flat_map(|&level| [level; 3]).collect(),
+                false => bytes,
+            };
+            let image = RgbImage::from_raw(shape[2] as u32, shape[1] as u32, bytes);
+            Ok(Picture {
+                rgb: image.expect("`images` checked the shape"),
+                mode: if grey { "L8" } else { "Rgb8" }.to_owned(),
+            })
+        })
+    }
+}
+
+/// Numbers of any type.
+fn numbers(data: &Dataset, part: &SliceInfo, path: &Path) -> Result<Vec<f64>, RecordingError> {
+    fn read<T: hdf5_reader::H5Type>(
+        data: &Dataset,
+        part: &SliceInfo,
+        as_f64: impl Fn(&T) -> f64,
+    ) -> hdf5_reader::error::Result<Vec<f64>> {
+        Ok(data.read_slice::<T>(part)?.iter().map(as_f64).collect())
+    }
+    let read = match data.dtype() {
+        Datatype::FloatingPoint { size: 4, .. } => read::<f32>(data, part, |&n| f64::from(n)),
+        Datatype::FloatingPoint { size: 8, .. } => read::<f64>(data, part, |&n| n),
+        Datatype::FixedPoint {
+            size: 1,
+            signed: false,
+            ..
+        } => read::<u8>(data, part, |&n| f64::from(n)),
+        Datatype::FixedPoint { size: 1, .. } => read::<i8>(data, part, |&n| f64::from(n)),
+        Datatype::FixedPoint {
+            size: 2,
+            signed: false,
+            ..
+        } => read::<u16>(data, part, |&n| f64::from(n)),
+        Datatype::FixedPoint { size: 2, .. } => read::<i16>(data, part, |&n| f64::from(n)),
+        Datatype::FixedPoint {
+            size: 4,
+            signed: false,
+            ..
+        } => read::<u32>(data, part, |&n| f64::from(n)),
+        Datatype::FixedPoint { size: 4, .. } => read::<i32>(data, part, |&n| f64::from(n)),
+        Datatype::FixedPoint {
+            size: 8,
+            signed: false,
+            ..
+        } => read::<u64>(data, part, |&n| n as f64),
+        Datatype::FixedPoint { size: 8, .. } => read::<i64>(data, part, |&n| n as f64),
+        _ => {
+            let problem = format!("is {}; wanted are numbers", shown(data));
+            return Err(misshapen(path, data.name(), problem));
+        }
+    };
+    read.map_err(|source| damaged(path, source))
+}
+
+fn damaged(path: &Path, source: hdf5_reader::error::Error) -> RecordingError {
+    match source {
+        hdf5_reader::error::Error::InvalidMagic => RecordingError::NotHdf5 {
+            path: path.to_owned(),
+        },
+        source => RecordingError::Damaged {
+            path: path.to_owned(),
+            source: source.into(),
+        },
+    }
+}
+
+fn misshapen(path: &Path, dataset: &str, problem: impl Into<String>) -> RecordingError {
+    RecordingError::BadDataset {
+        path: path.to_owned(),
+        dataset: dataset.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+fn shown(data: &Dataset) -> String {
+    let axes: Vec<String> = data.shape().iter().map(u64::to_string).collect();
+    let kind = match data.dtype() {
+        Datatype::FixedPoint { size, signed, .. } => {
+            format!(
+                "{}int{}",
+                if *signed { "" } else { "u" },
+                8 * u32::from(*size)
+            )
+        }
+        Datatype::FloatingPoint { size, .. } => format!("float{}", 8 * u32::from(*size)),
+        Datatype::String { .. } | Datatype::VarLen { .. } => "words".to_owned(),
+        _ => "neither numbers nor words".to_owned(),
+    };
+    match axes.is_empty() {
+        true => format!("a single entry of {kind}"),
+        false => format!("{} of {kind}", axes.join(" x ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
