@@ -155,8 +155,12 @@ impl World {
             .collect()
     }
 
-    /// Healthy workers finish what is left.
+    /// Healthy workers finish what is left, once all others have lost their leases: a trial may
+    /// rightly be set aside when one lapses, so that comes before the sweeps are resumed.
     fn drain(&mut self) {
+        while !self.scene.core.leases.is_empty() {
+            self.scene.pass(30_000);
+        }
         let sweeps: Vec<_> = self
             .scene
             .core
