@@ -5,16 +5,28 @@ use crate::output::{self, Format};
 use crate::run::DEFAULT_DEVICE;
 use nrp_worker::{ann, device};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// List ANNs and their layers, and check them against reference activations
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// List ANNs: parameters, input, preprocessing
+    ///
+    /// Any other ANN runs from an ONNX file: `nrp ann layers FILE.onnx`.
     List,
     /// List the layers of an ANN: name, shape (height, width, channels), units
+    ///
+    /// Of an ONNX file, its tensors that depend on the image and hold floats, with the node that
+    /// writes each and what it does. A sweep names a layer by its tensor or by its node. The shape is
+    /// the tensor's own order, for one stimulus.
+    ///
+    /// In a sweep file an ONNX net is `name = "onnx"`, `weights = "FILE.onnx"`, and `preprocessing`
+    /// one of "torch" (the default: 0..1, standardised by ImageNet's mean and deviation), "tf"
+    /// (-1..1), "caffe" (BGR minus ImageNet's mean) or "none" (RGB, 0..255). It always runs on the
+    /// CPU, whatever `--device` says.
     Layers {
-        /// The ANN
+        /// The ANN, or an ONNX file
+        #[arg(value_name = "ANN|FILE.onnx")]
         ann: String,
     },
     /// Check ANNs against reference activations
@@ -68,6 +80,17 @@ struct VerifyRow {
     passed: bool,
 }
 
+/// A layer of an ONNX file.
+#[derive(Serialize)]
+struct OnnxRow {
+    name: String,
+    node: String,
+    op: String,
+    /// In the tensor's own order.
+    shape: Vec<usize>,
+    units: usize,
+}
+
 pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
     match command {
         Command::List => {
@@ -75,7 +98,10 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
             Ok(Ended::Done)
         }
         Command::Layers { ann } => {
-            layers(&ann, format)?;
+            match ann::is_onnx(Path::new(&ann)) {
+                true => onnx_layers(Path::new(&ann), format)?,
+                false => layers(&ann, format)?,
+            }
             Ok(Ended::Done)
         }
         Command::Verify {
@@ -131,6 +157,27 @@ fn layers(name: &str, format: Format) -> miette::Result<()> {
     let mut table = output::table(&["layer", "shape", "units"]);
     for row in rows {
         table.add_row([row.name, shape(&row.shape), row.units.to_string()]);
+    }
+    Ok(output::print_table(&table)?)
+}
+
+fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
+    let layers = ann::OnnxFile::open(file)?.layers().into_iter();
+    let rows = layers.map(|layer| OnnxRow {
+        units: layer.shape.iter().product(),
+        name: layer.name,
+        node: layer.node,
+        op: layer.op,
+        shape: layer.shape,
+    });
+    let rows: Vec<OnnxRow> = rows.collect();
+    if format == Format::Json {
+        return Ok(output::json(&rows)?);
+    }
+    let mut table = output::table(&["layer", "node", "operation", "shape", "units"]);
+    for row in rows {
+        let units = row.units.to_string();
+        table.add_row([row.name, row.node, row.op, shape(&row.shape), units]);
     }
     Ok(output::print_table(&table)?)
 }

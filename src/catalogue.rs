@@ -10,18 +10,13 @@ struct Anns;
 
 impl Catalogue for Anns {
     fn offered(&self) -> Vec<&str> {
-        ann::offered().iter().map(|info| info.name).collect()
+        let built_in = ann::offered().iter().map(|info| info.name);
+        built_in.chain([ann::ONNX]).collect()
     }
 
-    fn planned(&self) -> Vec<&str> {
-        ann::PLANNED.to_vec()
-    }
-
-    fn layers(&self, name: &str) -> Vec<String> {
-        ann::find(name).map_or_else(
-            |_| Vec::new(),
-            |info| info.layers().into_iter().map(|layer| layer.name).collect(),
-        )
+    fn layers(&self, name: &str) -> Option<Vec<String>> {
+        let layers = ann::find(name).ok()?.layers();
+        Some(layers.into_iter().map(|layer| layer.name).collect())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use miette::{IntoDiagnostic, WrapErr, miette};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
-use nrp_worker::ann::{self, WeightsSource};
+use nrp_worker::ann::{self, OpenedAnn, WeightsSource};
 use nrp_worker::device;
 use nrp_worker::recording::{Recordings, Source};
 use std::ops::ControlFlow;
@@ -29,7 +29,7 @@ fn main() -> miette::Result<()> {
         budget_bytes: None,
     })?;
     let extraction = Extraction {
-        ann: ann::find(ann)?,
+        ann: &OpenedAnn::BuiltIn(ann::find(ann)?),
         weights: &WeightsSource::Random(1),
         weights_digest: "random:1",
         sparsity: 0.0,

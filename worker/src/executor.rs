@@ -5,7 +5,7 @@
 //! a full disk) is an error of this worker, and no trial is blamed for it.
 
 use crate::activation::{self, ActivationError, Cache, CachedLayer, Dtype, Extraction};
-use crate::ann::{self, AnnError};
+use crate::ann::{AnnError, OpenedAnn};
 use crate::nrp::{
     self, Activations, Data, InputScaling, InputStatistics, NetworkShape, NrpConfig, Protocol,
     RegionScores, TargetScaling, TrainError, Trained, train,
@@ -207,11 +207,12 @@ impl Executor {
         self.open(source, spec)?;
         let opened = self.opened.as_ref().expect("opened just before");
         let ann = required(&spec.ann, "ann")?;
-        let info = ann::find(&ann.name)?;
         let weights = resolve::weights_source(&job.weights, data_dir)?;
-        same("weights", weights.digest(info)?, &ann.weights_digest)?;
+        let opened_ann = OpenedAnn::open(&ann.name, &weights, &ann.preprocessing)?;
+        let digest = opened_ann.weights_digest(&weights)?;
+        same("weights", digest, &ann.weights_digest)?;
         let extraction = Extraction {
-            ann: info,
+            ann: &opened_ann,
             weights: &weights,
             weights_digest: &ann.weights_digest,
             sparsity: ann.sparsity,

@@ -1,7 +1,7 @@
 //! Resolution: from the names in a sweep to the files on this machine, and from those to their
 //! digests. The submitting client fills in digests; a worker checks that its own files have them.
 
-use crate::ann::{self, Ann, AnnError, WeightsSource};
+use crate::ann::{AnnError, OpenedAnn, WeightsSource};
 use crate::recording::split::{self, Split, SplitError};
 use crate::recording::{RecordingError, Recordings, Source};
 use burn::tensor::Device;
@@ -145,12 +145,17 @@ pub fn resolve(
             ann: ann_spec.name.clone(),
             source,
         };
-        let info = ann::find(&ann_spec.name).map_err(failed)?;
         let weights = weights_source(&entry.weights, data_dir).map_err(failed)?;
-        Ann::load(info, &weights, device).map_err(failed)?;
-        let digest = weights.digest(info).map_err(failed)?;
-        ann_spec.weights_digest = digest;
-        ann_spec.preprocessing = ann::preprocessing_id(info);
+        let ann = OpenedAnn::open(&ann_spec.name, &weights, &ann_spec.preprocessing);
+        let ann = ann.map_err(failed)?;
+        let layers: Vec<String> = entry
+            .layer_sets
+            .iter()
+            .flat_map(|set| set.layers.clone())
+            .collect();
+        ann.load(&weights, &layers, device).map_err(failed)?;
+        ann_spec.weights_digest = ann.weights_digest(&weights).map_err(failed)?;
+        ann_spec.preprocessing = ann.preprocessing_id();
     }
     Ok(notices)
 }

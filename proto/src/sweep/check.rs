@@ -1,7 +1,9 @@
 //! What is wrong with a sweep file: values out of range, words nobody knows, what this version
 //! does not offer yet. All mistakes are found, not only the first.
 
-use super::{Assembly, GridTable, Mistake, Pruning, SweepError, SweepFile};
+use super::{
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Mistake, Pruning, SweepError, SweepFile,
+};
 use crate::near_miss;
 use std::collections::HashSet;
 use std::fmt::{Debug, Display};
@@ -11,10 +13,9 @@ use std::hash::Hash;
 pub trait Catalogue {
     /// ANNs that can be run.
     fn offered(&self) -> Vec<&str>;
-    /// ANNs that are known but cannot be run yet.
-    fn planned(&self) -> Vec<&str>;
-    /// Layers of an offered ANN.
-    fn layers(&self, ann: &str) -> Vec<String>;
+    /// Layers of an offered ANN; none where only its file tells, as ONNX does. Such an ANN is not
+    /// without its file, so never random, and its preprocessing is the sweep file's to say.
+    fn layers(&self, ann: &str) -> Option<Vec<String>>;
 }
 
 /// Longest name of a sweep, in bytes.
@@ -53,6 +54,10 @@ const PROJECTIONS: Words = Words {
 const BASELINES: Words = Words {
     offered: &["mean"],
     planned: &["ols", "ridge", "pls"],
+};
+const PREPROCESSING: Words = Words {
+    offered: &["torch", "tf", "caffe", "none"],
+    planned: &[],
 };
 const PRUNING: Words = Words {
     offered: &[],
@@ -283,7 +288,12 @@ impl SweepFile {
         if self.ann.is_empty() {
             found.add("ann", "[]", "is empty, so the grid has no cell");
         }
-        for index in repeated(self.ann.iter().map(|ann| (&ann.name, &ann.weights))) {
+        let same = |ann: &AnnTable| {
+            let preprocessing = ann.preprocessing.as_deref();
+            let preprocessing = preprocessing.unwrap_or(DEFAULT_PREPROCESSING).to_owned();
+            (ann.name.clone(), ann.weights.clone(), preprocessing)
+        };
+        for index in repeated(self.ann.iter().map(same)) {
             found.add(
                 format!("ann[{index}]"),
                 quote(&self.ann[index].name),
@@ -293,20 +303,14 @@ impl SweepFile {
         for (index, ann) in self.ann.iter().enumerate() {
             let key = |name: &str| format!("ann[{index}].{name}");
             let offered = catalogue.offered();
-            let planned = catalogue.planned();
             if offered.contains(&ann.name.as_str()) {
-                check_layer_sets(&key("layer_sets"), ann, &catalogue.layers(&ann.name), found);
-            } else if planned.contains(&ann.name.as_str()) {
-                found.add(key("name"), quote(&ann.name), not_offered(&offered));
+                let layers = catalogue.layers(&ann.name);
+                check_layer_sets(&key("layer_sets"), ann, layers.as_deref(), found);
+                check_of_file(&key, ann, layers.is_none(), found);
             } else {
-                let all = offered.iter().chain(&planned).copied();
                 let problem = format!("no such ANN; there are {}", backticked(&offered));
-                found.add_near(
-                    key("name"),
-                    quote(&ann.name),
-                    problem,
-                    near_miss(&ann.name, all),
-                );
+                let near = near_miss(&ann.name, offered.iter().copied());
+                found.add_near(key("name"), quote(&ann.name), problem, near);
             }
             if let Some(seed) = ann.weights.strip_prefix(crate::id::RANDOM_PREFIX)
                 && seed.parse::<u64>().is_err()
@@ -370,7 +374,29 @@ impl SweepFile {
     }
 }
 
-fn check_layer_sets(key: &str, ann: &super::AnnTable, layers: &[String], found: &mut Found) {
+/// What only an ANN that its file defines may have, and what it may not.
+fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, found: &mut Found) {
+    if let Some(preprocessing) = &ann.preprocessing {
+        match of_file {
+            true => found.word(key("preprocessing"), preprocessing, &PREPROCESSING),
+            false => found.add(
+                key("preprocessing"),
+                quote(preprocessing),
+                format!("{} has its own; leave it out", ann.name),
+            ),
+        }
+    }
+    if of_file && ann.weights.starts_with(crate::id::RANDOM_PREFIX) {
+        let problem = format!(
+            "{} has no weights but its file's; name the file, saved untrained if need be",
+            ann.name
+        );
+        found.add(key("weights"), quote(&ann.weights), problem);
+    }
+}
+
+/// `layers` are the ANN's, where they are known without its file.
+fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found: &mut Found) {
     if ann.layer_sets.is_empty() {
         found.add(key, "[]", "is empty, so the grid has no cell");
     }
@@ -380,6 +406,9 @@ fn check_layer_sets(key: &str, ann: &super::AnnTable, layers: &[String], found: 
             found.add(&key, "[]", "names no layer");
         }
         for (index, layer) in set.iter().enumerate() {
+            let Some(layers) = layers else {
+                continue;
+            };
             if !layers.contains(layer) {
                 found.add_near(
                     format!("{key}[{index}]"),
@@ -462,13 +491,11 @@ mod tests {
 
     impl Catalogue for Two {
         fn offered(&self) -> Vec<&str> {
-            vec!["mobilenet"]
+            vec!["mobilenet", "onnx"]
         }
-        fn planned(&self) -> Vec<&str> {
-            vec!["resnet50"]
-        }
-        fn layers(&self, _: &str) -> Vec<String> {
-            vec!["conv_pw_3_relu".to_owned(), "conv_pw_13_relu".to_owned()]
+        fn layers(&self, ann: &str) -> Option<Vec<String>> {
+            let layers = ["conv_pw_3_relu", "conv_pw_13_relu"];
+            (ann == "mobilenet").then(|| layers.map(str::to_owned).to_vec())
         }
     }
 
@@ -537,7 +564,7 @@ mod tests {
           `name` = "two words": must be 1 to 64 letters, digits, `-`, `_` or `.`
           `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`; did you mean `holdout`?
           `split.fractions` = [0.8, 0.1, 0.2]: must sum to 1, not 1.1
-          `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`; did you mean `mobilenet`?
+          `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`, `onnx`; did you mean `mobilenet`?
           `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
           `ann[1].layer_sets[0][0]` = "conv_pw_31_relu": no layer of mobilenet; `nrp ann layers mobilenet` lists them; did you mean `conv_pw_13_relu`?
           `ann[1].layer_sets[1]` = []: names no layer
@@ -565,15 +592,14 @@ mod tests {
             projection = "pca:200"
             baselines = ["mean", "ridge"]
             [[ann]]
-            name = "resnet50"
-            weights = "r.h5"
-            layer_sets = [["conv4_block6_out"]]
+            name = "mobilenet"
+            weights = "m.h5"
+            layer_sets = [["conv_pw_13_relu"]]
             sparsity = [0.0, 0.8]
             pruning = "layer"
         "#), @r#"
-        the sweep file has 6 mistakes
+        the sweep file has 5 mistakes
           `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
-          `ann[0].name` = "resnet50": this version does not offer it yet; it offers `mobilenet`
           `ann[0].sparsity[1]` = 0.8: this version does not offer pruning yet; only 0.0
           `ann[0].pruning` = "layer": this version does not offer it yet
           `training.projection` = "pca:200": this version does not offer it yet; it offers `none`
@@ -614,6 +640,47 @@ mod tests {
           `recordings.images`: is missing: name a file
           `recordings.assembly` = "rates.mat": must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or "simulated"
           `recordings.variations` = [3]: only a `.hdf5` has variation levels; leave it out
+        "#);
+    }
+
+    #[test]
+    fn an_ann_that_its_file_defines_has_any_layer_its_own_preprocessing_and_no_seed() {
+        let onnx = |rest: &str| check(&format!("[[ann]]\nname = \"onnx\"\n{rest}"));
+        let file = "weights = \"net.onnx\"\nlayer_sets = [[\"/layer1/Relu\"], [\"conv\"]]\n";
+        assert_eq!(onnx(file), "good");
+        for word in ["torch", "tf", "caffe", "none"] {
+            assert_eq!(onnx(&format!("{file}preprocessing = \"{word}\"")), "good");
+        }
+        insta::assert_snapshot!(check(r#"
+            [[ann]]
+            name = "onnx"
+            weights = "net.onnx"
+            layer_sets = [["a"], ["a"], ["b", "b"], []]
+            preprocessing = "cafe"
+            [[ann]]
+            name = "onnx"
+            weights = "random:1"
+            layer_sets = [["a"]]
+            [[ann]]
+            name = "onnx"
+            weights = "random:1"
+            preprocessing = "torch"
+            layer_sets = [["a"]]
+            [[ann]]
+            name = "mobilenet"
+            weights = "m.h5"
+            preprocessing = "tf"
+            layer_sets = [["conv_pw_3_relu"]]
+        "#), @r#"
+        the sweep file has 8 mistakes
+          `ann[2]` = "onnx": stands here twice with the same weights; put all its layer sets into one
+          `ann[0].layer_sets[2][1]` = "b": stands twice in its set
+          `ann[0].layer_sets[3]` = []: names no layer
+          `ann[0].layer_sets[1]` = ["a"]: stands here twice, which makes duplicate cells
+          `ann[0].preprocessing` = "cafe": must be one of `torch`, `tf`, `caffe`, `none`; did you mean `caffe`?
+          `ann[1].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
+          `ann[2].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
+          `ann[3].preprocessing` = "tf": mobilenet has its own; leave it out
         "#);
     }
 }

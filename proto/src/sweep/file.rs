@@ -104,11 +104,15 @@ impl Default for SplitTable {
 pub struct AnnTable {
     pub name: String,
     pub weights: String,
+    pub preprocessing: Option<String>,
     pub layer_sets: Vec<Vec<String>>,
     #[serde(default = "default_sparsity")]
     pub sparsity: Vec<f64>,
     pub pruning: Option<Pruning>,
 }
+
+/// Preprocessing of an ANN that its file defines, where the sweep file says none.
+pub const DEFAULT_PREPROCESSING: &str = "torch";
 
 fn default_sparsity() -> Vec<f64> {
     vec![0.0]
@@ -192,7 +196,14 @@ const KEYS: [(&str, &[&str]); 6] = [
     ("split", &["scheme", "fractions", "stratify", "seed"]),
     (
         "ann",
-        &["name", "weights", "layer_sets", "sparsity", "pruning"],
+        &[
+            "name",
+            "weights",
+            "preprocessing",
+            "layer_sets",
+            "sparsity",
+            "pruning",
+        ],
     ),
     (
         "grid",

@@ -137,8 +137,8 @@ fn grid_of<'a>(base: &'a TrialSpec, grid: &'a Grid) -> impl Iterator<Item = Tria
 }
 
 impl SweepFile {
-    /// The sweep on the wire, but for what only the files can tell: digests and the data
-    /// directory, which the caller fills in. The file must have passed [`SweepFile::check`].
+    /// The sweep on the wire, but for what only the files can tell: digests, preprocessing and the
+    /// data directory, which the caller fills in. The file must have passed [`SweepFile::check`].
     pub fn to_spec(&self) -> SweepSpec {
         let whole = |values: &[i64]| values.iter().map(|&v| v as u32).collect();
         let split = &self.split;
@@ -197,7 +197,8 @@ fn ann_entries(table: &super::AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
         ann: Some(AnnSpec {
             name: table.name.clone(),
             weights_digest: String::new(),
-            preprocessing: String::new(),
+            // The word of the file, until the caller puts its id there.
+            preprocessing: table.preprocessing.clone().unwrap_or_default(),
             sparsity,
             pruning: if sparsity > 0.0 {
                 pruning.clone()

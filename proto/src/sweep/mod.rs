@@ -9,7 +9,8 @@ mod grid;
 
 pub use check::Catalogue;
 pub use file::{
-    AnnTable, Assembly, GridTable, Pruning, RecordingsTable, SplitTable, SweepFile, TrainingTable,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Pruning, RecordingsTable, SplitTable,
+    SweepFile, TrainingTable,
 };
 pub use grid::{GridError, TRIALS_MAX};
 

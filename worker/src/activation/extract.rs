@@ -5,7 +5,7 @@ use super::cache::Claim;
 use super::file::Header;
 use super::partial::Partial;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
-use crate::ann::{self, Ann, AnnError, AnnInfo, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, WeightsSource};
 use crate::device;
 use crate::recording::Recordings;
 use burn::tensor::Device;
@@ -24,19 +24,19 @@ const BATCH_STIMULI: usize = 16;
 const BATCH_STIMULI_GPU: usize = 64;
 
 /// Stimuli that an ANN sees at once: as many as memory allows.
-fn batch_stimuli(net: &Ann, layers: &[String], device: &Device) -> Result<usize, AnnError> {
+fn batch_stimuli(net: &LoadedAnn, device: &Device) -> Result<usize, AnnError> {
     let most = match device::is_cpu(device) {
         true => BATCH_STIMULI.max(rayon::current_num_threads()),
         false => BATCH_STIMULI_GPU,
     };
-    let bytes = net.stimulus_bytes(layers)?;
+    let bytes = net.stimulus_bytes()?;
     Ok((device::batch_bytes(device) / bytes.max(1)).clamp(1, most))
 }
 
 /// What to extract.
 pub struct Extraction<'a> {
     /// The ANN.
-    pub ann: &'static AnnInfo,
+    pub ann: &'a OpenedAnn,
     /// Its weights.
     pub weights: &'a WeightsSource,
     /// Their digest.
@@ -72,16 +72,16 @@ impl Extraction<'_> {
     fn header(&self, cache: &Cache, layer: &str) -> Result<Header, ActivationError> {
         Ok(Header {
             key: CacheKey {
-                ann: self.ann.name.to_owned(),
+                ann: self.ann.name().to_owned(),
                 weights_digest: self.weights_digest.to_owned(),
                 sparsity: self.sparsity,
-                preprocessing: ann::preprocessing_id(self.ann),
+                preprocessing: self.ann.preprocessing_id(),
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
                 dtype: cache.dtype(),
             },
             stimuli: self.recordings.stimuli.len(),
-            units: self.ann.layer(layer)?.units(),
+            units: self.ann.units(layer)?,
         })
     }
 
@@ -108,16 +108,16 @@ impl Extraction<'_> {
             .map(|partial| partial.header().key.layer.clone())
             .collect();
         tracing::info!(
-            ann = self.ann.name,
+            ann = self.ann.name(),
             layers = layers.join("+"),
             first,
             total,
             "an ANN is shown the stimuli"
         );
-        let net = Ann::load(self.ann, self.weights, device)?;
+        let net = self.ann.load(self.weights, &layers, device)?;
         std::thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
-            let batch = batch_stimuli(&net, &layers, device)?;
+            let batch = batch_stimuli(&net, device)?;
             scope.spawn(move || {
                 for start in (first..total).step_by(batch) {
                     let batch = self.decode(start..total.min(start + batch));
@@ -133,8 +133,8 @@ impl Extraction<'_> {
                     return Err(ActivationError::Interrupted);
                 }
                 let images = batch?;
-                let stimuli = images.len() / self.ann.input.iter().product::<usize>();
-                let answers = net.activations(&images, &layers)?;
+                let stimuli = images.len() / self.ann.input().iter().product::<usize>();
+                let answers = net.activations(&images)?;
                 for (values, partial) in answers.iter().zip(partials.iter_mut()) {
                     self.refuse_unstorable(values, done, partial.header())?;
                     partial.append(done, values)?;
@@ -148,11 +148,12 @@ impl Extraction<'_> {
     }
 
     fn decode(&self, stimuli: std::ops::Range<usize>) -> Batch {
+        let (input, mode) = (self.ann.input(), self.ann.preprocessing());
         let images = stimuli
             .into_par_iter()
             .map(|stimulus| {
                 let image = self.recordings.image(stimulus)?;
-                Ok(ann::preprocess(&image, self.ann))
+                Ok(ann::preprocess(&image, input, mode))
             })
             .collect::<Result<Vec<_>, ActivationError>>()?;
         Ok(images.concat())
@@ -277,6 +278,10 @@ mod tests {
     use super::*;
     use crate::recording::Source;
     use std::path::Path;
+    use std::sync::LazyLock;
+
+    static MOBILENET: LazyLock<OpenedAnn> =
+        LazyLock::new(|| OpenedAnn::BuiltIn(ann::find("mobilenet").expect("offered")));
 
     fn recordings(stimuli: usize) -> Recordings {
         let source = Source::Simulated { seed: 1 };
@@ -287,7 +292,7 @@ mod tests {
 
     fn extraction<'a>(recordings: &'a Recordings, layers: &'a [String]) -> Extraction<'a> {
         Extraction {
-            ann: ann::find("mobilenet").expect("offered"),
+            ann: &MOBILENET,
             weights: &WeightsSource::Random(1),
             weights_digest: "random:1",
             sparsity: 0.0,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::OnnxError;
+
 /// Why an ANN could not be found, loaded, run or verified.
 #[derive(Debug, Error, Diagnostic)]
 pub enum AnnError {
@@ -17,13 +19,28 @@ pub enum AnnError {
         /// The ANN that was probably meant.
         near: Option<String>,
     },
-    /// The ANN is known, but this version cannot run it.
-    #[error("ANN `{name}` is not offered yet")]
-    #[diagnostic(help("`nrp ann list` lists the ANNs of this version"))]
-    NotOffered {
+    /// The ANN is known by its file alone.
+    #[error("what `onnx` is, only its file says")]
+    #[diagnostic(help("name the file: `nrp ann layers net.onnx`"))]
+    NoFile,
+    /// The ANN's weights are its file's.
+    #[error("`onnx` has no weights but its file's, and `{weights}` is none")]
+    #[diagnostic(help("name an `.onnx` file; to try an untrained net, export one"))]
+    RandomOnnx {
         /// What the user wrote.
-        name: String,
+        weights: String,
     },
+    /// The preprocessing is none.
+    #[error("preprocessing `{word}` is not known")]
+    #[diagnostic(help("`torch` (the default), `tf`, `caffe` or `none`"))]
+    Preprocessing {
+        /// What the user wrote.
+        word: String,
+    },
+    /// An ONNX file cannot be opened or run.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Onnx(#[from] OnnxError),
     /// The ANN has no such layer.
     #[error("layer `{layer}` is not in {ann}")]
     #[diagnostic(help("`nrp ann layers {ann}` lists its layers{}", did_you_mean(near)))]
@@ -212,7 +229,7 @@ impl AnnError {
     }
 }
 
-fn did_you_mean(near: &Option<String>) -> String {
+pub(super) fn did_you_mean(near: &Option<String>) -> String {
     near.as_ref()
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default()

@@ -16,6 +16,8 @@ mod mobilenet;
 mod mobilenet_v2;
 mod model;
 mod nasnet;
+mod onnx;
+mod opened;
 mod preprocess;
 mod recipe;
 mod resize;
@@ -31,6 +33,7 @@ mod weights;
 mod xception;
 
 use std::fmt;
+use std::str::FromStr;
 
 use nrp_proto::near_miss;
 
@@ -38,10 +41,12 @@ pub use error::AnnError;
 pub use fixture::{FixtureReport, verify};
 use graph::{Graph, Node};
 pub use model::Ann;
+pub use onnx::{OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
+pub use opened::{LoadedAnn, ONNX, OpenedAnn};
 pub use preprocess::{preprocess, preprocessing_id};
 pub use weights::WeightsSource;
 
-/// The ANNs this version runs.
+/// The ANNs this version has; besides, it runs ONNX files, under the name [`ONNX`].
 pub fn offered() -> &'static [AnnInfo] {
     static OFFERED: [AnnInfo; 13] = [
         mobilenet::MOBILENET,
@@ -61,23 +66,20 @@ pub fn offered() -> &'static [AnnInfo] {
     &OFFERED
 }
 
-/// ANNs that this version refuses by name.
-pub const PLANNED: &[&str] = &["onnx"];
-
 /// The ANN called `name`.
 ///
 /// # Errors
-/// When no ANN is called so, or this version does not offer it yet.
+/// When no ANN is called so, or only its file says what it is.
 pub fn find(name: &str) -> Result<&'static AnnInfo, AnnError> {
     if let Some(ann) = offered().iter().find(|ann| ann.name == name) {
         return Ok(ann);
     }
     let name = name.to_owned();
-    if PLANNED.contains(&&*name) {
-        return Err(AnnError::NotOffered { name });
+    if name == ONNX {
+        return Err(AnnError::NoFile);
     }
     let known = offered().iter().map(|ann| ann.name);
-    let near = near_miss(&name, known.chain(PLANNED.iter().copied())).map(str::to_owned);
+    let near = near_miss(&name, known.chain([ONNX])).map(str::to_owned);
     Err(AnnError::Unknown { name, near })
 }
 
@@ -90,6 +92,8 @@ pub enum Preprocessing {
     Caffe,
     /// RGB, scaled to 0..1, then standardised by ImageNet's mean and standard deviation.
     Torch,
+    /// RGB, 0..255.
+    Raw,
 }
 
 impl fmt::Display for Preprocessing {
@@ -98,6 +102,20 @@ impl fmt::Display for Preprocessing {
             Self::Tf => "tf",
             Self::Caffe => "caffe",
             Self::Torch => "torch",
+            Self::Raw => "none",
+        })
+    }
+}
+
+impl FromStr for Preprocessing {
+    type Err = AnnError;
+
+    /// Reads a word as sweep files have it.
+    fn from_str(word: &str) -> Result<Self, AnnError> {
+        let all = [Self::Tf, Self::Caffe, Self::Torch, Self::Raw];
+        let found = all.into_iter().find(|mode| mode.to_string() == word);
+        found.ok_or_else(|| AnnError::Preprocessing {
+            word: word.to_owned(),
         })
     }
 }
@@ -250,7 +268,7 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_refused_by_name() {
         let refusal = |name| find(name).expect_err("refused").to_string();
-        assert_eq!(refusal("onnx"), "ANN `onnx` is not offered yet");
+        assert_eq!(refusal("onnx"), "what `onnx` is, only its file says");
         assert_eq!(refusal("lenet5"), "ANN `lenet5` is not known");
         assert!(matches!(
             find("mobilnet"),

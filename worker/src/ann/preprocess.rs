@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::{AnnInfo, Preprocessing, resize};
+use super::{Preprocessing, resize};
 
 /// ImageNet's mean, in 0..255, blue first.
 const CAFFE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
@@ -11,27 +11,26 @@ const CAFFE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
 const TORCH_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const TORCH_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// One image, resized to `info`'s input and scaled in its mode.
+/// One image, resized to an ANN's `input` and scaled in its mode.
 ///
 /// # Shapes
 /// - returns height · width · channels values, in that order
 ///
 /// # Panics
 /// When the image has no pixels.
-pub fn preprocess(image: &RgbImage, info: &AnnInfo) -> Vec<f32> {
-    let [height, width, _] = info.input;
+pub fn preprocess(image: &RgbImage, input: [usize; 3], mode: Preprocessing) -> Vec<f32> {
+    let [height, width, _] = input;
     let pixels = resize::bilinear(image, height, width);
     let mut values = Vec::with_capacity(pixels.len());
     for rgb in pixels.as_chunks::<3>().0 {
-        values.extend(scaled(rgb.map(f32::from), info.preprocessing));
+        values.extend(scaled(rgb.map(f32::from), mode));
     }
     values
 }
 
 /// What stands for [`preprocess`] in cache keys. Changes whenever its results do.
-pub fn preprocessing_id(info: &AnnInfo) -> String {
-    let [height, width, _] = info.input;
-    format!("{} {height}x{width} bilinear v1", info.preprocessing)
+pub fn preprocessing_id([height, width, _]: [usize; 3], mode: Preprocessing) -> String {
+    format!("{mode} {height}x{width} bilinear v1")
 }
 
 fn scaled([r, g, b]: [f32; 3], mode: Preprocessing) -> [f32; 3] {
@@ -45,6 +44,7 @@ fn scaled([r, g, b]: [f32; 3], mode: Preprocessing) -> [f32; 3] {
             let rgb = [r, g, b];
             std::array::from_fn(|c| (rgb[c] / 255.0 - TORCH_MEAN[c]) / TORCH_DEVIATION[c])
         }
+        Preprocessing::Raw => [r, g, b],
     }
 }
 
@@ -75,6 +75,7 @@ mod tests {
             of(Preprocessing::Torch),
             [-1.946_656_4, 0.205_182_22, 2.552_941_3],
         );
+        assert_eq!(of(Preprocessing::Raw), [10.0, 128.0, 250.0]);
     }
 
     #[test]
@@ -82,10 +83,11 @@ mod tests {
         let info = find("mobilenet").expect("offered");
         let mut image = RgbImage::from_pixel(224, 224, Rgb([0, 0, 0]));
         image.put_pixel(2, 1, Rgb([255, 0, 0]));
-        let values = preprocess(&image, info);
+        let values = preprocess(&image, info.input, info.preprocessing);
         assert_eq!(values.len(), 224 * 224 * 3);
         let bright: Vec<_> = (0..values.len()).filter(|i| values[*i] > 0.0).collect();
         assert_eq!(bright, [(224 + 2) * 3]);
-        assert_eq!(preprocessing_id(info), "tf 224x224 bilinear v1");
+        let id = preprocessing_id(info.input, info.preprocessing);
+        assert_eq!(id, "tf 224x224 bilinear v1");
     }
 }

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch_file};
 
 /// How many hexadecimal digits of a file's BLAKE3 stand for it.
-const DIGEST_DIGITS: usize = 32;
+pub(super) const DIGEST_DIGITS: usize = 32;
 
 /// Where an ANN's weights come from. Written `random:SEED` or as a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

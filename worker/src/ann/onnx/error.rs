@@ -1,0 +1,107 @@
+//! What can be wrong with an ONNX file and what is asked of it, and what to do about it.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::ann::error::did_you_mean;
+
+/// Why an ONNX file could not be opened or run.
+#[derive(Debug, Error, Diagnostic)]
+pub enum OnnxError {
+    /// The ONNX file, or a file it keeps weights in, cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    #[diagnostic(help(
+        "check that the file exists and that you may read it; a file that the ONNX file keeps its \
+         weights in (`net.onnx.data`) must lie beside it, under its first name"
+    ))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is nothing that an ONNX exporter writes.
+    #[error("`{}` is not an ONNX file, or is truncated: {why}", path.display())]
+    #[diagnostic(help("export the net again, and compare the file's size with the original's"))]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What the reader found.
+        why: String,
+    },
+    /// The file is an ONNX file, but its graph makes no sense to us.
+    #[error("the graph in `{}` cannot be used: {why}", path.display())]
+    #[diagnostic(help(
+        "`onnx.checker.check_model` says whether the file is sound; if it is, export it with \
+         another operator set: 9 to 18 are known to work"
+    ))]
+    Graph {
+        /// The file.
+        path: PathBuf,
+        /// What the reader found.
+        why: String,
+    },
+    /// The net does not take one image of three channels.
+    #[error("`{}` does not take one image: {found}", path.display())]
+    #[diagnostic(help(
+        "export it with a single input, 32-bit floats of shape batch × 3 × height × width or \
+         batch × height × width × 3, its batch 1 or dynamic"
+    ))]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// Its inputs.
+        found: String,
+    },
+    /// No tensor and no node is called so.
+    #[error("layer `{layer}` is not in `{}`", path.display())]
+    #[diagnostic(help(
+        "`nrp ann layers {}` lists its layers{}",
+        path.display(),
+        did_you_mean(near)
+    ))]
+    UnknownLayer {
+        /// The file.
+        path: PathBuf,
+        /// What the user wrote.
+        layer: String,
+        /// The layer that was probably meant.
+        near: Option<String>,
+    },
+    /// Several tensors may be meant.
+    #[error("layer `{layer}` of `{}` may be any of {tensors}", path.display())]
+    #[diagnostic(help("name one of these tensors itself"))]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// What the user wrote.
+        layer: String,
+        /// The tensors it may be.
+        tensors: String,
+    },
+    /// The tensor is there, but holds no activations that can be had.
+    #[error("`{layer}` of `{}` is no layer: {why}", path.display())]
+    #[diagnostic(help("`nrp ann layers {}` lists its layers", path.display()))]
+    NotLayer {
+        /// The file.
+        path: PathBuf,
+        /// What the user wrote.
+        layer: String,
+        /// Why.
+        why: String,
+    },
+    /// The net cannot be run.
+    #[error("`{}` cannot be run: {why}", path.display())]
+    #[diagnostic(help(
+        "export the net again with constant folding, or ask for layers before the operation that fails"
+    ))]
+    Run {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        why: String,
+    },
+}

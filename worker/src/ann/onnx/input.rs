@@ -1,0 +1,134 @@
+//! The image that an ONNX net takes: its size, and the order of its axes, both told from the shape
+//! of the graph's input.
+
+use tract_onnx::tract_hir::internal::{
+    DatumType, DimLike, Factoid, InferenceFact, InferenceModel, ShapeFactoid, Tensor, TractResult,
+};
+
+/// Height and width where the graph leaves them open.
+const OPEN_SIZE: usize = 224;
+/// Channels of an image.
+const CHANNELS: usize = 3;
+
+/// The image that a net takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Input {
+    layout: Layout,
+    height: usize,
+    width: usize,
+}
+
+/// The order of an image's axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// Batch, channels, height, width.
+    ChannelsFirst,
+    /// Batch, height, width, channels.
+    ChannelsLast,
+}
+
+impl Input {
+    /// The one image that `model` takes; otherwise what it takes instead.
+    pub(super) fn of(model: &InferenceModel, unresolved: &[String]) -> Result<Self, String> {
+        if let [name, ..] = unresolved {
+            return Err(format!("it reads `{name}`, which nothing writes"));
+        }
+        let [outlet] = model.inputs.as_slice() else {
+            let names = model
+                .inputs
+                .iter()
+                .map(|outlet| &model.node(outlet.node).name);
+            let names = names.map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            return Err(format!(
+                "it has {} inputs {}",
+                names.len(),
+                names.join(", ")
+            ));
+        };
+        let node = model.node(outlet.node);
+        let fact = &node.outputs[outlet.slot].fact;
+        let found = || format!("its input `{}` is {fact:?}", node.name);
+        if fact.datum_type.concretize() != Some(DatumType::F32) {
+            return Err(found());
+        }
+        let [batch, a, b, c] = sizes(&fact.shape).ok_or_else(found)?;
+        if batch.is_some_and(|batch| batch != 1) {
+            return Err(format!("{}, with a fixed batch", found()));
+        }
+        let (layout, height, width) = match (a, c) {
+            (Some(CHANNELS), _) => (Layout::ChannelsFirst, b, c),
+            (_, Some(CHANNELS)) => (Layout::ChannelsLast, a, b),
+            (Some(_) | None, Some(_) | None) => return Err(found()),
+        };
+        let input = Self {
+            layout,
+            height: height.unwrap_or(OPEN_SIZE),
+            width: width.unwrap_or(OPEN_SIZE),
+        };
+        match input.height * input.width {
+            0 => Err(found()),
+            _ => Ok(input),
+        }
+    }
+
+    /// Height, width, channels.
+    pub(super) fn size(self) -> [usize; 3] {
+        [self.height, self.width, CHANNELS]
+    }
+
+    fn shape(self) -> [usize; 4] {
+        match self.layout {
+            Layout::ChannelsFirst => [1, CHANNELS, self.height, self.width],
+            Layout::ChannelsLast => [1, self.height, self.width, CHANNELS],
+        }
+    }
+
+    /// What the graph is to know of its input.
+    pub(super) fn fact(self) -> InferenceFact {
+        InferenceFact::dt_shape(DatumType::F32, self.shape())
+    }
+
+    /// One image, `[height, width, channels]`, as the graph takes it.
+    pub(super) fn tensor(self, image: &[f32]) -> TractResult<Tensor> {
+        match self.layout {
+            Layout::ChannelsLast => Tensor::from_shape(&self.shape(), image),
+            Layout::ChannelsFirst => {
+                let channel = |c: usize| image.iter().skip(c).step_by(CHANNELS).copied();
+                let planes: Vec<f32> = (0..CHANNELS).flat_map(channel).collect();
+                Tensor::from_shape(&self.shape(), &planes)
+            }
+        }
+    }
+}
+
+/// The four sizes of a shape, those that are fixed.
+fn sizes(shape: &ShapeFactoid) -> Option<[Option<usize>; 4]> {
+    if shape.is_open() {
+        return None;
+    }
+    let sizes = shape.dims().map(|size| size.concretize()?.to_usize().ok());
+    sizes.collect::<Vec<_>>().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_laid_out_as_the_graph_takes_it() {
+        let image: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let of = |layout| {
+            let input = Input {
+                layout,
+                height: 2,
+                width: 2,
+            };
+            let tensor = input.tensor(&image).expect("it fits");
+            let plain = tensor.try_as_plain_ram().expect("in memory");
+            plain.as_slice::<f32>().expect("floats").to_vec()
+        };
+        assert_eq!(of(Layout::ChannelsLast), image);
+        let planes = [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11].map(|value| value as f32);
+        assert_eq!(of(Layout::ChannelsFirst), planes);
+    }
+}

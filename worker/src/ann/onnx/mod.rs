@@ -1,0 +1,281 @@
+//! ANNs from ONNX files: what a file holds, and its layers.
+//!
+//! A layer is a tensor of the graph that holds floats and depends on the image, called by its own
+//! name or by the name of the node whose first output it is. Everything is said of one stimulus: the
+//! graph is opened with a batch of one, so that no axis has to be guessed to be the batch. tract
+//! reads and runs the graph, on the CPU. Its panics end here, as errors.
+
+mod error;
+mod external;
+mod input;
+mod pass;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use nrp_proto::near_miss;
+use tract_onnx::data_resolver::FopenDataResolver;
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::Framework;
+use tract_onnx::tract_hir::internal::{
+    DatumType, DimLike, Factoid, InferenceFact, InferenceModel, InferenceModelExt, OutletId,
+    TractResult,
+};
+
+pub use error::OnnxError;
+use input::Input;
+pub use pass::OnnxPass;
+
+/// What ends an ONNX file's name.
+const EXTENSION: &str = "onnx";
+
+/// A net from an ONNX file, opened: its input and layers are known.
+#[derive(Debug)]
+pub struct OnnxFile {
+    path: PathBuf,
+    digest: String,
+    input: Input,
+    /// The graph, its input one stimulus.
+    model: InferenceModel,
+    tensors: Vec<Tensor>,
+}
+
+/// What a node writes.
+#[derive(Debug)]
+struct Tensor {
+    name: String,
+    node: String,
+    op: String,
+    /// Which of its node's outputs it is.
+    slot: usize,
+    outlet: OutletId,
+    /// Of one stimulus; or why it is no layer.
+    shape: Result<Vec<usize>, String>,
+}
+
+/// A layer of an ONNX net.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnnxLayer {
+    /// The tensor's name.
+    pub name: String,
+    /// The name of the node that writes it; empty where it has none.
+    pub node: String,
+    /// What the node does: `Conv`.
+    pub op: String,
+    /// Of one stimulus, without the batch where that is the first axis; the tensor's own order.
+    pub shape: Vec<usize>,
+}
+
+/// Whether `path` is called as ONNX files are.
+pub fn is_onnx(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == EXTENSION)
+}
+
+impl OnnxFile {
+    /// Opens the file at `path`, reads it whole and works out the shapes of its tensors.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no sound ONNX file, or takes other than one image.
+    pub fn open(path: &Path) -> Result<Self, OnnxError> {
+        let unreadable = |path: PathBuf, source| OnnxError::Unreadable { path, source };
+        let bytes = std::fs::read(path).map_err(|source| unreadable(path.to_owned(), source))?;
+        let not_onnx = |why| OnnxError::NotOnnx {
+            path: path.to_owned(),
+            why,
+        };
+        let onnx = tract_onnx::onnx()
+            // Written for the exported batch, which is not always ours.
+            .with_ignore_value_info(true);
+        let onnx = tract_onnx::Onnx {
+            // Ours are read, not mapped: a file that shrinks meanwhile is an error, not a signal.
+            provider: std::sync::Arc::new(FopenDataResolver),
+            ..onnx
+        };
+        let mut proto: ModelProto =
+            guarded(|| onnx.proto_model_for_read(&mut &bytes[..])).map_err(not_onnx)?;
+        if proto.opset_import.is_empty() {
+            return Err(not_onnx("it names no operator set".to_owned()));
+        }
+        let graph = proto.graph.as_mut().filter(|graph| !graph.node.is_empty());
+        let graph = graph.ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
+        // All tensors can be asked for, so that the exported net's outputs are nothing special.
+        graph.output.clear();
+        let digest = external::digest(&bytes, graph, path)
+            .map_err(|(path, source)| unreadable(path, source))?;
+        drop(bytes);
+
+        let unusable = |why| OnnxError::Graph {
+            path: path.to_owned(),
+            why,
+        };
+        let directory = path.parent().and_then(Path::to_str);
+        let parsed = guarded(|| onnx.parse(&proto, directory)).map_err(unusable)?;
+        let mut model = parsed.model;
+        let input = Input::of(&model, &parsed.unresolved_inputs).map_err(|found| {
+            let path = path.to_owned();
+            OnnxError::Input { path, found }
+        })?;
+        guarded(|| model.set_input_fact(0, input.fact())).map_err(unusable)?;
+        let mut analysed = model.clone();
+        let problem = guarded(|| analysed.analyse(true)).err();
+        let mut tensors = Vec::new();
+        let depends = depends_on_the_image(&analysed).map_err(unusable)?;
+        for node in proto.graph.iter().flat_map(|graph| &graph.node) {
+            let outputs = node.output.iter().filter(|name| !name.is_empty());
+            for (slot, name) in outputs.enumerate() {
+                let outlet = parsed.outlets_by_name[name];
+                let fact = analysed.outlet_fact(outlet);
+                let fact = fact.map_err(|error| unusable(format!("{error:#}")))?;
+                tensors.push(Tensor {
+                    name: name.clone(),
+                    node: node.name.clone(),
+                    op: node.op_type.clone(),
+                    slot,
+                    outlet,
+                    shape: shape(fact, depends[outlet.node], problem.as_deref()),
+                });
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            digest,
+            input,
+            model,
+            tensors,
+        })
+    }
+
+    /// What stands for the file in ids and cache keys: the first 32 hexadecimal digits of its
+    /// BLAKE3, the files that it keeps weights in included.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Height, width and channels of the image it takes, in whichever order it takes them.
+    pub fn input(&self) -> [usize; 3] {
+        self.input.size()
+    }
+
+    /// Every layer, in the graph's order.
+    pub fn layers(&self) -> Vec<OnnxLayer> {
+        let layers = self.tensors.iter().filter_map(|tensor| {
+            let shape = tensor.shape.as_ref().ok()?;
+            Some(OnnxLayer {
+                name: tensor.name.clone(),
+                node: tensor.node.clone(),
+                op: tensor.op.clone(),
+                shape: without_batch(shape),
+            })
+        });
+        layers.collect()
+    }
+
+    /// The shape of the layer called `layer`, a tensor or a node.
+    ///
+    /// # Errors
+    /// When nothing is called so, several tensors may be meant, or the tensor is no layer.
+    pub fn shape(&self, layer: &str) -> Result<Vec<usize>, OnnxError> {
+        let (_, shape) = self.layer(layer)?;
+        Ok(without_batch(shape))
+    }
+
+    fn cannot_run(&self, why: String) -> OnnxError {
+        let path = self.path.clone();
+        OnnxError::Run { path, why }
+    }
+
+    fn layer(&self, layer: &str) -> Result<(OutletId, &[usize]), OnnxError> {
+        let path = || self.path.clone();
+        let called =
+            |tensor: &&Tensor| tensor.name == layer || (tensor.slot == 0 && tensor.node == layer);
+        let found: Vec<&Tensor> = self.tensors.iter().filter(called).collect();
+        match found.as_slice() {
+            [] => {
+                let layers = self.tensors.iter().filter(|tensor| tensor.shape.is_ok());
+                let names = layers.flat_map(|tensor| [&*tensor.name, &*tensor.node]);
+                Err(OnnxError::UnknownLayer {
+                    path: path(),
+                    layer: layer.to_owned(),
+                    near: near_miss(layer, names).map(str::to_owned),
+                })
+            }
+            [tensor] => match &tensor.shape {
+                Ok(shape) => Ok((tensor.outlet, shape)),
+                Err(why) => Err(OnnxError::NotLayer {
+                    path: path(),
+                    layer: layer.to_owned(),
+                    why: why.clone(),
+                }),
+            },
+            several => {
+                let names = several.iter().map(|tensor| format!("`{}`", tensor.name));
+                Err(OnnxError::Ambiguous {
+                    path: path(),
+                    layer: layer.to_owned(),
+                    tensors: names.collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    }
+}
+
+/// Calls into tract, whose panics become errors like its others.
+fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(format!("{error:#}")),
+        Err(panic) => Err(panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it makes the reader panic")
+            .to_owned()),
+    }
+}
+
+/// Of each of the graph's nodes, whether the image reaches it.
+fn depends_on_the_image(model: &InferenceModel) -> Result<Vec<bool>, String> {
+    let mut depends = vec![false; model.nodes().len()];
+    for id in guarded(|| model.eval_order())? {
+        let node = model.node(id);
+        depends[id] = model.inputs.iter().any(|image| image.node == id)
+            || node.inputs.iter().any(|read| depends[read.node]);
+    }
+    Ok(depends)
+}
+
+/// A tensor's shape, or why it is no layer.
+fn shape(fact: &InferenceFact, depends: bool, problem: Option<&str>) -> Result<Vec<usize>, String> {
+    if !depends || fact.value.is_concrete() {
+        return Err("it does not depend on the image".to_owned());
+    }
+    let unknown = |what: &str| match problem {
+        Some(problem) => format!("its {what} cannot be inferred ({problem})"),
+        None => format!("its {what} depends on the image, or cannot be inferred"),
+    };
+    match fact.datum_type.concretize() {
+        Some(DatumType::F16 | DatumType::F32 | DatumType::F64) => {}
+        Some(other) => return Err(format!("it holds {other:?}, not floats")),
+        None => return Err(unknown("type")),
+    }
+    let sizes = fact.shape.concretize().ok_or_else(|| unknown("shape"))?;
+    let sizes = sizes.iter().map(|size| size.to_usize());
+    let sizes: Vec<usize> = sizes
+        .collect::<Result<_, _>>()
+        .map_err(|_| unknown("shape"))?;
+    match sizes.contains(&0) {
+        true => Err("it is empty".to_owned()),
+        false => Ok(sizes),
+    }
+}
+
+/// The batch, one, is not shown.
+fn without_batch(shape: &[usize]) -> Vec<usize> {
+    match shape {
+        [1, rest @ ..] if !rest.is_empty() => rest.to_vec(),
+        all => all.to_vec(),
+    }
+}

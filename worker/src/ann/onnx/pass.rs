@@ -1,0 +1,113 @@
+//! One pass through an ONNX net, as far as the requested layers need it.
+//!
+//! The graph is optimised with every layer as an output and then runs for those requested alone, so
+//! that what is fused with what, and with it a layer's last digits, does not depend on the request.
+//! Stimuli go through one by one, as many at once as there are threads.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tract_onnx::prelude::{IntoRunnable, TypedRunnableModel, tvec};
+use tract_onnx::tract_hir::internal::{InferenceModelExt, OutletId, TractResult, bail};
+
+use super::{OnnxError, OnnxFile, guarded};
+
+/// An ONNX net, ready to be shown images.
+#[derive(Debug)]
+pub struct OnnxPass {
+    file: Arc<OnnxFile>,
+    /// Units of each requested layer.
+    units: Vec<usize>,
+    plan: Arc<TypedRunnableModel>,
+}
+
+impl OnnxPass {
+    /// Prepares `file` to answer with `layers`.
+    ///
+    /// # Errors
+    /// When it lacks a layer, or has operations that cannot be run.
+    pub(in crate::ann) fn new(file: &Arc<OnnxFile>, layers: &[String]) -> Result<Self, OnnxError> {
+        let requested = layers.iter().map(|layer| file.layer(layer));
+        let requested: Vec<_> = requested.collect::<Result<_, _>>()?;
+        let plan = guarded(|| plan(file, requested.iter().map(|(outlet, _)| *outlet)));
+        Ok(Self {
+            units: requested
+                .iter()
+                .map(|(_, shape)| shape.iter().product())
+                .collect(),
+            plan: plan.map_err(|why| file.cannot_run(why))?,
+            file: file.clone(),
+        })
+    }
+
+    /// Bytes that each further stimulus of a batch takes: its image and its answers.
+    pub(in crate::ann) fn stimulus_bytes(&self) -> usize {
+        let image: usize = self.file.input().iter().product();
+        (image + self.units.iter().sum::<usize>()) * size_of::<f32>()
+    }
+
+    /// The requested layers' activations.
+    ///
+    /// # Shapes
+    /// - `images`: `[stimuli, height, width, channels]`, preprocessed
+    /// - returns one `[stimuli, units]` per layer, units in their tensor's order
+    ///
+    /// # Errors
+    /// When an operation fails.
+    ///
+    /// # Panics
+    /// When the images are not whole.
+    pub(in crate::ann) fn run(&self, images: &[f32]) -> Result<Vec<Vec<f32>>, OnnxError> {
+        let pixels: usize = self.file.input().iter().product();
+        assert_eq!(images.len() % pixels, 0, "images must be whole");
+        let stimuli = images.par_chunks_exact(pixels);
+        let answers = stimuli.map(|image| guarded(|| self.show(image)));
+        let answers: Vec<Vec<Vec<f32>>> = answers
+            .collect::<Result<_, _>>()
+            .map_err(|why| self.file.cannot_run(why))?;
+        let mut layers: Vec<Vec<f32>> = self
+            .units
+            .iter()
+            .map(|units| Vec::with_capacity(units * answers.len()))
+            .collect();
+        for stimulus in answers {
+            for (layer, values) in layers.iter_mut().zip(stimulus) {
+                layer.extend(values);
+            }
+        }
+        Ok(layers)
+    }
+
+    /// One stimulus's activations, layer by layer.
+    fn show(&self, image: &[f32]) -> TractResult<Vec<Vec<f32>>> {
+        let image = self.file.input.tensor(image)?;
+        let answers = self.plan.run(tvec!(image.into()))?;
+        let mut layers = Vec::with_capacity(answers.len());
+        for (answer, units) in answers.iter().zip(&self.units) {
+            let answer = answer.cast_to::<f32>()?;
+            let values = answer.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+            if values.len() != *units {
+                bail!("a layer of {units} units answered with {}", values.len());
+            }
+            layers.push(values);
+        }
+        Ok(layers)
+    }
+}
+
+/// What computes `requested` and no more.
+fn plan(
+    file: &OnnxFile,
+    requested: impl Iterator<Item = OutletId>,
+) -> TractResult<Arc<TypedRunnableModel>> {
+    let layers = file.tensors.iter().filter(|tensor| tensor.shape.is_ok());
+    let layers: Vec<OutletId> = layers.map(|tensor| tensor.outlet).collect();
+    let mut model = file.model.clone();
+    model.select_output_outlets(&layers)?;
+    let mut model = model.eliminate_dead_branches()?.into_optimized()?;
+    let place = |outlet| layers.iter().position(|layer| *layer == outlet);
+    let places = requested.map(|outlet| place(outlet).expect("a requested layer is a layer"));
+    let outputs: Vec<OutletId> = places.map(|place| model.outputs[place]).collect();
+    model.select_output_outlets(&outputs)?;
+    model.into_runnable()
+}

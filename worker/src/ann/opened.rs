@@ -1,0 +1,177 @@
+//! An ANN as a sweep names it, opened: its input and layers are known. What is built in is known by
+//! its name, an ONNX net once its file has been read.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use nrp_proto::sweep::DEFAULT_PREPROCESSING;
+
+use super::{
+    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, WeightsSource, find,
+    preprocessing_id,
+};
+
+/// What sweep files call an ANN that an ONNX file defines.
+pub const ONNX: &str = "onnx";
+
+/// An ANN whose input and layers are known.
+#[derive(Clone, Debug)]
+pub enum OpenedAnn {
+    /// One of ours.
+    BuiltIn(&'static AnnInfo),
+    /// An ONNX file's.
+    Onnx {
+        /// The file.
+        file: Arc<OnnxFile>,
+        /// How pixels become inputs, which the file does not say.
+        preprocessing: Preprocessing,
+    },
+}
+
+impl OpenedAnn {
+    /// The ANN called `name`; where its file defines it, that of `weights`. `preprocessing` is then
+    /// a word of the sweep file's, possibly empty, or the id that was made of it.
+    ///
+    /// # Errors
+    /// When no ANN is called so, or its file cannot be used.
+    pub fn open(
+        name: &str,
+        weights: &WeightsSource,
+        preprocessing: &str,
+    ) -> Result<Self, AnnError> {
+        if name != ONNX {
+            return find(name).map(Self::BuiltIn);
+        }
+        let mode = preprocessing.split(' ').next().unwrap_or_default();
+        let mode = match mode {
+            "" => DEFAULT_PREPROCESSING,
+            word => word,
+        };
+        match weights {
+            WeightsSource::Random(_) => Err(AnnError::RandomOnnx {
+                weights: weights.to_string(),
+            }),
+            WeightsSource::File(path) => Ok(Self::Onnx {
+                preprocessing: mode.parse()?,
+                file: Arc::new(OnnxFile::open(path)?),
+            }),
+        }
+    }
+
+    /// Its name in sweep files and results.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::BuiltIn(info) => info.name,
+            Self::Onnx { .. } => ONNX,
+        }
+    }
+
+    /// Height, width and channels of an image.
+    pub fn input(&self) -> [usize; 3] {
+        match self {
+            Self::BuiltIn(info) => info.input,
+            Self::Onnx { file, .. } => file.input(),
+        }
+    }
+
+    /// How pixels become inputs.
+    pub fn preprocessing(&self) -> Preprocessing {
+        match self {
+            Self::BuiltIn(info) => info.preprocessing,
+            Self::Onnx { preprocessing, .. } => *preprocessing,
+        }
+    }
+
+    /// What stands for the preprocessing in ids and cache keys.
+    pub fn preprocessing_id(&self) -> String {
+        preprocessing_id(self.input(), self.preprocessing())
+    }
+
+    /// What stands for its weights in ids and cache keys; `weights` are those it was opened with.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn weights_digest(&self, weights: &WeightsSource) -> Result<String, AnnError> {
+        match self {
+            Self::BuiltIn(info) => weights.digest(info),
+            Self::Onnx { file, .. } => Ok(file.digest().to_owned()),
+        }
+    }
+
+    /// How many activations one stimulus gives in `layer`.
+    ///
+    /// # Errors
+    /// When the ANN has no such layer.
+    pub fn units(&self, layer: &str) -> Result<usize, AnnError> {
+        match self {
+            Self::BuiltIn(info) => Ok(info.layer(layer)?.units()),
+            Self::Onnx { file, .. } => Ok(file.shape(layer)?.iter().product()),
+        }
+    }
+
+    /// Makes it ready to answer with `layers`, on `device`; an ONNX net always on the CPU.
+    ///
+    /// # Errors
+    /// When its weights cannot be read, or it lacks a layer.
+    pub fn load(
+        &self,
+        weights: &WeightsSource,
+        layers: &[String],
+        device: &Device,
+    ) -> Result<LoadedAnn, AnnError> {
+        match self {
+            Self::BuiltIn(info) => Ok(LoadedAnn::BuiltIn {
+                ann: Ann::load(info, weights, device)?,
+                layers: layers.to_vec(),
+            }),
+            Self::Onnx { file, .. } => Ok(LoadedAnn::Onnx(OnnxPass::new(file, layers)?)),
+        }
+    }
+}
+
+/// An ANN ready to be shown images.
+#[derive(Debug)]
+pub enum LoadedAnn {
+    /// One of ours, and the layers asked for.
+    BuiltIn {
+        /// The ANN with its weights.
+        ann: Ann,
+        /// The layers.
+        layers: Vec<String>,
+    },
+    /// An ONNX net.
+    Onnx(OnnxPass),
+}
+
+impl LoadedAnn {
+    /// Bytes that each further stimulus of a batch takes: what is held at once, its image and its
+    /// answers.
+    ///
+    /// # Errors
+    /// When the ANN lacks a layer.
+    pub fn stimulus_bytes(&self) -> Result<usize, AnnError> {
+        match self {
+            Self::BuiltIn { ann, layers } => ann.stimulus_bytes(layers),
+            Self::Onnx(pass) => Ok(pass.stimulus_bytes()),
+        }
+    }
+
+    /// The activations of the layers it was loaded for.
+    ///
+    /// # Shapes
+    /// - `images`: `[stimuli, height, width, channels]`, preprocessed, row-major
+    /// - returns one `[stimuli, units]` per layer, in the order asked for; units in Keras's order
+    ///   (height, width, channels), those of an ONNX net in their tensor's own
+    ///
+    /// # Errors
+    /// When the device or an ONNX net's operation fails.
+    ///
+    /// # Panics
+    /// When the images are not whole.
+    pub fn activations(&self, images: &[f32]) -> Result<Vec<Vec<f32>>, AnnError> {
+        match self {
+            Self::BuiltIn { ann, layers } => ann.activations(images, layers),
+            Self::Onnx(pass) => Ok(pass.run(images)?),
+        }
+    }
+}
