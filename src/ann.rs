@@ -2,6 +2,7 @@
 
 use crate::failure::{self, CommandError, Ended};
 use crate::output::{self, Format};
+use crate::row::onnx_label;
 use crate::run::DEFAULT_DEVICE;
 use nrp_worker::{ann, device};
 use serde::Serialize;
@@ -162,8 +163,8 @@ fn layers(name: &str, format: Format) -> miette::Result<()> {
 }
 
 fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
-    let layers = ann::OnnxFile::open(file)?.layers().into_iter();
-    let rows = layers.map(|layer| OnnxRow {
+    let net = ann::OnnxFile::open(file)?;
+    let rows = net.layers().into_iter().map(|layer| OnnxRow {
         units: layer.shape.iter().product(),
         name: layer.name,
         node: layer.node,
@@ -179,6 +180,8 @@ fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
         let units = row.units.to_string();
         table.add_row([row.name, row.node, row.op, shape(&row.shape), units]);
     }
+    let label = onnx_label(net.digest());
+    eprintln!("notice: tables of results show this net as `{label}`, by its digest");
     Ok(output::print_table(&table)?)
 }
 

@@ -1,6 +1,7 @@
 //! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
 
 use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
+use nrp_worker::ann;
 use serde::Serialize;
 
 /// Which trial, and what it is of. A field is absent where rows joined into a mean differ in it.
@@ -63,6 +64,11 @@ pub(crate) struct TrialRow {
     pub(crate) reason: Option<String>,
 }
 
+/// An ONNX net as tables show it, by its file's digest.
+pub(crate) fn onnx_label(digest: &str) -> String {
+    format!("{} {}", ann::ONNX, digest.get(..8).unwrap_or(digest))
+}
+
 /// A text that is absent when empty.
 fn text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
@@ -92,10 +98,12 @@ impl Cell {
         }
     }
 
-    /// The ANN as tables show it: random weights are never shown as trained ones.
+    /// The ANN as tables show it: random weights are never shown as trained ones, and ONNX nets are
+    /// told apart.
     pub(crate) fn ann_label(&self) -> String {
         match self.random_weights {
             true => format!("{} (random weights)", self.ann),
+            false if self.ann == ann::ONNX => onnx_label(&self.weights),
             false => self.ann.clone(),
         }
     }

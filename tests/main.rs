@@ -9,4 +9,5 @@ mod docs;
 mod harness;
 mod kill;
 mod nightly;
+mod onnx;
 mod run;

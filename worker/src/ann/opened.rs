@@ -121,7 +121,7 @@ impl OpenedAnn {
     ) -> Result<LoadedAnn, AnnError> {
         match self {
             Self::BuiltIn(info) => Ok(LoadedAnn::BuiltIn {
-                ann: Ann::load(info, weights, device)?,
+                ann: Box::new(Ann::load(info, weights, device)?),
                 layers: layers.to_vec(),
             }),
             Self::Onnx { file, .. } => Ok(LoadedAnn::Onnx(OnnxPass::new(file, layers)?)),
@@ -135,7 +135,7 @@ pub enum LoadedAnn {
     /// One of ours, and the layers asked for.
     BuiltIn {
         /// The ANN with its weights.
-        ann: Ann,
+        ann: Box<Ann>,
         /// The layers.
         layers: Vec<String>,
     },

@@ -112,6 +112,8 @@ fn sizes(shape: &ShapeFactoid) -> Option<[Option<usize>; 4]> {
 
 #[cfg(test)]
 mod tests {
+    use tract_onnx::tract_hir::internal::GenericFactoid;
+
     use super::*;
 
     #[test]
@@ -130,5 +132,49 @@ mod tests {
         assert_eq!(of(Layout::ChannelsLast), image);
         let planes = [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11].map(|value| value as f32);
         assert_eq!(of(Layout::ChannelsFirst), planes);
+    }
+
+    #[test]
+    fn other_than_one_image_is_refused() {
+        let of = |inputs: &[(DatumType, &[Option<usize>])]| {
+            let mut model = InferenceModel::default();
+            for (at, (kind, sizes)) in inputs.iter().enumerate() {
+                let sizes = sizes.iter().map(|size| match size {
+                    Some(size) => GenericFactoid::Only((*size).into()),
+                    None => GenericFactoid::Any,
+                });
+                let shape = ShapeFactoid::closed(sizes.collect());
+                let fact = InferenceFact::new()
+                    .with_datum_type(*kind)
+                    .with_shape(shape);
+                let added = model.add_source(format!("in{at}"), fact);
+                added.expect("an input");
+            }
+            Input::of(&model, &[]).map(Input::size)
+        };
+        let (any, three) = (None, Some(3));
+        let float = DatumType::F32;
+        assert_eq!(of(&[(float, &[any, three, any, any])]), Ok([224, 224, 3]));
+        assert_eq!(
+            of(&[(float, &[Some(1), three, Some(8), Some(9)])]),
+            Ok([8, 9, 3])
+        );
+        assert_eq!(of(&[(float, &[any, Some(8), any, three])]), Ok([8, 224, 3]));
+        let image: &[_] = &[any, three, any, any];
+        for (inputs, says) in [
+            (&[][..], "0 inputs"),
+            (&[(float, image), (float, image)], "2 inputs `in0`, `in1`"),
+            (&[(DatumType::U8, image)], "its input `in0`"),
+            (
+                &[(float, &[any, Some(1), Some(8), Some(8)])],
+                "its input `in0`",
+            ),
+            (&[(float, &[any, any, any, any])], "its input `in0`"),
+            (&[(float, &[any, three])], "its input `in0`"),
+            (&[(float, &[Some(16), three, any, any])], "a fixed batch"),
+        ] {
+            let refusal = of(inputs).expect_err("refused");
+            assert!(refusal.contains(says), "{refusal}");
+        }
     }
 }

@@ -12,12 +12,15 @@ mod pass;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nrp_proto::near_miss;
+use tract_onnx::Onnx;
 use tract_onnx::data_resolver::FopenDataResolver;
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{ModelProto, NodeProto};
 use tract_onnx::prelude::Framework;
 use tract_onnx::tract_hir::internal::{
     DatumType, DimLike, Factoid, InferenceFact, InferenceModel, InferenceModelExt, OutletId,
@@ -80,71 +83,39 @@ impl OnnxFile {
     /// # Errors
     /// When it cannot be read, is no sound ONNX file, or takes other than one image.
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
-        let unreadable = |path: PathBuf, source| OnnxError::Unreadable { path, source };
-        let bytes = std::fs::read(path).map_err(|source| unreadable(path.to_owned(), source))?;
-        let not_onnx = |why| OnnxError::NotOnnx {
-            path: path.to_owned(),
-            why,
+        let onnx = Onnx {
+            // Read, not mapped: a file that shrinks meanwhile is an error, not a signal.
+            provider: Arc::new(FopenDataResolver),
+            // Shapes as exported are of another batch than ours.
+            ..tract_onnx::onnx().with_ignore_value_info(true)
         };
-        let onnx = tract_onnx::onnx()
-            // Written for the exported batch, which is not always ours.
-            .with_ignore_value_info(true);
-        let onnx = tract_onnx::Onnx {
-            // Ours are read, not mapped: a file that shrinks meanwhile is an error, not a signal.
-            provider: std::sync::Arc::new(FopenDataResolver),
-            ..onnx
-        };
-        let mut proto: ModelProto =
-            guarded(|| onnx.proto_model_for_read(&mut &bytes[..])).map_err(not_onnx)?;
-        if proto.opset_import.is_empty() {
-            return Err(not_onnx("it names no operator set".to_owned()));
-        }
-        let graph = proto.graph.as_mut().filter(|graph| !graph.node.is_empty());
-        let graph = graph.ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
-        // All tensors can be asked for, so that the exported net's outputs are nothing special.
-        graph.output.clear();
-        let digest = external::digest(&bytes, graph, path)
-            .map_err(|(path, source)| unreadable(path, source))?;
-        drop(bytes);
-
+        let (mut proto, digest) = read(path, &onnx)?;
+        // Nodes may share a name, which tract does not allow: without one it takes their tensor's.
+        let nodes = proto.graph.iter_mut().flat_map(|graph| &mut graph.node);
+        let names: Vec<String> = nodes.map(|node| std::mem::take(&mut node.name)).collect();
         let unusable = |why| OnnxError::Graph {
             path: path.to_owned(),
             why,
         };
         let directory = path.parent().and_then(Path::to_str);
         let parsed = guarded(|| onnx.parse(&proto, directory)).map_err(unusable)?;
-        let mut model = parsed.model;
-        let input = Input::of(&model, &parsed.unresolved_inputs).map_err(|found| {
+        let input = Input::of(&parsed.model, &parsed.unresolved_inputs).map_err(|found| {
             let path = path.to_owned();
             OnnxError::Input { path, found }
         })?;
+        let mut model = parsed.model.clone();
         guarded(|| model.set_input_fact(0, input.fact())).map_err(unusable)?;
-        let mut analysed = model.clone();
-        let problem = guarded(|| analysed.analyse(true)).err();
-        let mut tensors = Vec::new();
-        let depends = depends_on_the_image(&analysed).map_err(unusable)?;
-        for node in proto.graph.iter().flat_map(|graph| &graph.node) {
-            let outputs = node.output.iter().filter(|name| !name.is_empty());
-            for (slot, name) in outputs.enumerate() {
-                let outlet = parsed.outlets_by_name[name];
-                let fact = analysed.outlet_fact(outlet);
-                let fact = fact.map_err(|error| unusable(format!("{error:#}")))?;
-                tensors.push(Tensor {
-                    name: name.clone(),
-                    node: node.name.clone(),
-                    op: node.op_type.clone(),
-                    slot,
-                    outlet,
-                    shape: shape(fact, depends[outlet.node], problem.as_deref()),
-                });
-            }
-        }
+        let nodes = names
+            .iter()
+            .zip(proto.graph.iter().flat_map(|graph| &graph.node));
+        let nodes: Vec<(&String, &NodeProto)> = nodes.collect();
+        let tensors = tensors(&onnx, &nodes, &parsed.outlets_by_name, model.clone());
         Ok(Self {
             path: path.to_owned(),
             digest,
             input,
             model,
-            tensors,
+            tensors: tensors.map_err(unusable)?,
         })
     }
 
@@ -220,6 +191,63 @@ impl OnnxFile {
             }
         }
     }
+}
+
+/// The file at `path`, decoded, and its digest.
+fn read(path: &Path, onnx: &Onnx) -> Result<(ModelProto, String), OnnxError> {
+    let unreadable = |path, source| OnnxError::Unreadable { path, source };
+    let not_onnx = |why| OnnxError::NotOnnx {
+        path: path.to_owned(),
+        why,
+    };
+    let bytes = std::fs::read(path).map_err(|source| unreadable(path.to_owned(), source))?;
+    let decoded = guarded(|| onnx.proto_model_for_read(&mut &bytes[..]));
+    let mut proto = decoded.map_err(not_onnx)?;
+    // Files that are cut off after the graph lack it.
+    if proto.opset_import.is_empty() {
+        return Err(not_onnx("it names no operator set".to_owned()));
+    }
+    let graph = proto.graph.as_mut().filter(|graph| !graph.node.is_empty());
+    let graph = graph.ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
+    // All tensors can be asked for: the net's own outputs are nothing special.
+    graph.output.clear();
+    let digest = external::digest(&bytes, graph, path);
+    let digest = digest.map_err(|(path, source)| unreadable(path, source))?;
+    Ok((proto, digest))
+}
+
+/// All that the graph's nodes write, each node with its name, and shapes for one stimulus.
+fn tensors(
+    onnx: &Onnx,
+    nodes: &[(&String, &NodeProto)],
+    outlets: &HashMap<String, OutletId>,
+    mut model: InferenceModel,
+) -> Result<Vec<Tensor>, String> {
+    let all: Vec<OutletId> = outlets.values().copied().collect();
+    guarded(|| model.select_output_outlets(&all))?;
+    let known = |op: &str| onnx.op_register.0.contains_key(op);
+    let unknown = nodes.iter().find(|(_, node)| !known(&node.op_type));
+    let unknown = unknown.map(|(_, node)| format!("operation `{}` is not known", node.op_type));
+    let failed = guarded(|| model.analyse(true)).err();
+    let problem = unknown.or(failed);
+    let depends = depends_on_the_image(&model)?;
+    let mut tensors = Vec::new();
+    for (node_name, node) in nodes {
+        let outputs = node.output.iter().filter(|name| !name.is_empty());
+        for (slot, name) in outputs.enumerate() {
+            let outlet = outlets[name];
+            let fact = guarded(|| model.outlet_fact(outlet))?;
+            tensors.push(Tensor {
+                name: name.clone(),
+                node: (*node_name).clone(),
+                op: node.op_type.clone(),
+                slot,
+                outlet,
+                shape: shape(fact, depends[outlet.node], problem.as_deref()),
+            });
+        }
+    }
+    Ok(tensors)
 }
 
 /// Calls into tract, whose panics become errors like its others.

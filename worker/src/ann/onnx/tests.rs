@@ -1,7 +1,6 @@
 //! ONNX files against PyTorch's activations, by `testdata/make_onnx.py`, and files that are broken.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::Value;
 
