@@ -19,7 +19,7 @@ use super::graph::{Conv, End, Graph, NodeId, Op, Pads, Window};
 use plan::{Cut, Kind, Plan, Step};
 use pool::Pool;
 use product::{Output, Packed};
-use window::{Map, Patches};
+use window::{Depthwise, Map, Patches};
 
 /// Bytes of the largest map that stimuli taken together may have: what stays near the processor.
 const MAP_BYTES: usize = 16 << 20;
@@ -313,20 +313,36 @@ impl Pass<'_> {
                     multiply(groups, input, from, to, window, pads, out, end);
                 }
             }
-            Prepared::Depthwise { kernel, bias } => {
-                window::depthwise(from, input, to, window, pads, kernel, bias, step.cut, out);
+            Prepared::Depthwise { kernel, bias } => Depthwise {
+                from,
+                x: input,
+                to,
+                window,
+                pads,
+                kernel,
+                bias,
+                cut: step.cut,
+                out,
             }
+            .run(),
             Prepared::Separable { kernel, product } => {
                 let between = Map {
                     channels: from.channels,
                     ..to
                 };
                 let mut deep = vec![0.0; between.len()];
-                let none = vec![0.0; from.channels];
-                let whole = Cut::NOTHING;
-                window::depthwise(
-                    from, input, between, window, pads, kernel, &none, whole, &mut deep,
-                );
+                Depthwise {
+                    from,
+                    x: input,
+                    to: between,
+                    window,
+                    pads,
+                    kernel,
+                    bias: &vec![0.0; from.channels],
+                    cut: Cut::NOTHING,
+                    out: &mut deep,
+                }
+                .run();
                 let product = std::slice::from_ref(product);
                 let point = Window::valid(1);
                 multiply(product, &deep, between, to, &point, [(0, 0); 2], out, end);

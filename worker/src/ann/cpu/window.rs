@@ -243,75 +243,110 @@ pub(super) fn channels_first(from: Map, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Every channel convolved with a filter of its own, `kernel` being `[height, width, channels]`.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn depthwise(
-    from: Map,
-    x: &[f32],
-    to: Map,
-    window: &Window,
-    [top, left]: Pads,
-    kernel: &[f32],
-    bias: &[f32],
-    cut: Cut,
-    out: &mut [f32],
-) {
-    let mut taps: Vec<(&[f32], &[f32])> = Vec::with_capacity(window.size[0] * window.size[1]);
-    let channels = from.channels;
-    let arch = Arch::new();
-    for (stimulus, y) in to.rows() {
-        let (dy, dy_end, first_y) = within(y, window.stride[0], top.0, window.size[0], from.height);
-        for to_x in 0..to.width {
-            let (dx, dx_end, first_x) =
-                within(to_x, window.stride[1], left.0, window.size[1], from.width);
-            taps.clear();
-            for row in dy..dy_end {
-                for column in dx..dx_end {
-                    let pixel = from.at(stimulus, first_y + row - dy, first_x + column - dx);
-                    let weights = (row * window.size[1] + column) * channels;
-                    taps.push((
-                        &x[pixel..pixel + channels],
-                        &kernel[weights..weights + channels],
-                    ));
-                }
+/// Every channel convolved with a filter of its own.
+pub(super) struct Depthwise<'a> {
+    pub(super) from: Map,
+    pub(super) x: &'a [f32],
+    pub(super) to: Map,
+    pub(super) window: &'a Window,
+    pub(super) pads: Pads,
+    /// `[height, width, channels]`.
+    pub(super) kernel: &'a [f32],
+    pub(super) bias: &'a [f32],
+    pub(super) cut: Cut,
+    pub(super) out: &'a mut [f32],
+}
+
+/// Vectors of channels that a depthwise convolution sums up at once.
+const VECTORS: usize = 4;
+
+/// An input pixel's channels, and the filters' weights for it.
+type Tap<'a> = (&'a [f32], &'a [f32]);
+
+impl Depthwise<'_> {
+    /// Computes all of `out`.
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
+
+    /// One output pixel. Several vectors at once, whose sums need not wait for each other; the last
+    /// vector overlaps the one before where channels do not fill it.
+    #[inline(always)]
+    fn pixel<S: Simd>(&mut self, simd: S, taps: &[Tap<'_>], at: usize) {
+        let (channels, lanes) = (self.from.channels, S::F32_LANES);
+        let mut start = 0;
+        while start + VECTORS * lanes <= channels {
+            self.vectors::<S, VECTORS>(simd, taps, at, start, lanes);
+            start += VECTORS * lanes;
+        }
+        while start < channels {
+            let last = channels.saturating_sub(lanes);
+            let width = lanes.min(channels);
+            self.vectors::<S, 1>(simd, taps, at, start.min(last), width);
+            start += lanes;
+        }
+    }
+
+    /// `V` vectors of `width` channels each, from channel `start` on, of the output pixel `at`.
+    #[inline(always)]
+    fn vectors<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        taps: &[Tap<'_>],
+        at: usize,
+        start: usize,
+        width: usize,
+    ) {
+        let low = simd.splat_f32s(self.cut.low);
+        let high = simd.splat_f32s(self.cut.high);
+        let some = start..start + V * width;
+        let bias = &self.bias[some.clone()];
+        let mut sums: [S::f32s; V] =
+            std::array::from_fn(|v| load(simd, &bias[v * width..(v + 1) * width]));
+        for (x, weights) in taps {
+            let (x, weights) = (&x[some.clone()], &weights[some.clone()]);
+            for (v, sum) in sums.iter_mut().enumerate() {
+                let lanes = v * width..(v + 1) * width;
+                let weights = load(simd, &weights[lanes.clone()]);
+                *sum = simd.mul_add_f32s(load(simd, &x[lanes]), weights, *sum);
             }
-            let at = to.at(stimulus, y, to_x);
-            arch.dispatch(Pixel {
-                taps: &taps,
-                bias,
-                cut,
-                out: &mut out[at..at + channels],
-            });
+        }
+        let out = &mut self.out[at + some.start..at + some.end];
+        for (sum, out) in sums.into_iter().zip(out.chunks_exact_mut(width)) {
+            // In this order of operands, a NaN stays one.
+            let value = simd.min_f32s(high, simd.max_f32s(low, sum));
+            store(simd, out, value);
         }
     }
 }
 
-/// One output pixel of a depthwise convolution.
-struct Pixel<'a> {
-    /// The input pixel's channels, and the filters' weights for it.
-    taps: &'a [(&'a [f32], &'a [f32])],
-    bias: &'a [f32],
-    cut: Cut,
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Pixel<'_> {
+impl WithSimd for Depthwise<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let low = simd.splat_f32s(self.cut.low);
-        let high = simd.splat_f32s(self.cut.high);
-        for (i, out) in self.out.chunks_mut(S::F32_LANES).enumerate() {
-            let lanes = i * S::F32_LANES..i * S::F32_LANES + out.len();
-            let mut sum = load(simd, &self.bias[lanes.clone()]);
-            for (x, weights) in self.taps {
-                let x = load(simd, &x[lanes.clone()]);
-                let weights = load(simd, &weights[lanes.clone()]);
-                sum = simd.mul_add_f32s(x, weights, sum);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (from, to, x, kernel) = (self.from, self.to, self.x, self.kernel);
+        let ([high, wide], [down, right]) = (self.window.size, self.window.stride);
+        let [(top, _), (left, _)] = self.pads;
+        let channels = from.channels;
+        let mut taps: Vec<Tap<'_>> = Vec::with_capacity(high * wide);
+        for (stimulus, y) in to.rows() {
+            let (dy, dy_end, first_y) = within(y, down, top, high, from.height);
+            for to_x in 0..to.width {
+                let (dx, dx_end, first_x) = within(to_x, right, left, wide, from.width);
+                taps.clear();
+                for row in dy..dy_end {
+                    for column in dx..dx_end {
+                        let pixel = from.at(stimulus, first_y + row - dy, first_x + column - dx);
+                        let weights = (row * wide + column) * channels;
+                        taps.push((
+                            &x[pixel..pixel + channels],
+                            &kernel[weights..weights + channels],
+                        ));
+                    }
+                }
+                self.pixel(simd, &taps, to.at(stimulus, y, to_x));
             }
-            let value = simd.min_f32s(high, simd.max_f32s(low, sum));
-            store(simd, out, value);
         }
     }
 }
