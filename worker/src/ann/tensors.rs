@@ -136,3 +136,39 @@ fn take(values: &mut [Option<Value>], readers_left: &mut [usize], NodeId(id): No
     };
     value.expect("a node runs before its readers")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ann::{cpu, offered, recipe};
+
+    /// burn's flex stands for the devices that a test machine lacks; the CPU's own passes, which the
+    /// fixtures hold to Keras, say what is right. 1e-3 of a layer's standard deviation, as there.
+    #[test]
+    fn both_ways_to_run_a_graph_agree() {
+        for info in offered() {
+            let graph = info.graph();
+            let weights = recipe::fixture_weights(&graph, 3);
+            let image = recipe::fixture_image(info.input.iter().product(), 3);
+            let nodes: Vec<NodeId> = graph.listed().map(|(id, _)| id).collect();
+            let nodes = [nodes[nodes.len() / 2], nodes[nodes.len() - 3]];
+            let tensors = Network::new(&graph, &weights, &Device::flex());
+            let tensors = tensors.run(&image, &nodes).expect("read back");
+            let own = cpu::Network::new(graph.clone(), weights).run(&image, &nodes);
+            for ((a, b), node) in tensors.iter().zip(&own).zip(nodes) {
+                let count = b.len() as f32;
+                let mean = b.iter().sum::<f32>() / count;
+                let variance = b.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / count;
+                let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+                let worst = worst.fold(0.0, f32::max);
+                let name = &graph.node(node).name;
+                assert_eq!(a.len(), b.len());
+                assert!(
+                    worst < 1e-3 * variance.sqrt(),
+                    "{} {name}: {worst}",
+                    info.name
+                );
+            }
+        }
+    }
+}
