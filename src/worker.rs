@@ -26,7 +26,8 @@ pub(crate) struct Arguments {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     cache: CacheArguments,
-    /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built
+    /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built. ONNX nets run on
+    /// the CPU on any
     #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
     device: String,
     /// Trials taken in one job
