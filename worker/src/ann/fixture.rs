@@ -344,7 +344,7 @@ mod tests {
         assert!(said.contains("lists no layers"), "{said}");
         assert_eq!(
             refusal(|json| json["ann"] = "onnx".into()),
-            "ANN `onnx` is not offered yet"
+            "what `onnx` is, only its file says"
         );
         let said = verify(&testdata("tiny_legacy.h5"), &Device::flex()).expect_err("no JSON");
         assert!(said.to_string().contains("tiny_legacy.h5"), "{said}");
