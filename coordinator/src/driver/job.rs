@@ -56,8 +56,8 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
     let mut ann_layers = Vec::new();
     for id in &grant.along {
         let record = index.trial(*id)?;
-        let spec = record.and_then(|record| record.spec).unwrap_or_default();
-        for layer in spec.layers {
+        let record = record.ok_or_else(|| IndexError::missing("trial", id))?;
+        for layer in record.spec.unwrap_or_default().layers {
             if !ann_layers.contains(&layer) && ann_layers.len() < ANN_LAYERS_MAX {
                 ann_layers.push(layer);
             }

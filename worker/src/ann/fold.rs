@@ -23,6 +23,34 @@ pub(super) fn folds_into(graph: &Graph, node: &Node) -> Option<NodeId> {
     (alone && is_conv).then_some(before)
 }
 
+/// What each node reads: not the graph's inputs where a batch norm is folded.
+pub(super) fn reads(graph: &Graph) -> Vec<Vec<NodeId>> {
+    let nodes = graph.nodes().iter();
+    nodes
+        .map(|node| match folds_into(graph, node) {
+            Some(conv) => graph.node(conv).inputs.clone(),
+            None => node.inputs.clone(),
+        })
+        .collect()
+}
+
+/// How often each node's value is read on the way to the requested ones, requests included; 0 where
+/// it is not needed.
+pub(super) fn readers(reads: &[Vec<NodeId>], requested: &[NodeId]) -> Vec<usize> {
+    let mut readers = vec![0; reads.len()];
+    for id in requested {
+        readers[id.0] += 1;
+    }
+    for id in (0..readers.len()).rev() {
+        if readers[id] > 0 {
+            for read in &reads[id] {
+                readers[read.0] += 1;
+            }
+        }
+    }
+    readers
+}
+
 /// A batch norm at inference, as `x · scale + shift` per channel.
 pub(super) struct Affine {
     scale: Vec<f64>,

@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::blocks::{Block, Value};
-use super::fold::folds_into;
+use super::fold;
 use super::graph::{Graph, NodeId};
 
 /// A graph's blocks with their weights on a device.
@@ -25,15 +25,11 @@ impl Network {
         let blocks = nodes
             .iter()
             .map(|node| Block::new(graph, node, weights, device));
-        let reads = nodes.iter().map(|node| match folds_into(graph, node) {
-            Some(conv) => graph.node(conv).inputs.clone(),
-            None => node.inputs.clone(),
-        });
         Self {
             device: device.clone(),
             image: graph.input(),
             blocks: blocks.collect(),
-            reads: reads.collect(),
+            reads: fold::reads(graph),
         }
     }
 
@@ -59,7 +55,7 @@ impl Network {
     }
 
     fn answers(&self, images: Tensor<4>, requested: &[NodeId]) -> Vec<Tensor<2>> {
-        let mut readers_left = self.readers(requested);
+        let mut readers_left = fold::readers(&self.reads, requested);
         let mut values: Vec<Option<Value>> = vec![None; self.blocks.len()];
         let mut answers: Vec<Option<Tensor<2>>> = vec![None; requested.len()];
         let mut images = Some(Value::from_images(images));
@@ -88,7 +84,7 @@ impl Network {
     /// The most units of one stimulus that are held at once on the way to `requested`, a layer's
     /// input and output both counted.
     pub(super) fn most_units_held(&self, graph: &Graph, requested: &[NodeId]) -> usize {
-        let mut readers_left = self.readers(requested);
+        let mut readers_left = fold::readers(&self.reads, requested);
         let units = |NodeId(id): NodeId| graph.nodes()[id].shape.iter().product::<usize>();
         let (mut held, mut most) = (0, 0);
         for id in (0..readers_left.len()).map(NodeId) {
@@ -106,22 +102,6 @@ impl Network {
             }
         }
         most
-    }
-
-    /// How often each node's value is read on the way to the requested ones; 0 where it is not needed.
-    fn readers(&self, requested: &[NodeId]) -> Vec<usize> {
-        let mut readers = vec![0; self.blocks.len()];
-        for id in requested {
-            readers[id.0] += 1;
-        }
-        for id in (0..readers.len()).rev() {
-            if readers[id] > 0 {
-                for read in &self.reads[id] {
-                    readers[read.0] += 1;
-                }
-            }
-        }
-        readers
     }
 }
 

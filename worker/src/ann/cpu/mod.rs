@@ -288,12 +288,7 @@ impl Pass<'_> {
         let from = network.map(step.reads[0], self.stimuli);
         let to = network.map(step.makes, self.stimuli);
         let op = &network.graph.node(conv).op;
-        let (Op::Conv(Conv { window, .. })
-        | Op::DepthwiseConv { window }
-        | Op::SeparableConv { window, .. }) = op
-        else {
-            unreachable!("{op:?} is no convolution");
-        };
+        let window = plan::window(op);
         let pads = pads.unwrap_or_else(|| window.pads([from.height, from.width]));
         let end = product::End {
             residual,

@@ -5,7 +5,7 @@
 //! into the convolution after it, a ReLU and a residual sum into the convolution before. That saves
 //! passes over memory and changes no value: each is still rounded where the layers say.
 
-use super::super::fold::folds_into;
+use super::super::fold::{self, folds_into};
 use super::super::graph::{Conv, End, Graph, NodeId, Op, Padding, Pads, Window};
 
 /// What is computed, in order.
@@ -85,6 +85,17 @@ impl Plan {
     }
 }
 
+/// The window of a convolution.
+pub(super) fn window(op: &Op) -> &Window {
+    let (Op::Conv(Conv { window, .. })
+    | Op::DepthwiseConv { window }
+    | Op::SeparableConv { window, .. }) = op
+    else {
+        unreachable!("{op:?} is no convolution");
+    };
+    window
+}
+
 struct Making<'a> {
     graph: &'a Graph,
     requested: &'a [NodeId],
@@ -97,48 +108,23 @@ struct Making<'a> {
 
 impl<'a> Making<'a> {
     fn new(graph: &'a Graph, requested: &'a [NodeId]) -> Self {
-        let nodes = graph.nodes();
-        let reads: Vec<Vec<NodeId>> = nodes
-            .iter()
-            .map(|node| match folds_into(graph, node) {
-                Some(conv) => graph.node(conv).inputs.clone(),
-                None => node.inputs.clone(),
-            })
-            .collect();
-        let mut readers = vec![0; nodes.len()];
-        for id in requested {
-            readers[id.0] += 1;
-        }
-        for id in (0..nodes.len()).rev() {
-            if readers[id] > 0 {
-                for read in &reads[id] {
-                    readers[read.0] += 1;
-                }
-            }
-        }
+        let reads = fold::reads(graph);
         Self {
             graph,
             requested,
+            readers: fold::readers(&reads, requested),
+            steps: reads.iter().map(|_| None).collect(),
             reads,
-            readers,
-            steps: nodes.iter().map(|_| None).collect(),
         }
     }
 
     fn step(&mut self, id: NodeId) -> Step {
         let node = self.graph.node(id);
         match &node.op {
-            Op::Conv(Conv { window, .. })
-            | Op::DepthwiseConv { window }
-            | Op::SeparableConv { window, .. } => self.conv(id, id, window),
+            Op::Conv(_) | Op::DepthwiseConv { .. } | Op::SeparableConv { .. } => self.conv(id, id),
             Op::BatchNorm { .. } => match folds_into(self.graph, node) {
                 None => self.as_node(id),
-                Some(conv) => match &self.graph.node(conv).op {
-                    Op::Conv(Conv { window, .. })
-                    | Op::DepthwiseConv { window }
-                    | Op::SeparableConv { window, .. } => self.conv(id, conv, window),
-                    op => unreachable!("{op:?} is no convolution"),
-                },
+                Some(conv) => self.conv(id, conv),
             },
             Op::Relu { max } => self.relu(id, *max),
             Op::Add => self.add(id),
@@ -171,7 +157,7 @@ impl<'a> Making<'a> {
         }
     }
 
-    fn conv(&mut self, id: NodeId, conv: NodeId, window: &Window) -> Step {
+    fn conv(&mut self, id: NodeId, conv: NodeId) -> Step {
         let cut = match &self.graph.node(conv).op {
             Op::Conv(Conv { end: End::Relu, .. }) => Cut::NEGATIVE,
             _ => Cut::NOTHING,
@@ -179,7 +165,7 @@ impl<'a> Making<'a> {
         let mut reads = self.reads[id.0].clone();
         let mut pads = None;
         if let Op::ZeroPadding(around) = self.graph.node(reads[0]).op
-            && window.padding == Padding::Valid
+            && window(&self.graph.node(conv).op).padding == Padding::Valid
             && let Some(padding) = self.take_in(reads[0])
         {
             pads = Some(around);
