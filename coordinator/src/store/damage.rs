@@ -1,12 +1,13 @@
 //! Damage of every kind to a state directory: what is done about it, and what is said.
 
-use super::journal::{Append, FILE_NAME, Journal};
+use super::files::{Append, Directory, Files};
+use super::journal::{FILE_NAME, Journal};
 use super::samples::{failed, finished, granted, id, stamped, submitted, sweep, trials};
 use super::{DiskStore, Store, StoreError};
 use crate::scheduler::Fact;
 use miette::Diagnostic;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -17,6 +18,10 @@ fn open(dir: &Path) -> Result<(DiskStore, Vec<Fact>, Vec<String>), StoreError> {
         Ok(())
     })?;
     Ok((store, facts, notices))
+}
+
+fn directory(dir: &Path) -> Box<Directory> {
+    Box::new(Directory::new(dir))
 }
 
 fn error(dir: &Path) -> StoreError {
@@ -73,7 +78,7 @@ fn a_journal_torn_at_any_byte_of_its_last_record_loses_that_record_alone() {
             read.push(fact);
             Ok(())
         };
-        let (mut torn, notice) = Journal::open(dir.path(), visit).expect("opens");
+        let (mut torn, notice) = Journal::open(directory(dir.path()), visit).expect("opens");
         let notice = notice.expect("a notice");
         let bytes = end - last;
         assert!(
@@ -136,7 +141,7 @@ fn every_flipped_byte_is_noticed() {
         damaged[position] ^= 1;
         fs::write(journal(&dir), &damaged).expect("writes");
         let mut read = Vec::new();
-        let opened = Journal::open(dir.path(), &mut |_, fact| {
+        let opened = Journal::open(directory(dir.path()), &mut |_, fact| {
             read.push(fact);
             Ok(())
         });
@@ -248,7 +253,8 @@ fn an_index_that_is_behind_catches_up() {
     let (dir, facts) = written();
     let spec = sweep("b", 2);
     {
-        let (mut journal, _) = Journal::open(dir.path(), &mut |_, _| Ok(())).expect("opens");
+        let (mut journal, _) =
+            Journal::open(directory(dir.path()), &mut |_, _| Ok(())).expect("opens");
         journal
             .append(&stamped([submitted(&spec)]))
             .expect("appends");
@@ -290,64 +296,123 @@ fn a_second_process_is_refused() {
     open(dir.path()).expect("opens once the first has gone");
 }
 
-/// A disk that takes some bytes, and a sync that may fail.
+/// A disk whose opened files take some bytes and some syncs.
 struct Failing {
+    disk: Directory,
     room: usize,
-    sync: bool,
+    syncs: usize,
 }
 
-impl Append for Failing {
+struct FailingFile {
+    file: Box<dyn Append>,
+    room: usize,
+    syncs: usize,
+}
+
+impl Files for Failing {
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new("j").join(name)
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.disk.exists(name)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>> {
+        self.disk.read(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn Append>> {
+        self.disk.create(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn Append>> {
+        Ok(Box::new(FailingFile {
+            file: self.disk.open(name)?,
+            room: self.room,
+            syncs: self.syncs,
+        }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.disk.sync_names()
+    }
+}
+
+impl Append for FailingFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.room {
-            return Err(io::ErrorKind::StorageFull.into());
+        let fits = bytes.len().min(self.room);
+        self.room -= fits;
+        self.file.append(&bytes[..fits])?;
+        match fits < bytes.len() {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
         }
-        self.room -= bytes.len();
-        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        match self.sync {
-            true => Ok(()),
-            false => Err(io::Error::other("the disk has gone")),
-        }
+        self.syncs = self
+            .syncs
+            .checked_sub(1)
+            .ok_or_else(|| io::Error::other("the disk has gone"))?;
+        self.file.sync()
     }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.truncate(bytes)
+    }
+}
+
+/// A new journal on a disk that fails, and where it lies.
+fn failing(room: usize, syncs: usize) -> (TempDir, Journal) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let failing = Failing {
+        disk: Directory::new(dir.path()),
+        room,
+        syncs,
+    };
+    let (journal, _) = Journal::open(Box::new(failing), &mut |_, _| Ok(())).expect("opens");
+    (dir, journal)
 }
 
 #[test]
 fn a_full_disk_is_said_and_nothing_is_written_after_it() {
-    let failing = Failing {
-        room: 10_000,
-        sync: true,
-    };
-    let mut journal = Journal::with("j".into(), Box::new(failing), 0);
+    let (dir, mut journal) = failing(10_000, 9);
     let small = stamped([Fact::SweepCancelled {
         sweep: crate::scheduler::SweepId(1),
     }]);
     let large = stamped([submitted(&sweep("a", 20_000))]);
     journal.append(&small).expect("appends");
+    let before = fs::read(dir.path().join(FILE_NAME)).expect("reads");
     let error = journal.append(&large).expect_err("is full");
     assert_eq!(
         error.to_string(),
-        "journal cannot be written: no space left for `j`"
+        "journal cannot be written: no space left for `j/journal.jsonl`"
     );
     let error = journal.append(&small).expect_err("is poisoned");
     assert_eq!(
         error.to_string(),
-        "journal cannot be written: an earlier write to `j` failed"
+        "journal cannot be written: an earlier write to `j/journal.jsonl` failed"
     );
     assert_eq!(journal.last_seq(), 1);
+    assert_eq!(
+        fs::read(dir.path().join(FILE_NAME)).expect("reads"),
+        before,
+        "the part that fitted is taken back"
+    );
 }
 
 #[test]
-fn a_sync_that_fails_is_not_tried_again() {
-    let failing = Failing {
-        room: 10_000,
-        sync: false,
-    };
-    let mut journal = Journal::with("j".into(), Box::new(failing), 0);
+fn a_sync_that_fails_is_not_tried_again_and_what_it_left_is_not_read() {
+    let (dir, mut journal) = failing(10_000, 2);
     let fact = stamped([Fact::SweepCancelled {
         sweep: crate::scheduler::SweepId(1),
     }]);
+    journal.append(&fact).expect("appends");
     assert!(matches!(
         journal.append(&fact),
         Err(StoreError::Write { .. })
@@ -356,4 +421,8 @@ fn a_sync_that_fails_is_not_tried_again() {
         journal.append(&fact),
         Err(StoreError::Poisoned { .. })
     ));
+    drop(journal);
+    let (journal, notice) =
+        Journal::open(directory(dir.path()), &mut |_, _| Ok(())).expect("opens");
+    assert_eq!((journal.last_seq(), notice), (1, None));
 }

@@ -1,6 +1,7 @@
 //! The store on disk: a directory with a lock, a journal and an index. The index is thrown away and
 //! made again whenever it does not fit the journal.
 
+use super::files::Directory;
 use super::journal::Journal;
 use super::{Index, IndexError, Stamped, Store, StoreError};
 use crate::scheduler::Fact;
@@ -47,7 +48,7 @@ impl DiskStore {
         let mut tried = try_index(&index_dir);
         // sled recovers from garbage by starting over, and says nothing.
         let empty = matches!(&tried, Tried::Usable(_, pending) if pending.applied == 0);
-        let (journal, torn) = Journal::open(dir, &mut |seq, fact| {
+        let (journal, torn) = Journal::open(Box::new(Directory::new(dir)), &mut |seq, fact| {
             if let Tried::Usable(index, pending) = &mut tried
                 && let Err(error) = pending.take(index, seq, &fact)
             {

@@ -1,13 +1,15 @@
 //! The journal: every fact, in order, in one file that only grows. The truth.
 //!
 //! A fact counts once it is synced. A write or sync that fails poisons the journal: what is on disk
-//! is then unknown, so nothing more is written, and only reading it again tells.
+//! is then unknown, so nothing more is written, and only reading it again tells. What is read at the
+//! start is synced before anything rests on it: the process before may have died between its write
+//! and its sync, and what it left in the system's cache is not yet on disk.
 
+use super::files::{Append, Files};
 use super::line::{self, FORMAT, VERSION};
 use super::{Stamped, StoreError};
 use crate::scheduler::Fact;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// Its name in the state directory.
@@ -16,26 +18,16 @@ pub(super) const FILE_NAME: &str = "journal.jsonl";
 /// Longest line read; the longest written is a sweep, bounded by the size of a message.
 const LINE_BYTES_MAX: u64 = 128 << 20;
 
-/// What is appended to. A seam for tests: disks fill up and fail.
-pub(super) trait Append: Send {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Append for File {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
+/// What it is called until it is whole.
+const NEW_FILE_NAME: &str = "journal.jsonl.new";
 
 /// An open journal.
-pub(super) struct Journal {
+pub(crate) struct Journal {
+    files: Box<dyn Files>,
     path: PathBuf,
     file: Box<dyn Append>,
+    /// Bytes in it that are durable.
+    bytes: u64,
     last_seq: u64,
     poisoned: bool,
     buffer: Vec<u8>,
@@ -57,17 +49,13 @@ struct Torn {
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, made if it is not there, and tells `visit` every fact in it.
-    /// Also answers what the user should know.
-    pub(super) fn open(
-        dir: &Path,
+    /// Opens the journal among `files`, made if it is not there, and tells `visit` every fact in
+    /// it. Also answers what the user should know.
+    pub(crate) fn open(
+        files: Box<dyn Files>,
         visit: &mut dyn FnMut(u64, Fact) -> Result<(), StoreError>,
     ) -> Result<(Self, Option<String>), StoreError> {
-        let path = dir.join(FILE_NAME);
-        if !path.exists() {
-            create(dir, &path)?;
-        }
-        let read = read(&path, visit)?;
+        let path = files.path(FILE_NAME);
         let io = |action| {
             let path = path.clone();
             move |source| StoreError::Io {
@@ -76,39 +64,38 @@ impl Journal {
                 source,
             }
         };
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(io("opened"))?;
-        let notice = match read.torn {
-            None => None,
-            Some(torn) => {
-                file.set_len(read.good_bytes).map_err(io("truncated"))?;
-                file.sync_all().map_err(io("synced"))?;
-                Some(format!(
-                    "journal `{}`: its last line (line {}, {} bytes) was torn and has been dropped",
-                    path.display(),
-                    torn.line,
-                    torn.bytes
-                ))
-            }
+        if !files.exists(FILE_NAME).map_err(io("read"))? {
+            create(&*files).map_err(io("created"))?;
+        }
+        let read = read(&*files, visit)?;
+        let mut file = files.open(FILE_NAME).map_err(io("opened"))?;
+        if read.torn.is_some() {
+            file.truncate(read.good_bytes).map_err(io("truncated"))?;
+        }
+        file.sync().map_err(io("synced"))?;
+        files.sync_names().map_err(io("synced"))?;
+        let notice = read.torn.map(|torn| {
+            format!(
+                "journal `{}`: its last line (line {}, {} bytes) was torn and has been dropped",
+                path.display(),
+                torn.line,
+                torn.bytes
+            )
+        });
+        let journal = Self {
+            files,
+            path,
+            file,
+            bytes: read.good_bytes,
+            last_seq: read.last_seq,
+            poisoned: false,
+            buffer: Vec::new(),
         };
-        let journal = Self::with(path, Box::new(file), read.last_seq);
         Ok((journal, notice))
     }
 
-    pub(super) fn with(path: PathBuf, file: Box<dyn Append>, last_seq: u64) -> Self {
-        Self {
-            path,
-            file,
-            last_seq,
-            poisoned: false,
-            buffer: Vec::new(),
-        }
-    }
-
     /// The last fact's number; 0 where there is none.
-    pub(super) fn last_seq(&self) -> u64 {
+    pub(crate) fn last_seq(&self) -> u64 {
         self.last_seq
     }
 
@@ -117,11 +104,11 @@ impl Journal {
         &self,
         visit: &mut dyn FnMut(u64, Fact) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        read(&self.path, visit).map(|_| ())
+        read(&*self.files, visit).map(|_| ())
     }
 
     /// Makes facts durable: one write and one sync for all of them.
-    pub(super) fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
         if self.poisoned {
             let path = self.path.clone();
             return Err(StoreError::Poisoned { path });
@@ -139,6 +126,7 @@ impl Journal {
             .and_then(|()| self.file.sync());
         if let Err(source) = written {
             self.poisoned = true;
+            self.cut_back();
             let path = self.path.clone();
             return Err(match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -148,42 +136,45 @@ impl Journal {
             });
         }
         self.last_seq += facts.len() as u64;
+        self.bytes += self.buffer.len() as u64;
         Ok(())
+    }
+
+    /// Takes back what was not synced. After a sync that failed the system takes it for written
+    /// though it is in its cache alone: the next process would read it there, and no later sync
+    /// would write it.
+    fn cut_back(&mut self) {
+        if let Err(error) = self.file.truncate(self.bytes) {
+            tracing::warn!(%error, "what could not be synced is still in the journal");
+        }
     }
 }
 
 /// Makes an empty journal, whole or not at all.
-fn create(dir: &Path, path: &Path) -> Result<(), StoreError> {
-    let new = dir.join("journal.jsonl.new");
-    let written = (|| {
-        let mut file = File::create(&new)?;
-        file.write_all(&line::header())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        File::open(dir)?.sync_all()
-    })();
-    written.map_err(|source| StoreError::Io {
-        action: "created",
-        path: path.to_owned(),
-        source,
-    })
+fn create(files: &dyn Files) -> io::Result<()> {
+    let mut file = files.create(NEW_FILE_NAME)?;
+    file.append(&line::header())?;
+    file.sync()?;
+    files.rename(NEW_FILE_NAME, FILE_NAME)?;
+    files.sync_names()
 }
 
 fn read(
-    path: &Path,
+    files: &dyn Files,
     visit: &mut dyn FnMut(u64, Fact) -> Result<(), StoreError>,
 ) -> Result<Found, StoreError> {
+    let path = &files.path(FILE_NAME);
     let io = |source| StoreError::Io {
         action: "read",
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     };
     let bad = |line, problem| StoreError::BadLine {
-        path: path.to_owned(),
+        path: path.clone(),
         line,
         problem,
     };
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(io)?);
+    let mut reader = files.read(FILE_NAME).map_err(io)?;
     let mut found = Found::default();
     let mut bytes = Vec::new();
     for number in 1.. {

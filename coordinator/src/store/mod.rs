@@ -3,6 +3,7 @@
 
 mod disk;
 mod error;
+mod files;
 mod index;
 mod journal;
 mod line;

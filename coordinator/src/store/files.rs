@@ -1,0 +1,103 @@
+//! The files of a state directory, as the journal uses them: each step by itself, so that the order
+//! of writes, syncs and renames is the journal's alone.
+//!
+//! A seam: a simulated disk can stand behind it, which loses or tears what was not synced. A name given by [`Files::rename`] is certain after [`Files::sync_names`].
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// A file that is written at its end.
+pub(crate) trait Append: Send {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes what was appended durable.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts the file back to its first `bytes`.
+    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+/// A directory's files, by name.
+pub(crate) trait Files: Send {
+    /// Where a file lies, for messages.
+    fn path(&self, name: &str) -> PathBuf;
+
+    fn exists(&self, name: &str) -> io::Result<bool>;
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>>;
+
+    /// A new file, empty, whatever was there.
+    fn create(&self, name: &str) -> io::Result<Box<dyn Append>>;
+
+    /// A file that is there, to be written at its end.
+    fn open(&self, name: &str) -> io::Result<Box<dyn Append>>;
+
+    /// Puts a file in another's place, whole or not at all.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Makes the names in the directory durable.
+    fn sync_names(&self) -> io::Result<()>;
+}
+
+/// A directory on disk.
+pub(super) struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl Files for Directory {
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.path(name).try_exists()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>> {
+        let file = File::open(self.path(name))?;
+        Ok(Box::new(BufReader::with_capacity(READ_BYTES, file)))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn Append>> {
+        Ok(Box::new(File::create(self.path(name))?))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn Append>> {
+        let file = OpenOptions::new().append(true).open(self.path(name))?;
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+impl Append for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+}
