@@ -1,8 +1,7 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
-use crate::driver::{self, Catalogue, Clock, Command, Replayed, Running, SystemClock};
-use crate::expand;
-use crate::scheduler::{Event, Fact, Scheduler, Settings};
+use crate::driver::{self, Clock, Command, Replayed, Running, SystemClock};
+use crate::scheduler::Settings;
 use crate::service::{self, Link};
 use crate::store::{DiskStore, Store, StoreError};
 use miette::Diagnostic;
@@ -237,22 +236,11 @@ fn open(
     settings: Settings,
 ) -> Result<(DiskStore, Replayed, Vec<String>), StoreError> {
     let clock = SystemClock::new();
-    let mut core = Scheduler::new(settings);
-    let mut catalogue = Catalogue::default();
-    let (mut store, mut notices) = DiskStore::open(state_dir, &mut |fact| {
-        let mut trials = Vec::new();
-        if let Fact::SweepSubmitted { sweep, spec } = &fact {
-            trials = expand::keys(spec).map_err(|source| StoreError::Sweep {
-                name: spec.name.clone(),
-                source,
-            })?;
-            catalogue.enter(*sweep, spec.clone());
-        }
-        core.on_event(clock.now_ms(), Event::Replayed { fact, trials });
-        Ok(())
-    })?;
-    notices.extend(store.check_index(core.totals())?);
-    Ok((store, Replayed { core, catalogue }, notices))
+    let mut replayed = Replayed::new(settings);
+    let visit = &mut |fact| replayed.take(clock.now_ms(), fact);
+    let (mut store, mut notices) = DiskStore::open(state_dir, visit)?;
+    notices.extend(store.check_index(replayed.core.totals())?);
+    Ok((store, replayed, notices))
 }
 
 fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {

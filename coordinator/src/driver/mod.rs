@@ -10,22 +10,24 @@ mod job;
 mod status;
 mod writer;
 
-pub(crate) use catalogue::{Catalogue, LookupError};
+pub(crate) use catalogue::LookupError;
 pub(crate) use clock::{Clock, SystemClock};
 pub(crate) use command::{Command, Fenced, LeaseError, Leased, Reply, Submitted};
+pub(crate) use writer::Batch;
 
+use crate::expand;
 use crate::scheduler::{
-    Action, Event, Fact, Holder, LeaseRef, Refusal, Scheduler, SweepId, SweepState, TrialKey,
-    Verdict,
+    Action, Event, Fact, Holder, LeaseRef, Refusal, Scheduler, Settings, SweepId, SweepState,
+    TrialKey, Verdict,
 };
 use crate::store::{Stamped, Store, StoreError};
+use catalogue::Catalogue;
 use nrp_proto::wire::SweepSpec;
 use status::Presence;
 use std::collections::{BTreeMap, VecDeque};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use writer::Batch;
 
 /// Commands that wait for the driver, at most; further ones wait in their services.
 const COMMANDS_MAX: usize = 1_024;
@@ -45,7 +47,30 @@ const LEASE_WAIT_MS: u64 = 2_000;
 /// The state at the start: what was replayed.
 pub(crate) struct Replayed {
     pub(crate) core: Scheduler,
-    pub(crate) catalogue: Catalogue,
+    catalogue: Catalogue,
+}
+
+impl Replayed {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            core: Scheduler::new(settings),
+            catalogue: Catalogue::default(),
+        }
+    }
+
+    /// Takes in the next fact of the journal.
+    pub(crate) fn take(&mut self, now_ms: u64, fact: Fact) -> Result<(), StoreError> {
+        let mut trials = Vec::new();
+        if let Fact::SweepSubmitted { sweep, spec } = &fact {
+            trials = expand::keys(spec).map_err(|source| StoreError::Sweep {
+                name: spec.name.clone(),
+                source,
+            })?;
+            self.catalogue.enter(*sweep, spec.clone());
+        }
+        self.core.on_event(now_ms, Event::Replayed { fact, trials });
+        Ok(())
+    }
 }
 
 /// What the rest of the crate holds of a running driver.
@@ -80,18 +105,8 @@ pub(crate) fn spawn(
     let writer = std::thread::Builder::new()
         .name("nrp-journal".to_owned())
         .spawn(move || writer::write(store, to_write, changed, fail))?;
-    let driver = Driver {
-        core: replayed.core,
-        catalogue: replayed.catalogue,
-        clock,
-        presence_ms,
-        presence: BTreeMap::new(),
-        parked: VecDeque::new(),
-        batch: Batch::default(),
-        batches,
-        own: commands.downgrade(),
-    };
-    let task = tokio::spawn(driver.run(inbox));
+    let driver = Driver::new(replayed, clock, presence_ms, commands.downgrade());
+    let task = tokio::spawn(driver.run(inbox, batches));
     Ok(Running {
         commands,
         changes,
@@ -101,7 +116,8 @@ pub(crate) fn spawn(
     })
 }
 
-struct Driver {
+/// What decides. Synchronous but for [`Driver::run`], so that the simulation can drive it too.
+pub(crate) struct Driver {
     core: Scheduler,
     catalogue: Catalogue,
     clock: Box<dyn Clock>,
@@ -111,15 +127,34 @@ struct Driver {
     /// Workers that wait for a job, the longest waiting first.
     parked: VecDeque<Parked>,
     batch: Batch,
-    batches: mpsc::Sender<Batch>,
     own: mpsc::WeakSender<Command>,
 }
 
 impl Driver {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    /// Takes up what was replayed; leases run from now.
+    pub(crate) fn new(
+        replayed: Replayed,
+        clock: Box<dyn Clock>,
+        presence_ms: u64,
+        own: mpsc::WeakSender<Command>,
+    ) -> Self {
+        let mut driver = Self {
+            core: replayed.core,
+            catalogue: replayed.catalogue,
+            clock,
+            presence_ms,
+            presence: BTreeMap::new(),
+            parked: VecDeque::new(),
+            batch: Batch::default(),
+            own,
+        };
+        driver.tell(Event::ReplayEnded);
+        driver
+    }
+
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, batches: mpsc::Sender<Batch>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.tell(Event::ReplayEnded);
         let mut commands = Vec::with_capacity(COMMANDS_PER_BATCH);
         loop {
             // What is heard comes before the time: a heartbeat that waited in the channel while
@@ -133,10 +168,8 @@ impl Driver {
                 stop |= matches!(command, Command::Stop);
                 self.on_command(command);
             }
-            self.tell(Event::TimePassed);
-            self.serve_parked();
-            let batch = std::mem::take(&mut self.batch);
-            if !batch.is_empty() && self.batches.send(batch).await.is_err() {
+            let batch = self.turn();
+            if !batch.is_empty() && batches.send(batch).await.is_err() {
                 // The writer has failed, and has said why.
                 return;
             }
@@ -146,7 +179,15 @@ impl Driver {
         }
     }
 
-    fn on_command(&mut self, command: Command) {
+    /// After some commands: lets time pass, serves who waits, and hands out what is to be written
+    /// and then done.
+    pub(crate) fn turn(&mut self) -> Batch {
+        self.tell(Event::TimePassed);
+        self.serve_parked();
+        std::mem::take(&mut self.batch)
+    }
+
+    pub(crate) fn on_command(&mut self, command: Command) {
         match command {
             Command::Submit {
                 sweep,

@@ -12,19 +12,19 @@ pub(super) type Effect = Box<dyn FnOnce(&Index) + Send>;
 
 /// Facts and what waits for them.
 #[derive(Default)]
-pub(super) struct Batch {
-    pub(super) facts: Vec<Stamped>,
+pub(crate) struct Batch {
+    pub(crate) facts: Vec<Stamped>,
     pub(super) effects: Vec<Effect>,
     /// Whether there is something new to watch, even without a fact.
     pub(super) changed: bool,
 }
 
 impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.facts.is_empty() && self.effects.is_empty() && !self.changed
     }
 
-    fn add(&mut self, other: Batch) {
+    pub(crate) fn add(&mut self, other: Batch) {
         self.facts.extend(other.facts);
         self.effects.extend(other.effects);
         self.changed |= other.changed;
@@ -45,17 +45,27 @@ pub(super) fn write(
         {
             batch.add(next);
         }
-        if let Err(error) = store.append(&batch.facts) {
+        if let Err(error) = settle(&mut *store, batch, &changes) {
             tracing::debug!(%error, "the coordinator stops");
             // Nobody may be waiting for it; then nobody needs it.
             let _ = failed.send(error);
             return;
         }
-        if batch.changed || !batch.facts.is_empty() {
-            changes.send_modify(|changes| *changes += 1);
-        }
-        for effect in batch.effects {
-            effect(store.index());
-        }
     }
+}
+
+/// Makes a batch durable, and then does what waited for it.
+pub(super) fn settle(
+    store: &mut dyn Store,
+    batch: Batch,
+    changes: &watch::Sender<u64>,
+) -> Result<(), StoreError> {
+    store.append(&batch.facts)?;
+    if batch.changed || !batch.facts.is_empty() {
+        changes.send_modify(|changes| *changes += 1);
+    }
+    for effect in batch.effects {
+        effect(store.index());
+    }
+    Ok(())
 }
