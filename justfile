@@ -27,6 +27,10 @@ quickstart:
 fixtures PYTHON="python3":
     find . -name 'make_*.py' -not -path './target/*' -print -exec {{PYTHON}} {} \;
 
+# Worlds that fail in every way, N of them; a seed that fails says how to run it alone
+simulate N="2000":
+    NRP_SIMULATE={{N}} cargo test -p nrp-coordinator --lib --locked simulation::tests::nothing -- --nocapture
+
 # What takes too long for every day: all eight ANNs on real recordings
 nightly:
     NRP_NIGHTLY=1 cargo test --workspace --locked -- --nocapture nightly
@@ -35,6 +39,10 @@ nightly:
 bench-extract PYTHON="python3":
     LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$({{PYTHON}} -c 'import glob, os, torch; t = os.path.dirname(torch.__file__); print(":".join([t + "/lib", *glob.glob(t + "/../nvidia/*/lib")]))')" \
         {{PYTHON}} worker/benches/extract.py
+
+# Durable outcomes per second and what a trial costs, beside Optuna and HyperQueue; writes docs/performance.md
+bench-coordinator PYTHON="python3":
+    {{PYTHON}} coordinator/benches/coordinator/coordinator.py
 
 # Memory of extraction, which must not grow with the stimuli: 200 against 1,200 of them (Linux)
 bench-memory DATA="../shared/data/v4-201025":

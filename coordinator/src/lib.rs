@@ -13,6 +13,8 @@ mod driver;
 mod expand;
 #[cfg(feature = "service")]
 mod service;
+#[cfg(all(test, feature = "service"))]
+mod simulation;
 #[cfg(feature = "service")]
 mod store;
 

@@ -14,6 +14,8 @@ pub(crate) use catalogue::LookupError;
 pub(crate) use clock::{Clock, SystemClock};
 pub(crate) use command::{Command, Fenced, LeaseError, Leased, Reply, Submitted};
 pub(crate) use writer::Batch;
+#[cfg(test)]
+pub(crate) use writer::settle;
 
 use crate::expand;
 use crate::scheduler::{
@@ -150,6 +152,11 @@ impl Driver {
         };
         driver.tell(Event::ReplayEnded);
         driver
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Scheduler {
+        &self.core
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>, batches: mpsc::Sender<Batch>) {

@@ -8,13 +8,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 const FACTS_MAX: usize = 4_096;
 
 /// What is done once everything before it is durable.
-pub(super) type Effect = Box<dyn FnOnce(&Index) + Send>;
+pub(crate) type Effect = Box<dyn FnOnce(&Index) + Send>;
 
 /// Facts and what waits for them.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) facts: Vec<Stamped>,
-    pub(super) effects: Vec<Effect>,
+    pub(crate) effects: Vec<Effect>,
     /// Whether there is something new to watch, even without a fact.
     pub(super) changed: bool,
 }
@@ -55,7 +55,7 @@ pub(super) fn write(
 }
 
 /// Makes a batch durable, and then does what waited for it.
-pub(super) fn settle(
+pub(crate) fn settle(
     store: &mut dyn Store,
     batch: Batch,
     changes: &watch::Sender<u64>,

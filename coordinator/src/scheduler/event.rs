@@ -6,7 +6,7 @@ use nrp_proto::wire::{Scores, SweepSpec};
 use serde::{Deserialize, Serialize};
 
 /// A trial as the core needs it; its content is of no interest here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TrialKey {
     /// Its id.
     pub id: TrialId,

@@ -13,7 +13,7 @@ use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// Its name in the state directory.
-pub(super) const FILE_NAME: &str = "journal.jsonl";
+pub(crate) const FILE_NAME: &str = "journal.jsonl";
 
 /// Longest line read; the longest written is a sweep, bounded by the size of a message.
 const LINE_BYTES_MAX: u64 = 128 << 20;

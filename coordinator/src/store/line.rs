@@ -99,6 +99,13 @@ pub(super) fn decode(line: &[u8]) -> Result<Entry<Fact>, String> {
         .map_err(|error| format!("its content is not known to this version: {error}"))
 }
 
+/// The fact in a line, if it is whole.
+#[cfg(test)]
+pub(crate) fn decode_line(line: &[u8]) -> Result<Fact, String> {
+    verify(line)?;
+    Ok(decode(line)?.event)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

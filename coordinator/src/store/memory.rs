@@ -1,8 +1,11 @@
-//! The fake store: facts in a list, the index in memory.
+//! Fake stores: the index in memory, the facts in a list or in a journal on any files.
 
 #![cfg(test)]
 
+use super::files::Files;
+use super::journal::Journal;
 use super::{Index, Stamped, Store, StoreError};
+use crate::scheduler::Fact;
 use std::sync::Arc;
 
 pub(crate) struct MemoryStore {
@@ -26,6 +29,39 @@ impl Store for MemoryStore {
         self.index
             .apply(last_seq, facts.iter().map(|stamped| &stamped.fact))?;
         Ok(())
+    }
+
+    fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+}
+
+/// The real journal, on files of whatever kind.
+pub(crate) struct JournalStore {
+    journal: Journal,
+    index: Arc<Index>,
+}
+
+impl JournalStore {
+    /// As `DiskStore::open`.
+    pub(crate) fn open(
+        files: Box<dyn Files>,
+        visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
+    ) -> Result<(Self, Option<String>), StoreError> {
+        let index = Arc::new(Index::in_memory());
+        let (journal, torn) = Journal::open(files, &mut |seq, fact| {
+            index.apply(seq, [&fact])?;
+            visit(fact)
+        })?;
+        Ok((Self { journal, index }, torn))
+    }
+}
+
+impl Store for JournalStore {
+    fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
+        self.journal.append(facts)?;
+        let facts = facts.iter().map(|stamped| &stamped.fact);
+        Ok(self.index.apply(self.journal.last_seq(), facts)?)
     }
 
     fn index(&self) -> &Arc<Index> {

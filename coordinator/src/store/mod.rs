@@ -14,14 +14,19 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 pub use error::{IndexError, StoreError};
 
 pub(crate) use disk::DiskStore;
 pub(crate) use index::{Index, recorded};
 #[cfg(test)]
-pub(crate) use memory::MemoryStore;
+pub(crate) use {
+    files::{Append, Files},
+    journal::FILE_NAME,
+    line::decode_line,
+    memory::{JournalStore, MemoryStore},
+};
 
 use crate::scheduler::Fact;
 use std::sync::Arc;

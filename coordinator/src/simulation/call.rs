@@ -1,0 +1,73 @@
+//! What workers and clients ask of the coordinator, and what it answers: the contract's calls
+//! without its encoding.
+
+use crate::scheduler::{Attempt, LeaseRef, Refusal, TrialId, Verdict};
+
+/// A call under way.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) id: u64,
+    pub(super) from: Node,
+    pub(super) ask: Ask,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Node {
+    Worker(usize),
+    Client(usize),
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Ask {
+    Register {
+        instance: u32,
+        lanes: usize,
+    },
+    Lease {
+        instance: u32,
+    },
+    Heartbeat {
+        instance: u32,
+        leases: Vec<LeaseRef>,
+    },
+    Report(Report),
+    Release {
+        instance: u32,
+        lease: LeaseRef,
+    },
+    /// A sweep by its number.
+    Submit(usize),
+    Cancel(usize),
+    Resume(usize),
+    Status(usize),
+}
+
+/// An outcome on its way, as it lies in a worker's spool.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    pub(super) lease: LeaseRef,
+    pub(super) trial: TrialId,
+    pub(super) attempt: Attempt,
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Registered,
+    /// A job's lease and trials, or none for now.
+    Leased(Option<(LeaseRef, Vec<TrialId>)>),
+    Refused(Refusal),
+    Fenced {
+        lost: Vec<LeaseRef>,
+        cancelled: Vec<TrialId>,
+    },
+    Verdict(Verdict),
+    Released,
+    Submitted,
+    /// The sweep's state, if it is known.
+    Status(Option<String>),
+    /// The coordinator is not there, or went away.
+    Unavailable,
+}

@@ -1,0 +1,303 @@
+//! The coordinator's process: the real driver over the real journal and index, turned by hand. What
+//! the tasks and the writer's thread do between them, the world does step by step.
+
+use super::call::{Answer, Ask, Call, Node, Report};
+use super::disk::Disk;
+use super::{LEASE_MS, Sweep};
+use crate::driver::{
+    Batch, Clock, Command, Driver, LeaseError, LookupError, Replayed, Reply, settle,
+};
+use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Settings};
+use crate::store::{Index, JournalStore, Store, StoreError};
+use nrp_proto::wire::{Job, SweepStatus};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The world's time, as the coordinator reads it.
+#[derive(Clone, Default)]
+pub(super) struct Hands(Arc<AtomicU64>);
+
+impl Hands {
+    pub(super) fn set(&self, now_ms: u64) {
+        self.0.store(now_ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hands {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.now_ms()
+    }
+}
+
+/// How a coordinator is broken on purpose; its simulation must fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Answers before it writes.
+    AnswersFirst,
+    /// Forgets at a restart which leases it has granted.
+    ForgetsLeases,
+}
+
+pub(super) struct Host {
+    driver: Driver,
+    store: JournalStore,
+    flaw: Option<Flaw>,
+    changes: watch::Sender<u64>,
+    inbox: VecDeque<Command>,
+    /// What the process tells itself.
+    own: mpsc::Receiver<Command>,
+    _own: mpsc::Sender<Command>,
+    batches: VecDeque<Batch>,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    call: Call,
+    answer: Box<dyn FnMut() -> Option<Answer>>,
+}
+
+impl Host {
+    /// Starts a coordinator on what the disk has. Also answers whether a torn line was dropped.
+    pub(super) fn start(
+        disk: &Disk,
+        hands: &Hands,
+        flaw: Option<Flaw>,
+    ) -> Result<(Self, bool), StoreError> {
+        let settings = Settings { lease_ms: LEASE_MS };
+        let mut replayed = Replayed::new(settings);
+        let (store, torn) = JournalStore::open(Box::new(disk.clone()), &mut |fact| {
+            let forgotten = matches!(fact, Fact::LeaseGranted { .. } | Fact::LeaseEnded { .. });
+            match flaw == Some(Flaw::ForgetsLeases) && forgotten {
+                true => Ok(()),
+                false => replayed.take(hands.now_ms(), fact),
+            }
+        })?;
+        let (own, received) = mpsc::channel(64);
+        let driver = Driver::new(replayed, Box::new(hands.clone()), LEASE_MS, own.downgrade());
+        let host = Self {
+            driver,
+            store,
+            flaw,
+            changes: watch::Sender::new(0),
+            inbox: VecDeque::new(),
+            own: received,
+            _own: own,
+            batches: VecDeque::new(),
+            waiting: Vec::new(),
+        };
+        Ok((host, torn.is_some()))
+    }
+
+    pub(super) fn core(&self) -> &crate::scheduler::Scheduler {
+        self.driver.core()
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        self.store.index()
+    }
+
+    /// Whether everything that was decided is written.
+    pub(super) fn is_settled(&self) -> bool {
+        self.batches.is_empty() && self.inbox.is_empty()
+    }
+
+    /// Takes a call in.
+    pub(super) fn take(&mut self, call: Call, sweeps: &[Sweep]) {
+        let Call { from, ask, .. } = call.clone();
+        let holder = |instance: u32| Holder {
+            worker: name(from),
+            instance: instance.to_string(),
+        };
+        let (command, answer) = match ask {
+            Ask::Register { instance, lanes } => asked(
+                |reply| Command::Register {
+                    holder: holder(instance),
+                    device: "cpu".to_owned(),
+                    lanes,
+                    reply,
+                },
+                |()| Answer::Registered,
+            ),
+            Ask::Lease { instance } => asked(
+                |reply| Command::Lease {
+                    holder: holder(instance),
+                    reply,
+                },
+                |leased| match leased {
+                    Ok(job) => Answer::Leased(job.map(leased_job)),
+                    Err(LeaseError::Refused(refusal)) => Answer::Refused(refusal),
+                    Err(LeaseError::Index(error)) => panic!("the index fails: {error}"),
+                },
+            ),
+            Ask::Heartbeat { instance, leases } => asked(
+                |reply| Command::Heartbeat {
+                    holder: holder(instance),
+                    leases,
+                    activity: None,
+                    reply,
+                },
+                |fenced| match fenced {
+                    Ok(fenced) => Answer::Fenced {
+                        lost: fenced.lost,
+                        cancelled: fenced.cancelled,
+                    },
+                    Err(refusal) => Answer::Refused(refusal),
+                },
+            ),
+            Ask::Report(Report {
+                lease,
+                trial,
+                attempt,
+            }) => asked(
+                |reply| Command::Report {
+                    worker: name(from),
+                    lease,
+                    trial,
+                    attempt,
+                    reply,
+                },
+                Answer::Verdict,
+            ),
+            Ask::Release { instance, lease } => asked(
+                |reply| Command::Release {
+                    holder: holder(instance),
+                    lease,
+                    reply,
+                },
+                |()| Answer::Released,
+            ),
+            Ask::Submit(number) => asked(
+                |reply| Command::Submit {
+                    sweep: sweeps[number].id,
+                    spec: Box::new(sweeps[number].spec.clone()),
+                    trials: sweeps[number].keys.clone(),
+                    reply,
+                },
+                |_| Answer::Submitted,
+            ),
+            Ask::Cancel(number) => asked(
+                |reply| Command::Cancel {
+                    sweep: sweeps[number].id.to_string(),
+                    reply,
+                },
+                status,
+            ),
+            Ask::Resume(number) => asked(
+                |reply| Command::Resume {
+                    sweep: sweeps[number].id.to_string(),
+                    reply,
+                },
+                status,
+            ),
+            Ask::Status(number) => asked(
+                |reply| Command::Status {
+                    sweep: sweeps[number].id.to_string(),
+                    reply,
+                },
+                status,
+            ),
+        };
+        self.inbox.push_back(command);
+        self.waiting.push(Waiting { call, answer });
+    }
+
+    /// A caller stops waiting, and the server notices.
+    pub(super) fn hang_up(&mut self, call: u64) {
+        self.waiting.retain(|waiting| waiting.call.id != call);
+    }
+
+    /// The driver's turn: everything that came in, and the time.
+    pub(super) fn turn(&mut self) {
+        while let Ok(command) = self.own.try_recv() {
+            self.inbox.push_back(command);
+        }
+        for command in self.inbox.drain(..) {
+            self.driver.on_command(command);
+        }
+        let batch = self.driver.turn();
+        if !batch.is_empty() {
+            self.batches.push_back(batch);
+        }
+    }
+
+    /// The writer's turn: everything that is decided shares a sync.
+    pub(super) fn write(&mut self) -> Result<(), StoreError> {
+        let Some(mut batch) = self.batches.pop_front() else {
+            return Ok(());
+        };
+        while let Some(next) = self.batches.pop_front() {
+            batch.add(next);
+        }
+        if self.flaw == Some(Flaw::AnswersFirst) {
+            for effect in std::mem::take(&mut batch.effects) {
+                effect(self.store.index());
+            }
+        }
+        settle(&mut self.store, batch, &self.changes)
+    }
+
+    /// What was answered since this was asked last.
+    pub(super) fn answered(&mut self) -> Vec<(Call, Answer)> {
+        let mut answered = Vec::new();
+        self.waiting.retain_mut(|waiting| match (waiting.answer)() {
+            Some(answer) => {
+                answered.push((waiting.call.clone(), answer));
+                false
+            }
+            None => true,
+        });
+        // Those of one write leave together; leases in the order they were granted.
+        answered.sort_by_key(|(_, answer)| match answer {
+            Answer::Leased(job) => job.as_ref().map(|(lease, _)| lease.epoch),
+            _ => None,
+        });
+        answered
+    }
+
+    /// Who waits for an answer that will never come.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = &Call> {
+        self.waiting.iter().map(|waiting| &waiting.call)
+    }
+}
+
+/// A command, and how its answer is fetched.
+fn asked<T: 'static>(
+    command: impl FnOnce(Reply<T>) -> Command,
+    convert: impl Fn(T) -> Answer + 'static,
+) -> (Command, Box<dyn FnMut() -> Option<Answer>>) {
+    let (reply, mut answer) = oneshot::channel();
+    let fetch = move || match answer.try_recv() {
+        Ok(answer) => Some(convert(answer)),
+        Err(oneshot::error::TryRecvError::Empty) => None,
+        // The driver drops what nobody waits for.
+        Err(oneshot::error::TryRecvError::Closed) => Some(Answer::Unavailable),
+    };
+    (command(reply), Box::new(fetch))
+}
+
+fn name(node: Node) -> String {
+    match node {
+        Node::Worker(number) => format!("w{number}"),
+        Node::Client(number) => format!("c{number}"),
+    }
+}
+
+fn leased_job(job: Job) -> (LeaseRef, Vec<crate::scheduler::TrialId>) {
+    let lease = LeaseRef {
+        job: JobId(job.id),
+        epoch: Epoch(job.epoch),
+    };
+    let trials = job.trials.iter();
+    let trials = trials.map(|trial| trial.id.parse().expect("a trial's id"));
+    (lease, trials.collect())
+}
+
+fn status(status: Result<SweepStatus, LookupError>) -> Answer {
+    Answer::Status(status.ok().map(|status| status.state))
+}

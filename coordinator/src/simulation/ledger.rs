@@ -1,0 +1,203 @@
+//! What was promised, against what the disk is sure to keep. Every promise is checked when it is
+//! made, and all of them whenever the coordinator or its disk starts afresh.
+
+use super::Sweep;
+use super::call::{Answer, Ask, Call};
+use super::disk::Disk;
+use crate::scheduler::{
+    Attempt, Ending, Epoch, Fact, Scheduler, SweepId, TrialId, TrialView, Verdict,
+};
+use crate::store::{FILE_NAME, decode_line};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was promised.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// What a power failure now would leave.
+    kept: Kept,
+    submitted: BTreeSet<SweepId>,
+    /// Acknowledged outcomes with scores; nothing takes these back.
+    finished: BTreeSet<TrialId>,
+    last_epoch: Epoch,
+    pub(super) counts: Counts,
+}
+
+/// How much was promised.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) outcomes: u64,
+    pub(super) acknowledged: u64,
+    pub(super) duplicates: u64,
+    pub(super) granted: u64,
+    pub(super) ended_early: u64,
+}
+
+/// The durable facts, read as they become so.
+#[derive(Default)]
+struct Kept {
+    file: Option<usize>,
+    bytes: usize,
+    lines: u64,
+    submitted: BTreeMap<SweepId, BTreeSet<TrialId>>,
+    /// Outcomes in force.
+    outcomes: BTreeMap<TrialId, Ending>,
+    /// Trials that ever had an outcome, and those of which an attempt failed.
+    ever: BTreeSet<TrialId>,
+    attempted: BTreeSet<TrialId>,
+    last_epoch: Epoch,
+}
+
+impl Ledger {
+    /// Reads what has become durable.
+    pub(super) fn read(&mut self, disk: &Disk, sweeps: &[Sweep]) {
+        let Some((file, bytes)) = disk.durable(FILE_NAME) else {
+            assert_eq!(self.kept.file, None, "the journal's name is lost");
+            return;
+        };
+        if self.kept.file != Some(file) {
+            self.kept = Kept {
+                file: Some(file),
+                ..Kept::default()
+            };
+        }
+        assert!(bytes.len() >= self.kept.bytes, "durable facts are lost");
+        while let Some(end) = bytes[self.kept.bytes..].iter().position(|b| *b == b'\n') {
+            let line = &bytes[self.kept.bytes..self.kept.bytes + end];
+            let fact = match self.kept.lines {
+                0 => None,
+                _ => Some(decode_line(line).unwrap_or_else(|problem| {
+                    panic!("line {} of the disk: {problem}", self.kept.lines + 1)
+                })),
+            };
+            self.kept.bytes += end + 1;
+            self.kept.lines += 1;
+            if let Some(fact) = fact {
+                self.kept.take(fact, sweeps, &mut self.counts);
+            }
+        }
+    }
+
+    /// Takes note of an answer that leaves the coordinator, and checks that what it says is kept.
+    pub(super) fn promise(&mut self, call: &Call, answer: &Answer, sweeps: &[Sweep]) {
+        match (&call.ask, answer) {
+            (Ask::Report(report), Answer::Verdict(verdict)) => {
+                let trial = report.trial;
+                self.counts.acknowledged += u64::from(*verdict == Verdict::Recorded);
+                self.counts.duplicates += u64::from(*verdict == Verdict::Duplicate);
+                let is_last = match &report.attempt {
+                    Attempt::Finished(_) => true,
+                    Attempt::Failed { is_final, .. } => *is_final,
+                };
+                match verdict {
+                    Verdict::Unknown => panic!("{trial} was leased and is unknown"),
+                    Verdict::Recorded | Verdict::Duplicate if is_last => {
+                        let kept = self.kept.ever.contains(&trial);
+                        assert!(kept, "the outcome of {trial} is acknowledged and not kept");
+                    }
+                    Verdict::Recorded => {
+                        let kept =
+                            self.kept.ever.contains(&trial) || self.kept.attempted.contains(&trial);
+                        assert!(kept, "a failed attempt at {trial} is not kept");
+                    }
+                    Verdict::Duplicate => {}
+                }
+                if *verdict == Verdict::Recorded && matches!(report.attempt, Attempt::Finished(_)) {
+                    self.finished.insert(trial);
+                }
+            }
+            (Ask::Submit(number), Answer::Submitted) => {
+                self.submitted.insert(sweeps[*number].id);
+            }
+            (_, Answer::Leased(Some((lease, _)))) => {
+                let (now, last) = (lease.epoch, self.last_epoch);
+                assert!(now > last, "epoch {} after {}", now.0, last.0);
+                self.last_epoch = now;
+                assert!(
+                    now <= self.kept.last_epoch,
+                    "a lease was handed out and is not kept"
+                );
+            }
+            (Ask::Status(number), Answer::Status(None)) => {
+                let id = sweeps[*number].id;
+                assert!(!self.submitted.contains(&id), "sweep {id} is forgotten");
+            }
+            _ => {}
+        }
+        self.check_promises();
+    }
+
+    fn check_promises(&self) {
+        for sweep in &self.submitted {
+            let kept = self.kept.submitted.contains_key(sweep);
+            assert!(kept, "sweep {sweep} was acknowledged and is not kept");
+        }
+    }
+
+    /// Everything promised is kept.
+    pub(super) fn check(&self) {
+        self.check_promises();
+        for trial in &self.finished {
+            let kept = self.kept.outcomes.get(trial);
+            let is_finished = matches!(kept, Some(Ending::Finished(_)));
+            assert!(is_finished, "the acknowledged outcome of {trial} is lost");
+        }
+    }
+
+    /// A coordinator that has read its journal knows everything promised.
+    pub(super) fn check_core(&self, core: &Scheduler) {
+        core.check_invariants();
+        for trial in &self.finished {
+            let view = core.trial(*trial);
+            assert_eq!(view, Some(TrialView::Finished), "{trial} was finished");
+        }
+        for sweep in &self.submitted {
+            assert!(core.sweep(*sweep).is_some(), "sweep {sweep} is forgotten");
+        }
+    }
+
+    /// The outcomes in force.
+    pub(super) fn outcomes(&self) -> &BTreeMap<TrialId, Ending> {
+        &self.kept.outcomes
+    }
+}
+
+impl Kept {
+    fn take(&mut self, fact: Fact, sweeps: &[Sweep], counts: &mut Counts) {
+        match fact {
+            Fact::SweepSubmitted { sweep, .. } => {
+                let known = sweeps.iter().find(|known| known.id == sweep);
+                let keys = known.into_iter().flat_map(|sweep| &sweep.keys);
+                self.submitted
+                    .insert(sweep, keys.map(|key| key.id).collect());
+            }
+            Fact::SweepResumed { sweep } => {
+                let trials = &self.submitted[&sweep];
+                self.outcomes.retain(|trial, ending| match ending {
+                    Ending::Finished(_) => true,
+                    Ending::Failed { .. } => !trials.contains(trial),
+                });
+            }
+            Fact::LeaseGranted { epoch, trials, .. } => {
+                counts.granted += 1;
+                let last = self.last_epoch;
+                assert!(epoch > last, "epoch {} after {}", epoch.0, last.0);
+                self.last_epoch = epoch;
+                for trial in trials {
+                    let done = self.outcomes.contains_key(&trial);
+                    assert!(!done, "{trial} has an outcome and was leased");
+                }
+            }
+            Fact::LeaseEnded { .. } => counts.ended_early += 1,
+            Fact::AttemptFailed { trial, .. } => {
+                self.attempted.insert(trial);
+            }
+            Fact::OutcomeRecorded { trial, outcome, .. } => {
+                counts.outcomes += 1;
+                self.ever.insert(trial);
+                let before = self.outcomes.insert(trial, outcome);
+                assert_eq!(before, None, "{trial} has two outcomes");
+            }
+            Fact::SweepCancelled { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The simulation: the real scheduler, driver, journal and index in a world that drops, delays and
+//! doubles messages, cuts the network, kills every side, and whose disk loses what was not synced.
+//! One thread, no clock, and no chance but the seed's: a seed that fails fails again.
+//!
+//! After every step the scheduler's whole state is checked, and every answer that leaves the
+//! coordinator against what a power failure at that moment would leave on disk. Once faults cease,
+//! every trial that is wanted must come to exactly one outcome.
+//!
+//! `just simulate N` runs N seeds; `NRP_SIMULATE_SEED=S` runs one and tells everything.
+
+mod call;
+mod dice;
+mod disk;
+mod host;
+mod ledger;
+mod network;
+mod worker;
+mod world;
+
+use crate::expand;
+use crate::scheduler::{SweepId, TrialKey};
+use crate::store::samples;
+use dice::Dice;
+use disk::Lie;
+use host::Flaw;
+use nrp_proto::wire::SweepSpec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use world::World;
+
+/// How long a lease lives, and how often a worker is heard: shorter than in life, so that more
+/// happens in a minute.
+const LEASE_MS: u64 = 4_000;
+const HEARTBEAT_MS: u64 = 700;
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 100;
+
+/// Seeds within which a flaw must be caught.
+const SEEDS_TO_CATCH: u64 = 60;
+
+/// A sweep that clients may submit.
+struct Sweep {
+    id: SweepId,
+    spec: SweepSpec,
+    keys: Vec<TrialKey>,
+}
+
+/// What is broken on purpose.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flaws {
+    disk: Option<Lie>,
+    host: Option<Flaw>,
+}
+
+/// Sweeps that share trials: each has the cells of all smaller ones.
+fn sweeps(dice: &mut Dice) -> Vec<Sweep> {
+    let sweeps = ["a", "b", "c"].into_iter().map(|name| {
+        let spec = samples::sweep(name, dice.between(2, 16) as u32);
+        Sweep {
+            id: samples::id(&spec),
+            keys: expand::keys(&spec).expect("a grid"),
+            spec,
+        }
+    });
+    sweeps.collect()
+}
+
+/// Runs a seed to its end. Panics where something does not hold.
+fn run(seed: u64, flaws: Flaws, told: bool) -> World {
+    let mut world = World::new(seed, sweeps(&mut Dice::new(seed, 2)), flaws, told);
+    world.run();
+    world
+}
+
+/// Runs a seed; what did not hold.
+fn try_run(seed: u64, flaws: Flaws) -> Result<World, String> {
+    catch_unwind(AssertUnwindSafe(|| run(seed, flaws, false))).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default()
+    })
+}
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[allow(clippy::print_stdout)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_and_everything_ends() {
+        if let Some(seed) = from_env("NRP_SIMULATE_SEED") {
+            run(seed, Flaws::default(), true);
+            return;
+        }
+        let seeds = from_env("NRP_SIMULATE").unwrap_or(SEEDS);
+        let mut sums = Sums::default();
+        for seed in 1..=seeds {
+            match try_run(seed, Flaws::default()) {
+                Ok(world) => sums.add(&world),
+                Err(problem) => panic!(
+                    "seed {seed}: {problem}\nrun it alone: NRP_SIMULATE_SEED={seed} cargo test -p \
+                     nrp-coordinator --lib simulation::tests::nothing -- --nocapture"
+                ),
+            }
+        }
+        print!("{}", sums.table(seeds));
+        if seeds >= SEEDS {
+            let never = sums.0.iter().find(|(_, count)| *count == 0);
+            assert_eq!(never, None, "this never happened");
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_world_again() {
+        let once = run(7, Flaws::default(), false);
+        let again = run(7, Flaws::default(), false);
+        assert_eq!(once.counts.steps, again.counts.steps);
+        assert_eq!(once.now_ms, again.now_ms);
+        assert_eq!(once.ledger.outcomes(), again.ledger.outcomes());
+    }
+
+    fn is_caught(flaws: Flaws) {
+        let caught = (1..=SEEDS_TO_CATCH).find_map(|seed| {
+            let problem = try_run(seed, flaws).err()?;
+            Some((seed, problem))
+        });
+        let (seed, problem) = caught.expect("it goes unnoticed");
+        println!("{flaws:?} is caught by seed {seed}: {problem}");
+    }
+
+    #[test]
+    fn a_disk_that_lies_about_syncs_is_caught() {
+        is_caught(Flaws {
+            disk: Some(Lie::Sync),
+            host: None,
+        });
+    }
+
+    #[test]
+    fn a_journal_that_keeps_its_torn_tail_is_caught() {
+        is_caught(Flaws {
+            disk: Some(Lie::Truncate),
+            host: None,
+        });
+    }
+
+    #[test]
+    fn a_journal_that_is_not_synced_at_the_start_is_caught() {
+        is_caught(Flaws {
+            disk: Some(Lie::SyncAtStart),
+            host: None,
+        });
+    }
+
+    #[test]
+    fn an_answer_before_the_sync_is_caught() {
+        is_caught(Flaws {
+            disk: None,
+            host: Some(Flaw::AnswersFirst),
+        });
+    }
+
+    #[test]
+    fn a_coordinator_that_forgets_its_leases_is_caught() {
+        is_caught(Flaws {
+            disk: None,
+            host: Some(Flaw::ForgetsLeases),
+        });
+    }
+
+    /// What happened in all worlds together.
+    #[derive(Default)]
+    struct Sums(Vec<(&'static str, u64)>);
+
+    impl Sums {
+        fn add(&mut self, world: &World) {
+            let (disk, network) = (world.disk.counts(), world.network.counts);
+            let (ledger, counts) = (world.ledger.counts, world.counts);
+            let figures = [
+                ("steps", counts.steps),
+                ("checks of the whole state", counts.checks),
+                ("simulated seconds", world.now_ms / 1_000),
+                ("starts of the coordinator", counts.starts),
+                ("kills of the coordinator", counts.kills),
+                ("power failures", counts.power),
+                ("deaths within a disk step", disk.died_within),
+                ("torn tails left by power failures", disk.torn),
+                ("torn lines dropped at a start", counts.torn_lines),
+                ("syncs", disk.syncs),
+                ("syncs that failed", disk.failed_syncs),
+                ("writes to a full disk", disk.full),
+                ("deaths of workers", counts.worker_deaths),
+                ("workers told to stop", counts.drains),
+                ("messages", network.sent),
+                ("messages dropped", network.dropped),
+                ("messages doubled", network.doubled),
+                ("messages held up", network.delayed),
+                ("partitions", network.partitions),
+                ("messages into partitions", network.cut_off),
+                ("leases granted", ledger.granted),
+                ("leases that ended early", ledger.ended_early),
+                ("outcomes recorded", ledger.outcomes),
+                ("reports acknowledged as recorded", ledger.acknowledged),
+                ("reports acknowledged as duplicates", ledger.duplicates),
+            ];
+            if self.0.is_empty() {
+                self.0 = figures.map(|(what, _)| (what, 0)).to_vec();
+            }
+            for (sum, (_, count)) in self.0.iter_mut().zip(figures) {
+                sum.1 += count;
+            }
+        }
+
+        fn table(&self, seeds: u64) -> String {
+            let mut table = format!("| over {seeds} seeds | |\n| --- | --- |\n");
+            for (what, count) in &self.0 {
+                table += &format!("| {what} | {count} |\n");
+            }
+            table
+        }
+    }
+}

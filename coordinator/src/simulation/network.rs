@@ -1,0 +1,82 @@
+//! The network between the coordinator and everybody else: slow, lossy, and cut now and then in
+//! either direction. What is sent may arrive twice, and later than what was sent after it.
+
+use super::call::Node;
+use super::dice::Dice;
+use std::collections::BTreeSet;
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// To the coordinator.
+    There,
+    /// From it.
+    Back,
+}
+
+#[derive(Default)]
+pub(super) struct Network {
+    cut: BTreeSet<(Node, Way)>,
+    calm: bool,
+    pub(super) counts: Counts,
+}
+
+/// What became of messages.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) sent: u64,
+    pub(super) dropped: u64,
+    pub(super) cut_off: u64,
+    pub(super) doubled: u64,
+    pub(super) delayed: u64,
+    pub(super) partitions: u64,
+}
+
+impl Network {
+    /// From now on it only takes its time.
+    pub(super) fn calm_down(&mut self) {
+        self.calm = true;
+        self.cut.clear();
+    }
+
+    pub(super) fn cut(&mut self, node: Node, ways: &[Way]) {
+        self.counts.partitions += 1;
+        self.cut.extend(ways.iter().map(|way| (node, *way)));
+    }
+
+    pub(super) fn heal(&mut self, node: Node) {
+        self.cut.retain(|(cut, _)| *cut != node);
+    }
+
+    /// After how long what is sent arrives: never, once, or twice.
+    pub(super) fn delays_ms(&mut self, dice: &mut Dice, node: Node, way: Way) -> Vec<u64> {
+        self.counts.sent += 1;
+        if self.calm {
+            return vec![dice.between(1, 5)];
+        }
+        if self.cut.contains(&(node, way)) {
+            self.counts.cut_off += 1;
+            return Vec::new();
+        }
+        if dice.chance(30) {
+            self.counts.dropped += 1;
+            return Vec::new();
+        }
+        let mut delays = vec![self.delay_ms(dice)];
+        if dice.chance(30) {
+            self.counts.doubled += 1;
+            delays.push(self.delay_ms(dice));
+        }
+        delays
+    }
+
+    fn delay_ms(&mut self, dice: &mut Dice) -> u64 {
+        match dice.chance(50) {
+            true => {
+                self.counts.delayed += 1;
+                dice.between(100, 5_000)
+            }
+            false => dice.between(1, 20),
+        }
+    }
+}

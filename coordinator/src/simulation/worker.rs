@@ -1,0 +1,251 @@
+//! A worker as the agent is: registers, asks for a job, trains its trials one after the other,
+//! spools each outcome before it reports it, and reports until it is acknowledged. It dies and
+//! comes back under the same name; its spool stays.
+
+use super::call::{Answer, Ask, Report};
+use super::dice::Dice;
+use crate::scheduler::{Attempt, LeaseRef, Refusal, TrialId};
+use nrp_proto::wire::Scores;
+use std::collections::{BTreeSet, VecDeque};
+
+/// What a trial does to whoever trains it; part of the seed, not of chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Fine,
+    /// Fails now and then.
+    Flaky,
+    /// Always fails.
+    Diverges,
+    /// Takes its worker down.
+    Deadly,
+}
+
+pub(super) struct Worker {
+    /// Its process, another after each start; 0 before the first.
+    pub(super) instance: u32,
+    pub(super) up: bool,
+    pub(super) lanes: usize,
+    /// How many times longer than others it trains.
+    pub(super) slowness: u64,
+    seed: u64,
+    registered: bool,
+    leaving: bool,
+    job: Option<Job>,
+    /// On its own disk, in the order they are reported.
+    spool: VecDeque<Report>,
+    /// The call it waits for, heartbeats aside.
+    waits_for: Option<u64>,
+}
+
+struct Job {
+    lease: LeaseRef,
+    trials: VecDeque<TrialId>,
+    unwanted: BTreeSet<TrialId>,
+    /// It is to be handed back.
+    broken_off: bool,
+}
+
+/// What comes of training for a while.
+pub(super) enum Trained {
+    /// Nothing to train.
+    Nothing,
+    /// One trial is done; more may follow.
+    One,
+    /// The worker's process is gone.
+    Died,
+}
+
+impl Worker {
+    pub(super) fn new(seed: u64, dice: &mut Dice) -> Self {
+        Self {
+            instance: 0,
+            up: false,
+            lanes: dice.between(1, 4) as usize,
+            slowness: if dice.chance(200) { 20 } else { 1 },
+            seed,
+            registered: false,
+            leaving: false,
+            job: None,
+            spool: VecDeque::new(),
+            waits_for: None,
+        }
+    }
+
+    /// A new process of the same name.
+    pub(super) fn start(&mut self) {
+        self.instance += 1;
+        self.up = true;
+    }
+
+    /// It is killed; the spool stays.
+    pub(super) fn die(&mut self) {
+        self.up = false;
+        self.registered = false;
+        self.leaving = false;
+        self.job = None;
+        self.waits_for = None;
+    }
+
+    /// It is told to stop: it hands its job back and leaves.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        if let Some(job) = &mut self.job {
+            job.broken_off = true;
+        }
+    }
+
+    pub(super) fn is_training(&self) -> bool {
+        let job = self.job.as_ref();
+        self.up && job.is_some_and(|job| !job.broken_off && !job.trials.is_empty())
+    }
+
+    pub(super) fn spooled(&self) -> usize {
+        self.spool.len()
+    }
+
+    /// What it asks next, where it does not wait already; none where it only trains.
+    pub(super) fn next(&self) -> Option<Ask> {
+        if !self.up || self.waits_for.is_some() {
+            return None;
+        }
+        let instance = self.instance;
+        if !self.registered {
+            let lanes = self.lanes;
+            return Some(Ask::Register { instance, lanes });
+        }
+        if let Some(report) = self.spool.front() {
+            return Some(Ask::Report(report.clone()));
+        }
+        match &self.job {
+            None => Some(Ask::Lease { instance }),
+            Some(job) if job.broken_off => Some(Ask::Release {
+                instance,
+                lease: job.lease,
+            }),
+            Some(_) => None,
+        }
+    }
+
+    pub(super) fn waits_for(&mut self, call: u64) {
+        self.waits_for = Some(call);
+    }
+
+    /// Stops waiting for a call; whether it still did.
+    pub(super) fn give_up(&mut self, call: u64) -> bool {
+        let waited = self.waits_for == Some(call);
+        if waited {
+            self.waits_for = None;
+        }
+        waited
+    }
+
+    pub(super) fn heartbeat(&self) -> Option<Ask> {
+        let leases = self.job.iter().map(|job| job.lease).collect();
+        let instance = self.instance;
+        self.registered
+            .then_some(Ask::Heartbeat { instance, leases })
+    }
+
+    /// Takes an answer in. Whether the process goes on.
+    pub(super) fn hear(&mut self, answer: Answer) -> bool {
+        match answer {
+            Answer::Registered => self.registered = true,
+            Answer::Leased(Some((lease, trials))) => {
+                self.job = Some(Job {
+                    lease,
+                    trials: trials.into(),
+                    unwanted: BTreeSet::new(),
+                    broken_off: self.leaving,
+                });
+            }
+            Answer::Leased(None) => return !self.leaving,
+            Answer::Refused(Refusal::NotRegistered) => self.registered = false,
+            Answer::Refused(Refusal::Superseded) => return false,
+            Answer::Fenced { lost, cancelled } => {
+                if let Some(job) = &mut self.job {
+                    job.broken_off |= lost.contains(&job.lease);
+                    job.unwanted.extend(cancelled);
+                }
+            }
+            // Whatever the verdict, the report has arrived.
+            Answer::Verdict(_) => {
+                self.spool.pop_front();
+                self.end_job();
+            }
+            Answer::Released => {
+                self.job = None;
+                return !self.leaving;
+            }
+            Answer::Submitted | Answer::Status(_) => panic!("no worker asks this"),
+            Answer::Unavailable => {}
+        }
+        true
+    }
+
+    /// Trains until the next trial ends.
+    pub(super) fn train(&mut self, dice: &mut Dice) -> Trained {
+        if !self.is_training() {
+            return Trained::Nothing;
+        }
+        let seed = self.seed;
+        let Some(job) = &mut self.job else {
+            return Trained::Nothing;
+        };
+        while let Some(trial) = job.trials.pop_front() {
+            if job.unwanted.contains(&trial) {
+                continue;
+            }
+            let attempt = match nature(seed, trial) {
+                Nature::Fine => finished(trial),
+                Nature::Flaky if dice.chance(500) => finished(trial),
+                Nature::Flaky => failed("out of memory", false),
+                Nature::Diverges => failed("the loss diverged", true),
+                Nature::Deadly => return Trained::Died,
+            };
+            let lease = job.lease;
+            self.spool.push_back(Report {
+                lease,
+                trial,
+                attempt,
+            });
+            return Trained::One;
+        }
+        self.end_job();
+        Trained::One
+    }
+
+    /// A job is over once its last outcome is acknowledged.
+    fn end_job(&mut self) {
+        let over = |job: &Job| job.trials.is_empty() && !job.broken_off;
+        if self.spool.is_empty() && self.job.as_ref().is_some_and(over) {
+            self.job = None;
+        }
+    }
+}
+
+fn nature(seed: u64, trial: TrialId) -> Nature {
+    let drawn = (trial.0 as u64).wrapping_mul(seed | 1) >> 32;
+    match drawn % 100 {
+        0..2 => Nature::Deadly,
+        2..5 => Nature::Diverges,
+        5..12 => Nature::Flaky,
+        _ => Nature::Fine,
+    }
+}
+
+/// The same trial gives the same scores, whoever trains it.
+pub(super) fn finished(trial: TrialId) -> Attempt {
+    let validation_mse = (trial.0 >> 64) as u32 as f64 / f64::from(u32::MAX);
+    Attempt::Finished(Box::new(Scores {
+        validation_mse,
+        nrp_error: validation_mse / 2.0,
+        ..Scores::default()
+    }))
+}
+
+fn failed(reason: &str, is_final: bool) -> Attempt {
+    Attempt::Failed {
+        reason: reason.to_owned(),
+        is_final,
+    }
+}
