@@ -177,6 +177,12 @@ impl World {
     }
 }
 
+fn submission(sweep: &SweepSpec) -> SubmitRequest {
+    let mut request = SubmitRequest::default();
+    request.sweep.replace(sweep.clone());
+    request
+}
+
 fn hint(status: &Status) -> String {
     let hint = status.metadata().get_bin(HINT_METADATA).expect("a hint");
     String::from_utf8(hint.to_bytes().expect("bytes").to_vec()).expect("text")
@@ -317,6 +323,27 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         "sweep `large` has 1200000 cells, and 1000000 is the most"
     );
     assert!(hint(&status).starts_with("shorten an axis"));
+
+    // However large: counted, not expanded. Some of its cells can be drawn all the same.
+    let mut huge = sweep("huge", "0");
+    let grid = huge.grid.as_mut().expect("a grid");
+    grid.l1 = (0..1_000).collect();
+    grid.l2 = (0..1_000).collect();
+    grid.seed = (0..500).collect();
+    let status = world.sweeps.submit(submission(&huge)).await;
+    assert_eq!(
+        status.expect_err("too large").message(),
+        "sweep `huge` has 1000000000 cells, and 1000000 is the most"
+    );
+    let random = |trials| RandomSearch { trials, seed: 1 };
+    huge.random = Some(random(1_000_001));
+    let status = world.sweeps.submit(submission(&huge)).await;
+    assert_eq!(
+        status.expect_err("too many").message(),
+        "sweep `huge` draws 1000001 trials at random, and 1 to 1000000 can be drawn"
+    );
+    huge.random = Some(random(300));
+    assert_eq!(world.submit(huge).await.trials, 300);
 
     let request = LeaseRequest {
         worker: "w".to_owned(),

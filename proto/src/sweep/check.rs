@@ -30,9 +30,9 @@ const FRACTIONS_SLACK: f64 = 1e-9;
 const COUNT_MAX: i64 = 1_000_000;
 
 /// What a word of the file may be: offered now, and known but not offered yet.
-struct Words {
-    offered: &'static [&'static str],
-    planned: &'static [&'static str],
+pub(super) struct Words {
+    pub(super) offered: &'static [&'static str],
+    pub(super) planned: &'static [&'static str],
 }
 
 const SCHEMES: Words = Words {
@@ -66,10 +66,15 @@ const PRUNING: Words = Words {
 
 /// Collects mistakes.
 #[derive(Default)]
-struct Found(Vec<Mistake>);
+pub(super) struct Found(Vec<Mistake>);
 
 impl Found {
-    fn add(&mut self, key: impl Into<String>, value: impl Display, problem: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        key: impl Into<String>,
+        value: impl Display,
+        problem: impl Into<String>,
+    ) {
         self.add_near(key, value, problem, None);
     }
 
@@ -89,7 +94,7 @@ impl Found {
     }
 
     /// A word that must be one of `words`.
-    fn word(&mut self, key: impl Into<String>, word: &str, words: &Words) {
+    pub(super) fn word(&mut self, key: impl Into<String>, word: &str, words: &Words) {
         // A planned word may have a free part: `pca:K` stands for `pca:200`.
         let planned = words.planned.iter().any(|plan| match plan.split_once(':') {
             Some((head, _)) => word.split(':').next() == Some(head),
@@ -178,6 +183,7 @@ impl SweepFile {
         self.check_split(&mut found);
         self.check_anns(catalogue, &mut found);
         check_grid(&self.grid, &mut found);
+        self.search.check(&mut found);
         self.check_training(&mut found);
         match found.0.is_empty() {
             true => Ok(()),
@@ -506,6 +512,7 @@ mod tests {
             recordings = { assembly = "simulated", regions = ["V4"] }
             split = {}
             grid = {}
+            search = {}
             training = {}
             [[ann]]
             name = "mobilenet"
@@ -605,6 +612,47 @@ mod tests {
           `training.projection` = "pca:200": this version does not offer it yet; it offers `none`
           `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
         "#);
+    }
+
+    #[test]
+    fn a_random_search_says_how_many_and_a_grid_does_not() {
+        assert_eq!(check("[search]\nstrategy = \"grid\""), "good");
+        let random = "[search]\nstrategy = \"random\"\ntrials = 12\nseed = 3";
+        assert_eq!(check(random), "good");
+        for (table, mistakes) in [
+            (
+                r#"strategy = "randon""#,
+                vec![
+                    r#"`search.strategy` = "randon": must be one of `grid`, `random`; did you mean `random`?"#,
+                ],
+            ),
+            (
+                "strategy = \"random\"\nseed = -1",
+                vec![
+                    "`search.trials`: is missing: say how many cells",
+                    "`search.seed` = -1: must not be negative",
+                ],
+            ),
+            (
+                "strategy = \"random\"\ntrials = 0",
+                vec!["`search.trials` = 0: must be 1 to 1000000"],
+            ),
+            (
+                "trials = 12\nseed = 3",
+                vec![
+                    r#"`search.trials` = 12: only strategy "random" has it; leave it out"#,
+                    r#"`search.seed` = 3: only strategy "random" has it; leave it out"#,
+                ],
+            ),
+            (
+                "trails = 12",
+                vec!["`search.trails` = 12: no such key; did you mean `trials`?"],
+            ),
+        ] {
+            let found = check(&format!("[search]\n{table}"));
+            let found: Vec<_> = found.lines().skip(1).map(str::trim).collect();
+            assert_eq!(found, mistakes);
+        }
     }
 
     #[test]

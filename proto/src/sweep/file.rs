@@ -1,7 +1,7 @@
 //! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
 //! of them this version can run, is not known here.
 
-use super::{Mistake, SweepError};
+use super::{Mistake, SearchTable, SweepError};
 use crate::near_miss;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ pub struct SweepFile {
     pub ann: Vec<AnnTable>,
     #[serde(default)]
     pub grid: GridTable,
+    #[serde(default)]
+    pub search: SearchTable,
     #[serde(default)]
     pub training: TrainingTable,
 }
@@ -184,10 +186,18 @@ impl Default for TrainingTable {
 }
 
 /// The keys of each table; `pruning` of an `[[ann]]` may be a table with free keys.
-const KEYS: [(&str, &[&str]); 6] = [
+const KEYS: [(&str, &[&str]); 7] = [
     (
         "",
-        &["name", "recordings", "split", "ann", "grid", "training"],
+        &[
+            "name",
+            "recordings",
+            "split",
+            "ann",
+            "grid",
+            "search",
+            "training",
+        ],
     ),
     (
         "recordings",
@@ -217,6 +227,7 @@ const KEYS: [(&str, &[&str]); 6] = [
             "seed",
         ],
     ),
+    ("search", &["strategy", "trials", "seed"]),
     (
         "training",
         &[
@@ -322,6 +333,7 @@ mod tests {
         let file = SweepFile::parse(LEAST).expect("parses");
         assert_eq!(file.split, SplitTable::default());
         assert_eq!(file.grid, GridTable::default());
+        assert_eq!(file.search, SearchTable::default());
         assert_eq!(file.training, TrainingTable::default());
         assert_eq!(file.recordings.regions, ["V4", "IT"]);
         assert_eq!(file.recordings.assembly(), Assembly::Simulated);

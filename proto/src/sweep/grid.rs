@@ -1,6 +1,7 @@
 //! The grid: from a sweep whose files have been found to its trials. Pure, and the same on every
 //! machine: client and coordinator expand alike.
 
+use super::search::draw;
 use super::{Pruning, SweepFile};
 use crate::wire::{
     AnnEntry, AnnSpec, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec,
@@ -15,14 +16,32 @@ pub const TRIALS_MAX: u64 = 1_000_000;
 /// Why a sweep has no trials that could be run.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
 pub enum GridError {
-    /// The product of the axes is too large.
-    #[error("sweep `{name}` has {cells} cells, and {TRIALS_MAX} is the most")]
-    #[diagnostic(help("shorten an axis of the grid, or submit it in parts under several names"))]
+    /// The grid is too large.
+    #[error("sweep `{name}` has {cells} cells, and {most} is the most")]
+    #[diagnostic(help(
+        "shorten an axis of the grid, submit it in parts under several names, or try some of its \
+         cells: `[search] strategy = \"random\"`"
+    ))]
     TooLarge {
         /// The sweep's name.
         name: String,
         /// Cells counted.
         cells: u128,
+        /// Most that it may have.
+        most: u64,
+    },
+    /// A random search cannot have so many trials.
+    #[error("sweep `{name}` draws {asked} trials at random, and 1 to {most} can be drawn")]
+    #[diagnostic(help(
+        "change `search.trials`; without `[search]`, every cell of the grid is tried"
+    ))]
+    Draws {
+        /// The sweep's name.
+        name: String,
+        /// Trials asked for.
+        asked: u64,
+        /// Most that can be had.
+        most: u64,
     },
     /// An axis is empty or a part of the message is missing.
     #[error("sweep `{name}` has no cell: {part} is missing")]
@@ -38,102 +57,178 @@ pub enum GridError {
 }
 
 impl SweepSpec {
-    /// Cells of the grid as written, without expanding it.
-    fn cells(&self) -> u128 {
-        let Some(grid) = &self.grid else { return 0 };
-        let layer_sets: usize = self.anns.iter().map(|ann| ann.layer_sets.len()).sum();
-        [
-            layer_sets,
-            self.regions.len(),
-            grid.l1.len(),
-            grid.l2.len(),
-            grid.depth.len(),
-            grid.learning_rate.len(),
-            grid.weight_decay.len(),
-            grid.dropout.len(),
-            grid.seed.len(),
-        ]
-        .iter()
-        .map(|&n| n as u128)
-        .product()
+    /// Different cells of the grid, without expanding it; as many as can be told where there are
+    /// more. Cells that differ only in what their depth does not have (NRP-L2's size at depth 1,
+    /// say) are one.
+    pub fn cells(&self) -> u128 {
+        match &self.grid {
+            Some(grid) => Space::of(self, grid).cells(),
+            None => 0,
+        }
     }
 
     /// The sweep's trials, in the order of the file, each once.
     ///
-    /// Cells that differ only in what their depth does not have (NRP-L2's size at depth 1, say)
-    /// are one trial.
-    ///
     /// # Errors
-    /// When there are more than [`TRIALS_MAX`] cells, or none.
+    /// When there are more than [`TRIALS_MAX`], or none.
     pub fn trials(&self) -> Result<Vec<TrialSpec>, GridError> {
         let empty = |part| GridError::Empty {
             name: self.name.clone(),
             part,
         };
-        let cells = self.cells();
-        if cells > u128::from(TRIALS_MAX) {
-            return Err(GridError::TooLarge {
-                name: self.name.clone(),
-                cells,
-            });
-        }
         let grid = self.grid.as_ref().ok_or_else(|| empty("the grid"))?;
         if self.split.is_none() || self.training.is_none() {
             return Err(empty("the split or the training protocol"));
         }
-        let mut trials = Vec::new();
-        let mut ids = HashSet::new();
-        for entry in &self.anns {
-            for layer_set in &entry.layer_sets {
-                for region in &self.regions {
-                    let base = TrialSpec {
-                        ann: entry.ann.clone(),
-                        recordings_digest: self.recordings_digest.clone(),
-                        region: region.clone(),
-                        split: self.split.clone(),
-                        layers: layer_set.layers.clone(),
-                        training: self.training.clone(),
-                        ..Default::default()
-                    };
-                    for trial in grid_of(&base, grid) {
-                        if ids.insert(trial.id()) {
-                            trials.push(trial);
-                        }
-                    }
-                }
+        let space = Space::of(self, grid);
+        let cells = space.cells();
+        let most = match self.random {
+            None => TRIALS_MAX,
+            Some(_) => u64::MAX,
+        };
+        let cells = match u64::try_from(cells) {
+            Ok(0) => return Err(empty("an axis")),
+            Ok(cells) if cells <= most => cells,
+            Ok(_) | Err(_) => {
+                let name = self.name.clone();
+                return Err(GridError::TooLarge { name, cells, most });
             }
-        }
-        match trials.is_empty() {
-            true => Err(empty("an axis")),
-            false => Ok(trials),
+        };
+        match &self.random {
+            None => Ok(space.trials(0..cells)),
+            Some(random) => {
+                let most = cells.min(TRIALS_MAX);
+                if !(1..=most).contains(&random.trials) {
+                    return Err(GridError::Draws {
+                        name: self.name.clone(),
+                        asked: random.trials,
+                        most,
+                    });
+                }
+                Ok(space.trials(draw(cells, random.trials, random.seed)))
+            }
         }
     }
 }
 
-/// Every cell of `grid` on top of `base`.
-fn grid_of<'a>(base: &'a TrialSpec, grid: &'a Grid) -> impl Iterator<Item = TrialSpec> + 'a {
-    grid.depth.iter().flat_map(move |&depth| {
-        grid.l1.iter().flat_map(move |&l1| {
-            grid.l2.iter().flat_map(move |&l2| {
-                grid.learning_rate.iter().flat_map(move |&learning_rate| {
-                    grid.weight_decay.iter().flat_map(move |&weight_decay| {
-                        grid.dropout.iter().flat_map(move |&dropout| {
-                            grid.seed.iter().map(move |&seed| TrialSpec {
-                                l1: (depth >= 1).then_some(l1),
-                                l2: (depth >= 2).then_some(l2),
-                                depth,
-                                learning_rate,
-                                weight_decay,
-                                dropout: if depth >= 1 { dropout } else { 0.0 },
-                                seed,
-                                ..base.clone()
-                            })
-                        })
-                    })
-                })
-            })
-        })
-    })
+/// The cells of a sweep, numbered in the order of the file.
+struct Space<'a> {
+    sweep: &'a SweepSpec,
+    grid: &'a Grid,
+    /// Layer sets up to and with each ANN's.
+    layer_sets: Vec<u64>,
+    /// Cells of each depth, in one region of one layer set.
+    of_depth: Vec<u128>,
+}
+
+impl<'a> Space<'a> {
+    fn of(sweep: &'a SweepSpec, grid: &'a Grid) -> Self {
+        let layer_sets = sweep.anns.iter().scan(0, |sum, entry| {
+            *sum += entry.layer_sets.len() as u64;
+            Some(*sum)
+        });
+        // What a depth does not have must be there all the same.
+        let empty = grid.l1.is_empty() || grid.l2.is_empty() || grid.dropout.is_empty();
+        let of_depth = grid.depth.iter().map(|depth| match empty {
+            true => 0,
+            false => product(&Axes::at(grid, *depth).0),
+        });
+        Self {
+            layer_sets: layer_sets.collect(),
+            of_depth: of_depth.collect(),
+            sweep,
+            grid,
+        }
+    }
+
+    fn cells(&self) -> u128 {
+        let layer_sets = self.layer_sets.last().copied().unwrap_or(0);
+        let each = (self.of_depth.iter()).fold(0_u128, |sum, cells| sum.saturating_add(*cells));
+        u128::from(layer_sets)
+            .saturating_mul(self.sweep.regions.len() as u128)
+            .saturating_mul(each)
+    }
+
+    /// The trials of some cells, each once: axes that name a value twice make no second.
+    fn trials(&self, cells: impl IntoIterator<Item = u64>) -> Vec<TrialSpec> {
+        let mut ids = HashSet::new();
+        let trials = cells.into_iter().map(|cell| self.trial(cell));
+        trials.filter(|trial| ids.insert(trial.id())).collect()
+    }
+
+    /// The trial of a cell, by its number.
+    fn trial(&self, cell: u64) -> TrialSpec {
+        let each: u128 = self.of_depth.iter().sum();
+        let place = u128::from(cell);
+        let (base, mut place) = (place / each, place % each);
+        let mut depths = self.grid.depth.iter().zip(&self.of_depth);
+        let depth = depths.find_map(|(depth, cells)| match place < *cells {
+            true => Some(*depth),
+            false => {
+                place -= cells;
+                None
+            }
+        });
+        let depth = depth.expect("a cell of the grid has a depth");
+        let regions = self.sweep.regions.len() as u128;
+        let set = (base / regions) as u64;
+        let ann = self.layer_sets.partition_point(|upto| *upto <= set);
+        let entry = &self.sweep.anns[ann];
+        let before = self.layer_sets[ann] - entry.layer_sets.len() as u64;
+        let [l1, l2, rate, decay, dropout, seed] = Axes::at(self.grid, depth).values_at(place);
+        let grid = self.grid;
+        TrialSpec {
+            ann: entry.ann.clone(),
+            recordings_digest: self.sweep.recordings_digest.clone(),
+            region: self.sweep.regions[(base % regions) as usize].clone(),
+            split: self.sweep.split.clone(),
+            layers: entry.layer_sets[(set - before) as usize].layers.clone(),
+            l1: (depth >= 1).then(|| grid.l1[l1]),
+            l2: (depth >= 2).then(|| grid.l2[l2]),
+            depth,
+            learning_rate: grid.learning_rate[rate],
+            weight_decay: grid.weight_decay[decay],
+            dropout: if depth >= 1 {
+                grid.dropout[dropout]
+            } else {
+                0.0
+            },
+            seed: grid.seed[seed],
+            training: self.sweep.training.clone(),
+        }
+    }
+}
+
+/// Values of each axis that a depth has, 1 of one that it lacks; the last runs fastest.
+struct Axes([usize; 6]);
+
+impl Axes {
+    fn at(grid: &Grid, depth: u32) -> Self {
+        let from = |least: u32, values: usize| if depth >= least { values } else { 1 };
+        Self([
+            from(1, grid.l1.len()),
+            from(2, grid.l2.len()),
+            grid.learning_rate.len(),
+            grid.weight_decay.len(),
+            from(1, grid.dropout.len()),
+            grid.seed.len(),
+        ])
+    }
+
+    /// Which value each axis has at a place.
+    fn values_at(&self, mut place: u128) -> [usize; 6] {
+        let mut values = [0; 6];
+        for (value, length) in values.iter_mut().zip(&self.0).rev() {
+            *value = (place % *length as u128) as usize;
+            place /= *length as u128;
+        }
+        values
+    }
+}
+
+fn product(lengths: &[usize]) -> u128 {
+    let lengths = lengths.iter().map(|length| *length as u128);
+    lengths.fold(1, u128::saturating_mul)
 }
 
 impl SweepFile {
@@ -182,6 +277,7 @@ impl SweepFile {
                 projection: training.projection.clone(),
             }),
             baselines: training.baselines.clone(),
+            random: self.search.random(),
         }
     }
 }
@@ -220,6 +316,7 @@ fn ann_entries(table: &super::AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::RandomSearch;
 
     fn spec(grid: &str) -> SweepSpec {
         let text = format!(
@@ -262,6 +359,61 @@ mod tests {
             error.to_string(),
             "sweep `test` has 25600000 cells, and 1000000 is the most"
         );
+        // Axes whose product no integer holds are counted, and not expanded, all the same.
+        let axis = vec![1; 1_000_000];
+        let grid = spec.grid.as_mut().expect("a grid");
+        grid.l1.clone_from(&axis);
+        grid.l2.clone_from(&axis);
+        grid.learning_rate = vec![1e-3; 1_000_000];
+        grid.weight_decay = vec![0.0; 1_000_000];
+        grid.dropout = vec![0.0; 1_000_000];
+        grid.depth = vec![2; 1_000_000];
+        grid.seed = vec![0; 1_000_000];
+        assert_eq!(spec.cells(), u128::MAX);
+        assert!(matches!(spec.trials(), Err(GridError::TooLarge { .. })));
+        spec.random = Some(RandomSearch { trials: 1, seed: 0 });
+        assert!(matches!(spec.trials(), Err(GridError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_random_search_draws_different_cells_of_the_grid_and_more_draws_keep_them() {
+        let mut spec = spec("depth = [0, 1, 2]");
+        let grid = spec.trials().expect("a grid");
+        assert_eq!(spec.cells(), grid.len() as u128);
+        let mut drawn = |trials, seed| {
+            spec.random = Some(RandomSearch { trials, seed });
+            spec.trials().expect("a search")
+        };
+        let few = drawn(20, 1);
+        assert_eq!(few.len(), 20);
+        let places: Vec<_> = few
+            .iter()
+            .map(|trial| grid.iter().position(|cell| cell == trial).expect("a cell"))
+            .collect();
+        assert!(places.is_sorted(), "in the order of the grid");
+        insta::assert_compact_debug_snapshot!(places, @"[40, 58, 65, 76, 84, 101, 112, 173, 180, 193, 211, 220, 247, 250, 264, 287, 292, 303, 309, 314]");
+        assert_ne!(few, drawn(20, 2));
+        let more = drawn(21, 1);
+        assert!(few.iter().all(|trial| more.contains(trial)));
+        assert_eq!(drawn(grid.len() as u64, 1), grid, "all there are");
+    }
+
+    #[test]
+    fn a_random_search_takes_no_more_than_there_is_and_needs_no_list_of_it() {
+        let mut spec = spec("");
+        spec.random = Some(RandomSearch {
+            trials: 257,
+            seed: 0,
+        });
+        let error = spec.trials().expect_err("too many");
+        assert_eq!(
+            error.to_string(),
+            "sweep `test` draws 257 trials at random, and 1 to 256 can be drawn"
+        );
+        let grid = spec.grid.as_mut().expect("a grid");
+        grid.seed = (0..4_000_000).collect();
+        assert_eq!(spec.cells(), 1_024_000_000);
+        assert_eq!(spec.trials().expect("a search").len(), 257);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Sweeps: the file a user writes, what is wrong with it, and the trials it stands for.
 //!
 //! `SweepFile::parse` knows the format, `SweepFile::check` what this version can run, and
-//! `SweepSpec::trials` the grid.
+//! `SweepSpec::trials` the grid and which of its cells are tried.
 
 mod check;
 mod file;
 mod grid;
+mod search;
 
 pub use check::Catalogue;
 pub use file::{
@@ -13,6 +14,7 @@ pub use file::{
     SweepFile, TrainingTable,
 };
 pub use grid::{GridError, TRIALS_MAX};
+pub use search::SearchTable;
 
 use miette::Diagnostic;
 use std::fmt;

@@ -1,0 +1,123 @@
+//! `[search]`: which cells of the grid are tried. All of them, or some that are drawn.
+
+use super::TRIALS_MAX;
+use super::check::{Found, Words};
+use crate::wire::RandomSearch;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// `[search]`: which cells are tried.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct SearchTable {
+    pub strategy: String,
+    pub trials: Option<i64>,
+    pub seed: Option<i64>,
+}
+
+impl Default for SearchTable {
+    fn default() -> Self {
+        Self {
+            strategy: GRID.to_owned(),
+            trials: None,
+            seed: None,
+        }
+    }
+}
+
+/// Every cell is tried.
+const GRID: &str = "grid";
+
+/// Some cells are tried, drawn alike.
+const RANDOM: &str = "random";
+
+const STRATEGIES: Words = Words {
+    offered: &[GRID, RANDOM],
+    planned: &[],
+};
+
+impl SearchTable {
+    pub(super) fn check(&self, found: &mut Found) {
+        found.word("search.strategy", &self.strategy, &STRATEGIES);
+        match (self.strategy.as_str(), self.trials) {
+            (RANDOM, None) => found.add("search.trials", "", "is missing: say how many cells"),
+            (RANDOM, Some(trials)) if !(1..=TRIALS_MAX as i64).contains(&trials) => {
+                let problem = format!("must be 1 to {TRIALS_MAX}");
+                found.add("search.trials", trials, problem);
+            }
+            (GRID, Some(trials)) => found.add("search.trials", trials, ONLY_RANDOM),
+            (_, _) => {}
+        }
+        match (self.strategy.as_str(), self.seed) {
+            (RANDOM, Some(seed)) if seed < 0 => {
+                found.add("search.seed", seed, "must not be negative");
+            }
+            (GRID, Some(seed)) => found.add("search.seed", seed, ONLY_RANDOM),
+            (_, _) => {}
+        }
+    }
+
+    /// The search on the wire, where it is a random one. The table must have passed its check.
+    pub(super) fn random(&self) -> Option<RandomSearch> {
+        (self.strategy == RANDOM).then(|| RandomSearch {
+            trials: self.trials.unwrap_or_default() as u64,
+            seed: self.seed.unwrap_or_default() as u64,
+        })
+    }
+}
+
+const ONLY_RANDOM: &str = "only strategy \"random\" has it; leave it out";
+
+/// `count` different numbers below `cells`, every such set as likely as any other, and the same
+/// for the same seed on every machine. More of them are these and others.
+pub(super) fn draw(cells: u64, count: u64, seed: u64) -> BTreeSet<u64> {
+    let mut hasher = blake3::Hasher::new_derive_key("nrp random search 2026");
+    hasher.update(&seed.to_le_bytes());
+    let mut stream = hasher.finalize_xof();
+    let last = cells.saturating_sub(1);
+    // All ones, and no more digits than the last number has.
+    let mask = u64::MAX.checked_shr(last.leading_zeros()).unwrap_or(0);
+    let mut drawn = BTreeSet::new();
+    while (drawn.len() as u64) < count.min(cells) {
+        let mut bytes = [0; 8];
+        stream.fill(&mut bytes);
+        let number = u64::from_le_bytes(bytes) & mask;
+        if number <= last {
+            drawn.insert(number);
+        }
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_do_not_change_between_versions() {
+        insta::assert_compact_debug_snapshot!(draw(1_000_000_000_000, 4, 7), @"{15813621878, 313360063819, 512655137089, 747963713301}");
+    }
+
+    #[test]
+    fn every_number_is_drawn_as_often_as_any_other() {
+        // 7 numbers, 3 of them drawn 7,000 times: 3,000 each, with a standard deviation of 41.
+        let mut times = [0_u32; 7];
+        for seed in 0..7_000 {
+            for number in draw(7, 3, seed) {
+                times[number as usize] += 1;
+            }
+        }
+        assert!(
+            times.iter().all(|times| times.abs_diff(3_000) < 4 * 41),
+            "{times:?}"
+        );
+    }
+
+    #[test]
+    fn all_that_there_are_can_be_drawn() {
+        assert_eq!(draw(5, 5, 1), (0..5).collect());
+        assert_eq!(draw(1, 1, 1), (0..1).collect());
+        assert_eq!(draw(5, 9, 1).len(), 5);
+    }
+}
