@@ -31,6 +31,10 @@ fixtures PYTHON="python3":
 simulate N="2000":
     NRP_SIMULATE={{N}} cargo test -p nrp-coordinator --lib --locked simulation::tests::nothing -- --nocapture
 
+# kill -9 of coordinator and workers, N rounds, with acknowledged outcomes checked
+kill-rounds N="200":
+    NRP_KILL_ROUNDS={{N}} cargo test --locked --test end_to_end -- --nocapture rounds::
+
 # What takes too long for every day: all eight ANNs on real recordings
 nightly:
     NRP_NIGHTLY=1 cargo test --workspace --locked -- --nocapture nightly

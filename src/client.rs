@@ -66,7 +66,7 @@ impl Access {
             }
             .into());
         }
-        match start(&results.state, "127.0.0.1:0").await {
+        match start(config(&results.state, "127.0.0.1:0").await?).await {
             Ok(coordinator) => Ok(Self {
                 client: connect(&coordinator.address().to_string()).await?,
                 started: Some(coordinator),
@@ -92,8 +92,8 @@ impl Access {
     }
 }
 
-/// Starts a coordinator on `state`, listening at `listen`; its notices go to stderr.
-pub(crate) async fn start(state: &Path, listen: &str) -> miette::Result<Coordinator> {
+/// A coordinator on `state`, listening at `listen`, with the defaults.
+pub(crate) async fn config(state: &Path, listen: &str) -> Result<Config, CommandError> {
     let address = tokio::net::lookup_host(listen)
         .await
         .ok()
@@ -101,7 +101,12 @@ pub(crate) async fn start(state: &Path, listen: &str) -> miette::Result<Coordina
         .ok_or_else(|| CommandError::Address {
             address: listen.to_owned(),
         })?;
-    let coordinator = Coordinator::start(Config::new(state, address)).await?;
+    Ok(Config::new(state, address))
+}
+
+/// Starts a coordinator; its notices go to stderr.
+pub(crate) async fn start(config: Config) -> miette::Result<Coordinator> {
+    let coordinator = Coordinator::start(config).await?;
     for notice in coordinator.notices() {
         eprintln!("notice: {notice}");
     }

@@ -5,6 +5,7 @@ use crate::failure::Ended;
 use crate::output::Format;
 use crate::place::{ADDRESS, STATE_DIR};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Serve sweeps to workers and clients
 #[derive(clap::Args)]
@@ -15,10 +16,28 @@ pub(crate) struct Arguments {
     /// Where results are kept
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     state: PathBuf,
+    /// How long a worker's silence is borne before its job goes to another; workers give a sign of
+    /// life six times as often
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = lease)]
+    lease: Duration,
+}
+
+/// Shortest and longest lease.
+const LEASE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match (LEASE.0..=LEASE.1).contains(&lease) {
+        true => Ok(lease),
+        false => Err("from 1s to 24h are possible".to_owned()),
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
-    let mut coordinator = client::start(&arguments.state, &arguments.listen).await?;
+    let mut config = client::config(&arguments.state, &arguments.listen).await?;
+    config.lease_ms = arguments.lease.as_millis() as u64;
+    config.heartbeat_ms = config.lease_ms / 6;
+    let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
     match format {

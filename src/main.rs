@@ -19,6 +19,7 @@ mod run;
 mod sweep;
 mod trials;
 mod worker;
+mod workers;
 
 use clap::{Parser, Subcommand};
 use failure::Ended;
@@ -50,6 +51,8 @@ enum Command {
     Run(run::Arguments),
     Coordinator(coordinator::Arguments),
     Worker(worker::Arguments),
+    #[command(subcommand)]
+    Workers(workers::Command),
     #[command(subcommand)]
     Sweep(sweep::Command),
     Best(best::Arguments),
@@ -88,6 +91,7 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Run(arguments) => run::run(arguments, format).await,
         Command::Coordinator(arguments) => coordinator::run(arguments, format).await,
         Command::Worker(arguments) => worker::run(arguments).await,
+        Command::Workers(command) => workers::run(command, format).await,
         Command::Sweep(command) => sweep::run(command, format).await,
         Command::Best(arguments) => best::run(arguments, format).await,
         Command::Trials(arguments) => trials::run(arguments, format).await,

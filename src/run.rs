@@ -13,9 +13,9 @@ use nrp_proto::wire::{
     BestRequest, CancelRequest, ListRequest, ResumeRequest, StatusRequest, SubmitRequest,
     SweepStatus, TrialsRequest,
 };
-use nrp_worker::agent::{self, WorkerConfig};
+use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
-use tokio::sync::watch;
+use std::time::Duration;
 
 /// The device used when the user names none.
 pub(crate) const DEFAULT_DEVICE: &str = if cfg!(feature = "flex") {
@@ -66,7 +66,8 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         &arguments.device,
     )?;
     let name = spec.name.clone();
-    let mut coordinator = client::start(&arguments.state, "127.0.0.1:0").await?;
+    let config = client::config(&arguments.state, "127.0.0.1:0").await?;
+    let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
     let mut sweeps = client::connect(&address).await?;
@@ -90,7 +91,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         sweeps.resume(request).await.map_err(CommandError::from)?;
     }
 
-    let (stop, stopped) = watch::channel(false);
+    let stop = Stop::default();
     let mut worker = tokio::spawn(agent::run(
         WorkerConfig {
             coordinator: client::uri(&address),
@@ -99,8 +100,11 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             cache: arguments.cache.into(),
             device: arguments.device,
             lanes: arguments.lanes,
+            spool: arguments.state.join("spool"),
+            grace: Duration::ZERO,
+            idle_timeout: None,
         },
-        stopped,
+        stop.clone(),
     ));
     let followed = tokio::select! {
         status = follow(&mut sweeps, &submitted.sweep) => Followed::Ended(Box::new(status?)),
@@ -111,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         }),
         () = told_to_stop() => Followed::Interrupted,
     };
-    let _ = stop.send(true);
+    stop.leave();
     match followed {
         Followed::Ended(status) => {
             worker.abort();

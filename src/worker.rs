@@ -6,13 +6,15 @@ use crate::coordinator::told_to_stop;
 use crate::failure::Ended;
 use crate::place::ADDRESS;
 use crate::run::{DEFAULT_DEVICE, DEFAULT_LANES};
-use nrp_worker::agent::{self, WorkerConfig};
+use nrp_worker::activation::CacheConfig;
+use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
-use tokio::sync::watch;
 
 /// Train what a coordinator hands out
 ///
-/// Ctrl-C or SIGTERM hands the running job back and leaves.
+/// It outlives the coordinator: it trains on while that is away, and keeps outcomes on disk until
+/// they are acknowledged. Ctrl-C or SIGTERM lets it finish the running job within `--grace`, hands
+/// back what is unfinished then, and ends with exit code 0; a second one hands back at once.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The coordinator
@@ -33,6 +35,17 @@ pub(crate) struct Arguments {
     /// Trials taken in one job
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
+    /// Where outcomes wait until the coordinator has acknowledged them; must outlast the worker.
+    /// Default: `spool` in the cache's directory
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// How long the running job may go on once the worker is told to leave. Slurm and Kubernetes
+    /// kill 30 s after SIGTERM, unless they are told otherwise
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    grace: humantime::Duration,
+    /// Leave when there was no job for this long, such as 10m; default: never
+    #[arg(long, value_name = "TIME")]
+    idle_timeout: Option<humantime::Duration>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
@@ -41,28 +54,35 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
         "worker {name} asks {} for jobs; Ctrl-C stops it",
         arguments.coordinator
     );
-    let (stop, stopped) = watch::channel(false);
+    let grace = arguments.grace;
+    let cache = CacheConfig::from(arguments.cache);
+    let stop = Stop::default();
     let worker = agent::run(
         WorkerConfig {
             coordinator: client::uri(&arguments.coordinator),
             name,
             data_dir: arguments.data_dir,
-            cache: arguments.cache.into(),
+            spool: arguments.spool.unwrap_or(cache.directory.join("spool")),
+            cache,
             device: arguments.device,
             lanes: arguments.lanes,
+            grace: grace.into(),
+            idle_timeout: arguments.idle_timeout.map(Into::into),
         },
-        stopped,
+        stop.clone(),
     );
-    tokio::pin!(worker);
-    tokio::select! {
-        ended = &mut worker => ended?,
-        () = told_to_stop() => {
-            let _ = stop.send(true);
-            tokio::select! {
-                ended = &mut worker => ended?,
-                () = told_to_stop() => {}
-            }
+    let hasten = async {
+        told_to_stop().await;
+        stop.drain();
+        eprintln!("the running job has {grace} to end; again Ctrl-C hands it back at once");
+        loop {
+            told_to_stop().await;
+            stop.leave();
         }
+    };
+    tokio::select! {
+        ended = worker => ended?,
+        never = hasten => never,
     }
     Ok(Ended::Done)
 }

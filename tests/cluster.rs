@@ -1,63 +1,9 @@
 //! A coordinator and two workers as processes of their own.
 
-use crate::harness::{Killed, Place, SMALL_SWEEP, json, lasting, refusal, shared_cache, wait_for};
+use crate::harness::{
+    ANY, Place, SMALL_SWEEP, coordinator, json, lasting, refusal, status, submit, wait_for, worker,
+};
 use serde_json::Value;
-
-fn coordinator(place: &Place) -> (Killed, String) {
-    let process = Killed::spawn(&mut place.nrp(&[
-        "coordinator",
-        "--listen",
-        "127.0.0.1:0",
-        "--state",
-        "state",
-    ]));
-    let address = wait_for("the coordinator's address", || {
-        let address = std::fs::read_to_string(place.path("state/address")).ok()?;
-        std::net::TcpStream::connect(&address).ok().map(|_| address)
-    });
-    (process, address)
-}
-
-fn worker(place: &Place, address: &str, name: &str) -> Killed {
-    let cache = shared_cache();
-    Killed::spawn(&mut place.nrp(&[
-        "worker",
-        "--coordinator",
-        address,
-        "--name",
-        name,
-        "--lanes",
-        "2",
-        "--cache",
-        cache.to_str().unwrap(),
-    ]))
-}
-
-pub(crate) fn status(place: &Place, address: &str) -> Value {
-    let arguments = [
-        "sweep",
-        "status",
-        "--coordinator",
-        address,
-        "--output",
-        "json",
-    ];
-    json(&place.nrp(&arguments).output().unwrap())[0].clone()
-}
-
-pub(crate) fn submit(place: &Place, address: &str, sweep: &str) -> Value {
-    let file = place.write("sweep.toml", sweep);
-    let arguments = [
-        "sweep",
-        "submit",
-        file.to_str().unwrap(),
-        "--coordinator",
-        address,
-        "--output",
-        "json",
-    ];
-    json(&place.nrp(&arguments).output().unwrap())
-}
 
 #[test]
 fn two_workers_finish_a_sweep_though_one_and_the_coordinator_are_killed() {
@@ -73,7 +19,7 @@ fn two_workers_finish_a_sweep_though_one_and_the_coordinator_are_killed() {
     );
 
     let place = Place::new();
-    let (mut served, address) = coordinator(&place);
+    let (mut served, address) = coordinator(&place, ANY, &[]);
     let submitted = submit(&place, &address, &sweep);
     assert_eq!(submitted["trials"], 16);
     let mut first = worker(&place, &address, "first");
@@ -85,11 +31,7 @@ fn two_workers_finish_a_sweep_though_one_and_the_coordinator_are_killed() {
     served.kill();
     let finished = lasting(&finished_in_journal(&place));
     // The same command brings the coordinator back, at the same address.
-    let mut served =
-        Killed::spawn(&mut place.nrp(&["coordinator", "--listen", &address, "--state", "state"]));
-    wait_for("the coordinator", || {
-        std::net::TcpStream::connect(&address).ok()
-    });
+    let (mut served, _) = coordinator(&place, &address, &[]);
     let _first = worker(&place, &address, "first");
     let watched = place
         .nrp(&[
@@ -131,7 +73,7 @@ fn finished_in_journal(place: &Place) -> Vec<Value> {
 #[test]
 fn an_idle_worker_outlives_its_coordinator() {
     let place = Place::new();
-    let (mut served, address) = coordinator(&place);
+    let (mut served, address) = coordinator(&place, ANY, &[]);
     let mut worker = worker(&place, &address, "idle");
     submit(&place, &address, SMALL_SWEEP);
     let finished = |trials: u64| {
@@ -141,11 +83,7 @@ fn an_idle_worker_outlives_its_coordinator() {
     };
     finished(8);
     served.kill();
-    let _served =
-        Killed::spawn(&mut place.nrp(&["coordinator", "--listen", &address, "--state", "state"]));
-    wait_for("the coordinator", || {
-        std::net::TcpStream::connect(&address).ok()
-    });
+    let (_served, _) = coordinator(&place, &address, &[]);
     wait_for("the worker", || {
         let workers = status(&place, &address)["workers"].clone();
         (workers[0]["worker"] == "idle").then_some(())
@@ -162,7 +100,7 @@ fn an_idle_worker_outlives_its_coordinator() {
 #[test]
 fn a_cancelled_sweep_starts_no_trial_until_it_is_resumed() {
     let place = Place::new();
-    let (_served, address) = coordinator(&place);
+    let (_served, address) = coordinator(&place, ANY, &[]);
     submit(&place, &address, SMALL_SWEEP);
     let ask = |verb: &str, sweep: &str| {
         let arguments = [
@@ -210,7 +148,7 @@ fn a_cancelled_sweep_starts_no_trial_until_it_is_resumed() {
 #[test]
 fn results_can_be_asked_of_a_directory_that_is_being_written() {
     let place = Place::new();
-    let (_served, address) = coordinator(&place);
+    let (_served, address) = coordinator(&place, ANY, &[]);
     submit(&place, &address, SMALL_SWEEP);
     assert_eq!(place.trials().len(), 8, "through the running coordinator");
 }

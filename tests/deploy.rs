@@ -1,7 +1,8 @@
 //! The files in `deploy/` do what they say: their own command lines, run.
 
-use crate::cluster::{status, submit};
-use crate::harness::{Killed, Place, SMALL_SWEEP, json, shared_cache, signal, wait_for};
+use crate::harness::{
+    Killed, Place, SMALL_SWEEP, json, shared_cache, signal, status, submit, wait_for,
+};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -53,6 +54,7 @@ fn services_and_slurm_workers_finish_a_sweep_and_leave_when_told() {
             .env("NRP", env!("CARGO_BIN_EXE_nrp"))
             .env("NRP_COORDINATOR", &address)
             .env("NRP_CACHE", cache)
+            .env("NRP_SPOOL", place.path("spool"))
             .env("SLURM_ARRAY_JOB_ID", "77")
             .env("SLURM_ARRAY_TASK_ID", task)
             .current_dir(place.path(""))

@@ -1,9 +1,10 @@
 //! What the tests share: the binary under test, places to run it in, and waiting with a deadline.
 
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// Longest that any one thing in a test may take on a slow machine.
@@ -187,4 +188,118 @@ pub(crate) fn lasting(trials: &[Value]) -> Vec<Value> {
         .collect();
     trials.sort_by_key(|trial| trial["trial"].as_str().unwrap().to_owned());
     trials
+}
+
+/// Where a coordinator listens that takes any free port.
+pub(crate) const ANY: &str = "127.0.0.1:0";
+
+/// Starts a coordinator on this place's state; the process and its address, once it answers.
+pub(crate) fn coordinator(place: &Place, listen: &str, arguments: &[&str]) -> (Killed, String) {
+    let file = place.path("state/address");
+    // One that was killed has left its own.
+    let _ = std::fs::remove_file(&file);
+    let mut command = place.nrp(&["coordinator", "--state", "state", "--listen", listen]);
+    let process = Killed::spawn(command.args(arguments));
+    let address = wait_for("the coordinator's address", || {
+        let address = std::fs::read_to_string(&file).ok()?;
+        std::net::TcpStream::connect(&address).ok().map(|_| address)
+    });
+    (process, address)
+}
+
+/// The command of a worker with two lanes, its spool in this place and the cache that all share.
+pub(crate) fn worker_command(
+    place: &Place,
+    address: &str,
+    name: &str,
+    arguments: &[&str],
+) -> Command {
+    let mut command = place.nrp(&["worker", "--coordinator", address, "--name", name]);
+    command
+        .args(["--lanes", "2", "--spool", "spool", "--cache"])
+        .arg(shared_cache())
+        .args(arguments);
+    command
+}
+
+/// Starts a worker.
+pub(crate) fn worker(place: &Place, address: &str, name: &str) -> Killed {
+    Killed::spawn(&mut worker_command(place, address, name, &[]))
+}
+
+/// The latest sweep as a coordinator sees it.
+pub(crate) fn status(place: &Place, address: &str) -> Value {
+    let arguments = ["sweep", "status", "--coordinator", address];
+    asked(place, &arguments)[0].clone()
+}
+
+/// Submits a sweep; what the coordinator answers.
+pub(crate) fn submit(place: &Place, address: &str, sweep: &str) -> Value {
+    let file = place.write("sweep.toml", sweep);
+    let file = file.to_str().unwrap();
+    asked(place, &["sweep", "submit", file, "--coordinator", address])
+}
+
+/// What a command answers, as JSON.
+pub(crate) fn asked(place: &Place, arguments: &[&str]) -> Value {
+    let mut command = place.nrp(arguments);
+    json(&command.args(["--output", "json"]).output().unwrap())
+}
+
+/// The journal's lines, but for the first; empty where there is none yet.
+pub(crate) fn journal(place: &Place) -> Vec<Value> {
+    let text = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap_or_default();
+    // The last one may be half written.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let lines = whole.lines().skip(1);
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The journal's events of one type.
+pub(crate) fn events(place: &Place, kind: &str) -> Vec<Value> {
+    let events = journal(place).into_iter();
+    let mut events: Vec<_> = events.map(|mut line| line["event"].take()).collect();
+    events.retain(|event| event["type"] == kind);
+    events
+}
+
+/// How often the journal records an outcome of each trial.
+pub(crate) fn outcomes(place: &Place) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for event in events(place, "outcome_recorded") {
+        let trial = event["trial"].as_str().unwrap().to_owned();
+        *counts.entry(trial).or_default() += 1;
+    }
+    counts
+}
+
+/// A number between 0 and 1 that differs from run to run; the seed is printed.
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new() -> Self {
+        let given = std::env::var("NRP_SEED").ok();
+        let seed = given.map_or_else(
+            || {
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap()
+                    .as_nanos() as u64
+            },
+            |seed| seed.parse().unwrap(),
+        );
+        eprintln!("moments of the kills: NRP_SEED={seed}");
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> f64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as f64 / u64::MAX as f64
+    }
 }

@@ -1,53 +1,13 @@
 //! kill -9 at random moments: what was finished stays finished, and the scores are those of a run
 //! that nobody touched.
 
-use crate::harness::{Killed, Place, SMALL_SWEEP, json, lasting, signal, wait_for};
-use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use crate::harness::{
+    Chance, Killed, Place, SMALL_SWEEP, events, json, lasting, outcomes, signal, wait_for,
+};
+use std::time::{Duration, Instant};
 
 /// Times a run is killed.
 const KILLS: usize = 5;
-
-/// The journal's text; empty where there is none yet.
-fn journal(place: &Place) -> String {
-    std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap_or_default()
-}
-
-/// How often the journal records an outcome of each trial.
-fn outcomes(place: &Place) -> HashMap<String, usize> {
-    let mut counts = HashMap::new();
-    for line in journal(place).lines() {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        if line["event"]["type"] == "outcome_recorded" {
-            let trial = line["event"]["trial"].as_str().unwrap().to_owned();
-            *counts.entry(trial).or_default() += 1;
-        }
-    }
-    counts
-}
-
-/// A number between 0 and 1 that differs from run to run; the seed is printed.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Self {
-        let seed = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_nanos() as u64;
-        eprintln!("moments of the kills: seed {seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> f64 {
-        // splitmix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as f64 / u64::MAX as f64
-    }
-}
 
 /// Runs `sweep` untouched and again with [`KILLS`] kills, and compares.
 fn killed_run_equals_untouched(sweep: &str, arguments: &[&str]) {
@@ -100,10 +60,10 @@ fn a_run_told_to_stop_says_so_and_goes_on_when_started_again() {
     let sweep = SMALL_SWEEP.replace("max_epochs = 12", "max_epochs = 120");
     let file = place.write("sweep.toml", sweep);
     for name in ["INT", "TERM"] {
-        let before = journal(&place).matches("outcome_recorded").count();
+        let before = events(&place, "outcome_recorded").len();
         let mut run = Killed::spawn(&mut place.run(&file));
         wait_for("another outcome", || {
-            let now = journal(&place).matches("outcome_recorded").count();
+            let now = events(&place, "outcome_recorded").len();
             (now > before).then_some(())
         });
         signal(&run.0, name);

@@ -4,10 +4,13 @@
 mod bad_input;
 mod cache;
 mod cluster;
+mod cut_off;
 mod deploy;
 mod docs;
 mod harness;
 mod kill;
+mod leave;
 mod nightly;
 mod onnx;
+mod rounds;
 mod run;

@@ -1,6 +1,6 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
-use crate::driver::{self, Clock, Command, Replayed, Running, SystemClock};
+use crate::driver::{self, Awake, Clock, Command, Replayed, Running, SystemClock};
 use crate::scheduler::Settings;
 use crate::service::{self, Link};
 use crate::store::{DiskStore, Store, StoreError};
@@ -138,7 +138,7 @@ impl Coordinator {
         let opened = tokio::task::spawn_blocking(move || open(&state_dir, settings)).await;
         let (store, replayed, notices) = opened.map_err(|_| CoordinatorError::Bug)??;
         let index = Arc::downgrade(store.index());
-        let clock = Box::new(SystemClock::new());
+        let clock = Box::new(Awake::new(SystemClock::new()));
         let running = driver::spawn(replayed, Box::new(store), clock, config.lease_ms)
             .map_err(|source| CoordinatorError::Thread { source })?;
         let link = Link {

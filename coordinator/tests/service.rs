@@ -503,3 +503,41 @@ async fn a_taken_port_and_a_taken_directory_are_named() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_told_to_leave_gets_no_job_and_its_successor_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0")).await;
+    world.register("1").await;
+    let drain = |workers: &[&str]| DrainRequest {
+        workers: workers.iter().map(ToString::to_string).collect(),
+    };
+    let status = world.sweeps.drain(drain(&["w", "v"])).await;
+    let status = status.expect_err("one is not there");
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(status.message(), "there is no worker `v`");
+    assert!(hint(&status).starts_with("`nrp workers list`"));
+
+    let heartbeat = HeartbeatRequest {
+        worker: "w".to_owned(),
+        instance: "1".to_owned(),
+        ..HeartbeatRequest::default()
+    };
+    let told = |reply: tonic::Response<HeartbeatReply>| reply.into_inner().leave;
+    let reply = world.workers.heartbeat(heartbeat.clone()).await;
+    assert!(!told(reply.expect("is taken")), "nobody was told");
+    let drained = world.sweeps.drain(drain(&["w"])).await.expect("is there");
+    assert!(drained.into_inner().workers[0].leaving);
+    let reply = world.workers.heartbeat(heartbeat).await;
+    assert!(told(reply.expect("is taken")));
+    assert_eq!(world.lease("1").await, None);
+    // Announcing itself again does not keep it; another process of its name is not meant.
+    world.register("1").await;
+    assert_eq!(world.lease("1").await, None);
+    world.register("2").await;
+    let listed = world.sweeps.workers(WorkersRequest {}).await;
+    let listed = listed.expect("is answered").into_inner().workers;
+    assert_eq!((listed.len(), listed[0].leaving), (1, false));
+    assert!(world.lease("2").await.is_some());
+}

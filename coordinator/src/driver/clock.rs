@@ -1,5 +1,6 @@
 //! Time, at the edge: the only place in this crate that reads a clock.
 
+use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What time it is.
@@ -32,5 +33,204 @@ impl Clock for SystemClock {
     fn wall_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_millis() as u64)
+    }
+}
+
+/// Longest from one look at the clock to the next in a driver that runs; what goes beyond is time in
+/// which it was held up: stopped, suspended, or waiting for the disk.
+const HELD_UP_MS: u64 = 2_000;
+
+/// Time in which the coordinator could hear. Leases run on this, so that no worker loses its job
+/// because the coordinator did not listen.
+pub(crate) struct Awake<C> {
+    clock: C,
+    passed: Mutex<Passed>,
+}
+
+struct Passed {
+    looked_ms: u64,
+    awake_ms: u64,
+}
+
+impl<C: Clock> Awake<C> {
+    pub(crate) fn new(clock: C) -> Self {
+        let now_ms = clock.now_ms();
+        Self {
+            clock,
+            passed: Mutex::new(Passed {
+                looked_ms: now_ms,
+                awake_ms: now_ms,
+            }),
+        }
+    }
+}
+
+impl<C: Clock> Clock for Awake<C> {
+    fn now_ms(&self) -> u64 {
+        let mut passed = self.passed.lock().expect("no holder panics");
+        let now_ms = self.clock.now_ms();
+        let since_ms = now_ms.saturating_sub(passed.looked_ms);
+        passed.looked_ms = now_ms;
+        passed.awake_ms += since_ms.min(HELD_UP_MS);
+        if since_ms > HELD_UP_MS {
+            tracing::info!(
+                since_ms,
+                "the coordinator was held up; leases are extended by as much"
+            );
+        }
+        passed.awake_ms
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.clock.wall_ms()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Command, Fenced, Leased, Replayed, Reply, Running, spawn};
+    use super::*;
+    use crate::expand;
+    use crate::scheduler::{Epoch, Holder, JobId, LeaseRef, Settings};
+    use crate::store::{MemoryStore, samples};
+    use nrp_proto::wire::Job;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::sync::oneshot;
+
+    /// A clock that stands still until it is set.
+    #[derive(Clone, Default)]
+    struct Hands {
+        now_ms: Arc<AtomicU64>,
+        wall_ms: Arc<AtomicU64>,
+    }
+
+    impl Clock for Hands {
+        fn now_ms(&self) -> u64 {
+            self.now_ms.load(Ordering::Relaxed)
+        }
+
+        fn wall_ms(&self) -> u64 {
+            self.wall_ms.load(Ordering::Relaxed)
+        }
+    }
+
+    /// A driver with one sweep of two trials and two workers.
+    struct World {
+        hands: Hands,
+        driver: Running,
+    }
+
+    fn holder(worker: &str) -> Holder {
+        Holder {
+            worker: worker.to_owned(),
+            instance: "1".to_owned(),
+        }
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let hands = Hands::default();
+            let replayed = Replayed::new(Settings::default());
+            let store = Box::new(MemoryStore::new());
+            let clock = Box::new(Awake::new(hands.clone()));
+            let driver = spawn(replayed, store, clock, 30_000).expect("starts");
+            let world = Self { hands, driver };
+            let spec = samples::sweep("a", 1);
+            let submit = |reply| Command::Submit {
+                sweep: samples::id(&spec),
+                trials: expand::keys(&spec).expect("a grid"),
+                spec: Box::new(spec.clone()),
+                reply,
+            };
+            world.ask(submit).await;
+            for worker in ["a", "b"] {
+                let register = |reply| Command::Register {
+                    holder: holder(worker),
+                    device: "cpu".to_owned(),
+                    lanes: 8,
+                    reply,
+                };
+                world.ask(register).await;
+            }
+            world
+        }
+
+        async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> T {
+            let (reply, answer) = oneshot::channel();
+            let sent = self.driver.commands.send(command(reply)).await;
+            assert!(sent.is_ok(), "the driver runs");
+            answer.await.expect("an answer")
+        }
+
+        async fn lease(&self, worker: &str) -> Job {
+            let holder = holder(worker);
+            let leased: Leased = self.ask(|reply| Command::Lease { holder, reply }).await;
+            leased.expect("is not refused").expect("a job")
+        }
+
+        /// Whether a worker that says it holds a job has lost it.
+        async fn lost(&self, worker: &str, job: &Job) -> bool {
+            let heartbeat = |reply| Command::Heartbeat {
+                holder: holder(worker),
+                leases: vec![LeaseRef {
+                    job: JobId(job.id),
+                    epoch: Epoch(job.epoch),
+                }],
+                activity: None,
+                reply,
+            };
+            let Fenced { lost, .. } = self.ask(heartbeat).await.expect("has registered");
+            !lost.is_empty()
+        }
+
+        /// Lets time pass at once, as for a driver that was held up.
+        async fn jump(&self, ms: u64) {
+            self.hands.now_ms.fetch_add(ms, Ordering::Relaxed);
+            self.ask(|reply| Command::List { reply }).await;
+        }
+
+        /// Lets time pass while the driver listens.
+        async fn pass(&self, seconds: u64) {
+            for _ in 0..seconds {
+                self.jump(1_000).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_lapses_in_time_that_the_coordinator_listened_through() {
+        let world = World::new().await;
+        let job = world.lease("a").await;
+        world.pass(29).await;
+        assert!(!world.lost("a", &job).await);
+        world.pass(30).await;
+        assert!(world.lost("a", &job).await);
+    }
+
+    #[tokio::test]
+    async fn a_wall_clock_that_jumps_expires_nothing() {
+        let world = World::new().await;
+        let job = world.lease("a").await;
+        let day_ms = 24 * 3_600 * 1_000;
+        for wall_ms in [400 * day_ms, 0, u64::MAX, 20_000 * day_ms] {
+            world.hands.wall_ms.store(wall_ms, Ordering::Relaxed);
+            world.pass(20).await;
+            assert!(!world.lost("a", &job).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_coordinator_that_was_held_up_hears_before_it_judges() {
+        let world = World::new().await;
+        let job = world.lease("a").await;
+        for _ in 0..10 {
+            world.jump(3_600_000).await;
+        }
+        assert!(!world.lost("a", &job).await);
+        // Afterwards silence counts as ever.
+        world.pass(30).await;
+        assert!(world.lost("a", &job).await);
+        assert!(!world.lost("b", &world.lease("b").await).await);
     }
 }

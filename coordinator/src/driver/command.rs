@@ -6,7 +6,7 @@ use crate::scheduler::{
     Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, TrialId, TrialKey, TrialView, Verdict,
 };
 use crate::store::IndexError;
-use nrp_proto::wire::{Activity, Job, SweepSpec, SweepStatus};
+use nrp_proto::wire::{Activity, Job, SweepSpec, SweepStatus, WorkerStatus};
 use tokio::sync::oneshot;
 
 /// The way back.
@@ -49,6 +49,15 @@ pub(crate) enum Command {
         sweep: Option<SweepId>,
         rows: Vec<RowId>,
         reply: Reply<Vec<u64>>,
+    },
+    /// Which workers are there.
+    Workers {
+        reply: Reply<Vec<WorkerStatus>>,
+    },
+    /// Tells workers to leave; answers how they stand, or who is not there.
+    Drain {
+        workers: Vec<String>,
+        reply: Reply<Result<Vec<WorkerStatus>, Absent>>,
     },
     Register {
         holder: Holder,
@@ -105,4 +114,13 @@ pub(crate) enum LeaseError {
 pub(crate) struct Fenced {
     pub(crate) lost: Vec<LeaseRef>,
     pub(crate) cancelled: Vec<TrialId>,
+    /// The worker is to end once its job is done.
+    pub(crate) leave: bool,
+}
+
+/// A worker that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Absent {
+    pub(crate) worker: String,
+    pub(crate) near_miss: Option<String>,
 }

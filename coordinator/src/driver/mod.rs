@@ -11,8 +11,8 @@ mod status;
 mod writer;
 
 pub(crate) use catalogue::LookupError;
-pub(crate) use clock::{Clock, SystemClock};
-pub(crate) use command::{Command, Fenced, LeaseError, Leased, Reply, Submitted};
+pub(crate) use clock::{Awake, Clock, SystemClock};
+pub(crate) use command::{Absent, Command, Fenced, LeaseError, Leased, Reply, Submitted};
 pub(crate) use writer::Batch;
 #[cfg(test)]
 pub(crate) use writer::settle;
@@ -249,6 +249,14 @@ impl Driver {
                 let open = open.collect();
                 self.answer(reply, open);
             }
+            Command::Workers { reply } => {
+                let workers = self.workers();
+                self.answer(reply, workers);
+            }
+            Command::Drain { workers, reply } => {
+                let drained = self.drain(&workers);
+                self.answer(reply, drained);
+            }
             Command::Register { .. }
             | Command::Lease { .. }
             | Command::Heartbeat { .. }
@@ -266,7 +274,7 @@ impl Driver {
                 lanes,
                 reply,
             } => {
-                self.appear(&holder.worker, device);
+                self.appear(&holder, device);
                 self.tell(Event::WorkerRegistered { holder, lanes });
                 self.answer(reply, ());
             }
@@ -287,10 +295,16 @@ impl Driver {
             } => {
                 // Its leases live on even where it must announce itself again.
                 let known = self.show(&holder.worker, activity);
+                let worker = holder.worker.clone();
                 let actions = self.tell(Event::LeasesRenewed { holder, leases });
                 for action in actions {
                     if let Action::Fence { lost, cancelled } = action {
-                        let fenced = Fenced { lost, cancelled };
+                        let leave = self.is_leaving(&worker);
+                        let fenced = Fenced {
+                            lost,
+                            cancelled,
+                            leave,
+                        };
                         let answer = known.then_some(fenced).ok_or(Refusal::NotRegistered);
                         return self.answer(reply, answer);
                     }
@@ -322,6 +336,8 @@ impl Driver {
             | Command::Find { .. }
             | Command::Trials { .. }
             | Command::Open { .. }
+            | Command::Workers { .. }
+            | Command::Drain { .. }
             | Command::Stop => unreachable!("only what workers ask comes here"),
         }
     }
@@ -380,6 +396,9 @@ impl Driver {
     fn lease(&mut self, worker: Parked) {
         if worker.reply.is_closed() {
             return;
+        }
+        if self.is_leaving(&worker.holder.worker) {
+            return self.parked.push_back(worker);
         }
         for action in self.tell(Event::JobRequested(worker.holder.clone())) {
             match action {

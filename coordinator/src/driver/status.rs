@@ -1,14 +1,18 @@
 //! What sweeps and workers look like from outside.
 
-use super::Driver;
-use crate::scheduler::{SweepId, SweepState};
+use super::{Absent, Driver};
+use crate::scheduler::{Holder, SweepId, SweepState};
+use nrp_proto::near_miss;
 use nrp_proto::wire::{Activity, SweepStatus, WorkerStatus};
 
 /// A worker as it is shown.
 pub(super) struct Presence {
+    instance: String,
     device: String,
     activity: Option<Activity>,
     seen_ms: u64,
+    /// It was told to leave, or will be with its next sign of life.
+    leaving: bool,
 }
 
 impl Driver {
@@ -49,7 +53,7 @@ impl Driver {
         }
     }
 
-    fn workers(&self) -> Vec<WorkerStatus> {
+    pub(super) fn workers(&self) -> Vec<WorkerStatus> {
         let now_ms = self.clock.now_ms();
         let here = |presence: &&Presence| presence.seen_ms + self.presence_ms > now_ms;
         let workers = self.presence.iter();
@@ -58,22 +62,60 @@ impl Driver {
             worker: name.clone(),
             device: presence.device.clone(),
             activity: presence.activity.clone(),
+            leaving: presence.leaving,
         });
         status.collect()
     }
 
+    /// Tells workers to leave, if all are there.
+    pub(super) fn drain(&mut self, workers: &[String]) -> Result<Vec<WorkerStatus>, Absent> {
+        let mut there = self.workers();
+        let absent = workers
+            .iter()
+            .find(|name| there.iter().all(|status| status.worker != **name));
+        if let Some(worker) = absent {
+            let names = there.iter().map(|status| status.worker.as_str());
+            return Err(Absent {
+                worker: worker.clone(),
+                near_miss: near_miss(worker, names).map(str::to_owned),
+            });
+        }
+        there.retain_mut(|status| {
+            status.leaving |= workers.contains(&status.worker);
+            workers.contains(&status.worker)
+        });
+        for name in workers {
+            let presence = self.presence.get_mut(name).expect("is there");
+            presence.leaving = true;
+        }
+        self.batch.changed = true;
+        Ok(there)
+    }
+
+    /// Whether a worker was told to leave.
+    pub(super) fn is_leaving(&self, worker: &str) -> bool {
+        let presence = self.presence.get(worker);
+        presence.is_some_and(|presence| presence.leaving)
+    }
+
     /// Shows a worker that announced itself, and forgets those that have long gone.
-    pub(super) fn appear(&mut self, worker: &str, device: String) {
+    pub(super) fn appear(&mut self, holder: &Holder, device: String) {
         let seen_ms = self.clock.now_ms();
         let presence_ms = self.presence_ms;
         self.presence
             .retain(|_, presence| presence.seen_ms + presence_ms > seen_ms);
+        // Only the process that was told leaves, not its successor.
+        let before = self.presence.get(&holder.worker);
+        let leaving =
+            before.is_some_and(|before| before.leaving && before.instance == holder.instance);
         let presence = Presence {
+            instance: holder.instance.clone(),
             device,
             activity: None,
             seen_ms,
+            leaving,
         };
-        self.presence.insert(worker.to_owned(), presence);
+        self.presence.insert(holder.worker.clone(), presence);
         self.batch.changed = true;
     }
 

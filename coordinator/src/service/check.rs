@@ -2,7 +2,7 @@
 //! has none that are not finite, so none get past here.
 
 use super::refuse::refuse;
-use crate::scheduler::{Attempt, Epoch, Holder, JobId, LeaseRef, TrialId};
+use crate::scheduler::{Attempt, Epoch, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX};
 use nrp_proto::sweep::TRIALS_MAX;
 use nrp_proto::wire;
 use tonic::{Code, Status};
@@ -67,6 +67,20 @@ pub(super) fn holder(worker: String, instance: String) -> Result<Holder, Status>
     name("worker's name", &worker)?;
     name("worker's instance", &instance)?;
     Ok(Holder { worker, instance })
+}
+
+/// Names of workers that something is done to.
+pub(super) fn workers(workers: Vec<String>) -> Result<Vec<String>, Status> {
+    let n = workers.len();
+    if n > WORKERS_MAX {
+        return Err(invalid(format!(
+            "{n} workers are named, and {WORKERS_MAX} is the most"
+        )));
+    }
+    for worker in &workers {
+        name("worker's name", worker)?;
+    }
+    Ok(workers)
 }
 
 pub(super) fn lease(lease: Option<wire::LeaseRef>) -> Result<LeaseRef, Status> {

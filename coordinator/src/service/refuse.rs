@@ -1,6 +1,6 @@
 //! Refusals: a status that says what is wrong, and a hint beside it that says what to do.
 
-use crate::driver::{LeaseError, LookupError};
+use crate::driver::{Absent, LeaseError, LookupError};
 use crate::scheduler::Refusal;
 use miette::Diagnostic;
 use tonic::{Code, Status};
@@ -46,6 +46,15 @@ pub(super) fn lookup(error: LookupError) -> Status {
         LookupError::Ambiguous { .. } => Code::InvalidArgument,
     };
     refuse(code, error.to_string(), &hint)
+}
+
+pub(super) fn absent(absent: Absent) -> Status {
+    let hint = match &absent.near_miss {
+        Some(name) => format!("did you mean `{name}`? `nrp workers list` lists all of them"),
+        None => "`nrp workers list` lists all of them".to_owned(),
+    };
+    let message = format!("there is no worker `{}`", absent.worker);
+    refuse(Code::NotFound, message, &hint)
 }
 
 pub(super) fn lease(worker: &str, error: LeaseError) -> Status {

@@ -9,8 +9,9 @@ use crate::store::recorded;
 use nrp_proto::near_miss;
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
-    BestReply, BestRequest, BestRow, CancelRequest, ListReply, ListRequest, ResumeRequest,
-    StatusRequest, SubmitReply, SubmitRequest, SweepStatus, TrialRecord, TrialSpec, TrialsRequest,
+    BestReply, BestRequest, BestRow, CancelRequest, DrainRequest, ListReply, ListRequest,
+    ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepStatus, TrialRecord, TrialSpec,
+    TrialsRequest, WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -185,6 +186,21 @@ impl Sweeps for Service {
             }
         });
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn workers(&self, _: Request<WorkersRequest>) -> Result<Response<WorkersReply>, Status> {
+        let workers = self.link.ask(|reply| Command::Workers { reply }).await?;
+        Ok(Response::new(WorkersReply { workers }))
+    }
+
+    async fn drain(
+        &self,
+        request: Request<DrainRequest>,
+    ) -> Result<Response<WorkersReply>, Status> {
+        let workers = check::workers(request.into_inner().workers)?;
+        let drained = self.link.ask(|reply| Command::Drain { workers, reply });
+        let workers = drained.await?.map_err(refuse::absent)?;
+        Ok(Response::new(WorkersReply { workers }))
     }
 }
 

@@ -101,6 +101,7 @@ impl Workers for Service {
         Ok(Response::new(HeartbeatReply {
             lost: fenced.lost.into_iter().map(reference).collect(),
             cancelled: fenced.cancelled.iter().map(ToString::to_string).collect(),
+            leave: fenced.leave,
         }))
     }
 

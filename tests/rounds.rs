@@ -1,0 +1,353 @@
+//! kill -9 of coordinator and workers, round after round, under load: what was acknowledged is
+//! there, and every trial has one outcome.
+//!
+//! The load comes from made-up workers: processes of this test that speak the protocol and report
+//! scores they made up, so that thousands of outcomes are under way at each kill. Real workers, which
+//! train, are killed in rounds of their own. `NRP_KILL_ROUNDS` says how many rounds there are.
+
+use crate::harness::{
+    ANY, Chance, Killed, Place, SMALL_SWEEP, asked, coordinator, events, json, lasting, outcomes,
+    submit, wait_for, worker,
+};
+use nrp_proto::wire::workers_client::WorkersClient;
+use nrp_proto::wire::{
+    Job, LeaseRef, LeaseRequest, Outcome, RegisterRequest, ReportRequest, Scores, outcome,
+};
+use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+/// Rounds unless `NRP_KILL_ROUNDS` names a number.
+const ROUNDS: usize = 20;
+/// Made-up workers that run at once.
+const WORKERS: usize = 3;
+/// Latest moment of a kill after the round's first acknowledgement.
+const MOMENT: Duration = Duration::from_millis(60);
+/// Trials that a made-up worker takes in one job, and outcomes it has under way at once.
+const LANES: u32 = 32;
+
+fn rounds() -> usize {
+    let given = std::env::var("NRP_KILL_ROUNDS").ok();
+    given.map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
+
+/// What is told to a made-up worker's process: address, name and log, line by line.
+const MADE_UP: &str = "NRP_MADE_UP_WORKER";
+
+fn made_up_worker_command(place: &Place, address: &str, number: usize) -> Command {
+    let log = log(place, number);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "rounds::made_up_worker", "--ignored"])
+        .env(MADE_UP, format!("{address}\nmade-up-{number}\n{log}"))
+        .stdin(Stdio::null());
+    command
+}
+
+fn log(place: &Place, number: usize) -> String {
+    let path = place.path(&format!("made-up-{number}.log"));
+    path.to_str().unwrap().to_owned()
+}
+
+/// The made-up worker itself. It ends by kill -9 only.
+#[test]
+#[ignore = "a process of the kill rounds, which start it themselves"]
+fn made_up_worker() {
+    let Ok(told) = std::env::var(MADE_UP) else {
+        return;
+    };
+    let told: Vec<_> = told.lines().map(str::to_owned).collect();
+    let [address, name, log] = told.try_into().unwrap();
+    let instance = std::process::id().to_string();
+    let mut log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+        let client = WorkersClient::new(endpoint.timeout(Duration::from_secs(5)).connect_lazy())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut made_up = MadeUp {
+            client,
+            name,
+            instance,
+            reported: 0,
+        };
+        loop {
+            match made_up.lease().await {
+                Ok(Some(job)) => made_up.report_all(&job, &mut log).await,
+                Ok(None) => {}
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    });
+}
+
+struct MadeUp {
+    client: WorkersClient<Channel>,
+    name: String,
+    instance: String,
+    reported: u32,
+}
+
+impl MadeUp {
+    async fn lease(&mut self) -> Result<Option<Job>, Status> {
+        let request = LeaseRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+        };
+        match self.client.lease(request).await {
+            Ok(reply) => Ok(reply.into_inner().job),
+            Err(status) if status.code() == Code::NotFound => {
+                let request = RegisterRequest {
+                    worker: self.name.clone(),
+                    instance: self.instance.clone(),
+                    device: "none: it makes scores up".to_owned(),
+                    lanes: LANES,
+                    contract: CONTRACT,
+                };
+                self.client.register(request).await?;
+                Ok(None)
+            }
+            Err(status) => Err(status),
+        }
+    }
+
+    /// Reports a made-up outcome of each trial, all at once, until each is answered; writes what was
+    /// answered down.
+    async fn report_all(&mut self, job: &Job, log: &mut File) {
+        let mut calls = tokio::task::JoinSet::new();
+        for trial in &job.trials {
+            self.reported += 1;
+            // No other report, of this process or another, has this score.
+            let process: u32 = self.instance.parse().unwrap();
+            let score = f64::from(process) + f64::from(self.reported) / f64::from(1 << 24);
+            let scores = Scores {
+                nrp_error: score,
+                validation_mse: score,
+                ..Scores::default()
+            };
+            let request = ReportRequest {
+                worker: self.name.clone(),
+                instance: self.instance.clone(),
+                lease: Some(LeaseRef {
+                    job: job.id,
+                    epoch: job.epoch,
+                }),
+                trial: trial.id.clone(),
+                outcome: Some(Outcome {
+                    result: Some(outcome::Result::Scores(scores)),
+                }),
+            };
+            let mut client = self.client.clone();
+            calls.spawn(async move {
+                loop {
+                    match client.report(request.clone()).await {
+                        Ok(reply) => return (request.trial, score, reply.into_inner().verdict),
+                        Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    }
+                }
+            });
+        }
+        while let Some(call) = calls.join_next().await {
+            let (trial, score, verdict) = call.unwrap();
+            // One write: a kill leaves a whole line or, at worst, none.
+            let line = format!("{trial} {score:?} {verdict}\n");
+            log.write_all(line.as_bytes()).unwrap();
+        }
+    }
+}
+
+/// What made-up workers were answered: the score acknowledged as recorded, by trial.
+fn acknowledged(place: &Place) -> HashMap<String, f64> {
+    let mut recorded = HashMap::new();
+    for number in 0..WORKERS {
+        for line in std::fs::read_to_string(log(place, number))
+            .unwrap_or_default()
+            .lines()
+        {
+            let words: Vec<_> = line.split(' ').collect();
+            let [trial, score, verdict] = words.try_into().unwrap();
+            assert_ne!(verdict, "unknown");
+            if verdict == "recorded" {
+                let before = recorded.insert(trial.to_owned(), score.parse().unwrap());
+                assert_eq!(before, None, "two reports of trial {trial} were recorded");
+            }
+        }
+    }
+    recorded
+}
+
+/// Bytes that made-up workers have written down.
+fn logged(place: &Place) -> u64 {
+    let bytes = |number| std::fs::metadata(log(place, number)).map_or(0, |log| log.len());
+    (0..WORKERS).map(bytes).sum()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_doubled_over_rounds_of_kill_9() {
+    let rounds = rounds();
+    let place = Place::new();
+    let mut chance = Chance::new();
+    let (mut served, address) = coordinator(&place, ANY, &["--lease", "5s"]);
+    let trials = (150 * rounds).max(1_000);
+    let seeds: Vec<_> = (0..trials).map(|seed| seed.to_string()).collect();
+    let sweep = SMALL_SWEEP
+        .replace(
+            "l1 = [8, 16]",
+            &format!("l1 = [8]\nseed = [{}]", seeds.join(", ")),
+        )
+        .replace("learning_rate = [1e-3, 3e-3]", "learning_rate = [1e-3]");
+    let submitted = submit(&place, &address, &sweep);
+    let trials = submitted["trials"].as_u64().unwrap();
+    let start = |number| Killed::spawn(&mut made_up_worker_command(&place, &address, number));
+    let mut workers: Vec<_> = (0..WORKERS).map(start).collect();
+    let mut kills = (0, 0);
+    for round in 0..rounds {
+        let before = logged(&place);
+        wait_for("an acknowledgement", || {
+            (logged(&place) > before).then_some(())
+        });
+        assert!(
+            (acknowledged(&place).len() as u64) < trials,
+            "the load ended before round {round}; the sweep must be larger"
+        );
+        std::thread::sleep(MOMENT.mul_f64(chance.next()));
+        let which = (chance.next() * 4.0) as usize;
+        let unlucky = (chance.next() * WORKERS as f64) as usize % WORKERS;
+        // Half of the rounds the coordinator alone, a quarter a worker alone, a quarter both.
+        if which != 2 {
+            served.kill();
+            kills.0 += 1;
+        }
+        if which >= 2 {
+            workers[unlucky].kill();
+            kills.1 += 1;
+            workers[unlucky] = start(unlucky);
+        }
+        if which != 2 {
+            served = coordinator(&place, &address, &["--lease", "5s"]).0;
+        }
+    }
+    let before_the_end = acknowledged(&place).len();
+    wait_for("the sweep's end", || {
+        let status = asked(&place, &["sweep", "status", "--coordinator", &address]);
+        (status[0]["state"] == "finished").then_some(())
+    });
+    let exported = place
+        .nrp(&["export", "--format", "jsonl", "--coordinator", &address])
+        .output();
+    let exported = String::from_utf8(exported.unwrap().stdout).unwrap();
+    drop(workers);
+    served.kill();
+    let acknowledged = acknowledged(&place);
+    let (lost, doubled) = compare(&place, &acknowledged, &exported, trials);
+    eprintln!(
+        "{rounds} rounds: {} kills of the coordinator, {} of a worker; {trials} trials, \
+         {before_the_end} outcomes acknowledged by the last kill, {} by the end: {lost} lost, \
+         {doubled} doubled",
+        kills.0,
+        kills.1,
+        acknowledged.len(),
+    );
+    assert_eq!((lost, doubled), (0, 0));
+}
+
+/// How many acknowledged outcomes are missing from journal or export, and how many trials have
+/// another number of outcomes than one.
+fn compare(
+    place: &Place,
+    acknowledged: &HashMap<String, f64>,
+    exported: &str,
+    trials: u64,
+) -> (usize, usize) {
+    let journalled: HashMap<_, _> = events(place, "outcome_recorded")
+        .into_iter()
+        .map(|event| {
+            let trial = event["trial"].as_str().unwrap().to_owned();
+            (trial, event["outcome"]["finished"]["nrp_error"].as_f64())
+        })
+        .collect();
+    let mut rows = HashMap::new();
+    let mut doubled = 0;
+    for line in exported.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let trial = row["trial"].as_str().unwrap().to_owned();
+        doubled += usize::from(rows.insert(trial, row["nrp_error"].as_f64()).is_some());
+    }
+    assert_eq!(rows.len() as u64, trials, "trials in the export");
+    let counts = outcomes(place);
+    assert_eq!(counts.len() as u64, trials, "trials in the journal");
+    doubled += counts.values().filter(|&&n| n != 1).count();
+    let lost = acknowledged.iter().filter(|(trial, score)| {
+        let score = Some(Some(**score));
+        journalled.get(*trial).copied() != score || rows.get(*trial).copied() != score
+    });
+    (lost.count(), doubled)
+}
+
+#[test]
+fn real_workers_killed_over_and_over_end_with_the_scores_of_an_untouched_run() {
+    let rounds = rounds() / 5;
+    let sweep = SMALL_SWEEP
+        .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
+        .replace("l2 = [8]", "l2 = [8, 12]")
+        .replace("max_epochs = 12", "max_epochs = 100");
+    let alone = Place::new();
+    json(
+        &alone
+            .run(&alone.write("sweep.toml", &sweep))
+            .output()
+            .unwrap(),
+    );
+
+    let place = Place::new();
+    let mut chance = Chance::new();
+    let (mut served, address) = coordinator(&place, ANY, &["--lease", "5s"]);
+    submit(&place, &address, &sweep);
+    let names = ["first", "second"];
+    let mut workers = names.map(|name| worker(&place, &address, name));
+    for round in 0..rounds {
+        let before = outcomes(&place).len();
+        wait_for("an outcome", || {
+            let now = outcomes(&place).len();
+            (now > before || now == 32).then_some(())
+        });
+        std::thread::sleep(Duration::from_secs(1).mul_f64(chance.next()));
+        // In turn, so that no trial is often lost with its worker.
+        match round % 3 {
+            0 => {
+                served.kill();
+                served = coordinator(&place, &address, &["--lease", "5s"]).0;
+            }
+            turn => {
+                workers[turn - 1].kill();
+                workers[turn - 1] = worker(&place, &address, names[turn - 1]);
+            }
+        }
+    }
+    wait_for("the sweep's end", || {
+        let status = asked(&place, &["sweep", "status", "--coordinator", &address]);
+        (status[0]["state"] == "finished").then_some(())
+    });
+    let outcomes = outcomes(&place);
+    served.kill();
+    eprintln!("{rounds} rounds on real workers: {} trials", outcomes.len());
+    assert!(outcomes.values().all(|&n| n == 1), "{outcomes:?}");
+    assert_eq!(lasting(&place.trials()), lasting(&alone.trials()));
+    assert!(
+        Path::new(&place.path("spool"))
+            .read_dir()
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}

@@ -1,0 +1,206 @@
+//! Calls: the coordinator's services as a worker asks them, again and again while nobody answers.
+
+use super::WorkerError;
+use backon::{ExponentialBuilder, Retryable};
+use nrp_proto::wire::workers_client::WorkersClient;
+use nrp_proto::wire::{
+    Activity, HeartbeatReply, HeartbeatRequest, LeaseRef, LeaseReply, LeaseRequest,
+    RegisterRequest, ReleaseRequest, ReportRequest,
+};
+use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX, Refusal};
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request};
+
+/// Longest that any one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest that connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a connection is tried, and how long its answer may take before another is made: a
+/// network that was cut and healed must not wait for the system to give the old one up.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// Shortest and longest wait between two tries, before up to as much again at random.
+const RETRY_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long a worker goes on trying when the coordinator went away.
+pub(super) const COORDINATOR_AWAY: Duration = Duration::from_secs(24 * 3600);
+
+type Client = WorkersClient<Channel>;
+
+/// What the coordinator told a worker that announced itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// How often it must give a sign of life.
+    pub(super) heartbeat: Duration,
+    /// How long its leases live without one.
+    pub(super) lease: Duration,
+}
+
+/// A worker's line to its coordinator.
+pub(super) struct Calls {
+    client: Client,
+    pub(super) name: String,
+    pub(super) instance: String,
+    device: String,
+    lanes: u32,
+    address: String,
+}
+
+impl Calls {
+    /// A line to `address`, which is tried when it is needed.
+    pub(super) fn new(
+        address: String,
+        name: String,
+        device: String,
+        lanes: u32,
+    ) -> Result<Self, WorkerError> {
+        let endpoint = Endpoint::from_shared(address.clone())
+            .map_err(|_| WorkerError::Address {
+                address: address.clone(),
+            })?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE.0)
+            .keep_alive_timeout(KEEPALIVE.1)
+            .keep_alive_while_idle(true);
+        let client = WorkersClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(Self {
+            client,
+            name,
+            instance: fresh_instance(),
+            device,
+            lanes,
+            address,
+        })
+    }
+
+    /// Calls until the coordinator answers, for `patience` at most.
+    async fn persist<T, F, Fut>(&self, patience: Duration, call: F) -> Result<T, WorkerError>
+    where
+        F: Fn(Client) -> Fut,
+        Fut: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    {
+        let waits = ExponentialBuilder::default()
+            .with_min_delay(RETRY_WAIT.0)
+            .with_max_delay(RETRY_WAIT.1)
+            .with_jitter()
+            .without_max_times()
+            .with_total_delay(Some(patience));
+        let answer = (|| async { call(self.client.clone()).await.map_err(Refusal::from) })
+            .retry(waits)
+            .when(is_away)
+            .notify(|error, wait| tracing::debug!(%error, ?wait, "the coordinator is away"))
+            .await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|refusal| match is_away(&refusal) {
+                true => WorkerError::Unreachable {
+                    address: self.address.clone(),
+                    source: refusal,
+                },
+                false => WorkerError::Refused(refusal),
+            })
+    }
+
+    /// Announces the worker.
+    pub(super) async fn register(&self, patience: Duration) -> Result<Terms, WorkerError> {
+        let request = RegisterRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+            device: self.device.clone(),
+            lanes: self.lanes,
+            contract: CONTRACT,
+        };
+        let call = |mut client: Client| {
+            let request = request.clone();
+            async move { client.register(request).await }
+        };
+        let reply = self.persist(patience, call).await?;
+        Ok(Terms {
+            heartbeat: Duration::from_millis(reply.heartbeat_ms),
+            lease: Duration::from_millis(reply.lease_ms),
+        })
+    }
+
+    /// Asks for a job; registers again where the coordinator was restarted meanwhile.
+    pub(super) async fn lease(&self) -> Result<LeaseReply, WorkerError> {
+        loop {
+            let request = LeaseRequest {
+                worker: self.name.clone(),
+                instance: self.instance.clone(),
+            };
+            let call = |mut client: Client| {
+                let request = request.clone();
+                async move { client.lease(request).await }
+            };
+            match self.persist(COORDINATOR_AWAY, call).await {
+                Err(WorkerError::Refused(refusal)) if refusal.code == Code::NotFound => {
+                    self.register(COORDINATOR_AWAY).await?;
+                }
+                reply => return reply,
+            }
+        }
+    }
+
+    /// Gives one sign of life.
+    pub(super) async fn heartbeat(
+        &self,
+        terms: Terms,
+        leases: Vec<LeaseRef>,
+        activity: Activity,
+    ) -> Result<HeartbeatReply, tonic::Status> {
+        let mut request = Request::new(HeartbeatRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+            leases,
+            activity: Some(activity),
+        });
+        // One that is not answered leaves time for others while the lease lives.
+        request.set_timeout(terms.lease / 3);
+        let reply = self.client.clone().heartbeat(request).await?;
+        Ok(reply.into_inner())
+    }
+
+    /// Reports an outcome until it is answered; the verdict.
+    pub(super) async fn report(&self, report: &ReportRequest) -> Result<String, WorkerError> {
+        let call = |mut client: Client| {
+            let request = report.clone();
+            async move { client.report(request).await }
+        };
+        let reply = self.persist(COORDINATOR_AWAY, call).await?;
+        Ok(reply.verdict)
+    }
+
+    /// Hands a job back, if that succeeds within `patience`; otherwise its lease lapses by itself.
+    pub(super) async fn release(&self, lease: LeaseRef, patience: Duration) {
+        let request = ReleaseRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+            lease: Some(lease),
+        };
+        let call = |mut client: Client| {
+            let request = request.clone();
+            async move { client.release(request).await }
+        };
+        let released = self.persist(patience, call);
+        match tokio::time::timeout(patience, released).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the job could not be handed back"),
+            Err(_) => tracing::warn!("the job could not be handed back in time"),
+        }
+    }
+}
+
+/// Whether trying again may help.
+fn is_away(refusal: &Refusal) -> bool {
+    refusal.is_unreachable() || refusal.code == Code::DeadlineExceeded
+}
+
+/// A word that no other process has.
+fn fresh_instance() -> String {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
+}

@@ -1,0 +1,141 @@
+//! One job: the executor on a thread of its own, its outcomes into the spool and from there to the
+//! coordinator, and the job handed back where it cannot end.
+
+use super::stop::Wish;
+use super::{Agent, Shared, WorkerError};
+use crate::executor::{Control, ExecuteError, Executor};
+use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, ReportRequest};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tonic::Code;
+
+/// Outcomes that may wait for their acknowledgement before the executor waits too: as many as the
+/// largest job has.
+const OUTCOMES_WAITING: usize = 4_096;
+/// How long a worker that is to leave waits for its executor to stop and for the answer to what it
+/// last reported, and how long it tries to hand its job back.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
+/// The verdict on an outcome that nobody wants.
+const UNKNOWN: &str = "unknown";
+
+/// The executor's side of a job.
+struct JobControl {
+    agent: Agent,
+    lease: LeaseRef,
+    outcomes: mpsc::Sender<ReportRequest>,
+}
+
+impl Control for JobControl {
+    fn on_activity(&self, activity: Activity) {
+        self.agent.shared().activity = activity;
+    }
+
+    fn on_outcome(&self, trial: &str, outcome: Outcome) {
+        let report = ReportRequest {
+            worker: self.agent.calls.name.clone(),
+            instance: self.agent.calls.instance.clone(),
+            lease: Some(self.lease),
+            trial: trial.to_owned(),
+            outcome: Some(outcome),
+        };
+        if let Err(error) = self.agent.spool.keep(&report) {
+            tracing::warn!(
+                trial, %error,
+                "an outcome could not be spooled; until it is acknowledged only this process has it"
+            );
+        }
+        if self.outcomes.blocking_send(report).is_err() {
+            // Nobody reports any more; what is spooled waits for the next process.
+            self.agent.broken_off.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.agent.broken_off.load(Ordering::Relaxed)
+    }
+
+    fn wanted(&self, trial: &str) -> bool {
+        !self.agent.shared().unwanted.contains(trial)
+    }
+}
+
+impl Agent {
+    /// Runs one job, reporting each outcome as it comes. No executor comes back where the worker is
+    /// to leave and did not wait for it.
+    pub(super) async fn run_job(
+        &self,
+        mut executor: Executor,
+        job: Job,
+    ) -> Result<Option<Executor>, WorkerError> {
+        let lease = LeaseRef {
+            job: job.id,
+            epoch: job.epoch,
+        };
+        *self.shared() = Shared {
+            lease: Some(lease),
+            ..Shared::default()
+        };
+        self.broken_off.store(false, Ordering::Relaxed);
+        let (outcomes, mut reported) = mpsc::channel(OUTCOMES_WAITING);
+        let control = JobControl {
+            agent: self.clone(),
+            lease,
+            outcomes,
+        };
+        let running = tokio::task::spawn_blocking(move || {
+            let ended = executor.run(&job, &control);
+            (executor, ended)
+        });
+        let ended = async {
+            while let Some(report) = reported.recv().await {
+                self.deliver(&report).await?;
+            }
+            running.await.map_err(|panic| WorkerError::Panicked {
+                message: panic.to_string(),
+            })
+        };
+        let ended = tokio::select! {
+            ended = ended => Some(ended),
+            () = self.break_off() => None,
+        };
+        let whole = matches!(ended, Some(Ok((_, Ok(())))));
+        if !whole || self.broken_off.load(Ordering::Relaxed) {
+            self.calls.release(lease, LEAVE_PATIENCE).await;
+        }
+        *self.shared() = Shared::default();
+        let Some((executor, ended)) = ended.transpose()? else {
+            return Ok(None);
+        };
+        ended.map_err(|error: ExecuteError| WorkerError::Job(error))?;
+        Ok(Some(executor))
+    }
+
+    /// Breaks the job off once the worker is to leave; resolves when that takes too long.
+    async fn break_off(&self) {
+        self.stop.reached(Wish::Leave).await;
+        self.broken_off.store(true, Ordering::Relaxed);
+        tokio::time::sleep(LEAVE_PATIENCE).await;
+        tracing::warn!("the worker leaves; outcomes without an answer stay in the spool");
+    }
+
+    /// Reports an outcome until it is answered, and takes it out of the spool.
+    pub(super) async fn deliver(&self, report: &ReportRequest) -> Result<(), WorkerError> {
+        let trial = &report.trial;
+        match self.calls.report(report).await {
+            Ok(verdict) if verdict == UNKNOWN => {
+                self.spool.set_aside(trial, "it knows of no such trial");
+            }
+            Ok(verdict) => {
+                tracing::debug!(trial, verdict, "reported");
+                self.spool.forget(trial);
+            }
+            // It will never be taken; the trial's next attempt may be.
+            Err(WorkerError::Refused(refusal)) if refusal.code == Code::InvalidArgument => {
+                self.spool.set_aside(trial, &refusal.message);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! The spool: outcomes on disk until the coordinator has acknowledged them, so that none is lost
+//! with the worker that has it.
+//!
+//! One small file a trial, `TRIAL.outcome`: the BLAKE3 of its second line, and the report as JSON
+//! with the coordinator it is for. It has its name once it is whole and synced. Files of one
+//! directory may come from many workers: a process that starts reports what earlier ones of its name,
+//! or others that died, left for the same coordinator. That two report the same outcome does no harm.
+//! What no coordinator wants is kept as `TRIAL.unknown`, and never sent again.
+
+use miette::Diagnostic;
+use nrp_proto::wire::ReportRequest;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+const WHOLE: &str = "outcome";
+const PARTIAL: &str = "part";
+const UNKNOWN: &str = "unknown";
+
+/// Why the spool cannot be used.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the spool of outcomes cannot use `{}`", path.display())]
+#[diagnostic(help(
+    "check free space and permissions there, or name another directory with `--spool`"
+))]
+pub struct SpoolError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Where outcomes wait.
+#[derive(Debug, Clone)]
+pub(super) struct Spool {
+    directory: PathBuf,
+    coordinator: String,
+}
+
+/// What lies in a file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    /// The address that its worker asked for jobs.
+    coordinator: String,
+    report: ReportRequest,
+}
+
+impl Spool {
+    /// Opens the directory, making it where it is missing, for what goes to `coordinator`.
+    pub(super) fn open(directory: PathBuf, coordinator: String) -> Result<Self, SpoolError> {
+        match fs::create_dir_all(&directory) {
+            Ok(()) => Ok(Self {
+                directory,
+                coordinator,
+            }),
+            Err(source) => Err(SpoolError {
+                path: directory,
+                source,
+            }),
+        }
+    }
+
+    /// Keeps an outcome; on disk when this returns.
+    pub(super) fn keep(&self, report: &ReportRequest) -> io::Result<()> {
+        let entry = Entry {
+            coordinator: self.coordinator.clone(),
+            report: report.clone(),
+        };
+        let json = serde_json::to_string(&entry)?;
+        let partial = self.path(&report.trial, PARTIAL)?;
+        let mut file = File::create(&partial)?;
+        writeln!(file, "{}\n{json}", blake3::hash(json.as_bytes()))?;
+        file.sync_all()?;
+        fs::rename(&partial, self.path(&report.trial, WHOLE)?)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// The outcomes that earlier processes of `worker`, or any that spoke with the same coordinator,
+    /// left. Torn ones are dropped, with a notice.
+    pub(super) fn left(&self, worker: &str) -> Result<Vec<ReportRequest>, SpoolError> {
+        let failed = |path: &Path, source| SpoolError {
+            path: path.to_owned(),
+            source,
+        };
+        let files = fs::read_dir(&self.directory)
+            .and_then(|files| files.map(|file| Ok(file?.path())).collect());
+        let mut files: Vec<PathBuf> = files.map_err(|source| failed(&self.directory, source))?;
+        files.sort();
+        let mut reports = Vec::new();
+        for path in files {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let read = match extension {
+                Some(WHOLE) => fs::read(&path).map(|bytes| decode(&bytes)),
+                Some(PARTIAL) => Ok(Err("its writing was broken off".to_owned())),
+                _ => continue,
+            };
+            match read {
+                Ok(Ok(entry))
+                    if entry.report.worker == worker || entry.coordinator == self.coordinator =>
+                {
+                    reports.push(entry.report);
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(reason)) => {
+                    tracing::warn!(
+                        file = %path.display(), reason,
+                        "a spooled outcome is torn and is dropped; its trial is run again"
+                    );
+                    unless_missing(fs::remove_file(&path))
+                        .map_err(|source| failed(&path, source))?;
+                }
+                // Another worker has just had it acknowledged.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(failed(&path, source)),
+            }
+        }
+        Ok(reports)
+    }
+
+    /// Forgets an outcome that was acknowledged.
+    pub(super) fn forget(&self, trial: &str) {
+        let removed = self.path(trial, WHOLE).and_then(fs::remove_file);
+        // At worst it is reported again, and is a duplicate.
+        if let Err(error) = unless_missing(removed) {
+            tracing::warn!(trial, %error, "a spooled outcome could not be removed");
+        }
+    }
+
+    /// Keeps an outcome that the coordinator does not want from being sent again.
+    pub(super) fn set_aside(&self, trial: &str, reason: &str) {
+        tracing::warn!(
+            trial,
+            reason,
+            "the coordinator does not take an outcome; it is set aside in the spool"
+        );
+        let moved = self
+            .path(trial, WHOLE)
+            .and_then(|from| fs::rename(from, self.path(trial, UNKNOWN)?));
+        if let Err(error) = unless_missing(moved) {
+            tracing::warn!(trial, %error, "a spooled outcome could not be set aside");
+        }
+    }
+
+    /// The file of a trial, whose id came over the wire and may not lead elsewhere.
+    fn path(&self, trial: &str, extension: &str) -> io::Result<PathBuf> {
+        let is_id = !trial.is_empty() && trial.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !is_id {
+            let reason = format!("`{trial}` is no trial's id");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        Ok(self.directory.join(format!("{trial}.{extension}")))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Entry, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let lines = text
+        .strip_suffix('\n')
+        .and_then(|text| text.split_once('\n'));
+    let (digest, json) = lines.ok_or("it is not two lines")?;
+    if blake3::hash(json.as_bytes()).to_hex().as_str() != digest {
+        return Err("its content has another digest".to_owned());
+    }
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+fn unless_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nrp_proto::wire::{LeaseRef, Outcome, Scores, outcome};
+    use tempfile::TempDir;
+
+    const ADDRESS: &str = "http://head:7321";
+
+    fn spool(directory: &TempDir, coordinator: &str) -> Spool {
+        let directory = directory.path().join("spool");
+        Spool::open(directory, coordinator.to_owned()).expect("opens")
+    }
+
+    fn report(worker: &str, trial: &str) -> ReportRequest {
+        let scores = Scores {
+            nrp_error: 0.1 + 0.2,
+            ..Scores::default()
+        };
+        ReportRequest {
+            worker: worker.to_owned(),
+            instance: "1".to_owned(),
+            lease: Some(LeaseRef { job: 7, epoch: 9 }),
+            trial: trial.to_owned(),
+            outcome: Some(Outcome {
+                result: Some(outcome::Result::Scores(scores)),
+            }),
+        }
+    }
+
+    fn names(directory: &TempDir) -> Vec<String> {
+        let files = fs::read_dir(directory.path().join("spool")).expect("lists");
+        let mut names: Vec<_> = files
+            .map(|file| {
+                file.expect("lists")
+                    .file_name()
+                    .into_string()
+                    .expect("text")
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_was_kept_is_left_bit_for_bit_until_it_is_acknowledged() {
+        let directory = TempDir::new().expect("a directory");
+        let kept = report("w", "0a");
+        spool(&directory, ADDRESS).keep(&kept).expect("is kept");
+        let spool = spool(&directory, ADDRESS);
+        assert_eq!(spool.left("w").expect("reads"), [kept]);
+        spool.forget("0a");
+        assert_eq!(spool.left("w").expect("reads"), []);
+        spool.forget("0a");
+    }
+
+    #[test]
+    fn the_dead_leave_theirs_to_whoever_speaks_with_the_same_coordinator() {
+        let directory = TempDir::new().expect("a directory");
+        let elsewhere = spool(&directory, "http://other:7321");
+        elsewhere.keep(&report("host-17", "0a")).expect("is kept");
+        let here = spool(&directory, ADDRESS);
+        here.keep(&report("host-18", "0b")).expect("is kept");
+        assert_eq!(
+            here.left("host-19").expect("reads"),
+            [report("host-18", "0b")]
+        );
+        // The same name takes its own along to another address.
+        assert_eq!(here.left("host-17").expect("reads").len(), 2);
+    }
+
+    #[test]
+    fn a_torn_entry_is_dropped_wherever_it_is_torn_and_the_others_stay() {
+        let directory = TempDir::new().expect("a directory");
+        let spool = spool(&directory, ADDRESS);
+        spool.keep(&report("w", "0a")).expect("is kept");
+        let whole = fs::read(spool.path("0a", WHOLE).expect("an id")).expect("reads");
+        for length in 0..whole.len() {
+            for (trial, extension) in [("0b", WHOLE), ("0c", PARTIAL)] {
+                let path = spool.path(trial, extension).expect("an id");
+                fs::write(path, &whole[..length]).expect("writes");
+            }
+            assert_eq!(spool.left("w").expect("reads"), [report("w", "0a")]);
+            assert_eq!(names(&directory), ["0a.outcome"]);
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_is_set_aside_for_good() {
+        let directory = TempDir::new().expect("a directory");
+        let spool = spool(&directory, ADDRESS);
+        spool.keep(&report("w", "0a")).expect("is kept");
+        spool.set_aside("0a", "nobody asked for it");
+        assert_eq!(spool.left("w").expect("reads"), []);
+        assert_eq!(names(&directory), ["0a.unknown"]);
+    }
+
+    #[test]
+    fn an_id_never_leads_out_of_the_directory() {
+        let directory = TempDir::new().expect("a directory");
+        let error = spool(&directory, ADDRESS).keep(&report("w", "../0a"));
+        assert_eq!(
+            error.expect_err("no id").kind(),
+            io::ErrorKind::InvalidInput
+        );
+        assert_eq!(names(&directory), [] as [String; 0]);
+    }
+}
