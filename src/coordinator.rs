@@ -23,13 +23,13 @@ pub(crate) struct Arguments {
 }
 
 /// Shortest and longest lease.
-const LEASE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+const LEASE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(24 * 3600));
 
 fn lease(text: &str) -> Result<Duration, String> {
     let lease = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     match (LEASE.0..=LEASE.1).contains(&lease) {
         true => Ok(lease),
-        false => Err("from 1s to 24h are possible".to_owned()),
+        false => Err("from 3s to 24h are possible".to_owned()),
     }
 }
 

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A short lease, so that longer than that is soon over.
-const LEASE: [&str; 2] = ["--lease", "2s"];
+const LEASE: [&str; 2] = ["--lease", "3s"];
 /// Longer than a lease.
-const LONG: Duration = Duration::from_secs(5);
+const LONG: Duration = Duration::from_secs(8);
 
 /// [`SMALL_SWEEP`] with trials that take longer than a lease together.
 fn sweep() -> String {
@@ -225,11 +225,16 @@ fn a_worker_cut_off_for_longer_than_a_lease_goes_on_when_the_network_is_healed()
     });
     wire.cut();
     wait_for_a_lapse(&place);
-    let _near = spawn(&wire.head, "near");
+    let mut near = spawn(&wire.head, "near");
     wait_for_a_job(&place, "near");
-    let_a_lease_pass();
-    wire.heal();
+    let taken = outcomes(&place).len();
+    wait_for("an outcome of the near worker", || {
+        (outcomes(&place).len() > taken).then_some(())
+    });
+    // From here on only the far worker can go on.
+    near.kill();
     let healed = Instant::now();
+    wire.heal();
     wait_for_a_job(&place, "far");
     eprintln!(
         "the far worker had its next job {:?} after the healing",

@@ -38,7 +38,7 @@ impl Clock for SystemClock {
 
 /// Longest from one look at the clock to the next in a driver that runs; what goes beyond is time in
 /// which it was held up: stopped, suspended, or waiting for the disk.
-const HELD_UP_MS: u64 = 2_000;
+const HELD_UP_MS: u64 = 1_000;
 
 /// Time in which the coordinator could hear. Leases run on this, so that no worker loses its job
 /// because the coordinator did not listen.
