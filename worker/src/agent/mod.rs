@@ -214,6 +214,7 @@ impl Agent {
 
     /// Gives signs of life for ever. Ends only with an error.
     async fn give_signs_of_life(&self, mut terms: Terms) -> Result<(), WorkerError> {
+        let mut away = false;
         loop {
             let every = terms.heartbeat.max(Duration::from_millis(10));
             let mut ticks = tokio::time::interval(every);
@@ -225,9 +226,17 @@ impl Agent {
                     (shared.lease.into_iter().collect(), shared.activity.clone())
                 };
                 match self.calls.heartbeat(terms, leases, activity).await {
-                    Ok(reply) => self.on_fence(reply),
+                    Ok(reply) => {
+                        if std::mem::take(&mut away) {
+                            tracing::warn!("the coordinator answers again");
+                        }
+                        self.on_fence(reply);
+                    }
                     Err(status) if status.code() == Code::NotFound => break,
-                    // The job goes on: its outcomes are kept until the coordinator is back.
+                    Err(status) if !std::mem::replace(&mut away, true) => tracing::warn!(
+                        %status,
+                        "the coordinator is away; the job goes on, outcomes are kept until it is back"
+                    ),
                     Err(status) => tracing::debug!(%status, "no answer to a sign of life"),
                 }
             }
