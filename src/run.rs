@@ -57,6 +57,9 @@ pub(crate) struct Arguments {
     /// Trials taken in one job
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
+    /// Its trials start before those of sweeps with a lower number; default: as before, at first 0
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i32>,
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
@@ -71,7 +74,10 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     client::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
     let mut sweeps = client::connect(&address).await?;
-    let request = SubmitRequest { sweep: Some(spec) };
+    let request = SubmitRequest {
+        sweep: Some(spec),
+        priority: arguments.priority,
+    };
     let submitted = sweeps
         .submit(request)
         .await

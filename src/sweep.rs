@@ -1,4 +1,4 @@
-//! `nrp sweep`: launch, list, watch, cancel and resume sweeps on a coordinator.
+//! `nrp sweep`: launch, list, watch, explain, order, pause, cancel and resume sweeps on a coordinator.
 
 use crate::catalogue;
 use crate::client::{self, Access};
@@ -7,8 +7,8 @@ use crate::output::{self, Format};
 use crate::place::{ADDRESS, Results};
 use crate::progress::SweepBars;
 use nrp_proto::wire::{
-    CancelRequest, ListRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
-    SweepStatus,
+    CancelRequest, ExplainReply, ExplainRequest, ListRequest, PauseRequest, PrioritiseRequest,
+    ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepStatus,
 };
 use std::path::PathBuf;
 
@@ -22,6 +22,9 @@ pub(crate) enum Command {
         /// Where its paths start; default: the file's directory
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        /// Its trials start before those of sweeps with a lower number; default: as before, at first 0
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        priority: Option<i32>,
         /// The coordinator
         #[arg(long, value_name = "HOST:PORT", env = "NRP_COORDINATOR", default_value = ADDRESS)]
         coordinator: String,
@@ -37,8 +40,32 @@ pub(crate) enum Command {
     Watch(One),
     /// Start no further trial of a sweep; finished ones are kept
     Cancel(One),
-    /// Take a cancelled sweep up again, and give failed trials new attempts
+    /// Take a cancelled or paused sweep up again, and give failed trials new attempts
     Resume(One),
+    /// Say why trials of a sweep, or one trial, wait
+    Explain {
+        /// A trial's id; or a sweep's name, id, or the beginning of its id; default: the latest sweep
+        #[arg(
+            value_name = "SWEEP|TRIAL",
+            default_value = "",
+            hide_default_value = true
+        )]
+        subject: String,
+        #[command(flatten)]
+        results: Results,
+    },
+    /// Start no trial of a sweep until it is resumed; those under way finish
+    Pause(One),
+    /// Set how urgent a sweep is: trials of a higher number start first
+    Priority {
+        /// Its name, id, or the beginning of its id
+        sweep: String,
+        /// 0 is what a sweep starts with
+        #[arg(value_name = "N", allow_negative_numbers = true)]
+        priority: i32,
+        #[command(flatten)]
+        results: Results,
+    },
 }
 
 /// One sweep.
@@ -56,13 +83,17 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         Command::Submit {
             file,
             data_dir,
+            priority,
             coordinator,
         } => {
             // A refused connection is told before minutes of digesting files.
             let mut client = client::connect(&coordinator).await?;
             let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
             let name = spec.name.clone();
-            let request = SubmitRequest { sweep: Some(spec) };
+            let request = SubmitRequest {
+                sweep: Some(spec),
+                priority,
+            };
             let submitted = client.submit(request).await.map_err(CommandError::from)?;
             let submitted = submitted.into_inner();
             match format {
@@ -93,6 +124,29 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         Command::Resume(One { sweep, results }) => {
             let mut access = Access::open(&results).await?;
             let reply = access.client.resume(ResumeRequest { sweep }).await;
+            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            access.close().await?;
+        }
+        Command::Explain { subject, results } => {
+            let mut access = Access::open(&results).await?;
+            let reply = access.client.explain(ExplainRequest { subject }).await;
+            explain(&reply.map_err(CommandError::from)?.into_inner(), format)?;
+            access.close().await?;
+        }
+        Command::Pause(One { sweep, results }) => {
+            let mut access = Access::open(&results).await?;
+            let reply = access.client.pause(PauseRequest { sweep }).await;
+            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            access.close().await?;
+        }
+        Command::Priority {
+            sweep,
+            priority,
+            results,
+        } => {
+            let mut access = Access::open(&results).await?;
+            let request = PrioritiseRequest { sweep, priority };
+            let reply = access.client.prioritise(request).await;
             show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
             access.close().await?;
         }
@@ -136,6 +190,19 @@ async fn watch(sweep: String, results: &Results, format: Format) -> miette::Resu
     Ok(Ended::Done)
 }
 
+fn explain(explained: &ExplainReply, format: Format) -> Result<(), CommandError> {
+    if format == Format::Json {
+        return output::json(explained);
+    }
+    for explanation in &explained.explanations {
+        match explained.trial.is_empty() {
+            true => output::line(&format!("{} {}", explanation.trials, explanation.text))?,
+            false => output::line(&explanation.text)?,
+        }
+    }
+    Ok(())
+}
+
 fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
     if format == Format::Json {
         return output::json(&sweeps);
@@ -147,6 +214,7 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
         "sweep",
         "id",
         "state",
+        "priority",
         "trials",
         "finished",
         "failed",
@@ -162,6 +230,7 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
             sweep.name.clone(),
             sweep.id.clone(),
             sweep.state.clone(),
+            sweep.priority.to_string(),
             sweep.trials.to_string(),
             sweep.finished.to_string(),
             sweep.failed.to_string(),

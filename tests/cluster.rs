@@ -1,7 +1,8 @@
 //! A coordinator and two workers as processes of their own.
 
 use crate::harness::{
-    ANY, Place, SMALL_SWEEP, coordinator, json, lasting, refusal, status, submit, wait_for, worker,
+    ANY, Place, SMALL_SWEEP, asked, coordinator, json, lasting, refusal, status, submit, wait_for,
+    worker,
 };
 use serde_json::Value;
 
@@ -143,6 +144,39 @@ fn a_cancelled_sweep_starts_no_trial_until_it_is_resumed() {
         json(&{ listed }.output().unwrap()).as_array().map(Vec::len),
         Some(1)
     );
+}
+
+#[test]
+fn a_paused_sweep_waits_and_says_why_until_it_is_resumed() {
+    let place = Place::new();
+    let (_served, address) = coordinator(&place, ANY, &[]);
+    submit(&place, &address, SMALL_SWEEP);
+    let ask = |words: &[&str]| {
+        let arguments = [&["sweep"][..], words, &["--coordinator", &address]].concat();
+        asked(&place, &arguments)
+    };
+    assert_eq!(ask(&["priority", "small", "-3"])[0]["priority"], -3);
+    assert_eq!(ask(&["pause"])[0]["state"], "paused");
+    let _worker = worker(&place, &address, "w");
+    wait_for("the worker", || {
+        let workers = status(&place, &address)["workers"].clone();
+        (workers[0]["worker"] == "w").then_some(())
+    });
+    let explained = ask(&["explain", "small"])["explanations"].clone();
+    assert_eq!(
+        (&explained[0]["why"], &explained[0]["trials"]),
+        (&"paused".into(), &8.into())
+    );
+    let mut told = place.nrp(&["sweep", "explain", "--coordinator", &address]);
+    let told = String::from_utf8(told.output().unwrap().stdout).unwrap();
+    assert!(told.starts_with("8 wait: the sweep is paused"), "{told}");
+    assert_eq!(ask(&["resume"])[0]["state"], "running");
+    wait_for("the sweep's end", || {
+        (status(&place, &address)["finished"] == 8).then_some(())
+    });
+    let trial = place.trials()[0]["id"].clone();
+    let explained = ask(&["explain", trial.as_str().unwrap()]);
+    assert_eq!(explained["explanations"][0]["text"], "has scores");
 }
 
 #[test]

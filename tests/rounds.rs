@@ -104,6 +104,7 @@ impl MadeUp {
         let request = LeaseRequest {
             worker: self.name.clone(),
             instance: self.instance.clone(),
+            held: Vec::new(),
         };
         match self.client.lease(request).await {
             Ok(reply) => Ok(reply.into_inner().job),

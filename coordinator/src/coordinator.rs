@@ -133,6 +133,7 @@ impl Coordinator {
         let (listener, address) = bind(config.listen).await?;
         let settings = Settings {
             lease_ms: config.lease_ms,
+            ..Settings::default()
         };
         let state_dir = config.state_dir.clone();
         let opened = tokio::task::spawn_blocking(move || open(&state_dir, settings)).await;

@@ -1,7 +1,7 @@
 //! From a sweep's content to its trials and the keys under which the scheduler knows them. Pure,
 //! and the same at submission and at every replay.
 
-use crate::scheduler::{GroupId, PassId, RowId, TrialId, TrialKey};
+use crate::scheduler::{ActivationsId, GroupId, PassId, RowId, TrialId, TrialKey};
 use nrp_proto::sweep::GridError;
 use nrp_proto::wire::{SweepSpec, TrialSpec};
 
@@ -25,10 +25,15 @@ fn key(trial: &TrialSpec) -> TrialKey {
         .job_group()
         .parse()
         .expect("a job group has 16 digits");
+    let activations: ActivationsId = trial
+        .activations()
+        .parse()
+        .expect("activations have 16 digits");
     let pass: PassId = trial.pass().parse().expect("a pass has 16 digits");
     TrialKey {
         id,
         group,
+        activations,
         pass,
         row: row(trial),
     }

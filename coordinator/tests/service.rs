@@ -8,6 +8,7 @@ use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
 use nrp_proto::{CONTRACT, HINT_METADATA};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_stream::StreamExt;
@@ -90,7 +91,10 @@ fn scores(validation_mse: f64) -> Outcome {
 
 impl World {
     async fn submit(&mut self, spec: SweepSpec) -> SubmitReply {
-        let request = SubmitRequest { sweep: Some(spec) };
+        let request = SubmitRequest {
+            sweep: Some(spec),
+            priority: None,
+        };
         self.sweeps
             .submit(request)
             .await
@@ -119,6 +123,7 @@ impl World {
         let request = LeaseRequest {
             worker: "w".to_owned(),
             instance: instance.to_owned(),
+            ..LeaseRequest::default()
         };
         self.workers
             .lease(request)
@@ -167,6 +172,18 @@ impl World {
         };
         let stream = self.sweeps.trials(request).await?.into_inner();
         stream.collect().await
+    }
+
+    /// Counts and words.
+    async fn explain(&mut self, subject: &str) -> Vec<String> {
+        let request = ExplainRequest {
+            subject: subject.to_owned(),
+        };
+        let explained = self.sweeps.explain(request).await.expect("is there");
+        let explained = explained.into_inner().explanations.into_iter();
+        explained
+            .map(|why| format!("{} {}", why.trials, why.text))
+            .collect()
     }
 
     async fn status(&mut self, sweep: &str) -> Result<SweepStatus, Status> {
@@ -316,7 +333,10 @@ async fn what_is_wrong_is_said_with_what_to_do() {
 
     let mut large = sweep("large", "0");
     large.grid.as_mut().expect("a grid").seed = (0..600_000).collect();
-    let request = SubmitRequest { sweep: Some(large) };
+    let request = SubmitRequest {
+        sweep: Some(large),
+        priority: None,
+    };
     let status = world.sweeps.submit(request).await.expect_err("too large");
     assert_eq!(
         status.message(),
@@ -348,6 +368,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     let request = LeaseRequest {
         worker: "w".to_owned(),
         instance: "1".to_owned(),
+        ..LeaseRequest::default()
     };
     let status = world
         .workers
@@ -452,6 +473,176 @@ async fn a_cancelled_sweep_is_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pause_and_a_priority_outlive_the_coordinator() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0")).await;
+    world.submit(sweep("b", "1")).await;
+    let request = SubmitRequest {
+        sweep: Some(sweep("c", "2")),
+        priority: Some(-3),
+    };
+    world.sweeps.submit(request).await.expect("is taken");
+    let request = PrioritiseRequest {
+        sweep: "b".to_owned(),
+        priority: 7,
+    };
+    let status = world.sweeps.prioritise(request).await.expect("is there");
+    assert_eq!(status.into_inner().priority, 7);
+    let request = PauseRequest {
+        sweep: "a".to_owned(),
+    };
+    let status = world.sweeps.pause(request).await.expect("is there");
+    assert_eq!(status.into_inner().state, "paused");
+    drop(world);
+    let mut world = start(dir.path()).await;
+    let shown = |status: SweepStatus| (status.state, status.priority);
+    let paused = world.status("a").await.expect("is there");
+    assert_eq!(shown(paused), ("paused".to_owned(), 0));
+    world.register("1").await;
+    for (sweep, seed, priority) in [("b", 1, 7), ("c", 2, -3)] {
+        let status = world.status(sweep).await.expect("is there");
+        assert_eq!(shown(status), ("running".to_owned(), priority));
+        for _region in 0..2 {
+            let job = world.lease("1").await.expect("a job");
+            let spec = job.trials[0].spec.as_ref().expect("a spec");
+            assert_eq!(spec.seed, seed, "sweep {sweep} goes next");
+            world.report(&job, 0, scores(0.5)).await.expect("is taken");
+        }
+    }
+    assert_eq!(world.lease("1").await, None);
+    // Submitting it again takes it up.
+    assert!(world.submit(sweep("a", "0")).await.resumed);
+    assert!(world.lease("1").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_trials_wait_is_said_in_words() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0, 1")).await;
+    assert_eq!(
+        world.explain("").await,
+        ["4 wait: no worker is there; `nrp worker` starts one"]
+    );
+    world.register("1").await;
+    let job = world.lease("1").await.expect("a job");
+    let failure = |reason: &str, last| Outcome {
+        result: Some(outcome::Result::Failure(Failure {
+            reason: reason.to_owned(),
+            r#final: last,
+        })),
+    };
+    let report = world.report(&job, 0, failure("out of memory", false)).await;
+    assert_eq!(report.expect("is taken"), "recorded");
+    let report = world
+        .report(&job, 1, failure("the loss diverged", true))
+        .await;
+    assert_eq!(report.expect("is taken"), "recorded");
+    let second = world.lease("1").await.expect("a job");
+    let explained = world.explain("a").await;
+    assert_eq!(
+        explained[..2],
+        [
+            "1 were set aside; `nrp trials --in-state failed` says why",
+            "2 are with workers",
+        ]
+    );
+    assert!(explained[2].starts_with("1 back off after a failed attempt, the first"));
+    let explained = world.explain(&job.trials[0].id).await;
+    assert!(
+        explained[0].ends_with("after failed attempt 1 of 3: out of memory"),
+        "{explained:?}"
+    );
+    assert_eq!(
+        world.explain(&job.trials[1].id).await,
+        ["1 was set aside: the loss diverged"]
+    );
+    let explained = world.explain(&second.trials[0].id).await;
+    assert!(explained[0].starts_with("1 worker `w` has had it for"));
+    let request = ExplainRequest {
+        subject: "0".repeat(32),
+    };
+    let status = world.sweeps.explain(request).await.expect_err("is none");
+    assert_eq!(status.code(), Code::NotFound);
+    assert!(status.message().starts_with("there is no trial `0000"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_clients_that_submit_at_once_share_their_trials() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.register("1").await;
+    let clients = ["a", "a", "b", "b"].map(|name| {
+        let mut sweeps = world.sweeps.clone();
+        tokio::spawn(async move {
+            let request = SubmitRequest {
+                sweep: Some(sweep(name, "0, 1, 2")),
+                priority: None,
+            };
+            sweeps.submit(request).await.expect("is taken").into_inner()
+        })
+    });
+    let mut submitted = Vec::new();
+    for client in clients {
+        submitted.push(client.await.expect("ends"));
+    }
+    let resumed = submitted.iter().filter(|reply| reply.resumed).count();
+    assert_eq!(
+        (resumed, submitted.len()),
+        (2, 4),
+        "of each pair one was first"
+    );
+    let mut trials = BTreeSet::new();
+    while let Some(job) = world.lease("1").await {
+        for (number, trial) in job.trials.iter().enumerate() {
+            assert!(
+                trials.insert(trial.id.clone()),
+                "{} was leased twice",
+                trial.id
+            );
+            let report = world.report(&job, number, scores(0.5)).await;
+            assert_eq!(report.expect("is taken"), "recorded");
+        }
+    }
+    assert_eq!(trials.len(), 6);
+    for name in ["a", "b"] {
+        let status = world.status(name).await.expect("is there");
+        assert_eq!((status.state.as_str(), status.finished), ("finished", 6));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_gets_what_its_cache_holds_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    let mut two = sweep("a", "0");
+    let set = LayerSet {
+        layers: vec!["conv_pw_1_relu".to_owned()],
+    };
+    two.anns[0].layer_sets.push(set);
+    world.submit(two).await;
+    world.register("1").await;
+    let first = world.lease("1").await.expect("a job");
+    let others = world.lease("1").await.expect("a job");
+    assert_eq!(first.activations, others.activations, "of the other region");
+    let third = world.lease("1").await.expect("a job");
+    assert_ne!(first.activations, third.activations);
+    // Another process knows of its cache alone.
+    world.register("2").await;
+    let request = |held: &str| LeaseRequest {
+        worker: "w".to_owned(),
+        instance: "2".to_owned(),
+        held: vec![held.to_owned()],
+    };
+    let leased = world.workers.lease(request(&third.activations)).await;
+    let job = leased.expect("is answered").into_inner().job;
+    assert_eq!(job.expect("a job").activations, third.activations);
+    let refused = world.workers.lease(request("../etc")).await;
+    assert_eq!(refused.expect_err("no id").code(), Code::InvalidArgument);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idle_worker_gets_the_job_as_soon_as_there_is_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut world = start(dir.path()).await;
@@ -461,6 +652,7 @@ async fn an_idle_worker_gets_the_job_as_soon_as_there_is_one() {
         let request = LeaseRequest {
             worker: "w".to_owned(),
             instance: "1".to_owned(),
+            ..LeaseRequest::default()
         };
         workers
             .lease(request)

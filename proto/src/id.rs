@@ -49,6 +49,17 @@ impl TrialSpec {
         hash("nrp pass 2026", &shared.encode_to_vec(), 16)
     }
 
+    /// What trials share that are trained on the same activations: a pass, and the layers of it.
+    pub fn activations(&self) -> String {
+        let shared = TrialSpec {
+            ann: self.ann.clone(),
+            recordings_digest: self.recordings_digest.clone(),
+            layers: self.layers.clone(),
+            ..Default::default()
+        };
+        hash("nrp activations 2026", &shared.encode_to_vec(), 16)
+    }
+
     /// What trials must share for their validation losses to be comparable over the grid: ANN,
     /// weights, recordings, split and target scaling. Regions are rows within it.
     pub fn comparable_group(&self) -> String {

@@ -132,6 +132,11 @@ impl Executor {
         }
     }
 
+    /// Where its activations lie.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// Runs `job` until all its trials have their outcome or `control` says stop.
     ///
     /// # Errors
@@ -236,10 +241,15 @@ impl Executor {
             }
         };
         match activation::ensure(&self.cache, &extraction, &self.device, &mut progress) {
-            Ok(layers) => Ok(Some(Rows {
-                units: layers.iter().map(CachedLayer::units).collect(),
-                layers,
-            })),
+            Ok(layers) => {
+                if let Err(error) = self.cache.note_held(&job.activations, &layers) {
+                    tracing::warn!(%error, "the coordinator will not hear of these activations");
+                }
+                Ok(Some(Rows {
+                    units: layers.iter().map(CachedLayer::units).collect(),
+                    layers,
+                }))
+            }
             Err(ActivationError::Interrupted) => Ok(None),
             Err(error) => Err(error.into()),
         }

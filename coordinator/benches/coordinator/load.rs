@@ -122,6 +122,7 @@ pub(super) async fn measure(trials: usize, outcomes: usize, dir: &Path) {
     let begun = Instant::now();
     let request = SubmitRequest {
         sweep: Some(sweep(trials)),
+        priority: None,
     };
     let submitted = sweeps.submit(request).await.expect("is taken").into_inner();
     let submit = begun.elapsed();
@@ -222,6 +223,7 @@ async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Sh
         let request = LeaseRequest {
             worker: worker.clone(),
             instance: instance.clone(),
+            held: Vec::new(),
         };
         let asked = Instant::now();
         let reply = client.lease(request).await.expect("is answered");

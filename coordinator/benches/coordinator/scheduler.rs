@@ -17,6 +17,7 @@ pub(super) fn measure(trials: usize) {
         // Ids are hashes: spread as such.
         id: TrialId((number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
         group: GroupId((number / GROUP) as u64),
+        activations: ActivationsId((number / GROUP) as u64),
         pass: PassId((number / GROUP / 20) as u64),
         row: RowId((number / GROUP % 8) as u64),
     });
@@ -42,10 +43,13 @@ pub(super) fn measure(trials: usize) {
         let number = turn % WORKERS;
         now_ms += 1;
         if leased.len() >= WORKERS || turn * LANES > 2 * trials {
-            let Some((worker, grant)) = leased.pop_front() else {
-                break;
-            };
-            report(&mut core, now_ms, &holders[worker], &grant);
+            let (known, done) = core.totals();
+            match leased.pop_front() {
+                Some((worker, grant)) => report(&mut core, now_ms, &holders[worker], &grant),
+                None if known == done => break,
+                // What waits is left to a worker that has not asked again yet.
+                None => {}
+            }
         }
         core.on_event(now_ms, Event::TimePassed);
         let asked = Instant::now();

@@ -15,6 +15,8 @@ pub(crate) enum LookupError {
         asked: String,
         near_miss: Option<String>,
     },
+    #[error("there is no trial `{asked}`")]
+    NoTrial { asked: String },
     #[error("`{asked}` is the start of more than one sweep's id")]
     Ambiguous { asked: String, ids: Vec<String> },
 }

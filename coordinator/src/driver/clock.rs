@@ -91,7 +91,7 @@ mod tests {
     use super::super::{Command, Fenced, Leased, Replayed, Reply, Running, spawn};
     use super::*;
     use crate::expand;
-    use crate::scheduler::{Epoch, Holder, JobId, LeaseRef, Settings};
+    use crate::scheduler::{ActivationsId, Epoch, Holder, JobId, LeaseRef, Settings};
     use crate::store::{MemoryStore, samples};
     use nrp_proto::wire::Job;
     use std::sync::Arc;
@@ -141,6 +141,7 @@ mod tests {
                 sweep: samples::id(&spec),
                 trials: expand::keys(&spec).expect("a grid"),
                 spec: Box::new(spec.clone()),
+                priority: None,
                 reply,
             };
             world.ask(submit).await;
@@ -164,8 +165,18 @@ mod tests {
         }
 
         async fn lease(&self, worker: &str) -> Job {
+            self.lease_holding(worker, Vec::new()).await
+        }
+
+        /// As `lease`, of a worker that has activations at hand, and so waits for nobody.
+        async fn lease_holding(&self, worker: &str, held: Vec<ActivationsId>) -> Job {
             let holder = holder(worker);
-            let leased: Leased = self.ask(|reply| Command::Lease { holder, reply }).await;
+            let lease = |reply| Command::Lease {
+                holder,
+                held,
+                reply,
+            };
+            let leased: Leased = self.ask(lease).await;
             leased.expect("is not refused").expect("a job")
         }
 
@@ -231,6 +242,8 @@ mod tests {
         // Afterwards silence counts as ever.
         world.pass(30).await;
         assert!(world.lost("a", &job).await);
-        assert!(!world.lost("b", &world.lease("b").await).await);
+        let held = vec![job.activations.parse().expect("an id")];
+        let next = world.lease_holding("b", held).await;
+        assert!(!world.lost("b", &next).await);
     }
 }

@@ -3,10 +3,11 @@
 
 use super::catalogue::LookupError;
 use crate::scheduler::{
-    Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, TrialId, TrialKey, TrialView, Verdict,
+    ActivationsId, Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, TrialId, TrialKey,
+    TrialView, Verdict,
 };
 use crate::store::IndexError;
-use nrp_proto::wire::{Activity, Job, SweepSpec, SweepStatus, WorkerStatus};
+use nrp_proto::wire::{Activity, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus};
 use tokio::sync::oneshot;
 
 /// The way back.
@@ -18,6 +19,7 @@ pub(crate) enum Command {
         sweep: SweepId,
         spec: Box<SweepSpec>,
         trials: Vec<TrialKey>,
+        priority: Option<i32>,
         reply: Reply<Submitted>,
     },
     Cancel {
@@ -26,6 +28,15 @@ pub(crate) enum Command {
     },
     Resume {
         sweep: String,
+        reply: Reply<Result<SweepStatus, LookupError>>,
+    },
+    Pause {
+        sweep: String,
+        reply: Reply<Result<SweepStatus, LookupError>>,
+    },
+    Prioritise {
+        sweep: String,
+        priority: i32,
         reply: Reply<Result<SweepStatus, LookupError>>,
     },
     Status {
@@ -38,6 +49,11 @@ pub(crate) enum Command {
     Find {
         sweep: String,
         reply: Reply<Result<SweepId, LookupError>>,
+    },
+    /// Why trials of a sweep, or one trial, wait.
+    Explain {
+        subject: String,
+        reply: Reply<Result<ExplainReply, LookupError>>,
     },
     /// Where trials are.
     Trials {
@@ -67,6 +83,8 @@ pub(crate) enum Command {
     },
     Lease {
         holder: Holder,
+        /// Activations it has at hand.
+        held: Vec<ActivationsId>,
         reply: Reply<Leased>,
     },
     Heartbeat {

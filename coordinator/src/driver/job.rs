@@ -75,5 +75,6 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
         data_dir: sweep.data_dir,
         trials,
         ann_layers,
+        activations: grant.activations.to_string(),
     })
 }

@@ -6,6 +6,7 @@
 mod catalogue;
 mod clock;
 mod command;
+mod explain;
 mod job;
 mod status;
 mod writer;
@@ -24,7 +25,7 @@ use crate::scheduler::{
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
-use nrp_proto::wire::SweepSpec;
+use nrp_proto::wire::{SweepSpec, SweepStatus};
 use status::Presence;
 use std::collections::{BTreeMap, VecDeque};
 use std::thread::JoinHandle;
@@ -128,6 +129,7 @@ pub(crate) struct Driver {
     presence: BTreeMap<String, Presence>,
     /// Workers that wait for a job, the longest waiting first.
     parked: VecDeque<Parked>,
+    next_tick_ms: u64,
     batch: Batch,
     own: mpsc::WeakSender<Command>,
 }
@@ -147,6 +149,7 @@ impl Driver {
             presence_ms,
             presence: BTreeMap::new(),
             parked: VecDeque::new(),
+            next_tick_ms: 0,
             batch: Batch::default(),
             own,
         };
@@ -200,24 +203,27 @@ impl Driver {
                 sweep,
                 spec,
                 trials,
+                priority,
                 reply,
             } => {
                 let submitted = self.submit(sweep, spec, trials);
+                if let Some(priority) = priority {
+                    self.tell(Event::SweepPrioritised { sweep, priority });
+                }
                 self.answer(reply, submitted);
             }
             Command::Cancel { sweep, reply } => {
-                let status = self.catalogue.find(&sweep).map(|sweep| {
-                    self.tell(Event::SweepCancelled(sweep));
-                    self.status(sweep)
-                });
-                self.answer(reply, status);
+                self.change(&sweep, Event::SweepCancelled, reply);
             }
-            Command::Resume { sweep, reply } => {
-                let status = self.catalogue.find(&sweep).map(|sweep| {
-                    self.tell(Event::SweepResumed(sweep));
-                    self.status(sweep)
-                });
-                self.answer(reply, status);
+            Command::Resume { sweep, reply } => self.change(&sweep, Event::SweepResumed, reply),
+            Command::Pause { sweep, reply } => self.change(&sweep, Event::SweepPaused, reply),
+            Command::Prioritise {
+                sweep,
+                priority,
+                reply,
+            } => {
+                let event = |sweep| Event::SweepPrioritised { sweep, priority };
+                self.change(&sweep, event, reply);
             }
             Command::Status { sweep, reply } => {
                 let status = self.catalogue.find(&sweep).map(|sweep| self.status(sweep));
@@ -234,6 +240,10 @@ impl Driver {
             Command::Find { sweep, reply } => {
                 let found = self.catalogue.find(&sweep);
                 self.answer(reply, found);
+            }
+            Command::Explain { subject, reply } => {
+                let explained = self.explain(&subject);
+                self.answer(reply, explained);
             }
             Command::Trials { trials, reply } => {
                 let views = trials
@@ -278,7 +288,15 @@ impl Driver {
                 self.tell(Event::WorkerRegistered { holder, lanes });
                 self.answer(reply, ());
             }
-            Command::Lease { holder, reply } => {
+            Command::Lease {
+                holder,
+                held,
+                reply,
+            } => {
+                self.tell(Event::ActivationsHeld {
+                    holder: holder.clone(),
+                    held,
+                });
                 let until_ms = self.clock.now_ms() + LEASE_WAIT_MS;
                 self.unpark(&holder.worker);
                 self.lease(Parked {
@@ -331,9 +349,12 @@ impl Driver {
             Command::Submit { .. }
             | Command::Cancel { .. }
             | Command::Resume { .. }
+            | Command::Pause { .. }
+            | Command::Prioritise { .. }
             | Command::Status { .. }
             | Command::List { .. }
             | Command::Find { .. }
+            | Command::Explain { .. }
             | Command::Trials { .. }
             | Command::Open { .. }
             | Command::Workers { .. }
@@ -342,10 +363,24 @@ impl Driver {
         }
     }
 
+    /// Tells of what a client asked for a sweep, and answers how it stands then.
+    fn change(
+        &mut self,
+        asked: &str,
+        event: impl FnOnce(SweepId) -> Event,
+        reply: Reply<Result<SweepStatus, LookupError>>,
+    ) {
+        let status = self.catalogue.find(asked).map(|sweep| {
+            self.tell(event(sweep));
+            self.status(sweep)
+        });
+        self.answer(reply, status);
+    }
+
     fn submit(&mut self, sweep: SweepId, spec: Box<SweepSpec>, trials: Vec<TrialKey>) -> Submitted {
-        let running = |core: &Scheduler| {
-            core.sweep(sweep)
-                .is_some_and(|(state, _)| state != SweepState::Cancelled)
+        let running = |core: &Scheduler| match core.sweep(sweep) {
+            Some((SweepState::Running | SweepState::Finished, _)) => true,
+            Some((SweepState::Cancelled | SweepState::Paused, _)) | None => false,
         };
         // Submitting what is already so is no news.
         let known = match self.catalogue.is_latest(sweep, &spec) && running(&self.core) {
@@ -415,17 +450,22 @@ impl Driver {
         }
     }
 
-    /// Gives jobs to those who wait, while there are any.
+    /// Gives jobs to those who wait, while there are any. What comes with time alone, a steal or a
+    /// copy, is asked for once a tick.
     fn serve_parked(&mut self) {
+        let now_ms = self.clock.now_ms();
+        let is_tick = now_ms >= self.next_tick_ms;
+        if is_tick {
+            self.next_tick_ms = now_ms + TICK.as_millis() as u64;
+        }
         for _ in 0..self.parked.len() {
-            if !self.core.has_waiting() {
+            if !is_tick && !self.core.has_waiting() {
                 break;
             }
             if let Some(worker) = self.parked.pop_front() {
                 self.lease(worker);
             }
         }
-        let now_ms = self.clock.now_ms();
         while let Some(worker) = self.parked.pop_front_if(|worker| worker.until_ms <= now_ms) {
             self.answer(worker.reply, Ok(None));
         }

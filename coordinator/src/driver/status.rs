@@ -50,6 +50,7 @@ impl Driver {
             workers: self.workers(),
             anns,
             regions: spec.regions.clone(),
+            priority: self.core.priority(id).unwrap_or_default(),
         }
     }
 
@@ -137,6 +138,7 @@ impl Driver {
 fn state_name(state: SweepState) -> &'static str {
     match state {
         SweepState::Running => "running",
+        SweepState::Paused => "paused",
         SweepState::Finished => "finished",
         SweepState::Cancelled => "cancelled",
     }

@@ -1,7 +1,7 @@
 //! What the core is told (events: past facts of the outside), what it orders (actions), and what
 //! it remembers (facts: the journal's content, from which its whole state can be made again).
 
-use super::ids::{Epoch, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
+use super::ids::{ActivationsId, Epoch, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
 use nrp_proto::wire::{Scores, SweepSpec};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,9 @@ pub struct TrialKey {
     pub id: TrialId,
     /// The trials it may share a job with.
     pub group: GroupId,
-    /// The trials whose activations one pass of the ANN gives; all of a group are among them.
+    /// The trials that are trained on the same activations; all of a group are among them.
+    pub activations: ActivationsId,
+    /// The trials whose activations one pass of the ANN gives.
     pub pass: PassId,
     /// The trials it is compared with.
     pub row: RowId,
@@ -57,12 +59,28 @@ pub enum Event {
     SweepCancelled(SweepId),
     /// A client asked for a sweep to be taken up again.
     SweepResumed(SweepId),
+    /// A client asked for a sweep to start nothing more for now.
+    SweepPaused(SweepId),
+    /// A client said how urgent a sweep is.
+    SweepPrioritised {
+        /// Its id.
+        sweep: SweepId,
+        /// Higher goes first; 0 where nobody said.
+        priority: i32,
+    },
     /// A worker's process announced itself.
     WorkerRegistered {
         /// Which.
         holder: Holder,
         /// Trials it takes in one job.
         lanes: usize,
+    },
+    /// A worker said which activations lie in its cache.
+    ActivationsHeld {
+        /// Which worker.
+        holder: Holder,
+        /// They.
+        held: Vec<ActivationsId>,
     },
     /// A worker has nothing to do.
     JobRequested(Holder),
@@ -133,6 +151,8 @@ pub struct Grant {
     pub lease: LeaseRef,
     /// A sweep that wants these trials, whose files they are read from.
     pub sweep: SweepId,
+    /// What they are trained on.
+    pub activations: ActivationsId,
     /// The trials, in grid order.
     pub trials: Vec<TrialId>,
     /// One waiting trial of each other group whose activations the same pass of the ANN gives.
@@ -180,6 +200,18 @@ pub enum Fact {
         /// Which.
         sweep: SweepId,
     },
+    /// A sweep starts nothing until it is taken up again.
+    SweepPaused {
+        /// Which.
+        sweep: SweepId,
+    },
+    /// A sweep is as urgent as this from now on.
+    SweepPrioritised {
+        /// Which.
+        sweep: SweepId,
+        /// Higher goes first.
+        priority: i32,
+    },
     /// A job was handed out.
     LeaseGranted {
         /// The job.
@@ -191,6 +223,9 @@ pub enum Fact {
         holder: Holder,
         /// The trials in it.
         trials: Vec<TrialId>,
+        /// Whether another worker has them as well, who is slow.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        copy: bool,
     },
     /// A lease ended before all its trials were reported; the others wait again.
     LeaseEnded {

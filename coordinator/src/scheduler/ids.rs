@@ -76,6 +76,10 @@ hex_id!(
     GroupId, u64, "job group"
 );
 hex_id!(
+    /// The activations that trials are trained on: layers of a pass. Groups share them.
+    ActivationsId, u64, "activations"
+);
+hex_id!(
     /// An ANN shown a stimulus set: what trials share whose activations one pass gives.
     PassId, u64, "pass"
 );

@@ -1,12 +1,16 @@
 //! What must always hold, checked over the whole state. Costs work in proportion to all trials, so
 //! tests call it after every event and nothing else does.
 
-use super::ids::RowId;
-use super::settings::{ATTEMPTS_MAX, LOSSES_MAX};
-use super::sweeps::SweepCounts;
+use super::Scheduler;
+use super::ids::{ActivationsId, GroupId, RowId};
+use super::leases::{Lease, Role};
+use super::settings::{ATTEMPTS_MAX, LOSSES_ALONE, LOSSES_MAX};
+use super::sweeps::{Sweep, SweepCounts, SweepNo};
 use super::trials::{TrialNo, TrialState};
-use super::{Scheduler, Settings};
+use super::turns::Turn;
+use super::workers::Capacity;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Scheduler {
     /// Checks the whole state.
@@ -17,6 +21,7 @@ impl Scheduler {
         self.check_trials();
         self.check_sweeps();
         self.check_leases();
+        self.check_workers();
     }
 
     fn numbered(&self) -> impl Iterator<Item = (TrialNo, &super::Trial)> {
@@ -25,8 +30,8 @@ impl Scheduler {
 
     fn check_trials(&self) {
         assert_eq!(self.trials.len(), self.trial_numbers.len());
-        let mut waiting = BTreeSet::new();
         let mut backing_off = BTreeSet::new();
+        let mut suspects = BTreeSet::new();
         let mut rows: BTreeMap<RowId, u64> = BTreeMap::new();
         for (number, trial) in self.numbered() {
             assert_eq!(self.trial_numbers.get(&trial.id), Some(&number));
@@ -36,9 +41,6 @@ impl Scheduler {
                 .map(|sweep| &self.sweeps[sweep.0 as usize]);
             let wanted = sweeps.any(|sweep| sweep.wanted);
             match trial.state {
-                TrialState::Waiting => {
-                    waiting.insert((trial.group, number));
-                }
                 TrialState::BackingOff { ready_ms } => {
                     backing_off.insert((ready_ms, number));
                 }
@@ -50,10 +52,11 @@ impl Scheduler {
                         trial.id
                     );
                 }
-                TrialState::Finished | TrialState::Failed => {}
+                TrialState::Waiting | TrialState::Finished | TrialState::Failed => {}
                 TrialState::Cancelled => assert!(!wanted, "{} is wanted", trial.id),
             }
             if trial.state.is_open() {
+                suspects.extend((trial.losses >= LOSSES_ALONE).then_some(number));
                 assert!(wanted, "{} is open and nobody wants it", trial.id);
                 assert!(trial.attempts < ATTEMPTS_MAX);
                 // Replay passes between the fact of the last loss and that of being set aside.
@@ -61,13 +64,8 @@ impl Scheduler {
             }
             *rows.entry(trial.row).or_default() += u64::from(!trial.state.has_outcome());
         }
-        assert_eq!(waiting, self.queue.all().collect());
-        assert!(self.queue.is_ordered());
-        let firsts: BTreeMap<_, _> = waiting.iter().rev().copied().collect();
-        let firsts = firsts.into_values();
-        let in_passes: BTreeSet<_> = firsts.map(|first| (self.at(first).pass, first)).collect();
-        assert_eq!(in_passes, self.queue.firsts().collect());
         assert_eq!(backing_off, self.backing_off);
+        assert_eq!(suspects, self.suspects);
         assert_eq!(rows, self.open_in_row);
     }
 
@@ -87,11 +85,45 @@ impl Scheduler {
             assert_eq!(counts, sweep.counts, "counts of {id}");
             assert_eq!(rows, sweep.open_in_row, "open rows of {id}");
             assert_eq!(counts.trials(), sweep.trials.len() as u64);
+            self.check_queue(sweep);
         }
+        self.check_turns();
+    }
+
+    /// A sweep's queue is what waits of it.
+    fn check_queue(&self, sweep: &Sweep) {
+        let trials = sweep
+            .trials
+            .iter()
+            .map(|number| (*number, self.at(*number)));
+        let waiting = trials.filter(|(_, trial)| trial.state == TrialState::Waiting);
+        let waiting: BTreeSet<_> = waiting
+            .map(|(number, trial)| (trial.group, number))
+            .collect();
+        assert_eq!(waiting, sweep.queue.all().collect());
+        assert!(sweep.queue.is_ordered(|group| self.groups[&group].is_held));
+        let firsts: BTreeMap<_, _> = waiting.iter().rev().copied().collect();
+        let firsts = firsts.into_values();
+        let in_passes: BTreeSet<_> = firsts.map(|first| (self.at(first).pass, first)).collect();
+        assert_eq!(in_passes, sweep.queue.firsts().collect());
+    }
+
+    /// Who has something to start has a turn, and nobody else.
+    fn check_turns(&self) {
+        let mut turns = BTreeSet::new();
+        for (number, sweep) in (0..).map(SweepNo).zip(&self.sweeps) {
+            let has_turn = sweep.wanted && !sweep.paused && sweep.queue.trials() > 0;
+            assert_eq!(sweep.turn.is_some(), has_turn, "turn of {}", sweep.id);
+            turns.extend(sweep.turn);
+            if let Some(turn) = sweep.turn {
+                assert_eq!(turn, Turn::of(number, sweep));
+            }
+        }
+        assert_eq!(turns, self.turns);
     }
 
     fn check_leases(&self) {
-        let Settings { lease_ms } = self.settings;
+        let lease_ms = self.settings.lease_ms;
         let mut deadlines = BTreeSet::new();
         let mut epochs = BTreeSet::new();
         for (job, lease) in &self.leases {
@@ -100,8 +132,7 @@ impl Scheduler {
             assert!(lease.lease.epoch.0 <= self.last_epoch);
             assert!(epochs.insert(lease.lease.epoch), "an epoch was given twice");
             for number in &lease.open {
-                let state = self.at(*number).state;
-                assert_eq!(state, TrialState::Leased { job: *job });
+                self.check_holding(*number, lease);
             }
             let groups: BTreeSet<_> = lease.open.iter().map(|n| self.at(*n).group).collect();
             assert_eq!(groups.len(), 1, "job {} mixes groups", job.0);
@@ -114,10 +145,83 @@ impl Scheduler {
             assert!(worker.jobs.contains(job), "the holder forgot job {}", job.0);
         }
         assert_eq!(deadlines, self.deadlines);
+        let sole = self
+            .leases
+            .values()
+            .filter(|lease| lease.role == Role::Sole);
+        let sole: BTreeSet<_> = sole.map(|lease| lease.lease.job).collect();
+        assert_eq!(sole, self.copyable);
+        for (number, copy) in &self.copies {
+            let lease = self.leases.get(copy).expect("a copy has a lease");
+            assert!(lease.open.contains(number) && lease.role == Role::Copy);
+        }
+    }
+
+    /// A trial is in the lease that its state names and, as a copy, in one other at most, which
+    /// another worker has.
+    fn check_holding(&self, number: TrialNo, lease: &Lease) {
+        let job = lease.lease.job;
+        let TrialState::Leased { job: original } = self.at(number).state else {
+            panic!("{} is in job {} and not leased", self.at(number).id, job.0);
+        };
+        match lease.role {
+            Role::Sole | Role::Copied => assert_eq!(original, job),
+            Role::Copy => {
+                let original = &self.leases[&original];
+                assert_eq!(self.copies.get(&number), Some(&job));
+                assert_eq!(original.role, Role::Copied);
+                assert!(original.open.contains(&number));
+                assert_ne!(original.holder.worker, lease.holder.worker);
+            }
+        }
+    }
+
+    fn check_workers(&self) {
+        let mut capacity = Capacity::default();
+        let mut holders: BTreeMap<ActivationsId, BTreeSet<Arc<str>>> = BTreeMap::new();
         for (name, worker) in &self.workers {
             for job in &worker.jobs {
                 assert_eq!(self.leases[job].holder.worker, *name);
             }
+            if worker.is_live {
+                assert!(!worker.instance.is_empty(), "{name} lives and is nobody");
+                capacity.workers += 1;
+                capacity.lanes += worker.lanes;
+            } else {
+                assert_eq!((worker.held.len(), worker.idle_since_ms), (0, None));
+            }
+            for id in &worker.held {
+                holders
+                    .entry(*id)
+                    .or_default()
+                    .insert(Arc::from(name.as_str()));
+            }
         }
+        assert_eq!(capacity, self.capacity);
+        self.check_groups(holders);
+    }
+
+    fn check_groups(&self, mut holders: BTreeMap<ActivationsId, BTreeSet<Arc<str>>>) {
+        let mut sweeps: BTreeMap<GroupId, BTreeSet<SweepNo>> = BTreeMap::new();
+        for trial in &self.trials {
+            sweeps.entry(trial.group).or_default().extend(&trial.sweeps);
+        }
+        for (group, shared) in &self.groups {
+            let having = sweeps.remove(group).expect("a group has trials");
+            assert_eq!(having, shared.sweeps.iter().copied().collect());
+            let activations = &self.activations[&shared.activations];
+            assert_eq!(shared.is_held, !activations.holders.is_empty());
+            assert!(activations.groups.contains(group));
+        }
+        let mut groups = 0;
+        for (id, shared) in &self.activations {
+            let said = holders.remove(id).unwrap_or_default();
+            assert_eq!(said, shared.holders, "holders of {id}");
+            let lanes = said.iter().map(|name| self.workers[&**name].lanes);
+            assert_eq!(lanes.sum::<usize>(), shared.lanes, "lanes that hold {id}");
+            groups += shared.groups.len();
+        }
+        assert_eq!(groups, self.groups.len());
+        assert!(holders.is_empty() && sweeps.is_empty());
     }
 }

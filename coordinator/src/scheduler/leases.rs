@@ -1,11 +1,13 @@
 //! Leases: who may run a job, and until when.
 //!
-//! A job has at most one live lease. A lease that ends early puts its unreported trials back into
-//! the queue. No clock in here: the driver tells what time it is.
+//! A job has at most one live lease, and a trial is in one live lease, or in two of which one is a
+//! copy. A lease that ends early puts its unreported trials back into the queue, unless a copy of
+//! them goes on. No clock in here: the driver tells what time it is.
 
-use super::ids::{GroupId, JobId, LeaseRef};
+use super::ids::{JobId, LeaseRef};
 use super::outcomes::Report;
-use super::settings::{LANES_MAX, LOSSES_MAX, WORKERS_MAX};
+use super::settings::LOSSES_MAX;
+use super::sweeps::SweepNo;
 use super::trials::{TrialNo, TrialState};
 use super::{Action, Ending, Fact, Holder, LeaseEnd, Scheduler, TrialId};
 use std::collections::BTreeSet;
@@ -15,12 +17,26 @@ use std::collections::BTreeSet;
 pub(super) struct Lease {
     pub(super) lease: LeaseRef,
     pub(super) holder: Holder,
+    /// When it was granted or, after a restart, read back.
+    pub(super) granted_ms: u64,
     pub(super) deadline_ms: u64,
     pub(super) origin: Origin,
+    pub(super) role: Role,
     /// Trials still to be reported; never empty.
     pub(super) open: BTreeSet<TrialNo>,
     /// Trials taken out of the job while it runs.
     pub(super) taken: Vec<TrialNo>,
+}
+
+/// What a lease is beside another of the same trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// There is no other, and was none.
+    Sole,
+    /// Another worker has, or had, a copy of some of it.
+    Copied,
+    /// It is the copy.
+    Copy,
 }
 
 /// Whether this coordinator process knows the worker to have been alive under the lease.
@@ -32,57 +48,14 @@ pub(super) enum Origin {
     Replayed,
 }
 
-/// A worker that announced itself.
-#[derive(Debug)]
-pub(super) struct Worker {
-    pub(super) instance: String,
-    pub(super) lanes: usize,
-    pub(super) seen_ms: u64,
-    /// The group it did last, whose activations it has at hand.
-    pub(super) last_group: Option<GroupId>,
-    pub(super) jobs: BTreeSet<JobId>,
-}
-
 impl Scheduler {
-    pub(super) fn on_worker_registered(
-        &mut self,
-        now_ms: u64,
-        holder: Holder,
-        lanes: usize,
-        actions: &mut Vec<Action>,
-    ) {
-        self.forget_idle_workers(now_ms);
-        self.see(now_ms, &holder);
-        let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
-        let same = worker.instance == holder.instance;
-        worker.instance.clone_from(&holder.instance);
-        worker.lanes = lanes.clamp(1, LANES_MAX);
-        if !same {
-            worker.last_group = None;
-        }
-        for job in worker.jobs.clone() {
-            let Some(lease) = self.leases.get(&job) else {
-                continue;
-            };
-            if lease.holder != holder {
-                let reason = match lease.origin {
-                    Origin::Witnessed => LeaseEnd::WorkerRestarted,
-                    Origin::Replayed => LeaseEnd::CoordinatorRestarted,
-                };
-                self.lose_lease(now_ms, lease.lease, reason, actions);
-            }
-        }
-    }
-
     pub(super) fn on_leases_renewed(
         &mut self,
         now_ms: u64,
         holder: &Holder,
         leases: Vec<LeaseRef>,
     ) -> Action {
-        if let Some(worker) = self.workers.get_mut(&holder.worker) {
-            worker.seen_ms = now_ms;
-        }
+        self.hear(now_ms, holder);
         let deadline_ms = now_ms + self.settings.lease_ms;
         let mut lost = Vec::new();
         let mut cancelled = Vec::new();
@@ -136,24 +109,26 @@ impl Scheduler {
             }
             self.set_state(trial, TrialState::Waiting);
         }
+        self.take_census(now_ms);
     }
 
     /// Time did not pass while the coordinator was away: every lease runs from now.
     pub(super) fn on_replay_ended(&mut self, now_ms: u64) {
         let deadline_ms = now_ms + self.settings.lease_ms;
         for lease in self.leases.values_mut() {
+            lease.granted_ms = now_ms;
             lease.deadline_ms = deadline_ms;
             lease.origin = Origin::Replayed;
         }
         self.deadlines = self.leases.keys().map(|job| (deadline_ms, *job)).collect();
-        for worker in self.workers.values_mut() {
-            worker.instance.clear();
-            worker.seen_ms = now_ms;
+        for number in 0..self.sweeps.len() {
+            self.change(SweepNo(number as u32), |sweep| sweep.served = 0);
         }
+        self.forget_processes(now_ms);
     }
 
     /// Ends a lease, and sets aside the trials that were lost too often.
-    fn lose_lease(
+    pub(super) fn lose_lease(
         &mut self,
         now_ms: u64,
         lease: LeaseRef,
@@ -195,15 +170,17 @@ impl Scheduler {
         lease: LeaseRef,
         holder: &Holder,
         trials: &[TrialId],
+        role: Role,
     ) {
         self.last_epoch = self.last_epoch.max(lease.epoch.0).max(lease.job.0);
         let known = trials
             .iter()
             .filter_map(|id| self.trial_numbers.get(id).copied());
         let open: BTreeSet<_> = known
-            .filter(|number| {
-                self.at(*number).state == TrialState::Waiting
-                    || matches!(self.at(*number).state, TrialState::BackingOff { .. })
+            .filter(|number| match self.at(*number).state {
+                TrialState::Waiting | TrialState::BackingOff { .. } => role != Role::Copy,
+                TrialState::Leased { .. } => role == Role::Copy && self.can_be_copied(*number),
+                TrialState::Finished | TrialState::Failed | TrialState::Cancelled => false,
             })
             .collect();
         let Some(first) = open.first() else {
@@ -211,23 +188,33 @@ impl Scheduler {
         };
         let group = self.at(*first).group;
         for number in &open {
-            self.set_state(*number, TrialState::Leased { job: lease.job });
+            match role {
+                Role::Copy => self.note_copy(*number, lease.job),
+                Role::Sole | Role::Copied => {
+                    self.set_state(*number, TrialState::Leased { job: lease.job });
+                }
+            }
         }
         self.see(now_ms, holder);
         let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
         worker.last_group = Some(group);
         worker.jobs.insert(lease.job);
+        let activations = self.groups[&group].activations;
+        self.set_held(&holder.worker, activations, true);
         let deadline_ms = now_ms + self.settings.lease_ms;
         self.deadlines.insert((deadline_ms, lease.job));
         let granted = Lease {
             lease,
             holder: holder.clone(),
+            granted_ms: now_ms,
             deadline_ms,
             origin: Origin::Witnessed,
+            role,
             open,
             taken: Vec::new(),
         };
         self.leases.insert(lease.job, granted);
+        self.set_role(lease.job, role);
     }
 
     /// The transition of [`Fact::LeaseEnded`].
@@ -236,16 +223,32 @@ impl Scheduler {
             return;
         }
         for number in self.drop_lease(lease.job) {
+            if self.copies.get(&number) == Some(&lease.job) {
+                self.copies.remove(&number);
+                continue;
+            }
             self.at_mut(number).losses += u32::from(reason.is_loss());
-            self.set_state(number, TrialState::Waiting);
+            let state = match self.promote_copy(number) {
+                Some(job) => TrialState::Leased { job },
+                None => TrialState::Waiting,
+            };
+            self.set_state(number, state);
         }
     }
 
-    /// Takes a trial out of the lease it is in, if any; a lease with nothing left is over.
+    /// Takes a trial out of the lease it is in, if any, and out of its copy; a lease with nothing
+    /// left is over.
     pub(super) fn take_from_lease(&mut self, number: TrialNo) {
         let TrialState::Leased { job } = self.at(number).state else {
             return;
         };
+        self.take_out(number, job);
+        if let Some(copy) = self.copies.remove(&number) {
+            self.take_out(number, copy);
+        }
+    }
+
+    fn take_out(&mut self, number: TrialNo, job: JobId) {
         let lease = self
             .leases
             .get_mut(&job)
@@ -270,30 +273,11 @@ impl Scheduler {
             .remove(&job)
             .expect("only live leases are dropped");
         self.deadlines.remove(&(lease.deadline_ms, job));
+        self.copyable.remove(&job);
         if let Some(worker) = self.workers.get_mut(&lease.holder.worker) {
             worker.jobs.remove(&job);
         }
         lease.open
-    }
-
-    fn see(&mut self, now_ms: u64, holder: &Holder) {
-        let worker = self.workers.entry(holder.worker.clone());
-        let worker = worker.or_insert_with(|| Worker {
-            instance: holder.instance.clone(),
-            lanes: 1,
-            seen_ms: now_ms,
-            last_group: None,
-            jobs: BTreeSet::new(),
-        });
-        worker.seen_ms = now_ms;
-    }
-
-    fn forget_idle_workers(&mut self, now_ms: u64) {
-        if self.workers.len() >= WORKERS_MAX {
-            let lease_ms = self.settings.lease_ms;
-            self.workers
-                .retain(|_, worker| !worker.jobs.is_empty() || worker.seen_ms + lease_ms > now_ms);
-        }
     }
 }
 
@@ -337,20 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_worker_goes_on_at_once() {
-        let mut scene = Scene::new();
-        scene.submit(1, 0..2);
-        scene.register("a", "1", 2);
-        let job = scene.lease("a", "1").expect("a job");
-        scene.register("a", "1", 2);
-        assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, []);
-        scene.register("a", "2", 2);
-        assert_eq!(scene.lease("a", "2").expect("a job").trials, job.trials);
-        assert_eq!(scene.refused("a", "1"), Refusal::Superseded);
-        assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, [job.lease]);
-    }
-
-    #[test]
     fn leases_outlive_a_restart_of_the_coordinator() {
         let mut scene = Scene::new();
         scene.submit(1, 0..2);
@@ -364,19 +334,6 @@ mod tests {
         scene.register("a", "1", 2);
         assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, []);
         assert_eq!(scene.finish("a", &job, 0), Verdict::Recorded);
-    }
-
-    #[test]
-    fn killing_everything_over_and_over_is_not_held_against_a_trial() {
-        let mut scene = Scene::new();
-        scene.submit(1, 0..1);
-        for round in 0..2 * LOSSES_MAX {
-            let instance = round.to_string();
-            scene.register("a", &instance, 1);
-            scene.lease("a", &instance).expect("a job");
-            scene.restart();
-        }
-        assert_eq!(scene.sweep(1).1.failed, 0);
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! as facts; applying a fact is the only way state changes, so that reading the journal back makes
 //! the same state. No event costs work in proportion to all trials.
 
+mod copies;
 mod event;
+mod explain;
 mod ids;
 mod invariants;
 mod leases;
@@ -15,6 +17,8 @@ mod queue;
 mod settings;
 mod sweeps;
 mod trials;
+mod turns;
+mod workers;
 
 #[cfg(test)]
 mod random_events;
@@ -24,18 +28,24 @@ mod scene;
 pub use event::{
     Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, Refusal, TrialKey, Verdict,
 };
-pub use ids::{Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
+pub use explain::{SweepWhy, TrialWhy, Waits};
+pub use ids::{
+    ActivationsId, Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
+};
 pub use settings::{
-    ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, Settings, WORKERS_MAX,
+    ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, CENSUS_MS, COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS,
+    HELD_LOOKED, HELD_MAX, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, STEAL_AFTER_MS, Settings,
+    TURNS_LOOKED, WORKERS_MAX,
 };
 pub use sweeps::{SweepCounts, SweepState};
 pub use trials::TrialView;
 
-use leases::{Lease, Worker};
-use queue::Queue;
+use leases::{Lease, Role};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sweeps::{Sweep, SweepNo};
 use trials::{Trial, TrialNo};
+use turns::Turn;
+use workers::{Activations, Capacity, Group, Took, Worker};
 
 /// The whole state.
 #[derive(Debug, Default)]
@@ -47,15 +57,29 @@ pub struct Scheduler {
     sweeps: Vec<Sweep>,
     sweep_numbers: BTreeMap<SweepId, SweepNo>,
     submissions: u64,
-    queue: Queue,
+    /// Sweeps that have something to start, the one whose turn it is first.
+    turns: BTreeSet<Turn>,
     /// Trials that wait for their next attempt, by when it may start.
     backing_off: BTreeSet<(u64, TrialNo)>,
+    /// Open trials that may be what takes their workers down.
+    suspects: BTreeSet<TrialNo>,
     /// Trials without an outcome, over all sweeps.
     open_in_row: BTreeMap<RowId, u64>,
     leases: BTreeMap<JobId, Lease>,
     deadlines: BTreeSet<(u64, JobId)>,
     last_epoch: u64,
+    /// Leases that have no copy and are none.
+    copyable: BTreeSet<JobId>,
+    /// Leased trials that another worker has as well, and its job.
+    copies: BTreeMap<TrialNo, JobId>,
+    groups: HashMap<GroupId, Group>,
+    activations: HashMap<ActivationsId, Activations>,
+    /// How long trials took, of whatever group.
+    took: Took,
     workers: BTreeMap<String, Worker>,
+    /// What live workers take.
+    capacity: Capacity,
+    next_census_ms: u64,
 }
 
 impl Scheduler {
@@ -83,8 +107,15 @@ impl Scheduler {
                 self.on_sweep_cancelled(now_ms, sweep, &mut actions);
             }
             Event::SweepResumed(sweep) => self.on_sweep_resumed(now_ms, sweep, &mut actions),
+            Event::SweepPaused(sweep) => self.on_sweep_paused(now_ms, sweep, &mut actions),
+            Event::SweepPrioritised { sweep, priority } => {
+                self.on_sweep_prioritised(now_ms, sweep, priority, &mut actions);
+            }
             Event::WorkerRegistered { holder, lanes } => {
                 self.on_worker_registered(now_ms, holder, lanes, &mut actions);
+            }
+            Event::ActivationsHeld { holder, held } => {
+                self.on_activations_held(now_ms, &holder, &held);
             }
             Event::JobRequested(holder) => self.on_job_requested(now_ms, holder, &mut actions),
             Event::LeasesRenewed { holder, leases } => {
@@ -110,11 +141,6 @@ impl Scheduler {
         actions
     }
 
-    /// Whether a worker that asks now may get a job.
-    pub fn has_waiting(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
     fn on_replayed(&mut self, now_ms: u64, fact: &Fact, trials: &[TrialKey]) {
         match fact {
             Fact::SweepSubmitted { sweep, .. } => self.on_sweep_submitted(*sweep, trials),
@@ -135,20 +161,25 @@ impl Scheduler {
             Fact::SweepSubmitted { .. } => {}
             Fact::SweepCancelled { sweep } => self.cancel(*sweep),
             Fact::SweepResumed { sweep } => self.resume(*sweep),
+            Fact::SweepPaused { sweep } => self.pause(*sweep),
+            Fact::SweepPrioritised { sweep, priority } => self.prioritise(*sweep, *priority),
             Fact::LeaseGranted {
                 job,
                 epoch,
                 holder,
                 trials,
-            } => self.grant(
-                now_ms,
-                LeaseRef {
+                copy,
+            } => {
+                let lease = LeaseRef {
                     job: *job,
                     epoch: *epoch,
-                },
-                holder,
-                trials,
-            ),
+                };
+                let role = match copy {
+                    true => Role::Copy,
+                    false => Role::Sole,
+                };
+                self.grant(now_ms, lease, holder, trials, role);
+            }
             Fact::LeaseEnded { job, epoch, reason } => {
                 self.end_lease(
                     LeaseRef {

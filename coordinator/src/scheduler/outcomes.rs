@@ -3,7 +3,7 @@
 
 use super::ids::{LeaseRef, TrialId};
 use super::settings::{ATTEMPTS_MAX, backoff_ms};
-use super::trials::TrialState;
+use super::trials::{TrialNo, TrialState};
 use super::{Action, Attempt, Ending, Fact, Scheduler, Verdict};
 
 /// Who says so.
@@ -39,6 +39,7 @@ impl Scheduler {
         match attempt {
             // However late: the work is done, and nobody has done it before.
             Attempt::Finished(scores) => {
+                self.note_time(now_ms, number, lease);
                 let outcome = Ending::Finished(scores);
                 self.record_outcome(now_ms, report, attempts, outcome, actions);
             }
@@ -86,6 +87,20 @@ impl Scheduler {
             outcome,
         };
         self.record(now_ms, fact, actions);
+    }
+
+    /// Notes how long a trial took, if it was reported under a live lease.
+    fn note_time(&mut self, now_ms: u64, number: TrialNo, lease: LeaseRef) {
+        let live = self.leases.get(&lease.job);
+        let live = live.filter(|live| live.lease == lease && live.open.contains(&number));
+        if let Some(granted_ms) = live.map(|live| live.granted_ms) {
+            let group = self.at(number).group;
+            let took_ms = now_ms.saturating_sub(granted_ms);
+            self.took.add(took_ms);
+            if let Some(group) = self.groups.get_mut(&group) {
+                group.took.add(took_ms);
+            }
+        }
     }
 
     /// The transition of [`Fact::AttemptFailed`].

@@ -1,12 +1,23 @@
-//! Placement: which waiting trials a worker gets. Trials of one job share their activations; a
-//! worker stays with the group it did last, and otherwise takes the first in grid order. It hears
-//! which other groups wait for a pass of the same ANN over the same stimuli, so that one pass serves
-//! all of them.
+//! Placement: which waiting trials a worker gets. Trials of one job share their activations, which
+//! cost a pass of the ANN, so a worker that has them at hand takes them.
+//!
+//! Sweep by sweep, as their turns come, a worker gets trials of the group it did last, else of the
+//! first group whose activations lie in its cache, else of the first that nobody who lives holds.
+//! What others hold is left to them while they could take all of it with their next jobs; but a
+//! worker waits for no more than [`STEAL_AFTER_MS`], so that no trial waits for ever beside an idle
+//! worker.
+//!
+//! A job also says which other groups wait for a pass of the same ANN over the same stimuli, so that
+//! one pass serves all of them.
 
-use super::ids::{Epoch, GroupId, JobId, LeaseRef};
-use super::settings::{ALONG_MAX, LOSSES_ALONE};
+use super::ids::{Epoch, GroupId, JobId, LeaseRef, PassId, TrialId};
+use super::queue::Queue;
+use super::settings::{ALONG_MAX, LOSSES_ALONE, STEAL_AFTER_MS, TURNS_LOOKED};
+use super::sweeps::SweepNo;
 use super::trials::TrialNo;
+use super::workers::Worker;
 use super::{Action, Fact, Grant, Holder, Refusal, Scheduler};
+use std::collections::BTreeSet;
 
 impl Scheduler {
     pub(super) fn on_job_requested(
@@ -15,56 +26,101 @@ impl Scheduler {
         holder: Holder,
         actions: &mut Vec<Action>,
     ) {
-        let (group, lanes) = match self.workers.get_mut(&holder.worker) {
-            // After a replay, a worker is known by its leases but has not said who it is now.
-            None => return actions.push(Action::Refuse(Refusal::NotRegistered)),
-            Some(worker) if worker.instance.is_empty() => {
-                return actions.push(Action::Refuse(Refusal::NotRegistered));
+        if !self.hear(now_ms, &holder) {
+            let refusal = match self.workers.get(&holder.worker) {
+                // After a replay, a worker is known by its leases but has not said who it is now.
+                Some(worker) if worker.instance.is_empty() => Refusal::NotRegistered,
+                Some(_) => Refusal::Superseded,
+                None => Refusal::NotRegistered,
+            };
+            return actions.push(Action::Refuse(refusal));
+        }
+        let worker = &self.workers[&holder.worker];
+        let (lanes, idle_since_ms) = (worker.lanes, worker.idle_since_ms);
+        if let Some((sweep, group)) = self.place(now_ms, worker) {
+            let queue = &self.sweeps[sweep.0 as usize].queue;
+            let numbers = self.choose(queue, group, self.share(queue, group, lanes));
+            return self.hand_out(now_ms, holder, numbers, Some(sweep), actions);
+        }
+        if let Some(numbers) = self.to_copy(now_ms, &holder) {
+            return self.hand_out(now_ms, holder, numbers, None, actions);
+        }
+        let waits = !self.turns.is_empty();
+        let worker = self.workers.get_mut(&holder.worker).expect("was heard");
+        worker.idle_since_ms = waits.then(|| idle_since_ms.unwrap_or(now_ms));
+        actions.push(Action::NothingToDo);
+    }
+
+    /// Whether some worker that asks now gets something without waiting for another.
+    pub fn has_waiting(&self) -> bool {
+        let mut queues = self.queues();
+        queues.any(|queue| {
+            queue.first_free().is_some()
+                || queue.held().any(|group| {
+                    self.is_plenty(queue, group) || !self.are_busy(self.holders(group))
+                })
+        })
+    }
+
+    /// The queues of the first sweeps that have a turn.
+    fn queues(&self) -> impl Iterator<Item = &Queue> {
+        let turns = self.turns.iter().take(TURNS_LOOKED);
+        turns.map(|turn| &self.sweeps[turn.sweep.0 as usize].queue)
+    }
+
+    /// The sweep and the group that a worker gets trials of; none where it is to wait, or where
+    /// there are none.
+    fn place(&self, now_ms: u64, worker: &Worker) -> Option<(SweepNo, GroupId)> {
+        let first = self.turns.first()?.sweep;
+        let sweeps = self.turns.iter().take(TURNS_LOOKED).map(|turn| turn.sweep);
+        for (sweep, queue) in sweeps.zip(self.queues()) {
+            let at_hand = self.at_hand(queue, worker).or_else(|| queue.first_free());
+            let plenty = || queue.held().find(|group| self.is_plenty(queue, *group));
+            if let Some(group) = at_hand.or_else(plenty) {
+                return Some((sweep, group));
             }
-            Some(worker) if worker.instance != holder.instance => {
-                return actions.push(Action::Refuse(Refusal::Superseded));
-            }
-            Some(worker) => {
-                worker.seen_ms = now_ms;
-                (worker.last_group, worker.lanes)
-            }
+        }
+        let idle_since_ms = worker.idle_since_ms?;
+        let is_long = now_ms >= idle_since_ms + STEAL_AFTER_MS;
+        let queue = &self.sweeps[first.0 as usize].queue;
+        let stolen = is_long.then(|| queue.first_group()).flatten();
+        stolen.map(|group| (first, group))
+    }
+
+    /// The group a worker did last, or the first other one whose activations it holds.
+    fn at_hand(&self, queue: &Queue, worker: &Worker) -> Option<GroupId> {
+        let last = worker.last_group.filter(|group| queue.waiting(*group) > 0);
+        let held = || {
+            let groups = worker
+                .held
+                .iter()
+                .flat_map(|id| &self.activations[id].groups);
+            let firsts = groups.filter_map(|group| Some((queue.group(*group).next()?, *group)));
+            firsts.min().map(|(_, group)| group)
         };
-        let held = group.filter(|group| self.queue.group(*group).next().is_some());
-        let Some(group) = held.or_else(|| self.queue.first_group()) else {
-            return actions.push(Action::NothingToDo);
-        };
-        let numbers = self.choose(group, lanes);
-        let number = self.last_epoch + 1;
-        let lease = LeaseRef {
-            job: JobId(number),
-            epoch: Epoch(number),
-        };
-        let sweep = self.wanting(numbers[0]).expect("a waiting trial is wanted");
-        let pass = self.at(numbers[0]).pass;
-        let trials: Vec<_> = numbers.iter().map(|number| self.at(*number).id).collect();
-        let fact = Fact::LeaseGranted {
-            job: lease.job,
-            epoch: lease.epoch,
-            holder,
-            trials: trials.clone(),
-        };
-        self.record(now_ms, fact, actions);
-        let others = self.queue.pass(pass).map(|number| self.at(number));
-        let others = others.filter(|trial| trial.group != group).take(ALONG_MAX);
-        let along = others.map(|trial| trial.id).collect();
-        actions.push(Action::GrantLease(Grant {
-            lease,
-            sweep,
-            trials,
-            along,
-        }));
+        last.or_else(held)
+    }
+
+    /// Whether more of a group waits than those who hold it could take with their next jobs.
+    pub(super) fn is_plenty(&self, queue: &Queue, group: GroupId) -> bool {
+        queue.waiting(group) > self.holders(group).lanes
+    }
+
+    /// Most trials that a worker gets of a group. Once all that waits of the sweep fits into the
+    /// lanes there are, it is shared, so that nobody idles beside another's full job.
+    fn share(&self, queue: &Queue, group: GroupId, lanes: usize) -> usize {
+        if queue.trials() >= self.capacity.lanes as u64 {
+            return lanes;
+        }
+        let takers = (self.capacity.workers / queue.groups()).max(1);
+        lanes.min(queue.waiting(group).div_ceil(takers))
     }
 
     /// The first waiting trials of a group that is not empty. A suspect of taking its workers down
     /// runs alone.
-    fn choose(&self, group: GroupId, lanes: usize) -> Vec<TrialNo> {
+    fn choose(&self, queue: &Queue, group: GroupId, trials_max: usize) -> Vec<TrialNo> {
         let mut chosen: Vec<TrialNo> = Vec::new();
-        for number in self.queue.group(group).take(lanes) {
+        for number in queue.group(group).take(trials_max) {
             let suspect = self.at(number).losses >= LOSSES_ALONE;
             if suspect && !chosen.is_empty() {
                 break;
@@ -76,12 +132,63 @@ impl Scheduler {
         }
         chosen
     }
+
+    /// Leases trials in a sweep's turn or, in nobody's, as a copy.
+    fn hand_out(
+        &mut self,
+        now_ms: u64,
+        holder: Holder,
+        numbers: Vec<TrialNo>,
+        turn: Option<SweepNo>,
+        actions: &mut Vec<Action>,
+    ) {
+        let number = self.last_epoch + 1;
+        let lease = LeaseRef {
+            job: JobId(number),
+            epoch: Epoch(number),
+        };
+        let first = self.at(numbers[0]);
+        let (group, pass) = (first.group, first.pass);
+        let activations = self.groups[&group].activations;
+        let sweep = self.wanting(numbers[0]).expect("an open trial is wanted");
+        let trials: Vec<_> = numbers.iter().map(|number| self.at(*number).id).collect();
+        if let Some(worker) = self.workers.get_mut(&holder.worker) {
+            worker.idle_since_ms = None;
+        }
+        let fact = Fact::LeaseGranted {
+            job: lease.job,
+            epoch: lease.epoch,
+            holder,
+            trials: trials.clone(),
+            copy: turn.is_none(),
+        };
+        self.record(now_ms, fact, actions);
+        if let Some(sweep) = turn {
+            self.change(sweep, |sweep| sweep.served = number);
+        }
+        actions.push(Action::GrantLease(Grant {
+            lease,
+            sweep,
+            activations,
+            trials,
+            along: self.along(pass, group),
+        }));
+    }
+
+    /// One trial of each other group of a pass that waits in a sweep that has a turn.
+    fn along(&self, pass: PassId, group: GroupId) -> Vec<TrialId> {
+        let mut seen = BTreeSet::from([group]);
+        let firsts = self.queues().flat_map(|queue| queue.pass(pass));
+        let trials = firsts.take(2 * ALONG_MAX).map(|number| self.at(number));
+        let others = trials.filter(|trial| seen.insert(trial.group));
+        others.take(ALONG_MAX).map(|trial| trial.id).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::TrialId;
     use super::super::scene::Scene;
+    use super::super::{Grant, STEAL_AFTER_MS, TrialId};
 
     #[test]
     fn a_job_is_one_group_in_grid_order_up_to_the_lanes() {
@@ -121,6 +228,103 @@ mod tests {
             scene.lease("b", "1").expect("a job").trials[0],
             TrialId(107)
         );
+    }
+
+    fn first(job: Option<Grant>) -> u128 {
+        job.expect("a job").trials[0].0
+    }
+
+    #[test]
+    fn a_worker_takes_what_its_cache_holds_before_anything_else() {
+        let mut scene = Scene::new();
+        scene.submit(1, 200..208);
+        scene.register("a", "1", 1);
+        scene.hold("a", "1", &[206, 203, 77]);
+        let order: Vec<_> = (0..3).map(|_| first(scene.lease("a", "1"))).collect();
+        assert_eq!(order, [203, 206, 200]);
+    }
+
+    #[test]
+    fn what_another_holds_comes_last_and_what_it_lost_is_free() {
+        let mut scene = Scene::new();
+        scene.submit(1, 200..204);
+        scene.register("a", "1", 1);
+        scene.register("b", "1", 1);
+        scene.hold("a", "1", &[200, 201]);
+        assert_eq!(first(scene.lease("b", "1")), 202);
+        scene.hold("a", "1", &[200]);
+        assert_eq!(first(scene.lease("b", "1")), 201);
+        scene.hold("a", "2", &[203]);
+        assert_eq!(first(scene.lease("b", "1")), 203, "not said by its process");
+        assert_eq!(first(scene.lease("a", "1")), 200);
+    }
+
+    #[test]
+    fn a_worker_waits_for_the_holder_and_then_steals() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..3);
+        scene.register("a", "1", 2);
+        let job = scene.lease("a", "1").expect("trials 0 and 1");
+        scene.register("b", "1", 2);
+        assert_eq!(scene.lease("b", "1"), None, "a takes the last one next");
+        scene.wait("a", STEAL_AFTER_MS - 1, job.lease);
+        assert_eq!(scene.lease("b", "1"), None);
+        assert!(!scene.core.has_waiting());
+        scene.wait("a", 1, job.lease);
+        assert_eq!(first(scene.lease("b", "1")), 2);
+    }
+
+    #[test]
+    fn the_holder_takes_it_first_and_a_dead_one_keeps_nobody_waiting() {
+        let mut scene = Scene::new();
+        scene.submit(1, 200..202);
+        scene.register("a", "1", 1);
+        scene.register("b", "1", 1);
+        scene.hold("a", "1", &[200, 201]);
+        assert_eq!(scene.lease("b", "1"), None);
+        assert!(scene.core.has_waiting(), "a is idle");
+        assert_eq!(first(scene.lease("a", "1")), 200);
+        assert_eq!(scene.lease("b", "1"), None);
+        scene.pass(30_000);
+        assert_eq!(first(scene.lease("b", "1")), 200);
+    }
+
+    #[test]
+    fn more_than_its_holders_can_take_is_for_all() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..8);
+        scene.register("a", "1", 2);
+        scene.register("b", "1", 2);
+        assert_eq!(first(scene.lease("a", "1")), 0);
+        assert_eq!(first(scene.lease("b", "1")), 2);
+    }
+
+    #[test]
+    fn rather_than_wait_a_worker_runs_what_is_less_urgent() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..3);
+        scene.prioritise(1, 9);
+        scene.submit(2, 200..201);
+        scene.register("a", "1", 2);
+        scene.lease("a", "1").expect("trials 0 and 1");
+        scene.register("b", "1", 2);
+        assert_eq!(first(scene.lease("b", "1")), 200);
+    }
+
+    #[test]
+    fn the_last_trials_are_shared_among_the_workers() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..20);
+        let names = ["a", "b", "c", "d"];
+        for name in names {
+            scene.register(name, "1", 8);
+            scene.hold(name, "1", &[0]);
+        }
+        let sizes = names.map(|name| scene.lease(name, "1").expect("a job").trials.len());
+        assert_eq!(sizes, [5, 4, 3, 2]);
+        scene.submit(2, 100..108);
+        let half = scene.lease("a", "1").expect("a job");
+        assert_eq!(half.trials.len(), 2, "two groups, two workers for each");
     }
 
     #[test]

@@ -1,28 +1,60 @@
-//! The queue: trials that wait to be leased, by job group, and groups by the pass that gives their
-//! activations. It holds no state of its own: what is in it follows from the trials' states.
+//! A sweep's queue: its trials that wait to be leased, by job group, and groups by the pass that
+//! gives their activations. It holds no state of its own: what is in it follows from the trials'
+//! states. A trial of two sweeps waits in both.
 
 use super::ids::{GroupId, PassId};
+use super::settings::HELD_LOOKED;
 use super::trials::TrialNo;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Waiting trials. Every operation costs the logarithm of what is in it.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    trials: u64,
     groups: BTreeMap<GroupId, BTreeSet<TrialNo>>,
-    /// Groups by their first waiting trial.
-    order: BTreeMap<TrialNo, GroupId>,
+    /// Groups, by their first waiting trial, whose activations no live worker has at hand.
+    free: BTreeMap<TrialNo, GroupId>,
+    /// The others.
+    held: BTreeMap<TrialNo, GroupId>,
     /// The first waiting trials of the groups of each pass.
     passes: BTreeMap<PassId, BTreeSet<TrialNo>>,
 }
 
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.groups.is_empty()
+    }
+
+    /// Trials in it.
+    pub(super) fn trials(&self) -> u64 {
+        self.trials
     }
 
     /// The group whose first waiting trial comes first.
     pub(super) fn first_group(&self) -> Option<GroupId> {
-        self.order.values().next().copied()
+        let firsts = [self.free.iter().next(), self.held.iter().next()];
+        let first = firsts.into_iter().flatten().min();
+        first.map(|(_, group)| *group)
+    }
+
+    /// As [`Queue::first_group`], of those whose activations no live worker has at hand.
+    pub(super) fn first_free(&self) -> Option<GroupId> {
+        self.free.values().next().copied()
+    }
+
+    /// The first groups whose activations some live worker has at hand.
+    pub(super) fn held(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.held.values().take(HELD_LOOKED).copied()
+    }
+
+    /// Groups with a waiting trial.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Waiting trials of a group.
+    pub(super) fn waiting(&self, group: GroupId) -> usize {
+        self.groups.get(&group).map_or(0, BTreeSet::len)
     }
 
     /// A group's waiting trials, in order.
@@ -35,15 +67,15 @@ impl Queue {
         self.passes.get(&pass).into_iter().flatten().copied()
     }
 
-    pub(super) fn insert(&mut self, group: GroupId, pass: PassId, trial: TrialNo) {
+    pub(super) fn insert(&mut self, group: GroupId, pass: PassId, trial: TrialNo, is_held: bool) {
         let waiting = self.groups.entry(group).or_default();
         let first = waiting.first().copied();
-        waiting.insert(trial);
+        self.trials += u64::from(waiting.insert(trial));
         if first.is_none_or(|first| trial < first) {
             if let Some(first) = first {
                 self.unlist(pass, first);
             }
-            self.list(group, pass, trial);
+            self.list(group, pass, trial, is_held);
         }
     }
 
@@ -51,12 +83,13 @@ impl Queue {
         let Some(waiting) = self.groups.get_mut(&group) else {
             return;
         };
-        waiting.remove(&trial);
-        if self.order.contains_key(&trial) {
+        self.trials -= u64::from(waiting.remove(&trial));
+        let is_held = self.held.contains_key(&trial);
+        if is_held || self.free.contains_key(&trial) {
             let next = waiting.first().copied();
             self.unlist(pass, trial);
             match next {
-                Some(next) => self.list(group, pass, next),
+                Some(next) => self.list(group, pass, next, is_held),
                 None => {
                     self.groups.remove(&group);
                 }
@@ -64,15 +97,33 @@ impl Queue {
         }
     }
 
+    /// Notes whether a live worker has a group's activations at hand.
+    pub(super) fn set_held(&mut self, group: GroupId, is_held: bool) {
+        let Some(first) = self.group(group).next() else {
+            return;
+        };
+        self.free.remove(&first);
+        self.held.remove(&first);
+        self.order(is_held).insert(first, group);
+    }
+
+    fn order(&mut self, is_held: bool) -> &mut BTreeMap<TrialNo, GroupId> {
+        match is_held {
+            true => &mut self.held,
+            false => &mut self.free,
+        }
+    }
+
     /// Makes a trial its group's first.
-    fn list(&mut self, group: GroupId, pass: PassId, first: TrialNo) {
-        self.order.insert(first, group);
+    fn list(&mut self, group: GroupId, pass: PassId, first: TrialNo, is_held: bool) {
+        self.order(is_held).insert(first, group);
         self.passes.entry(pass).or_default().insert(first);
     }
 
     /// Undoes [`Queue::list`].
     fn unlist(&mut self, pass: PassId, first: TrialNo) {
-        self.order.remove(&first);
+        self.free.remove(&first);
+        self.held.remove(&first);
         if let Some(firsts) = self.passes.get_mut(&pass) {
             firsts.remove(&first);
             if firsts.is_empty() {
@@ -94,13 +145,19 @@ impl Queue {
         passes.flat_map(|(pass, firsts)| firsts.iter().map(|first| (*pass, *first)))
     }
 
-    /// Whether `order` is what the groups say.
-    pub(super) fn is_ordered(&self) -> bool {
+    /// Whether the orders are what the groups say, of which `is_held` says which are held.
+    pub(super) fn is_ordered(&self, is_held: impl Fn(GroupId) -> bool) -> bool {
+        let all = self.free.iter().chain(&self.held);
+        let all: BTreeMap<_, _> = all.map(|(first, group)| (*first, *group)).collect();
         let firsts = self.groups.iter().filter_map(|(group, trials)| {
             let first = trials.first()?;
             Some((*first, *group))
         });
-        firsts.collect::<BTreeMap<_, _>>() == self.order
+        firsts.collect::<BTreeMap<_, _>>() == all
+            && all.len() == self.free.len() + self.held.len()
+            && self.free.values().all(|group| !is_held(*group))
+            && self.held.values().all(|group| is_held(*group))
+            && self.trials == self.all().count() as u64
             && self.groups.values().all(|trials| !trials.is_empty())
     }
 }

@@ -3,6 +3,7 @@
 //! checked; at the end every sweep still finishes, and every trial has exactly one outcome.
 
 use super::scene::Scene;
+use super::trials::TrialState;
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +19,21 @@ enum Step {
     Resume {
         sweep: u64,
     },
+    Pause {
+        sweep: u64,
+    },
+    Prioritise {
+        sweep: u64,
+        priority: i32,
+    },
     Register {
         worker: usize,
         fresh: bool,
         lanes: usize,
+    },
+    Hold {
+        worker: usize,
+        groups: Vec<u64>,
     },
     Ask {
         worker: usize,
@@ -49,9 +61,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => sweep.clone().prop_map(|sweep| Step::Submit { sweep }),
         1 => sweep.clone().prop_map(|sweep| Step::Cancel { sweep }),
-        1 => sweep.prop_map(|sweep| Step::Resume { sweep }),
+        1 => sweep.clone().prop_map(|sweep| Step::Resume { sweep }),
+        1 => sweep.clone().prop_map(|sweep| Step::Pause { sweep }),
+        1 => (sweep, -2..3i32)
+            .prop_map(|(sweep, priority)| Step::Prioritise { sweep, priority }),
         3 => (worker.clone(), any::<bool>(), 1..5usize)
             .prop_map(|(worker, fresh, lanes)| Step::Register { worker, fresh, lanes }),
+        2 => (worker.clone(), proptest::collection::vec(0..4u64, 0..4))
+            .prop_map(|(worker, groups)| Step::Hold { worker, groups }),
         10 => worker.clone().prop_map(|worker| Step::Ask { worker }),
         6 => worker.prop_map(|worker| Step::Heartbeat { worker }),
         1 => any::<usize>().prop_map(|pick| Step::Release { pick }),
@@ -85,6 +102,8 @@ impl World {
             }
             Step::Cancel { sweep } => self.scene.cancel(sweep),
             Step::Resume { sweep } => self.scene.resume(sweep),
+            Step::Pause { sweep } => self.scene.pause(sweep),
+            Step::Prioritise { sweep, priority } => self.scene.prioritise(sweep, priority),
             Step::Register {
                 worker,
                 fresh,
@@ -94,10 +113,20 @@ impl World {
                 let instance = self.instance(worker);
                 self.scene.register(NAMES[worker], &instance, lanes);
             }
+            Step::Hold { worker, groups } => {
+                let instance = self.instance(worker);
+                self.scene.hold(NAMES[worker], &instance, &groups);
+            }
             Step::Ask { worker } => {
                 let instance = self.instance(worker);
-                if let Ok(Some(job)) = self.scene.ask(NAMES[worker], &instance) {
-                    self.jobs.push((worker, instance, job));
+                let first = self.most_urgent();
+                match self.scene.ask(NAMES[worker], &instance) {
+                    Ok(Some(job)) => {
+                        self.check_urgency(first, worker, &job);
+                        self.jobs.push((worker, instance, job));
+                    }
+                    Ok(None) => self.check_waiting(worker),
+                    Err(_) => {}
                 }
             }
             Step::Heartbeat { worker } => {
@@ -134,6 +163,52 @@ impl World {
         }
     }
 
+    /// The highest priority of a sweep of which something waits that may start.
+    fn most_urgent(&self) -> Option<i32> {
+        let core = &self.scene.core;
+        let waiting = core.trials.iter();
+        let waiting = waiting.filter(|trial| trial.state == TrialState::Waiting);
+        waiting.filter_map(|trial| self.urgency(trial)).max()
+    }
+
+    fn urgency(&self, trial: &Trial) -> Option<i32> {
+        let sweeps = trial.sweeps.iter();
+        let sweeps = sweeps.map(|sweep| &self.scene.core.sweeps[sweep.0 as usize]);
+        let wanting = sweeps.filter(|sweep| sweep.wanted && !sweep.paused);
+        wanting.map(|sweep| sweep.priority).max()
+    }
+
+    /// Every trial of a job is wanted as urgently as any that waits, but for what is left to
+    /// others, or is a copy while nothing waits.
+    fn check_urgency(&self, first: Option<i32>, worker: usize, job: &Grant) {
+        let core = &self.scene.core;
+        for id in &job.trials {
+            let urgency = self.urgency(core.at(core.trial_numbers[id]));
+            assert!(urgency.is_some(), "{id} starts and nobody wants it to");
+            let Some(first) = first else {
+                let number = core.trial_numbers[id];
+                assert_eq!(core.copies.get(&number), Some(&job.lease.job));
+                continue;
+            };
+            let left = core.trials.iter().any(|trial| {
+                let holders = &core.holders(trial.group).holders;
+                trial.state == TrialState::Waiting
+                    && self.urgency(trial) == Some(first)
+                    && holders.iter().any(|name| **name != *NAMES[worker])
+            });
+            assert!(urgency >= Some(first) || left, "{id} jumps the queue");
+        }
+    }
+
+    /// Nothing waits beside an idle worker for longer than it may.
+    fn check_waiting(&self, worker: usize) {
+        if self.most_urgent().is_some() {
+            let idle_since_ms = self.scene.core.workers[NAMES[worker]].idle_since_ms;
+            let idle_ms = self.scene.now_ms - idle_since_ms.expect("it is left idle");
+            assert!(idle_ms < STEAL_AFTER_MS, "it has idled for {idle_ms} ms");
+        }
+    }
+
     /// A recent job, perhaps one that is long over.
     fn pick(&self, pick: usize) -> Option<(usize, String, Grant)> {
         let recent = self.jobs.len().min(8);
@@ -147,12 +222,13 @@ impl World {
         assert_eq!(before, self.summary());
     }
 
-    fn summary(&self) -> Vec<(SweepState, SweepCounts)> {
-        let core = &self.scene.core;
-        core.sweeps
-            .iter()
-            .filter_map(|sweep| core.sweep(sweep.id))
-            .collect()
+    fn summary(&self) -> Vec<(SweepState, SweepCounts, i32)> {
+        let sweeps = self.scene.core.sweeps.iter();
+        let summary = sweeps.map(|sweep| {
+            let (state, counts) = self.scene.sweep(sweep.id.0);
+            (state, counts, sweep.priority)
+        });
+        summary.collect()
     }
 
     /// Healthy workers finish what is left, once all others have lost their leases: a trial may
@@ -208,6 +284,8 @@ impl World {
                     assert_eq!(before, None, "{trial} has two outcomes");
                 }
                 Fact::SweepCancelled { .. }
+                | Fact::SweepPaused { .. }
+                | Fact::SweepPrioritised { .. }
                 | Fact::LeaseEnded { .. }
                 | Fact::AttemptFailed { .. } => {}
             }
@@ -223,7 +301,11 @@ proptest! {
         steps in proptest::collection::vec(step(), 50..300)
     ) {
         let mut world = World {
-            scene: Scene::new(),
+            // Copies are as rare as they are late: here they come early.
+            scene: Scene::of(Settings {
+                copy_after_ms: 1_000,
+                ..Settings::default()
+            }),
             instances: [0; 3],
             jobs: Vec::new(),
         };

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 pub(super) struct Scene {
     pub(super) core: Scheduler,
+    settings: Settings,
     pub(super) now_ms: u64,
     pub(super) journal: Vec<(Fact, Vec<TrialKey>)>,
 }
@@ -26,6 +27,7 @@ pub(super) fn key(id: u128) -> TrialKey {
     TrialKey {
         id: TrialId(id),
         group: GroupId(group),
+        activations: ActivationsId(group),
         pass: PassId(pass),
         row: RowId((id % 2) as u64),
     }
@@ -40,8 +42,13 @@ fn holder(worker: &str, instance: &str) -> Holder {
 
 impl Scene {
     pub(super) fn new() -> Self {
+        Self::of(Settings::default())
+    }
+
+    pub(super) fn of(settings: Settings) -> Self {
         Self {
-            core: Scheduler::new(Settings::default()),
+            core: Scheduler::new(settings),
+            settings,
             now_ms: 0,
             journal: Vec::new(),
         }
@@ -64,7 +71,7 @@ impl Scene {
 
     /// A crash of the coordinator: a new one reads the journal back.
     pub(super) fn restart(&mut self) {
-        self.core = Scheduler::new(Settings::default());
+        self.core = Scheduler::new(self.settings);
         for (fact, trials) in self.journal.clone() {
             self.core
                 .on_event(self.now_ms, Event::Replayed { fact, trials });
@@ -87,6 +94,15 @@ impl Scene {
 
     pub(super) fn resume(&mut self, sweep: u64) {
         self.tell(Event::SweepResumed(SweepId(sweep)));
+    }
+
+    pub(super) fn pause(&mut self, sweep: u64) {
+        self.tell(Event::SweepPaused(SweepId(sweep)));
+    }
+
+    pub(super) fn prioritise(&mut self, sweep: u64, priority: i32) {
+        let sweep = SweepId(sweep);
+        self.tell(Event::SweepPrioritised { sweep, priority });
     }
 
     pub(super) fn register(&mut self, worker: &str, instance: &str, lanes: usize) {
@@ -127,6 +143,19 @@ impl Scene {
             Action::Fence { lost, cancelled } => (lost, cancelled),
             other => panic!("no answer to a heartbeat: {other:?}"),
         }
+    }
+
+    /// As `pass`, while a worker keeps its lease alive.
+    pub(super) fn wait(&mut self, worker: &str, ms: u64, lease: LeaseRef) {
+        self.pass(ms);
+        self.heartbeat(worker, "1", &[lease]);
+    }
+
+    /// A worker says what its cache holds.
+    pub(super) fn hold(&mut self, worker: &str, instance: &str, groups: &[u64]) {
+        let holder = holder(worker, instance);
+        let held = groups.iter().copied().map(ActivationsId).collect();
+        self.tell(Event::ActivationsHeld { holder, held });
     }
 
     pub(super) fn release(&mut self, worker: &str, instance: &str, lease: LeaseRef) {

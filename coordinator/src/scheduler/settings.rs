@@ -18,6 +18,33 @@ pub const LANES_MAX: usize = 4_096;
 /// Most groups whose layers a job carries along.
 pub const ALONG_MAX: usize = 64;
 
+/// How long a worker idles for the sake of those who hold what waits. It is about what a pass of a
+/// small ANN over some hundred stimuli costs on a CPU: who waits as long as extracting again would
+/// take loses at most as much again by waiting, whatever the holder does.
+pub const STEAL_AFTER_MS: u64 = 10_000;
+
+/// Most sweeps, in the order of their turns, that are looked at for a worker that asks.
+pub const TURNS_LOOKED: usize = 16;
+
+/// Most groups of a sweep, of those that others hold, that are looked at for a worker that asks, and
+/// most of their holders.
+pub const HELD_LOOKED: usize = 16;
+
+/// Most groups whose activations a worker may say that it holds.
+pub const HELD_MAX: usize = 256;
+
+/// How many times as long as such trials took on average a lease is old before it is copied.
+pub const COPY_FACTOR: u64 = 2;
+
+/// How old a lease is before it is copied while no trial at all has finished.
+pub const COPY_UNKNOWN_MS: u64 = 30 * 60 * 1_000;
+
+/// Most leases, the oldest first, that are looked at for one that is worth copying.
+pub const COPIES_LOOKED: usize = 32;
+
+/// How often silent workers are looked for.
+pub const CENSUS_MS: u64 = 1_000;
+
 /// Most workers remembered; idle ones are forgotten first.
 pub const WORKERS_MAX: usize = 10_000;
 
@@ -26,11 +53,16 @@ pub const WORKERS_MAX: usize = 10_000;
 pub struct Settings {
     /// How long a lease lives without a heartbeat.
     pub lease_ms: u64,
+    /// How old a lease is, at least, before an idle worker gets a copy of it.
+    pub copy_after_ms: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lease_ms: 30_000 }
+        Self {
+            lease_ms: 30_000,
+            copy_after_ms: 30_000,
+        }
     }
 }
 

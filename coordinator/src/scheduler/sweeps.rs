@@ -2,7 +2,9 @@
 //! whether it was cancelled and from where its trials are.
 
 use super::ids::{RowId, SweepId};
+use super::queue::Queue;
 use super::trials::{TrialNo, TrialState};
+use super::turns::{self, Turn};
 use super::{Action, Fact, Scheduler, TrialKey};
 use std::collections::BTreeMap;
 
@@ -17,6 +19,16 @@ pub(super) struct Sweep {
     /// In grid order.
     pub(super) trials: Vec<TrialNo>,
     pub(super) wanted: bool,
+    /// Whether it starts nothing for now.
+    pub(super) paused: bool,
+    /// Higher goes first.
+    pub(super) priority: i32,
+    /// Its trials that wait, whether or not it is wanted.
+    pub(super) queue: Queue,
+    /// Its place among those that have something to start.
+    pub(super) turn: Option<Turn>,
+    /// The epoch of the last lease in its turn; forgotten by a restart.
+    pub(super) served: u64,
     /// Grows with every submission, so that the latest is known.
     pub(super) submission: u64,
     pub(super) counts: SweepCounts,
@@ -61,6 +73,8 @@ impl SweepCounts {
 pub enum SweepState {
     /// Outcomes are still to come.
     Running,
+    /// Outcomes are still to come, but no further trial starts for now.
+    Paused,
     /// Every trial has its outcome.
     Finished,
     /// No further trial starts for it.
@@ -72,12 +86,18 @@ impl Scheduler {
     pub fn sweep(&self, id: SweepId) -> Option<(SweepState, SweepCounts)> {
         let sweep = self.sweep_at(id)?;
         let open = sweep.counts.waiting + sweep.counts.leased;
-        let state = match (sweep.wanted, open) {
-            (false, _) => SweepState::Cancelled,
-            (true, 0) => SweepState::Finished,
-            (true, _) => SweepState::Running,
+        let state = match (sweep.wanted, open, sweep.paused) {
+            (false, _, _) => SweepState::Cancelled,
+            (true, 0, _) => SweepState::Finished,
+            (true, _, true) => SweepState::Paused,
+            (true, _, false) => SweepState::Running,
         };
         Some((state, sweep.counts))
+    }
+
+    /// How urgent a sweep is; none where it was never submitted.
+    pub fn priority(&self, id: SweepId) -> Option<i32> {
+        Some(self.sweep_at(id)?.priority)
     }
 
     pub(super) fn sweep_at(&self, id: SweepId) -> Option<&Sweep> {
@@ -105,15 +125,25 @@ impl Scheduler {
             id,
             trials: Vec::with_capacity(keys.len()),
             wanted: false,
+            paused: false,
+            priority: 0,
+            queue: Queue::default(),
+            turn: None,
+            served: 0,
             submission: 0,
             counts: SweepCounts::default(),
             open_in_row: BTreeMap::new(),
         };
         for key in keys {
             let trial_no = self.intern(key);
+            let is_held = self.share_group(key, number);
             let trial = self.at_mut(trial_no);
             trial.sweeps.push(number);
             *sweep.counts.of(trial.state) += 1;
+            if trial.state == TrialState::Waiting {
+                let queue = &mut sweep.queue;
+                queue.insert(trial.group, trial.pass, trial_no, is_held);
+            }
             let open = sweep.open_in_row.entry(trial.row).or_default();
             *open += u64::from(!trial.state.has_outcome());
             sweep.trials.push(trial_no);
@@ -130,8 +160,33 @@ impl Scheduler {
         sweep: SweepId,
         actions: &mut Vec<Action>,
     ) {
-        if let Some((SweepState::Running, _)) = self.sweep(sweep) {
+        if let Some((SweepState::Running | SweepState::Paused, _)) = self.sweep(sweep) {
             self.record(now_ms, Fact::SweepCancelled { sweep }, actions);
+        }
+    }
+
+    /// Only what runs can pause.
+    pub(super) fn on_sweep_paused(
+        &mut self,
+        now_ms: u64,
+        sweep: SweepId,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some((SweepState::Running, _)) = self.sweep(sweep) {
+            self.record(now_ms, Fact::SweepPaused { sweep }, actions);
+        }
+    }
+
+    pub(super) fn on_sweep_prioritised(
+        &mut self,
+        now_ms: u64,
+        sweep: SweepId,
+        priority: i32,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.priority(sweep).is_some_and(|now| now != priority) {
+            let fact = Fact::SweepPrioritised { sweep, priority };
+            self.record(now_ms, fact, actions);
         }
     }
 
@@ -145,7 +200,11 @@ impl Scheduler {
         let Some((state, counts)) = self.sweep(sweep) else {
             return;
         };
-        if state == SweepState::Cancelled || counts.failed > 0 {
+        let stands = match state {
+            SweepState::Cancelled | SweepState::Paused => true,
+            SweepState::Running | SweepState::Finished => false,
+        };
+        if stands || counts.failed > 0 {
             self.record(now_ms, Fact::SweepResumed { sweep }, actions);
         }
     }
@@ -154,7 +213,7 @@ impl Scheduler {
         let Some(number) = self.sweep_numbers.get(&id).copied() else {
             return;
         };
-        self.sweeps[number.0 as usize].wanted = false;
+        self.change(number, |sweep| sweep.wanted = false);
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
             let trial = self.at(trial_no);
@@ -182,9 +241,32 @@ impl Scheduler {
         }
     }
 
-    /// Puts what is cancelled of a sweep back into the queue.
+    /// Its trials wait where they are; leases go on.
+    pub(super) fn pause(&mut self, id: SweepId) {
+        if let Some(number) = self.sweep_numbers.get(&id).copied() {
+            self.change(number, |sweep| sweep.paused = true);
+        }
+    }
+
+    pub(super) fn prioritise(&mut self, id: SweepId, priority: i32) {
+        if let Some(number) = self.sweep_numbers.get(&id).copied() {
+            self.change(number, |sweep| sweep.priority = priority);
+        }
+    }
+
+    /// Changes what a sweep's turn depends on.
+    pub(super) fn change(&mut self, number: SweepNo, change: impl FnOnce(&mut Sweep)) {
+        let sweep = &mut self.sweeps[number.0 as usize];
+        change(sweep);
+        turns::list(&mut self.turns, number, sweep);
+    }
+
+    /// Puts what is cancelled of a sweep back into the queue, and ends its pause.
     fn want(&mut self, number: SweepNo) {
-        self.sweeps[number.0 as usize].wanted = true;
+        self.change(number, |sweep| {
+            sweep.wanted = true;
+            sweep.paused = false;
+        });
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
             if self.at(trial_no).state == TrialState::Cancelled {
@@ -303,6 +385,62 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_sweep_starts_nothing_and_keeps_what_it_has() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..6);
+        scene.register("w", "1", 2);
+        let job = scene.lease("w", "1").expect("a job");
+        scene.pause(1);
+        assert_eq!(scene.sweep(1).0, SweepState::Paused);
+        assert_eq!(
+            scene.heartbeat("w", "1", &[job.lease]),
+            (vec![], vec![]),
+            "what is leased goes on"
+        );
+        scene.finish_all("w", &job);
+        assert_eq!(scene.lease("w", "1"), None);
+        scene.restart();
+        assert_eq!(scene.sweep(1).0, SweepState::Paused);
+        assert_eq!(
+            (scene.sweep(1).1.finished, scene.sweep(1).1.waiting),
+            (2, 4)
+        );
+        scene.resume(1);
+        scene.register("w", "1", 8);
+        assert_eq!(scene.lease("w", "1").expect("a job").trials.len(), 4);
+    }
+
+    #[test]
+    fn what_another_sweep_wants_of_a_paused_one_runs() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..4);
+        scene.submit(2, 2..6);
+        scene.pause(1);
+        scene.register("w", "1", 8);
+        let job = scene.lease("w", "1").expect("a job");
+        assert_eq!(job.trials.len(), 4);
+        scene.finish_all("w", &job);
+        assert_eq!(scene.lease("w", "1"), None);
+        assert_eq!(scene.sweep(1).1.finished, 2);
+        scene.cancel(1);
+        assert_eq!(scene.sweep(1).0, SweepState::Cancelled);
+        scene.submit(1, 0..4);
+        assert_eq!(scene.lease("w", "1").expect("a job").trials.len(), 2);
+    }
+
+    #[test]
+    fn a_sweep_that_does_not_run_cannot_pause() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        scene.cancel(1);
+        scene.pause(1);
+        scene.pause(7);
+        assert_eq!(scene.sweep(1).0, SweepState::Cancelled);
+        scene.resume(1);
+        assert_eq!(scene.sweep(1).0, SweepState::Running);
+    }
+
+    #[test]
     fn rows_count_what_is_open() {
         let mut scene = Scene::new();
         scene.submit(1, 0..4);
@@ -311,8 +449,10 @@ mod tests {
         assert_eq!(scene.core.open_in_row(None, row), 3);
         assert_eq!(scene.core.open_in_row(Some(SweepId(1)), row), 2);
         scene.register("w", "1", 8);
-        let job = scene.lease("w", "1").expect("a job");
-        scene.finish_all("w", &job);
+        for _ in 0..2 {
+            let job = scene.lease("w", "1").expect("a job of one of them");
+            scene.finish_all("w", &job);
+        }
         scene.cancel(2);
         assert_eq!(scene.core.open_in_row(Some(SweepId(1)), row), 0);
         assert_eq!(scene.core.totals(), (5, 5));

@@ -2,8 +2,9 @@
 //! queue and count that follows from it.
 
 use super::ids::{GroupId, JobId, PassId, RowId, TrialId};
+use super::settings::LOSSES_ALONE;
 use super::sweeps::SweepNo;
-use super::{Scheduler, SweepId, TrialKey};
+use super::{Scheduler, SweepId, TrialKey, turns};
 
 /// A trial's rank: the order first submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,34 +147,47 @@ impl Scheduler {
         let trial = &mut self.trials[number.0 as usize];
         let old = std::mem::replace(&mut trial.state, new);
         match old {
-            TrialState::Waiting => self.queue.remove(trial.group, trial.pass, number),
             TrialState::BackingOff { ready_ms } => {
                 self.backing_off.remove(&(ready_ms, number));
             }
-            TrialState::Leased { .. }
+            TrialState::Waiting
+            | TrialState::Leased { .. }
             | TrialState::Finished
             | TrialState::Failed
             | TrialState::Cancelled => {}
         }
         match new {
-            TrialState::Waiting => self.queue.insert(trial.group, trial.pass, number),
             TrialState::BackingOff { ready_ms } => {
                 self.backing_off.insert((ready_ms, number));
             }
-            TrialState::Leased { .. }
+            TrialState::Waiting
+            | TrialState::Leased { .. }
             | TrialState::Finished
             | TrialState::Failed
             | TrialState::Cancelled => {}
         }
+        match new.is_open() && trial.losses >= LOSSES_ALONE {
+            true => self.suspects.insert(number),
+            false => self.suspects.remove(&number),
+        };
         let closed = i64::from(new.has_outcome()) - i64::from(old.has_outcome());
-        for sweep in &trial.sweeps {
-            let sweep = &mut self.sweeps[sweep.0 as usize];
+        for sweep_no in &trial.sweeps {
+            let sweep = &mut self.sweeps[sweep_no.0 as usize];
+            if old == TrialState::Waiting {
+                sweep.queue.remove(trial.group, trial.pass, number);
+            }
+            if new == TrialState::Waiting {
+                let shared = self.groups.get(&trial.group);
+                let is_held = shared.is_some_and(|group| group.is_held);
+                sweep.queue.insert(trial.group, trial.pass, number, is_held);
+            }
             *sweep.counts.of(old) -= 1;
             *sweep.counts.of(new) += 1;
             let open = sweep.open_in_row.entry(trial.row).or_default();
             *open = open
                 .checked_add_signed(-closed)
                 .expect("a row counts its open trials");
+            turns::list(&mut self.turns, *sweep_no, sweep);
         }
         let open = self.open_in_row.entry(trial.row).or_default();
         *open = open

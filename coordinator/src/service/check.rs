@@ -2,7 +2,9 @@
 //! has none that are not finite, so none get past here.
 
 use super::refuse::refuse;
-use crate::scheduler::{Attempt, Epoch, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX};
+use crate::scheduler::{
+    ActivationsId, Attempt, Epoch, HELD_MAX, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX,
+};
 use nrp_proto::sweep::TRIALS_MAX;
 use nrp_proto::wire;
 use tonic::{Code, Status};
@@ -95,6 +97,14 @@ pub(super) fn leases(leases: Vec<wire::LeaseRef>) -> Result<Vec<LeaseRef>, Statu
             "{n} leases in a heartbeat, and {LEASES_MAX} is the most"
         ))),
     }
+}
+
+/// What a worker says that its cache holds.
+pub(super) fn held(ids: &[String]) -> Result<Vec<ActivationsId>, Status> {
+    many("activations in a request for a job", ids.len(), HELD_MAX)?;
+    let ids = ids.iter().map(|id| id.parse());
+    let held: Result<_, crate::scheduler::IdError> = ids.collect();
+    held.map_err(|error| invalid(error.to_string()))
 }
 
 fn reference(lease: wire::LeaseRef) -> LeaseRef {

@@ -39,10 +39,13 @@ pub(super) fn lookup(error: LookupError) -> Status {
             ..
         } => format!("did you mean `{name}`? `nrp sweep list` lists all of them"),
         LookupError::Unknown { .. } => "`nrp sweep list` lists all of them".to_owned(),
+        LookupError::NoTrial { .. } => "`nrp trials` lists all of a sweep".to_owned(),
         LookupError::Ambiguous { ids, .. } => format!("it may be one of {}", ids.join(", ")),
     };
     let code = match &error {
-        LookupError::Empty | LookupError::Unknown { .. } => Code::NotFound,
+        LookupError::Empty | LookupError::Unknown { .. } | LookupError::NoTrial { .. } => {
+            Code::NotFound
+        }
         LookupError::Ambiguous { .. } => Code::InvalidArgument,
     };
     refuse(code, error.to_string(), &hint)

@@ -9,9 +9,10 @@ use crate::store::recorded;
 use nrp_proto::near_miss;
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
-    BestReply, BestRequest, BestRow, CancelRequest, DrainRequest, ListReply, ListRequest,
-    ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepStatus, TrialRecord, TrialSpec,
-    TrialsRequest, WorkersReply, WorkersRequest,
+    BestReply, BestRequest, BestRow, CancelRequest, DrainRequest, ExplainReply, ExplainRequest,
+    ListReply, ListRequest, PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest,
+    SubmitReply, SubmitRequest, SweepStatus, TrialRecord, TrialSpec, TrialsRequest, WorkersReply,
+    WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -44,7 +45,8 @@ impl Sweeps for Service {
         &self,
         request: Request<SubmitRequest>,
     ) -> Result<Response<SubmitReply>, Status> {
-        let Some(spec) = request.into_inner().sweep else {
+        let SubmitRequest { sweep, priority } = request.into_inner();
+        let Some(spec) = sweep else {
             return Err(Status::invalid_argument("the sweep is missing"));
         };
         check::sweep(&spec)?;
@@ -63,6 +65,7 @@ impl Sweeps for Service {
             sweep,
             spec,
             trials,
+            priority,
             reply,
         };
         let submitted = self.link.ask(submit).await?;
@@ -121,6 +124,50 @@ impl Sweeps for Service {
             .ask(|reply| Command::Resume { sweep, reply })
             .await?;
         status.map(Response::new).map_err(refuse::lookup)
+    }
+
+    async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<SweepStatus>, Status> {
+        let sweep = request.into_inner().sweep;
+        let pause = |reply| Command::Pause { sweep, reply };
+        let status = self.link.ask(pause).await?;
+        status.map(Response::new).map_err(refuse::lookup)
+    }
+
+    async fn prioritise(
+        &self,
+        request: Request<PrioritiseRequest>,
+    ) -> Result<Response<SweepStatus>, Status> {
+        let PrioritiseRequest { sweep, priority } = request.into_inner();
+        let prioritise = |reply| Command::Prioritise {
+            sweep,
+            priority,
+            reply,
+        };
+        let status = self.link.ask(prioritise).await?;
+        status.map(Response::new).map_err(refuse::lookup)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainReply>, Status> {
+        let subject = request.into_inner().subject;
+        let explain = |reply| Command::Explain { subject, reply };
+        let explained = self.link.ask(explain).await?;
+        let mut explained = explained.map_err(refuse::lookup)?;
+        // Why an attempt failed is on record, and of no interest to the scheduler.
+        if let Ok(trial) = explained.trial.parse::<TrialId>() {
+            let record = self.link.query(move |index| index.trial(trial)).await?;
+            let reason = record.unwrap_or_default().reason;
+            for explanation in &mut explained.explanations {
+                let failed = matches!(explanation.why.as_str(), "backing-off" | "failed");
+                if failed && !reason.is_empty() {
+                    explanation.text.push_str(": ");
+                    explanation.text.push_str(&reason);
+                }
+            }
+        }
+        Ok(Response::new(explained))
     }
 
     async fn best(&self, request: Request<BestRequest>) -> Result<Response<BestReply>, Status> {
@@ -289,9 +336,9 @@ async fn watch(link: Link, first: SweepStatus, sender: mpsc::Sender<Result<Sweep
     let mut last = first.clone();
     let mut next = Ok(first);
     loop {
-        let ended = next
-            .as_ref()
-            .map_or(true, |status| status.state != "running");
+        let ended = next.as_ref().map_or(true, |status| {
+            matches!(status.state.as_str(), "finished" | "cancelled")
+        });
         if sender.send(next).await.is_err() || ended {
             return;
         }

@@ -70,12 +70,19 @@ impl Workers for Service {
     }
 
     async fn lease(&self, request: Request<LeaseRequest>) -> Result<Response<LeaseReply>, Status> {
-        let LeaseRequest { worker, instance } = request.into_inner();
+        let LeaseRequest {
+            worker,
+            instance,
+            held,
+        } = request.into_inner();
         let holder = check::holder(worker.clone(), instance)?;
-        let leased = self
-            .link
-            .ask(|reply| Command::Lease { holder, reply })
-            .await?;
+        let held = check::held(&held)?;
+        let lease = |reply| Command::Lease {
+            holder,
+            held,
+            reply,
+        };
+        let leased = self.link.ask(lease).await?;
         let job = leased.map_err(|error| refuse::lease(&worker, error))?;
         Ok(Response::new(LeaseReply { job }))
     }

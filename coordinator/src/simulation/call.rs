@@ -41,6 +41,8 @@ pub(super) enum Ask {
     Submit(usize),
     Cancel(usize),
     Resume(usize),
+    Pause(usize),
+    Prioritise(usize, i32),
     Status(usize),
 }
 

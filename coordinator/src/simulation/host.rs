@@ -69,7 +69,11 @@ impl Host {
         hands: &Hands,
         flaw: Option<Flaw>,
     ) -> Result<(Self, bool), StoreError> {
-        let settings = Settings { lease_ms: LEASE_MS };
+        let settings = Settings {
+            lease_ms: LEASE_MS,
+            // Copies are as rare as they are late: here they come early.
+            copy_after_ms: 1_000,
+        };
         let mut replayed = Replayed::new(settings);
         let (store, torn) = JournalStore::open(Box::new(disk.clone()), &mut |fact| {
             let forgotten = matches!(fact, Fact::LeaseGranted { .. } | Fact::LeaseEnded { .. });
@@ -127,6 +131,7 @@ impl Host {
             Ask::Lease { instance } => asked(
                 |reply| Command::Lease {
                     holder: holder(instance),
+                    held: Vec::new(),
                     reply,
                 },
                 |leased| match leased {
@@ -177,6 +182,7 @@ impl Host {
                     sweep: sweeps[number].id,
                     spec: Box::new(sweeps[number].spec.clone()),
                     trials: sweeps[number].keys.clone(),
+                    priority: None,
                     reply,
                 },
                 |_| Answer::Submitted,
@@ -191,6 +197,21 @@ impl Host {
             Ask::Resume(number) => asked(
                 |reply| Command::Resume {
                     sweep: sweeps[number].id.to_string(),
+                    reply,
+                },
+                status,
+            ),
+            Ask::Pause(number) => asked(
+                |reply| Command::Pause {
+                    sweep: sweeps[number].id.to_string(),
+                    reply,
+                },
+                status,
+            ),
+            Ask::Prioritise(number, priority) => asked(
+                |reply| Command::Prioritise {
+                    sweep: sweeps[number].id.to_string(),
+                    priority,
                     reply,
                 },
                 status,

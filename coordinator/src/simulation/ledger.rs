@@ -29,6 +29,8 @@ pub(super) struct Counts {
     pub(super) acknowledged: u64,
     pub(super) duplicates: u64,
     pub(super) granted: u64,
+    pub(super) copies: u64,
+    pub(super) pauses: u64,
     pub(super) ended_early: u64,
 }
 
@@ -177,8 +179,14 @@ impl Kept {
                     Ending::Failed { .. } => !trials.contains(trial),
                 });
             }
-            Fact::LeaseGranted { epoch, trials, .. } => {
+            Fact::LeaseGranted {
+                epoch,
+                trials,
+                copy,
+                ..
+            } => {
                 counts.granted += 1;
+                counts.copies += u64::from(copy);
                 let last = self.last_epoch;
                 assert!(epoch > last, "epoch {} after {}", epoch.0, last.0);
                 self.last_epoch = epoch;
@@ -197,7 +205,8 @@ impl Kept {
                 let before = self.outcomes.insert(trial, outcome);
                 assert_eq!(before, None, "{trial} has two outcomes");
             }
-            Fact::SweepCancelled { .. } => {}
+            Fact::SweepPaused { .. } => counts.pauses += 1,
+            Fact::SweepCancelled { .. } | Fact::SweepPrioritised { .. } => {}
         }
     }
 }

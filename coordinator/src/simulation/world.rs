@@ -427,6 +427,8 @@ impl World {
             0..40 => Ask::Submit(sweep),
             40..50 => Ask::Cancel(sweep),
             50..65 => Ask::Resume(sweep),
+            65..72 => Ask::Pause(sweep),
+            72..80 => Ask::Prioritise(sweep, self.dice.below(3) as i32),
             _ => Ask::Status(sweep),
         };
         self.call(Node::Client(number), ask);

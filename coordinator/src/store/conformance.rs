@@ -1,6 +1,8 @@
 //! What every store does, run over each of them: the same suite for the disk and for the fake.
 
-use super::samples::{failed, finished, granted, id, stamped, submitted, sweep, trials};
+use super::samples::{
+    copied, failed, finished, granted, id, paused, prioritised, stamped, submitted, sweep, trials,
+};
 use super::{DiskStore, MemoryStore, Store, recorded};
 use crate::scheduler::Fact;
 
@@ -104,7 +106,15 @@ fn a_trial_remembers_its_attempts_and_its_outcome_even_within_one_append() {
             reason: "out of memory".to_owned(),
             attempts: 1,
         };
-        let facts = [submitted(&spec), granted(&ids), attempt, failed(ids[1])];
+        let facts = [
+            submitted(&spec),
+            prioritised(&spec, 3),
+            granted(&ids),
+            copied(&ids[..1]),
+            paused(&spec),
+            attempt,
+            failed(ids[1]),
+        ];
         store.append(&stamped(facts)).expect("appends");
         let first = store
             .index()

@@ -160,6 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_next_reads_as_it_was_written() {
+        let spec = samples::sweep("a", 1);
+        let trials = samples::trials(&spec);
+        for (fact, text) in [
+            (samples::granted(&trials), r#""type":"lease_granted""#),
+            (samples::copied(&trials), r#""copy":true"#),
+            (samples::paused(&spec), r#""type":"sweep_paused""#),
+            (samples::prioritised(&spec, -3), r#""priority":-3"#),
+        ] {
+            let mut bytes = Vec::new();
+            encode(7, 1_763_942_400_000, &fact, &mut bytes);
+            let line = String::from_utf8(bytes).expect("text");
+            assert!(line.contains(text), "{line}");
+            let is_copy = line.contains("copy");
+            assert_eq!(is_copy, text.contains("copy"), "as before there were any");
+            assert_eq!(decode_line(line.trim_end().as_bytes()), Ok(fact));
+        }
+    }
+
+    #[test]
     fn a_flipped_bit_anywhere_is_noticed() {
         for position in 0..line().len() {
             for bit in 0..8 {

@@ -67,6 +67,32 @@ pub(crate) fn granted(trials: &[TrialId]) -> Fact {
             instance: "1".to_owned(),
         },
         trials: trials.to_vec(),
+        copy: false,
+    }
+}
+
+/// The same trials, run beside by another worker.
+pub(crate) fn copied(trials: &[TrialId]) -> Fact {
+    Fact::LeaseGranted {
+        job: JobId(2),
+        epoch: Epoch(2),
+        holder: Holder {
+            worker: "v".to_owned(),
+            instance: "1".to_owned(),
+        },
+        trials: trials.to_vec(),
+        copy: true,
+    }
+}
+
+pub(crate) fn paused(spec: &SweepSpec) -> Fact {
+    Fact::SweepPaused { sweep: id(spec) }
+}
+
+pub(crate) fn prioritised(spec: &SweepSpec, priority: i32) -> Fact {
+    Fact::SweepPrioritised {
+        sweep: id(spec),
+        priority,
     }
 }
 

@@ -105,6 +105,10 @@ impl Cache {
         self.config.dtype
     }
 
+    pub(super) fn directory(&self) -> &Path {
+        &self.config.directory
+    }
+
     fn path(&self, key: &CacheKey, extension: &str) -> PathBuf {
         let name = format!("{}.{extension}", key.digest());
         self.config.directory.join(name)
@@ -329,7 +333,7 @@ impl Cache {
         Ok(stored)
     }
 
-    fn names(&self) -> Result<Vec<PathBuf>, ActivationError> {
+    pub(super) fn names(&self) -> Result<Vec<PathBuf>, ActivationError> {
         let entries = fs::read_dir(&self.config.directory);
         entries
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())

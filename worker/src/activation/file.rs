@@ -127,6 +127,11 @@ impl CachedLayer {
         self.stimuli
     }
 
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Values in a row.
     pub fn units(&self) -> usize {
         self.units

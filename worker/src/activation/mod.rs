@@ -2,11 +2,13 @@
 //!
 //! `key` says what a cached layer is, `file` how it lies on disk, `partial` how it gets there and
 //! `lock` who may touch it; `cache` is the directory with its budget, `inventory` lists and prunes it,
-//! and `extract` fills it. Nothing in here knows of trials or recordings' responses.
+//! `held` tells what jobs find in it, and `extract` fills it. Nothing in here knows of trials or
+//! recordings' responses.
 
 mod cache;
 mod extract;
 mod file;
+mod held;
 mod inventory;
 mod key;
 mod lock;

@@ -407,3 +407,26 @@ fn pruning_takes_what_is_named_and_nothing_that_is_in_use() {
     assert_eq!(cache.prune(&to).expect("prunes").len(), 0);
     assert_eq!(files(&directory), 3, "c, d and the directory's lock");
 }
+
+#[test]
+fn what_jobs_named_is_told_while_all_of_it_is_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cache = cache(&directory, None);
+    let layers = [fill(&cache, "a"), fill(&cache, "b")];
+    cache.note_held("00ab", &layers).expect("is written");
+    cache.note_held("00cd", &layers[..1]).expect("is written");
+    cache.note_held("../00ef", &layers).expect("is no name");
+    let held = |cache: &Cache| {
+        let mut held = cache.held();
+        held.sort();
+        held
+    };
+    assert_eq!(held(&cache), ["00ab", "00cd"]);
+    drop(layers);
+    fs::remove_file(path(&directory, "b", "act")).expect("was there");
+    let again = self::cache(&directory, None);
+    assert_eq!(held(&again), ["00cd"]);
+    assert!(!directory.path().join("00ab.held").exists());
+    fs::write(directory.path().join("00cd.held"), "").expect("is written");
+    assert_eq!(held(&again), [""; 0]);
+}

@@ -123,12 +123,14 @@ impl Calls {
         })
     }
 
-    /// Asks for a job; registers again where the coordinator was restarted meanwhile.
-    pub(super) async fn lease(&self) -> Result<LeaseReply, WorkerError> {
+    /// Asks for a job, and says which activations are at hand; registers again where the
+    /// coordinator was restarted meanwhile.
+    pub(super) async fn lease(&self, held: Vec<String>) -> Result<LeaseReply, WorkerError> {
         loop {
             let request = LeaseRequest {
                 worker: self.name.clone(),
                 instance: self.instance.clone(),
+                held: held.clone(),
             };
             let call = |mut client: Client| {
                 let request = request.clone();

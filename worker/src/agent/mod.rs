@@ -189,10 +189,12 @@ impl Agent {
         }
         let mut idle_since = Instant::now();
         loop {
+            let cache = executor.cache().clone();
+            let held = tokio::task::spawn_blocking(move || cache.held()).await;
             let reply = tokio::select! {
                 biased;
                 () = self.stop.reached(Wish::Drain) => return Ok(()),
-                reply = self.calls.lease() => reply?,
+                reply = self.calls.lease(held.unwrap_or_default()) => reply?,
             };
             match reply.job {
                 Some(job) => match self.run_job(executor, job).await? {

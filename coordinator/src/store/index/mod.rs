@@ -127,10 +127,12 @@ impl Changes<'_> {
                 outcome,
                 ..
             } => self.close(*trial, worker, *attempts, outcome),
-            // Who holds what is not asked of the index.
-            Fact::SweepCancelled { .. } | Fact::LeaseGranted { .. } | Fact::LeaseEnded { .. } => {
-                Ok(())
-            }
+            // What runs now, and what next, is not asked of the index.
+            Fact::SweepCancelled { .. }
+            | Fact::SweepPaused { .. }
+            | Fact::SweepPrioritised { .. }
+            | Fact::LeaseGranted { .. }
+            | Fact::LeaseEnded { .. } => Ok(()),
         }
     }
 

@@ -1,0 +1,156 @@
+//! Why trials wait, in words. What is the case, the scheduler says.
+
+use super::{Driver, LookupError};
+use crate::scheduler::{ATTEMPTS_MAX, LOSSES_MAX, SweepId, SweepWhy, TrialId, TrialWhy, Waits};
+use nrp_proto::wire::{ExplainReply, Explanation};
+
+impl Driver {
+    /// Explains the trial of this id or, as elsewhere, the sweep that is meant.
+    pub(super) fn explain(&self, asked: &str) -> Result<ExplainReply, LookupError> {
+        let now_ms = self.clock.now_ms();
+        if let Ok(id) = asked.parse::<TrialId>() {
+            let why = self.core.explain_trial(now_ms, id);
+            let why = why.ok_or_else(|| LookupError::NoTrial {
+                asked: asked.to_owned(),
+            })?;
+            return Ok(ExplainReply {
+                trial: id.to_string(),
+                explanations: vec![self.trial_words(&why)],
+                ..ExplainReply::default()
+            });
+        }
+        let id = self.catalogue.find(asked)?;
+        let why = self.core.explain_sweep(now_ms, id);
+        let why = why.expect("the catalogue follows the scheduler");
+        Ok(ExplainReply {
+            sweep: id.to_string(),
+            name: self.name_of(id),
+            explanations: self.sweep_words(&why),
+            ..ExplainReply::default()
+        })
+    }
+
+    fn name_of(&self, id: SweepId) -> String {
+        let spec = self.catalogue.get(id);
+        spec.map_or_else(|| id.to_string(), |spec| spec.name.clone())
+    }
+
+    /// What is waited for, as a word and in words.
+    fn waits_words(&self, why: &Waits) -> (&'static str, String) {
+        match why {
+            Waits::Paused => (
+                "paused",
+                "the sweep is paused; `nrp sweep resume` takes it up again".to_owned(),
+            ),
+            Waits::NoWorker => (
+                "no-worker",
+                "no worker is there; `nrp worker` starts one".to_owned(),
+            ),
+            Waits::Behind { sweep, priority } => {
+                let name = self.name_of(*sweep);
+                let text = format!("sweep `{name}` of priority {priority} goes first");
+                ("behind", text)
+            }
+            Waits::Busy { workers: 1 } => ("busy", "the only worker is busy".to_owned()),
+            Waits::Busy { workers } => ("busy", format!("all {workers} workers are busy")),
+            Waits::Held { worker, for_ms } => {
+                let seconds = seconds(*for_ms);
+                let text = format!(
+                    "left to worker `{worker}`, which has the activations at hand, for {seconds} \
+                     more"
+                );
+                ("held", text)
+            }
+            Waits::Next => (
+                "next",
+                "a worker is idle and gets them with its next request".to_owned(),
+            ),
+        }
+    }
+
+    fn sweep_words(&self, why: &SweepWhy) -> Vec<Explanation> {
+        let counts = why.counts;
+        let due = match why.next_attempt_ms {
+            Some(ms) => format!(", the first of them for {} more", seconds(ms)),
+            None => String::new(),
+        };
+        let mut words = vec![
+            explanation("finished", counts.finished, "have scores"),
+            explanation(
+                "failed",
+                counts.failed,
+                "were set aside; `nrp trials --in-state failed` says why",
+            ),
+            explanation("cancelled", counts.cancelled, "are cancelled"),
+            explanation("leased", counts.leased, "are with workers"),
+            explanation(
+                "backing-off",
+                why.backing_off,
+                format!("back off after a failed attempt{due}"),
+            ),
+        ];
+        words.extend(why.waits.iter().map(|(waits, trials)| {
+            let (word, text) = self.waits_words(waits);
+            explanation(word, *trials, format!("wait: {text}"))
+        }));
+        words.push(explanation(
+            "alone",
+            why.suspects,
+            "of these run alone: more than one worker was lost with them",
+        ));
+        words.retain(|explanation| explanation.trials > 0);
+        words
+    }
+
+    fn trial_words(&self, why: &TrialWhy) -> Explanation {
+        match why {
+            TrialWhy::Waits { why, losses } => {
+                let (word, text) = self.waits_words(why);
+                let text = match losses {
+                    0 => format!("waits: {text}"),
+                    losses => format!(
+                        "waits, to run alone since its worker was lost {losses} times of \
+                         {LOSSES_MAX}: {text}"
+                    ),
+                };
+                explanation(word, 1, text)
+            }
+            TrialWhy::BackingOff { attempts, for_ms } => {
+                let seconds = seconds(*for_ms);
+                let text = format!(
+                    "backs off for {seconds} more after failed attempt {attempts} of {ATTEMPTS_MAX}"
+                );
+                explanation("backing-off", 1, text)
+            }
+            TrialWhy::Leased {
+                worker,
+                for_ms,
+                copy,
+            } => {
+                let copy = copy.as_ref().map(|copy| format!(", and `{copy}` a copy"));
+                let text = format!(
+                    "worker `{worker}` has had it for {}{}",
+                    seconds(*for_ms),
+                    copy.unwrap_or_default()
+                );
+                explanation("leased", 1, text)
+            }
+            TrialWhy::Finished => explanation("finished", 1, "has scores"),
+            TrialWhy::Failed => explanation("failed", 1, "was set aside"),
+            TrialWhy::Cancelled => explanation("cancelled", 1, "is cancelled: no sweep wants it"),
+        }
+    }
+}
+
+fn explanation(why: &str, trials: u64, text: impl Into<String>) -> Explanation {
+    Explanation {
+        why: why.to_owned(),
+        trials,
+        text: text.into(),
+    }
+}
+
+/// A time that is left, rounded up: it is never said to be over before it is.
+fn seconds(ms: u64) -> String {
+    format!("{} s", ms.div_ceil(1_000))
+}
