@@ -2,6 +2,7 @@
 //! convolution multiplies.
 
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 
 use super::super::graph::{Pads, Window};
 use super::plan::Cut;
@@ -156,23 +157,48 @@ pub(super) fn crop(from: Map, x: &[f32], [top, left]: [usize; 2], to: Map, out: 
     }
 }
 
-/// Calls `each(output pixel, input pixels under its window that are within the map)`.
-fn windows(
+/// The input pixels under one window that are within the map.
+struct Under {
     from: Map,
-    to: Map,
-    window: &Window,
-    mut each: impl FnMut(usize, &mut dyn Iterator<Item = usize>),
-) {
+    stimulus: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Under {
+    fn count(&self) -> usize {
+        self.rows.len() * self.columns.len()
+    }
+
+    /// Where each begins.
+    fn pixels(&self) -> impl Iterator<Item = usize> + use<> {
+        let (from, stimulus, columns) = (self.from, self.stimulus, self.columns.clone());
+        let rows = self.rows.clone();
+        rows.flat_map(move |y| columns.clone().map(move |x| from.at(stimulus, y, x)))
+    }
+}
+
+/// Calls `each(where an output pixel begins, what is under its window)`, compiled for the widest
+/// vectors that this machine has.
+fn windows(from: Map, to: Map, window: &Window, mut each: impl FnMut(usize, Under)) {
+    Arch::new().dispatch(|| under_all(from, to, window, &mut each));
+}
+
+#[inline(always)]
+fn under_all(from: Map, to: Map, window: &Window, each: &mut impl FnMut(usize, Under)) {
     let [top, left] = window.pads([from.height, from.width]).map(|pad| pad.0);
     let [high, wide] = window.size;
     for (stimulus, y) in to.rows() {
         let (dy, dy_end, first_y) = within(y, window.stride[0], top, high, from.height);
         for x in 0..to.width {
             let (dx, dx_end, first_x) = within(x, window.stride[1], left, wide, from.width);
-            let mut pixels = (0..dy_end - dy).flat_map(|dy| {
-                (0..dx_end - dx).map(move |dx| from.at(stimulus, first_y + dy, first_x + dx))
-            });
-            each(to.at(stimulus, y, x), &mut pixels);
+            let under = Under {
+                from,
+                stimulus,
+                rows: first_y..first_y + dy_end - dy,
+                columns: first_x..first_x + dx_end - dx,
+            };
+            each(to.at(stimulus, y, x), under);
         }
     }
 }
@@ -180,34 +206,33 @@ fn windows(
 /// The largest value under each window; NaN where there is one.
 pub(super) fn max_pool(from: Map, x: &[f32], to: Map, window: &Window, out: &mut [f32]) {
     let channels = from.channels;
-    windows(from, to, window, |at, pixels| {
+    let largest = |at: usize, under: Under| {
         let out = &mut out[at..at + channels];
         out.fill(f32::NEG_INFINITY);
-        for pixel in pixels {
+        for pixel in under.pixels() {
             for (out, x) in out.iter_mut().zip(&x[pixel..pixel + channels]) {
                 *out = if *x <= *out || out.is_nan() { *out } else { *x };
             }
         }
-    });
+    };
+    windows(from, to, window, largest);
 }
 
 /// The mean under each window; padding does not count.
 pub(super) fn average_pool(from: Map, x: &[f32], to: Map, window: &Window, out: &mut [f32]) {
     let channels = from.channels;
-    windows(from, to, window, |at, pixels| {
+    let mean = |at: usize, under: Under| {
         let out = &mut out[at..at + channels];
         out.fill(0.0);
-        let mut count = 0;
-        for pixel in pixels {
-            count += 1;
+        for pixel in under.pixels() {
             for (out, x) in out.iter_mut().zip(&x[pixel..pixel + channels]) {
                 *out += x;
             }
         }
-        for out in out {
-            *out /= count as f32;
-        }
-    });
+        let count = under.count() as f32;
+        out.iter_mut().for_each(|out| *out /= count);
+    };
+    windows(from, to, window, mean);
 }
 
 /// The mean over all pixels.
@@ -257,11 +282,21 @@ pub(super) struct Depthwise<'a> {
     pub(super) out: &'a mut [f32],
 }
 
-/// Vectors of channels that a depthwise convolution sums up at once.
-const VECTORS: usize = 4;
+/// Vectors of channels that a depthwise convolution sums up at once, for as many pixels in a row.
+const VECTORS: usize = 2;
+const PIXELS: usize = 4;
 
-/// An input pixel's channels, and the filters' weights for it.
-type Tap<'a> = (&'a [f32], &'a [f32]);
+/// What is summed up at once: neighbouring output pixels with the same part of their windows within
+/// the map.
+struct Sum {
+    /// Where the first pixel under the first window begins.
+    x: usize,
+    /// Where the first output pixel begins.
+    out: usize,
+    /// Which of the window's rows and columns are within the map.
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
 
 impl Depthwise<'_> {
     /// Computes all of `out`.
@@ -269,53 +304,66 @@ impl Depthwise<'_> {
         Arch::new().dispatch(self);
     }
 
-    /// One output pixel. Several vectors at once, whose sums need not wait for each other; the last
-    /// vector overlaps the one before where channels do not fill it.
+    /// All channels of `P` pixels. The last vectors overlap those before where channels do not fill
+    /// them.
     #[inline(always)]
-    fn pixel<S: Simd>(&mut self, simd: S, taps: &[Tap<'_>], at: usize) {
+    fn pixels<S: Simd, const P: usize>(&mut self, simd: S, sum: &Sum) {
         let (channels, lanes) = (self.from.channels, S::F32_LANES);
+        let (several, one) = (VECTORS * lanes, lanes.min(channels));
         let mut start = 0;
-        while start + VECTORS * lanes <= channels {
-            self.vectors::<S, VECTORS>(simd, taps, at, start, lanes);
-            start += VECTORS * lanes;
-        }
         while start < channels {
-            let last = channels.saturating_sub(lanes);
-            let width = lanes.min(channels);
-            self.vectors::<S, 1>(simd, taps, at, start.min(last), width);
-            start += lanes;
+            if channels - start > lanes && channels >= several {
+                let from = start.min(channels - several);
+                self.vectors::<S, P, VECTORS>(simd, sum, from, lanes);
+                start += several;
+            } else {
+                self.vectors::<S, P, 1>(simd, sum, start.min(channels - one), one);
+                start += lanes;
+            }
         }
     }
 
-    /// `V` vectors of `width` channels each, from channel `start` on, of the output pixel `at`.
+    /// `V` vectors of `width` channels each, from channel `start` on, of `P` pixels. Their sums need
+    /// not wait for each other, and the pixels share the weights.
     #[inline(always)]
-    fn vectors<S: Simd, const V: usize>(
+    fn vectors<S: Simd, const P: usize, const V: usize>(
         &mut self,
         simd: S,
-        taps: &[Tap<'_>],
-        at: usize,
+        sum: &Sum,
         start: usize,
         width: usize,
     ) {
-        let low = simd.splat_f32s(self.cut.low);
-        let high = simd.splat_f32s(self.cut.high);
-        let some = start..start + V * width;
-        let bias = &self.bias[some.clone()];
-        let mut sums: [S::f32s; V] =
-            std::array::from_fn(|v| load(simd, &bias[v * width..(v + 1) * width]));
-        for (x, weights) in taps {
-            let (x, weights) = (&x[some.clone()], &weights[some.clone()]);
-            for (v, sum) in sums.iter_mut().enumerate() {
-                let lanes = v * width..(v + 1) * width;
-                let weights = load(simd, &weights[lanes.clone()]);
-                *sum = simd.mul_add_f32s(load(simd, &x[lanes]), weights, *sum);
+        let channels = self.from.channels;
+        let across = self.from.width * channels;
+        let (next, wide) = (self.window.stride[1] * channels, self.window.size[1]);
+        let lanes = |v: usize| v * width..(v + 1) * width;
+        let bias = &self.bias[start..start + V * width];
+        let bias: [S::f32s; V] = std::array::from_fn(|v| load(simd, &bias[lanes(v)]));
+        let mut sums = [bias; P];
+        for (down, row) in sum.rows.clone().enumerate() {
+            for (right, column) in sum.columns.clone().enumerate() {
+                let weights = (row * wide + column) * channels + start;
+                let weights = &self.kernel[weights..weights + V * width];
+                let weights: [S::f32s; V] = std::array::from_fn(|v| load(simd, &weights[lanes(v)]));
+                let first = sum.x + down * across + right * channels + start;
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    let x = &self.x[first + p * next..first + p * next + V * width];
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = simd.mul_add_f32s(load(simd, &x[lanes(v)]), weights[v], *sum);
+                    }
+                }
             }
         }
-        let out = &mut self.out[at + some.start..at + some.end];
-        for (sum, out) in sums.into_iter().zip(out.chunks_exact_mut(width)) {
-            // In this order of operands, a NaN stays one.
-            let value = simd.min_f32s(high, simd.max_f32s(low, sum));
-            store(simd, out, value);
+        let low = simd.splat_f32s(self.cut.low);
+        let high = simd.splat_f32s(self.cut.high);
+        for (p, sums) in sums.into_iter().enumerate() {
+            let out = sum.out + p * channels + start;
+            let out = &mut self.out[out..out + V * width];
+            for (sum, out) in sums.into_iter().zip(out.chunks_exact_mut(width)) {
+                // In this order of operands, a NaN stays one.
+                let value = simd.min_f32s(high, simd.max_f32s(low, sum));
+                store(simd, out, value);
+            }
         }
     }
 }
@@ -325,27 +373,32 @@ impl WithSimd for Depthwise<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (from, to, x, kernel) = (self.from, self.to, self.x, self.kernel);
+        let (from, to) = (self.from, self.to);
         let ([high, wide], [down, right]) = (self.window.size, self.window.stride);
         let [(top, _), (left, _)] = self.pads;
-        let channels = from.channels;
-        let mut taps: Vec<Tap<'_>> = Vec::with_capacity(high * wide);
         for (stimulus, y) in to.rows() {
             let (dy, dy_end, first_y) = within(y, down, top, high, from.height);
-            for to_x in 0..to.width {
-                let (dx, dx_end, first_x) = within(to_x, right, left, wide, from.width);
-                taps.clear();
-                for row in dy..dy_end {
-                    for column in dx..dx_end {
-                        let pixel = from.at(stimulus, first_y + row - dy, first_x + column - dx);
-                        let weights = (row * wide + column) * channels;
-                        taps.push((
-                            &x[pixel..pixel + channels],
-                            &kernel[weights..weights + channels],
-                        ));
-                    }
+            let mut x = 0;
+            while x < to.width {
+                let (dx, dx_end, first_x) = within(x, right, left, wide, from.width);
+                let sum = Sum {
+                    x: from.at(stimulus, first_y, first_x),
+                    out: to.at(stimulus, y, x),
+                    rows: dy..dy_end,
+                    columns: dx..dx_end,
+                };
+                // Whole windows only: their pixels lie the same way.
+                let last = x + PIXELS - 1;
+                let together = last < to.width
+                    && dx == 0
+                    && within(last, right, left, wide, from.width).1 == wide;
+                if together {
+                    self.pixels::<S, PIXELS>(simd, &sum);
+                    x += PIXELS;
+                } else {
+                    self.pixels::<S, 1>(simd, &sum);
+                    x += 1;
                 }
-                self.pixel(simd, &taps, to.at(stimulus, y, to_x));
             }
         }
     }
