@@ -1,5 +1,6 @@
 //! Extraction: shows the stimuli to an ANN and writes what its layers answer, batch by batch.
-//! Memory does not grow with the number of stimuli: two batches of images, one of activations.
+//! Memory does not grow with the number of stimuli: three batches of images and three of activations
+//! at most, one of each in work and the others between the threads that decode, compute and write.
 
 use super::cache::Claim;
 use super::file::Header;
@@ -10,12 +11,15 @@ use crate::device;
 use crate::recording::Recordings;
 use burn::tensor::Device;
 use rayon::prelude::*;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::panic::resume_unwind;
 use std::sync::mpsc;
 use std::time::Duration;
 
 /// Batches of images decoded ahead of the ANN.
 const BATCHES_AHEAD: usize = 1;
+/// Batches of activations that wait to be written, while the ANN computes the next.
+const BATCHES_BEHIND: usize = 1;
 /// How often one looks whether another process is done.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -68,6 +72,9 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 /// One decoded batch: `[stimuli, height, width, channels]`, preprocessed.
 type Batch = Result<Vec<f32>, ActivationError>;
 
+/// What each layer answers to one batch: `[stimuli, units]`.
+type Answers = Vec<Vec<f32>>;
+
 impl Extraction<'_> {
     fn header(&self, cache: &Cache, layer: &str) -> Result<Header, ActivationError> {
         Ok(Header {
@@ -115,39 +122,75 @@ impl Extraction<'_> {
             "an ANN is shown the stimuli"
         );
         let net = self.ann.load(self.weights, &layers, device)?;
+        let batch = batch_stimuli(&net, device)?;
         std::thread::scope(|scope| {
-            let (sender, batches) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
-            let batch = batch_stimuli(&net, device)?;
+            let (images_to, images) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
             scope.spawn(move || {
                 for start in (first..total).step_by(batch) {
                     let batch = self.decode(start..total.min(start + batch));
                     // The receiver is gone when the ANN's side failed or was interrupted.
-                    if sender.send(batch).is_err() {
+                    if images_to.send(batch).is_err() {
                         return;
                     }
                 }
             });
-            let mut done = first;
-            for batch in batches {
-                if progress(Progress { done, total }).is_break() {
-                    return Err(ActivationError::Interrupted);
-                }
-                let images = batch?;
-                let stimuli = images.len() / self.ann.input().iter().product::<usize>();
-                let answers = net.activations(&images)?;
-                for (values, partial) in answers.iter().zip(partials.iter_mut()) {
-                    self.refuse_unstorable(values, done, partial.header())?;
-                    partial.append(done, values)?;
-                }
-                tracing::debug!(first = done, stimuli, "a batch is extracted");
-                done += stimuli;
-            }
-            let _ = progress(Progress { done, total });
-            Ok(())
+            let (answers_to, answers) = mpsc::sync_channel::<Answers>(BATCHES_BEHIND);
+            let writer = scope.spawn(move || self.write(first, partials, answers));
+            let shown = self.show(first..total, &net, images, &answers_to, progress);
+            drop(answers_to);
+            // What the ANN answered before it failed is kept.
+            let written = writer.join().unwrap_or_else(|panic| resume_unwind(panic));
+            written.and(shown)
         })
     }
 
-    fn decode(&self, stimuli: std::ops::Range<usize>) -> Batch {
+    /// Shows the ANN one batch of images after the other.
+    fn show(
+        &self,
+        stimuli: Range<usize>,
+        net: &LoadedAnn,
+        images: mpsc::Receiver<Batch>,
+        answers_to: &mpsc::SyncSender<Answers>,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ActivationError> {
+        let (mut done, total) = (stimuli.start, stimuli.end);
+        for batch in images {
+            if progress(Progress { done, total }).is_break() {
+                return Err(ActivationError::Interrupted);
+            }
+            let images = batch?;
+            // The receiver is gone when the disk failed, which the writer reports.
+            if answers_to.send(net.activations(&images)?).is_err() {
+                return Ok(());
+            }
+            done += images.len() / self.ann.input().iter().product::<usize>();
+        }
+        let _ = progress(Progress { done, total });
+        Ok(())
+    }
+
+    /// Writes what the layers answer, a batch at a time, to their files.
+    fn write(
+        &self,
+        first: usize,
+        partials: &mut [Partial],
+        answers: mpsc::Receiver<Answers>,
+    ) -> Result<(), ActivationError> {
+        let mut done = first;
+        for answers in answers {
+            let mut stimuli = 0;
+            for (values, partial) in answers.iter().zip(partials.iter_mut()) {
+                self.refuse_unstorable(values, done, partial.header())?;
+                partial.append(done, values)?;
+                stimuli = values.len() / partial.header().units;
+            }
+            tracing::debug!(first = done, stimuli, "a batch is extracted");
+            done += stimuli;
+        }
+        Ok(())
+    }
+
+    fn decode(&self, stimuli: Range<usize>) -> Batch {
         let (input, mode) = (self.ann.input(), self.ann.preprocessing());
         let images = stimuli
             .into_par_iter()
