@@ -10,11 +10,17 @@
 * `tiny_unnamed.weights.h5`  the same, without the layers' names
 * `tiny_strings.h5`    the legacy layout with variable-length strings and split attributes
 * `mobilenet_seed_7.json`    a fixture of the whole MobileNet at another seed
+
+With words, it makes fixtures of whole ANNs at any seed, for `nrp ann verify` (NASNetMobile needs
+`KERAS_BACKEND=jax`):
+
+    KERAS_BACKEND=torch python make_keras_files.py SEED DIRECTORY mobilenet resnet50 ...
 """
 
 import json
 import math
 import os
+import sys
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -181,7 +187,26 @@ def drop_names(source, path):
                 new[f"layers/{name}/vars/{i}"] = data[()]
 
 
+ANNS = {
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "nasnet_mobile": "NASNetMobile",
+    "resnet50": "ResNet50",
+    "xception": "Xception",
+    "densenet121": "DenseNet121",
+    "densenet169": "DenseNet169",
+}
+
+
 def main():
+    if len(sys.argv) > 1:
+        seed, directory, *anns = sys.argv[1:]
+        for ann in anns:
+            # Layers without a name of their own are numbered from here.
+            keras.backend.clear_session()
+            model = getattr(keras.applications, ANNS[ann])(weights=None)
+            save(os.path.join(directory, f"{ann}_{seed}.json"), fixture(model, ann, int(seed)))
+        return
     model = tiny()
     save("tiny.json", fixture(model, "tiny", 5))
     at = lambda name: os.path.join(HERE, name)
