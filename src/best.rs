@@ -7,7 +7,9 @@ use crate::client::{Access, Sweeps};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
-use crate::row::{Cell, TestScores};
+use crate::row::{self, Cell, TestScores};
+use crate::scope::Scope;
+use clap::ValueEnum;
 use nrp_proto::wire::{BestRequest, BestRow, TrialRecord};
 use serde::Serialize;
 
@@ -15,19 +17,42 @@ use serde::Serialize;
 ///
 /// Best is the finished trial with the lowest validation loss; its scores are on the test stimuli.
 /// Where all regions of an ANN have finished, a row `mean` averages their best trials' scores.
+///
+/// With `--pareto`, instead: the trials of which no network with as few parameters has a lower
+/// validation loss, the smallest first, with their scores on the test stimuli.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only this sweep: its name, id, or the beginning of its id
-    #[arg(long)]
-    sweep: Option<String>,
-    /// Only this ANN
-    #[arg(long)]
-    ann: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
     /// Only this region, or `mean`
     #[arg(long)]
     region: Option<String>,
+    /// Trials per ANN and region, the best first; the row `mean` is of the best alone
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    top: u32,
+    /// The front of the validation loss against the network's size
+    #[arg(long, conflicts_with = "top")]
+    pareto: bool,
+    /// The score the front is over. A front over the NRP-error, a test score, shows what was
+    /// possible; choosing from it would select on test stimuli
+    #[arg(
+        long,
+        value_name = "SCORE",
+        value_enum,
+        default_value = "validation_mse",
+        requires = "pareto"
+    )]
+    over: Over,
     #[command(flatten)]
     results: Results,
+}
+
+/// What a front is over.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Over {
+    ValidationMse,
+    NrpError,
 }
 
 /// The region of a row that averages over regions.
@@ -40,14 +65,24 @@ struct Row {
     cell: Cell,
     #[serde(flatten)]
     scores: TestScores,
+    /// Free parameters of the NRP network.
+    parameters: Option<u64>,
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let mut access = Access::open(&arguments.results).await?;
+    let front = match (arguments.pareto, arguments.over) {
+        (false, _) => "",
+        (true, Over::ValidationMse) => "validation_mse",
+        (true, Over::NrpError) => "nrp_error",
+    };
     let request = BestRequest {
-        sweep: arguments.sweep.unwrap_or_default(),
-        ann: arguments.ann.unwrap_or_default(),
-        region: String::new(),
+        sweep: arguments.scope.sweep.unwrap_or_default(),
+        ann: arguments.scope.ann.unwrap_or_default(),
+        filters: arguments.scope.filters,
+        top: arguments.top,
+        front: front.to_owned(),
+        ..BestRequest::default()
     };
     show(
         &mut access.client,
@@ -67,8 +102,16 @@ pub(crate) async fn show(
     region: Option<&str>,
     format: Format,
 ) -> Result<(), CommandError> {
-    let reply = client.best(request).await?.into_inner();
-    let mut rows = with_means(&reply.rows);
+    // Averages are of best trials alone.
+    let averaged = request.front.is_empty() && request.top <= 1;
+    let found = ask(client, request).await?;
+    let mut rows = match averaged {
+        true => with_means(&found),
+        false => {
+            let best = found.into_iter().flat_map(|row| row.best);
+            best.map(shown).collect()
+        }
+    };
     if let Some(region) = region {
         rows.retain(|row| row.cell.region == region);
     }
@@ -78,29 +121,45 @@ pub(crate) async fn show(
     }
 }
 
+/// All pages together.
+async fn ask(client: &mut Sweeps, mut request: BestRequest) -> Result<Vec<BestRow>, CommandError> {
+    let mut rows = Vec::new();
+    loop {
+        let reply = client.best(request.clone()).await?.into_inner();
+        rows.extend(reply.rows);
+        request.page_token = reply.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok(rows);
+        }
+    }
+}
+
 /// The best trials in the order given, each group's mean after its regions.
 fn with_means(rows: &[BestRow]) -> Vec<Row> {
     rows.chunk_by(|a, b| a.group == b.group)
         .flat_map(|group| {
             let best: Vec<Row> = group
                 .iter()
-                .filter_map(|row| row.best.clone())
-                .map(row)
+                .filter_map(|row| row.best.first().cloned())
+                .map(shown)
                 .collect();
-            let finished = group.iter().all(|row| row.open == 0 && row.best.is_some());
+            let finished = group
+                .iter()
+                .all(|row| row.open == 0 && !row.best.is_empty());
             let mean = (finished && !best.is_empty()).then(|| mean(&best));
             best.into_iter().chain(mean)
         })
         .collect()
 }
 
-fn row(record: TrialRecord) -> Row {
+fn shown(record: TrialRecord) -> Row {
     Row {
         scores: record
             .scores
             .as_ref()
             .map(TestScores::from)
             .unwrap_or_default(),
+        parameters: record.scores.as_ref().map(|scores| scores.parameters),
         cell: Cell::new(record.id, record.spec.unwrap_or_default()),
     }
 }
@@ -150,12 +209,15 @@ fn mean(rows: &[Row]) -> Row {
             pearson2_over_ceiling: average(rows, |scores| scores.pearson2_over_ceiling),
             validation_mse: average(rows, |scores| scores.validation_mse),
         },
+        parameters: rows[0]
+            .parameters
+            .filter(|first| rows.iter().all(|row| row.parameters == Some(*first))),
     }
 }
 
 fn text(rows: &[Row]) -> Result<(), CommandError> {
     if rows.is_empty() {
-        return output::line("no trial has finished yet");
+        return output::line("no such trial has finished yet");
     }
     let mut table = output::table(&[
         "ANN",
@@ -179,9 +241,15 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
         "dropout",
         "sparsity",
         "seed",
+        "parameters",
         "trial",
     ]);
-    for Row { cell, scores } in rows {
+    for Row {
+        cell,
+        scores,
+        parameters,
+    } in rows
+    {
         table.add_row([
             cell.ann_label(),
             cell.region_label(),
@@ -204,9 +272,10 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
             output::number(cell.dropout),
             output::number(cell.sparsity),
             output::count(cell.seed),
+            output::count(*parameters),
             cell.trial
                 .as_ref()
-                .map_or_else(|| "–".to_owned(), |id| id[..id.len().min(8)].to_owned()),
+                .map_or_else(|| "–".to_owned(), |id| row::short(id).to_owned()),
         ]);
     }
     output::print_table(&table)
@@ -231,7 +300,7 @@ mod tests {
         BestRow {
             group: "g".to_owned(),
             region: region.to_owned(),
-            best: error.map(|nrp_error| TrialRecord {
+            best: Vec::from_iter(error.map(|nrp_error| TrialRecord {
                 spec: Some(spec),
                 scores: Some(Scores {
                     nrp_error,
@@ -239,7 +308,7 @@ mod tests {
                     ..Default::default()
                 }),
                 ..Default::default()
-            }),
+            })),
             open,
             ..Default::default()
         }

@@ -1,6 +1,8 @@
-//! `nrp export`: every trial as CSV or JSON Lines, as a stream: memory does not grow with trials.
+//! `nrp export`: every trial as CSV, JSON Lines or Parquet, as a stream: memory does not grow with
+//! trials.
 
 use crate::client::Access;
+use crate::columns::Columns;
 use crate::failure::{CommandError, Ended};
 use crate::place::Results;
 use crate::row::TrialRow;
@@ -8,12 +10,12 @@ use crate::trials::{self, Filter};
 use clap::ValueEnum;
 use std::io::{BufWriter, Write};
 
-/// Write trials as CSV or JSON Lines
+/// Write trials as CSV, JSON Lines or Parquet
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The format of the lines
+    /// The format
     #[arg(long, value_enum)]
-    format: LineFormat,
+    format: FileFormat,
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
@@ -21,18 +23,20 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum LineFormat {
+enum FileFormat {
     /// Comma-separated, with a header; a layer set is joined with `+`
     Csv,
     /// One JSON object a line, as in `nrp trials --output json`
     Jsonl,
+    /// Columns, compressed with Snappy; a layer set is joined with `+`
+    Parquet,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     let mut access = Access::open(&arguments.results).await?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(std::io::stdout());
     match arguments.format {
-        LineFormat::Jsonl => {
+        FileFormat::Jsonl => {
             trials::each(&mut access.client, arguments.filter, |row| {
                 serde_json::to_writer(&mut out, &row)
                     .map_err(std::io::Error::from)
@@ -41,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
             })
             .await?;
         }
-        LineFormat::Csv => {
+        FileFormat::Csv => {
             let mut csv = csv::Writer::from_writer(&mut out);
             let mut header_written = false;
             trials::each(&mut access.client, arguments.filter, |row| {
@@ -56,11 +60,32 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
             .await?;
             csv.flush().map_err(CommandError::Stdout)?;
         }
+        FileFormat::Parquet => {
+            let mut columns = Columns::new(&mut out).map_err(parquet_error)?;
+            trials::each(&mut access.client, arguments.filter, |row| {
+                columns.push(&row).map_err(parquet_error)
+            })
+            .await?;
+            columns.close().map_err(parquet_error)?;
+        }
     }
     out.flush().map_err(CommandError::Stdout)?;
     drop(out);
     access.close().await?;
     Ok(Ended::Done)
+}
+
+fn parquet_error(error: parquet::errors::ParquetError) -> CommandError {
+    use parquet::errors::ParquetError;
+    let error = match error {
+        // A pipe that was closed is told by what the system said.
+        ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+            Ok(error) => *error,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    };
+    CommandError::Stdout(error)
 }
 
 fn csv_error(error: csv::Error) -> CommandError {

@@ -7,15 +7,18 @@ mod best;
 mod cache;
 mod catalogue;
 mod client;
+mod columns;
 mod coordinator;
 mod data;
 mod export;
 mod failure;
+mod marginals;
 mod output;
 mod place;
 mod progress;
 mod row;
 mod run;
+mod scope;
 mod sweep;
 mod trials;
 mod worker;
@@ -56,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Sweep(sweep::Command),
     Best(best::Arguments),
+    Marginals(marginals::Arguments),
     Trials(trials::Arguments),
     Export(export::Arguments),
     #[command(subcommand)]
@@ -94,6 +98,7 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Workers(command) => workers::run(command, format).await,
         Command::Sweep(command) => sweep::run(command, format).await,
         Command::Best(arguments) => best::run(arguments, format).await,
+        Command::Marginals(arguments) => marginals::run(arguments, format).await,
         Command::Trials(arguments) => trials::run(arguments, format).await,
         Command::Export(arguments) => export::run(arguments).await,
         Command::Ann(command) => ann::run(command, format),

@@ -1,5 +1,6 @@
 //! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
 
+use nrp_proto::id::RANDOM_PREFIX;
 use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
 use nrp_worker::ann;
 use serde::Serialize;
@@ -69,6 +70,29 @@ pub(crate) fn onnx_label(digest: &str) -> String {
     format!("{} {}", ann::ONNX, digest.get(..8).unwrap_or(digest))
 }
 
+/// An ANN as tables show it: random weights are never shown as trained ones, and ONNX nets are told
+/// apart.
+pub(crate) fn ann_label(ann: &str, weights: &str) -> String {
+    match weights.starts_with(RANDOM_PREFIX) {
+        true => format!("{ann} (random weights)"),
+        false if ann == ann::ONNX => onnx_label(weights),
+        false => ann.to_owned(),
+    }
+}
+
+/// A region as tables show it: simulated recordings are never shown as real ones.
+pub(crate) fn region_label(region: &str, simulated: bool) -> String {
+    match simulated {
+        true => format!("{region} (simulated)"),
+        false => region.to_owned(),
+    }
+}
+
+/// A trial's id as tables of results show it.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
 /// A text that is absent when empty.
 fn text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
@@ -98,22 +122,12 @@ impl Cell {
         }
     }
 
-    /// The ANN as tables show it: random weights are never shown as trained ones, and ONNX nets are
-    /// told apart.
     pub(crate) fn ann_label(&self) -> String {
-        match self.random_weights {
-            true => format!("{} (random weights)", self.ann),
-            false if self.ann == ann::ONNX => onnx_label(&self.weights),
-            false => self.ann.clone(),
-        }
+        ann_label(&self.ann, &self.weights)
     }
 
-    /// The region as tables show it: simulated recordings are never shown as real ones.
     pub(crate) fn region_label(&self) -> String {
-        match self.simulated {
-            true => format!("{} (simulated)", self.region),
-            false => self.region.clone(),
-        }
+        region_label(&self.region, self.simulated)
     }
 
     /// The layer set as tables show it.

@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
+use crate::scope::Scope;
 use nrp_proto::wire::TrialsRequest;
 
 /// List trials with their state and scores
@@ -19,12 +20,8 @@ pub(crate) struct Arguments {
 /// Which trials.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Filter {
-    /// Only this sweep: its name, id, or the beginning of its id
-    #[arg(long)]
-    sweep: Option<String>,
-    /// Only this ANN
-    #[arg(long)]
-    ann: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
     /// Only this region
     #[arg(long)]
     region: Option<String>,
@@ -36,8 +33,9 @@ pub(crate) struct Filter {
 impl From<Filter> for TrialsRequest {
     fn from(filter: Filter) -> Self {
         Self {
-            sweep: filter.sweep.unwrap_or_default(),
-            ann: filter.ann.unwrap_or_default(),
+            sweep: filter.scope.sweep.unwrap_or_default(),
+            ann: filter.scope.ann.unwrap_or_default(),
+            filters: filter.scope.filters,
             region: filter.region.unwrap_or_default(),
             state: filter.in_state.unwrap_or_default(),
         }

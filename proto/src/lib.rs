@@ -1,6 +1,7 @@
 //! The contract between coordinator, workers and clients: wire messages, the sweep file format,
 //! trial ids. It decides nothing and touches no file, clock or network.
 
+pub mod axis;
 pub mod id;
 mod near_miss;
 #[cfg(feature = "rpc")]

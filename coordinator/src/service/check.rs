@@ -1,10 +1,11 @@
 //! What comes in, checked: names, sizes, ids and numbers. A journal holds numbers as JSON, which
 //! has none that are not finite, so none get past here.
 
-use super::refuse::refuse;
+use super::refuse::{diagnostic, refuse};
 use crate::scheduler::{
     ActivationsId, Attempt, Epoch, HELD_MAX, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX,
 };
+use nrp_proto::axis::{Axis, AxisError, Condition, Value};
 use nrp_proto::sweep::TRIALS_MAX;
 use nrp_proto::wire;
 use tonic::{Code, Status};
@@ -23,6 +24,9 @@ const LEASES_MAX: usize = 1_024;
 
 /// Most entries in a list of a sweep but for the grid's axes, whose product is bounded.
 const ENTRIES_MAX: usize = 10_000;
+
+/// Most conditions in one question.
+const FILTERS_MAX: usize = 64;
 
 fn invalid(message: String) -> Status {
     refuse(
@@ -242,6 +246,45 @@ fn check_grid(grid: &wire::Grid) -> Result<(), Status> {
         }
     }
     Ok(())
+}
+
+/// What trials are asked for by; an ANN or region that is empty is any.
+pub(super) fn conditions(
+    ann: &str,
+    region: &str,
+    filters: &[String],
+) -> Result<Vec<Condition>, Status> {
+    text("ANN's name", ann, NAME_BYTES_MAX)?;
+    text("region's name", region, NAME_BYTES_MAX)?;
+    many("filters", filters.len(), FILTERS_MAX)?;
+    let named = [(Axis::Ann, ann), (Axis::Region, region)];
+    let named = named.into_iter().filter(|(_, name)| !name.is_empty());
+    let named = named.map(|(axis, name)| Condition::is(axis, Value::Word(name.to_owned())));
+    let mut conditions: Vec<_> = named.collect();
+    for filter in filters {
+        text("filter", filter, TEXT_BYTES_MAX)?;
+        conditions.push(filter.parse().map_err(axis_refused)?);
+    }
+    Ok(conditions)
+}
+
+/// The axes of marginals.
+pub(super) fn axes(by: &[String]) -> Result<Vec<Axis>, Status> {
+    let axes = by.iter().take(3).map(|name| name.parse::<Axis>());
+    let axes = axes.collect::<Result<Vec<_>, _>>().map_err(axis_refused)?;
+    match axes.as_slice() {
+        [_] => Ok(axes),
+        [a, b] if a != b => Ok(axes),
+        _ => Err(refuse(
+            Code::InvalidArgument,
+            format!("marginals over {} axes", by.len()),
+            "name one axis, or two that differ: `l1`, `l2`",
+        )),
+    }
+}
+
+fn axis_refused(error: AxisError) -> Status {
+    diagnostic(Code::InvalidArgument, &error)
 }
 
 fn many(what: &str, found: usize, most: usize) -> Result<(), Status> {

@@ -2,8 +2,11 @@
 //! check, ask and answer; nothing is decided in here.
 
 mod check;
+mod pages;
 mod refuse;
+mod results;
 mod sweeps;
+mod trials;
 mod workers;
 
 use crate::driver::{Command, Reply};

@@ -1,18 +1,16 @@
 //! The clients' side of the contract.
 
-use super::refuse::{self, refuse};
+use super::refuse;
 use super::{Link, check};
 use crate::driver::Command;
 use crate::expand;
-use crate::scheduler::{SweepId, TrialId, TrialView};
-use crate::store::recorded;
-use nrp_proto::near_miss;
+use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
-    BestReply, BestRequest, BestRow, CancelRequest, DrainRequest, ExplainReply, ExplainRequest,
-    ListReply, ListRequest, PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest,
-    SubmitReply, SubmitRequest, SweepStatus, TrialRecord, TrialSpec, TrialsRequest, WorkersReply,
-    WorkersRequest,
+    BestReply, BestRequest, CancelRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply,
+    ListRequest, ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest,
+    PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
+    SweepStatus, TrialRecord, TrialsRequest, WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -24,9 +22,6 @@ const WATCH_PAUSE: Duration = Duration::from_millis(200);
 
 /// Records that wait for a client to read them.
 const RECORDS_MAX: usize = 256;
-
-/// States a trial may be asked for by.
-const STATES: [&str; 5] = ["waiting", "leased", "finished", "failed", "cancelled"];
 
 /// Answers clients.
 pub(crate) struct Service {
@@ -171,40 +166,18 @@ impl Sweeps for Service {
     }
 
     async fn best(&self, request: Request<BestRequest>) -> Result<Response<BestReply>, Status> {
-        let BestRequest { sweep, ann, region } = request.into_inner();
-        let sweep = match sweep.is_empty() {
-            true => None,
-            false => Some(self.link.find(sweep).await?),
-        };
-        let asked = move |spec: &TrialSpec| is_of(spec, &ann, &region);
-        let rows = self.link.query(move |index| {
-            let rows = index.rows(sweep)?.into_iter();
-            let rows = rows.filter(|row| asked(&row.example));
-            rows.map(|row| Ok((index.best(row.id, sweep)?, row)))
-                .collect::<Result<Vec<_>, _>>()
-        });
-        let rows = rows.await?;
-        let ids = rows.iter().map(|(_, row)| row.id).collect();
-        let open = |reply| Command::Open {
-            sweep,
-            rows: ids,
-            reply,
-        };
-        let open = self.link.ask(open).await?;
-        let rows = rows.into_iter().zip(open).map(|((best, row), open)| {
-            let ann = row.example.ann.clone().unwrap_or_default();
-            BestRow {
-                group: row.example.comparable_group(),
-                ann: ann.name,
-                weights_digest: ann.weights_digest,
-                region: row.example.region,
-                best,
-                open,
-            }
-        });
-        Ok(Response::new(BestReply {
-            rows: rows.collect(),
-        }))
+        self.link
+            .best(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn marginals(
+        &self,
+        request: Request<MarginalsRequest>,
+    ) -> Result<Response<MarginalsReply>, Status> {
+        let reply = self.link.marginals(request.into_inner()).await;
+        reply.map(Response::new)
     }
 
     type TrialsStream = ReceiverStream<Result<TrialRecord, Status>>;
@@ -213,21 +186,11 @@ impl Sweeps for Service {
         &self,
         request: Request<TrialsRequest>,
     ) -> Result<Response<Self::TrialsStream>, Status> {
-        let request = request.into_inner();
-        if !request.state.is_empty() && !STATES.contains(&request.state.as_str()) {
-            let meant = near_miss(&request.state, STATES);
-            let hint = match meant {
-                Some(state) => format!("did you mean `{state}`? A trial is {}", STATES.join(", ")),
-                None => format!("a trial is {}", STATES.join(", ")),
-            };
-            let message = format!("`{}` is no state of a trial", request.state);
-            return Err(refuse(Code::InvalidArgument, message, &hint));
-        }
-        let sweep = self.link.find(request.sweep.clone()).await?;
+        let asked = self.link.asked_trials(request.into_inner()).await?;
         let (sender, stream) = mpsc::channel(RECORDS_MAX);
         let link = self.link.clone();
         tokio::spawn(async move {
-            if let Err(status) = link.send_trials(sweep, &request, &sender).await {
+            if let Err(status) = link.send_trials(&asked, &sender).await {
                 // A client that has gone need not hear of it.
                 let _ = sender.send(Err(status)).await;
             }
@@ -249,10 +212,18 @@ impl Sweeps for Service {
         let workers = drained.await?.map_err(refuse::absent)?;
         Ok(Response::new(WorkersReply { workers }))
     }
+
+    async fn list_trials(
+        &self,
+        request: Request<ListTrialsRequest>,
+    ) -> Result<Response<ListTrialsReply>, Status> {
+        let reply = self.link.list_trials(request.into_inner()).await;
+        reply.map(Response::new)
+    }
 }
 
 impl Link {
-    async fn find(&self, sweep: String) -> Result<SweepId, Status> {
+    pub(super) async fn find(&self, sweep: String) -> Result<SweepId, Status> {
         let found = self.ask(|reply| Command::Find { sweep, reply }).await?;
         found.map_err(refuse::lookup)
     }
@@ -260,72 +231,6 @@ impl Link {
     async fn status(&self, sweep: String) -> Result<SweepStatus, Status> {
         let status = self.ask(|reply| Command::Status { sweep, reply }).await?;
         status.map_err(refuse::lookup)
-    }
-
-    /// Sends the trials of a sweep that were asked for, a stretch at a time.
-    async fn send_trials(
-        &self,
-        sweep: SweepId,
-        request: &TrialsRequest,
-        sender: &mpsc::Sender<Result<TrialRecord, Status>>,
-    ) -> Result<(), Status> {
-        for number in 0.. {
-            let stretch = self.query(move |index| {
-                let Some(trials) = index.stretch(sweep, number)? else {
-                    return Ok(None);
-                };
-                let mut records = Vec::with_capacity(trials.len());
-                for trial in trials {
-                    records.extend(index.trial(trial)?.map(|record| (trial, record)));
-                }
-                Ok(Some(records))
-            });
-            let Some(mut stretch) = stretch.await? else {
-                break;
-            };
-            stretch.retain(|(_, record)| {
-                let spec = record.spec.as_ref();
-                spec.is_some_and(|spec| is_of(spec, &request.ann, &request.region))
-            });
-            self.add_states(&mut stretch).await?;
-            for (_, record) in stretch {
-                let asked = request.state.is_empty() || request.state == record.state;
-                if asked && sender.send(Ok(record)).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds where the trials are that have no outcome.
-    async fn add_states(&self, records: &mut [(TrialId, TrialRecord)]) -> Result<(), Status> {
-        let open = records
-            .iter()
-            .filter(|(_, record)| record.state == recorded::OPEN);
-        let trials: Vec<_> = open.map(|(trial, _)| *trial).collect();
-        if trials.is_empty() {
-            return Ok(());
-        }
-        let views = self.ask(|reply| Command::Trials { trials, reply }).await?;
-        let open = records
-            .iter_mut()
-            .filter(|(_, record)| record.state == recorded::OPEN);
-        for ((_, record), view) in open.zip(views) {
-            let state = match view {
-                Some(TrialView::Leased { worker }) => {
-                    record.worker = worker;
-                    "leased"
-                }
-                Some(TrialView::Cancelled) => "cancelled",
-                // Its outcome came between the two questions: it was still open a moment ago.
-                Some(TrialView::Waiting | TrialView::Finished | TrialView::Failed) | None => {
-                    "waiting"
-                }
-            };
-            state.clone_into(&mut record.state);
-        }
-        Ok(())
     }
 }
 
@@ -361,11 +266,6 @@ async fn watch(link: Link, first: SweepStatus, sender: mpsc::Sender<Result<Sweep
             }
         };
     }
-}
-
-fn is_of(spec: &TrialSpec, ann: &str, region: &str) -> bool {
-    let name = spec.ann.as_ref().map_or("", |ann| &ann.name);
-    (ann.is_empty() || ann == name) && (region.is_empty() || region == spec.region)
 }
 
 fn grid_refused(error: &nrp_proto::sweep::GridError) -> Status {

@@ -10,6 +10,7 @@ use super::network::{Network, Way};
 use super::worker::{Trained, Worker};
 use super::{Flaws, HEARTBEAT_MS, Sweep};
 use crate::scheduler::{Ending, SweepState};
+use crate::store::Asked;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long things go wrong.
@@ -247,7 +248,7 @@ impl World {
     fn check_best(&self) {
         let Some(host) = &self.host else { return };
         for row in host.index().rows(None).expect("reads") {
-            let shown = host.index().best(row.id, None).expect("reads");
+            let shown = host.index().best(row.id, &Asked::default(), 1);
             let keys = self.sweeps.iter().flat_map(|sweep| &sweep.keys);
             let of_row: BTreeSet<_> = keys.filter(|key| key.row == row.id).collect();
             let mut best = None;
@@ -258,9 +259,9 @@ impl World {
                     best = Some((scores.validation_mse, key.id));
                 }
             }
-            let shown = shown.map(|record| record.id);
+            let shown = shown.expect("reads").into_iter().next();
             assert_eq!(
-                shown,
+                shown.map(|record| record.id),
                 best.map(|(_, id)| id.to_string()),
                 "the best differs"
             );

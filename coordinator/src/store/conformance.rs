@@ -3,7 +3,7 @@
 use super::samples::{
     copied, failed, finished, granted, id, paused, prioritised, stamped, submitted, sweep, trials,
 };
-use super::{DiskStore, MemoryStore, Store, recorded};
+use super::{Asked, DiskStore, MemoryStore, Store, recorded};
 use crate::scheduler::Fact;
 
 /// Runs a test over every store.
@@ -18,8 +18,9 @@ fn over_each(test: impl Fn(&mut dyn Store)) {
 fn best(store: &dyn Store, of: Option<crate::scheduler::SweepId>) -> Vec<(String, Option<f64>)> {
     let rows = store.index().rows(of).expect("rows").into_iter();
     let best = rows.map(|row| {
-        let best = store.index().best(row.id, of).expect("reads");
-        let scores = best.and_then(|record| record.scores);
+        let asked = Asked::new(of, Vec::new());
+        let best = store.index().best(row.id, &asked, 1).expect("reads");
+        let scores = best.into_iter().next().and_then(|record| record.scores);
         (
             row.example.region,
             scores.map(|scores| scores.validation_mse),
@@ -85,11 +86,8 @@ fn the_best_is_the_lowest_loss_of_a_row_and_ties_go_to_the_lower_id() {
         let of = Some(id(&other));
         assert_eq!(best(store, of), [("V4".to_owned(), Some(0.25))]);
         let row = store.index().rows(of).expect("rows").remove(0).id;
-        let winner = store
-            .index()
-            .best(row, of)
-            .expect("reads")
-            .expect("is there");
+        let asked = Asked::new(of, Vec::new());
+        let winner = store.index().best(row, &asked, 1).expect("reads").remove(0);
         assert_eq!(winner.id, ids[1].min(ids[2]).to_string());
         assert_eq!(store.index().totals().expect("reads"), (8, 5));
     });

@@ -14,12 +14,14 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 pub(crate) mod samples;
 
 pub use error::{IndexError, StoreError};
 
 pub(crate) use disk::DiskStore;
-pub(crate) use index::{Index, recorded};
+pub(crate) use index::{Asked, CELLS_MAX, Cells, Index, Measure, Row, recorded};
 #[cfg(test)]
 pub(crate) use {
     files::{Append, Files},

@@ -52,6 +52,16 @@ pub(super) fn sweep_row(sweep: SweepId, row: RowId) -> Vec<u8> {
     [sweep_rows(sweep), row.0.to_be_bytes().to_vec()].concat()
 }
 
+/// All sweeps that have trials in a row.
+pub(super) fn row_sweeps(row: RowId) -> Vec<u8> {
+    [b"x", row.0.to_be_bytes().as_slice()].concat()
+}
+
+/// That a row has trials of a sweep.
+pub(super) fn row_sweep(row: RowId, sweep: SweepId) -> Vec<u8> {
+    [row_sweeps(row), sweep.0.to_be_bytes().to_vec()].concat()
+}
+
 /// All finished trials of a row, the best first.
 pub(super) fn ranking(row: RowId) -> Vec<u8> {
     [b"b", row.0.to_be_bytes().as_slice()].concat()

@@ -6,18 +6,28 @@
 mod keys;
 mod ordered;
 mod query;
+mod results;
+mod standing;
+mod tables;
+mod views;
+
+pub(crate) use query::Row;
+pub(crate) use results::Asked;
+pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 
 use super::IndexError;
 use crate::expand;
-use crate::scheduler::{Ending, Fact, SweepId, TrialId};
+use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
 use nrp_proto::Message;
 use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
 use ordered::{Memory, Ordered, Sled};
+use standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use views::Views;
 
 /// The format this version writes; an index of another is rebuilt.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Trials in one stretch of a sweep's list.
 const STRETCH_TRIALS: usize = 1_024;
@@ -36,6 +46,7 @@ pub(crate) mod recorded {
 /// The index.
 pub(crate) struct Index {
     map: Box<dyn Ordered>,
+    views: Views,
 }
 
 impl Index {
@@ -48,11 +59,15 @@ impl Index {
     pub(super) fn in_memory() -> Self {
         Self {
             map: Box::new(Memory::default()),
+            views: Views::default(),
         }
     }
 
     fn over(map: Box<dyn Ordered>) -> Result<Self, IndexError> {
-        let index = Self { map };
+        let index = Self {
+            map,
+            views: Views::default(),
+        };
         match (index.number(keys::FORMAT)?, index.applied()?) {
             (Some(FORMAT), _) | (None, 0) => Ok(index),
             (Some(format), _) => Err(IndexError::new(format!("it is of format {format}"))),
@@ -73,14 +88,18 @@ impl Index {
     ) -> Result<(), IndexError> {
         let mut changes = Changes {
             map: &*self.map,
+            seq: last_seq,
             pending: BTreeMap::new(),
+            finished: Vec::new(),
         };
         for fact in facts {
             changes.take(fact)?;
         }
         changes.put(keys::FORMAT.to_vec(), FORMAT.to_be_bytes().to_vec())?;
         changes.put(keys::APPLIED.to_vec(), last_seq.to_be_bytes().to_vec())?;
-        changes.write()
+        changes.write()?;
+        self.views.take(&changes.finished);
+        Ok(())
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, IndexError> {
@@ -102,7 +121,11 @@ fn message<M: Message + Default>(bytes: &[u8]) -> Result<M, IndexError> {
 /// A batch under way: read through, written at the end.
 struct Changes<'a> {
     map: &'a dyn Ordered,
+    /// The last journal entry of the batch.
+    seq: u64,
     pending: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Trials that finish with it, for the views.
+    finished: Vec<(RowId, Standing)>,
 }
 
 impl Changes<'_> {
@@ -149,6 +172,7 @@ impl Changes<'_> {
                 if rows.insert(key.row) {
                     self.put(keys::row(key.row), trial.encode_to_vec())?;
                     self.put(keys::sweep_row(sweep, key.row), Vec::new())?;
+                    self.put(keys::row_sweep(key.row, sweep), Vec::new())?;
                 }
                 self.put(keys::member(sweep, key.id), Vec::new())?;
                 self.add(key.id, trial)?;
@@ -182,6 +206,7 @@ impl Changes<'_> {
         outcome: &Ending,
     ) -> Result<(), IndexError> {
         let mut place = None;
+        let seq = self.seq;
         self.update(trial, |record| {
             worker.clone_into(&mut record.worker);
             record.attempts = attempts;
@@ -189,10 +214,8 @@ impl Changes<'_> {
                 Ending::Finished(scores) => {
                     recorded::FINISHED.clone_into(&mut record.state);
                     record.scores = Some((**scores).clone());
-                    place = record
-                        .spec
-                        .as_ref()
-                        .map(|spec| keys::rank(expand::row(spec), scores.validation_mse, trial));
+                    let row = record.spec.as_ref().map(expand::row);
+                    place = row.zip(Standing::of(trial, seq, record));
                 }
                 Ending::Failed { reason } => {
                     recorded::FAILED.clone_into(&mut record.state);
@@ -200,10 +223,13 @@ impl Changes<'_> {
                 }
             }
         })?;
-        match place {
-            Some(place) => self.put(place, Vec::new()),
-            None => Ok(()),
-        }
+        let Some((row, standing)) = place else {
+            return Ok(());
+        };
+        let key = keys::rank(row, standing.scores().validation_mse, trial);
+        self.put(key, standing.value())?;
+        self.finished.push((row, standing));
+        Ok(())
     }
 
     fn reopen_failed(&mut self, sweep: SweepId) -> Result<(), IndexError> {

@@ -6,8 +6,9 @@ use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
 use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
 
-/// Pairs read at once.
-const SCAN_PAIRS: usize = 256;
+/// Pairs read at once: at first, and at most.
+const SCAN_PAIRS_FIRST: usize = 16;
+const SCAN_PAIRS_MAX: usize = 1_024;
 
 /// A row of `best`.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,27 +68,6 @@ impl Index {
         Ok(rows)
     }
 
-    /// The finished trial of a row with the lowest validation loss, of one sweep or of all.
-    pub(crate) fn best(
-        &self,
-        row: RowId,
-        sweep: Option<SweepId>,
-    ) -> Result<Option<TrialRecord>, IndexError> {
-        let mut best = None;
-        self.walk(&keys::ranking(row), |key, _| {
-            let trial = keys::last_trial(key).ok_or_else(|| IndexError::new("a short key"))?;
-            let asked = match sweep {
-                None => true,
-                Some(sweep) => self.map.get(&keys::member(sweep, trial))?.is_some(),
-            };
-            if asked {
-                best = self.trial(trial)?;
-            }
-            Ok(!asked)
-        })?;
-        Ok(best)
-    }
-
     /// Trials known, and those with an outcome. Reads all of them.
     pub(crate) fn totals(&self) -> Result<(u64, u64), IndexError> {
         let (mut known, mut closed) = (0, 0);
@@ -112,14 +92,17 @@ impl Index {
     }
 
     /// Visits the pairs under a prefix, in order, while `visit` says so.
-    fn walk(
+    pub(super) fn walk(
         &self,
         prefix: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
     ) -> Result<(), IndexError> {
         let mut after: Option<Vec<u8>> = None;
+        // Most questions are answered by the first pairs.
+        let mut limit = SCAN_PAIRS_FIRST;
         loop {
-            let pairs = self.map.scan(prefix, after.as_deref(), SCAN_PAIRS)?;
+            let pairs = self.map.scan(prefix, after.as_deref(), limit)?;
+            limit = SCAN_PAIRS_MAX.min(limit * 4);
             for (key, value) in &pairs {
                 if !visit(key, value)? {
                     return Ok(());

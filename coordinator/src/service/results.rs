@@ -1,0 +1,230 @@
+//! The best trials and the marginals of what has finished, row by row, in pages.
+
+use super::pages::{self, Page};
+use super::refuse::refuse;
+use super::{Link, check};
+use crate::driver::Command;
+use crate::scheduler::{RowId, SweepId};
+use crate::store::{Asked, CELLS_MAX, Cells, Index, IndexError, Measure, Row};
+use nrp_proto::wire::{
+    BestReply, BestRequest, BestRow, MarginalCell, MarginalsReply, MarginalsRequest, MarginalsRow,
+    TrialRecord,
+};
+use nrp_proto::{Message, near_miss};
+use tonic::{Code, Status};
+
+/// Most trials of one row.
+const TOP_MAX: usize = 1_000;
+
+/// Most rows on a page.
+const ROWS_MAX: usize = 1_000;
+
+/// Scores that a front may be over.
+const FRONTS: [(&str, Measure); 2] = [
+    ("validation_mse", Measure::ValidationMse),
+    ("nrp_error", Measure::NrpError),
+];
+
+/// What of a row is asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Top(usize),
+    Front(Measure),
+}
+
+impl Link {
+    pub(super) async fn best(&self, mut request: BestRequest) -> Result<BestReply, Status> {
+        let wanted = wanted(&request)?;
+        let conditions = check::conditions(&request.ann, &request.region, &request.filters)?;
+        let sweep = self.named(&mut request.sweep).await?;
+        let asked = Asked::new(sweep, conditions);
+        let size = std::mem::take(&mut request.page_size);
+        let token = std::mem::take(&mut request.page_token);
+        let begin = pages::position(&request, &token)?;
+        let rows = self.rows(asked.clone(), begin).await?;
+        let page = Page::new(size, ROWS_MAX);
+        let filled = self.query(move |index| {
+            fill(page, rows, |row| {
+                let best = match wanted {
+                    Wanted::Top(top) => index.best(row.id, &asked, top)?,
+                    Wanted::Front(measure) => index.front(row.id, &asked, measure)?,
+                };
+                Ok(best_row(row, best))
+            })
+        });
+        let Filled {
+            mut page,
+            rows,
+            is_last,
+        } = filled.await?;
+        let next_page_token = next_token(&request, &rows, is_last);
+        let open = |reply| Command::Open { sweep, rows, reply };
+        let open = self.ask(open).await?;
+        for (row, open) in page.entries.iter_mut().zip(open) {
+            row.open = open;
+        }
+        Ok(BestReply {
+            rows: page.entries,
+            next_page_token,
+        })
+    }
+
+    pub(super) async fn marginals(
+        &self,
+        mut request: MarginalsRequest,
+    ) -> Result<MarginalsReply, Status> {
+        let by = check::axes(&request.by)?;
+        let conditions = check::conditions(&request.ann, &request.region, &request.filters)?;
+        let sweep = self.named(&mut request.sweep).await?;
+        let asked = Asked::new(sweep, conditions);
+        let size = std::mem::take(&mut request.page_size);
+        let token = std::mem::take(&mut request.page_token);
+        let begin = pages::position(&request, &token)?;
+        let rows = self.rows(asked.clone(), begin).await?;
+        let page = Page::new(size, ROWS_MAX);
+        let filled = self.query(move |index| {
+            let mut too_many = false;
+            let filled = fill(page, rows, |row| {
+                let cells = index.marginals(row.id, &asked, &by)?;
+                too_many |= cells.is_none();
+                Ok(marginals_row(row, cells.unwrap_or_default()))
+            })?;
+            Ok((filled, too_many))
+        });
+        let (filled, too_many) = filled.await?;
+        if too_many {
+            return Err(refuse(
+                Code::InvalidArgument,
+                format!(
+                    "marginals by {} have more than {CELLS_MAX} cells in a row",
+                    request.by.join(", ")
+                ),
+                "choose axes with fewer values, or filter by them",
+            ));
+        }
+        Ok(MarginalsReply {
+            next_page_token: next_token(&request, &filled.rows, filled.is_last),
+            rows: filled.page.entries,
+        })
+    }
+
+    /// The sweep that is meant, by its id from now on; none where none is named.
+    async fn named(&self, sweep: &mut String) -> Result<Option<SweepId>, Status> {
+        if sweep.is_empty() {
+            return Ok(None);
+        }
+        let id = self.find(std::mem::take(sweep)).await?;
+        *sweep = id.to_string();
+        Ok(Some(id))
+    }
+
+    /// The rows that may have what is asked for, from where a page begins.
+    async fn rows(&self, asked: Asked, begin: Option<u64>) -> Result<Vec<Row>, Status> {
+        let rows = self.query(move |index: &Index| {
+            let mut rows = index.rows(asked.sweep)?;
+            rows.retain(|row| asked.may_be_in(&row.example));
+            Ok(rows)
+        });
+        pages::rows_after(rows.await?, begin)
+    }
+}
+
+/// A page with the rows on it.
+struct Filled<T> {
+    page: Page<T>,
+    rows: Vec<RowId>,
+    /// Whether no row follows.
+    is_last: bool,
+}
+
+fn fill<T: Message>(
+    mut page: Page<T>,
+    rows: Vec<Row>,
+    mut answer: impl FnMut(Row) -> Result<T, IndexError>,
+) -> Result<Filled<T>, IndexError> {
+    let mut on_page = Vec::new();
+    let all = rows.len();
+    for row in rows {
+        if page.is_full() {
+            break;
+        }
+        on_page.push(row.id);
+        page.push(answer(row)?);
+    }
+    Ok(Filled {
+        is_last: on_page.len() == all,
+        page,
+        rows: on_page,
+    })
+}
+
+fn next_token(question: &impl Message, rows: &[RowId], is_last: bool) -> String {
+    match rows.last() {
+        Some(row) if !is_last => pages::token(question, row.0),
+        Some(_) | None => String::new(),
+    }
+}
+
+fn wanted(request: &BestRequest) -> Result<Wanted, Status> {
+    let front = request.front.as_str();
+    if !front.is_empty() {
+        let known = FRONTS.iter().find(|(name, _)| *name == front);
+        return known
+            .map(|(_, measure)| Wanted::Front(*measure))
+            .ok_or_else(|| {
+                let names = FRONTS.map(|(name, _)| name);
+                let short: String = front.chars().take(64).collect();
+                let hint = match near_miss(&short, names) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("a front is over {}", names.join(" or ")),
+                };
+                let message = format!("there is no front over `{short}`");
+                refuse(Code::InvalidArgument, message, &hint)
+            });
+    }
+    match request.top as usize {
+        0 => Ok(Wanted::Top(1)),
+        top if top <= TOP_MAX => Ok(Wanted::Top(top)),
+        top => Err(refuse(
+            Code::InvalidArgument,
+            format!("the best {top} trials, and {TOP_MAX} is the most"),
+            "`nrp export` writes all of them, for other programs to sort",
+        )),
+    }
+}
+
+fn best_row(row: Row, best: Vec<TrialRecord>) -> BestRow {
+    let ann = row.example.ann.clone().unwrap_or_default();
+    BestRow {
+        group: row.example.comparable_group(),
+        ann: ann.name,
+        weights_digest: ann.weights_digest,
+        region: row.example.region,
+        best,
+        open: 0,
+    }
+}
+
+fn marginals_row(row: Row, cells: Cells) -> MarginalsRow {
+    let ann = row.example.ann.clone().unwrap_or_default();
+    let cells = cells.into_iter().map(|(values, cell)| MarginalCell {
+        values: values
+            .into_iter()
+            .map(|value| value.map_or_else(String::new, |value| value.to_string()))
+            .collect(),
+        trials: cell.trials,
+        mean_nrp_error: cell.mean_nrp_error(),
+        mean_validation_mse: cell.mean_validation_mse(),
+        best_trial: cell.best.to_string(),
+        best_nrp_error: cell.best_nrp_error,
+        best_validation_mse: cell.best_validation_mse,
+    });
+    MarginalsRow {
+        group: row.example.comparable_group(),
+        ann: ann.name,
+        weights_digest: ann.weights_digest,
+        simulated: row.example.simulated(),
+        region: row.example.region,
+        cells: cells.collect(),
+    }
+}
