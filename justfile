@@ -53,3 +53,7 @@ bench-memory DATA="../shared/data/v4-201025":
     cargo build -p nrp-worker --example extract --locked
     cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 200 {{DATA}}
     cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 1200 {{DATA}}
+
+# What a batch costs the index and how long questions take, at a million trials
+bench-questions:
+    cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture a_million_trials_are_asked_about

@@ -2,7 +2,12 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto/nrp.proto");
-    let descriptors = protox::compile(["proto/nrp.proto"], ["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_file("proto/nrp.proto")?;
+    // For reflection: what clients without the file are told of it.
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("nrp.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
         .type_attribute(".nrp.v1", "#[derive(serde::Serialize, serde::Deserialize)]")
         // A journal written before a field was added still reads.
@@ -13,6 +18,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .client_mod_attribute("nrp.v1", "#[cfg(feature = \"rpc\")]")
         .server_mod_attribute("nrp.v1", "#[cfg(feature = \"rpc\")]")
-        .compile_fds(descriptors)?;
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

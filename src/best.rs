@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Only this region, or `mean`
     #[arg(long)]
     region: Option<String>,
-    /// Trials per ANN and region, the best first; the row `mean` is of the best alone
+    /// Trials per ANN and region, the best first; there is a row `mean` for one alone
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     top: u32,
     /// The front of the validation loss against the network's size

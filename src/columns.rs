@@ -215,6 +215,7 @@ mod tests {
     use super::*;
     use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
     use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
 
     fn row(seed: u64) -> TrialRow {
         let scores = Scores {
@@ -256,16 +257,18 @@ mod tests {
         columns.close().expect("ends");
         let reader = SerializedFileReader::new(file).expect("is Parquet");
         assert_eq!(reader.num_row_groups(), 2);
-        let read: Vec<_> = reader
-            .get_row_iter(None)
-            .expect("has rows")
-            .map(|row| row.expect("reads").to_json_value())
-            .collect();
+        let rows_read = reader.get_row_iter(None).expect("has rows");
+        let read: Vec<_> = rows_read.map(|row| row.expect("reads")).collect();
         assert_eq!(read.len() as u64, rows + 1);
-        assert_eq!(read[0]["layers"], "a+b");
-        assert_eq!(read[1]["nrp_error"], Value::Null);
-        assert_eq!(read[2]["nrp_error"], 2.0 / 3.0);
-        assert_eq!(read[2]["l2"], Value::Null);
-        assert_eq!(read[rows as usize]["seed"], u64::MAX);
+        let field = |row: usize, name: &str| {
+            let mut columns = read[row].get_column_iter();
+            let (_, field) = columns.find(|(column, _)| *column == name).expect(name);
+            field.clone()
+        };
+        assert_eq!(field(0, "layers"), Field::Str("a+b".to_owned()));
+        assert_eq!(field(1, "nrp_error"), Field::Null);
+        assert_eq!(field(2, "nrp_error"), Field::Double(2.0 / 3.0));
+        assert_eq!(field(2, "l2"), Field::Null);
+        assert_eq!(field(rows as usize, "seed"), Field::ULong(u64::MAX));
     }
 }

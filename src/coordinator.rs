@@ -2,6 +2,7 @@
 
 use crate::client;
 use crate::failure::Ended;
+use crate::metrics;
 use crate::output::Format;
 use crate::place::{ADDRESS, STATE_DIR};
 use std::path::PathBuf;
@@ -20,6 +21,9 @@ pub(crate) struct Arguments {
     /// life six times as often
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = lease)]
     lease: Duration,
+    /// Answer `GET /metrics`, as Prometheus reads it, on this address; off by default
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics_listen: Option<String>,
 }
 
 /// Shortest and longest lease.
@@ -39,6 +43,14 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     config.heartbeat_ms = config.lease_ms / 6;
     let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
+    if let Some(listen) = &arguments.metrics_listen {
+        let reader = coordinator.metrics();
+        let read = move || {
+            let reader = reader.clone();
+            async move { reader.read().await }
+        };
+        metrics::serve(listen, read).await?;
+    }
     let address = coordinator.address().to_string();
     match format {
         Format::Text => eprintln!("coordinator listens on {address}; Ctrl-C stops it"),

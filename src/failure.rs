@@ -90,6 +90,13 @@ pub(crate) enum CommandError {
     #[error("sweep `{name}` was cancelled")]
     #[diagnostic(help("`nrp sweep resume {name}` takes it up again"))]
     Cancelled { name: String },
+    #[error("metrics cannot be served at {address}")]
+    #[diagnostic(help("`--metrics-listen` takes a free address of this machine: 127.0.0.1:9321"))]
+    Metrics {
+        address: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("stdout cannot be written")]
     #[diagnostic(help("check where it was redirected to: free space, permissions"))]
     Stdout(#[source] std::io::Error),

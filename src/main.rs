@@ -13,6 +13,7 @@ mod data;
 mod export;
 mod failure;
 mod marginals;
+mod metrics;
 mod output;
 mod place;
 mod progress;
@@ -20,6 +21,7 @@ mod row;
 mod run;
 mod scope;
 mod sweep;
+mod telemetry;
 mod trials;
 mod worker;
 mod workers;
@@ -40,6 +42,10 @@ struct Arguments {
     /// What stdout carries: tables for people, or JSON
     #[arg(long, value_enum, global = true, default_value_t = Format::Text)]
     output: Format,
+
+    /// How log lines on stderr are written; NRP_LOG says which
+    #[arg(long, value_enum, global = true, default_value = "text")]
+    log_format: telemetry::LogFormat,
 
     #[command(subcommand)]
     command: Command,
@@ -72,18 +78,19 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("NRP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(progress::LogWriter::default)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
+    let log_format = arguments.log_format;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("the system gives threads");
-    let ended = runtime.block_on(dispatch(arguments));
+    let ended = runtime.block_on(async {
+        // In here: an exporter sends from the runtime.
+        let exporter = telemetry::begin(log_format);
+        let ended = dispatch(arguments).await;
+        // It waits for what it sends, which must not hold up the runtime that sends it.
+        let _ = tokio::task::spawn_blocking(move || exporter.end()).await;
+        ended
+    });
     // A thread that computes must not keep an interrupted command alive.
     runtime.shutdown_background();
     failure::exit_code(ended)

@@ -4,10 +4,12 @@ use crate::cache::CacheArguments;
 use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::failure::Ended;
+use crate::metrics;
 use crate::place::ADDRESS;
 use crate::run::{DEFAULT_DEVICE, DEFAULT_LANES};
 use nrp_worker::activation::CacheConfig;
 use nrp_worker::agent::{self, Stop, WorkerConfig};
+use nrp_worker::totals;
 use std::path::PathBuf;
 
 /// Train what a coordinator hands out
@@ -46,9 +48,18 @@ pub(crate) struct Arguments {
     /// Leave when there was no job for this long, such as 10m; default: never
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<humantime::Duration>,
+    /// Answer `GET /metrics`, as Prometheus reads it, on this address; off by default
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics_listen: Option<String>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
+    if let Some(listen) = &arguments.metrics_listen {
+        metrics::serve(listen, || async {
+            Some(metrics::of_worker(totals::read()))
+        })
+        .await?;
+    }
     let name = arguments.name.unwrap_or_else(agent::default_name);
     eprintln!(
         "worker {name} asks {} for jobs; Ctrl-C stops it",

@@ -12,5 +12,6 @@ mod kill;
 mod leave;
 mod nightly;
 mod onnx;
+mod questions;
 mod rounds;
 mod run;

@@ -1,6 +1,7 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
 use crate::driver::{self, Awake, Clock, Command, Replayed, Running, SystemClock};
+use crate::metrics::MetricsReader;
 use crate::scheduler::Settings;
 use crate::service::{self, Link};
 use crate::store::{DiskStore, Store, StoreError};
@@ -152,13 +153,18 @@ impl Coordinator {
         Ok(Self {
             address,
             notices,
-            parts: serve(listener, link, running),
+            parts: serve(listener, link, running).await,
         })
     }
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads its metrics, for as long as it runs.
+    pub fn metrics(&self) -> MetricsReader {
+        MetricsReader::new(self.parts.commands.clone())
     }
 
     /// What the user should know of the state that was found.
@@ -244,10 +250,15 @@ fn open(
     Ok((store, replayed, notices))
 }
 
-fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {
+async fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {
     let (stop_server, stopped) = oneshot::channel::<()>();
+    let health = service::health(running.commands.clone()).await;
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .trace_fn(|request| tracing::info_span!("call", method = request.uri().path()))
+        .add_service(health)
+        .add_service(service::reflection())
+        .add_service(service::reflection_v1alpha())
         .add_service(service::workers(link.clone()))
         .add_service(service::sweeps(link));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

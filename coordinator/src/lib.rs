@@ -12,6 +12,8 @@ mod driver;
 #[cfg(feature = "service")]
 mod expand;
 #[cfg(feature = "service")]
+mod metrics;
+#[cfg(feature = "service")]
 mod service;
 #[cfg(all(test, feature = "service"))]
 mod simulation;
@@ -20,5 +22,7 @@ mod store;
 
 #[cfg(feature = "service")]
 pub use coordinator::{Config, Coordinator, CoordinatorError};
+#[cfg(feature = "service")]
+pub use metrics::MetricsReader;
 #[cfg(feature = "service")]
 pub use store::{IndexError, StoreError};

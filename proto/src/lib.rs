@@ -20,6 +20,10 @@ pub mod wire {
     include!(concat!(env!("OUT_DIR"), "/nrp.v1.rs"));
 }
 
+/// What the wire messages and services are, as reflection tells clients.
+#[cfg(feature = "rpc")]
+pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nrp.bin"));
+
 /// Version of the contract; coordinator and worker must agree on it.
 pub const CONTRACT: u32 = 1;
 

@@ -12,6 +12,7 @@ use crate::nrp::{
 };
 use crate::recording::{RecordingError, Recordings, Source};
 use crate::resolve;
+use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, Trial, TrialSpec, outcome};
@@ -371,7 +372,9 @@ fn run_trial(
             false => ControlFlow::Continue(()),
         }
     };
-    let result = match train(&config, protocol, data, statistics, device, &mut on_epoch) {
+    let trained = train(&config, protocol, data, statistics, device, &mut on_epoch);
+    totals::trained(started.elapsed());
+    let result = match trained {
         Ok(trained) => outcome::Result::Scores(Scores {
             cache_dtype: dtype.name().to_owned(),
             ..scores(&trained, parameters, data.sites, started)

@@ -11,3 +11,4 @@ pub mod executor;
 pub mod nrp;
 pub mod recording;
 pub mod resolve;
+pub mod totals;

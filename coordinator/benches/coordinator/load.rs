@@ -263,7 +263,7 @@ async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Sh
                     worker: worker.clone(),
                     instance: instance.clone(),
                     leases: lease.into_iter().collect(),
-                    activity: None,
+                    ..HeartbeatRequest::default()
                 };
                 client.heartbeat(request).await.expect("is answered");
             }

@@ -7,7 +7,9 @@ use crate::scheduler::{
     TrialView, Verdict,
 };
 use crate::store::IndexError;
-use nrp_proto::wire::{Activity, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus};
+use nrp_proto::wire::{
+    Activity, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus, WorkerTotals,
+};
 use tokio::sync::oneshot;
 
 /// The way back.
@@ -91,6 +93,7 @@ pub(crate) enum Command {
         holder: Holder,
         leases: Vec<LeaseRef>,
         activity: Option<Activity>,
+        totals: WorkerTotals,
         reply: Reply<Result<Fenced, Refusal>>,
     },
     Report {
@@ -104,6 +107,10 @@ pub(crate) enum Command {
         holder: Holder,
         lease: LeaseRef,
         reply: Reply<()>,
+    },
+    /// What there is at this moment, for metrics.
+    Census {
+        reply: Reply<Census>,
     },
     /// Do what is under way, and no more.
     Stop,
@@ -141,4 +148,21 @@ pub(crate) struct Fenced {
 pub(crate) struct Absent {
     pub(crate) worker: String,
     pub(crate) near_miss: Option<String>,
+}
+
+/// What there is at a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    /// The latest last.
+    pub(crate) sweeps: Vec<SweepStatus>,
+    pub(crate) workers: Vec<WorkerCensus>,
+    pub(crate) leases: usize,
+}
+
+/// A worker that was heard of lately.
+#[derive(Debug)]
+pub(crate) struct WorkerCensus {
+    pub(crate) name: String,
+    pub(crate) device: String,
+    pub(crate) totals: WorkerTotals,
 }

@@ -8,12 +8,13 @@ mod clock;
 mod command;
 mod explain;
 mod job;
+mod observe;
 mod status;
 mod writer;
 
 pub(crate) use catalogue::LookupError;
 pub(crate) use clock::{Awake, Clock, SystemClock};
-pub(crate) use command::{Absent, Command, Fenced, LeaseError, Leased, Reply, Submitted};
+pub(crate) use command::{Absent, Census, Command, Fenced, LeaseError, Leased, Reply, Submitted};
 pub(crate) use writer::Batch;
 #[cfg(test)]
 pub(crate) use writer::settle;
@@ -272,6 +273,10 @@ impl Driver {
             | Command::Heartbeat { .. }
             | Command::Report { .. }
             | Command::Release { .. } => self.on_worker(command),
+            Command::Census { reply } => {
+                let census = self.census();
+                self.answer(reply, census);
+            }
             Command::Stop => {}
         }
     }
@@ -309,10 +314,11 @@ impl Driver {
                 holder,
                 leases,
                 activity,
+                totals,
                 reply,
             } => {
                 // Its leases live on even where it must announce itself again.
-                let known = self.show(&holder.worker, activity);
+                let known = self.show(&holder.worker, activity, totals);
                 let worker = holder.worker.clone();
                 let actions = self.tell(Event::LeasesRenewed { holder, leases });
                 for action in actions {
@@ -359,6 +365,7 @@ impl Driver {
             | Command::Open { .. }
             | Command::Workers { .. }
             | Command::Drain { .. }
+            | Command::Census { .. }
             | Command::Stop => unreachable!("only what workers ask comes here"),
         }
     }

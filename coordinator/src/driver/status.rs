@@ -1,15 +1,17 @@
 //! What sweeps and workers look like from outside.
 
+use super::command::{Census, WorkerCensus};
 use super::{Absent, Driver};
 use crate::scheduler::{Holder, SweepId, SweepState};
 use nrp_proto::near_miss;
-use nrp_proto::wire::{Activity, SweepStatus, WorkerStatus};
+use nrp_proto::wire::{Activity, SweepStatus, WorkerStatus, WorkerTotals};
 
 /// A worker as it is shown.
 pub(super) struct Presence {
     instance: String,
     device: String,
     activity: Option<Activity>,
+    totals: WorkerTotals,
     seen_ms: u64,
     /// It was told to leave, or will be with its next sign of life.
     leaving: bool,
@@ -54,12 +56,35 @@ impl Driver {
         }
     }
 
-    pub(super) fn workers(&self) -> Vec<WorkerStatus> {
+    /// What there is at this moment.
+    pub(super) fn census(&self) -> Census {
+        let workers = self.here().map(|(name, presence)| WorkerCensus {
+            name: name.clone(),
+            device: presence.device.clone(),
+            totals: presence.totals,
+        });
+        Census {
+            sweeps: self
+                .catalogue
+                .all()
+                .map(|(id, _)| self.status(id))
+                .collect(),
+            workers: workers.collect(),
+            leases: self.core.leases(),
+        }
+    }
+
+    /// Workers that were heard of lately.
+    fn here(&self) -> impl Iterator<Item = (&String, &Presence)> {
         let now_ms = self.clock.now_ms();
-        let here = |presence: &&Presence| presence.seen_ms + self.presence_ms > now_ms;
-        let workers = self.presence.iter();
-        let workers = workers.filter(|(_, presence)| here(presence));
-        let status = workers.map(|(name, presence)| WorkerStatus {
+        let here = move |presence: &Presence| presence.seen_ms + self.presence_ms > now_ms;
+        self.presence
+            .iter()
+            .filter(move |(_, presence)| here(presence))
+    }
+
+    pub(super) fn workers(&self) -> Vec<WorkerStatus> {
+        let status = self.here().map(|(name, presence)| WorkerStatus {
             worker: name.clone(),
             device: presence.device.clone(),
             activity: presence.activity.clone(),
@@ -113,6 +138,7 @@ impl Driver {
             instance: holder.instance.clone(),
             device,
             activity: None,
+            totals: WorkerTotals::default(),
             seen_ms,
             leaving,
         };
@@ -121,12 +147,18 @@ impl Driver {
     }
 
     /// Shows what a worker does; answers whether it has announced itself.
-    pub(super) fn show(&mut self, worker: &str, activity: Option<Activity>) -> bool {
+    pub(super) fn show(
+        &mut self,
+        worker: &str,
+        activity: Option<Activity>,
+        totals: WorkerTotals,
+    ) -> bool {
         let seen_ms = self.clock.now_ms();
         let Some(presence) = self.presence.get_mut(worker) else {
             return false;
         };
         presence.seen_ms = seen_ms;
+        presence.totals = totals;
         if presence.activity != activity {
             presence.activity = activity;
             self.batch.changed = true;

@@ -1,6 +1,8 @@
 //! The writer: one thread that makes facts durable and only then answers. Whatever came in while
 //! the disk was busy shares the next sync.
 
+use super::observe::observe;
+use crate::metrics::COUNTS;
 use crate::store::{Index, Stamped, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -61,6 +63,12 @@ pub(crate) fn settle(
     changes: &watch::Sender<u64>,
 ) -> Result<(), StoreError> {
     store.append(&batch.facts)?;
+    if !batch.facts.is_empty() {
+        COUNTS.batch_facts.observe(batch.facts.len() as f64);
+    }
+    for stamped in &batch.facts {
+        observe(&stamped.fact);
+    }
     if batch.changed || !batch.facts.is_empty() {
         changes.send_modify(|changes| *changes += 1);
     }

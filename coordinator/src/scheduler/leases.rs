@@ -49,6 +49,11 @@ pub(super) enum Origin {
 }
 
 impl Scheduler {
+    /// Jobs in workers' hands.
+    pub fn leases(&self) -> usize {
+        self.leases.len()
+    }
+
     pub(super) fn on_leases_renewed(
         &mut self,
         now_ms: u64,

@@ -127,6 +127,17 @@ pub(super) fn activity(activity: Option<&wire::Activity>) -> Result<(), Status> 
     text("activity's unit", &activity.unit, NAME_BYTES_MAX)
 }
 
+/// What a worker has done so far. Nonsense is no reason to end its leases, and counts as nothing.
+pub(super) fn totals(totals: Option<wire::WorkerTotals>) -> wire::WorkerTotals {
+    let mut totals = totals.unwrap_or_default();
+    for seconds in [&mut totals.extraction_seconds, &mut totals.device_seconds] {
+        if !(seconds.is_finite() && *seconds >= 0.0) {
+            *seconds = 0.0;
+        }
+    }
+    totals
+}
+
 pub(super) fn trial(id: &str) -> Result<TrialId, Status> {
     id.parse()
         .map_err(|error: crate::scheduler::IdError| invalid(error.to_string()))

@@ -17,6 +17,9 @@ use nrp_proto::wire::workers_server::WorkersServer;
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_reflection::server::{v1, v1alpha};
 
 /// What the services know of the rest.
 #[derive(Clone)]
@@ -50,6 +53,49 @@ impl Link {
             Err(_) => Err(refuse::stopping()),
         }
     }
+}
+
+/// What asks whether the coordinator serves; it does for as long as its driver runs.
+pub(crate) async fn health(commands: mpsc::Sender<Command>) -> HealthServer<impl Health> {
+    let (reporter, server) = tonic_health::server::health_reporter();
+    reporter
+        .set_serving::<WorkersServer<workers::Service>>()
+        .await;
+    reporter
+        .set_serving::<SweepsServer<sweeps::Service>>()
+        .await;
+    tokio::spawn(async move {
+        commands.closed().await;
+        reporter
+            .set_service_status("", ServingStatus::NotServing)
+            .await;
+        reporter
+            .set_not_serving::<WorkersServer<workers::Service>>()
+            .await;
+        reporter
+            .set_not_serving::<SweepsServer<sweeps::Service>>()
+            .await;
+    });
+    server
+}
+
+/// What tells clients without the contract's files what can be asked.
+pub(crate) fn reflection() -> v1::ServerReflectionServer<impl v1::ServerReflection> {
+    reflected().build_v1().expect(REFLECTED)
+}
+
+/// The same as clients from before its version 1 ask for it.
+pub(crate) fn reflection_v1alpha() -> v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>
+{
+    reflected().build_v1alpha().expect(REFLECTED)
+}
+
+const REFLECTED: &str = "descriptors that were compiled are whole";
+
+fn reflected() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(nrp_proto::FILE_DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 /// The workers' service.

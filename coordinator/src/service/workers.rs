@@ -97,10 +97,12 @@ impl Workers for Service {
         let leases = check::leases(request.leases)?;
         let activity = request.activity;
         check::activity(activity.as_ref())?;
+        let totals = check::totals(request.totals);
         let heartbeat = |reply| Command::Heartbeat {
             holder,
             leases,
             activity,
+            totals,
             reply,
         };
         let fenced = self.link.ask(heartbeat).await?;

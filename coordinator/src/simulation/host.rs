@@ -9,7 +9,7 @@ use crate::driver::{
 };
 use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
-use nrp_proto::wire::{Job, SweepStatus};
+use nrp_proto::wire::{Job, SweepStatus, WorkerTotals};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -145,6 +145,7 @@ impl Host {
                     holder: holder(instance),
                     leases,
                     activity: None,
+                    totals: WorkerTotals::default(),
                     reply,
                 },
                 |fenced| match fenced {

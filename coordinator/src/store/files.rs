@@ -3,9 +3,11 @@
 //!
 //! A seam: a simulated disk can stand behind it, which loses or tears what was not synced. A name given by [`Files::rename`] is certain after [`Files::sync_names`].
 
+use crate::metrics::COUNTS;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -94,7 +96,10 @@ impl Append for File {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        let started = Instant::now();
+        let synced = self.sync_data();
+        COUNTS.sync_seconds.observe(started.elapsed().as_secs_f64());
+        synced
     }
 
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {

@@ -15,7 +15,7 @@ fn over_each(test: impl Fn(&mut dyn Store)) {
 }
 
 /// A sweep with sizes and rates, in two regions: 2 × 2 × 3 × 2 × `seeds` trials.
-fn large(name: &str, seeds: u32) -> SweepSpec {
+pub(super) fn large(name: &str, seeds: u32) -> SweepSpec {
     let mut spec = sweep(name, seeds);
     let grid = spec.grid.as_mut().expect("a grid");
     grid.l1 = vec![16, 64];
@@ -35,7 +35,8 @@ fn scores(trial: TrialId, parameters: u64) -> Scores {
     }
 }
 
-fn finish(store: &mut dyn Store, spec: &SweepSpec, every: impl Fn(usize) -> bool) {
+/// The outcomes of a sweep's trials, of those whose place `every` takes.
+pub(super) fn outcomes(spec: &SweepSpec, every: impl Fn(usize) -> bool) -> Vec<Fact> {
     let specs = spec.trials().expect("a grid");
     let facts = trials(spec).into_iter().zip(specs).enumerate();
     let facts = facts.filter(|(place, _)| every(*place));
@@ -49,6 +50,11 @@ fn finish(store: &mut dyn Store, spec: &SweepSpec, every: impl Fn(usize) -> bool
             u64::from(spec.l1.unwrap_or(1)) * u64::from(spec.l2.unwrap_or(1)),
         ))),
     });
+    facts.collect()
+}
+
+fn finish(store: &mut dyn Store, spec: &SweepSpec, every: impl Fn(usize) -> bool) {
+    let facts = outcomes(spec, every);
     store.append(&stamped(facts)).expect("appends");
 }
 
@@ -68,7 +74,7 @@ fn loss(record: &TrialRecord) -> f64 {
     record.scores.as_ref().expect("scores").validation_mse
 }
 
-fn asked(spec: Option<&SweepSpec>, filters: &[&str]) -> Asked {
+pub(super) fn asked(spec: Option<&SweepSpec>, filters: &[&str]) -> Asked {
     let conditions = filters.iter().map(|filter| filter.parse().expect(filter));
     Asked::new(spec.map(id), conditions.collect())
 }
@@ -123,6 +129,9 @@ fn fronts_and_marginals_follow_what_finishes_and_keep_sweeps_apart() {
             finish(store, &all, |place| place % 3 == share);
             check_tables(store, &all, None);
             check_tables(store, &all, Some(&all));
+            // Once more: that must change nothing.
+            finish(store, &all, |place| place % 3 == share);
+            check_tables(store, &all, None);
         }
         store.append(&stamped([submitted(&few)])).expect("appends");
         check_tables(store, &few, Some(&few));
@@ -166,7 +175,7 @@ fn check_tables(store: &dyn Store, spec: &SweepSpec, of: Option<&SweepSpec>) {
                         other.0 <= *size && other.1 <= *score && other != (*size, *score)
                     })
                 });
-                expected.sort_by(|a, b| a.0.cmp(&b.0));
+                expected.sort_by_key(|(size, _)| *size);
                 expected.dedup();
                 assert_eq!(front.iter().map(place).collect::<Vec<_>>(), expected);
             }

@@ -9,12 +9,13 @@ use super::{ActivationError, Cache, CacheKey, CachedLayer};
 use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, WeightsSource};
 use crate::device;
 use crate::recording::Recordings;
+use crate::totals;
 use burn::tensor::Device;
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 use std::panic::resume_unwind;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Batches of images decoded ahead of the ANN.
 const BATCHES_AHEAD: usize = 1;
@@ -259,6 +260,7 @@ pub fn ensure(
     cache.refuse_too_large(&wanted)?;
     let mut opened: Vec<Option<CachedLayer>> = wanted.iter().map(|_| None).collect();
     let mut waiting = false;
+    let mut looked_up = false;
     loop {
         for (layer, header) in opened.iter_mut().zip(&wanted) {
             if layer.is_none() {
@@ -271,12 +273,18 @@ pub fn ensure(
             .filter(|(_, layer)| layer.is_none())
             .map(|(header, _)| header.clone())
             .collect();
+        if !std::mem::replace(&mut looked_up, true) {
+            totals::looked_up(wanted.len() - missing.len(), missing.len());
+        }
         if missing.is_empty() {
             return Ok(opened.into_iter().flatten().collect());
         }
         match cache.claim(&missing, &also)? {
             Claim::Ours(mut partials) => {
-                extraction.run(&mut partials, device, progress)?;
+                let started = Instant::now();
+                let ran = extraction.run(&mut partials, device, progress);
+                totals::extracted(started.elapsed());
+                ran?;
                 for partial in partials {
                     let key = partial.header().key.clone();
                     let layer = cache.finish(partial)?;

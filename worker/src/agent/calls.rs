@@ -1,6 +1,7 @@
 //! Calls: the coordinator's services as a worker asks them, again and again while nobody answers.
 
 use super::WorkerError;
+use crate::totals;
 use backon::{ExponentialBuilder, Retryable};
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
@@ -157,6 +158,7 @@ impl Calls {
             instance: self.instance.clone(),
             leases,
             activity: Some(activity),
+            totals: Some(totals::read()),
         });
         // One that is not answered leaves time for others while the lease lives.
         request.set_timeout(terms.lease / 3);

@@ -206,15 +206,19 @@ impl Changes<'_> {
         outcome: &Ending,
     ) -> Result<(), IndexError> {
         let mut place = None;
+        let mut again = false;
         let seq = self.seq;
         self.update(trial, |record| {
             worker.clone_into(&mut record.worker);
             record.attempts = attempts;
             match outcome {
                 Ending::Finished(scores) => {
+                    again = record.state == recorded::FINISHED;
                     recorded::FINISHED.clone_into(&mut record.state);
                     record.scores = Some((**scores).clone());
                     let row = record.spec.as_ref().map(expand::row);
+                    // What is taken in again was there before any view.
+                    let seq = if again { 0 } else { seq };
                     place = row.zip(Standing::of(trial, seq, record));
                 }
                 Ending::Failed { reason } => {
@@ -228,7 +232,9 @@ impl Changes<'_> {
         };
         let key = keys::rank(row, standing.scores().validation_mse, trial);
         self.put(key, standing.value())?;
-        self.finished.push((row, standing));
+        if !again {
+            self.finished.push((row, standing));
+        }
         Ok(())
     }
 

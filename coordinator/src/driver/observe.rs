@@ -1,0 +1,72 @@
+//! What operators see of facts that have become durable: log lines with fields, and counts.
+
+use crate::metrics::COUNTS;
+use crate::scheduler::{Ending, Fact, LeaseEnd};
+
+/// Logs and counts a fact.
+pub(super) fn observe(fact: &Fact) {
+    match fact {
+        Fact::SweepSubmitted { sweep, spec } => {
+            tracing::info!(%sweep, name = spec.name, "sweep submitted");
+        }
+        Fact::SweepCancelled { sweep } => tracing::info!(%sweep, "sweep cancelled"),
+        Fact::SweepResumed { sweep } => tracing::info!(%sweep, "sweep resumed"),
+        Fact::SweepPaused { sweep } => tracing::info!(%sweep, "sweep paused"),
+        Fact::SweepPrioritised { sweep, priority } => {
+            tracing::info!(%sweep, priority, "sweep prioritised");
+        }
+        Fact::LeaseGranted {
+            job,
+            epoch,
+            holder,
+            trials,
+            copy,
+        } => {
+            COUNTS.leases_granted.inc();
+            let (job, epoch, trials) = (job.0, epoch.0, trials.len());
+            let worker = &holder.worker;
+            tracing::info!(job, epoch, worker, trials, copy, "job handed out");
+        }
+        Fact::LeaseEnded { job, epoch, reason } => {
+            COUNTS.reassigned(*reason);
+            let (job, epoch) = (job.0, epoch.0);
+            match reason {
+                LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => {
+                    tracing::warn!(job, epoch, ?reason, "job lost; its trials wait again");
+                }
+                LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => {
+                    tracing::info!(job, epoch, ?reason, "job taken back; its trials wait again");
+                }
+            }
+        }
+        Fact::AttemptFailed {
+            trial,
+            worker,
+            reason,
+            attempts,
+        } => {
+            COUNTS.attempts_failed.inc();
+            tracing::warn!(%trial, worker, attempts, reason, "attempt failed");
+        }
+        Fact::OutcomeRecorded {
+            trial,
+            worker,
+            lease,
+            attempts,
+            outcome,
+        } => {
+            let (job, epoch) = (lease.job.0, lease.epoch.0);
+            match outcome {
+                Ending::Finished(scores) => {
+                    COUNTS.finished.inc();
+                    let validation_mse = scores.validation_mse;
+                    tracing::debug!(%trial, worker, job, epoch, validation_mse, "trial finished");
+                }
+                Ending::Failed { reason } => {
+                    COUNTS.failed.inc();
+                    tracing::warn!(%trial, worker, job, epoch, attempts, reason, "trial failed");
+                }
+            }
+        }
+    }
+}

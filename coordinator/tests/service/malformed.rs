@@ -1,0 +1,436 @@
+//! Malformed requests: whatever comes in, an answer or a refusal that says what is wrong comes out,
+//! and the coordinator goes on.
+
+use super::{World, hint, start, sweep};
+use nrp_proto::Message;
+use nrp_proto::wire::*;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::sync::OnceLock;
+use tokio::runtime::Runtime;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+/// Cases of each property.
+const CASES: u32 = 512;
+
+/// Every call, by its path.
+const CALLS: [&str; 16] = [
+    "/nrp.v1.Workers/Register",
+    "/nrp.v1.Workers/Lease",
+    "/nrp.v1.Workers/Heartbeat",
+    "/nrp.v1.Workers/Report",
+    "/nrp.v1.Workers/Release",
+    "/nrp.v1.Sweeps/Submit",
+    "/nrp.v1.Sweeps/List",
+    "/nrp.v1.Sweeps/Status",
+    "/nrp.v1.Sweeps/Watch",
+    "/nrp.v1.Sweeps/Cancel",
+    "/nrp.v1.Sweeps/Resume",
+    "/nrp.v1.Sweeps/Best",
+    "/nrp.v1.Sweeps/Marginals",
+    "/nrp.v1.Sweeps/Trials",
+    "/nrp.v1.Sweeps/ListTrials",
+    "/nrp.v1.Sweeps/NoSuchCall",
+];
+
+/// Bytes as they are, instead of messages.
+#[derive(Clone, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut bytes = vec![0; bytes::Buf::remaining(buffer)];
+        bytes::Buf::copy_to_slice(buffer, &mut bytes);
+        Ok(Some(bytes))
+    }
+}
+
+/// A coordinator that all cases of a property meet.
+struct Target {
+    runtime: Runtime,
+    world: World,
+    channel: Channel,
+    _dir: tempfile::TempDir,
+}
+
+impl Target {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let dir = tempfile::tempdir().expect("a directory");
+        let (world, channel) = runtime.block_on(async {
+            let mut world = start(dir.path()).await;
+            world.submit(sweep("a", "0, 1, 2")).await;
+            world.register("1").await;
+            let address = format!("http://{}", world.coordinator.address());
+            let channel = Channel::from_shared(address).expect("an address");
+            (world, channel.connect().await.expect("connects"))
+        });
+        Self {
+            runtime,
+            world,
+            channel,
+            _dir: dir,
+        }
+    }
+
+    /// The first answer to a call, or why there is none; none where it is not answered soon.
+    fn call(&self, path: &'static str, bytes: Vec<u8>) -> Option<Result<Vec<u8>, Status>> {
+        let mut client = Grpc::new(self.channel.clone()).max_encoding_message_size(usize::MAX);
+        self.runtime.block_on(async {
+            let answer = async {
+                client.ready().await.expect("is there");
+                let path = path.parse().expect("a path");
+                let mut stream = client
+                    .server_streaming(Request::new(bytes), path, Raw)
+                    .await?
+                    .into_inner();
+                Ok(stream.message().await?.unwrap_or_default())
+            };
+            // A worker waits for its job, and a watch for its sweep.
+            let patience = std::time::Duration::from_millis(50);
+            tokio::time::timeout(patience, answer).await.ok()
+        })
+    }
+
+    /// Holds an answer against what every answer must be.
+    fn check(&self, answer: Option<Result<Vec<u8>, Status>>) -> Result<(), TestCaseError> {
+        let Some(Err(status)) = answer else {
+            return Ok(());
+        };
+        let refused = matches!(
+            status.code(),
+            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Aborted
+        );
+        let undecodable = match status.code() {
+            Code::Internal => status.message().contains("decode"),
+            Code::Unimplemented | Code::OutOfRange => true,
+            _ => false,
+        };
+        prop_assert!(refused || undecodable, "{status:?}");
+        prop_assert!(undecodable || !status.message().is_empty(), "{status:?}");
+        Ok(())
+    }
+
+    /// It still knows its sweep.
+    fn is_well(&self) {
+        let mut sweeps = self.world.sweeps.clone();
+        let list = self.runtime.block_on(sweeps.list(ListRequest {}));
+        let sweeps = list.expect("is answered").into_inner().sweeps;
+        assert!(sweeps.iter().any(|sweep| sweep.name == "a"));
+    }
+}
+
+fn target() -> &'static Target {
+    static TARGET: OnceLock<Target> = OnceLock::new();
+    TARGET.get_or_init(Target::new)
+}
+
+fn runner() -> TestRunner {
+    TestRunner::new(Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("w".to_owned()),
+        Just("a".to_owned()),
+        Just("mobilenet".to_owned()),
+        Just("tab\tand\nline".to_owned()),
+        Just("x".repeat(5_000)),
+        Just("0".repeat(32)),
+        Just("0123456789abcdef".to_owned()),
+        Just("l1=16".to_owned()),
+        Just("learning_rate<=nan".to_owned()),
+        "[a-z_]{1,8}(=|<|>=|!)[0-9.e-]{0,6}",
+        any::<String>(),
+    ]
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(-0.0),
+        Just(0.5),
+        any::<f64>(),
+    ]
+}
+
+fn count() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), Just(1), Just(u32::MAX), 0_u32..100, any::<u32>()]
+}
+
+/// A sweep with one thing wrong, perhaps.
+fn spec() -> impl Strategy<Value = SweepSpec> {
+    (0_u8..24, text(), number(), count(), 0_usize..2_000).prop_map(
+        |(what, text, number, n, many)| {
+            let mut spec = sweep("a", "0, 1, 2");
+            let grid = spec.grid.get_or_insert_default();
+            match what {
+                0 => spec.name = text,
+                1 => spec.recordings_digest = text,
+                2 => spec.regions = vec![text; many],
+                3 => spec.data_dir = text,
+                4 => spec.split = None,
+                5 => spec.split.get_or_insert_default().train = number,
+                6 => spec.split.get_or_insert_default().stratify = text,
+                7 => spec.anns.clear(),
+                8 => spec.anns[0].ann = None,
+                9 => spec.anns[0].weights = text,
+                10 => spec.anns[0].layer_sets = vec![LayerSet::default(); many],
+                11 => spec.anns[0].layer_sets[0].layers = vec![text; many],
+                12 => spec.anns[0].ann.get_or_insert_default().sparsity = number,
+                13 => spec.anns[0].ann.get_or_insert_default().preprocessing = text,
+                14 => grid.learning_rate = vec![number; many],
+                15 => grid.l1 = vec![n; many],
+                16 => grid.depth = vec![n],
+                17 => grid.seed.clear(),
+                18 => grid.dropout = vec![number],
+                19 => spec.grid = None,
+                20 => spec.training = None,
+                21 => spec.training.get_or_insert_default().targets = text,
+                22 => spec.baselines = vec![text; many],
+                _ => spec.files = None,
+            }
+            spec
+        },
+    )
+}
+
+fn scores() -> impl Strategy<Value = Scores> {
+    (number(), number(), text(), proptest::option::of(number())).prop_map(
+        |(nrp_error, validation_mse, cache_dtype, r2_mean)| Scores {
+            nrp_error,
+            validation_mse,
+            r2_mean,
+            cache_dtype,
+            ..Scores::default()
+        },
+    )
+}
+
+fn outcome() -> impl Strategy<Value = Option<Outcome>> {
+    let result = prop_oneof![
+        Just(None),
+        scores().prop_map(|scores| Some(outcome::Result::Scores(scores))),
+        (text(), any::<bool>()).prop_map(|(reason, r#final)| {
+            Some(outcome::Result::Failure(Failure { reason, r#final }))
+        }),
+    ];
+    proptest::option::of(result.prop_map(|result| Outcome { result }))
+}
+
+fn lease() -> impl Strategy<Value = Option<LeaseRef>> {
+    proptest::option::of((0_u64..4, 0_u64..4).prop_map(|(job, epoch)| LeaseRef { job, epoch }))
+}
+
+/// A call and its message.
+fn request() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let texts = || proptest::collection::vec(text(), 0..80);
+    let names = || (text(), text(), text());
+    prop_oneof![
+        (names(), count(), 0_u32..3).prop_map(|((worker, instance, device), lanes, contract)| {
+            let request = RegisterRequest {
+                worker,
+                instance,
+                device,
+                lanes,
+                contract,
+            };
+            (CALLS[0], request.encode_to_vec())
+        }),
+        (text(), text()).prop_map(|(worker, instance)| {
+            let request = LeaseRequest { worker, instance };
+            (CALLS[1], request.encode_to_vec())
+        }),
+        (names(), lease(), 0_usize..2_000, any::<u64>(), number()).prop_map(
+            |((worker, instance, subject), lease, many, done, seconds)| {
+                let request = HeartbeatRequest {
+                    worker,
+                    instance,
+                    leases: vec![lease.unwrap_or_default(); many],
+                    activity: Some(Activity {
+                        subject,
+                        done,
+                        ..Activity::default()
+                    }),
+                    totals: Some(WorkerTotals {
+                        device_seconds: seconds,
+                        ..WorkerTotals::default()
+                    }),
+                };
+                (CALLS[2], request.encode_to_vec())
+            }
+        ),
+        (names(), lease(), outcome()).prop_map(|((worker, instance, trial), lease, outcome)| {
+            let request = ReportRequest {
+                worker,
+                instance,
+                lease,
+                trial,
+                outcome,
+            };
+            (CALLS[3], request.encode_to_vec())
+        }),
+        spec().prop_map(|spec| {
+            let request = SubmitRequest { sweep: Some(spec) };
+            (CALLS[5], request.encode_to_vec())
+        }),
+        text().prop_map(|sweep| (CALLS[7], StatusRequest { sweep }.encode_to_vec())),
+        (names(), texts(), count(), text(), text()).prop_map(
+            |((sweep, ann, region), filters, size, front, page_token)| {
+                let request = BestRequest {
+                    sweep,
+                    ann,
+                    region,
+                    filters,
+                    top: size,
+                    front,
+                    page_size: size,
+                    page_token,
+                };
+                (CALLS[11], request.encode_to_vec())
+            }
+        ),
+        (names(), texts(), texts(), count(), text()).prop_map(
+            |((sweep, ann, region), filters, by, page_size, page_token)| {
+                let request = MarginalsRequest {
+                    sweep,
+                    ann,
+                    region,
+                    filters,
+                    by,
+                    page_size,
+                    page_token,
+                };
+                (CALLS[12], request.encode_to_vec())
+            }
+        ),
+        (names(), texts(), text(), count(), text()).prop_map(
+            |((sweep, ann, region), filters, state, page_size, page_token)| {
+                let request = ListTrialsRequest {
+                    trials: Some(TrialsRequest {
+                        sweep,
+                        ann,
+                        region,
+                        state,
+                        filters,
+                    }),
+                    page_size,
+                    page_token,
+                };
+                (CALLS[14], request.encode_to_vec())
+            }
+        ),
+    ]
+}
+
+#[test]
+fn no_message_gets_past_a_check_or_ends_the_coordinator() {
+    let target = target();
+    let held = runner().run(&request(), |(call, message)| {
+        target.check(target.call(call, message))
+    });
+    held.expect("every answer is in order");
+    target.is_well();
+}
+
+#[test]
+fn no_bytes_end_the_coordinator() {
+    let target = target();
+    let mangled = (
+        request(),
+        any::<proptest::sample::Index>(),
+        any::<u8>(),
+        0..16_usize,
+    );
+    let bytes = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| (None, bytes)),
+        mangled.prop_map(|((_, mut bytes), place, byte, call)| {
+            if !bytes.is_empty() {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            (Some(call), bytes)
+        }),
+    ];
+    let held = runner().run(&bytes, |(call, bytes)| {
+        let calls = match call {
+            Some(call) => &CALLS[call..=call],
+            None => &CALLS[..],
+        };
+        for call in calls {
+            target.check(target.call(call, bytes.clone()))?;
+        }
+        Ok(())
+    });
+    held.expect("every answer is in order");
+    target.is_well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grid_of_a_thousand_million_cells_is_refused_with_its_count() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    let mut large = sweep("large", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
+    large.regions = vec!["V4".to_owned()];
+    let grid = large.grid.as_mut().expect("a grid");
+    grid.l1 = (1..=1_000).collect();
+    grid.l2 = (1..=1_000).collect();
+    grid.learning_rate = (1..=100).map(f64::from).collect();
+    let request = SubmitRequest { sweep: Some(large) };
+    let status = world.sweeps.submit(request).await.expect_err("too large");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(
+        status.message(),
+        "sweep `large` has 1000000000 cells, and 1000000 is the most"
+    );
+    assert!(hint(&status).starts_with("shorten an axis"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_beyond_the_limit_is_refused_unread() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    let request = StatusRequest {
+        sweep: "x".repeat(nrp_proto::MESSAGE_BYTES_MAX + 1),
+    };
+    let status = world.sweeps.status(request).await.expect_err("too large");
+    assert_eq!(status.code(), Code::OutOfRange);
+    assert!(status.message().contains("too large"), "{status}");
+}

@@ -1,0 +1,151 @@
+//! Questions about results: pages, filters, fronts and marginals, over the wire.
+
+use super::{hint, start, sweep};
+use nrp_proto::wire::*;
+use tonic::Code;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_together_are_what_streams_and_whole_answers_are() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0, 1, 2, 3, 4")).await;
+    world.finish_all().await;
+
+    let streamed = world.trials("").await.expect("streams");
+    let mut request = ListTrialsRequest {
+        page_size: 3,
+        ..ListTrialsRequest::default()
+    };
+    let mut listed = Vec::new();
+    loop {
+        let page = world.sweeps.list_trials(request.clone()).await;
+        let page = page.expect("is answered").into_inner();
+        assert!(page.trials.len() <= 3);
+        listed.extend(page.trials);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((listed.len(), listed), (10, streamed));
+
+    let whole = BestRequest {
+        top: 2,
+        filters: vec!["seed>=3".to_owned()],
+        ..BestRequest::default()
+    };
+    let reply = world.sweeps.best(whole.clone()).await.expect("is answered");
+    let reply = reply.into_inner();
+    assert_eq!(reply.next_page_token, "");
+    let found: Vec<_> = reply.rows.iter().map(|row| row.best.len()).collect();
+    assert_eq!(found, [2, 2]);
+    let mut request = BestRequest {
+        page_size: 1,
+        ..whole
+    };
+    let first = world
+        .sweeps
+        .best(request.clone())
+        .await
+        .expect("is answered");
+    let first = first.into_inner();
+    request.page_token = first.next_page_token;
+    let second = world
+        .sweeps
+        .best(request.clone())
+        .await
+        .expect("is answered");
+    let second = second.into_inner();
+    assert_eq!([first.rows, second.rows].concat(), reply.rows);
+    assert_eq!(second.next_page_token, "");
+
+    request.filters.clear();
+    let status = world
+        .sweeps
+        .best(request)
+        .await
+        .expect_err("is of another question");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(
+        status.message(),
+        "the page token is of no page of this question"
+    );
+    assert!(hint(&status).starts_with("ask again without one"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fronts_and_marginals_are_answered_or_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0, 1, 2")).await;
+    world.finish_all().await;
+    let front = BestRequest {
+        front: "validation_mse".to_owned(),
+        region: "V4".to_owned(),
+        ..BestRequest::default()
+    };
+    let reply = world.sweeps.best(front.clone()).await.expect("is answered");
+    let rows = reply.into_inner().rows;
+    assert_eq!(
+        (rows.len(), rows[0].best.len()),
+        (1, 1),
+        "all are of one size"
+    );
+    let marginals = MarginalsRequest {
+        by: vec!["l1".to_owned(), "seed".to_owned()],
+        ..MarginalsRequest::default()
+    };
+    let reply = world.sweeps.marginals(marginals.clone()).await;
+    let rows = reply.expect("is answered").into_inner().rows;
+    assert_eq!(rows.len(), 2);
+    let values: Vec<_> = rows[0]
+        .cells
+        .iter()
+        .map(|cell| cell.values.join(" "))
+        .collect();
+    assert_eq!(values, ["16 0", "16 1", "16 2"]);
+    assert!(rows[0].cells.iter().all(|cell| cell.trials == 1));
+
+    let best = |change: &dyn Fn(&mut BestRequest)| {
+        let mut request = BestRequest::default();
+        change(&mut request);
+        let mut sweeps = world.sweeps.clone();
+        async move { sweeps.best(request).await.expect_err("is refused") }
+    };
+    for (status, message, advice) in [
+        (
+            best(&|request| request.front = "nrp_eror".to_owned()).await,
+            "there is no front over `nrp_eror`",
+            "did you mean `nrp_error`?",
+        ),
+        (
+            best(&|request| request.filters = vec!["lerning_rate=1".to_owned()]).await,
+            "`lerning_rate` is no axis",
+            "did you mean `learning_rate`?",
+        ),
+        (
+            best(&|request| request.top = 1_001).await,
+            "the best 1001 trials, and 1000 is the most",
+            "`nrp export`",
+        ),
+        (
+            best(&|request| request.filters = vec!["l1=1".to_owned(); 65]).await,
+            "65 filters, and 64 is the most",
+            "are client",
+        ),
+    ] {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), message);
+        assert!(hint(&status).starts_with(advice), "{}", hint(&status));
+    }
+    let request = MarginalsRequest {
+        by: vec!["l1".to_owned(), "l1".to_owned()],
+        ..marginals
+    };
+    let status = world
+        .sweeps
+        .marginals(request)
+        .await
+        .expect_err("is refused");
+    assert_eq!(status.message(), "marginals over 2 axes");
+}
