@@ -14,6 +14,8 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod garbage;
+#[cfg(test)]
 mod million_questions;
 #[cfg(test)]
 mod questions;
