@@ -274,8 +274,12 @@ fn request() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
             };
             (CALLS[0], request.encode_to_vec())
         }),
-        (text(), text()).prop_map(|(worker, instance)| {
-            let request = LeaseRequest { worker, instance };
+        (text(), text(), texts()).prop_map(|(worker, instance, held)| {
+            let request = LeaseRequest {
+                worker,
+                instance,
+                held,
+            };
             (CALLS[1], request.encode_to_vec())
         }),
         (names(), lease(), 0_usize..2_000, any::<u64>(), number()).prop_map(
