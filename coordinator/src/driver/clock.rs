@@ -93,7 +93,7 @@ mod tests {
     use crate::expand;
     use crate::scheduler::{ActivationsId, Epoch, Holder, JobId, LeaseRef, Settings};
     use crate::store::{MemoryStore, samples};
-    use nrp_proto::wire::Job;
+    use nrp_proto::wire::{Job, WorkerTotals};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use tokio::sync::oneshot;
@@ -189,6 +189,7 @@ mod tests {
                     epoch: Epoch(job.epoch),
                 }],
                 activity: None,
+                totals: WorkerTotals::default(),
                 reply,
             };
             let Fenced { lost, .. } = self.ask(heartbeat).await.expect("has registered");
