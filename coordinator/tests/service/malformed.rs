@@ -312,7 +312,10 @@ fn request() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
             (CALLS[3], request.encode_to_vec())
         }),
         spec().prop_map(|spec| {
-            let request = SubmitRequest { sweep: Some(spec) };
+            let request = SubmitRequest {
+                sweep: Some(spec),
+                ..SubmitRequest::default()
+            };
             (CALLS[5], request.encode_to_vec())
         }),
         text().prop_map(|sweep| (CALLS[7], StatusRequest { sweep }.encode_to_vec())),
@@ -417,7 +420,10 @@ async fn a_grid_of_a_thousand_million_cells_is_refused_with_its_count() {
     grid.l1 = (1..=1_000).collect();
     grid.l2 = (1..=1_000).collect();
     grid.learning_rate = (1..=100).map(f64::from).collect();
-    let request = SubmitRequest { sweep: Some(large) };
+    let request = SubmitRequest {
+        sweep: Some(large),
+        ..SubmitRequest::default()
+    };
     let status = world.sweeps.submit(request).await.expect_err("too large");
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(
