@@ -56,4 +56,4 @@ bench-memory DATA="../shared/data/v4-201025":
 
 # What a batch costs the index and how long questions take, at a million trials
 bench-questions:
-    cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture a_million_trials_are_asked_about
+    cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture questions_at_a_million

@@ -38,7 +38,7 @@ fn timed(what: &str, rounds: usize, mut ask: impl FnMut(usize)) {
 
 #[test]
 #[ignore = "takes a minute; `just bench-questions` runs it"]
-fn a_million_trials_are_asked_about() {
+fn questions_at_a_million() {
     let dir = tempfile::tempdir_in(".").expect("a directory");
     let index = Index::open(dir.path()).expect("opens");
     let spec = large("a", SEEDS);
