@@ -300,14 +300,7 @@ fn real_workers_killed_over_and_over_end_with_the_scores_of_an_untouched_run() {
     let rounds = rounds() / 5;
     let seeds: Vec<_> = (0..rounds.max(4)).map(|seed| seed.to_string()).collect();
     let sweep = SMALL_SWEEP
-        .replace(
-            "l2 = [8]",
-            &format!(
-                "l2 = [8]
-seed = [{}]",
-                seeds.join(", ")
-            ),
-        )
+        .replace("[grid]", &format!("[grid]\nseed = [{}]", seeds.join(", ")))
         .replace("max_epochs = 12", "max_epochs = 100");
     let alone = Place::new();
     json(
