@@ -3,7 +3,7 @@
 
 use super::stop::Wish;
 use super::{Agent, Shared, WorkerError};
-use crate::executor::{Control, ExecuteError, Executor};
+use crate::executor::{Control, Executor};
 use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, ReportRequest};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -107,7 +107,7 @@ impl Agent {
         let Some((executor, ended)) = ended.transpose()? else {
             return Ok(None);
         };
-        ended.map_err(|error: ExecuteError| WorkerError::Job(error))?;
+        ended.map_err(WorkerError::Job)?;
         Ok(Some(executor))
     }
 
