@@ -201,7 +201,7 @@ fn nothing_acknowledged_is_lost_or_doubled_over_rounds_of_kill_9() {
     let place = Place::new();
     let mut chance = Chance::new();
     let (mut served, address) = coordinator(&place, ANY, &["--lease", "5s"]);
-    let trials = (60 * rounds).max(1_000);
+    let trials = (100 * rounds).max(1_000);
     let seeds: Vec<_> = (0..trials).map(|seed| seed.to_string()).collect();
     let sweep = SMALL_SWEEP
         .replace(
