@@ -185,6 +185,7 @@ mod tests {
                 ("simulated seconds", world.now_ms / 1_000),
                 ("starts of the coordinator", counts.starts),
                 ("kills of the coordinator", counts.kills),
+                ("times it was held up", counts.held_up),
                 ("power failures", counts.power),
                 ("deaths within a disk step", disk.died_within),
                 ("torn tails left by power failures", disk.torn),

@@ -1,6 +1,8 @@
 //! The world: one agenda of everything that happens, in the order of its time. Turmoil first, then
 //! calm, in which every trial that is wanted must come to its outcome.
 
+mod turmoil;
+
 use super::call::{Answer, Ask, Call, Node};
 use super::dice::Dice;
 use super::disk::{Disk, Faults};
@@ -64,6 +66,7 @@ pub(super) struct Counts {
     pub(super) torn_lines: u64,
     pub(super) worker_deaths: u64,
     pub(super) drains: u64,
+    pub(super) held_up: u64,
 }
 
 pub(super) struct World {
@@ -76,6 +79,8 @@ pub(super) struct World {
     host: Option<Host>,
     /// A turn of it is on the agenda.
     host_turns: bool,
+    /// Until when its process is held up: stopped, or starved.
+    host_sleeps_ms: u64,
     workers: Vec<Worker>,
     clients: usize,
     sweeps: Vec<Sweep>,
@@ -103,6 +108,7 @@ impl World {
             disk: Disk::new(seed, flaws.disk),
             host: None,
             host_turns: false,
+            host_sleeps_ms: 0,
             workers,
             clients: 2,
             sweeps,
@@ -213,7 +219,19 @@ impl World {
         }
     }
 
+    /// Whether the coordinator's process is held up; then what is due comes later.
+    fn is_held_up(&mut self, due: Happening) -> bool {
+        let held_up = self.now_ms < self.host_sleeps_ms;
+        if held_up {
+            self.enter(self.host_sleeps_ms - self.now_ms, due);
+        }
+        held_up
+    }
+
     fn turn_host(&mut self) {
+        if self.is_held_up(Happening::HostTurns) {
+            return;
+        }
         self.host_turns = false;
         let Some(host) = &mut self.host else { return };
         host.turn();
@@ -224,6 +242,9 @@ impl World {
     }
 
     fn write(&mut self) {
+        if self.is_held_up(Happening::HostWrites) {
+            return;
+        }
         let Some(host) = &mut self.host else { return };
         let written = host.write();
         self.ledger.read(&self.disk, &self.sweeps);
@@ -415,86 +436,6 @@ impl World {
             self.call(Node::Worker(number), ask);
         }
         self.enter(HEARTBEAT_MS, Happening::WorkerBeats(number, instance));
-    }
-
-    // Clients, and what goes wrong.
-
-    fn act_client(&mut self, number: usize) {
-        if self.calm {
-            return;
-        }
-        let sweep = self.dice.below(self.sweeps.len() as u64) as usize;
-        let ask = match self.dice.below(100) {
-            0..40 => Ask::Submit(sweep),
-            40..50 => Ask::Cancel(sweep),
-            50..65 => Ask::Resume(sweep),
-            65..72 => Ask::Pause(sweep),
-            72..80 => Ask::Prioritise(sweep, self.dice.below(3) as i32),
-            _ => Ask::Status(sweep),
-        };
-        self.call(Node::Client(number), ask);
-        let in_ms = self.dice.between(100, 5_000);
-        self.enter(in_ms, Happening::ClientActs(number));
-    }
-
-    fn do_mischief(&mut self) {
-        if self.calm {
-            return;
-        }
-        let worker = self.dice.below(self.workers.len() as u64) as usize;
-        match self.dice.below(100) {
-            0..15 => self.lose_host(false),
-            15..25 => self.lose_host(true),
-            25..45 => {
-                if self.workers[worker].up {
-                    self.lose_worker(worker);
-                }
-            }
-            45..55 => {
-                self.counts.drains += 1;
-                self.workers[worker].leave();
-                self.enter(0, Happening::WorkerActs(worker));
-            }
-            55..80 => {
-                let node = Node::Worker(worker);
-                let ways: &[Way] = match self.dice.below(3) {
-                    0 => &[Way::There],
-                    1 => &[Way::Back],
-                    _ => &[Way::There, Way::Back],
-                };
-                self.network.cut(node, ways);
-                let in_ms = self.dice.between(500, 12_000);
-                self.enter(in_ms, Happening::Healed(node));
-            }
-            _ => {}
-        }
-        let in_ms = self.dice.between(200, 4_000);
-        self.enter(in_ms, Happening::Mischief);
-    }
-
-    /// Faults cease. Clients take up some of what was cancelled.
-    fn calm_down(&mut self) {
-        self.calm = true;
-        self.network.calm_down();
-        self.disk.set_faults(None);
-        self.enter(0, Happening::HostStarts);
-        for number in 0..self.workers.len() {
-            self.enter(0, Happening::WorkerStarts(number));
-        }
-        for number in 0..self.sweeps.len() {
-            if number == 0 || self.dice.chance(700) {
-                // Long enough for a coordinator that was away.
-                for in_ms in [10_000, 20_000] {
-                    self.calls += 1;
-                    let call = Call {
-                        id: self.calls,
-                        from: Node::Client(0),
-                        ask: Ask::Submit(number),
-                    };
-                    self.enter(in_ms, Happening::Asked(call));
-                }
-            }
-        }
     }
 
     /// Whether everything wanted has come to its end, and everybody knows.

@@ -1,0 +1,89 @@
+//! Turmoil: what clients do, what goes wrong, and how it ends.
+
+use super::{Happening, World};
+use crate::simulation::call::{Ask, Call, Node};
+use crate::simulation::network::Way;
+
+impl World {
+    pub(super) fn act_client(&mut self, number: usize) {
+        if self.calm {
+            return;
+        }
+        let sweep = self.dice.below(self.sweeps.len() as u64) as usize;
+        let ask = match self.dice.below(100) {
+            0..40 => Ask::Submit(sweep),
+            40..50 => Ask::Cancel(sweep),
+            50..65 => Ask::Resume(sweep),
+            65..72 => Ask::Pause(sweep),
+            72..80 => Ask::Prioritise(sweep, self.dice.below(3) as i32),
+            _ => Ask::Status(sweep),
+        };
+        self.call(Node::Client(number), ask);
+        let in_ms = self.dice.between(100, 5_000);
+        self.enter(in_ms, Happening::ClientActs(number));
+    }
+
+    pub(super) fn do_mischief(&mut self) {
+        if self.calm {
+            return;
+        }
+        let worker = self.dice.below(self.workers.len() as u64) as usize;
+        match self.dice.below(100) {
+            0..15 => self.lose_host(false),
+            15..25 => self.lose_host(true),
+            25..45 => {
+                if self.workers[worker].up {
+                    self.lose_worker(worker);
+                }
+            }
+            45..55 => {
+                self.counts.drains += 1;
+                self.workers[worker].leave();
+                self.enter(0, Happening::WorkerActs(worker));
+            }
+            55..80 => {
+                let node = Node::Worker(worker);
+                let ways: &[Way] = match self.dice.below(3) {
+                    0 => &[Way::There],
+                    1 => &[Way::Back],
+                    _ => &[Way::There, Way::Back],
+                };
+                self.network.cut(node, ways);
+                let in_ms = self.dice.between(500, 12_000);
+                self.enter(in_ms, Happening::Healed(node));
+            }
+            80..85 => {
+                self.counts.held_up += 1;
+                self.host_sleeps_ms = self.now_ms + self.dice.between(500, 10_000);
+            }
+            _ => {}
+        }
+        let in_ms = self.dice.between(200, 4_000);
+        self.enter(in_ms, Happening::Mischief);
+    }
+
+    /// Faults cease. Clients take up some of what was cancelled.
+    pub(super) fn calm_down(&mut self) {
+        self.calm = true;
+        self.network.calm_down();
+        self.disk.set_faults(None);
+        self.enter(0, Happening::HostStarts);
+        for number in 0..self.workers.len() {
+            self.enter(0, Happening::WorkerStarts(number));
+        }
+        for number in 0..self.sweeps.len() {
+            if number == 0 || self.dice.chance(700) {
+                // Long enough for a coordinator that was away.
+                for in_ms in [10_000, 20_000] {
+                    self.calls += 1;
+                    let call = Call {
+                        id: self.calls,
+                        from: Node::Client(0),
+                        ask: Ask::Submit(number),
+                    };
+                    self.enter(in_ms, Happening::Asked(call));
+                }
+            }
+        }
+    }
+}
