@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """The coordinator's figures, beside Optuna's and HyperQueue's, in one run on one machine and disk.
 
-Usage: coordinator.py [--rounds N] [--sizes 10000,100000,1000000] [--dir DIR]
+Usage: coordinator.py [--rounds N] [--sizes 10000,100000,1000000] [--dir DIR] [--log FILE]
                                                                   (`just bench-coordinator`)
 
 Needs `pip install optuna hyperqueue`. Rounds of all are interleaved, so that a machine whose speed
-drifts slows all alike; the largest size runs once. Replaces the tables in docs/performance.md.
+drifts slows all alike; the largest size runs once, first. What is measured is appended to FILE, a
+line each; the tables in docs/performance.md are made of all that is in it.
 """
 import argparse, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
-PEER_SECONDS = 5
+PEER_SECONDS = 3
 HQ_TASKS = 1000
 
 
@@ -94,38 +95,52 @@ def middle(values, digits=0):
     return f"{statistics.median(values):,.{digits}f}{spread}"
 
 
-def tables(sizes, core, whole_runs, peers, rounds, disk):
+def table(lines):
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ["---"] * len(lines[0]), *lines[1:]])
+
+
+FIGURES = [
+    ("core", "scheduler, lease and report, µs per trial", "lease_and_report_us", 2, "100"),
+    ("core", "scheduler, submission, µs per trial", "submit_us", 2, ""),
+    ("whole", "durable outcomes per second", "outcomes_per_s", 0, "20,000"),
+    ("whole", "lease latency p50, ms", "lease_p50_ms", 1, ""),
+    ("whole", "lease latency p99, ms", "lease_p99_ms", 1, ""),
+    ("whole", "`best` p50, ms", "best_p50_ms", 2, ""),
+    ("whole", "`best` p99, ms", "best_p99_ms", 2, "5"),
+    ("whole", "submission, s", "submit_s", 2, ""),
+    ("whole", "memory per trial, bytes", "bytes_per_trial", 0, ""),
+    ("whole", "restart until `best` is answered, s", "restart_s", 2, "5"),
+]
+
+DURABLE = {
+    "Optuna JournalStorage": "every step: flush and fsync of its file",
+    "Optuna RDB": "every step: a transaction with fsync (SQLite's default)",
+    "HyperQueue": "nothing: its wheel's server keeps no journal; each task starts a process",
+}
+
+
+def tables(log, disk):
     import optuna
-    header = ["", *(f"{size:,} trials" for size in sizes), "aim"]
-    rows = [["scheduler: lease and report, µs per trial"] + [
-            middle([r["lease_and_report_us"] for r in core[s]], 2) for s in sizes] + ["100"],
-            ["scheduler: submit, µs per trial"] + [middle([r["submit_us"] for r in core[s]], 2) for s in sizes] + [""]]
-    for label, key, digits, aim in [
-            ("durable outcomes per second", "outcomes_per_s", 0, "20,000"),
-            ("lease latency p50, ms", "lease_p50_ms", 1, ""), ("lease latency p99, ms", "lease_p99_ms", 1, ""),
-            ("`best` p50, ms", "best_p50_ms", 2, ""), ("`best` p99, ms", "best_p99_ms", 2, "5"),
-            ("submission, s", "submit_s", 2, ""), ("memory per trial, bytes", "bytes_per_trial", 0, ""),
-            ("restart until `best` is answered, s", "restart_s", 2, "5")]:
-        rows.append([label] + [middle([r[key] for r in whole_runs[s]], digits) for s in sizes] + [aim])
-    lines = [header, ["---"] * len(header), *rows]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    ours = statistics.median(r["outcomes_per_s"] for r in whole_runs[sizes[0]])
-    lines = [["", "trials per second", f"nrp at {sizes[0]:,} trials ÷ it", "what is durable when"], ["---"] * 4]
-    notes = {
-        "JournalStorage": "every step: flush and fsync of its file",
-        "RDB (SQLite)": "every step: a transaction, fsync (SQLite's default, `synchronous=FULL`)",
-        "HyperQueue": "nothing: its wheel starts a server without a journal; each task starts a process",
-    }
-    for name, rates in peers.items():
-        note = next(note for key, note in notes.items() if key in name)
-        lines.append([name, middle(rates), f"{ours / statistics.median(rates):,.0f}", note])
-    peer_text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    sizes = sorted({entry["size"] for entry in log if "size" in entry})
+    results = lambda what, size: [e["result"] for e in log if e["what"] == what and e.get("size") == size]
+    cell = lambda what, size, key, digits: middle([r[key] for r in results(what, size)], digits) \
+        if results(what, size) else "–"
+    ours = [["", *(f"{size:,} trials" for size in sizes), "aim"]]
+    for what, label, key, digits, aim in FIGURES:
+        ours.append([label, *(cell(what, size, key, digits) for size in sizes), aim])
+    rate = statistics.median(r["outcomes_per_s"] for size in sizes[:1] for r in results("whole", size))
+    peers = [["", "trials per second", f"nrp at {sizes[0]:,} trials ÷ it", "what is durable, and when"]]
+    for name in dict.fromkeys(entry["what"] for entry in log if "size" not in entry):
+        rates = [entry["result"] for entry in log if entry["what"] == name]
+        durable = next(note for start, note in DURABLE.items() if name.startswith(start))
+        peers.append([name, middle(rates), f"{rate / statistics.median(rates):,.0f}", durable])
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "")
-    run = next(iter(whole_runs.values()))[0]
+    run = next(entry["result"] for entry in log if entry["what"] == "whole")
+    rounds = len(results("whole", sizes[0]))
     foot = (f"{os.cpu_count()} cores of {cpu}, {disk}; medians of {rounds} rounds with their range, the largest size "
             f"once. {run['workers']:,} simulated workers on {run['connections']} connections, in a process of their own "
             f"beside the coordinator's, each with one report under way. Optuna {optuna.__version__}.")
-    return f"{text}\n\n{peer_text}\n\n{foot}\n"
+    return f"{table(ours)}\n\n{table(peers)}\n\n{foot}\n"
 
 
 def disk_of(directory):
@@ -141,6 +156,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--sizes", default="10000,100000,1000000")
     arguments.add_argument("--dir", default=tempfile.gettempdir())
+    arguments.add_argument("--log", default=os.path.join(tempfile.gettempdir(), f"bench-coordinator-{os.getpid()}.jsonl"))
     arguments.add_argument("--peer", help=argparse.SUPPRESS)
     arguments = arguments.parse_args()
     if arguments.peer == "HyperQueue":
@@ -150,30 +166,32 @@ def main():
         told = optuna_worker(arguments.peer, arguments.dir, PEER_SECONDS)
         return print(json.dumps({"told": told, "seconds": time.perf_counter() - begun}))
     disk = disk_of(arguments.dir)
-    sizes = [int(size) for size in arguments.sizes.split(",")]
-    program = build()
-    core, runs, peers = {size: [] for size in sizes}, {size: [] for size in sizes}, {}
+    sizes = [int(size) for size in arguments.sizes.split(",") if size]
+    program = build() if sizes else None
+
+    def note(what, result, **more):
+        with open(arguments.log, "a") as log:
+            print(json.dumps({"what": what, **more, "result": result}), file=log)
+        print(what, *more.values(), result, flush=True)
+
     for number in range(arguments.rounds):
-        for size in sizes:
-            core[size].append(bench(program, "scheduler", size))
+        for size in sorted(sizes, reverse=True):
+            note("core", bench(program, "scheduler", size), size=size)
             if size != max(sizes) or number == 0:
-                runs[size].append(whole(program, size, arguments.dir))
-                print(json.dumps(core[size][-1]), json.dumps(runs[size][-1]), flush=True)
+                note("whole", whole(program, size, arguments.dir), size=size)
         for kind, name in [("JournalStorage", "Optuna JournalStorage"), ("RDB", "Optuna RDB (SQLite)")]:
             for workers in (1, 4):
-                label = f"{name}, {workers} process{'es' if workers > 1 else ''}"
-                peers.setdefault(label, []).append(optuna_rate(kind, workers, arguments.dir))
-                print(label, peers[label][-1], flush=True)
-        run = subprocess.run([sys.executable, os.path.abspath(__file__), "--peer", "HyperQueue", "--dir", arguments.dir],
-                             text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+                rate = optuna_rate(kind, workers, arguments.dir)
+                note(f"{name}, {workers} process{'es' if workers > 1 else ''}", rate)
+        command = [sys.executable, os.path.abspath(__file__), "--peer", "HyperQueue", "--dir", arguments.dir]
+        run = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
         rate = json.loads(run.stdout.splitlines()[-1])
-        peers.setdefault("HyperQueue, empty tasks", []).append(rate["told"] / rate["seconds"])
-        print("HyperQueue", peers["HyperQueue, empty tasks"][-1], flush=True)
+        note("HyperQueue, empty tasks", rate["told"] / rate["seconds"])
     path = os.path.join(ROOT, "docs", "performance.md")
     text = open(path).read()
     marks = r"(<!-- coordinator -->\n).*?(<!-- /coordinator -->)"
-    table = tables(sizes, core, runs, peers, arguments.rounds, disk)
-    open(path, "w").write(re.sub(marks, lambda m: m[1] + table + m[2], text, flags=re.S))
+    made = tables([json.loads(line) for line in open(arguments.log)], disk)
+    open(path, "w").write(re.sub(marks, lambda m: m[1] + made + m[2], text, flags=re.S))
 
 
 main()

@@ -457,8 +457,10 @@ impl World {
         self.ledger.check();
         self.ledger.check_core(core);
         for sweep in &self.sweeps {
-            let Some((SweepState::Finished, counts)) = core.sweep(sweep.id) else {
-                continue;
+            let counts = match core.sweep(sweep.id) {
+                Some((SweepState::Finished, counts)) => counts,
+                Some((SweepState::Paused | SweepState::Cancelled, _)) | None => continue,
+                Some((SweepState::Running, _)) => panic!("a sweep still runs"),
             };
             let outcomes = self.ledger.outcomes();
             let keys = sweep.keys.iter();

@@ -62,7 +62,7 @@ impl World {
         self.enter(in_ms, Happening::Mischief);
     }
 
-    /// Faults cease. Clients take up some of what was cancelled.
+    /// Faults cease. Clients take up some of what was cancelled or paused.
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
         self.network.calm_down();
@@ -73,13 +73,13 @@ impl World {
         }
         for number in 0..self.sweeps.len() {
             if number == 0 || self.dice.chance(700) {
-                // Long enough for a coordinator that was away.
-                for in_ms in [10_000, 20_000] {
+                // Once a coordinator that was away is back.
+                for (in_ms, ask) in [(10_000, Ask::Submit(number)), (20_000, Ask::Resume(number))] {
                     self.calls += 1;
                     let call = Call {
                         id: self.calls,
                         from: Node::Client(0),
-                        ask: Ask::Submit(number),
+                        ask,
                     };
                     self.enter(in_ms, Happening::Asked(call));
                 }
