@@ -31,11 +31,7 @@ impl World {
         match self.dice.below(100) {
             0..15 => self.lose_host(false),
             15..25 => self.lose_host(true),
-            25..45 => {
-                if self.workers[worker].up {
-                    self.lose_worker(worker);
-                }
-            }
+            25..45 if self.workers[worker].up => self.lose_worker(worker),
             45..55 => {
                 self.counts.drains += 1;
                 self.workers[worker].leave();
