@@ -54,6 +54,10 @@ bench-memory DATA="../shared/data/v4-201025":
     cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 200 {{DATA}}
     cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 1200 {{DATA}}
 
+# A million recorded trials: durable outcomes per second, sizes, and how long a start takes
+bench-store TRIALS="1000000":
+    NRP_BENCH_TRIALS={{TRIALS}} cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' --config 'profile.dev.package.nrp-proto.opt-level=3' -- --ignored --nocapture a_million_recorded
+
 # What a batch costs the index and how long questions take, at a million trials
 bench-questions:
     cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture questions_at_a_million

@@ -247,6 +247,7 @@ fn open(
     let visit = &mut |fact| replayed.take(clock.now_ms(), fact);
     let (mut store, mut notices) = DiskStore::open(state_dir, visit)?;
     notices.extend(store.check_index(replayed.core.totals())?);
+    notices.extend(store.compact_if_due(clock.wall_ms(), || replayed.snapshot())?);
     Ok((store, replayed, notices))
 }
 

@@ -19,10 +19,14 @@ mod service;
 mod simulation;
 #[cfg(feature = "service")]
 mod store;
+#[cfg(feature = "service")]
+mod upkeep;
 
 #[cfg(feature = "service")]
 pub use coordinator::{Config, Coordinator, CoordinatorError};
 #[cfg(feature = "service")]
 pub use metrics::MetricsReader;
 #[cfg(feature = "service")]
-pub use store::{IndexError, StoreError};
+pub use store::{Backup, Finding, IndexError, StoreError, Verified, backup, rebuild_index, verify};
+#[cfg(feature = "service")]
+pub use upkeep::{Counts, Stats, SweepStats, stats};

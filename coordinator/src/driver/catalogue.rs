@@ -1,6 +1,6 @@
 //! The catalogue: which sweeps there are, by name and by id, and which is the latest.
 
-use crate::scheduler::SweepId;
+use crate::scheduler::{Scheduler, Snapshot, SweepId};
 use nrp_proto::near_miss;
 use nrp_proto::wire::SweepSpec;
 use thiserror::Error;
@@ -52,6 +52,14 @@ impl Catalogue {
         self.all()
             .find(|(known, _)| *known == id)
             .map(|(_, spec)| spec)
+    }
+
+    /// A snapshot of the scheduler whose sweeps these are.
+    pub(super) fn snapshot(&self, core: &Scheduler) -> Snapshot {
+        core.snapshot(&|id| {
+            let spec = self.get(id);
+            Box::new(spec.expect("the catalogue follows the scheduler").clone())
+        })
     }
 
     /// The sweep that is meant by its id, its name (the latest of that name) or the start of its

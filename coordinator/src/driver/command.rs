@@ -108,6 +108,8 @@ pub(crate) enum Command {
         lease: LeaseRef,
         reply: Reply<()>,
     },
+    /// Put a snapshot of the state into the next batch: the journal has grown.
+    Snapshot,
     /// What there is at this moment, for metrics.
     Census {
         reply: Reply<Census>,

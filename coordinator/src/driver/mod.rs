@@ -21,8 +21,8 @@ pub(crate) use writer::settle;
 
 use crate::expand;
 use crate::scheduler::{
-    Action, Event, Fact, Holder, LeaseRef, Refusal, Scheduler, Settings, SweepId, SweepState,
-    TrialKey, Verdict,
+    Action, Event, Fact, Holder, LeaseRef, Refusal, Scheduler, Settings, Snapshot, SweepCounts,
+    SweepId, SweepState, TrialKey, Verdict,
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
@@ -66,14 +66,30 @@ impl Replayed {
     pub(crate) fn take(&mut self, now_ms: u64, fact: Fact) -> Result<(), StoreError> {
         let mut trials = Vec::new();
         if let Fact::SweepSubmitted { sweep, spec } = &fact {
-            trials = expand::keys(spec).map_err(|source| StoreError::Sweep {
-                name: spec.name.clone(),
-                source,
-            })?;
+            // A known sweep has the trials that it had.
+            if self.catalogue.get(*sweep).is_none() {
+                trials = expand::keys(spec).map_err(|source| StoreError::Sweep {
+                    name: spec.name.clone(),
+                    source,
+                })?;
+            }
             self.catalogue.enter(*sweep, spec.clone());
         }
         self.core.on_event(now_ms, Event::Replayed { fact, trials });
         Ok(())
+    }
+
+    /// The sweeps, in the order they were last submitted.
+    pub(crate) fn sweeps(&self) -> impl Iterator<Item = (SweepId, &str, SweepState, SweepCounts)> {
+        self.catalogue.all().filter_map(|(id, spec)| {
+            let (state, counts) = self.core.sweep(id)?;
+            Some((id, spec.name.as_str(), state, counts))
+        })
+    }
+
+    /// What stands for all facts taken in.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.catalogue.snapshot(&self.core)
     }
 }
 
@@ -108,7 +124,10 @@ pub(crate) fn spawn(
     let (fail, failed) = oneshot::channel();
     let writer = std::thread::Builder::new()
         .name("nrp-journal".to_owned())
-        .spawn(move || writer::write(store, to_write, changed, fail))?;
+        .spawn({
+            let driver = commands.downgrade();
+            move || writer::write(store, to_write, changed, fail, driver)
+        })?;
     let driver = Driver::new(replayed, clock, presence_ms, commands.downgrade());
     let task = tokio::spawn(driver.run(inbox, batches));
     Ok(Running {
@@ -132,6 +151,7 @@ pub(crate) struct Driver {
     parked: VecDeque<Parked>,
     next_tick_ms: u64,
     batch: Batch,
+    snapshot_due: bool,
     own: mpsc::WeakSender<Command>,
 }
 
@@ -152,6 +172,7 @@ impl Driver {
             parked: VecDeque::new(),
             next_tick_ms: 0,
             batch: Batch::default(),
+            snapshot_due: false,
             own,
         };
         driver.tell(Event::ReplayEnded);
@@ -195,6 +216,10 @@ impl Driver {
     pub(crate) fn turn(&mut self) -> Batch {
         self.tell(Event::TimePassed);
         self.serve_parked();
+        if std::mem::take(&mut self.snapshot_due) {
+            let snapshot = self.catalogue.snapshot(&self.core);
+            self.batch.snapshot = Some((self.clock.wall_ms(), snapshot));
+        }
         std::mem::take(&mut self.batch)
     }
 
@@ -273,6 +298,7 @@ impl Driver {
             | Command::Heartbeat { .. }
             | Command::Report { .. }
             | Command::Release { .. } => self.on_worker(command),
+            Command::Snapshot => self.snapshot_due = true,
             Command::Census { reply } => {
                 let census = self.census();
                 self.answer(reply, census);
@@ -365,6 +391,7 @@ impl Driver {
             | Command::Open { .. }
             | Command::Workers { .. }
             | Command::Drain { .. }
+            | Command::Snapshot
             | Command::Census { .. }
             | Command::Stop => unreachable!("only what workers ask comes here"),
         }

@@ -21,6 +21,7 @@ pub(super) fn observe(fact: &Fact) {
             holder,
             trials,
             copy,
+            ..
         } => {
             COUNTS.leases_granted.inc();
             let (job, epoch, trials) = (job.0, epoch.0, trials.len());
@@ -68,5 +69,7 @@ pub(super) fn observe(fact: &Fact) {
                 }
             }
         }
+        // Only a snapshot says so.
+        Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {}
     }
 }

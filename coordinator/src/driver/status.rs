@@ -2,7 +2,7 @@
 
 use super::command::{Census, WorkerCensus};
 use super::{Absent, Driver};
-use crate::scheduler::{Holder, SweepId, SweepState};
+use crate::scheduler::{Holder, SweepId};
 use nrp_proto::near_miss;
 use nrp_proto::wire::{Activity, SweepStatus, WorkerStatus, WorkerTotals};
 
@@ -41,7 +41,7 @@ impl Driver {
         SweepStatus {
             id: id.to_string(),
             name: spec.name.clone(),
-            state: state_name(state).to_owned(),
+            state: state.name().to_owned(),
             trials: counts.trials(),
             waiting: counts.waiting,
             leased: counts.leased,
@@ -164,14 +164,5 @@ impl Driver {
             self.batch.changed = true;
         }
         true
-    }
-}
-
-fn state_name(state: SweepState) -> &'static str {
-    match state {
-        SweepState::Running => "running",
-        SweepState::Paused => "paused",
-        SweepState::Finished => "finished",
-        SweepState::Cancelled => "cancelled",
     }
 }

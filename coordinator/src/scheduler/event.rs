@@ -226,6 +226,12 @@ pub enum Fact {
         /// Whether another worker has them as well, who is slow.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         copy: bool,
+        /// In a snapshot: those taken out of it since.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taken: Vec<TrialId>,
+        /// In a snapshot: whether another worker has, or had, a copy of some of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        copied: bool,
     },
     /// A lease ended before all its trials were reported; the others wait again.
     LeaseEnded {
@@ -259,6 +265,22 @@ pub enum Fact {
         attempts: u32,
         /// The outcome.
         outcome: Ending,
+    },
+    /// In a snapshot: what an open trial has behind it.
+    TrialCarried {
+        /// The trial.
+        trial: TrialId,
+        /// Failed attempts.
+        attempts: u32,
+        /// Leases lost while it ran.
+        losses: u32,
+        /// Whether its next attempt waits for some time yet.
+        backing_off: bool,
+    },
+    /// In a snapshot: the last fencing token given out.
+    EpochReached {
+        /// It.
+        epoch: Epoch,
     },
 }
 

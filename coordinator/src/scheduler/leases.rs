@@ -175,12 +175,13 @@ impl Scheduler {
         lease: LeaseRef,
         holder: &Holder,
         trials: &[TrialId],
+        taken: &[TrialId],
         role: Role,
     ) {
         self.last_epoch = self.last_epoch.max(lease.epoch.0).max(lease.job.0);
-        let known = trials
-            .iter()
-            .filter_map(|id| self.trial_numbers.get(id).copied());
+        let number = |id: &TrialId| self.trial_numbers.get(id).copied();
+        let taken = taken.iter().filter_map(number).collect();
+        let known = trials.iter().filter_map(number);
         let open: BTreeSet<_> = known
             .filter(|number| match self.at(*number).state {
                 TrialState::Waiting | TrialState::BackingOff { .. } => role != Role::Copy,
@@ -216,7 +217,7 @@ impl Scheduler {
             origin: Origin::Witnessed,
             role,
             open,
-            taken: Vec::new(),
+            taken,
         };
         self.leases.insert(lease.job, granted);
         self.set_role(lease.job, role);

@@ -15,6 +15,7 @@ mod outcomes;
 mod placement;
 mod queue;
 mod settings;
+mod snapshot;
 mod sweeps;
 mod trials;
 mod turns;
@@ -37,6 +38,9 @@ pub use settings::{
     HELD_LOOKED, HELD_MAX, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, STEAL_AFTER_MS, Settings,
     TURNS_LOOKED, WORKERS_MAX,
 };
+#[cfg(test)]
+pub(crate) use snapshot::durable;
+pub use snapshot::{Kept, Snapshot};
 pub use sweeps::{SweepCounts, SweepState};
 pub use trials::TrialView;
 
@@ -168,17 +172,20 @@ impl Scheduler {
                 epoch,
                 holder,
                 trials,
+                taken,
                 copy,
+                copied,
             } => {
                 let lease = LeaseRef {
                     job: *job,
                     epoch: *epoch,
                 };
-                let role = match copy {
-                    true => Role::Copy,
-                    false => Role::Sole,
+                let role = match (copy, copied) {
+                    (true, _) => Role::Copy,
+                    (false, true) => Role::Copied,
+                    (false, false) => Role::Sole,
                 };
-                self.grant(now_ms, lease, holder, trials, role);
+                self.grant(now_ms, lease, holder, trials, taken, role);
             }
             Fact::LeaseEnded { job, epoch, reason } => {
                 self.end_lease(
@@ -193,6 +200,13 @@ impl Scheduler {
                 trial, attempts, ..
             } => self.fail_attempt(now_ms, *trial, *attempts),
             Fact::OutcomeRecorded { trial, outcome, .. } => self.close(*trial, outcome),
+            Fact::TrialCarried {
+                trial,
+                attempts,
+                losses,
+                backing_off,
+            } => self.carry(now_ms, *trial, *attempts, *losses, *backing_off),
+            Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch.0),
         }
     }
 }

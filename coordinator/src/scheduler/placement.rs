@@ -160,7 +160,9 @@ impl Scheduler {
             epoch: lease.epoch,
             holder,
             trials: trials.clone(),
+            taken: Vec::new(),
             copy: turn.is_none(),
+            copied: false,
         };
         self.record(now_ms, fact, actions);
         if let Some(sweep) = turn {

@@ -3,6 +3,7 @@
 //! checked; at the end every sweep still finishes, and every trial has exactly one outcome.
 
 use super::scene::Scene;
+use super::snapshot::durable;
 use super::trials::TrialState;
 use super::*;
 use proptest::prelude::*;
@@ -231,6 +232,23 @@ impl World {
         summary.collect()
     }
 
+    /// Reading a snapshot back makes the state that reading the history back makes, whether it is
+    /// taken of a running scheduler or of one that has just read the history.
+    fn check_snapshot(&self) {
+        let whole = self.scene.replayed(&self.scene.journal);
+        let compacted = self.scene.replayed(&self.scene.compacted(&whole));
+        assert_eq!(durable(&whole), durable(&compacted));
+        // Only the running one knows that a wait is over.
+        let mut compacted = self.scene.replayed(&self.scene.compacted(&self.scene.core));
+        let mut whole = whole;
+        for core in [&mut whole, &mut compacted] {
+            for trial in core.backing_off.clone() {
+                core.set_state(trial.1, TrialState::Waiting);
+            }
+        }
+        assert_eq!(durable(&whole), durable(&compacted));
+    }
+
     /// Healthy workers finish what is left, once all others have lost their leases: a trial may
     /// rightly be set aside when one lapses, so that comes before the sweeps are resumed.
     fn drain(&mut self) {
@@ -288,6 +306,9 @@ impl World {
                 | Fact::SweepPrioritised { .. }
                 | Fact::LeaseEnded { .. }
                 | Fact::AttemptFailed { .. } => {}
+                Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {
+                    panic!("only a snapshot says so")
+                }
             }
         }
     }
@@ -309,11 +330,16 @@ proptest! {
             instances: [0; 3],
             jobs: Vec::new(),
         };
-        for step in steps {
+        for (number, step) in steps.into_iter().enumerate() {
             world.take(step);
+            if number % 16 == 0 {
+                world.check_snapshot();
+            }
         }
+        world.check_snapshot();
         world.check_history();
         world.drain();
         world.check_history();
+        world.check_snapshot();
     }
 }

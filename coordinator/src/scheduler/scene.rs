@@ -71,13 +71,46 @@ impl Scene {
 
     /// A crash of the coordinator: a new one reads the journal back.
     pub(super) fn restart(&mut self) {
-        self.core = Scheduler::new(self.settings);
-        for (fact, trials) in self.journal.clone() {
-            self.core
-                .on_event(self.now_ms, Event::Replayed { fact, trials });
-            self.core.check_invariants();
+        self.core = self.replayed(&self.journal);
+    }
+
+    /// A scheduler that has read a journal back.
+    pub(super) fn replayed(&self, journal: &[(Fact, Vec<TrialKey>)]) -> Scheduler {
+        let mut core = Scheduler::new(self.settings);
+        for (fact, trials) in journal.iter().cloned() {
+            core.on_event(self.now_ms, Event::Replayed { fact, trials });
+            core.check_invariants();
         }
-        self.tell(Event::ReplayEnded);
+        core.on_event(self.now_ms, Event::ReplayEnded);
+        core.check_invariants();
+        core
+    }
+
+    /// The journal, compacted at its end, when the state is that of `core`.
+    pub(super) fn compacted(&self, core: &Scheduler) -> Vec<(Fact, Vec<TrialKey>)> {
+        let snapshot = core.snapshot(&|_| Box::default());
+        let keys = |fact: Fact| {
+            let submitted = self.journal.iter().find(|(known, _)| *known == fact);
+            let keys = submitted.map(|(_, keys)| keys.clone()).unwrap_or_default();
+            (fact, keys)
+        };
+        let before = snapshot.before.into_iter().map(keys);
+        let mut kept = Vec::new();
+        for (fact, _) in self.journal.iter().rev() {
+            let keep = match fact.kept() {
+                Kept::Always => true,
+                Kept::LastFailure(trial) => {
+                    let seen = |fact: &Fact| fact.kept() == Kept::LastFailure(trial);
+                    snapshot.failures.contains(&trial) && !kept.iter().any(seen)
+                }
+                Kept::Never => false,
+            };
+            if keep {
+                kept.push(fact.clone());
+            }
+        }
+        let kept = kept.into_iter().rev().chain(snapshot.after);
+        before.chain(kept.map(|fact| (fact, Vec::new()))).collect()
     }
 
     pub(super) fn submit(&mut self, sweep: u64, trials: Range<u128>) {

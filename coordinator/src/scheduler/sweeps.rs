@@ -81,7 +81,28 @@ pub enum SweepState {
     Cancelled,
 }
 
+impl SweepState {
+    /// Its word on the wire and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            SweepState::Running => "running",
+            SweepState::Paused => "paused",
+            SweepState::Finished => "finished",
+            SweepState::Cancelled => "cancelled",
+        }
+    }
+}
+
 impl Scheduler {
+    /// All trials, each once, by where they are. Counts them.
+    pub fn counts(&self) -> SweepCounts {
+        let mut counts = SweepCounts::default();
+        for trial in &self.trials {
+            *counts.of(trial.state) += 1;
+        }
+        counts
+    }
+
     /// A sweep's state and counts; none where it was never submitted.
     pub fn sweep(&self, id: SweepId) -> Option<(SweepState, SweepCounts)> {
         let sweep = self.sweep_at(id)?;

@@ -347,7 +347,7 @@ impl Files for Disk {
         Ok(self.platter().names.contains_key(name))
     }
 
-    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>> {
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead + Send>> {
         let platter = self.platter();
         let number = *platter.names.get(name).ok_or_else(missing)?;
         Ok(Box::new(Cursor::new(platter.files[number].seen.clone())))
@@ -385,6 +385,18 @@ impl Files for Disk {
             platter.named(|names| {
                 let number = names.remove(from);
                 names.extend(number.map(|number| (to.to_owned(), number)));
+            });
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut platter = self.platter();
+        if !platter.names.contains_key(name) {
+            return Ok(());
+        }
+        platter.simple(|platter| {
+            platter.named(|names| {
+                names.remove(name);
             });
         })
     }

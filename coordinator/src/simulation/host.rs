@@ -261,7 +261,10 @@ impl Host {
                 effect(self.store.index());
             }
         }
-        settle(&mut self.store, batch, &self.changes)
+        if settle(&mut self.store, batch, &self.changes)? {
+            self.inbox.push_back(Command::Snapshot);
+        }
+        Ok(())
     }
 
     /// What was answered since this was asked last.

@@ -57,8 +57,12 @@ impl Ledger {
             return;
         };
         if self.kept.file != Some(file) {
+            // A compacted journal forgets what is over.
+            let before = std::mem::take(&mut self.kept);
             self.kept = Kept {
                 file: Some(file),
+                ever: before.ever,
+                attempted: before.attempted,
                 ..Kept::default()
             };
         }
@@ -67,9 +71,9 @@ impl Ledger {
             let line = &bytes[self.kept.bytes..self.kept.bytes + end];
             let fact = match self.kept.lines {
                 0 => None,
-                _ => Some(decode_line(line).unwrap_or_else(|problem| {
+                _ => decode_line(line).unwrap_or_else(|problem| {
                     panic!("line {} of the disk: {problem}", self.kept.lines + 1)
-                })),
+                }),
             };
             self.kept.bytes += end + 1;
             self.kept.lines += 1;
@@ -205,8 +209,11 @@ impl Kept {
                 let before = self.outcomes.insert(trial, outcome);
                 assert_eq!(before, None, "{trial} has two outcomes");
             }
+            Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch),
             Fact::SweepPaused { .. } => counts.pauses += 1,
-            Fact::SweepCancelled { .. } | Fact::SweepPrioritised { .. } => {}
+            Fact::SweepCancelled { .. }
+            | Fact::SweepPrioritised { .. }
+            | Fact::TrialCarried { .. } => {}
         }
     }
 }

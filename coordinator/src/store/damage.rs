@@ -11,7 +11,7 @@ use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-fn open(dir: &Path) -> Result<(DiskStore, Vec<Fact>, Vec<String>), StoreError> {
+pub(super) fn open(dir: &Path) -> Result<(DiskStore, Vec<Fact>, Vec<String>), StoreError> {
     let mut facts = Vec::new();
     let (store, notices) = DiskStore::open(dir, &mut |fact| {
         facts.push(fact);
@@ -20,7 +20,7 @@ fn open(dir: &Path) -> Result<(DiskStore, Vec<Fact>, Vec<String>), StoreError> {
     Ok((store, facts, notices))
 }
 
-fn directory(dir: &Path) -> Box<Directory> {
+pub(super) fn directory(dir: &Path) -> Box<Directory> {
     Box::new(Directory::new(dir))
 }
 
@@ -49,7 +49,7 @@ fn written() -> (TempDir, Vec<Fact>) {
     (dir, facts)
 }
 
-fn journal(dir: &TempDir) -> PathBuf {
+pub(super) fn journal(dir: &TempDir) -> PathBuf {
     dir.path().join(FILE_NAME)
 }
 
@@ -88,6 +88,40 @@ fn a_journal_torn_at_any_byte_of_its_last_record_loses_that_record_alone() {
         assert_eq!(read, facts[..3]);
         torn.append(&stamped([facts[3].clone()])).expect("appends");
         assert_eq!(fs::read(journal(&dir)).expect("reads"), whole);
+    }
+}
+
+#[test]
+fn a_journal_torn_at_any_byte_of_a_group_of_records_loses_those_that_are_not_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let spec = sweep("a", 2);
+    let group: Vec<_> = trials(&spec).into_iter().map(failed).collect();
+    let (mut journal_file, _) =
+        Journal::open(directory(dir.path()), &mut |_, _| Ok(())).expect("opens");
+    journal_file
+        .append(&stamped([submitted(&spec)]))
+        .expect("appends");
+    let before = fs::read(journal(&dir)).expect("reads").len();
+    journal_file
+        .append(&stamped(group.clone()))
+        .expect("appends");
+    drop(journal_file);
+    let whole = fs::read(journal(&dir)).expect("reads");
+    for end in before..whole.len() {
+        fs::write(journal(&dir), &whole[..end]).expect("writes");
+        let mut read = Vec::new();
+        let visit = &mut |_, fact| {
+            read.push(fact);
+            Ok(())
+        };
+        let (torn, notice) = Journal::open(directory(dir.path()), visit).expect("opens");
+        let lines = whole[before..end]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        assert_eq!(read[1..], group[..lines], "{end} bytes");
+        assert_eq!(torn.last_seq(), 1 + lines as u64);
+        assert_eq!(notice.is_none(), whole[end - 1] == b'\n', "{end} bytes");
     }
 }
 
@@ -184,7 +218,7 @@ fn another_version_is_refused_by_name() {
     .expect("writes");
     let error = error(dir.path());
     let expected = format!(
-        "state directory `{}` was written by format 7, this version reads 1",
+        "state directory `{}` was written by format 7, this version reads 1 to 2",
         dir.path().display()
     );
     assert_eq!(error.to_string(), expected);
@@ -223,6 +257,26 @@ fn an_index_that_is_gone_is_rebuilt() {
     assert_eq!(notices.len(), 1);
     assert!(
         notices[0].ends_with("was rebuilt from the journal: it was missing"),
+        "{notices:?}"
+    );
+    assert_eq!(store.index().totals().expect("reads"), (2, 2));
+}
+
+#[test]
+fn an_index_of_another_state_is_rebuilt() {
+    let (dir, _) = written();
+    let other = tempfile::tempdir().expect("a directory");
+    {
+        let (mut store, _, _) = open(other.path()).expect("opens");
+        let facts = (0..5).map(|seeds| submitted(&sweep("b", seeds + 1)));
+        store.append(&stamped(facts)).expect("appends");
+    }
+    fs::remove_dir_all(dir.path().join("index")).expect("removes");
+    fs::rename(other.path().join("index"), dir.path().join("index")).expect("moves");
+    let (store, _, notices) = open(dir.path()).expect("opens");
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(
+        notices[0].contains("was rebuilt from the journal: "),
         "{notices:?}"
     );
     assert_eq!(store.index().totals().expect("reads"), (2, 2));
@@ -318,7 +372,7 @@ impl Files for Failing {
         self.disk.exists(name)
     }
 
-    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>> {
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead + Send>> {
         self.disk.read(name)
     }
 
@@ -336,6 +390,10 @@ impl Files for Failing {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
     }
 
     fn sync_names(&self) -> io::Result<()> {

@@ -2,9 +2,10 @@
 //! made again whenever it does not fit the journal.
 
 use super::files::Directory;
-use super::journal::Journal;
-use super::{Index, IndexError, Stamped, Store, StoreError};
-use crate::scheduler::Fact;
+use super::journal::{FILE_NAME, Journal};
+use super::lines::Place;
+use super::{Index, IndexError, Stamped, Store, StoreError, line};
+use crate::scheduler::{Fact, Snapshot};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,14 +22,11 @@ pub(crate) struct DiskStore {
     _lock: File,
 }
 
-/// An index that was opened, or why it is of no use.
-enum Tried {
-    Usable(Index, Pending),
-    Useless(IndexError),
-}
+/// The index's name in the state directory.
+pub(super) const INDEX_DIR: &str = "index";
 
-/// Facts the index still lacks.
-struct Pending {
+/// Facts an index still lacks.
+pub(super) struct Pending {
     applied: u64,
     facts: Vec<Fact>,
     last_seq: u64,
@@ -43,21 +41,24 @@ impl DiskStore {
     ) -> Result<(Self, Vec<String>), StoreError> {
         make_dir(dir)?;
         let lock = lock(dir)?;
-        let index_dir = dir.join("index");
+        let index_dir = dir.join(INDEX_DIR);
         let existed = index_dir.exists();
-        let mut tried = try_index(&index_dir);
+        let mut tried = index_pending(&index_dir);
         // sled recovers from garbage by starting over, and says nothing.
-        let empty = matches!(&tried, Tried::Usable(_, pending) if pending.applied == 0);
-        let (journal, torn) = Journal::open(Box::new(Directory::new(dir)), &mut |seq, fact| {
-            if let Tried::Usable(index, pending) = &mut tried
-                && let Err(error) = pending.take(index, seq, &fact)
+        let empty = matches!(&tried, Ok((_, pending)) if pending.applied == 0);
+        let (journal, torn) = Journal::open(Box::new(Directory::new(dir)), &mut |place, fact| {
+            if let Ok((index, pending)) = &mut tried
+                && let Err(error) = pending.take(index, place, &fact)
             {
-                tried = Tried::Useless(error);
+                tried = Err(error);
             }
             visit(fact)
         })?;
         let mut notices: Vec<String> = torn.into_iter().collect();
-        let fits = fit(tried, journal.last_seq());
+        let fits = tried.and_then(|(index, mut pending)| {
+            pending.finish(&index, journal.last_seq())?;
+            Ok(index)
+        });
         let index = match fits {
             Ok(index) if journal.last_seq() == 0 || (existed && !empty) => index,
             Ok(index) => {
@@ -83,6 +84,32 @@ impl DiskStore {
         Ok((store, notices))
     }
 
+    /// Makes the journal shorter, or one of this version, if it is time; `snapshot` is of what was
+    /// replayed. Answers what the user should know.
+    pub(crate) fn compact_if_due(
+        &mut self,
+        at_ms: u64,
+        snapshot: impl FnOnce() -> Snapshot,
+    ) -> Result<Option<String>, StoreError> {
+        let version = self.journal.version();
+        if !self.journal.wants_snapshot() && version == line::VERSION {
+            return Ok(None);
+        }
+        self.journal.compact(at_ms, snapshot())?;
+        self.journal.tidy_all()?;
+        let migrated = version < self.journal.version();
+        Ok(migrated.then(|| {
+            let notice = format!(
+                "the journal in `{}` was of format {version} and is now of format {}; older \
+                 versions of nrp will refuse it",
+                self.dir.display(),
+                line::VERSION
+            );
+            tracing::warn!("{notice}");
+            notice
+        }))
+    }
+
     /// Compares the index with what the journal was replayed to, and rebuilds it where they differ.
     /// Answers what the user should know.
     pub(crate) fn check_index(&mut self, totals: (u64, u64)) -> Result<Option<String>, StoreError> {
@@ -94,7 +121,7 @@ impl DiskStore {
             ),
             Err(error) => error.to_string(),
         };
-        let index_dir = self.dir.join("index");
+        let index_dir = self.dir.join(INDEX_DIR);
         // sled holds a lock of its own while it is open.
         self.index = Arc::new(Index::in_memory());
         self.index = Arc::new(rebuild(&index_dir, &self.journal)?);
@@ -117,19 +144,72 @@ impl Store for DiskStore {
     fn index(&self) -> &Arc<Index> {
         &self.index
     }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        self.journal.tidy()?;
+        Ok(self.journal.wants_snapshot())
+    }
+
+    fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.journal.compact(at_ms, snapshot)
+    }
 }
 
 impl Pending {
-    fn take(&mut self, index: &Index, seq: u64, fact: &Fact) -> Result<(), IndexError> {
-        if seq <= self.applied {
-            return Ok(());
+    /// Of an index that has nothing yet.
+    pub(super) fn of_nothing() -> Self {
+        Self {
+            applied: 0,
+            facts: Vec::new(),
+            last_seq: 0,
+        }
+    }
+
+    /// The last entry that the index had when it was opened.
+    pub(super) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    pub(super) fn take(
+        &mut self,
+        index: &Index,
+        place: Place,
+        fact: &Fact,
+    ) -> Result<(), IndexError> {
+        match place {
+            Place::Snapshot { upto } if upto <= self.applied => return Ok(()),
+            Place::Snapshot { upto } if self.applied > 0 => {
+                let applied = self.applied;
+                return Err(IndexError::new(format!(
+                    "it is at entry {applied}, and the journal tells those up to {upto} only \
+                     together"
+                )));
+            }
+            // Counted once all of it is there.
+            Place::Snapshot { .. } => {}
+            Place::Entry(seq) if seq <= self.applied => return Ok(()),
+            Place::Entry(seq) => self.last_seq = seq,
         }
         self.facts.push(fact.clone());
-        self.last_seq = seq;
         match self.facts.len() >= CATCH_UP_FACTS {
             true => self.flush(index),
             false => Ok(()),
         }
+    }
+
+    /// Hands over what is left, once the journal was read up to its last entry.
+    pub(super) fn finish(&mut self, index: &Index, last_seq: u64) -> Result<(), IndexError> {
+        if self.applied > last_seq {
+            let applied = self.applied;
+            return Err(IndexError::new(format!(
+                "it is at entry {applied}, the journal ends at {last_seq}"
+            )));
+        }
+        if self.applied < last_seq {
+            index.apply(last_seq, &self.facts)?;
+            self.facts.clear();
+        }
+        Ok(())
     }
 
     fn flush(&mut self, index: &Index) -> Result<(), IndexError> {
@@ -141,58 +221,23 @@ impl Pending {
     }
 }
 
-fn try_index(index_dir: &Path) -> Tried {
-    let opened = Index::open(index_dir).and_then(|index| {
-        let applied = index.applied()?;
-        Ok((index, applied))
-    });
-    match opened {
-        Ok((index, applied)) => {
-            let pending = Pending {
-                applied,
-                facts: Vec::new(),
-                last_seq: applied,
-            };
-            Tried::Usable(index, pending)
-        }
-        Err(error) => Tried::Useless(error),
-    }
-}
-
-/// An index that has all the journal has.
-fn fit(tried: Tried, last_seq: u64) -> Result<Index, IndexError> {
-    match tried {
-        Tried::Useless(error) => Err(error),
-        Tried::Usable(_, pending) if pending.applied > last_seq => {
-            let applied = pending.applied;
-            Err(IndexError::new(format!(
-                "it is at entry {applied}, the journal ends at {last_seq}"
-            )))
-        }
-        Tried::Usable(index, mut pending) => pending.flush(&index).map(|()| index),
-    }
+/// Opens an index, with what it still lacks.
+pub(super) fn index_pending(index_dir: &Path) -> Result<(Index, Pending), IndexError> {
+    let index = Index::open(index_dir)?;
+    let applied = index.applied()?;
+    let pending = Pending {
+        applied,
+        ..Pending::of_nothing()
+    };
+    Ok((index, pending))
 }
 
 fn rebuild(index_dir: &Path, journal: &Journal) -> Result<Index, StoreError> {
-    if index_dir.exists() {
-        let removed = match index_dir.is_dir() {
-            true => fs::remove_dir_all(index_dir),
-            false => fs::remove_file(index_dir),
-        };
-        removed.map_err(|source| StoreError::Io {
-            action: "removed",
-            path: index_dir.to_owned(),
-            source,
-        })?;
-    }
+    remove(index_dir)?;
     let index = Index::open(index_dir)?;
-    let mut pending = Pending {
-        applied: 0,
-        facts: Vec::new(),
-        last_seq: 0,
-    };
-    journal.reread(&mut |seq, fact| Ok(pending.take(&index, seq, &fact)?))?;
-    pending.flush(&index)?;
+    let mut pending = Pending::of_nothing();
+    journal.reread(&mut |place, fact| Ok(pending.take(&index, place, &fact)?))?;
+    pending.finish(&index, journal.last_seq())?;
     Ok(index)
 }
 
@@ -205,7 +250,43 @@ fn rebuilt(index_dir: &Path, reason: &str) -> String {
     notice
 }
 
-fn make_dir(dir: &Path) -> Result<(), StoreError> {
+/// Deletes a file or directory, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false if path.exists() => fs::remove_file(path),
+        false => Ok(()),
+    };
+    removed.map_err(|source| StoreError::Io {
+        action: "removed",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Makes the index anew from the journal in `dir`, which nothing else may be using. Answers how many
+/// trials and outcomes are in it.
+///
+/// # Errors
+/// When a line of the journal is damaged, or the directory cannot be used.
+pub fn rebuild_index(dir: &Path) -> Result<(u64, u64), StoreError> {
+    let _lock = lock_existing(dir)?;
+    let (journal, _) = Journal::open(Box::new(Directory::new(dir)), &mut |_, _| Ok(()))?;
+    let index = rebuild(&dir.join(INDEX_DIR), &journal)?;
+    Ok(index.totals()?)
+}
+
+/// As `lock`, of a directory that must have a journal.
+pub(super) fn lock_existing(dir: &Path) -> Result<File, StoreError> {
+    match dir.join(FILE_NAME).is_file() {
+        true => lock(dir),
+        false => Err(StoreError::NoState {
+            dir: dir.to_owned(),
+        }),
+    }
+}
+
+pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     let made = fs::create_dir_all(dir).and_then(|()| match dir.canonicalize()?.parent() {
         Some(parent) => File::open(parent)?.sync_all(),
         None => Ok(()),

@@ -18,9 +18,25 @@ pub enum StoreError {
         /// The state directory.
         dir: PathBuf,
     },
+    /// Nothing was ever recorded there.
+    #[error("there is no state in `{}`", .dir.display())]
+    #[diagnostic(help(
+        "`--state` names the directory that `nrp run` or `nrp coordinator` was started with"
+    ))]
+    NoState {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A new directory was asked for.
+    #[error("`{}` is not empty", .dir.display())]
+    #[diagnostic(help("name a directory that is not there yet; it will be made"))]
+    Occupied {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// It is of another version.
     #[error(
-        "state directory `{}` was written by format {found}, this version reads {expected}",
+        "state directory `{}` was written by format {found}, this version reads {oldest} to {newest}",
         .dir.display()
     )]
     #[diagnostic(help(
@@ -32,8 +48,10 @@ pub enum StoreError {
         dir: PathBuf,
         /// What its journal says.
         found: u64,
-        /// What this version writes.
-        expected: u64,
+        /// The oldest that this version reads.
+        oldest: u64,
+        /// What it writes.
+        newest: u64,
     },
     /// A line of the journal is damaged.
     #[error("journal `{}`, line {line}: {problem}", .path.display())]

@@ -30,7 +30,7 @@ pub(crate) trait Files: Send {
 
     fn exists(&self, name: &str) -> io::Result<bool>;
 
-    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>>;
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead + Send>>;
 
     /// A new file, empty, whatever was there.
     fn create(&self, name: &str) -> io::Result<Box<dyn Append>>;
@@ -40,6 +40,9 @@ pub(crate) trait Files: Send {
 
     /// Puts a file in another's place, whole or not at all.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Deletes a file, if it is there.
+    fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Makes the names in the directory durable.
     fn sync_names(&self) -> io::Result<()>;
@@ -67,7 +70,7 @@ impl Files for Directory {
         self.path(name).try_exists()
     }
 
-    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>> {
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead + Send>> {
         let file = File::open(self.path(name))?;
         Ok(Box::new(BufReader::with_capacity(READ_BYTES, file)))
     }
@@ -83,6 +86,13 @@ impl Files for Directory {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     fn sync_names(&self) -> io::Result<()> {

@@ -99,7 +99,8 @@ proptest! {
 
     #[test]
     fn a_line_that_is_whole_and_says_nothing_known_is_named(content in content()) {
-        let mut bytes = line::header();
+        let mut bytes = Vec::new();
+        line::encode_header(0, &mut bytes);
         bytes.extend(content.as_bytes());
         match read(&bytes) {
             Err(StoreError::BadLine { line, problem, .. }) => {

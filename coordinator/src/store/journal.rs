@@ -4,48 +4,56 @@
 //! is then unknown, so nothing more is written, and only reading it again tells. What is read at the
 //! start is synced before anything rests on it: the process before may have died between its write
 //! and its sync, and what it left in the system's cache is not yet on disk.
+//!
+//! When most of it could be dropped, `compaction` puts a shorter one in its place, which starts with
+//! a snapshot.
 
+use super::compaction::{Compaction, Progress};
 use super::files::{Append, Files};
-use super::line::{self, FORMAT, VERSION};
+use super::line;
+use super::lines::{Lines, Place};
 use super::{Stamped, StoreError};
-use crate::scheduler::Fact;
-use std::io::{self, BufRead, Read};
-use std::path::{Path, PathBuf};
+use crate::scheduler::{Fact, Kept, Snapshot};
+use std::io;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::mpsc;
 
 /// Its name in the state directory.
 pub(crate) const FILE_NAME: &str = "journal.jsonl";
 
-/// Longest line read; the longest written is a sweep, bounded by the size of a message.
-const LINE_BYTES_MAX: u64 = 128 << 20;
-
 /// What it is called until it is whole.
-const NEW_FILE_NAME: &str = "journal.jsonl.new";
+pub(super) const NEW_FILE_NAME: &str = "journal.jsonl.new";
+
+/// Bytes that a snapshot must be able to drop at least: reading and writing as many takes about a
+/// tenth of a second. They must also outweigh what it keeps, so that a journal is at most twice as
+/// long as what is known, and compaction costs no more than writing did.
+pub(crate) const DROPPABLE_BYTES_MIN: u64 = 8 << 20;
+
+/// Facts that are decoded before they are passed on, and how often that may have happened before
+/// somebody takes them.
+const CHUNK_FACTS: usize = 1_024;
+const CHUNKS_MAX: usize = 4;
+
+/// Whose visits tell every fact of a journal, with its place.
+pub(crate) type Visit<'a> = dyn FnMut(Place, Fact) -> Result<(), StoreError> + 'a;
 
 /// An open journal.
 pub(crate) struct Journal {
     files: Box<dyn Files>,
     path: PathBuf,
     file: Box<dyn Append>,
+    /// The version it was written in.
+    version: u64,
     /// Bytes in it that are durable.
     bytes: u64,
+    /// Of them, those of lines that a snapshot may drop.
+    droppable_bytes: u64,
+    droppable_bytes_min: u64,
     last_seq: u64,
     poisoned: bool,
     buffer: Vec<u8>,
-}
-
-/// What reading a journal found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    last_seq: u64,
-    /// Where the last whole line ends.
-    good_bytes: u64,
-    torn: Option<Torn>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Torn {
-    line: u64,
-    bytes: u64,
+    compaction: Option<Compaction>,
 }
 
 impl Journal {
@@ -53,7 +61,7 @@ impl Journal {
     /// it. Also answers what the user should know.
     pub(crate) fn open(
         files: Box<dyn Files>,
-        visit: &mut dyn FnMut(u64, Fact) -> Result<(), StoreError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(Self, Option<String>), StoreError> {
         let path = files.path(FILE_NAME);
         let io = |action| {
@@ -64,17 +72,19 @@ impl Journal {
                 source,
             }
         };
-        if !files.exists(FILE_NAME).map_err(io("read"))? {
-            create(&*files).map_err(io("created"))?;
+        match files.exists(FILE_NAME).map_err(io("read"))? {
+            false => create(&*files).map_err(io("created"))?,
+            // What a compaction left that a crash cut off.
+            true => files.remove(NEW_FILE_NAME).map_err(io("tidied"))?,
         }
-        let read = read(&*files, visit)?;
+        let (lines, droppable_bytes) = read(&*files, visit)?;
         let mut file = files.open(FILE_NAME).map_err(io("opened"))?;
-        if read.torn.is_some() {
-            file.truncate(read.good_bytes).map_err(io("truncated"))?;
+        if lines.torn().is_some() {
+            file.truncate(lines.good_bytes()).map_err(io("truncated"))?;
         }
         file.sync().map_err(io("synced"))?;
         files.sync_names().map_err(io("synced"))?;
-        let notice = read.torn.map(|torn| {
+        let notice = lines.torn().map(|torn| {
             format!(
                 "journal `{}`: its last line (line {}, {} bytes) was torn and has been dropped",
                 path.display(),
@@ -86,10 +96,14 @@ impl Journal {
             files,
             path,
             file,
-            bytes: read.good_bytes,
-            last_seq: read.last_seq,
+            version: lines.version(),
+            bytes: lines.good_bytes(),
+            droppable_bytes,
+            droppable_bytes_min: DROPPABLE_BYTES_MIN,
+            last_seq: lines.last_seq(),
             poisoned: false,
             buffer: Vec::new(),
+            compaction: None,
         };
         Ok((journal, notice))
     }
@@ -100,10 +114,7 @@ impl Journal {
     }
 
     /// Tells `visit` every fact again.
-    pub(super) fn reread(
-        &self,
-        visit: &mut dyn FnMut(u64, Fact) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn reread(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         read(&*self.files, visit).map(|_| ())
     }
 
@@ -117,8 +128,13 @@ impl Journal {
             return Ok(());
         }
         self.buffer.clear();
+        let mut droppable_bytes = 0;
         for (seq, stamped) in (self.last_seq + 1..).zip(facts) {
+            let before = self.buffer.len();
             line::encode(seq, stamped.at_ms, &stamped.fact, &mut self.buffer);
+            if is_droppable(&stamped.fact) {
+                droppable_bytes += (self.buffer.len() - before) as u64;
+            }
         }
         let written = self
             .file
@@ -127,16 +143,14 @@ impl Journal {
         if let Err(source) = written {
             self.poisoned = true;
             self.cut_back();
-            let path = self.path.clone();
-            return Err(match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    StoreError::NoSpace { path, source }
-                }
-                _ => StoreError::Write { path, source },
-            });
+            return Err(write_error(self.path.clone(), source));
         }
         self.last_seq += facts.len() as u64;
         self.bytes += self.buffer.len() as u64;
+        self.droppable_bytes += droppable_bytes;
+        if let Some(compaction) = &mut self.compaction {
+            compaction.follow(&self.buffer, droppable_bytes);
+        }
         Ok(())
     }
 
@@ -148,102 +162,181 @@ impl Journal {
             tracing::warn!(%error, "what could not be synced is still in the journal");
         }
     }
+
+    /// Another floor than [`DROPPABLE_BYTES_MIN`], for tests.
+    #[cfg(test)]
+    pub(crate) fn compact_above(&mut self, droppable_bytes_min: u64) {
+        self.droppable_bytes_min = droppable_bytes_min;
+    }
+
+    /// The version it was written in; a snapshot makes it this version's.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether it is time for [`Journal::compact`].
+    pub(crate) fn wants_snapshot(&self) -> bool {
+        let kept_bytes = self.bytes - self.droppable_bytes;
+        let outweighs = self.droppable_bytes > kept_bytes.max(self.droppable_bytes_min);
+        self.compaction.is_none() && !self.poisoned && outweighs
+    }
+
+    /// Begins to make a shorter journal, of a snapshot of the state that all facts so far make. The
+    /// old one stays in force, and is appended to, until [`Journal::tidy`] has done the work.
+    pub(crate) fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
+        let begun = Compaction::begin(&*self.files, at_ms, snapshot, self.last_seq, self.bytes);
+        match begun {
+            Ok(compaction) => {
+                self.compaction = Some(compaction);
+                Ok(())
+            }
+            Err(error) => self.progress(Err(error)),
+        }
+    }
+
+    /// Does the next piece of a compaction, if one is under way: a bounded amount of work, so that
+    /// what is to be appended does not wait long.
+    pub(crate) fn tidy(&mut self) -> Result<(), StoreError> {
+        match &mut self.compaction {
+            None => Ok(()),
+            Some(compaction) => {
+                let progress = compaction.step(&*self.files);
+                self.progress(progress)
+            }
+        }
+    }
+
+    /// Whether a compaction is under way.
+    pub(super) fn is_compacting(&self) -> bool {
+        self.compaction.is_some()
+    }
+
+    /// Does all of a compaction.
+    pub(super) fn tidy_all(&mut self) -> Result<(), StoreError> {
+        while self.is_compacting() {
+            self.tidy()?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: Result<Progress, StoreError>) -> Result<(), StoreError> {
+        match progress {
+            Ok(Progress::Going) => Ok(()),
+            Ok(Progress::Whole) => self.replace(),
+            // The old journal is whole, and room may be found until it has doubled.
+            Err(error @ (StoreError::NoSpace { .. } | StoreError::Write { .. })) => {
+                tracing::warn!(%error, "the journal stays as long as it is");
+                self.compaction = None;
+                self.droppable_bytes_min = 2 * self.bytes;
+                if let Err(error) = self.files.remove(NEW_FILE_NAME) {
+                    tracing::warn!(%error, "what was written of a shorter one is still there");
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts the shorter journal in the old one's place. Once that is begun, which of them a crash
+    /// leaves is not known until it is done: both say the same, but only one is appended to.
+    fn replace(&mut self) -> Result<(), StoreError> {
+        let Some(compaction) = self.compaction.take() else {
+            return Ok(());
+        };
+        let replaced = self
+            .files
+            .rename(NEW_FILE_NAME, FILE_NAME)
+            .and_then(|()| self.files.sync_names())
+            .and_then(|()| self.files.open(FILE_NAME));
+        match replaced {
+            Ok(file) => self.file = file,
+            Err(source) => {
+                self.poisoned = true;
+                return Err(write_error(self.path.clone(), source));
+            }
+        }
+        let before_bytes = std::mem::replace(&mut self.bytes, compaction.bytes());
+        self.droppable_bytes = compaction.droppable_bytes();
+        self.version = line::VERSION;
+        tracing::info!(
+            before_bytes,
+            bytes = self.bytes,
+            "the journal was compacted"
+        );
+        Ok(())
+    }
+}
+
+/// Whether a snapshot may drop a fact's line.
+fn is_droppable(fact: &Fact) -> bool {
+    match fact.kept() {
+        Kept::Always => false,
+        Kept::LastFailure(_) | Kept::Never => true,
+    }
+}
+
+/// What writing failed with.
+pub(super) fn write_error(path: PathBuf, source: io::Error) -> StoreError {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::NoSpace { path, source }
+        }
+        _ => StoreError::Write { path, source },
+    }
 }
 
 /// Makes an empty journal, whole or not at all.
 fn create(files: &dyn Files) -> io::Result<()> {
     let mut file = files.create(NEW_FILE_NAME)?;
-    file.append(&line::header())?;
+    let mut header = Vec::new();
+    line::encode_header(0, &mut header);
+    file.append(&header)?;
     file.sync()?;
     files.rename(NEW_FILE_NAME, FILE_NAME)?;
     files.sync_names()
 }
 
-fn read(
-    files: &dyn Files,
-    visit: &mut dyn FnMut(u64, Fact) -> Result<(), StoreError>,
-) -> Result<Found, StoreError> {
-    let path = &files.path(FILE_NAME);
-    let io = |source| StoreError::Io {
-        action: "read",
-        path: path.clone(),
-        source,
-    };
-    let bad = |line, problem| StoreError::BadLine {
-        path: path.clone(),
-        line,
-        problem,
-    };
-    let mut reader = files.read(FILE_NAME).map_err(io)?;
-    let mut found = Found::default();
-    let mut bytes = Vec::new();
-    for number in 1.. {
-        bytes.clear();
-        let limited = &mut (&mut reader).take(LINE_BYTES_MAX);
-        let length = limited.read_until(b'\n', &mut bytes).map_err(io)? as u64;
-        if length == 0 && number > 1 {
-            break;
-        }
-        let whole = bytes.strip_suffix(b"\n").ok_or("it does not end");
-        let checked = whole
-            .map_err(str::to_owned)
-            .and_then(|content| line::verify(content).map(|()| content));
-        let content = match checked {
-            Ok(content) => content,
-            Err(problem) if number == 1 => {
-                return Err(bad_header(path, &bytes).unwrap_or_else(|| bad(1, problem)));
-            }
-            Err(problem) => {
-                // Two entries in one line: the line break between them was damaged, not torn.
-                let joined = bytes.windows(ENTRY_START.len()).skip(1);
-                if joined.into_iter().any(|window| window == ENTRY_START)
-                    || !reader.fill_buf().map_err(io)?.is_empty()
-                {
-                    return Err(bad(number, problem));
-                }
-                found.torn = Some(Torn {
-                    line: number,
-                    bytes: length,
-                });
-                break;
-            }
-        };
-        if number == 1 {
-            if let Some(error) = bad_header(path, content) {
-                return Err(error);
-            }
-        } else {
-            let entry = line::decode(content).map_err(|problem| bad(number, problem))?;
-            let expected = found.last_seq + 1;
-            if entry.seq != expected {
-                let problem = format!("its number is {}, {expected} was due", entry.seq);
-                return Err(bad(number, problem));
-            }
-            found.last_seq = expected;
-            visit(entry.seq, entry.event)?;
-        }
-        found.good_bytes += length;
-    }
-    Ok(found)
+/// Reads all of it; also answers how many bytes a snapshot may drop. One thread reads and decodes
+/// while this one tells `visit`: at a million trials each has seconds to do.
+fn read(files: &dyn Files, visit: &mut Visit<'_>) -> Result<(Lines, u64), StoreError> {
+    let lines = Lines::open(files)?;
+    std::thread::scope(|scope| {
+        let (chunks, decoded) = mpsc::sync_channel(CHUNKS_MAX);
+        let reading = scope.spawn(move || decode(lines, &chunks));
+        let visited = decoded
+            .iter()
+            .flatten()
+            .try_for_each(|(place, fact)| visit(place, fact));
+        // The reader stops when nobody listens.
+        drop(decoded);
+        let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+        visited.and(read)
+    })
 }
 
-/// How every line begins; quotes in values are escaped, so nothing else looks like it.
-const ENTRY_START: &[u8] = b"{\"crc\":\"";
+/// Decodes the rest of a journal, in chunks.
+fn decode(
+    mut lines: Lines,
+    chunks: &mpsc::SyncSender<Vec<(Place, Fact)>>,
+) -> Result<(Lines, u64), StoreError> {
+    let mut droppable = 0;
+    let mut chunk = Vec::new();
+    while let Some((place, entry)) = lines.next()? {
+        droppable += droppable_bytes(place, &entry.event, lines.line());
+        chunk.push((place, entry.event));
+        if chunk.len() >= CHUNK_FACTS && chunks.send(std::mem::take(&mut chunk)).is_err() {
+            break;
+        }
+    }
+    // An error of whom it is sent to is already known there.
+    let _ = chunks.send(chunk);
+    Ok((lines, droppable))
+}
 
-/// What is wrong with a first line, if it can be told.
-fn bad_header(path: &Path, line: &[u8]) -> Option<StoreError> {
-    let header: Option<line::Header> = serde_json::from_slice(line).ok();
-    match header {
-        Some(header) if header.format == FORMAT && header.version == VERSION => None,
-        Some(header) if header.format == FORMAT => Some(StoreError::Version {
-            dir: path.parent().unwrap_or(path).to_owned(),
-            found: header.version,
-            expected: VERSION,
-        }),
-        Some(_) | None => Some(StoreError::BadLine {
-            path: path.to_owned(),
-            line: 1,
-            problem: "this is not a journal of nrp".to_owned(),
-        }),
+/// How many bytes of a line a snapshot may drop: those of the last one are kept until the next.
+pub(super) fn droppable_bytes(place: Place, fact: &Fact, line: &[u8]) -> u64 {
+    match place {
+        Place::Entry(_) if is_droppable(fact) => line.len() as u64,
+        Place::Entry(_) | Place::Snapshot { .. } => 0,
     }
 }

@@ -2,49 +2,99 @@
 //! every byte is accounted for and any JSON Lines reader reads them.
 //!
 //! ```text
-//! {"crc":"9b0c5ab1","format":"nrp journal","version":1}
-//! {"crc":"0d4f6b0e","seq":1,"at_ms":1763942400000,"event":{"type":"sweep_cancelled","sweep":"00000000000000ab"}}
+//! {"crc":"d916a4ba","format":"nrp journal","version":2,"snapshot":40}
+//! {"crc":"a6065e16","seq":40,"at_ms":1763942400000,"event":{"type":"sweep_cancelled","sweep":"00000000000000ab"}}
+//! {"crc":"c3b2fea9","snapshot_lines":1,"snapshot_crc":"2eabb071"}
+//! {"crc":"d0e68d89","seq":41,"at_ms":1763942400000,"event":{"type":"sweep_resumed","sweep":"00000000000000ab"}}
 //! ```
+//!
+//! The lines between the first and the one with their number and checksum are the snapshot, which
+//! stands for the entries up to the number that the first line names; without one, entries follow
+//! the first line.
 
-use crate::scheduler::Fact;
+use crate::scheduler::{Ending, Fact, LeaseRef, TrialId};
 use serde::{Deserialize, Serialize};
 
 /// What the first line names.
 pub(super) const FORMAT: &str = "nrp journal";
 
-/// The version of the format that is written, and the only one read.
-pub(super) const VERSION: u64 = 1;
+/// The version of the format that is written. Version 1 had no snapshots.
+pub(super) const VERSION: u64 = 2;
 
-const BEFORE_CRC: &[u8] = b"{\"crc\":\"";
+/// The oldest version that is read.
+pub(super) const VERSION_OLDEST: u64 = 1;
+
+/// How every line begins; quotes in values are escaped, so nothing else looks like it.
+pub(super) const LINE_START: &[u8] = b"{\"crc\":\"";
 const AFTER_CRC: &[u8] = b"\",";
 const CRC_DIGITS: usize = 8;
+
+/// How the content of the line behind a snapshot begins.
+const SNAPSHOT_END: &[u8] = b"\"snapshot_lines\":";
+
+/// The only kind of entry of which there are as many as trials, in the form it is written in.
+const OUTCOME: &[u8] = b"\"event\":{\"type\":\"outcome_recorded\",";
+
+/// Where [`OUTCOME`] is found at the latest: behind two numbers.
+const OUTCOME_WITHIN: usize = 128;
 
 /// The journal's first line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) format: String,
     pub(super) version: u64,
+    /// Entries that the snapshot stands for; 0 where there is no snapshot.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) snapshot: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The line behind a snapshot.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SnapshotEnd {
+    pub(super) snapshot_lines: u64,
+    /// Of all its lines together.
+    pub(super) snapshot_crc: String,
 }
 
 /// Every other line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry<F> {
-    /// Counted from 1, without a gap.
+    /// Counted from 1, without a gap behind the snapshot.
     pub(super) seq: u64,
     /// Wall clock, for people; nothing depends on it.
     pub(super) at_ms: u64,
     pub(super) event: F,
 }
 
-/// The first line of a new journal.
-pub(super) fn header() -> Vec<u8> {
+/// A line behind the first.
+#[derive(Debug)]
+pub(super) enum Line {
+    Entry(Entry<Fact>),
+    SnapshotEnd(SnapshotEnd),
+}
+
+/// Appends the first line to `bytes`; `snapshot` entries are in the snapshot behind it.
+pub(super) fn encode_header(snapshot: u64, bytes: &mut Vec<u8>) {
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
+        snapshot,
     };
-    let mut line = Vec::new();
-    seal(&header, &mut line);
-    line
+    seal(&header, bytes);
+}
+
+/// Appends the line behind a snapshot to `bytes`.
+pub(super) fn encode_snapshot_end(lines: u64, crc: u32, bytes: &mut Vec<u8>) {
+    let end = SnapshotEnd {
+        snapshot_lines: lines,
+        snapshot_crc: digits(crc),
+    };
+    seal(&end, bytes);
 }
 
 /// Appends a fact's line to `bytes`.
@@ -57,12 +107,16 @@ pub(super) fn encode(seq: u64, at_ms: u64, fact: &Fact, bytes: &mut Vec<u8>) {
     seal(&entry, bytes);
 }
 
+/// A checksum as it is written.
+pub(super) fn digits(crc: u32) -> String {
+    format!("{crc:0CRC_DIGITS$x}")
+}
+
 fn seal(content: &impl Serialize, bytes: &mut Vec<u8>) {
     let json = serde_json::to_vec(content).expect("plain data is always JSON");
     let rest = &json[1..];
-    let crc = crc32fast::hash(rest);
-    bytes.extend_from_slice(BEFORE_CRC);
-    bytes.extend_from_slice(format!("{crc:0CRC_DIGITS$x}").as_bytes());
+    bytes.extend_from_slice(LINE_START);
+    bytes.extend_from_slice(digits(crc32fast::hash(rest)).as_bytes());
     bytes.extend_from_slice(AFTER_CRC);
     bytes.extend_from_slice(rest);
     bytes.push(b'\n');
@@ -73,14 +127,10 @@ fn seal(content: &impl Serialize, bytes: &mut Vec<u8>) {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn verify(line: &[u8]) -> Result<(), String> {
-    let parts = line.strip_prefix(BEFORE_CRC).and_then(|line| {
-        let (crc, rest) = line.split_at_checked(CRC_DIGITS)?;
-        Some((crc, rest.strip_prefix(AFTER_CRC)?))
-    });
-    let Some((written, rest)) = parts else {
+    let Some((written, rest)) = split(line) else {
         return Err("it does not start with a checksum".to_owned());
     };
-    let found = format!("{:0CRC_DIGITS$x}", crc32fast::hash(rest));
+    let found = digits(crc32fast::hash(rest));
     match found.as_bytes() == written {
         true => Ok(()),
         false => Err(format!(
@@ -90,20 +140,77 @@ pub(super) fn verify(line: &[u8]) -> Result<(), String> {
     }
 }
 
+/// A line's checksum and the rest of it.
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (crc, rest) = line
+        .strip_prefix(LINE_START)?
+        .split_at_checked(CRC_DIGITS)?;
+    Some((crc, rest.strip_prefix(AFTER_CRC)?))
+}
+
 /// A line whose checksum holds.
 ///
 /// # Errors
 /// What this version does not understand in it.
-pub(super) fn decode(line: &[u8]) -> Result<Entry<Fact>, String> {
-    serde_json::from_slice(line)
-        .map_err(|error| format!("its content is not known to this version: {error}"))
+pub(super) fn decode(line: &[u8]) -> Result<Line, String> {
+    let unknown =
+        |error: serde_json::Error| format!("its content is not known to this version: {error}");
+    let content = split(line).map_or(line, |(_, rest)| rest);
+    if content.starts_with(SNAPSHOT_END) {
+        let end = serde_json::from_slice(line).map_err(unknown)?;
+        return Ok(Line::SnapshotEnd(end));
+    }
+    let mut start = content[..content.len().min(OUTCOME_WITHIN)].windows(OUTCOME.len());
+    if start.any(|window| window == OUTCOME) {
+        let entry: Entry<Outcome> = serde_json::from_slice(line).map_err(unknown)?;
+        return Ok(Line::Entry(entry.into()));
+    }
+    let entry = serde_json::from_slice(line).map_err(unknown)?;
+    Ok(Line::Entry(entry))
 }
 
-/// The fact in a line, if it is whole.
+/// [`Fact::OutcomeRecorded`] by itself: read without looking for its kind first, which costs more
+/// than reading it.
+#[derive(Deserialize)]
+struct Outcome {
+    trial: TrialId,
+    worker: String,
+    lease: LeaseRef,
+    attempts: u32,
+    outcome: Ending,
+}
+
+impl From<Entry<Outcome>> for Entry<Fact> {
+    fn from(entry: Entry<Outcome>) -> Self {
+        let Outcome {
+            trial,
+            worker,
+            lease,
+            attempts,
+            outcome,
+        } = entry.event;
+        Entry {
+            seq: entry.seq,
+            at_ms: entry.at_ms,
+            event: Fact::OutcomeRecorded {
+                trial,
+                worker,
+                lease,
+                attempts,
+                outcome,
+            },
+        }
+    }
+}
+
+/// The fact in a line behind the first, if it is whole; none in one that ends a snapshot.
 #[cfg(test)]
-pub(crate) fn decode_line(line: &[u8]) -> Result<Fact, String> {
+pub(crate) fn decode_line(line: &[u8]) -> Result<Option<Fact>, String> {
     verify(line)?;
-    Ok(decode(line)?.event)
+    match decode(line)? {
+        Line::Entry(entry) => Ok(Some(entry.event)),
+        Line::SnapshotEnd(_) => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -128,13 +235,28 @@ mod tests {
             String::from_utf8(line()).expect("text"),
             @"{\"crc\":\"585bf017\",\"seq\":7,\"at_ms\":1763942400000,\"event\":{\"type\":\"sweep_cancelled\",\"sweep\":\"00000000000000ab\"}}"
         );
-        insta::assert_snapshot!(String::from_utf8(header()).expect("text"), @"{\"crc\":\"0410a738\",\"format\":\"nrp journal\",\"version\":1}");
+        let mut others = Vec::new();
+        encode_header(0, &mut others);
+        encode_header(40, &mut others);
+        encode_snapshot_end(1, 0xab, &mut others);
+        insta::assert_snapshot!(String::from_utf8(others).expect("text"), @r#"
+        {"crc":"2f3df4fb","format":"nrp journal","version":2}
+        {"crc":"d916a4ba","format":"nrp journal","version":2,"snapshot":40}
+        {"crc":"139e4800","snapshot_lines":1,"snapshot_crc":"000000ab"}
+        "#);
+    }
+
+    fn entry(line: &[u8]) -> Entry<Fact> {
+        match decode(line).expect("reads") {
+            Line::Entry(entry) => entry,
+            Line::SnapshotEnd(end) => panic!("{end:?} is no entry"),
+        }
     }
 
     #[test]
     fn a_line_reads_as_it_was_written() {
         verify(&line()).expect("its checksum holds");
-        let entry = decode(&line()).expect("reads");
+        let entry = entry(&line());
         assert_eq!((entry.seq, entry.at_ms), (7, 1_763_942_400_000));
         assert_eq!(
             entry.event,
@@ -156,7 +278,18 @@ mod tests {
         );
         assert!(line.contains(since), "{line}");
         let older = line.replace(since, "");
-        assert_eq!(decode(older.as_bytes()).expect("reads").event, fact);
+        assert_eq!(entry(older.as_bytes()).event, fact);
+        // Known by its fields in any order.
+        let turned = older.replace(
+            r#","event":{"type":"outcome_recorded""#,
+            r#","event":{"trial":"00000000000000000000000000000007","type":"outcome_recorded""#,
+        );
+        let turned = turned.replacen(
+            r#","trial":"00000000000000000000000000000007","worker""#,
+            r#","worker""#,
+            1,
+        );
+        assert_eq!(entry(turned.as_bytes()).event, fact);
     }
 
     #[test]
@@ -175,7 +308,7 @@ mod tests {
             assert!(line.contains(text), "{line}");
             let is_copy = line.contains("copy");
             assert_eq!(is_copy, text.contains("copy"), "as before there were any");
-            assert_eq!(decode_line(line.trim_end().as_bytes()), Ok(fact));
+            assert_eq!(decode_line(line.trim_end().as_bytes()), Ok(Some(fact)));
         }
     }
 

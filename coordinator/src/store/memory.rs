@@ -2,10 +2,11 @@
 
 #![cfg(test)]
 
+use super::disk::Pending;
 use super::files::Files;
 use super::journal::Journal;
 use super::{Index, Stamped, Store, StoreError};
-use crate::scheduler::Fact;
+use crate::scheduler::{Fact, Snapshot};
 use std::sync::Arc;
 
 pub(crate) struct MemoryStore {
@@ -31,6 +32,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn compact(&mut self, _at_ms: u64, _snapshot: Snapshot) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn index(&self) -> &Arc<Index> {
         &self.index
     }
@@ -49,10 +58,12 @@ impl JournalStore {
         visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
     ) -> Result<(Self, Option<String>), StoreError> {
         let index = Arc::new(Index::in_memory());
-        let (journal, torn) = Journal::open(files, &mut |seq, fact| {
-            index.apply(seq, [&fact])?;
+        let mut making = Pending::of_nothing();
+        let (journal, torn) = Journal::open(files, &mut |place, fact| {
+            making.take(&index, place, &fact)?;
             visit(fact)
         })?;
+        making.finish(&index, journal.last_seq())?;
         Ok((Self { journal, index }, torn))
     }
 }
@@ -62,6 +73,15 @@ impl Store for JournalStore {
         self.journal.append(facts)?;
         let facts = facts.iter().map(|stamped| &stamped.fact);
         Ok(self.index.apply(self.journal.last_seq(), facts)?)
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        self.journal.tidy()?;
+        Ok(self.journal.wants_snapshot())
+    }
+
+    fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.journal.compact(at_ms, snapshot)
     }
 
     fn index(&self) -> &Arc<Index> {

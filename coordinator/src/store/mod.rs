@@ -1,14 +1,21 @@
 //! The store: what survives a crash. A journal, which is the truth, and an index made from it,
 //! which answers questions; on disk or, for tests, in memory.
 
+mod backup;
+mod compaction;
 mod disk;
 mod error;
 mod files;
 mod index;
 mod journal;
 mod line;
+mod lines;
 mod memory;
+mod sizes;
+mod verify;
 
+#[cfg(test)]
+mod compacting;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
@@ -16,16 +23,22 @@ mod damage;
 #[cfg(test)]
 mod garbage;
 #[cfg(test)]
+mod million;
+#[cfg(test)]
 mod million_questions;
 #[cfg(test)]
 mod questions;
 #[cfg(test)]
 pub(crate) mod samples;
 
+pub use backup::{Backup, backup};
+pub use disk::rebuild_index;
 pub use error::{IndexError, StoreError};
+pub use verify::{Finding, Verified, verify};
 
 pub(crate) use disk::DiskStore;
 pub(crate) use index::{Asked, CELLS_MAX, Cells, Index, Measure, Row, recorded};
+pub(crate) use sizes::sizes;
 #[cfg(test)]
 pub(crate) use {
     files::{Append, Files},
@@ -34,7 +47,7 @@ pub(crate) use {
     memory::{JournalStore, MemoryStore},
 };
 
-use crate::scheduler::Fact;
+use crate::scheduler::{Fact, Snapshot};
 use std::sync::Arc;
 
 /// A fact and the wall clock when it became one.
@@ -51,6 +64,19 @@ pub(crate) trait Store: Send {
     /// # Errors
     /// Are final: nothing of it may be acknowledged, and nothing more is appended.
     fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError>;
+
+    /// Does a bounded piece of keeping the journal short. Answers whether a snapshot of the state is
+    /// wanted for more.
+    ///
+    /// # Errors
+    /// Are final, as those of `append`.
+    fn tidy(&mut self) -> Result<bool, StoreError>;
+
+    /// Takes a snapshot of what all facts appended so far make. The work that follows is `tidy`'s.
+    ///
+    /// # Errors
+    /// Are final, as those of `append`.
+    fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError>;
 
     /// What answers questions.
     fn index(&self) -> &Arc<Index>;

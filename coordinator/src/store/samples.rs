@@ -1,8 +1,8 @@
 //! Test builders: a small sweep, and facts about its trials.
 
-use super::Stamped;
+use super::{Stamped, line};
 use crate::expand;
-use crate::scheduler::{Ending, Epoch, Fact, Holder, JobId, LeaseRef, SweepId, TrialId};
+use crate::scheduler::{Ending, Epoch, Fact, Holder, JobId, LeaseRef, SweepId, TrialId, TrialKey};
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::{Scores, SweepSpec};
 
@@ -40,8 +40,11 @@ pub(crate) fn id(spec: &SweepSpec) -> SweepId {
 
 /// The ids of a sweep's trials, in grid order.
 pub(crate) fn trials(spec: &SweepSpec) -> Vec<TrialId> {
-    let keys = expand::keys(spec).expect("a grid");
-    keys.iter().map(|key| key.id).collect()
+    keys(spec).iter().map(|key| key.id).collect()
+}
+
+pub(crate) fn keys(spec: &SweepSpec) -> Vec<TrialKey> {
+    expand::keys(spec).expect("a grid")
 }
 
 pub(crate) fn submitted(spec: &SweepSpec) -> Fact {
@@ -59,15 +62,22 @@ pub(crate) fn lease() -> LeaseRef {
 }
 
 pub(crate) fn granted(trials: &[TrialId]) -> Fact {
+    granted_as(1, trials)
+}
+
+/// As the lease of this number.
+pub(crate) fn granted_as(number: u64, trials: &[TrialId]) -> Fact {
     Fact::LeaseGranted {
-        job: lease().job,
-        epoch: lease().epoch,
+        job: JobId(number),
+        epoch: Epoch(number),
         holder: Holder {
             worker: "w".to_owned(),
             instance: "1".to_owned(),
         },
         trials: trials.to_vec(),
+        taken: Vec::new(),
         copy: false,
+        copied: false,
     }
 }
 
@@ -81,7 +91,9 @@ pub(crate) fn copied(trials: &[TrialId]) -> Fact {
             instance: "1".to_owned(),
         },
         trials: trials.to_vec(),
+        taken: Vec::new(),
         copy: true,
+        copied: false,
     }
 }
 
@@ -108,6 +120,34 @@ pub(crate) fn finished(trial: TrialId, validation_mse: f64) -> Fact {
     )
 }
 
+/// Scores with every field, no two trials' alike.
+pub(crate) fn large_scores(seed: u128) -> Scores {
+    let unit = (seed as u64 >> 11) as f64 / (1u64 << 53) as f64;
+    Scores {
+        nrp_error: 0.3 + unit / 7.0,
+        mean_predictor_error: 0.512_345_678_901_234,
+        r2_mean: Some(unit / 3.0),
+        r2_median: Some(unit / 3.1),
+        r2_pooled: Some(unit / 3.2),
+        pearson_median: Some(unit / 1.7),
+        validation_mse: 0.5 + unit,
+        sites: 168,
+        sites_scored: 168,
+        epochs: 40,
+        best_epoch: 33,
+        train_seconds: unit * 9.0,
+        parameters: 123_456,
+        noise_floor: Some(0.212_345_678_901_234),
+        ceiling_median: Some(0.812_345_678_901_234),
+        pearson2_over_ceiling: Some(unit / 2.3),
+        cache_dtype: "f32".to_owned(),
+    }
+}
+
+pub(crate) fn recorded_with(trial: TrialId, scores: Scores) -> Fact {
+    recorded(trial, Ending::Finished(Box::new(scores)))
+}
+
 pub(crate) fn failed(trial: TrialId) -> Fact {
     let reason = "the loss diverged".to_owned();
     recorded(trial, Ending::Failed { reason })
@@ -121,6 +161,13 @@ fn recorded(trial: TrialId, outcome: Ending) -> Fact {
         attempts: 1,
         outcome,
     }
+}
+
+/// How long a fact's line is.
+pub(crate) fn line_bytes(fact: &Fact) -> usize {
+    let mut bytes = Vec::new();
+    line::encode(1, 1_763_942_400_000, fact, &mut bytes);
+    bytes.len()
 }
 
 pub(crate) fn stamped(facts: impl IntoIterator<Item = Fact>) -> Vec<Stamped> {

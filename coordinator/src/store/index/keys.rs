@@ -1,13 +1,16 @@
 //! The index's keys: a letter for the kind, then ids and numbers big end first, so that bytes sort
 //! as what they stand for.
 
-use crate::scheduler::{RowId, SweepId, TrialId};
+use crate::scheduler::{GroupId, RowId, SweepId, TrialId};
 
 /// The last journal entry that is in the index.
 pub(super) const APPLIED: &[u8] = b"m applied";
 
 /// The index's format, written with the first entry.
 pub(super) const FORMAT: &[u8] = b"m format";
+
+/// How many trials are known, and how many of them have an outcome.
+pub(super) const TOTALS: &[u8] = b"m totals";
 
 /// A sweep's content.
 pub(super) fn sweep(sweep: SweepId) -> Vec<u8> {
@@ -26,12 +29,14 @@ pub(super) fn member(sweep: SweepId, trial: TrialId) -> Vec<u8> {
     [b"w", sweep.as_slice(), &trial.0.to_be_bytes()].concat()
 }
 
-/// All trials.
-pub(super) const TRIALS: &[u8] = b"t";
-
 /// A trial with what came of it.
 pub(super) fn trial(trial: TrialId) -> Vec<u8> {
-    [TRIALS, &trial.0.to_be_bytes()].concat()
+    [b"t", trial.0.to_be_bytes().as_slice()].concat()
+}
+
+/// What the trials of a job group share.
+pub(super) fn group(group: GroupId) -> Vec<u8> {
+    [b"g", group.0.to_be_bytes().as_slice()].concat()
 }
 
 /// All rows of `best`.
@@ -83,6 +88,36 @@ pub(super) fn last_u64(key: &[u8]) -> Option<u64> {
 pub(super) fn last_trial(key: &[u8]) -> Option<TrialId> {
     let bytes = key.len().checked_sub(16).and_then(|at| key.get(at..))?;
     Some(TrialId(u128::from_be_bytes(bytes.try_into().ok()?)))
+}
+
+/// What a key stands for, for people.
+pub(super) fn describe(key: &[u8]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let kind = match key.first() {
+        Some(b'm') => return format!("`{}`", String::from_utf8_lossy(&key[1..]).trim()),
+        Some(b's') => "sweep",
+        Some(b't') => "trial",
+        Some(b'g') => "job group",
+        Some(b'o') => "the list of trials of sweep",
+        Some(b'w') => "the membership of sweep and trial",
+        Some(b'r') => "row",
+        Some(b'q') => "the row of sweep",
+        Some(b'x') => "the sweep of row",
+        Some(_) | None => "record",
+    };
+    match last_trial(key) {
+        // The row and the loss before it mean nothing to people.
+        Some(trial) if key[0] == b'b' => format!("the rank of trial {trial}"),
+        Some(_) | None => format!("{kind} {}", hex(key.get(1..).unwrap_or_default())),
+    }
+}
+
+/// What of a value follows from the journal alone: a rank says first with which batch it came.
+pub(super) fn lasting<'a>(key: &[u8], value: &'a [u8]) -> &'a [u8] {
+    match key.first() {
+        Some(b'b') => value.get(8..).unwrap_or(value),
+        Some(_) | None => value,
+    }
 }
 
 /// A number whose order is that of `value`, which is finite.

@@ -6,6 +6,7 @@
 mod keys;
 mod ordered;
 mod query;
+mod records;
 mod results;
 mod standing;
 mod tables;
@@ -17,20 +18,25 @@ pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 
 use super::IndexError;
 use crate::expand;
-use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
+use crate::scheduler::{Ending, Fact, GroupId, RowId, SweepId, TrialId, TrialKey};
 use nrp_proto::Message;
 use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
-use ordered::{Memory, Ordered, Sled};
+use ordered::{Memory, Ordered, Pair, Sled};
+use records::Groups;
 use standing::Standing;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use views::Views;
 
 /// The format this version writes; an index of another is rebuilt.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// Trials in one stretch of a sweep's list.
 const STRETCH_TRIALS: usize = 1_024;
+
+/// Pairs read at once where all are.
+const WALK_PAIRS: usize = 1_024;
 
 /// Changes after which a long batch is written out.
 const CHANGES_MAX: usize = 20_000;
@@ -47,6 +53,7 @@ pub(crate) mod recorded {
 pub(crate) struct Index {
     map: Box<dyn Ordered>,
     views: Views,
+    groups: Groups,
 }
 
 impl Index {
@@ -60,6 +67,7 @@ impl Index {
         Self {
             map: Box::new(Memory::default()),
             views: Views::default(),
+            groups: Groups::default(),
         }
     }
 
@@ -67,6 +75,7 @@ impl Index {
         let index = Self {
             map,
             views: Views::default(),
+            groups: Groups::default(),
         };
         match (index.number(keys::FORMAT)?, index.applied()?) {
             (Some(FORMAT), _) | (None, 0) => Ok(index),
@@ -86,10 +95,14 @@ impl Index {
         last_seq: u64,
         facts: impl IntoIterator<Item = &'a Fact>,
     ) -> Result<(), IndexError> {
+        let (known, closed) = self.totals()?;
         let mut changes = Changes {
             map: &*self.map,
+            groups: &self.groups,
             seq: last_seq,
             pending: BTreeMap::new(),
+            known,
+            closed,
             finished: Vec::new(),
         };
         for fact in facts {
@@ -113,6 +126,74 @@ impl Index {
     }
 }
 
+/// Compares an index with the one that the journal makes, record by record. Tells `tell` of each
+/// either nothing, where they agree, or how they differ.
+pub(super) fn compare(
+    found: &Index,
+    expected: &Index,
+    tell: &mut dyn FnMut(Option<String>),
+) -> Result<(), IndexError> {
+    let mut walks = [found, expected].map(|index| Walk::new(&*index.map));
+    loop {
+        let [found, expected] = &mut walks;
+        let order = match (found.peek()?, expected.peek()?) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(found), Some(expected)) => found.0.cmp(&expected.0),
+        };
+        match order {
+            Ordering::Less => {
+                let (key, _) = found.pop();
+                tell(Some(format!(
+                    "{} should not be there",
+                    keys::describe(&key)
+                )));
+            }
+            Ordering::Greater => {
+                let (key, _) = expected.pop();
+                tell(Some(format!("{} is missing", keys::describe(&key))));
+            }
+            Ordering::Equal => {
+                let ((key, found), (_, expected)) = (found.pop(), expected.pop());
+                let differs = keys::lasting(&key, &found) != keys::lasting(&key, &expected);
+                let problem = "is not what the journal says";
+                tell(differs.then(|| format!("{} {problem}", keys::describe(&key))));
+            }
+        }
+    }
+}
+
+/// All pairs of a map, in order.
+struct Walk<'a> {
+    map: &'a dyn Ordered,
+    pairs: VecDeque<Pair>,
+    after: Option<Vec<u8>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(map: &'a dyn Ordered) -> Self {
+        Self {
+            map,
+            pairs: VecDeque::new(),
+            after: None,
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<&Pair>, IndexError> {
+        if self.pairs.is_empty() {
+            let pairs = self.map.scan(b"", self.after.as_deref(), WALK_PAIRS)?;
+            self.after = pairs.last().map(|(key, _)| key.clone());
+            self.pairs.extend(pairs);
+        }
+        Ok(self.pairs.front())
+    }
+
+    fn pop(&mut self) -> Pair {
+        self.pairs.pop_front().expect("was just seen")
+    }
+}
+
 /// Reads a message that was written here.
 fn message<M: Message + Default>(bytes: &[u8]) -> Result<M, IndexError> {
     M::decode(bytes).map_err(|error| IndexError::new(format!("a record in it: {error}")))
@@ -121,9 +202,13 @@ fn message<M: Message + Default>(bytes: &[u8]) -> Result<M, IndexError> {
 /// A batch under way: read through, written at the end.
 struct Changes<'a> {
     map: &'a dyn Ordered,
+    groups: &'a Groups,
     /// The last journal entry of the batch.
     seq: u64,
     pending: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Trials known, and those with an outcome, with this batch.
+    known: u64,
+    closed: u64,
     /// Trials that finish with it, for the views.
     finished: Vec<(RowId, Standing)>,
 }
@@ -155,7 +240,9 @@ impl Changes<'_> {
             | Fact::SweepPaused { .. }
             | Fact::SweepPrioritised { .. }
             | Fact::LeaseGranted { .. }
-            | Fact::LeaseEnded { .. } => Ok(()),
+            | Fact::LeaseEnded { .. }
+            | Fact::TrialCarried { .. }
+            | Fact::EpochReached { .. } => Ok(()),
         }
     }
 
@@ -163,6 +250,7 @@ impl Changes<'_> {
         let known = self.get(&keys::sweep(sweep))?.is_some();
         let trials = expand::expand(spec).map_err(IndexError::new)?;
         let mut rows = BTreeSet::new();
+        let mut groups = BTreeMap::new();
         for (number, stretch) in (0..).zip(trials.chunks(STRETCH_TRIALS)) {
             // A known sweep has the same trials, at most other paths.
             if known {
@@ -175,7 +263,18 @@ impl Changes<'_> {
                     self.put(keys::row_sweep(key.row, sweep), Vec::new())?;
                 }
                 self.put(keys::member(sweep, key.id), Vec::new())?;
-                self.add(key.id, trial)?;
+                let is_new = match groups.get(&key.group) {
+                    Some(is_new) => *is_new,
+                    None => {
+                        let is_new = self.add_group(key.group, trial)?;
+                        groups.insert(key.group, is_new);
+                        is_new
+                    }
+                };
+                // A group that is new has no trial yet.
+                if is_new || self.get(&keys::trial(key.id))?.is_none() {
+                    self.add(key, trial)?;
+                }
             }
             let ids = stretch.iter().flat_map(|(key, _)| key.id.0.to_be_bytes());
             self.put(keys::stretch(sweep, number), ids.collect())?;
@@ -184,18 +283,23 @@ impl Changes<'_> {
         self.put(keys::sweep(sweep), spec.encode_to_vec())
     }
 
-    /// Adds a trial that another sweep may have brought already.
-    fn add(&mut self, id: TrialId, trial: &TrialSpec) -> Result<(), IndexError> {
-        let key = keys::trial(id);
-        if self.get(&key)?.is_some() {
-            return Ok(());
+    /// Adds what a trial shares with its group; whether that is new.
+    fn add_group(&mut self, group: GroupId, trial: &TrialSpec) -> Result<bool, IndexError> {
+        let key = keys::group(group);
+        let is_new = self.get(&key)?.is_none();
+        if is_new {
+            self.put(key, trial.without_cell().encode_to_vec())?;
         }
+        Ok(is_new)
+    }
+
+    fn add(&mut self, key: &TrialKey, trial: &TrialSpec) -> Result<(), IndexError> {
         let record = TrialRecord {
-            id: id.to_string(),
             spec: Some(trial.clone()),
             ..TrialRecord::default()
         };
-        self.put(key, record.encode_to_vec())
+        self.known += 1;
+        self.put(keys::trial(key.id), records::pack(key.group, &record))
     }
 
     fn close(
@@ -208,13 +312,16 @@ impl Changes<'_> {
         let mut place = None;
         let mut again = false;
         let seq = self.seq;
+        let mut opened = false;
         self.update(trial, |record| {
+            opened = record.state == recorded::OPEN;
             worker.clone_into(&mut record.worker);
             record.attempts = attempts;
             match outcome {
                 Ending::Finished(scores) => {
                     again = record.state == recorded::FINISHED;
                     recorded::FINISHED.clone_into(&mut record.state);
+                    record.reason.clear();
                     record.scores = Some((**scores).clone());
                     let row = record.spec.as_ref().map(expand::row);
                     // What is taken in again was there before any view.
@@ -227,6 +334,7 @@ impl Changes<'_> {
                 }
             }
         })?;
+        self.closed += u64::from(opened);
         let Some((row, standing)) = place else {
             return Ok(());
         };
@@ -247,11 +355,14 @@ impl Changes<'_> {
                 let Some(bytes) = self.get(&keys::trial(trial))? else {
                     continue;
                 };
-                let mut record: TrialRecord = message(&bytes)?;
+                let (group, mut record) = self.unpack(trial, &bytes)?;
                 if record.state == recorded::FAILED {
                     recorded::OPEN.clone_into(&mut record.state);
                     record.attempts = 0;
-                    self.put(keys::trial(trial), record.encode_to_vec())?;
+                    record.reason.clear();
+                    record.worker.clear();
+                    self.closed -= 1;
+                    self.put(keys::trial(trial), records::pack(group, &record))?;
                 }
             }
         }
@@ -267,9 +378,13 @@ impl Changes<'_> {
         let Some(bytes) = self.get(&key)? else {
             return Err(IndexError::new(format!("trial {trial} is not in it")));
         };
-        let mut record: TrialRecord = message(&bytes)?;
+        let (group, mut record) = self.unpack(trial, &bytes)?;
         change(&mut record);
-        self.put(key, record.encode_to_vec())
+        self.put(key, records::pack(group, &record))
+    }
+
+    fn unpack(&self, trial: TrialId, bytes: &[u8]) -> Result<(GroupId, TrialRecord), IndexError> {
+        records::unpack(trial, bytes, self.groups, |key| self.get(key))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
@@ -287,7 +402,10 @@ impl Changes<'_> {
         }
     }
 
+    /// The totals go with every batch, so that they are always those of what is there.
     fn write(&mut self) -> Result<(), IndexError> {
+        let totals = [self.known.to_be_bytes(), self.closed.to_be_bytes()];
+        self.pending.insert(keys::TOTALS.to_vec(), totals.concat());
         self.map.write(std::mem::take(&mut self.pending))
     }
 }

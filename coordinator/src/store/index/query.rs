@@ -1,7 +1,6 @@
 //! Questions to the index, each answered from keys that lie together.
 
-use super::{Index, keys, message, recorded};
-use crate::expand;
+use super::{Index, keys, message, records};
 use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
 use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
@@ -19,10 +18,13 @@ pub(crate) struct Row {
 }
 
 impl Index {
-    /// A trial with what came of it; its state is one of [`recorded`].
+    /// A trial with what came of it; its state is one of [`super::recorded`].
     pub(crate) fn trial(&self, trial: TrialId) -> Result<Option<TrialRecord>, IndexError> {
-        let bytes = self.map.get(&keys::trial(trial))?;
-        bytes.map(|bytes| message(&bytes)).transpose()
+        let Some(bytes) = self.map.get(&keys::trial(trial))? else {
+            return Ok(None);
+        };
+        let read = records::unpack(trial, &bytes, &self.groups, |key| self.map.get(key));
+        read.map(|(_, record)| Some(record))
     }
 
     /// A sweep's content, as it was submitted last.
@@ -68,27 +70,16 @@ impl Index {
         Ok(rows)
     }
 
-    /// Trials known, and those with an outcome. Reads all of them.
+    /// Trials known, and those with an outcome: counted as they came. Whether every record is there,
+    /// verifying tells.
     pub(crate) fn totals(&self) -> Result<(u64, u64), IndexError> {
-        let (mut known, mut closed) = (0, 0);
-        self.walk(keys::TRIALS, |key, value| {
-            let record: TrialRecord = message(value)?;
-            known += 1;
-            if record.state != recorded::OPEN {
-                closed += 1;
-            }
-            let Some(scores) = record.scores else {
-                return Ok(true);
-            };
-            let trial = keys::last_trial(key).ok_or_else(|| IndexError::new("a short key"))?;
-            let row = record.spec.as_ref().map(expand::row);
-            let rank = row.map(|row| keys::rank(row, scores.validation_mse, trial));
-            match rank.map(|rank| self.map.get(&rank)).transpose()?.flatten() {
-                Some(_) => Ok(true),
-                None => Err(IndexError::new(format!("trial {trial} is not ranked"))),
-            }
-        })?;
-        Ok((known, closed))
+        let Some(bytes) = self.map.get(keys::TOTALS)? else {
+            return Ok((0, 0));
+        };
+        let [known, closed] = bytes.as_chunks::<8>().0 else {
+            return Err(IndexError::new("its totals have the wrong length"));
+        };
+        Ok((u64::from_be_bytes(*known), u64::from_be_bytes(*closed)))
     }
 
     /// Visits the pairs under a prefix, in order, while `visit` says so.

@@ -1,0 +1,189 @@
+//! The snapshot: what makes this state again when the journal drops the facts that led to it.
+//!
+//! The state says itself what it needs, so whoever adds state adds it here. State that a restart
+//! forgets anyway (deadlines, workers without a lease) needs nothing. For what must survive:
+//!
+//! 1. a new kind of fact says in [`Fact::kept`] whether a snapshot keeps its line as it was written
+//!    or the state makes a fact anew that stands for it;
+//! 2. in the second case, [`Scheduler::snapshot`] puts such a fact before the kept lines, if it is
+//!    about a sweep, or behind them, if it is about trials, leases or workers;
+//! 3. `durable` in this file's tests names the state, so that the property in `random_events`, that
+//!    a replayed snapshot equals the replayed history, covers it.
+
+use super::ids::{Epoch, SweepId, TrialId};
+use super::leases::Role;
+use super::settings::backoff_ms;
+use super::trials::TrialState;
+use super::{Ending, Fact, Scheduler, TrialNo};
+use nrp_proto::wire::SweepSpec;
+use std::collections::BTreeSet;
+
+/// What stands for a journal so far: replayed on a scheduler that knows of nothing, first `before`,
+/// then the journal's lines that are kept, then `after` make the state it was taken of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Sweeps.
+    pub before: Vec<Fact>,
+    /// Trials whose last failure is kept; see [`Kept::LastFailure`].
+    pub failures: BTreeSet<TrialId>,
+    /// How the open trials and the leases stand.
+    pub after: Vec<Fact>,
+}
+
+/// What a snapshot does with a line of the journal before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Keeps it.
+    Always,
+    /// Keeps it where it is the last such line of a trial among [`Snapshot::failures`].
+    LastFailure(TrialId),
+    /// Drops it: the snapshot's own facts stand for it.
+    Never,
+}
+
+impl Fact {
+    /// What a snapshot does with its line.
+    pub fn kept(&self) -> Kept {
+        match self {
+            Fact::OutcomeRecorded { trial, outcome, .. } => match outcome {
+                Ending::Finished(_) => Kept::Always,
+                Ending::Failed { .. } => Kept::LastFailure(*trial),
+            },
+            Fact::AttemptFailed { trial, .. } => Kept::LastFailure(*trial),
+            Fact::SweepSubmitted { .. }
+            | Fact::SweepCancelled { .. }
+            | Fact::SweepPaused { .. }
+            | Fact::SweepPrioritised { .. }
+            | Fact::SweepResumed { .. }
+            | Fact::LeaseGranted { .. }
+            | Fact::LeaseEnded { .. }
+            | Fact::TrialCarried { .. }
+            | Fact::EpochReached { .. } => Kept::Never,
+        }
+    }
+}
+
+impl Scheduler {
+    /// What stands for the whole history; `spec` knows each sweep's content. Costs work in
+    /// proportion to all trials: taken when a journal has grown, never per event.
+    pub fn snapshot(&self, spec: &dyn Fn(SweepId) -> Box<SweepSpec>) -> Snapshot {
+        let submitted = |sweep: SweepId| Fact::SweepSubmitted {
+            sweep,
+            spec: spec(sweep),
+        };
+        // Ranks follow from the first submissions; if some sweep was submitted again since, the
+        // order of the latest is told as well.
+        let mut sweeps: Vec<_> = self.sweeps.iter().collect();
+        let mut before: Vec<_> = sweeps.iter().map(|sweep| submitted(sweep.id)).collect();
+        if !sweeps.is_sorted_by_key(|sweep| sweep.submission) {
+            sweeps.sort_by_key(|sweep| sweep.submission);
+            before.extend(sweeps.iter().map(|sweep| submitted(sweep.id)));
+        }
+        for sweep in &self.sweeps {
+            let (id, priority) = (sweep.id, sweep.priority);
+            before.extend((!sweep.wanted).then_some(Fact::SweepCancelled { sweep: id }));
+            before.extend(sweep.paused.then_some(Fact::SweepPaused { sweep: id }));
+            before.extend((priority != 0).then_some(Fact::SweepPrioritised {
+                sweep: id,
+                priority,
+            }));
+        }
+        let mut failures = BTreeSet::new();
+        let mut after = Vec::new();
+        for trial in &self.trials {
+            let open = !trial.state.has_outcome();
+            if trial.state == TrialState::Failed || open && trial.attempts > 0 {
+                failures.insert(trial.id);
+            }
+            if open && (trial.attempts > 0 || trial.losses > 0) {
+                after.push(Fact::TrialCarried {
+                    trial: trial.id,
+                    attempts: trial.attempts,
+                    losses: trial.losses,
+                    backing_off: matches!(trial.state, TrialState::BackingOff { .. }),
+                });
+            }
+        }
+        // In the order they were granted: a copy while another has the trials.
+        after.extend(self.leases.values().map(|lease| {
+            let id = |number: &TrialNo| self.at(*number).id;
+            Fact::LeaseGranted {
+                job: lease.lease.job,
+                epoch: lease.lease.epoch,
+                holder: lease.holder.clone(),
+                trials: lease.open.iter().map(id).collect(),
+                copy: lease.role == Role::Copy,
+                taken: lease.taken.iter().map(id).collect(),
+                copied: lease.role == Role::Copied,
+            }
+        }));
+        if self.last_epoch > 0 {
+            let epoch = Epoch(self.last_epoch);
+            after.push(Fact::EpochReached { epoch });
+        }
+        Snapshot {
+            before,
+            failures,
+            after,
+        }
+    }
+
+    /// The transition of [`Fact::TrialCarried`].
+    pub(super) fn carry(
+        &mut self,
+        now_ms: u64,
+        trial: TrialId,
+        attempts: u32,
+        losses: u32,
+        backing_off: bool,
+    ) {
+        let Some(number) = self.trial_numbers.get(&trial).copied() else {
+            return;
+        };
+        let carried = self.at_mut(number);
+        carried.attempts = attempts;
+        carried.losses = losses;
+        let state = match carried.state {
+            TrialState::Waiting if backing_off => {
+                let ready_ms = now_ms + backoff_ms(attempts);
+                TrialState::BackingOff { ready_ms }
+            }
+            state => state,
+        };
+        // Also where it stays: whether it is a suspect follows from its losses.
+        self.set_state(number, state);
+    }
+}
+
+/// Everything about the state that a restart must bring back.
+#[cfg(test)]
+pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + use<> {
+    let trials = core.trials.iter().map(|trial| {
+        // What is closed gets fresh ones when it is opened again.
+        let open = !trial.state.has_outcome();
+        let history = open.then_some((trial.attempts, trial.losses));
+        let key = (trial.id, trial.group, trial.pass, trial.row);
+        (key, trial.state, history, trial.sweeps.clone())
+    });
+    let mut submissions: Vec<_> = core.sweeps.iter().collect();
+    submissions.sort_by_key(|sweep| sweep.submission);
+    let submissions = submissions.into_iter().map(|sweep| sweep.id);
+    let sweeps = core.sweeps.iter().map(|sweep| {
+        let counts = (sweep.counts, sweep.open_in_row.clone());
+        let told = (sweep.wanted, sweep.paused, sweep.priority);
+        (sweep.id, sweep.trials.clone(), told, counts)
+    });
+    let leases = core.leases.values().map(|lease| {
+        let trials = (lease.open.clone(), lease.taken.clone());
+        let standing = (lease.origin, lease.role);
+        (lease.lease, lease.holder.clone(), standing, trials)
+    });
+    (
+        trials.collect::<Vec<_>>(),
+        submissions.collect::<Vec<_>>(),
+        sweeps.collect::<Vec<_>>(),
+        leases.collect::<Vec<_>>(),
+        core.copies.clone(),
+        core.last_epoch,
+    )
+}
