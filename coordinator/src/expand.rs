@@ -2,40 +2,57 @@
 //! and the same at submission and at every replay.
 
 use crate::scheduler::{ActivationsId, GroupId, PassId, RowId, TrialId, TrialKey};
-use nrp_proto::sweep::GridError;
+use nrp_proto::sweep::{GridError, GridTrial};
 use nrp_proto::wire::{SweepSpec, TrialSpec};
 
-/// The sweep's trials in grid order, each with its key.
-pub(crate) fn expand(spec: &SweepSpec) -> Result<Vec<(TrialKey, TrialSpec)>, GridError> {
-    let trials = spec.trials()?;
-    Ok(trials
-        .into_iter()
-        .map(|trial| (key(&trial), trial))
-        .collect())
+/// Visits the sweep's trials in grid order, each with its key.
+pub(crate) fn for_each<E: From<GridError>>(
+    spec: &SweepSpec,
+    mut visit: impl FnMut(TrialKey, GridTrial<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    // What a key has besides the id follows from what many trials share.
+    let mut last: Option<(TrialSpec, TrialKey)> = None;
+    spec.for_each_trial(|trial| {
+        let key = match &last {
+            Some((shared, key)) if shared == trial.shared => *key,
+            Some(_) | None => {
+                let key = shared_key(trial.shared);
+                last = Some((trial.shared.clone(), key));
+                key
+            }
+        };
+        let id = TrialId(trial.id);
+        visit(TrialKey { id, ..key }, trial)
+    })
 }
 
 /// The keys alone, where the contents are not needed.
 pub(crate) fn keys(spec: &SweepSpec) -> Result<Vec<TrialKey>, GridError> {
-    Ok(spec.trials()?.iter().map(key).collect())
+    let mut keys = Vec::new();
+    for_each(spec, |key, _| {
+        keys.push(key);
+        Ok::<_, GridError>(())
+    })?;
+    Ok(keys)
 }
 
-fn key(trial: &TrialSpec) -> TrialKey {
-    let id: TrialId = trial.id().parse().expect("a trial's id has 32 digits");
-    let group: GroupId = trial
+/// The key of a trial by what it shares with others, but for its id.
+fn shared_key(shared: &TrialSpec) -> TrialKey {
+    let group: GroupId = shared
         .job_group()
         .parse()
         .expect("a job group has 16 digits");
-    let activations: ActivationsId = trial
+    let activations: ActivationsId = shared
         .activations()
         .parse()
         .expect("activations have 16 digits");
-    let pass: PassId = trial.pass().parse().expect("a pass has 16 digits");
+    let pass: PassId = shared.pass().parse().expect("a pass has 16 digits");
     TrialKey {
-        id,
+        id: TrialId(0),
         group,
         activations,
         pass,
-        row: row(trial),
+        row: row(shared),
     }
 }
 

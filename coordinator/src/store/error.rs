@@ -156,3 +156,9 @@ impl IndexError {
         Self::new(format!("{what} {id} is not in it"))
     }
 }
+
+impl From<nrp_proto::sweep::GridError> for IndexError {
+    fn from(error: nrp_proto::sweep::GridError) -> Self {
+        Self::new(format!("a sweep in the journal has no trials: {error}"))
+    }
+}

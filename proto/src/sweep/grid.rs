@@ -3,6 +3,7 @@
 
 use super::search::draw;
 use super::{Pruning, SweepFile};
+use crate::id::CellIds;
 use crate::wire::{
     AnnEntry, AnnSpec, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec,
 };
@@ -72,13 +73,30 @@ impl SweepSpec {
     /// # Errors
     /// When there are more than [`TRIALS_MAX`], or none.
     pub fn trials(&self) -> Result<Vec<TrialSpec>, GridError> {
+        let mut trials = Vec::new();
+        self.for_each_trial(|trial| {
+            trials.push(trial.shared.with_cell(trial.cell));
+            Ok::<_, GridError>(())
+        })?;
+        Ok(trials)
+    }
+
+    /// As [`SweepSpec::trials`], one after the other and without what they share: a million of them
+    /// take a second, and no memory.
+    ///
+    /// # Errors
+    /// When there are more than [`TRIALS_MAX`], or none; or what `visit` fails with.
+    pub fn for_each_trial<E: From<GridError>>(
+        &self,
+        visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let empty = |part| GridError::Empty {
             name: self.name.clone(),
             part,
         };
         let grid = self.grid.as_ref().ok_or_else(|| empty("the grid"))?;
         if self.split.is_none() || self.training.is_none() {
-            return Err(empty("the split or the training protocol"));
+            return Err(empty("the split or the training protocol").into());
         }
         let space = Space::of(self, grid);
         let cells = space.cells();
@@ -87,15 +105,15 @@ impl SweepSpec {
             Some(_) => u64::MAX,
         };
         let cells = match u64::try_from(cells) {
-            Ok(0) => return Err(empty("an axis")),
+            Ok(0) => return Err(empty("an axis").into()),
             Ok(cells) if cells <= most => cells,
             Ok(_) | Err(_) => {
                 let name = self.name.clone();
-                return Err(GridError::TooLarge { name, cells, most });
+                return Err(GridError::TooLarge { name, cells, most }.into());
             }
         };
         match &self.random {
-            None => Ok(space.trials(0..cells)),
+            None => space.for_each(0..cells, visit),
             Some(random) => {
                 let most = cells.min(TRIALS_MAX);
                 if !(1..=most).contains(&random.trials) {
@@ -103,12 +121,23 @@ impl SweepSpec {
                         name: self.name.clone(),
                         asked: random.trials,
                         most,
-                    });
+                    }
+                    .into());
                 }
-                Ok(space.trials(draw(cells, random.trials, random.seed)))
+                space.for_each(draw(cells, random.trials, random.seed), visit)
             }
         }
     }
+}
+
+/// A trial, taken apart.
+pub struct GridTrial<'a> {
+    /// What it shares with those before and behind it.
+    pub shared: &'a TrialSpec,
+    /// Its cell of the grid alone.
+    pub cell: &'a TrialSpec,
+    /// The number whose hexadecimal digits are its id.
+    pub id: u128,
 }
 
 /// The cells of a sweep, numbered in the order of the file.
@@ -149,18 +178,55 @@ impl<'a> Space<'a> {
             .saturating_mul(each)
     }
 
-    /// The trials of some cells, each once: axes that name a value twice make no second.
-    fn trials(&self, cells: impl IntoIterator<Item = u64>) -> Vec<TrialSpec> {
-        let mut ids = HashSet::new();
-        let trials = cells.into_iter().map(|cell| self.trial(cell));
-        trials.filter(|trial| ids.insert(trial.id())).collect()
+    /// Visits the trials of some cells, each once: axes that name a value twice make no second.
+    fn for_each<E>(
+        &self,
+        cells: impl IntoIterator<Item = u64>,
+        mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let each: u128 = self.of_depth.iter().sum();
+        let mut seen = HashSet::new();
+        let mut last: Option<(u128, TrialSpec, CellIds)> = None;
+        for cell in cells {
+            let (number, place) = (u128::from(cell) / each, u128::from(cell) % each);
+            let (_, shared, ids) = match last.take() {
+                Some(known) if known.0 == number => last.insert(known),
+                Some(_) | None => {
+                    let shared = self.shared(number);
+                    let ids = CellIds::of(&shared);
+                    last.insert((number, shared, ids))
+                }
+            };
+            let cell = self.cell(place);
+            let id = ids.id(&cell);
+            if seen.insert(id) {
+                let cell = &cell;
+                visit(GridTrial { shared, cell, id })?;
+            }
+        }
+        Ok(())
     }
 
-    /// The trial of a cell, by its number.
-    fn trial(&self, cell: u64) -> TrialSpec {
-        let each: u128 = self.of_depth.iter().sum();
-        let place = u128::from(cell);
-        let (base, mut place) = (place / each, place % each);
+    /// What the trials of a region of a layer set share, by its number.
+    fn shared(&self, number: u128) -> TrialSpec {
+        let regions = self.sweep.regions.len() as u128;
+        let set = (number / regions) as u64;
+        let ann = self.layer_sets.partition_point(|upto| *upto <= set);
+        let entry = &self.sweep.anns[ann];
+        let before = self.layer_sets[ann] - entry.layer_sets.len() as u64;
+        TrialSpec {
+            ann: entry.ann.clone(),
+            recordings_digest: self.sweep.recordings_digest.clone(),
+            region: self.sweep.regions[(number % regions) as usize].clone(),
+            split: self.sweep.split.clone(),
+            layers: entry.layer_sets[(set - before) as usize].layers.clone(),
+            training: self.sweep.training.clone(),
+            ..TrialSpec::default()
+        }
+    }
+
+    /// A cell alone, by its place among those of a region of a layer set.
+    fn cell(&self, mut place: u128) -> TrialSpec {
         let mut depths = self.grid.depth.iter().zip(&self.of_depth);
         let depth = depths.find_map(|(depth, cells)| match place < *cells {
             true => Some(*depth),
@@ -170,19 +236,9 @@ impl<'a> Space<'a> {
             }
         });
         let depth = depth.expect("a cell of the grid has a depth");
-        let regions = self.sweep.regions.len() as u128;
-        let set = (base / regions) as u64;
-        let ann = self.layer_sets.partition_point(|upto| *upto <= set);
-        let entry = &self.sweep.anns[ann];
-        let before = self.layer_sets[ann] - entry.layer_sets.len() as u64;
         let [l1, l2, rate, decay, dropout, seed] = Axes::at(self.grid, depth).values_at(place);
         let grid = self.grid;
         TrialSpec {
-            ann: entry.ann.clone(),
-            recordings_digest: self.sweep.recordings_digest.clone(),
-            region: self.sweep.regions[(base % regions) as usize].clone(),
-            split: self.sweep.split.clone(),
-            layers: entry.layer_sets[(set - before) as usize].layers.clone(),
             l1: (depth >= 1).then(|| grid.l1[l1]),
             l2: (depth >= 2).then(|| grid.l2[l2]),
             depth,
@@ -194,7 +250,7 @@ impl<'a> Space<'a> {
                 0.0
             },
             seed: grid.seed[seed],
-            training: self.sweep.training.clone(),
+            ..TrialSpec::default()
         }
     }
 }

@@ -13,7 +13,7 @@ pub use file::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Pruning, RecordingsTable, SplitTable,
     SweepFile, TrainingTable,
 };
-pub use grid::{GridError, TRIALS_MAX};
+pub use grid::{GridError, GridTrial, TRIALS_MAX};
 pub use search::SearchTable;
 
 use miette::Diagnostic;

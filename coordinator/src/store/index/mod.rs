@@ -247,40 +247,51 @@ impl Changes<'_> {
     }
 
     fn submit(&mut self, sweep: SweepId, spec: &SweepSpec) -> Result<(), IndexError> {
-        let known = self.get(&keys::sweep(sweep))?.is_some();
-        let trials = expand::expand(spec).map_err(IndexError::new)?;
-        let mut rows = BTreeSet::new();
-        let mut groups = BTreeMap::new();
-        for (number, stretch) in (0..).zip(trials.chunks(STRETCH_TRIALS)) {
-            // A known sweep has the same trials, at most other paths.
-            if known {
-                break;
-            }
-            for (key, trial) in stretch {
-                if rows.insert(key.row) {
-                    self.put(keys::row(key.row), trial.encode_to_vec())?;
-                    self.put(keys::sweep_row(sweep, key.row), Vec::new())?;
-                    self.put(keys::row_sweep(key.row, sweep), Vec::new())?;
-                }
-                self.put(keys::member(sweep, key.id), Vec::new())?;
-                let is_new = match groups.get(&key.group) {
-                    Some(is_new) => *is_new,
-                    None => {
-                        let is_new = self.add_group(key.group, trial)?;
-                        groups.insert(key.group, is_new);
-                        is_new
-                    }
-                };
-                // A group that is new has no trial yet.
-                if is_new || self.get(&keys::trial(key.id))?.is_none() {
-                    self.add(key, trial)?;
-                }
-            }
-            let ids = stretch.iter().flat_map(|(key, _)| key.id.0.to_be_bytes());
-            self.put(keys::stretch(sweep, number), ids.collect())?;
+        // A known sweep has the same trials, at most other paths.
+        if self.get(&keys::sweep(sweep))?.is_none() {
+            self.add_trials(sweep, spec)?;
         }
         // Last: it says that the rest is there.
         self.put(keys::sweep(sweep), spec.encode_to_vec())
+    }
+
+    fn add_trials(&mut self, sweep: SweepId, spec: &SweepSpec) -> Result<(), IndexError> {
+        let mut rows = BTreeSet::new();
+        let mut groups = BTreeMap::new();
+        let mut stretches = 0;
+        let mut stretch = Vec::new();
+        expand::for_each::<IndexError>(spec, |key, trial| {
+            if rows.insert(key.row) {
+                let example = trial.shared.with_cell(trial.cell);
+                self.put(keys::row(key.row), example.encode_to_vec())?;
+                self.put(keys::sweep_row(sweep, key.row), Vec::new())?;
+                self.put(keys::row_sweep(key.row, sweep), Vec::new())?;
+            }
+            self.put(keys::member(sweep, key.id), Vec::new())?;
+            let is_new = match groups.get(&key.group) {
+                Some(is_new) => *is_new,
+                None => {
+                    let is_new = self.add_group(key.group, trial.shared)?;
+                    groups.insert(key.group, is_new);
+                    is_new
+                }
+            };
+            // A group that is new has no trial yet.
+            if is_new || self.get(&keys::trial(key.id))?.is_none() {
+                self.add(&key, trial.cell)?;
+            }
+            stretch.extend(key.id.0.to_be_bytes());
+            if stretch.len() >= STRETCH_TRIALS * size_of::<TrialId>() {
+                let full = std::mem::take(&mut stretch);
+                self.put(keys::stretch(sweep, stretches), full)?;
+                stretches += 1;
+            }
+            Ok(())
+        })?;
+        match stretch.is_empty() {
+            true => Ok(()),
+            false => self.put(keys::stretch(sweep, stretches), stretch),
+        }
     }
 
     /// Adds what a trial shares with its group; whether that is new.
