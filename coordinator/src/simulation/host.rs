@@ -35,6 +35,9 @@ impl Clock for Hands {
     }
 }
 
+/// Journals are compacted often: when so many bytes can be dropped.
+const COMPACT_BYTES: u64 = 2_000;
+
 /// How a coordinator is broken on purpose; its simulation must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -75,13 +78,14 @@ impl Host {
             copy_after_ms: 1_000,
         };
         let mut replayed = Replayed::new(settings);
-        let (store, torn) = JournalStore::open(Box::new(disk.clone()), &mut |fact| {
+        let (mut store, torn) = JournalStore::open(Box::new(disk.clone()), &mut |fact| {
             let forgotten = matches!(fact, Fact::LeaseGranted { .. } | Fact::LeaseEnded { .. });
             match flaw == Some(Flaw::ForgetsLeases) && forgotten {
                 true => Ok(()),
                 false => replayed.take(hands.now_ms(), fact),
             }
         })?;
+        store.compact_above(COMPACT_BYTES);
         let (own, received) = mpsc::channel(64);
         let driver = Driver::new(replayed, Box::new(hands.clone()), LEASE_MS, own.downgrade());
         let host = Self {

@@ -66,6 +66,11 @@ impl JournalStore {
         making.finish(&index, journal.last_seq())?;
         Ok((Self { journal, index }, torn))
     }
+
+    /// As of the journal.
+    pub(crate) fn compact_above(&mut self, droppable_bytes_min: u64) {
+        self.journal.compact_above(droppable_bytes_min);
+    }
 }
 
 impl Store for JournalStore {
