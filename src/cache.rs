@@ -219,7 +219,7 @@ fn prune(arguments: PruneArguments, format: Format) -> miette::Result<Ended> {
                 text(&rows)?;
             }
             let files = if n == 1 { "file" } else { "files" };
-            output::line(&format!("{n} {files}, {}, {would}", size(freed)))?;
+            output::line(&format!("{n} {files}, {}, {would}", output::size(freed)))?;
             if !in_use.is_empty() {
                 output::line(&format!("{} in use, not deleted", in_use.len()))?;
             }
@@ -235,13 +235,9 @@ fn show(rows: &[Row], format: Format) -> Result<(), CommandError> {
         Format::Text => {
             text(rows)?;
             let bytes = rows.iter().map(|row| row.bytes).sum();
-            output::line(&format!("{} in all", size(bytes)))
+            output::line(&format!("{} in all", output::size(bytes)))
         }
     }
-}
-
-fn size(bytes: u64) -> String {
-    ByteSize::b(bytes).display().si().to_string()
 }
 
 fn text(rows: &[Row]) -> Result<(), CommandError> {
@@ -268,7 +264,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
             output::number(row.sparsity),
             digest(&row.stimuli),
             row.dtype.unwrap_or("–").to_owned(),
-            size(row.bytes),
+            output::size(row.bytes),
             row.last_used.clone(),
             match &row.state {
                 State::Whole => "whole".to_owned(),

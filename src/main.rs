@@ -20,6 +20,7 @@ mod progress;
 mod row;
 mod run;
 mod scope;
+mod store;
 mod sweep;
 mod telemetry;
 mod trials;
@@ -74,6 +75,8 @@ enum Command {
     Data(data::Command),
     #[command(subcommand)]
     Cache(cache::Command),
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 fn main() -> ExitCode {
@@ -111,5 +114,6 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Ann(command) => ann::run(command, format),
         Command::Data(command) => data::run(command, format),
         Command::Cache(command) => cache::run(command, format),
+        Command::Store(command) => store::run(command, format),
     }
 }

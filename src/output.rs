@@ -1,6 +1,7 @@
 //! Output: the one way data reaches stdout, as tables for people or as JSON.
 
 use crate::failure::CommandError;
+use bytesize::ByteSize;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -51,6 +52,11 @@ pub(crate) fn score(value: Option<f64>) -> String {
 /// A whole number, or a dash where there is none.
 pub(crate) fn count<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
+/// Bytes as people read them.
+pub(crate) fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().si().to_string()
 }
 
 /// A number of the grid, as short as it can be written.

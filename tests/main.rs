@@ -15,3 +15,4 @@ mod onnx;
 mod questions;
 mod rounds;
 mod run;
+mod store;
