@@ -286,7 +286,7 @@ fn a_state_directory_of_another_version_is_refused_and_left_alone() {
     let journal = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap();
     let (header, rest) = journal.split_once('\n').unwrap();
     let mut parsed: serde_json::Value = serde_json::from_str(header).unwrap();
-    assert_eq!(parsed["version"].as_u64(), Some(1), "{header}");
+    assert_eq!(parsed["version"].as_u64(), Some(2), "{header}");
     parsed["version"] = 99.into();
     let other = format!("{parsed}\n{rest}");
     place.write("state/journal.jsonl", &other);

@@ -174,7 +174,7 @@ fn a_paused_sweep_waits_and_says_why_until_it_is_resumed() {
     wait_for("the sweep's end", || {
         (status(&place, &address)["finished"] == 8).then_some(())
     });
-    let trial = place.trials()[0]["id"].clone();
+    let trial = place.trials()[0]["trial"].clone();
     let explained = ask(&["explain", trial.as_str().unwrap()]);
     assert_eq!(explained["explanations"][0]["text"], "has scores");
 }
