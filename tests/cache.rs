@@ -1,7 +1,7 @@
 //! The activation cache of real processes: killed while they extract, two on one machine, a budget
 //! that is too small, and `nrp cache`.
 
-use crate::harness::{Killed, Place, SMALL_SWEEP, json, refusal, wait_for};
+use crate::harness::{Killed, Place, SMALL_SWEEP, asked, json, refusal, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -145,13 +145,20 @@ fn two_workers_of_one_machine_extract_a_layer_once() {
             name,
             "--cache",
             "cache",
+            "--lanes",
+            "1",
         ]);
         worker.env("NRP_LOG", "nrp_worker=debug");
         worker.stdout(Stdio::null());
         worker.stderr(std::fs::File::create(place.path(name)).unwrap());
         workers.push(Killed(worker.spawn().unwrap()));
     }
-    // V4 and IT are two jobs that want the same layer.
+    // A worker that came alone would be given all, and more than one lane all that is left to one.
+    wait_for("two workers", || {
+        let workers = asked(&place, &["workers", "list", "--coordinator", &address]);
+        (workers.as_array().unwrap().len() == 2).then_some(())
+    });
+    // V4 and IT are jobs that want the same layer.
     let file = place.write("sweep.toml", SMALL_SWEEP);
     let submit = place
         .nrp(&["sweep", "submit", "--coordinator", &address])
