@@ -2,8 +2,7 @@
 //! tears it at any byte, or leaves zeros where it would have been. Syncs fail, room runs out, and
 //! the process may die in the middle of any step.
 //!
-//! Not in the model: parts that reach the platter out of order, with a hole before them; and a
-//! process that is killed after a sync failed, before it has cut off what that left.
+//! Not in the model: parts that reach the platter out of order, with a hole before them.
 
 use super::dice::Dice;
 use crate::store::{Append, Files};
@@ -20,6 +19,8 @@ pub(super) enum Lie {
     Sync,
     /// A file is never cut back.
     Truncate,
+    /// What is written again is not.
+    Rewrite,
     /// What is opened is synced only once something was appended.
     SyncAtStart,
 }
@@ -152,6 +153,14 @@ impl File {
         self.stuck.push(self.same..self.seen.len());
     }
 
+    /// What a failed sync left is to be written again.
+    fn rewrite(&mut self, from: usize) {
+        for stuck in &mut self.stuck {
+            stuck.end = stuck.end.min(from);
+        }
+        self.stuck.retain(|stuck| stuck.start < stuck.end);
+    }
+
     fn truncate(&mut self, bytes: usize) {
         self.seen.truncate(bytes);
         self.same = self.same.min(bytes);
@@ -261,7 +270,7 @@ impl Platter {
         let lies = match self.lie {
             Some(Lie::Sync) => true,
             Some(Lie::SyncAtStart) => !appended,
-            Some(Lie::Truncate) | None => false,
+            Some(Lie::Truncate | Lie::Rewrite) | None => false,
         };
         let step = self.step(fails);
         let lucky = self.dice.chance(500);
@@ -323,18 +332,11 @@ impl Append for Handle {
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
         let number = self.number;
         let mut platter = self.disk.platter();
-        let act = |platter: &mut Platter| {
+        platter.simple(|platter| {
             if platter.lie != Some(Lie::Truncate) {
                 platter.files[number].truncate(bytes as usize);
             }
-        };
-        match platter.files[number].stuck.is_empty() || platter.dead {
-            true => platter.simple(act),
-            false => {
-                act(&mut platter);
-                Ok(())
-            }
-        }
+        })
     }
 }
 
@@ -374,6 +376,16 @@ impl Files for Disk {
             number,
             appended: false,
         }))
+    }
+
+    fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
+        let mut platter = self.platter();
+        let number = *platter.names.get(name).ok_or_else(missing)?;
+        platter.simple(|platter| {
+            if platter.lie != Some(Lie::Rewrite) {
+                platter.files[number].rewrite(from as usize);
+            }
+        })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

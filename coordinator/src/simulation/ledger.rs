@@ -56,7 +56,9 @@ impl Ledger {
             assert_eq!(self.kept.file, None, "the journal's name is lost");
             return;
         };
-        if self.kept.file != Some(file) {
+        let counts = self.counts;
+        let is_other = self.kept.file != Some(file);
+        if is_other {
             // A compacted journal forgets what is over.
             let before = std::mem::take(&mut self.kept);
             self.kept = Kept {
@@ -80,6 +82,10 @@ impl Ledger {
             if let Some(fact) = fact {
                 self.kept.take(fact, sweeps, &mut self.counts);
             }
+        }
+        if is_other {
+            // Most of it was counted in the other one.
+            self.counts = counts;
         }
     }
 

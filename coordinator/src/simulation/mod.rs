@@ -36,7 +36,7 @@ const HEARTBEAT_MS: u64 = 700;
 const SEEDS: u64 = 100;
 
 /// Seeds within which a flaw must be caught.
-const SEEDS_TO_CATCH: u64 = 60;
+const SEEDS_TO_CATCH: u64 = 500;
 
 /// A sweep that clients may submit.
 struct Sweep {
@@ -143,6 +143,14 @@ mod tests {
     fn a_journal_that_keeps_its_torn_tail_is_caught() {
         is_caught(Flaws {
             disk: Some(Lie::Truncate),
+            host: None,
+        });
+    }
+
+    #[test]
+    fn a_journal_whose_end_is_not_written_again_at_the_start_is_caught() {
+        is_caught(Flaws {
+            disk: Some(Lie::Rewrite),
             host: None,
         });
     }

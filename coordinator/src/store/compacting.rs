@@ -348,6 +348,11 @@ impl Files for Halting {
         self.disk.open(name).map(|file| self.file(file))
     }
 
+    fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
+        self.steps.take()?;
+        self.disk.rewrite(name, from)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.steps.take()?;
         self.disk.rename(from, to)

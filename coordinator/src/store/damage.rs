@@ -388,6 +388,10 @@ impl Files for Failing {
         }))
     }
 
+    fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
+        self.disk.rewrite(name, from)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.disk.rename(from, to)
     }
@@ -483,4 +487,27 @@ fn a_sync_that_fails_is_not_tried_again_and_what_it_left_is_not_read() {
     let (journal, notice) =
         Journal::open(directory(dir.path()), &mut |_, _| Ok(())).expect("opens");
     assert_eq!((journal.last_seq(), notice), (1, None));
+}
+
+#[test]
+fn much_at_once_is_synced_in_parts_and_those_that_were_are_kept() {
+    let (dir, mut journal) = failing(usize::MAX, 3);
+    let fact = |trials| submitted(&sweep("a", trials));
+    let mut line = Vec::new();
+    super::line::encode(1, 0, &fact(1_000), &mut line);
+    let facts = vec![fact(1_000); 5 * (1 << 20) / line.len()];
+    let failed = journal.append(&stamped(facts.clone()));
+    assert!(matches!(failed, Err(StoreError::Write { .. })));
+    let kept = journal.last_seq();
+    let bytes = fs::metadata(dir.path().join(FILE_NAME)).expect("is there");
+    drop(journal);
+    // Two syncs after that of the start.
+    assert!(
+        (1 << 20..=(2 << 20) + 1_000).contains(&bytes.len()),
+        "{bytes:?}"
+    );
+    assert!(0 < kept && kept < facts.len() as u64);
+    let (journal, notice) =
+        Journal::open(directory(dir.path()), &mut |_, _| Ok(())).expect("opens");
+    assert_eq!((journal.last_seq(), notice), (kept, None));
 }

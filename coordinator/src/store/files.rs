@@ -5,7 +5,7 @@
 
 use crate::metrics::COUNTS;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,6 +37,10 @@ pub(crate) trait Files: Send {
 
     /// A file that is there, to be written at its end.
     fn open(&self, name: &str) -> io::Result<Box<dyn Append>>;
+
+    /// Writes what a file has from byte `from` on again in its place: whatever became of earlier
+    /// syncs of it, the next covers that.
+    fn rewrite(&self, name: &str, from: u64) -> io::Result<()>;
 
     /// Puts a file in another's place, whole or not at all.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
@@ -82,6 +86,19 @@ impl Files for Directory {
     fn open(&self, name: &str) -> io::Result<Box<dyn Append>> {
         let file = OpenOptions::new().append(true).open(self.path(name))?;
         Ok(Box::new(file))
+    }
+
+    fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
+        // Without `append`, which would write at the end.
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path(name))?;
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_end(&mut bytes)?;
+        file.seek(SeekFrom::Start(from))?;
+        file.write_all(&bytes)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -3,7 +3,9 @@
 //! A fact counts once it is synced. A write or sync that fails poisons the journal: what is on disk
 //! is then unknown, so nothing more is written, and only reading it again tells. What is read at the
 //! start is synced before anything rests on it: the process before may have died between its write
-//! and its sync, and what it left in the system's cache is not yet on disk.
+//! and its sync, and what it left in the system's cache is not yet on disk. It may also have died
+//! after a sync that failed, and then the system takes for written what is in its cache alone: so
+//! the end of the file, as long as what is ever written between two syncs, is first written again.
 //!
 //! When most of it could be dropped, `compaction` puts a shorter one in its place, which starts with
 //! a snapshot.
@@ -29,6 +31,9 @@ pub(super) const NEW_FILE_NAME: &str = "journal.jsonl.new";
 /// tenth of a second. They must also outweigh what it keeps, so that a journal is at most twice as
 /// long as what is known, and compaction costs no more than writing did.
 pub(crate) const DROPPABLE_BYTES_MIN: u64 = 8 << 20;
+
+/// Bytes that are written between two syncs at most, but for a line that is longer.
+const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
 /// Facts that are decoded before they are passed on, and how often that may have happened before
 /// somebody takes them.
@@ -82,6 +87,9 @@ impl Journal {
         if lines.torn().is_some() {
             file.truncate(lines.good_bytes()).map_err(io("truncated"))?;
         }
+        let unsynced_bytes = lines.last_bytes().max(UNSYNCED_BYTES_MAX as u64);
+        let from = lines.good_bytes().saturating_sub(unsynced_bytes);
+        files.rewrite(FILE_NAME, from).map_err(io("written"))?;
         file.sync().map_err(io("synced"))?;
         files.sync_names().map_err(io("synced"))?;
         let notice = lines.torn().map(|torn| {
@@ -118,45 +126,56 @@ impl Journal {
         read(&*self.files, visit).map(|_| ())
     }
 
-    /// Makes facts durable: one write and one sync for all of them.
+    /// Makes facts durable: one write and one sync for all of them, or for every
+    /// [`UNSYNCED_BYTES_MAX`] of their lines.
     pub(crate) fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
         if self.poisoned {
             let path = self.path.clone();
             return Err(StoreError::Poisoned { path });
         }
-        if facts.is_empty() {
-            return Ok(());
-        }
-        self.buffer.clear();
-        let mut droppable_bytes = 0;
-        for (seq, stamped) in (self.last_seq + 1..).zip(facts) {
-            let before = self.buffer.len();
-            line::encode(seq, stamped.at_ms, &stamped.fact, &mut self.buffer);
+        let (mut lines, mut line) = (std::mem::take(&mut self.buffer), Vec::new());
+        lines.clear();
+        let (mut seq, mut droppable_bytes) = (self.last_seq, 0);
+        for stamped in facts {
+            line.clear();
+            line::encode(seq + 1, stamped.at_ms, &stamped.fact, &mut line);
+            if lines.len() + line.len() > UNSYNCED_BYTES_MAX {
+                self.write(&lines, seq, droppable_bytes)?;
+                lines.clear();
+                droppable_bytes = 0;
+            }
+            lines.extend_from_slice(&line);
+            seq += 1;
             if is_droppable(&stamped.fact) {
-                droppable_bytes += (self.buffer.len() - before) as u64;
+                droppable_bytes += line.len() as u64;
             }
         }
-        let written = self
-            .file
-            .append(&self.buffer)
-            .and_then(|()| self.file.sync());
+        self.write(&lines, seq, droppable_bytes)?;
+        self.buffer = lines;
+        Ok(())
+    }
+
+    /// Makes lines durable, up to entry `seq`.
+    fn write(&mut self, lines: &[u8], seq: u64, droppable_bytes: u64) -> Result<(), StoreError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.append(lines).and_then(|()| self.file.sync());
         if let Err(source) = written {
             self.poisoned = true;
             self.cut_back();
             return Err(write_error(self.path.clone(), source));
         }
-        self.last_seq += facts.len() as u64;
-        self.bytes += self.buffer.len() as u64;
+        self.last_seq = seq;
+        self.bytes += lines.len() as u64;
         self.droppable_bytes += droppable_bytes;
         if let Some(compaction) = &mut self.compaction {
-            compaction.follow(&self.buffer, droppable_bytes);
+            compaction.follow(lines, droppable_bytes);
         }
         Ok(())
     }
 
-    /// Takes back what was not synced. After a sync that failed the system takes it for written
-    /// though it is in its cache alone: the next process would read it there, and no later sync
-    /// would write it.
+    /// Takes back what was not synced, so that the next start does not read it.
     fn cut_back(&mut self) {
         if let Err(error) = self.file.truncate(self.bytes) {
             tracing::warn!(%error, "what could not be synced is still in the journal");

@@ -40,6 +40,8 @@ pub(super) struct Lines {
     number: u64,
     /// Where the last whole line ends.
     good_bytes: u64,
+    /// Its length.
+    last_bytes: u64,
     /// Where reading ends, if before the end of the file.
     upto_bytes: Option<u64>,
     last_seq: u64,
@@ -77,6 +79,7 @@ impl Lines {
             bytes: Vec::new(),
             number: 0,
             good_bytes: 0,
+            last_bytes: 0,
             upto_bytes: None,
             last_seq: 0,
             torn: None,
@@ -112,6 +115,11 @@ impl Lines {
         self.good_bytes
     }
 
+    /// Bytes of the last whole line.
+    pub(super) fn last_bytes(&self) -> u64 {
+        self.last_bytes
+    }
+
     /// The torn line at the end, once it was reached.
     pub(super) fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
@@ -145,7 +153,8 @@ impl Lines {
                 }
             };
             let line = line::decode(content);
-            self.good_bytes += self.bytes.len() as u64;
+            self.last_bytes = self.bytes.len() as u64;
+            self.good_bytes += self.last_bytes;
             match line {
                 Ok(Line::Entry(entry)) => return self.place(entry).map(Some),
                 Ok(Line::SnapshotEnd(end)) => self.end_snapshot(&end)?,
