@@ -179,8 +179,8 @@ impl World {
         wanting.map(|sweep| sweep.priority).max()
     }
 
-    /// Every trial of a job is wanted as urgently as any that waits, but for what is left to
-    /// others, or is a copy while nothing waits.
+    /// Every trial of a job is wanted as urgently as any that still waits, but for those that are
+    /// left to others, or is a copy while nothing waits.
     fn check_urgency(&self, first: Option<i32>, worker: usize, job: &Grant) {
         let core = &self.scene.core;
         for id in &job.trials {
@@ -191,13 +191,13 @@ impl World {
                 assert_eq!(core.copies.get(&number), Some(&job.lease.job));
                 continue;
             };
-            let left = core.trials.iter().any(|trial| {
+            let are_left = core.trials.iter().all(|trial| {
                 let holders = &core.holders(trial.group).holders;
-                trial.state == TrialState::Waiting
-                    && self.urgency(trial) == Some(first)
-                    && holders.iter().any(|name| **name != *NAMES[worker])
+                trial.state != TrialState::Waiting
+                    || self.urgency(trial) < Some(first)
+                    || holders.iter().any(|name| **name != *NAMES[worker])
             });
-            assert!(urgency >= Some(first) || left, "{id} jumps the queue");
+            assert!(urgency >= Some(first) || are_left, "{id} jumps the queue");
         }
     }
 
