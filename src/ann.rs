@@ -3,7 +3,6 @@
 use crate::failure::{self, CommandError, Ended};
 use crate::output::{self, Format};
 use crate::row::onnx_label;
-use crate::run::DEFAULT_DEVICE;
 use nrp_worker::{ann, device};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -43,8 +42,8 @@ pub(crate) enum Command {
         /// Largest relative error that passes
         #[arg(long, default_value_t = 1e-3)]
         tolerance: f64,
-        /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built
-        #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
+        /// What to run them on; `nrp devices` lists what there is
+        #[arg(long, value_name = "D", default_value = device::AUTO)]
         device: String,
     },
 }

@@ -10,6 +10,7 @@ mod client;
 mod columns;
 mod coordinator;
 mod data;
+mod devices;
 mod export;
 mod failure;
 mod marginals;
@@ -77,6 +78,7 @@ enum Command {
     Cache(cache::Command),
     #[command(subcommand)]
     Store(store::Command),
+    Devices(devices::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -109,5 +111,6 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Data(command) => data::run(command, format),
         Command::Cache(command) => cache::run(command, format),
         Command::Store(command) => store::run(command, format),
+        Command::Devices(devices::Arguments {}) => Ok(devices::run(format)?),
     }
 }

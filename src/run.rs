@@ -4,6 +4,7 @@
 use crate::cache::CacheArguments;
 use crate::client;
 use crate::coordinator::told_to_stop;
+use crate::devices::DeviceArguments;
 use crate::failure::{CommandError, Ended};
 use crate::output::Format;
 use crate::place::STATE_DIR;
@@ -16,17 +17,6 @@ use nrp_proto::wire::{
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The device used when the user names none.
-pub(crate) const DEFAULT_DEVICE: &str = if cfg!(feature = "flex") {
-    "flex"
-} else if cfg!(feature = "tch") {
-    "tch"
-} else if cfg!(feature = "cuda") {
-    "cuda"
-} else {
-    "wgpu"
-};
 
 /// Trials a worker takes in one job when the user does not say.
 pub(crate) const DEFAULT_LANES: u32 = 8;
@@ -50,10 +40,8 @@ pub(crate) struct Arguments {
     state: PathBuf,
     #[command(flatten)]
     cache: CacheArguments,
-    /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built. ONNX nets run on
-    /// the CPU on any
-    #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
-    device: String,
+    #[command(flatten)]
+    devices: DeviceArguments,
     /// Trials taken in one job
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
@@ -63,11 +51,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
-    let spec = catalogue::load_sweep(
-        &arguments.file,
-        arguments.data_dir.clone(),
-        &arguments.device,
-    )?;
+    let devices = arguments.devices.resolve()?;
+    let spec = catalogue::load_sweep(&arguments.file, arguments.data_dir.clone(), &devices[0])?;
     let name = spec.name.clone();
     let config = client::config(&arguments.state, "127.0.0.1:0").await?;
     let mut coordinator = client::start(config).await?;
@@ -83,7 +68,11 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         .await
         .map_err(CommandError::from)?
         .into_inner();
-    eprintln!("{}", sweep::announcement(&name, &submitted));
+    eprintln!(
+        "{}, on {}",
+        sweep::announcement(&name, &submitted),
+        devices.join(", ")
+    );
     leave_others(&mut sweeps, &submitted.sweep).await?;
     // Running the same command again takes up what was cancelled.
     let this = StatusRequest {
@@ -104,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             name: WORKER.to_owned(),
             data_dir: arguments.data_dir,
             cache: arguments.cache.into(),
-            device: arguments.device,
+            devices,
             lanes: arguments.lanes,
             spool: arguments.state.join("spool"),
             grace: Duration::ZERO,

@@ -155,7 +155,11 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
 }
 
 /// The device that weights are checked on before a sweep is submitted to workers elsewhere.
-const DIGEST_DEVICE: &str = crate::run::DEFAULT_DEVICE;
+/// Where there is a choice, none that other processes may want to themselves.
+const DIGEST_DEVICE: &str = match cfg!(feature = "flex") {
+    true => "flex",
+    false => nrp_worker::device::AUTO,
+};
 
 /// What to say of a sweep just submitted.
 pub(crate) fn announcement(name: &str, submitted: &SubmitReply) -> String {

@@ -3,10 +3,11 @@
 use crate::cache::CacheArguments;
 use crate::client;
 use crate::coordinator::told_to_stop;
+use crate::devices::DeviceArguments;
 use crate::failure::Ended;
 use crate::metrics;
 use crate::place::ADDRESS;
-use crate::run::{DEFAULT_DEVICE, DEFAULT_LANES};
+use crate::run::DEFAULT_LANES;
 use nrp_worker::activation::CacheConfig;
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use nrp_worker::totals;
@@ -30,10 +31,8 @@ pub(crate) struct Arguments {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     cache: CacheArguments,
-    /// flex (CPU), tch or tch-cuda (LibTorch), wgpu (Vulkan, Metal), cuda; as built. ONNX nets run on
-    /// the CPU on any
-    #[arg(long, value_name = "D", default_value = DEFAULT_DEVICE)]
-    device: String,
+    #[command(flatten)]
+    devices: DeviceArguments,
     /// Trials taken in one job
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
@@ -61,9 +60,11 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
         .await?;
     }
     let name = arguments.name.unwrap_or_else(agent::default_name);
+    let devices = arguments.devices.resolve()?;
     eprintln!(
-        "worker {name} asks {} for jobs; Ctrl-C stops it",
-        arguments.coordinator
+        "worker {name} asks {} for jobs on {}; Ctrl-C stops it",
+        arguments.coordinator,
+        devices.join(", ")
     );
     let grace = arguments.grace;
     let cache = CacheConfig::from(arguments.cache);
@@ -75,7 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
             data_dir: arguments.data_dir,
             spool: arguments.spool.unwrap_or(cache.directory.join("spool")),
             cache,
-            device: arguments.device,
+            devices,
             lanes: arguments.lanes,
             grace: grace.into(),
             idle_timeout: arguments.idle_timeout.map(Into::into),

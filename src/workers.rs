@@ -16,6 +16,7 @@ pub(crate) enum Command {
     },
     /// Let workers finish their job within their `--grace` and end; they get no other
     ///
+    /// Of a worker of several devices, `NAME.0`, `NAME.1`, … in the list, any name or NAME ends all.
     /// Each hears of it with its next sign of life, within seconds. A worker of that name that is
     /// started afterwards is not concerned, and a coordinator that is restarted forgets it.
     Drain {
@@ -33,7 +34,12 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
     let reply = match command {
         Command::List { .. } => access.client.workers(WorkersRequest {}).await,
         Command::Drain { names, .. } => {
-            let request = DrainRequest { workers: names };
+            let there = access.client.workers(WorkersRequest {}).await;
+            let there = there.map_err(CommandError::from)?.into_inner().workers;
+            let workers = names.iter().flat_map(|name| devices_of(name, &there));
+            let request = DrainRequest {
+                workers: workers.collect(),
+            };
             access.client.drain(request).await
         }
     };
@@ -41,6 +47,20 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
     show(&workers, format)?;
     access.close().await?;
     Ok(Ended::Done)
+}
+
+/// The names that a worker has by device, or its own where it has but one or is not there.
+fn devices_of(name: &str, there: &[WorkerStatus]) -> Vec<String> {
+    let is_device = |other: &str| {
+        let number = other.strip_prefix(name)?.strip_prefix('.')?;
+        number.parse::<usize>().ok()
+    };
+    let names = there.iter().map(|status| status.worker.clone());
+    let devices: Vec<String> = names.filter(|other| is_device(other).is_some()).collect();
+    match devices.is_empty() || there.iter().any(|status| status.worker == name) {
+        true => vec![name.to_owned()],
+        false => devices,
+    }
 }
 
 fn show(workers: &[WorkerStatus], format: Format) -> Result<(), CommandError> {

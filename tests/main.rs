@@ -6,6 +6,7 @@ mod cache;
 mod cluster;
 mod cut_off;
 mod deploy;
+mod devices;
 mod docs;
 mod harness;
 mod kill;

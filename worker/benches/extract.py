@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Images per second through each ANN, beside PyTorch running the same graph, in the same run.
 
-Usage: extract.py [--rounds N] [--devices flex,tch] [ANN ...]      (`just bench-extract`)
+Usage: extract.py [--rounds N] [--devices flex,tch:cpu] [ANN ...]      (`just bench-extract`)
 
 Runs the `extract` bench once a round and device, PyTorch between them, and replaces the table in
 docs/performance.md. PyTorch gets its best: inference mode, batch norm folded into convolutions, all
@@ -177,11 +177,11 @@ def pytorch(net, image):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--devices", default="flex,tch")
+    arguments.add_argument("--devices", default="flex,tch:cpu")
     arguments.add_argument("ann", nargs="*", default=ANNS)
     arguments = arguments.parse_args()
     devices = arguments.devices.split(",")
-    features = ",".join(device for device in devices if device != "flex")
+    features = ",".join({device.split(":")[0] for device in devices if device != "flex"})
     torch.set_num_threads(os.cpu_count())
     layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
     rows = []

@@ -43,6 +43,8 @@ pub(super) struct Calls {
     pub(super) instance: String,
     device: String,
     lanes: u32,
+    /// Whether it tells what the whole process has done so far: one of its workers does.
+    speaks_for_all: bool,
     address: String,
 }
 
@@ -53,6 +55,7 @@ impl Calls {
         name: String,
         device: String,
         lanes: u32,
+        speaks_for_all: bool,
     ) -> Result<Self, WorkerError> {
         let endpoint = Endpoint::from_shared(address.clone())
             .map_err(|_| WorkerError::Address {
@@ -72,6 +75,7 @@ impl Calls {
             instance: fresh_instance(),
             device,
             lanes,
+            speaks_for_all,
             address,
         })
     }
@@ -158,7 +162,7 @@ impl Calls {
             instance: self.instance.clone(),
             leases,
             activity: Some(activity),
-            totals: Some(totals::read()),
+            totals: self.speaks_for_all.then(totals::read),
         });
         // One that is not answered leaves time for others while the lease lives.
         request.set_timeout(terms.lease / 3);

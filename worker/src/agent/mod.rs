@@ -1,6 +1,6 @@
 //! The agent: a worker's side of the wire. It registers, asks for jobs, keeps leases alive, reports
 //! outcomes until they are acknowledged, outlives a coordinator that goes away for a while, and
-//! leaves in order when it is told to.
+//! leaves in order when it is told to. A worker of several devices has one for each, which end together.
 //!
 //! `calls` speaks, `job` runs one job, `spool` keeps outcomes on disk, `stop` says when to end. All
 //! computing is the executor's, on a thread of its own.
@@ -16,10 +16,11 @@ pub use stop::Stop;
 use crate::activation::{ActivationError, Cache, CacheConfig};
 use crate::device::{self, DeviceError};
 use crate::executor::{ExecuteError, Executor};
+use burn::tensor::Device;
 use calls::{COORDINATOR_AWAY, Calls, Terms};
 use miette::Diagnostic;
 use nrp_proto::Refusal;
-use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef};
+use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, ReportRequest};
 use spool::Spool;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use stop::Wish;
 use thiserror::Error;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tonic::Code;
 
@@ -47,8 +49,9 @@ pub struct WorkerConfig {
     pub data_dir: Option<PathBuf>,
     /// Where and how activations are kept.
     pub cache: CacheConfig,
-    /// The device's word, see [`crate::device::open`].
-    pub device: String,
+    /// The devices' words, see [`crate::device::open`]. Each has an executor and jobs of its own;
+    /// several are workers to the coordinator, `NAME.0`, `NAME.1`, …
+    pub devices: Vec<String>,
     /// Trials taken in one job.
     pub lanes: u32,
     /// Where outcomes wait for their acknowledgement.
@@ -127,46 +130,71 @@ struct Shared {
     unwanted: HashSet<String>,
 }
 
-/// One running worker. Clones are the same one.
+/// One device's worker. Clones are the same one.
 #[derive(Clone)]
 struct Agent {
     calls: Arc<Calls>,
     spool: Spool,
     stop: Stop,
+    idle: Arc<Idle>,
     shared: Arc<Mutex<Shared>>,
     /// Set when the lease was lost or the worker is to leave.
     broken_off: Arc<AtomicBool>,
 }
 
-/// Runs a worker until `stop` or the coordinator says to end, or nothing is to do for too long.
+/// Runs a worker until `stop` or the coordinator says to end, or nothing is to do for too long. An
+/// error of one device ends all.
 ///
 /// # Errors
-/// When the device, cache or spool cannot be used, the coordinator cannot be reached or refuses, or
-/// a job is hindered by this machine; its trials then wait for another worker.
+/// When a device, the cache or the spool cannot be used, the coordinator cannot be reached or
+/// refuses, or a job is hindered by this machine; its trials then wait for another worker.
 pub async fn run(config: WorkerConfig, stop: Stop) -> Result<(), WorkerError> {
-    let device = device::open(&config.device)?;
-    let cache = Cache::open(config.cache)?;
-    let spool = Spool::open(config.spool, config.coordinator.clone())?;
-    let calls = Calls::new(config.coordinator, config.name, config.device, config.lanes)?;
-    let agent = Agent {
-        calls: Arc::new(calls),
-        spool,
-        stop,
-        shared: Arc::default(),
-        broken_off: Arc::default(),
+    let devices = config.devices.iter().map(|word| device::open(word));
+    let devices: Vec<Device> = devices.collect::<Result<_, _>>()?;
+    let cache = Cache::open(config.cache.clone())?;
+    let spool = Spool::open(config.spool.clone(), config.coordinator.clone())?;
+    let names = match devices.len() {
+        1 => vec![config.name.clone()],
+        several => (0..several)
+            .map(|device| format!("{}.{device}", config.name))
+            .collect(),
     };
-    let terms = tokio::select! {
-        terms = agent.calls.register(FIRST_CONTACT) => terms?,
-        () = agent.stop.reached(Wish::Drain) => return Ok(()),
-    };
-    tracing::info!(worker = agent.calls.name, "registered");
-    let executor = Executor::new(device, config.data_dir, cache);
-    tokio::select! {
-        biased;
-        ended = agent.work(executor, config.idle_timeout) => ended,
-        never = agent.give_signs_of_life(terms) => never,
-        () = agent.end_grace(config.grace) => Ok(()),
+    let mut left = spool.left(&names)?;
+    let idle = Arc::<Idle>::default();
+    let mut running = JoinSet::new();
+    for (at, (device, name)) in devices.into_iter().zip(names).enumerate() {
+        let calls = Calls::new(
+            config.coordinator.clone(),
+            name,
+            config.devices[at].clone(),
+            config.lanes,
+            at == 0,
+        )?;
+        let agent = Agent {
+            calls: Arc::new(calls),
+            spool: spool.clone(),
+            stop: stop.clone(),
+            idle: idle.clone(),
+            shared: Arc::default(),
+            broken_off: Arc::default(),
+        };
+        let executor = Executor::new(device, config.data_dir.clone(), cache.clone());
+        let left = std::mem::take(&mut left);
+        running.spawn(agent.run(executor, left, config.grace, config.idle_timeout));
     }
+    let mut ended = Ok(());
+    while let Some(one) = running.join_next().await {
+        let one = one.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        match (one, &ended) {
+            (Ok(()), _) => {}
+            (Err(error), Ok(())) => {
+                stop.leave();
+                ended = Err(error);
+            }
+            (Err(error), Err(_)) => tracing::warn!(%error, "another device ended as well"),
+        }
+    }
+    ended
 }
 
 impl Agent {
@@ -174,20 +202,41 @@ impl Agent {
         self.shared.lock().expect("no holder panics")
     }
 
+    /// Announces the device's worker and runs it to its end.
+    async fn run(
+        self,
+        executor: Executor,
+        left: Vec<ReportRequest>,
+        grace: Duration,
+        idle_timeout: Option<Duration>,
+    ) -> Result<(), WorkerError> {
+        let terms = tokio::select! {
+            terms = self.calls.register(FIRST_CONTACT) => terms?,
+            () = self.stop.reached(Wish::Drain) => return Ok(()),
+        };
+        tracing::info!(worker = self.calls.name, "registered");
+        tokio::select! {
+            biased;
+            ended = self.work(executor, left, idle_timeout) => ended,
+            never = self.give_signs_of_life(terms) => never,
+            () = self.end_grace(grace) => Ok(()),
+        }
+    }
+
     /// Reports what earlier processes left, then runs jobs until the worker is to end.
     async fn work(
         &self,
         mut executor: Executor,
+        left: Vec<ReportRequest>,
         idle_timeout: Option<Duration>,
     ) -> Result<(), WorkerError> {
-        for report in self.spool.left(&self.calls.name)? {
+        for report in left {
             tracing::info!(trial = report.trial, "reporting what was left in the spool");
             tokio::select! {
                 delivered = self.deliver(&report) => delivered?,
                 () = self.stop.reached(Wish::Drain) => return Ok(()),
             }
         }
-        let mut idle_since = Instant::now();
         loop {
             let cache = executor.cache().clone();
             let held = tokio::task::spawn_blocking(move || cache.held()).await;
@@ -197,20 +246,21 @@ impl Agent {
                 reply = self.calls.lease(held.unwrap_or_default()) => reply?,
             };
             match reply.job {
-                Some(job) => match self.run_job(executor, job).await? {
-                    Some(same) => executor = same,
-                    None => return Ok(()),
-                },
-                None if idle_timeout.is_some_and(|most| idle_since.elapsed() >= most) => {
+                Some(job) => {
+                    self.idle.on_job_begun();
+                    let same = self.run_job(executor, job).await?;
+                    self.idle.on_job_ended();
+                    match same {
+                        Some(same) => executor = same,
+                        None => return Ok(()),
+                    }
+                }
+                None if idle_timeout.is_some_and(|most| self.idle.lasted() >= most) => {
                     tracing::info!("nothing to do for too long");
                     return Ok(());
                 }
-                None => {
-                    tokio::time::sleep(IDLE_WAIT).await;
-                    continue;
-                }
+                None => tokio::time::sleep(IDLE_WAIT).await,
             }
-            idle_since = Instant::now();
         }
     }
 
@@ -267,6 +317,33 @@ impl Agent {
         tokio::time::sleep(grace).await;
         self.stop.leave();
         std::future::pending::<()>().await;
+    }
+}
+
+/// For how long no device of the worker has had a job.
+struct Idle(Mutex<(usize, Instant)>);
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self(Mutex::new((0, Instant::now())))
+    }
+}
+
+impl Idle {
+    fn on_job_begun(&self) {
+        self.0.lock().expect("no holder panics").0 += 1;
+    }
+
+    fn on_job_ended(&self) {
+        let mut state = self.0.lock().expect("no holder panics");
+        *state = (state.0 - 1, Instant::now());
+    }
+
+    fn lasted(&self) -> Duration {
+        match *self.0.lock().expect("no holder panics") {
+            (0, since) => since.elapsed(),
+            (_, _) => Duration::ZERO,
+        }
     }
 }
 

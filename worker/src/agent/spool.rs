@@ -76,9 +76,9 @@ impl Spool {
         File::open(&self.directory)?.sync_all()
     }
 
-    /// The outcomes that earlier processes of `worker`, or any that spoke with the same coordinator,
+    /// The outcomes that earlier processes of `workers`, or any that spoke with the same coordinator,
     /// left. Torn ones are dropped, with a notice.
-    pub(super) fn left(&self, worker: &str) -> Result<Vec<ReportRequest>, SpoolError> {
+    pub(super) fn left(&self, workers: &[String]) -> Result<Vec<ReportRequest>, SpoolError> {
         let failed = |path: &Path, source| SpoolError {
             path: path.to_owned(),
             source,
@@ -97,7 +97,8 @@ impl Spool {
             };
             match read {
                 Ok(Ok(entry))
-                    if entry.report.worker == worker || entry.coordinator == self.coordinator =>
+                    if workers.contains(&entry.report.worker)
+                        || entry.coordinator == self.coordinator =>
                 {
                     reports.push(entry.report);
                 }
@@ -221,9 +222,9 @@ mod tests {
         let kept = report("w", "0a");
         spool(&directory, ADDRESS).keep(&kept).expect("is kept");
         let spool = spool(&directory, ADDRESS);
-        assert_eq!(spool.left("w").expect("reads"), [kept]);
+        assert_eq!(spool.left(&["w".to_owned()]).expect("reads"), [kept]);
         spool.forget("0a");
-        assert_eq!(spool.left("w").expect("reads"), []);
+        assert_eq!(spool.left(&["w".to_owned()]).expect("reads"), []);
         spool.forget("0a");
     }
 
@@ -235,11 +236,11 @@ mod tests {
         let here = spool(&directory, ADDRESS);
         here.keep(&report("host-18", "0b")).expect("is kept");
         assert_eq!(
-            here.left("host-19").expect("reads"),
+            here.left(&["host-19".to_owned()]).expect("reads"),
             [report("host-18", "0b")]
         );
         // The same name takes its own along to another address.
-        assert_eq!(here.left("host-17").expect("reads").len(), 2);
+        assert_eq!(here.left(&["host-17".to_owned()]).expect("reads").len(), 2);
     }
 
     #[test]
@@ -253,7 +254,10 @@ mod tests {
                 let path = spool.path(trial, extension).expect("an id");
                 fs::write(path, &whole[..length]).expect("writes");
             }
-            assert_eq!(spool.left("w").expect("reads"), [report("w", "0a")]);
+            assert_eq!(
+                spool.left(&["w".to_owned()]).expect("reads"),
+                [report("w", "0a")]
+            );
             assert_eq!(names(&directory), ["0a.outcome"]);
         }
     }
@@ -264,7 +268,7 @@ mod tests {
         let spool = spool(&directory, ADDRESS);
         spool.keep(&report("w", "0a")).expect("is kept");
         spool.set_aside("0a", "nobody asked for it");
-        assert_eq!(spool.left("w").expect("reads"), []);
+        assert_eq!(spool.left(&["w".to_owned()]).expect("reads"), []);
         assert_eq!(names(&directory), ["0a.unknown"]);
     }
 

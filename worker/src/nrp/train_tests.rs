@@ -113,7 +113,7 @@ impl World {
             protocol,
             &self.data(),
             &statistics,
-            &Device::flex(),
+            &crate::device::of_tests(),
             on_epoch,
         )
     }
