@@ -44,6 +44,15 @@ bench-extract PYTHON="python3":
     LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$({{PYTHON}} -c 'import glob, os, torch; t = os.path.dirname(torch.__file__); print(":".join([t + "/lib", *glob.glob(t + "/../nvidia/*/lib")]))')" \
         {{PYTHON}} worker/benches/extract.py
 
+# Sweeps of NRP networks, beside PyTorch, Optuna and Ray Tune; writes docs/performance.md
+bench-train PYTHON="python3" *ARGUMENTS="":
+    LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$({{PYTHON}} -c 'import glob, os, torch; t = os.path.dirname(torch.__file__); print(":".join([t + "/lib", *glob.glob(t + "/../nvidia/*/lib")]))')" \
+        {{PYTHON}} worker/benches/train.py {{ARGUMENTS}}
+
+# Training on Vulkan or Metal, software drivers included, held against flex; the first build takes 11 minutes
+wgpu:
+    NRP_TEST_DEVICE=wgpu cargo test -p nrp-worker --features wgpu --locked --lib -- --nocapture nrp:: device::
+
 # Durable outcomes per second and what a trial costs, beside Optuna and HyperQueue; writes docs/performance.md
 bench-coordinator PYTHON="python3":
     {{PYTHON}} coordinator/benches/coordinator/coordinator.py
