@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     registry: Registry,
     pub(crate) finished: Counter,
     pub(crate) failed: Counter,
+    pub(crate) stopped: Counter,
     pub(crate) attempts_failed: Counter,
     pub(crate) leases_granted: Counter,
     reassignments: Family<Labels<1>, Counter>,
@@ -50,6 +51,7 @@ impl Counts {
         let counts = Self {
             finished: outcome("finished"),
             failed: outcome("failed"),
+            stopped: outcome("stopped"),
             attempts_failed: Counter::default(),
             leases_granted: Counter::default(),
             reassignments: Family::default(),
@@ -154,12 +156,13 @@ fn present(census: &Census) -> Registry {
     registry
 }
 
-fn states(sweep: &SweepStatus) -> [(&'static str, u64); 5] {
+fn states(sweep: &SweepStatus) -> [(&'static str, u64); 6] {
     [
         ("waiting", sweep.waiting),
         ("leased", sweep.leased),
         ("finished", sweep.finished),
         ("failed", sweep.failed),
+        ("stopped", sweep.stopped),
         ("cancelled", sweep.cancelled),
     ]
 }

@@ -57,8 +57,9 @@ pub(crate) enum Command {
         subject: String,
         reply: Reply<Result<ExplainReply, LookupError>>,
     },
-    /// Where trials are.
+    /// Where trials are, for a sweep.
     Trials {
+        sweep: SweepId,
         trials: Vec<TrialId>,
         reply: Reply<Vec<Option<TrialView>>>,
     },
@@ -102,6 +103,15 @@ pub(crate) enum Command {
         trial: TrialId,
         attempt: Attempt,
         reply: Reply<Verdict>,
+    },
+    /// Whether a trial that reached a rung goes on.
+    Rung {
+        worker: String,
+        lease: LeaseRef,
+        trial: TrialId,
+        epochs: u32,
+        validation_mse: f64,
+        reply: Reply<bool>,
     },
     Release {
         holder: Holder,

@@ -81,6 +81,7 @@ impl Driver {
                 counts.failed,
                 "were set aside; `nrp trials --in-state failed` says why",
             ),
+            explanation("stopped", counts.stopped, "were stopped early"),
             explanation("cancelled", counts.cancelled, "are cancelled"),
             explanation("leased", counts.leased, "are with workers"),
             explanation(
@@ -137,6 +138,7 @@ impl Driver {
             }
             TrialWhy::Finished => explanation("finished", 1, "has scores"),
             TrialWhy::Failed => explanation("failed", 1, "was set aside"),
+            TrialWhy::Stopped => explanation("stopped", 1, "was stopped early"),
             TrialWhy::Cancelled => explanation("cancelled", 1, "is cancelled: no sweep wants it"),
         }
     }

@@ -76,5 +76,6 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
         trials,
         ann_layers,
         activations: grant.activations.to_string(),
+        rungs: grant.rungs.clone(),
     })
 }

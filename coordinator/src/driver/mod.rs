@@ -271,10 +271,14 @@ impl Driver {
                 let explained = self.explain(&subject);
                 self.answer(reply, explained);
             }
-            Command::Trials { trials, reply } => {
+            Command::Trials {
+                sweep,
+                trials,
+                reply,
+            } => {
                 let views = trials
                     .into_iter()
-                    .map(|trial| self.core.trial(trial))
+                    .map(|trial| self.core.trial(Some(sweep), trial))
                     .collect();
                 self.answer(reply, views);
             }
@@ -297,6 +301,7 @@ impl Driver {
             | Command::Lease { .. }
             | Command::Heartbeat { .. }
             | Command::Report { .. }
+            | Command::Rung { .. }
             | Command::Release { .. } => self.on_worker(command),
             Command::Snapshot => self.snapshot_due = true,
             Command::Census { reply } => {
@@ -370,6 +375,25 @@ impl Driver {
                 let verdict = self.report(worker, lease, trial, attempt);
                 self.answer(reply, verdict);
             }
+            Command::Rung {
+                worker,
+                lease,
+                trial,
+                epochs,
+                validation_mse,
+                reply,
+            } => {
+                let reached = Event::RungReached {
+                    worker,
+                    lease,
+                    trial,
+                    epochs,
+                    validation_mse,
+                };
+                let actions = self.tell(reached);
+                let goes_on = actions.contains(&Action::ReplyRung { goes_on: true });
+                self.answer(reply, goes_on);
+            }
             Command::Release {
                 holder,
                 lease,
@@ -432,7 +456,7 @@ impl Driver {
         let (_, counts) = self.core.sweep(sweep).expect("was just submitted");
         Submitted {
             trials: counts.trials(),
-            closed: counts.finished + counts.failed,
+            closed: counts.finished + counts.failed + counts.stopped,
             known,
         }
     }
@@ -456,6 +480,7 @@ impl Driver {
             | Action::GrantLease(_)
             | Action::NothingToDo
             | Action::Refuse(_)
+            | Action::ReplyRung { .. }
             | Action::Fence { .. } => None,
         });
         verdicts.next_back().expect("a report is always answered")
@@ -479,7 +504,10 @@ impl Driver {
                     return self.answer(worker.reply, Err(LeaseError::Refused(refusal)));
                 }
                 Action::NothingToDo => return self.parked.push_back(worker),
-                Action::Record(_) | Action::ReplyVerdict(_) | Action::Fence { .. } => {}
+                Action::Record(_)
+                | Action::ReplyVerdict(_)
+                | Action::ReplyRung { .. }
+                | Action::Fence { .. } => {}
             }
         }
     }

@@ -49,6 +49,12 @@ pub(super) fn observe(fact: &Fact) {
             COUNTS.attempts_failed.inc();
             tracing::warn!(%trial, worker, attempts, reason, "attempt failed");
         }
+        Fact::RungReached {
+            trial,
+            worker,
+            epochs,
+            validation_mse,
+        } => tracing::debug!(%trial, worker, epochs, validation_mse, "trial passed a rung"),
         Fact::OutcomeRecorded {
             trial,
             worker,
@@ -62,6 +68,13 @@ pub(super) fn observe(fact: &Fact) {
                     COUNTS.finished.inc();
                     let validation_mse = scores.validation_mse;
                     tracing::debug!(%trial, worker, job, epoch, validation_mse, "trial finished");
+                }
+                Ending::Stopped {
+                    epochs,
+                    validation_mse,
+                } => {
+                    COUNTS.stopped.inc();
+                    tracing::debug!(%trial, worker, job, epochs, validation_mse, "trial stopped");
                 }
                 Ending::Failed { reason } => {
                     COUNTS.failed.inc();

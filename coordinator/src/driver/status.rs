@@ -47,6 +47,7 @@ impl Driver {
             leased: counts.leased,
             finished: counts.finished,
             failed: counts.failed,
+            stopped: counts.stopped,
             cancelled: counts.cancelled,
             simulated: spec.simulated,
             workers: self.workers(),

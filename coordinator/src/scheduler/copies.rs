@@ -44,9 +44,8 @@ impl Scheduler {
     /// What may have taken a worker down does not get a second one.
     fn is_worth_copying(&self, number: TrialNo) -> bool {
         let trial = self.at(number);
-        let sweeps = trial.sweeps.iter();
-        let mut sweeps = sweeps.map(|sweep| &self.sweeps[sweep.0 as usize]);
-        trial.losses == 0 && sweeps.any(|sweep| sweep.wanted && !sweep.paused)
+        let mut sweeps = self.sweeps_of(number);
+        trial.losses == 0 && sweeps.any(|sweep| sweep.wants(trial.stopped) && !sweep.paused)
     }
 
     /// Whether a trial can be leased as a copy.

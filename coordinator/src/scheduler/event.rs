@@ -109,6 +109,19 @@ pub enum Event {
         /// How it ended.
         attempt: Attempt,
     },
+    /// A trial reached a rung under a worker, perhaps late, perhaps again.
+    RungReached {
+        /// The worker's name.
+        worker: String,
+        /// The lease under which it runs.
+        lease: LeaseRef,
+        /// The trial.
+        trial: TrialId,
+        /// Epochs trained.
+        epochs: u32,
+        /// The lowest validation loss so far.
+        validation_mse: f64,
+    },
     /// Time passed; told often enough for leases to lapse in time.
     TimePassed,
     /// A fact was read back from the journal.
@@ -135,6 +148,11 @@ pub enum Action {
     Refuse(Refusal),
     /// Answer a report.
     ReplyVerdict(Verdict),
+    /// Answer a trial that reached a rung.
+    ReplyRung {
+        /// Whether it goes on.
+        goes_on: bool,
+    },
     /// Answer a heartbeat.
     Fence {
         /// Leases that are no longer the worker's.
@@ -157,6 +175,8 @@ pub struct Grant {
     pub trials: Vec<TrialId>,
     /// One waiting trial of each other group whose activations the same pass of the ANN gives.
     pub along: Vec<TrialId>,
+    /// Epochs at which each trial tells its loss and asks whether it goes on.
+    pub rungs: Vec<u32>,
 }
 
 /// Why a worker gets no job.
@@ -253,6 +273,17 @@ pub enum Fact {
         /// Failed attempts so far, with this one.
         attempts: u32,
     },
+    /// A trial reached a rung and goes on.
+    RungReached {
+        /// The trial.
+        trial: TrialId,
+        /// Who trains it.
+        worker: String,
+        /// Epochs trained.
+        epochs: u32,
+        /// The lowest validation loss so far.
+        validation_mse: f64,
+    },
     /// A trial has its outcome.
     OutcomeRecorded {
         /// The trial.
@@ -294,6 +325,13 @@ pub enum Ending {
     Failed {
         /// Why.
         reason: String,
+    },
+    /// It was given up at a rung, as no sweep wanted it to its end; one that does takes it up.
+    Stopped {
+        /// Epochs trained.
+        epochs: u32,
+        /// The lowest validation loss until then.
+        validation_mse: f64,
     },
 }
 

@@ -70,6 +70,8 @@ pub enum TrialWhy {
     Finished,
     /// It was set aside.
     Failed,
+    /// It was given up at a rung.
+    Stopped,
     /// Nobody wants it.
     Cancelled,
 }
@@ -156,16 +158,16 @@ impl Scheduler {
             },
             TrialState::Finished => TrialWhy::Finished,
             TrialState::Failed => TrialWhy::Failed,
+            TrialState::Stopped => TrialWhy::Stopped,
             TrialState::Cancelled => TrialWhy::Cancelled,
         })
     }
 
     /// The first turn of a sweep that wants a trial.
     fn turn_of(&self, trial: TrialNo) -> Option<Turn> {
-        let sweeps = self.at(trial).sweeps.iter();
-        sweeps
-            .filter_map(|sweep| self.sweeps[sweep.0 as usize].turn)
-            .min()
+        let stopped = self.at(trial).stopped;
+        let wanting = self.sweeps_of(trial).filter(|sweep| sweep.wants(stopped));
+        wanting.filter_map(|sweep| sweep.turn).min()
     }
 
     /// Why a waiting trial of a group, wanted by a sweep that has this turn, does not start.

@@ -6,7 +6,7 @@ use super::ids::{ActivationsId, GroupId, RowId};
 use super::leases::{Lease, Role};
 use super::settings::{ATTEMPTS_MAX, LOSSES_ALONE, LOSSES_MAX};
 use super::sweeps::{Sweep, SweepCounts, SweepNo};
-use super::trials::{TrialNo, TrialState};
+use super::trials::{Trial, TrialNo, TrialState};
 use super::turns::Turn;
 use super::workers::Capacity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,14 +32,12 @@ impl Scheduler {
         assert_eq!(self.trials.len(), self.trial_numbers.len());
         let mut backing_off = BTreeSet::new();
         let mut suspects = BTreeSet::new();
+        let mut revived = 0;
         let mut rows: BTreeMap<RowId, u64> = BTreeMap::new();
         for (number, trial) in self.numbered() {
             assert_eq!(self.trial_numbers.get(&trial.id), Some(&number));
-            let mut sweeps = trial
-                .sweeps
-                .iter()
-                .map(|sweep| &self.sweeps[sweep.0 as usize]);
-            let wanted = sweeps.any(|sweep| sweep.wanted);
+            let wanted = self.is_wanted(number, trial.stopped);
+            revived += u64::from(trial.stopped && trial.state.is_open());
             match trial.state {
                 TrialState::BackingOff { ready_ms } => {
                     backing_off.insert((ready_ms, number));
@@ -53,7 +51,10 @@ impl Scheduler {
                     );
                 }
                 TrialState::Waiting | TrialState::Finished | TrialState::Failed => {}
-                TrialState::Cancelled => assert!(!wanted, "{} is wanted", trial.id),
+                TrialState::Stopped | TrialState::Cancelled => {
+                    assert!(!wanted, "{} is wanted", trial.id);
+                    assert_eq!(trial.stopped, trial.state == TrialState::Stopped);
+                }
             }
             if trial.state.is_open() {
                 suspects.extend((trial.losses >= LOSSES_ALONE).then_some(number));
@@ -67,6 +68,7 @@ impl Scheduler {
         assert_eq!(backing_off, self.backing_off);
         assert_eq!(suspects, self.suspects);
         assert_eq!(rows, self.open_in_row);
+        assert_eq!(revived, self.revived);
     }
 
     fn check_sweeps(&self) {
@@ -79,9 +81,11 @@ impl Scheduler {
             for trial in &sweep.trials {
                 let trial = self.at(*trial);
                 assert!(trial.sweeps.contains(number), "{} forgot {id}", trial.id);
-                *counts.of(trial.state) += 1;
-                *rows.entry(trial.row).or_default() += u64::from(!trial.state.has_outcome());
+                let state = sweep.sees(trial.state, trial.stopped);
+                *counts.of(state) += 1;
+                *rows.entry(trial.row).or_default() += u64::from(!state.has_outcome());
             }
+            self.check_rungs(sweep);
             assert_eq!(counts, sweep.counts, "counts of {id}");
             assert_eq!(rows, sweep.open_in_row, "open rows of {id}");
             assert_eq!(counts.trials(), sweep.trials.len() as u64);
@@ -96,7 +100,8 @@ impl Scheduler {
             .trials
             .iter()
             .map(|number| (*number, self.at(*number)));
-        let waiting = trials.filter(|(_, trial)| trial.state == TrialState::Waiting);
+        let seen = |trial: &Trial| sweep.sees(trial.state, trial.stopped);
+        let waiting = trials.filter(|(_, trial)| seen(trial) == TrialState::Waiting);
         let waiting: BTreeSet<_> = waiting
             .map(|(number, trial)| (trial.group, number))
             .collect();
@@ -120,6 +125,22 @@ impl Scheduler {
             }
         }
         assert_eq!(turns, self.turns);
+    }
+
+    /// On a sweep's rungs stand the losses of its trials, and no others.
+    fn check_rungs(&self, sweep: &Sweep) {
+        let Some(halving) = &sweep.halving else {
+            return;
+        };
+        let mut expected = BTreeMap::new();
+        for number in &sweep.trials {
+            for (epochs, loss) in self.rung_losses.get(number).into_iter().flatten() {
+                if halving.is_rung(*epochs) {
+                    expected.insert((self.at(*number).row, *epochs, *number), *loss);
+                }
+            }
+        }
+        assert_eq!(expected, halving.check(), "rungs of {}", sweep.id);
     }
 
     fn check_leases(&self) {

@@ -186,7 +186,10 @@ impl Scheduler {
             .filter(|number| match self.at(*number).state {
                 TrialState::Waiting | TrialState::BackingOff { .. } => role != Role::Copy,
                 TrialState::Leased { .. } => role == Role::Copy && self.can_be_copied(*number),
-                TrialState::Finished | TrialState::Failed | TrialState::Cancelled => false,
+                TrialState::Finished
+                | TrialState::Failed
+                | TrialState::Stopped
+                | TrialState::Cancelled => false,
             })
             .collect();
         let Some(first) = open.first() else {

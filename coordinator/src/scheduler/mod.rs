@@ -8,6 +8,7 @@
 mod copies;
 mod event;
 mod explain;
+mod halving;
 mod ids;
 mod invariants;
 mod leases;
@@ -30,6 +31,7 @@ pub use event::{
     Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, Refusal, TrialKey, Verdict,
 };
 pub use explain::{SweepWhy, TrialWhy, Waits};
+pub use halving::RUNGS_MAX;
 pub use ids::{
     ActivationsId, Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
 };
@@ -45,6 +47,7 @@ pub use sweeps::{SweepCounts, SweepState};
 pub use trials::TrialView;
 
 use leases::{Lease, Role};
+use outcomes::Report;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sweeps::{Sweep, SweepNo};
 use trials::{Trial, TrialNo};
@@ -80,6 +83,10 @@ pub struct Scheduler {
     activations: HashMap<ActivationsId, Activations>,
     /// How long trials took, of whatever group.
     took: Took,
+    /// Validation losses at rungs, of the trials that reached any, by epochs.
+    rung_losses: BTreeMap<TrialNo, BTreeMap<u32, f64>>,
+    /// Trials that were stopped and are open all the same.
+    revived: u64,
     workers: BTreeMap<String, Worker>,
     /// What live workers take.
     capacity: Capacity,
@@ -104,7 +111,7 @@ impl Scheduler {
                 spec,
                 trials,
             } => {
-                self.on_sweep_submitted(sweep, &trials);
+                self.on_sweep_submitted(sweep, &spec, &trials);
                 actions.push(Action::Record(Fact::SweepSubmitted { sweep, spec }));
             }
             Event::SweepCancelled(sweep) => {
@@ -138,6 +145,22 @@ impl Scheduler {
                     self.on_outcome_reported(now_ms, worker, lease, trial, attempt, &mut actions);
                 actions.push(Action::ReplyVerdict(verdict));
             }
+            Event::RungReached {
+                worker,
+                lease,
+                trial,
+                epochs,
+                validation_mse,
+            } => {
+                let report = Report {
+                    trial,
+                    worker,
+                    lease,
+                };
+                let goes_on =
+                    self.on_rung_reached(now_ms, report, epochs, validation_mse, &mut actions);
+                actions.push(Action::ReplyRung { goes_on });
+            }
             Event::TimePassed => self.on_time_passed(now_ms, &mut actions),
             Event::Replayed { fact, trials } => self.on_replayed(now_ms, &fact, &trials),
             Event::ReplayEnded => self.on_replay_ended(now_ms),
@@ -147,7 +170,9 @@ impl Scheduler {
 
     fn on_replayed(&mut self, now_ms: u64, fact: &Fact, trials: &[TrialKey]) {
         match fact {
-            Fact::SweepSubmitted { sweep, .. } => self.on_sweep_submitted(*sweep, trials),
+            Fact::SweepSubmitted { sweep, spec } => {
+                self.on_sweep_submitted(*sweep, spec, trials);
+            }
             fact => self.apply(now_ms, fact),
         }
     }
@@ -199,6 +224,12 @@ impl Scheduler {
             Fact::AttemptFailed {
                 trial, attempts, ..
             } => self.fail_attempt(now_ms, *trial, *attempts),
+            Fact::RungReached {
+                trial,
+                epochs,
+                validation_mse,
+                ..
+            } => self.reach_rung(*trial, *epochs, *validation_mse),
             Fact::OutcomeRecorded { trial, outcome, .. } => self.close(*trial, outcome),
             Fact::TrialCarried {
                 trial,

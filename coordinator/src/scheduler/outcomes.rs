@@ -27,8 +27,18 @@ impl Scheduler {
             return Verdict::Unknown;
         };
         let state = self.at(number).state;
-        if state.has_outcome() {
-            return Verdict::Duplicate;
+        match (state, &attempt) {
+            (TrialState::Finished | TrialState::Failed, _)
+            | (TrialState::Stopped, Attempt::Failed { .. }) => return Verdict::Duplicate,
+            // A stop is the last word only where nothing better comes.
+            (TrialState::Stopped, Attempt::Finished(_))
+            | (
+                TrialState::Waiting
+                | TrialState::BackingOff { .. }
+                | TrialState::Leased { .. }
+                | TrialState::Cancelled,
+                _,
+            ) => {}
         }
         let attempts = self.at(number).attempts + 1;
         let report = Report {
@@ -121,11 +131,18 @@ impl Scheduler {
         let Some(number) = self.trial_numbers.get(&trial).copied() else {
             return;
         };
-        self.take_from_lease(number);
         let state = match outcome {
             Ending::Finished(_) => TrialState::Finished,
             Ending::Failed { .. } => TrialState::Failed,
+            Ending::Stopped {
+                epochs,
+                validation_mse,
+            } => {
+                self.reach_rung(trial, *epochs, *validation_mse);
+                return self.stop(number);
+            }
         };
+        self.take_from_lease(number);
         self.set_state(number, state);
     }
 
@@ -136,6 +153,7 @@ impl Scheduler {
             | TrialState::BackingOff { .. }
             | TrialState::Finished
             | TrialState::Failed
+            | TrialState::Stopped
             | TrialState::Cancelled => false,
         }
     }

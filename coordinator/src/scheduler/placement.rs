@@ -164,6 +164,7 @@ impl Scheduler {
             copy: turn.is_none(),
             copied: false,
         };
+        let rungs = self.rungs(&numbers);
         self.record(now_ms, fact, actions);
         if let Some(sweep) = turn {
             self.change(sweep, |sweep| sweep.served = number);
@@ -174,6 +175,7 @@ impl Scheduler {
             activations,
             trials,
             along: self.along(pass, group),
+            rungs,
         }));
     }
 

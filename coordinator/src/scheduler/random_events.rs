@@ -1,6 +1,7 @@
 //! Random histories: thousands of events over a few sweeps and workers, with lapses, duplicates,
-//! late reports, cancellations and restarts of any side. After every event the whole state is
-//! checked; at the end every sweep still finishes, and every trial has exactly one outcome.
+//! late reports, early stops, cancellations and restarts of any side. After every event the whole
+//! state is checked; at the end every sweep still finishes, and every trial has exactly one outcome,
+//! but that one which was stopped may go to its end for a sweep that stops none.
 
 use super::scene::Scene;
 use super::snapshot::durable;
@@ -50,10 +51,25 @@ enum Step {
         trial: usize,
         ending: u8,
     },
+    Rung {
+        pick: usize,
+        trial: usize,
+        rung: usize,
+        loss: u8,
+    },
     Pass {
         ms: u64,
     },
     Restart,
+}
+
+/// Every other sweep stops trials early: its first rung and its reduction.
+fn halving(sweep: u64) -> Option<(u32, u32)> {
+    match sweep {
+        1 => Some((3, 3)),
+        3 => Some((2, 2)),
+        _ => None,
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -75,6 +91,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(|pick| Step::Release { pick }),
         20 => (any::<usize>(), 0..5usize, any::<u8>())
             .prop_map(|(pick, trial, ending)| Step::Report { pick, trial, ending }),
+        12 => (any::<usize>(), 0..5usize, 0..4usize, any::<u8>())
+            .prop_map(|(pick, trial, rung, loss)| Step::Rung { pick, trial, rung, loss }),
         4 => (0..20_000u64).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Restart),
     ]
@@ -99,7 +117,8 @@ impl World {
             // Sweeps overlap by half.
             Step::Submit { sweep } => {
                 let first = 100 + u128::from(sweep) * 6;
-                self.scene.submit(sweep, first..first + 12);
+                self.scene
+                    .submit_keys(sweep, first..first + 12, halving(sweep));
             }
             Step::Cancel { sweep } => self.scene.cancel(sweep),
             Step::Resume { sweep } => self.scene.resume(sweep),
@@ -159,6 +178,22 @@ impl World {
                 };
                 self.scene.report(NAMES[worker], job.lease, trial, attempt);
             }
+            Step::Rung {
+                pick,
+                trial,
+                rung,
+                loss,
+            } => {
+                let Some((worker, _, job)) = self.pick(pick) else {
+                    return;
+                };
+                let trial = job.trials[trial % job.trials.len()].0;
+                let epochs = job.rungs.get(rung).copied().unwrap_or(3);
+                let loss = f64::from(loss);
+                let goes_on = self.scene.rung(NAMES[worker], &job, trial, epochs, loss);
+                let again = self.scene.rung(NAMES[worker], &job, trial, epochs, loss);
+                assert_eq!(goes_on, again, "what was answered once stays so");
+            }
             Step::Pass { ms } => self.scene.pass(ms),
             Step::Restart => self.restart(),
         }
@@ -175,7 +210,7 @@ impl World {
     fn urgency(&self, trial: &Trial) -> Option<i32> {
         let sweeps = trial.sweeps.iter();
         let sweeps = sweeps.map(|sweep| &self.scene.core.sweeps[sweep.0 as usize]);
-        let wanting = sweeps.filter(|sweep| sweep.wanted && !sweep.paused);
+        let wanting = sweeps.filter(|sweep| sweep.wants(trial.stopped) && !sweep.paused);
         wanting.map(|sweep| sweep.priority).max()
     }
 
@@ -223,13 +258,16 @@ impl World {
         assert_eq!(before, self.summary());
     }
 
-    fn summary(&self) -> Vec<(SweepState, SweepCounts, i32)> {
+    fn summary(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let sweeps = self.scene.core.sweeps.iter();
         let summary = sweeps.map(|sweep| {
             let (state, counts) = self.scene.sweep(sweep.id.0);
             (state, counts, sweep.priority)
         });
-        summary.collect()
+        (
+            summary.collect::<Vec<_>>(),
+            self.scene.core.rung_losses.clone(),
+        )
     }
 
     /// Reading a snapshot back makes the state that reading the history back makes, whether it is
@@ -275,7 +313,8 @@ impl World {
         for sweep in sweeps {
             let (state, counts) = self.scene.sweep(sweep.0);
             assert_eq!(state, SweepState::Finished);
-            assert_eq!(counts.finished, counts.trials());
+            assert_eq!(counts.finished + counts.stopped, counts.trials());
+            assert!(counts.stopped == 0 || halving(sweep.0).is_some());
         }
     }
 
@@ -290,21 +329,41 @@ impl World {
                     sweeps.insert(*sweep, keys.iter().map(|key| key.id).collect());
                 }
                 Fact::SweepResumed { sweep } => outcomes.retain(|trial, ending| {
-                    matches!(ending, Ending::Finished(_)) || !sweeps[sweep].contains(trial)
+                    matches!(ending, Ending::Finished(_) | Ending::Stopped { .. })
+                        || !sweeps[sweep].contains(trial)
                 }),
                 Fact::LeaseGranted { epoch, trials, .. } => {
                     assert!(*epoch > last_epoch);
                     last_epoch = *epoch;
-                    assert!(trials.iter().all(|trial| !outcomes.contains_key(trial)));
+                    let to_its_end = |trial: &TrialId| {
+                        let mut of = sweeps.iter().filter(|(_, trials)| trials.contains(trial));
+                        of.any(|(sweep, _)| halving(sweep.0).is_none())
+                    };
+                    for trial in trials {
+                        match outcomes.get(trial) {
+                            None => {}
+                            Some(Ending::Stopped { .. }) => assert!(to_its_end(trial)),
+                            Some(Ending::Finished(_) | Ending::Failed { .. }) => {
+                                panic!("{trial} is leased after its outcome")
+                            }
+                        }
+                    }
                 }
                 Fact::OutcomeRecorded { trial, outcome, .. } => {
                     let before = outcomes.insert(*trial, outcome);
-                    assert_eq!(before, None, "{trial} has two outcomes");
+                    let is_last = match (before, outcome) {
+                        (None, _) => true,
+                        (Some(Ending::Stopped { .. }), Ending::Stopped { .. }) => false,
+                        (Some(Ending::Stopped { .. }), _) => true,
+                        (Some(Ending::Finished(_) | Ending::Failed { .. }), _) => false,
+                    };
+                    assert!(is_last, "{trial} has two outcomes");
                 }
                 Fact::SweepCancelled { .. }
                 | Fact::SweepPaused { .. }
                 | Fact::SweepPrioritised { .. }
                 | Fact::LeaseEnded { .. }
+                | Fact::RungReached { .. }
                 | Fact::AttemptFailed { .. } => {}
                 Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {
                     panic!("only a snapshot says so")

@@ -2,7 +2,7 @@
 //! is checked after every event.
 
 use super::*;
-use nrp_proto::wire::SweepSpec;
+use nrp_proto::wire::{EarlyStopping, SweepSpec, TrainingSpec};
 use std::ops::Range;
 
 pub(super) struct Scene {
@@ -88,7 +88,14 @@ impl Scene {
 
     /// The journal, compacted at its end, when the state is that of `core`.
     pub(super) fn compacted(&self, core: &Scheduler) -> Vec<(Fact, Vec<TrialKey>)> {
-        let snapshot = core.snapshot(&|_| Box::default());
+        let spec = |sweep: SweepId| {
+            let submitted = self.journal.iter().find_map(|(fact, _)| match fact {
+                Fact::SweepSubmitted { sweep: known, spec } if *known == sweep => Some(spec),
+                _ => None,
+            });
+            submitted.cloned().expect("was submitted")
+        };
+        let snapshot = core.snapshot(&spec);
         let keys = |fact: Fact| {
             let submitted = self.journal.iter().find(|(known, _)| *known == fact);
             let keys = submitted.map(|(_, keys)| keys.clone()).unwrap_or_default();
@@ -114,11 +121,56 @@ impl Scene {
     }
 
     pub(super) fn submit(&mut self, sweep: u64, trials: Range<u128>) {
+        self.submit_keys(sweep, trials, None);
+    }
+
+    /// Submits a sweep that stops trials early, if told its first rung and its reduction; of 100
+    /// epochs.
+    pub(super) fn submit_keys(
+        &mut self,
+        sweep: u64,
+        trials: impl IntoIterator<Item = u128>,
+        halving: Option<(u32, u32)>,
+    ) {
+        let early_stopping = halving.map(|(min_epochs, reduction)| EarlyStopping {
+            min_epochs,
+            reduction,
+        });
+        let training = early_stopping.as_ref().map(|_| TrainingSpec {
+            max_epochs: 100,
+            ..TrainingSpec::default()
+        });
         self.tell(Event::SweepSubmitted {
             sweep: SweepId(sweep),
-            spec: Box::new(SweepSpec::default()),
-            trials: trials.map(key).collect(),
+            spec: Box::new(SweepSpec {
+                early_stopping,
+                training,
+                ..SweepSpec::default()
+            }),
+            trials: trials.into_iter().map(key).collect(),
         });
+    }
+
+    /// Whether a trial that reaches a rung goes on.
+    pub(super) fn rung(
+        &mut self,
+        worker: &str,
+        job: &Grant,
+        trial: u128,
+        epochs: u32,
+        validation_mse: f64,
+    ) -> bool {
+        let mut actions = self.tell(Event::RungReached {
+            worker: worker.to_owned(),
+            lease: job.lease,
+            trial: TrialId(trial),
+            epochs,
+            validation_mse,
+        });
+        match actions.pop().expect("an answer") {
+            Action::ReplyRung { goes_on } => goes_on,
+            other => panic!("no answer to a rung: {other:?}"),
+        }
     }
 
     pub(super) fn cancel(&mut self, sweep: u64) {
@@ -244,7 +296,9 @@ impl Scene {
     }
 
     pub(super) fn view(&self, trial: u128) -> TrialView {
-        self.core.trial(TrialId(trial)).expect("was submitted")
+        self.core
+            .trial(None, TrialId(trial))
+            .expect("was submitted")
     }
 
     pub(super) fn row(&self, trial: u128) -> RowId {

@@ -46,10 +46,12 @@ impl Fact {
     pub fn kept(&self) -> Kept {
         match self {
             Fact::OutcomeRecorded { trial, outcome, .. } => match outcome {
-                Ending::Finished(_) => Kept::Always,
+                Ending::Finished(_) | Ending::Stopped { .. } => Kept::Always,
                 Ending::Failed { .. } => Kept::LastFailure(*trial),
             },
             Fact::AttemptFailed { trial, .. } => Kept::LastFailure(*trial),
+            // What is best of a sweep follows from the losses, in whatever order they are read.
+            Fact::RungReached { .. } => Kept::Always,
             Fact::SweepSubmitted { .. }
             | Fact::SweepCancelled { .. }
             | Fact::SweepPaused { .. }
@@ -163,7 +165,8 @@ pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + us
         let open = !trial.state.has_outcome();
         let history = open.then_some((trial.attempts, trial.losses));
         let key = (trial.id, trial.group, trial.pass, trial.row);
-        (key, trial.state, history, trial.sweeps.clone())
+        let state = (trial.state, trial.stopped);
+        (key, state, history, trial.sweeps.clone())
     });
     let mut submissions: Vec<_> = core.sweeps.iter().collect();
     submissions.sort_by_key(|sweep| sweep.submission);
@@ -185,5 +188,6 @@ pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + us
         leases.collect::<Vec<_>>(),
         core.copies.clone(),
         core.last_epoch,
+        core.rung_losses.clone(),
     )
 }

@@ -1,11 +1,13 @@
 //! Sweeps: which trials somebody wants. Sweeps share trials; what a sweep's state is follows from
 //! whether it was cancelled and from where its trials are.
 
+use super::halving::Halving;
 use super::ids::{RowId, SweepId};
 use super::queue::Queue;
 use super::trials::{TrialNo, TrialState};
 use super::turns::{self, Turn};
 use super::{Action, Fact, Scheduler, TrialKey};
+use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeMap;
 
 /// A sweep's place in the order first submitted.
@@ -31,6 +33,8 @@ pub(super) struct Sweep {
     pub(super) served: u64,
     /// Grows with every submission, so that the latest is known.
     pub(super) submission: u64,
+    /// Whether, and how, trials are stopped early.
+    pub(super) halving: Option<Halving>,
     pub(super) counts: SweepCounts,
     /// Trials without an outcome.
     pub(super) open_in_row: BTreeMap<RowId, u64>,
@@ -47,6 +51,8 @@ pub struct SweepCounts {
     pub finished: u64,
     /// Were set aside.
     pub failed: u64,
+    /// Were given up at a rung.
+    pub stopped: u64,
     /// Have no outcome, and nobody wants one.
     pub cancelled: u64,
 }
@@ -54,7 +60,7 @@ pub struct SweepCounts {
 impl SweepCounts {
     /// All of them.
     pub fn trials(&self) -> u64 {
-        self.waiting + self.leased + self.finished + self.failed + self.cancelled
+        self.waiting + self.leased + self.finished + self.failed + self.stopped + self.cancelled
     }
 
     pub(super) fn of(&mut self, state: TrialState) -> &mut u64 {
@@ -63,6 +69,7 @@ impl SweepCounts {
             TrialState::Leased { .. } => &mut self.leased,
             TrialState::Finished => &mut self.finished,
             TrialState::Failed => &mut self.failed,
+            TrialState::Stopped => &mut self.stopped,
             TrialState::Cancelled => &mut self.cancelled,
         }
     }
@@ -128,18 +135,18 @@ impl Scheduler {
 
     /// A sweep that was submitted before is taken up where it stands. Its failed trials stay
     /// failed: only `resume` gives them fresh attempts.
-    pub(super) fn on_sweep_submitted(&mut self, id: SweepId, keys: &[TrialKey]) {
+    pub(super) fn on_sweep_submitted(&mut self, id: SweepId, spec: &SweepSpec, keys: &[TrialKey]) {
         self.submissions += 1;
         let submission = self.submissions;
         let number = match self.sweep_numbers.get(&id) {
             Some(number) => *number,
-            None => self.add_sweep(id, keys),
+            None => self.add_sweep(id, Halving::of(spec), keys),
         };
         self.sweeps[number.0 as usize].submission = submission;
         self.want(number);
     }
 
-    fn add_sweep(&mut self, id: SweepId, keys: &[TrialKey]) -> SweepNo {
+    fn add_sweep(&mut self, id: SweepId, halving: Option<Halving>, keys: &[TrialKey]) -> SweepNo {
         let number = u32::try_from(self.sweeps.len()).expect("memory ends before 2^32 sweeps");
         let number = SweepNo(number);
         let mut sweep = Sweep {
@@ -152,6 +159,7 @@ impl Scheduler {
             turn: None,
             served: 0,
             submission: 0,
+            halving,
             counts: SweepCounts::default(),
             open_in_row: BTreeMap::new(),
         };
@@ -160,14 +168,20 @@ impl Scheduler {
             let is_held = self.share_group(key, number);
             let trial = self.at_mut(trial_no);
             trial.sweeps.push(number);
-            *sweep.counts.of(trial.state) += 1;
-            if trial.state == TrialState::Waiting {
+            let state = sweep.sees(trial.state, trial.stopped);
+            *sweep.counts.of(state) += 1;
+            if state == TrialState::Waiting {
                 let queue = &mut sweep.queue;
                 queue.insert(trial.group, trial.pass, trial_no, is_held);
             }
             let open = sweep.open_in_row.entry(trial.row).or_default();
-            *open += u64::from(!trial.state.has_outcome());
+            *open += u64::from(!state.has_outcome());
             sweep.trials.push(trial_no);
+            if let Some(halving) = &mut sweep.halving {
+                for (epochs, loss) in self.rung_losses.get(&trial_no).into_iter().flatten() {
+                    halving.enter(key.row, *epochs, *loss, trial_no);
+                }
+            }
         }
         self.sweeps.push(sweep);
         self.sweep_numbers.insert(id, number);
@@ -238,9 +252,9 @@ impl Scheduler {
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
             let trial = self.at(trial_no);
-            if trial.state.is_open() && !self.is_wanted(trial_no) {
+            if trial.state.is_open() && !self.is_wanted(trial_no, trial.stopped) {
                 self.take_from_lease(trial_no);
-                self.set_state(trial_no, TrialState::Cancelled);
+                self.rest(trial_no);
             }
         }
     }
@@ -257,7 +271,7 @@ impl Scheduler {
                 trial.attempts = 0;
                 trial.losses = 0;
                 // A failed trial of a sweep that was cancelled meanwhile is wanted by this one.
-                self.set_state(trial_no, TrialState::Waiting);
+                self.rest(trial_no);
             }
         }
     }
@@ -282,7 +296,8 @@ impl Scheduler {
         turns::list(&mut self.turns, number, sweep);
     }
 
-    /// Puts what is cancelled of a sweep back into the queue, and ends its pause.
+    /// Puts what is cancelled of a sweep, or was stopped for others, back into the queue, and ends
+    /// its pause.
     fn want(&mut self, number: SweepNo) {
         self.change(number, |sweep| {
             sweep.wanted = true;
@@ -290,25 +305,44 @@ impl Scheduler {
         });
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
-            if self.at(trial_no).state == TrialState::Cancelled {
-                self.set_state(trial_no, TrialState::Waiting);
+            match self.at(trial_no).state {
+                TrialState::Cancelled | TrialState::Stopped => self.rest(trial_no),
+                TrialState::Waiting
+                | TrialState::BackingOff { .. }
+                | TrialState::Leased { .. }
+                | TrialState::Finished
+                | TrialState::Failed => {}
             }
         }
     }
 
-    fn is_wanted(&self, trial: TrialNo) -> bool {
-        let sweeps = &self.at(trial).sweeps;
-        sweeps
-            .iter()
-            .any(|sweep| self.sweeps[sweep.0 as usize].wanted)
+    /// Puts a trial that nobody has in hand where it belongs: into the queue, if it is wanted.
+    fn rest(&mut self, number: TrialNo) {
+        let stopped = self.at(number).stopped;
+        let state = match self.is_wanted(number, stopped) {
+            true => TrialState::Waiting,
+            false if stopped => TrialState::Stopped,
+            false => TrialState::Cancelled,
+        };
+        self.set_state(number, state);
+    }
+
+    /// The sweeps that have a trial, in the order first submitted.
+    pub(super) fn sweeps_of(&self, trial: TrialNo) -> impl Iterator<Item = &Sweep> {
+        let sweeps = self.at(trial).sweeps.iter();
+        sweeps.map(|sweep| &self.sweeps[sweep.0 as usize])
+    }
+
+    /// Whether a sweep wants a trial, which was stopped or not.
+    pub(super) fn is_wanted(&self, trial: TrialNo, stopped: bool) -> bool {
+        self.sweeps_of(trial).any(|sweep| sweep.wants(stopped))
     }
 
     /// The sweep, submitted last, that wants a trial.
     pub(super) fn wanting(&self, trial: TrialNo) -> Option<SweepId> {
-        let sweeps = self.at(trial).sweeps.iter();
-        sweeps
-            .map(|sweep| &self.sweeps[sweep.0 as usize])
-            .filter(|sweep| sweep.wanted)
+        let stopped = self.at(trial).stopped;
+        self.sweeps_of(trial)
+            .filter(|sweep| sweep.wants(stopped))
             .max_by_key(|sweep| sweep.submission)
             .map(|sweep| sweep.id)
     }

@@ -18,6 +18,8 @@ pub(super) struct Trial {
     pub(super) pass: PassId,
     pub(super) row: RowId,
     pub(super) state: TrialState,
+    /// Whether early stopping gave it up once.
+    pub(super) stopped: bool,
     /// Failed attempts since it was last given fresh ones.
     pub(super) attempts: u32,
     /// Leases lost while it ran.
@@ -39,6 +41,8 @@ pub(super) enum TrialState {
     Finished,
     /// Was set aside.
     Failed,
+    /// Was given up at a rung, and nobody wants it to its end.
+    Stopped,
     /// Has no outcome, and nobody wants one.
     Cancelled,
 }
@@ -48,14 +52,17 @@ impl TrialState {
     pub(super) fn is_open(self) -> bool {
         match self {
             TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Leased { .. } => true,
-            TrialState::Finished | TrialState::Failed | TrialState::Cancelled => false,
+            TrialState::Finished
+            | TrialState::Failed
+            | TrialState::Stopped
+            | TrialState::Cancelled => false,
         }
     }
 
     /// Whether it has an outcome.
     pub(super) fn has_outcome(self) -> bool {
         match self {
-            TrialState::Finished | TrialState::Failed => true,
+            TrialState::Finished | TrialState::Failed | TrialState::Stopped => true,
             TrialState::Waiting
             | TrialState::BackingOff { .. }
             | TrialState::Leased { .. }
@@ -78,21 +85,28 @@ pub enum TrialView {
     Finished,
     /// Was set aside.
     Failed,
+    /// Was given up at a rung.
+    Stopped,
     /// Has no outcome, and nobody wants one.
     Cancelled,
 }
 
 impl Scheduler {
-    /// Where a trial is; none where it was never submitted.
-    pub fn trial(&self, id: TrialId) -> Option<TrialView> {
-        let number = self.trial_numbers.get(&id)?;
-        Some(match self.at(*number).state {
+    /// Where a trial is, for a sweep or over all; none where it was never submitted.
+    pub fn trial(&self, sweep: Option<SweepId>, id: TrialId) -> Option<TrialView> {
+        let trial = self.at(*self.trial_numbers.get(&id)?);
+        let state = match sweep.and_then(|sweep| self.sweep_at(sweep)) {
+            Some(sweep) => sweep.sees(trial.state, trial.stopped),
+            None => trial.state,
+        };
+        Some(match state {
             TrialState::Waiting | TrialState::BackingOff { .. } => TrialView::Waiting,
             TrialState::Leased { job } => TrialView::Leased {
                 worker: self.leases[&job].holder.worker.clone(),
             },
             TrialState::Finished => TrialView::Finished,
             TrialState::Failed => TrialView::Failed,
+            TrialState::Stopped => TrialView::Stopped,
             TrialState::Cancelled => TrialView::Cancelled,
         })
     }
@@ -106,10 +120,12 @@ impl Scheduler {
         open.and_then(|open| open.get(&row)).copied().unwrap_or(0)
     }
 
-    /// Trials known, and those with an outcome.
+    /// Trials known, and those with an outcome, a stop among them even where it is not the last
+    /// word.
     pub fn totals(&self) -> (u64, u64) {
         let known = self.trials.len() as u64;
-        (known, known - self.open_in_row.values().sum::<u64>())
+        let open = self.open_in_row.values().sum::<u64>();
+        (known, known - open + self.revived)
     }
 
     pub(super) fn at(&self, number: TrialNo) -> &Trial {
@@ -133,6 +149,7 @@ impl Scheduler {
             pass: key.pass,
             row: key.row,
             state: TrialState::Cancelled,
+            stopped: false,
             attempts: 0,
             losses: 0,
             sweeps: Vec::new(),
@@ -144,8 +161,14 @@ impl Scheduler {
 
     /// Moves a trial, and keeps all that follows from where it is.
     pub(super) fn set_state(&mut self, number: TrialNo, new: TrialState) {
+        self.move_to(number, new, self.at(number).stopped);
+    }
+
+    /// As [`Scheduler::set_state`], of a trial that may have been stopped with it.
+    pub(super) fn move_to(&mut self, number: TrialNo, new: TrialState, stopped: bool) {
         let trial = &mut self.trials[number.0 as usize];
         let old = std::mem::replace(&mut trial.state, new);
+        let was_stopped = std::mem::replace(&mut trial.stopped, stopped);
         match old {
             TrialState::BackingOff { ready_ms } => {
                 self.backing_off.remove(&(ready_ms, number));
@@ -154,6 +177,7 @@ impl Scheduler {
             | TrialState::Leased { .. }
             | TrialState::Finished
             | TrialState::Failed
+            | TrialState::Stopped
             | TrialState::Cancelled => {}
         }
         match new {
@@ -164,15 +188,21 @@ impl Scheduler {
             | TrialState::Leased { .. }
             | TrialState::Finished
             | TrialState::Failed
+            | TrialState::Stopped
             | TrialState::Cancelled => {}
         }
         match new.is_open() && trial.losses >= LOSSES_ALONE {
             true => self.suspects.insert(number),
             false => self.suspects.remove(&number),
         };
-        let closed = i64::from(new.has_outcome()) - i64::from(old.has_outcome());
+        self.revived += u64::from(stopped && new.is_open());
+        self.revived -= u64::from(was_stopped && old.is_open());
+        let closing = |old: TrialState, new: TrialState| {
+            i64::from(new.has_outcome()) - i64::from(old.has_outcome())
+        };
         for sweep_no in &trial.sweeps {
             let sweep = &mut self.sweeps[sweep_no.0 as usize];
+            let (old, new) = (sweep.sees(old, was_stopped), sweep.sees(new, stopped));
             if old == TrialState::Waiting {
                 sweep.queue.remove(trial.group, trial.pass, number);
             }
@@ -181,6 +211,7 @@ impl Scheduler {
                 let is_held = shared.is_some_and(|group| group.is_held);
                 sweep.queue.insert(trial.group, trial.pass, number, is_held);
             }
+            let closed = closing(old, new);
             *sweep.counts.of(old) -= 1;
             *sweep.counts.of(new) += 1;
             let open = sweep.open_in_row.entry(trial.row).or_default();
@@ -191,7 +222,7 @@ impl Scheduler {
         }
         let open = self.open_in_row.entry(trial.row).or_default();
         *open = open
-            .checked_add_signed(-closed)
+            .checked_add_signed(-closing(old, new))
             .expect("a row counts its open trials");
     }
 }

@@ -162,11 +162,16 @@ pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status>
     }
 }
 
+pub(super) fn validation_mse(loss: f64) -> Result<f64, Status> {
+    finite("validation loss", loss)?;
+    Ok(loss)
+}
+
 fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
     text("format of activations", &scores.cache_dtype, NAME_BYTES_MAX)?;
     finite("NRP-error", scores.nrp_error)?;
     finite("mean predictor's error", scores.mean_predictor_error)?;
-    finite("validation loss", scores.validation_mse)?;
+    validation_mse(scores.validation_mse)?;
     finite("training time", scores.train_seconds)?;
     let optional = [
         ("mean R2", scores.r2_mean),
@@ -220,6 +225,14 @@ pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
         text("scaling of inputs", &training.inputs, NAME_BYTES_MAX)?;
         text("scaling of targets", &training.targets, NAME_BYTES_MAX)?;
         text("projection", &training.projection, NAME_BYTES_MAX)?;
+    }
+    if let Some(stopping) = &spec.early_stopping
+        && (stopping.min_epochs == 0 || stopping.reduction < 2)
+    {
+        return Err(invalid(format!(
+            "early stopping from {} epochs on to one in {}, and 1 and 2 are the least",
+            stopping.min_epochs, stopping.reduction
+        )));
     }
     spec.grid.as_ref().map_or(Ok(()), check_grid)
 }

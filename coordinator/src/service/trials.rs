@@ -13,7 +13,14 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
 /// States a trial may be asked for by.
-const STATES: [&str; 5] = ["waiting", "leased", "finished", "failed", "cancelled"];
+const STATES: [&str; 6] = [
+    "waiting",
+    "leased",
+    "finished",
+    "failed",
+    "stopped",
+    "cancelled",
+];
 
 /// Trials on a page, if nobody says how many.
 const PAGE_TRIALS: u32 = 1_000;
@@ -136,7 +143,7 @@ impl Link {
         let Some(mut stretch) = stretch.await? else {
             return Ok(None);
         };
-        self.add_states(&mut stretch).await?;
+        self.add_states(sweep, &mut stretch).await?;
         let stretch = stretch.into_iter();
         let asked = stretch
             .filter(|(_, _, record)| asked.state.is_empty() || asked.state == record.state)
@@ -144,15 +151,26 @@ impl Link {
         Ok(Some(asked.collect()))
     }
 
-    /// Adds where the trials are that have no outcome.
-    async fn add_states(&self, records: &mut [(u32, TrialId, TrialRecord)]) -> Result<(), Status> {
-        let is_open = |record: &TrialRecord| record.state == recorded::OPEN;
+    /// Adds where the trials are that have no outcome, or one that is not the last word for every
+    /// sweep.
+    async fn add_states(
+        &self,
+        sweep: SweepId,
+        records: &mut [(u32, TrialId, TrialRecord)],
+    ) -> Result<(), Status> {
+        let is_open =
+            |record: &TrialRecord| [recorded::OPEN, recorded::STOPPED].contains(&&*record.state);
         let open = records.iter().filter(|(_, _, record)| is_open(record));
         let trials: Vec<_> = open.map(|(_, trial, _)| *trial).collect();
         if trials.is_empty() {
             return Ok(());
         }
-        let views = self.ask(|reply| Command::Trials { trials, reply }).await?;
+        let ask = |reply| Command::Trials {
+            sweep,
+            trials,
+            reply,
+        };
+        let views = self.ask(ask).await?;
         let open = records.iter_mut().filter(|(_, _, record)| is_open(record));
         for ((_, _, record), view) in open.zip(views) {
             let state = match view {
@@ -161,6 +179,7 @@ impl Link {
                     "leased"
                 }
                 Some(TrialView::Cancelled) => "cancelled",
+                Some(TrialView::Stopped) => recorded::STOPPED,
                 // Its outcome came between the two questions: it was still open a moment ago.
                 Some(TrialView::Waiting | TrialView::Finished | TrialView::Failed) | None => {
                     "waiting"

@@ -8,7 +8,8 @@ use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_server::Workers;
 use nrp_proto::wire::{
     self, HeartbeatReply, HeartbeatRequest, LeaseReply, LeaseRequest, RegisterReply,
-    RegisterRequest, ReleaseReply, ReleaseRequest, ReportReply, ReportRequest,
+    RegisterRequest, ReleaseReply, ReleaseRequest, ReportReply, ReportRequest, RungReply,
+    RungRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -138,6 +139,24 @@ impl Workers for Service {
         Ok(Response::new(ReportReply {
             verdict: verdict.to_owned(),
         }))
+    }
+
+    async fn rung(&self, request: Request<RungRequest>) -> Result<Response<RungReply>, Status> {
+        let request = request.into_inner();
+        let holder = check::holder(request.worker, request.instance)?;
+        let lease = check::lease(request.lease)?;
+        let trial = check::trial(&request.trial)?;
+        let validation_mse = check::validation_mse(request.validation_mse)?;
+        let rung = |reply| Command::Rung {
+            worker: holder.worker,
+            lease,
+            trial,
+            epochs: request.epochs,
+            validation_mse,
+            reply,
+        };
+        let goes_on = self.link.ask(rung).await?;
+        Ok(Response::new(RungReply { stop: !goes_on }))
     }
 
     async fn release(

@@ -1,7 +1,8 @@
 //! What every store does, run over each of them: the same suite for the disk and for the fake.
 
 use super::samples::{
-    copied, failed, finished, granted, id, paused, prioritised, stamped, submitted, sweep, trials,
+    copied, failed, finished, granted, id, paused, prioritised, rung, stamped, stopped, submitted,
+    sweep, trials,
 };
 use super::{Asked, DiskStore, MemoryStore, Store, recorded};
 use crate::scheduler::Fact;
@@ -153,6 +154,43 @@ fn a_resumed_sweep_opens_its_failed_trials_and_no_other() {
         };
         assert_eq!(state(ids[0]), recorded::OPEN);
         assert_eq!(state(ids[1]), recorded::FINISHED);
+    });
+}
+
+#[test]
+fn a_stopped_trial_is_no_finished_one_until_it_is() {
+    over_each(|store| {
+        let spec = sweep("a", 1);
+        let ids = trials(&spec);
+        let facts = [
+            submitted(&spec),
+            rung(ids[1], 3, 0.9),
+            stopped(ids[0], 3, 0.8),
+        ];
+        store.append(&stamped(facts)).expect("appends");
+        let trial = |store: &dyn Store, trial| {
+            let record = store.index().trial(trial).expect("reads");
+            record.expect("is there")
+        };
+        let record = trial(store, ids[0]);
+        assert_eq!(record.state, recorded::STOPPED);
+        let stop = record.stop.expect("where");
+        assert_eq!((stop.epochs, stop.validation_mse), (3, 0.8));
+        assert_eq!(record.scores, None);
+        assert_eq!(trial(store, ids[1]).state, recorded::OPEN);
+        assert_eq!(store.index().totals().expect("reads"), (2, 1));
+        assert!(best(store, None).iter().all(|(_, loss)| loss.is_none()));
+        // Another sweep took it up; what fails there is stopped again once that sweep is resumed.
+        store.append(&stamped([failed(ids[0])])).expect("appends");
+        assert_eq!(trial(store, ids[0]).state, recorded::FAILED);
+        let resumed = Fact::SweepResumed { sweep: id(&spec) };
+        store.append(&stamped([resumed])).expect("appends");
+        assert_eq!(trial(store, ids[0]).state, recorded::STOPPED);
+        store
+            .append(&stamped([finished(ids[0], 0.5)]))
+            .expect("appends");
+        assert_eq!(trial(store, ids[0]).state, recorded::FINISHED);
+        assert_eq!(store.index().totals().expect("reads"), (2, 1));
     });
 }
 

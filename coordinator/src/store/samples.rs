@@ -153,6 +153,25 @@ pub(crate) fn failed(trial: TrialId) -> Fact {
     recorded(trial, Ending::Failed { reason })
 }
 
+pub(crate) fn rung(trial: TrialId, epochs: u32, validation_mse: f64) -> Fact {
+    Fact::RungReached {
+        trial,
+        worker: "w".to_owned(),
+        epochs,
+        validation_mse,
+    }
+}
+
+pub(crate) fn stopped(trial: TrialId, epochs: u32, validation_mse: f64) -> Fact {
+    recorded(
+        trial,
+        Ending::Stopped {
+            epochs,
+            validation_mse,
+        },
+    )
+}
+
 fn recorded(trial: TrialId, outcome: Ending) -> Fact {
     Fact::OutcomeRecorded {
         trial,

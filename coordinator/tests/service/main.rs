@@ -424,6 +424,78 @@ async fn what_is_wrong_is_said_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trials_are_stopped_at_rungs_and_go_to_their_end_for_who_stops_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    let whole = sweep("whole", "0, 1, 2");
+    let mut halved = whole.clone();
+    halved.name = "halved".to_owned();
+    halved.early_stopping = Some(EarlyStopping {
+        min_epochs: 2,
+        reduction: 3,
+    });
+    let mut wrong = halved.clone();
+    wrong.early_stopping = Some(EarlyStopping {
+        min_epochs: 2,
+        reduction: 1,
+    });
+    let refused = world.sweeps.submit(submission(&wrong)).await;
+    let status = refused.expect_err("no halving");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(world.submit(halved.clone()).await.trials, 6);
+    world.register("1").await;
+    let job = world.lease("1").await.expect("a job");
+    assert_eq!(job.rungs, [2, 6, 18, 54, 162]);
+    let request = |trial: usize, validation_mse| RungRequest {
+        worker: "w".to_owned(),
+        instance: "1".to_owned(),
+        lease: Some(LeaseRef {
+            job: job.id,
+            epoch: job.epoch,
+        }),
+        trial: job.trials[trial].id.clone(),
+        epochs: 2,
+        validation_mse,
+    };
+    let stops = async |world: &mut World, trial, loss| {
+        let reply = world.workers.rung(request(trial, loss)).await;
+        reply.map(|reply| reply.into_inner().stop)
+    };
+    assert!(stops(&mut world, 0, f64::NAN).await.is_err());
+    assert!(!stops(&mut world, 0, 0.5).await.expect("answers"));
+    assert!(stops(&mut world, 1, 0.6).await.expect("answers"));
+    assert!(!stops(&mut world, 2, 0.4).await.expect("answers"));
+    drop(world);
+
+    let mut world = start(dir.path()).await;
+    assert!(stops(&mut world, 1, 0.6).await.expect("answers"), "again");
+    let stopped = world.trials("stopped").await.expect("answers");
+    assert_eq!(stopped.len(), 1);
+    assert_eq!(stopped[0].id, job.trials[1].id);
+    assert_eq!(stopped[0].stop.as_ref().expect("where").epochs, 2);
+    assert_eq!(stopped[0].scores, None);
+    for trial in [0, 2] {
+        let outcome = scores(0.1 + trial as f64);
+        let verdict = world.report(&job, trial, outcome).await;
+        assert_eq!(verdict.expect("answers"), "recorded");
+    }
+    let status = world.status("").await.expect("answers");
+    assert_eq!((status.stopped, status.finished), (1, 2));
+
+    // The same trials wanted to their end: what was stopped is open, what has finished is not.
+    let submitted = world.submit(whole).await;
+    assert_eq!((submitted.trials, submitted.already_finished), (6, 2));
+    let waiting = world.trials("waiting").await.expect("answers");
+    assert!(waiting.iter().any(|trial| trial.id == job.trials[1].id));
+    world.register("2").await;
+    let rest = world.lease("2").await.expect("a job");
+    assert!(rest.trials.contains(&job.trials[1]));
+    assert!(!rest.trials.contains(&job.trials[0]));
+    let status = world.status("halved").await.expect("answers");
+    assert_eq!(status.stopped, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watch_ends_with_its_sweep() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut world = start(dir.path()).await;

@@ -27,7 +27,7 @@ const DEPTH_MAX: i64 = 3;
 /// How far the fractions' sum may be from 1.
 const FRACTIONS_SLACK: f64 = 1e-9;
 /// Most stimuli a mini-batch may have, and most epochs a trial may train.
-const COUNT_MAX: i64 = 1_000_000;
+pub(super) const COUNT_MAX: i64 = 1_000_000;
 
 /// What a word of the file may be: offered now, and known but not offered yet.
 pub(super) struct Words {
@@ -183,7 +183,7 @@ impl SweepFile {
         self.check_split(&mut found);
         self.check_anns(catalogue, &mut found);
         check_grid(&self.grid, &mut found);
-        self.search.check(&mut found);
+        self.search.check(self.training.max_epochs, &mut found);
         self.check_training(&mut found);
         match found.0.is_empty() {
             true => Ok(()),
@@ -615,10 +615,13 @@ mod tests {
     }
 
     #[test]
-    fn a_random_search_says_how_many_and_a_grid_does_not() {
+    fn a_search_says_what_it_needs_and_nothing_else() {
         assert_eq!(check("[search]\nstrategy = \"grid\""), "good");
         let random = "[search]\nstrategy = \"random\"\ntrials = 12\nseed = 3";
         assert_eq!(check(random), "good");
+        let asha = "early_stopping = \"asha\"\nmin_epochs = 10\nreduction = 4";
+        assert_eq!(check(&format!("[search]\n{asha}")), "good");
+        assert_eq!(check(&format!("{random}\n{asha}")), "good");
         for (table, mistakes) in [
             (
                 r#"strategy = "randon""#,
@@ -642,6 +645,30 @@ mod tests {
                 vec![
                     r#"`search.trials` = 12: only strategy "random" has it; leave it out"#,
                     r#"`search.seed` = 3: only strategy "random" has it; leave it out"#,
+                ],
+            ),
+            (
+                "early_stopping = \"ahsa\"",
+                vec![
+                    r#"`search.early_stopping` = "ahsa": must be one of `none`, `asha`; did you mean `asha`?"#,
+                ],
+            ),
+            (
+                "early_stopping = \"asha\"\nreduction = 1",
+                vec![
+                    "`search.min_epochs`: is missing: say at how many epochs the first trials stop",
+                    "`search.reduction` = 1: must be 2 to 1000000",
+                ],
+            ),
+            (
+                "early_stopping = \"asha\"\nmin_epochs = 200",
+                vec!["`search.min_epochs` = 200: must be 1 to 199, below `training.max_epochs`"],
+            ),
+            (
+                "min_epochs = 10\nreduction = 4",
+                vec![
+                    r#"`search.min_epochs` = 10: only early stopping "asha" has it; leave it out"#,
+                    r#"`search.reduction` = 4: only early stopping "asha" has it; leave it out"#,
                 ],
             ),
             (

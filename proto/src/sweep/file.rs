@@ -227,7 +227,17 @@ const KEYS: [(&str, &[&str]); 7] = [
             "seed",
         ],
     ),
-    ("search", &["strategy", "trials", "seed"]),
+    (
+        "search",
+        &[
+            "strategy",
+            "trials",
+            "seed",
+            "early_stopping",
+            "min_epochs",
+            "reduction",
+        ],
+    ),
     (
         "training",
         &[

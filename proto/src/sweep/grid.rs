@@ -334,6 +334,7 @@ impl SweepFile {
             }),
             baselines: training.baselines.clone(),
             random: self.search.random(),
+            early_stopping: self.search.early_stopping(),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! `[search]`: which cells of the grid are tried. All of them, or some that are drawn.
+//! `[search]`: which cells of the grid are tried, all of them or some that are drawn; and whether
+//! those that do not get far are stopped early.
 
 use super::TRIALS_MAX;
-use super::check::{Found, Words};
-use crate::wire::RandomSearch;
+use super::check::{COUNT_MAX, Found, Words};
+use crate::wire::{EarlyStopping, RandomSearch};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -14,6 +15,9 @@ pub struct SearchTable {
     pub strategy: String,
     pub trials: Option<i64>,
     pub seed: Option<i64>,
+    pub early_stopping: String,
+    pub min_epochs: Option<i64>,
+    pub reduction: Option<i64>,
 }
 
 impl Default for SearchTable {
@@ -22,6 +26,9 @@ impl Default for SearchTable {
             strategy: GRID.to_owned(),
             trials: None,
             seed: None,
+            early_stopping: NONE.to_owned(),
+            min_epochs: None,
+            reduction: None,
         }
     }
 }
@@ -37,8 +44,56 @@ const STRATEGIES: Words = Words {
     planned: &[],
 };
 
+/// Every trial is trained to its end.
+const NONE: &str = "none";
+
+/// Asynchronous successive halving.
+const ASHA: &str = "asha";
+
+/// Of how many trials at a rung one goes on, if nobody says.
+const REDUCTION: i64 = 3;
+
+const EARLY_STOPPING: Words = Words {
+    offered: &[NONE, ASHA],
+    planned: &[],
+};
+
 impl SearchTable {
-    pub(super) fn check(&self, found: &mut Found) {
+    pub(super) fn check(&self, max_epochs: i64, found: &mut Found) {
+        self.check_strategy(found);
+        self.check_early_stopping(max_epochs, found);
+    }
+
+    fn check_early_stopping(&self, max_epochs: i64, found: &mut Found) {
+        found.word(
+            "search.early_stopping",
+            &self.early_stopping,
+            &EARLY_STOPPING,
+        );
+        let last = max_epochs - 1;
+        match (self.early_stopping.as_str(), self.min_epochs) {
+            (ASHA, None) => {
+                let problem = "is missing: say at how many epochs the first trials stop";
+                found.add("search.min_epochs", "", problem);
+            }
+            (ASHA, Some(epochs)) if !(1..=last).contains(&epochs) => {
+                let problem = format!("must be 1 to {last}, below `training.max_epochs`");
+                found.add("search.min_epochs", epochs, problem);
+            }
+            (NONE, Some(epochs)) => found.add("search.min_epochs", epochs, ONLY_ASHA),
+            (_, _) => {}
+        }
+        match (self.early_stopping.as_str(), self.reduction) {
+            (ASHA, Some(reduction)) if !(2..=COUNT_MAX).contains(&reduction) => {
+                let problem = format!("must be 2 to {COUNT_MAX}");
+                found.add("search.reduction", reduction, problem);
+            }
+            (NONE, Some(reduction)) => found.add("search.reduction", reduction, ONLY_ASHA),
+            (_, _) => {}
+        }
+    }
+
+    fn check_strategy(&self, found: &mut Found) {
         found.word("search.strategy", &self.strategy, &STRATEGIES);
         match (self.strategy.as_str(), self.trials) {
             (RANDOM, None) => found.add("search.trials", "", "is missing: say how many cells"),
@@ -65,7 +120,17 @@ impl SearchTable {
             seed: self.seed.unwrap_or_default() as u64,
         })
     }
+
+    /// Early stopping on the wire, where there is any. The table must have passed its check.
+    pub(super) fn early_stopping(&self) -> Option<EarlyStopping> {
+        (self.early_stopping == ASHA).then(|| EarlyStopping {
+            min_epochs: self.min_epochs.unwrap_or_default() as u32,
+            reduction: self.reduction.unwrap_or(REDUCTION) as u32,
+        })
+    }
 }
+
+const ONLY_ASHA: &str = "only early stopping \"asha\" has it; leave it out";
 
 const ONLY_RANDOM: &str = "only strategy \"random\" has it; leave it out";
 

@@ -20,7 +20,7 @@ use super::IndexError;
 use crate::expand;
 use crate::scheduler::{Ending, Fact, GroupId, RowId, SweepId, TrialId, TrialKey};
 use nrp_proto::Message;
-use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
+use nrp_proto::wire::{Stop, SweepSpec, TrialRecord, TrialSpec};
 use ordered::{Memory, Ordered, Pair, Sled};
 use records::Groups;
 use standing::Standing;
@@ -47,6 +47,7 @@ pub(crate) mod recorded {
     pub(crate) const OPEN: &str = "";
     pub(crate) const FINISHED: &str = "finished";
     pub(crate) const FAILED: &str = "failed";
+    pub(crate) const STOPPED: &str = "stopped";
 }
 
 /// The index.
@@ -242,7 +243,8 @@ impl Changes<'_> {
             | Fact::LeaseGranted { .. }
             | Fact::LeaseEnded { .. }
             | Fact::TrialCarried { .. }
-            | Fact::EpochReached { .. } => Ok(()),
+            | Fact::EpochReached { .. }
+            | Fact::RungReached { .. } => Ok(()),
         }
     }
 
@@ -343,6 +345,22 @@ impl Changes<'_> {
                     recorded::FAILED.clone_into(&mut record.state);
                     record.reason.clone_from(reason);
                 }
+                Ending::Stopped {
+                    epochs,
+                    validation_mse,
+                } => {
+                    record.stop = Some(Stop {
+                        epochs: *epochs,
+                        validation_mse: *validation_mse,
+                    });
+                    // Applied again, it takes nothing back; and who takes it up begins anew.
+                    if ![recorded::FINISHED, recorded::FAILED].contains(&&*record.state) {
+                        recorded::STOPPED.clone_into(&mut record.state);
+                        record.worker.clear();
+                        record.reason.clear();
+                        record.attempts = 0;
+                    }
+                }
             }
         })?;
         self.closed += u64::from(opened);
@@ -368,11 +386,15 @@ impl Changes<'_> {
                 };
                 let (group, mut record) = self.unpack(trial, &bytes)?;
                 if record.state == recorded::FAILED {
-                    recorded::OPEN.clone_into(&mut record.state);
+                    let before = match record.stop {
+                        Some(_) => recorded::STOPPED,
+                        None => recorded::OPEN,
+                    };
+                    before.clone_into(&mut record.state);
                     record.attempts = 0;
                     record.reason.clear();
                     record.worker.clear();
-                    self.closed -= 1;
+                    self.closed -= u64::from(record.stop.is_none());
                     self.put(keys::trial(trial), records::pack(group, &record))?;
                 }
             }

@@ -22,6 +22,7 @@ pub(super) fn pack(group: GroupId, record: &TrialRecord) -> Vec<u8> {
         reason: record.reason.clone(),
         attempts: record.attempts,
         worker: record.worker.clone(),
+        stop: record.stop,
     };
     let mut bytes = Vec::with_capacity(8 + packed.encoded_len());
     bytes.extend(group.0.to_be_bytes());
