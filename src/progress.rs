@@ -39,16 +39,22 @@ impl SweepBars {
     /// Shows how far the sweep is.
     pub(crate) fn show(&self, status: &SweepStatus) {
         // What was finished before counts neither for the rate nor for the time left.
-        let ended = status.finished + status.failed + status.cancelled;
+        let ended = status.finished + status.failed + status.stopped + status.cancelled;
         if self.trials.length() != Some(status.trials) {
             self.trials.set_length(status.trials);
             self.trials.set_position(ended);
             self.trials.reset_eta();
         }
         self.trials.set_position(ended);
-        self.trials.set_message(match status.failed {
-            0 => String::new(),
-            failed => format!(" ({failed} failed)"),
+        let mut parts = Vec::new();
+        for (trials, how) in [(status.failed, "failed"), (status.stopped, "stopped")] {
+            if trials > 0 {
+                parts.push(format!("{trials} {how}"));
+            }
+        }
+        self.trials.set_message(match parts.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", parts.join(", ")),
         });
         let mut bars = self.workers.lock().expect("no holder panics");
         bars.retain(|name, bar| {

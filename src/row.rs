@@ -158,15 +158,23 @@ impl From<&Scores> for TestScores {
 impl From<TrialRecord> for TrialRow {
     fn from(record: TrialRecord) -> Self {
         let scores = record.scores.as_ref();
+        // Where it stopped is of interest while it is not finished.
+        let stop = record.stop.filter(|_| record.state == "stopped");
+        let mut test = scores.map(TestScores::from).unwrap_or_default();
+        if let Some(stop) = &stop {
+            test.validation_mse = Some(stop.validation_mse);
+        }
         Self {
             sites: scores.map(|scores| scores.sites),
             sites_scored: scores.map(|scores| scores.sites_scored),
             parameters: scores.map(|scores| scores.parameters),
-            epochs: scores.map(|scores| scores.epochs),
+            epochs: scores
+                .map(|scores| scores.epochs)
+                .or(stop.map(|stop| stop.epochs)),
             best_epoch: scores.map(|scores| scores.best_epoch),
             train_seconds: scores.map(|scores| scores.train_seconds),
             cache_dtype: scores.and_then(|scores| text(scores.cache_dtype.clone())),
-            scores: scores.map(TestScores::from).unwrap_or_default(),
+            scores: test,
             cell: Cell::new(record.id, record.spec.unwrap_or_default()),
             state: record.state,
             attempts: record.attempts,

@@ -53,14 +53,13 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let devices = arguments.devices.resolve()?;
     let spec = catalogue::load_sweep(&arguments.file, arguments.data_dir.clone(), &devices[0])?;
-    let name = spec.name.clone();
     let config = client::config(&arguments.state, "127.0.0.1:0").await?;
     let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
     let mut sweeps = client::connect(&address).await?;
     let request = SubmitRequest {
-        sweep: Some(spec),
+        sweep: Some(spec.clone()),
         priority: arguments.priority,
     };
     let submitted = sweeps
@@ -70,7 +69,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         .into_inner();
     eprintln!(
         "{}, on {}",
-        sweep::announcement(&name, &submitted),
+        sweep::announcement(&spec, &submitted),
         devices.join(", ")
     );
     leave_others(&mut sweeps, &submitted.sweep).await?;

@@ -8,7 +8,7 @@ use crate::place::{ADDRESS, Results};
 use crate::progress::SweepBars;
 use nrp_proto::wire::{
     CancelRequest, ExplainReply, ExplainRequest, ListRequest, PauseRequest, PrioritiseRequest,
-    ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepStatus,
+    ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus,
 };
 use std::path::PathBuf;
 
@@ -89,16 +89,15 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             // A refused connection is told before minutes of digesting files.
             let mut client = client::connect(&coordinator).await?;
             let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
-            let name = spec.name.clone();
             let request = SubmitRequest {
-                sweep: Some(spec),
+                sweep: Some(spec.clone()),
                 priority,
             };
             let submitted = client.submit(request).await.map_err(CommandError::from)?;
             let submitted = submitted.into_inner();
             match format {
                 Format::Json => output::json(&submitted)?,
-                Format::Text => output::line(&announcement(&name, &submitted))?,
+                Format::Text => output::line(&announcement(&spec, &submitted))?,
             }
         }
         Command::List { results } => {
@@ -162,9 +161,15 @@ const DIGEST_DEVICE: &str = match cfg!(feature = "flex") {
 };
 
 /// What to say of a sweep just submitted.
-pub(crate) fn announcement(name: &str, submitted: &SubmitReply) -> String {
+pub(crate) fn announcement(spec: &SweepSpec, submitted: &SubmitReply) -> String {
+    let drawn = spec.random.as_ref().map(|random| {
+        let (cells, seed) = (spec.cells(), random.seed);
+        format!(" drawn from {cells} with seed {seed}")
+    });
     format!(
-        "sweep `{name}` ({id}) {how}: {trials} trials, {finished} of them finished before",
+        "sweep `{name}` ({id}) {how}: {trials} trials{drawn}, {finished} of them finished before",
+        name = spec.name,
+        drawn = drawn.unwrap_or_default(),
         id = submitted.sweep,
         how = if submitted.resumed {
             "resumed"
@@ -222,6 +227,7 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
         "trials",
         "finished",
         "failed",
+        "stopped",
         "running",
         "waiting",
         "cancelled",
@@ -238,6 +244,7 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
             sweep.trials.to_string(),
             sweep.finished.to_string(),
             sweep.failed.to_string(),
+            sweep.stopped.to_string(),
             sweep.leased.to_string(),
             sweep.waiting.to_string(),
             sweep.cancelled.to_string(),

@@ -23,7 +23,13 @@ fn every_sample_sweep_parses() {
     names.sort();
     assert_eq!(
         names,
-        ["paper", "quickstart", "v4-all-anns", "v4-mobilenet"]
+        [
+            "paper",
+            "quickstart",
+            "search",
+            "v4-all-anns",
+            "v4-mobilenet"
+        ]
     );
 }
 

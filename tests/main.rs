@@ -8,6 +8,7 @@ mod cut_off;
 mod deploy;
 mod devices;
 mod docs;
+mod early_stopping;
 mod harness;
 mod kill;
 mod leave;

@@ -73,6 +73,8 @@ pub enum ExecuteError {
 pub trait Control: Sync {
     /// Something else is being done now.
     fn on_activity(&self, activity: Activity);
+    /// Whether a trial goes on that has trained `epochs`, a rung of its job, to this validation loss.
+    fn on_rung(&self, trial: &str, epochs: u32, validation_mse: f64) -> bool;
     /// A trial has its outcome.
     fn on_outcome(&self, trial: &str, outcome: Outcome);
     /// Whether the whole job is to be broken off.
@@ -171,7 +173,6 @@ impl Executor {
             validation: &split.validation,
             test: &split.test,
         };
-        let protocol = protocol(first)?;
         let statistics = InputStatistics::measure(&rows, data.train);
         let statistics = match statistics {
             Ok(statistics) => statistics,
@@ -188,7 +189,7 @@ impl Executor {
                 let dtype = self.cache.dtype();
                 run_trial(
                     trial,
-                    &protocol,
+                    &job.rungs,
                     &data,
                     &statistics,
                     dtype,
@@ -320,7 +321,7 @@ fn protocol(spec: &TrialSpec) -> Result<Protocol, ExecuteError> {
 
 fn run_trial(
     trial: &Trial,
-    protocol: &Protocol,
+    rungs: &[u32],
     data: &Data<'_>,
     statistics: &InputStatistics,
     dtype: Dtype,
@@ -328,6 +329,7 @@ fn run_trial(
     control: &dyn Control,
 ) -> Result<(), ExecuteError> {
     let spec = required(&trial.spec, "trial")?;
+    let protocol = protocol(spec)?;
     let network = NetworkShape {
         l1: spec.l1.unwrap_or_default() as usize,
         l2: spec.l2.unwrap_or_default() as usize,
@@ -359,7 +361,9 @@ fn run_trial(
         config.learning_rate,
     );
     let started = Instant::now();
+    let mut lowest = f64::INFINITY;
     let mut on_epoch = |epoch: crate::nrp::EpochReport| {
+        lowest = lowest.min(epoch.validation_mse);
         control.on_activity(Activity {
             doing: "training".to_owned(),
             subject: subject.clone(),
@@ -367,12 +371,16 @@ fn run_trial(
             total: protocol.max_epochs as u64,
             unit: "epochs".to_owned(),
         });
-        match control.stopped() || !control.wanted(&trial.id) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        let epochs = epoch.epoch as u32;
+        let goes_on = !control.stopped()
+            && control.wanted(&trial.id)
+            && (!rungs.contains(&epochs) || control.on_rung(&trial.id, epochs, lowest));
+        match goes_on {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
     };
-    let trained = train(&config, protocol, data, statistics, device, &mut on_epoch);
+    let trained = train(&config, &protocol, data, statistics, device, &mut on_epoch);
     totals::trained(started.elapsed());
     let result = match trained {
         Ok(trained) => outcome::Result::Scores(Scores {

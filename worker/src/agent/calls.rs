@@ -6,7 +6,7 @@ use backon::{ExponentialBuilder, Retryable};
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
     Activity, HeartbeatReply, HeartbeatRequest, LeaseRef, LeaseReply, LeaseRequest,
-    RegisterRequest, ReleaseRequest, ReportRequest,
+    RegisterRequest, ReleaseRequest, ReportRequest, RungRequest,
 };
 use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX, Refusal};
 use std::time::Duration;
@@ -20,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a connection is tried, and how long its answer may take before another is made: a
 /// network that was cut and healed must not wait for the system to give the old one up.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// How long a trial waits for the answer at a rung before it goes on without.
+const RUNG_PATIENCE: Duration = Duration::from_secs(10);
 /// Shortest and longest wait between two tries, before up to as much again at random.
 const RETRY_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a worker goes on trying when the coordinator went away.
@@ -178,6 +180,32 @@ impl Calls {
         };
         let reply = self.persist(COORDINATOR_AWAY, call).await?;
         Ok(reply.verdict)
+    }
+
+    /// Whether a trial that reached a rung goes on; without an answer it does, which is always right.
+    pub(super) async fn rung(
+        &self,
+        lease: LeaseRef,
+        trial: &str,
+        epochs: u32,
+        validation_mse: f64,
+    ) -> bool {
+        let mut request = Request::new(RungRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+            lease: Some(lease),
+            trial: trial.to_owned(),
+            epochs,
+            validation_mse,
+        });
+        request.set_timeout(RUNG_PATIENCE);
+        match self.client.clone().rung(request).await {
+            Ok(reply) => !reply.into_inner().stop,
+            Err(status) => {
+                tracing::debug!(trial, epochs, %status, "no answer at a rung; the trial goes on");
+                true
+            }
+        }
     }
 
     /// Hands a job back, if that succeeds within `patience`; otherwise its lease lapses by itself.

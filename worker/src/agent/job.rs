@@ -7,6 +7,7 @@ use crate::executor::{Control, Executor};
 use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, ReportRequest};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tonic::Code;
 
@@ -24,11 +25,19 @@ struct JobControl {
     agent: Agent,
     lease: LeaseRef,
     outcomes: mpsc::Sender<ReportRequest>,
+    /// Where the calls are made that the executor waits for.
+    runtime: Handle,
 }
 
 impl Control for JobControl {
     fn on_activity(&self, activity: Activity) {
         self.agent.shared().activity = activity;
+    }
+
+    fn on_rung(&self, trial: &str, epochs: u32, validation_mse: f64) -> bool {
+        let calls = &self.agent.calls;
+        let answer = calls.rung(self.lease, trial, epochs, validation_mse);
+        self.runtime.block_on(answer)
     }
 
     fn on_outcome(&self, trial: &str, outcome: Outcome) {
@@ -82,6 +91,7 @@ impl Agent {
             agent: self.clone(),
             lease,
             outcomes,
+            runtime: Handle::current(),
         };
         let running = tokio::task::spawn_blocking(move || {
             let ended = executor.run(&job, &control);
