@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// network that was cut and healed must not wait for the system to give the old one up.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 /// How long a trial waits for the answer at a rung before it goes on without.
-const RUNG_PATIENCE: Duration = Duration::from_secs(10);
+const RUNG_PATIENCE: Duration = Duration::from_secs(5);
 /// Shortest and longest wait between two tries, before up to as much again at random.
 const RETRY_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a worker goes on trying when the coordinator went away.
@@ -182,14 +182,15 @@ impl Calls {
         Ok(reply.verdict)
     }
 
-    /// Whether a trial that reached a rung goes on; without an answer it does, which is always right.
+    /// Whether a trial that reached a rung goes on; none without an answer, and then it does, which is
+    /// always right.
     pub(super) async fn rung(
         &self,
         lease: LeaseRef,
         trial: &str,
         epochs: u32,
         validation_mse: f64,
-    ) -> bool {
+    ) -> Option<bool> {
         let mut request = Request::new(RungRequest {
             worker: self.name.clone(),
             instance: self.instance.clone(),
@@ -200,10 +201,10 @@ impl Calls {
         });
         request.set_timeout(RUNG_PATIENCE);
         match self.client.clone().rung(request).await {
-            Ok(reply) => !reply.into_inner().stop,
+            Ok(reply) => Some(!reply.into_inner().stop),
             Err(status) => {
                 tracing::debug!(trial, epochs, %status, "no answer at a rung; the trial goes on");
-                true
+                None
             }
         }
     }

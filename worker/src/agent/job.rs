@@ -5,8 +5,9 @@ use super::stop::Wish;
 use super::{Agent, Shared, WorkerError};
 use crate::executor::{Control, Executor};
 use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, ReportRequest};
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tonic::Code;
@@ -17,6 +18,9 @@ const OUTCOMES_WAITING: usize = 4_096;
 /// How long a worker that is to leave waits for its executor to stop and for the answer to what it
 /// last reported, and how long it tries to hand its job back.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
+/// How long trials go on without asking at rungs once an answer has not come: a coordinator that is
+/// away must not hold up each of a job's trials.
+const RUNG_SILENCE: Duration = Duration::from_secs(30);
 /// The verdict on an outcome that nobody wants.
 const UNKNOWN: &str = "unknown";
 
@@ -27,6 +31,8 @@ struct JobControl {
     outcomes: mpsc::Sender<ReportRequest>,
     /// Where the calls are made that the executor waits for.
     runtime: Handle,
+    /// When a rung was last left without an answer.
+    silent: Mutex<Option<Instant>>,
 }
 
 impl Control for JobControl {
@@ -35,9 +41,15 @@ impl Control for JobControl {
     }
 
     fn on_rung(&self, trial: &str, epochs: u32, validation_mse: f64) -> bool {
+        let mut silent = self.silent.lock().expect("no holder panics");
+        if silent.is_some_and(|since| since.elapsed() < RUNG_SILENCE) {
+            return true;
+        }
         let calls = &self.agent.calls;
         let answer = calls.rung(self.lease, trial, epochs, validation_mse);
-        self.runtime.block_on(answer)
+        let answer = self.runtime.block_on(answer);
+        *silent = answer.is_none().then(Instant::now);
+        answer.unwrap_or(true)
     }
 
     fn on_outcome(&self, trial: &str, outcome: Outcome) {
@@ -92,6 +104,7 @@ impl Agent {
             lease,
             outcomes,
             runtime: Handle::current(),
+            silent: Mutex::new(None),
         };
         let running = tokio::task::spawn_blocking(move || {
             let ended = executor.run(&job, &control);
