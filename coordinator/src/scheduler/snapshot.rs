@@ -93,7 +93,7 @@ impl Scheduler {
         let mut failures = BTreeSet::new();
         let mut after = Vec::new();
         for trial in &self.trials {
-            let open = !trial.state.has_outcome();
+            let open = trial.state.may_go_on();
             if trial.state == TrialState::Failed || open && trial.attempts > 0 {
                 failures.insert(trial.id);
             }
@@ -162,7 +162,7 @@ impl Scheduler {
 pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + use<> {
     let trials = core.trials.iter().map(|trial| {
         // What is closed gets fresh ones when it is opened again.
-        let open = !trial.state.has_outcome();
+        let open = trial.state.may_go_on();
         let history = open.then_some((trial.attempts, trial.losses));
         let key = (trial.id, trial.group, trial.pass, trial.row);
         let state = (trial.state, trial.stopped);

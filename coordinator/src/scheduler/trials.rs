@@ -69,6 +69,18 @@ impl TrialState {
             | TrialState::Cancelled => false,
         }
     }
+
+    /// Whether it is open or may be, with what it has behind it, once somebody wants it.
+    pub(super) fn may_go_on(self) -> bool {
+        match self {
+            TrialState::Waiting
+            | TrialState::BackingOff { .. }
+            | TrialState::Leased { .. }
+            | TrialState::Stopped
+            | TrialState::Cancelled => true,
+            TrialState::Finished | TrialState::Failed => false,
+        }
+    }
 }
 
 /// Where a trial is, as a client sees it.

@@ -4,10 +4,13 @@
 use super::damage::{directory, journal, open};
 use super::files::{Append, Directory, Files};
 use super::journal::Journal;
-use super::samples::{self, failed, finished, granted_as, id, stamped, submitted, sweep, trials};
+use super::samples::{
+    self, failed, finished, granted_as, id, rung, stamped, stopped, submitted, sweep, trials,
+};
 use super::{DiskStore, Store, StoreError};
 use crate::driver::Replayed;
 use crate::scheduler::{Epoch, Event, Fact, JobId, LeaseEnd, Settings, durable};
+use nrp_proto::wire::EarlyStopping;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -17,7 +20,11 @@ use tempfile::TempDir;
 
 /// A history with something of every kind, most of which is over.
 pub(super) fn history() -> Vec<Fact> {
-    let (a, b) = (sweep("a", 4), sweep("b", 6));
+    let (a, mut b) = (sweep("a", 4), sweep("b", 6));
+    b.early_stopping = Some(EarlyStopping {
+        min_epochs: 3,
+        reduction: 3,
+    });
     let ids = trials(&b);
     let attempt = |at: usize, attempts| Fact::AttemptFailed {
         trial: ids[at],
@@ -44,6 +51,8 @@ pub(super) fn history() -> Vec<Fact> {
         granted_as(3, &ids[2..3]),
         failed(ids[2]),
         failed(ids[3]),
+        rung(ids[10], 3, 0.5),
+        stopped(ids[11], 3, 0.9),
         Fact::SweepCancelled { sweep: id(&a) },
         Fact::SweepResumed { sweep: id(&b) },
         failed(ids[3]),
@@ -135,7 +144,7 @@ fn a_compacted_journal_is_compacted_again() {
             .filter(|line| line.contains("outcome_recorded"));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(outcomes(&text).len(), 3);
+    assert_eq!(outcomes(&text).len(), 4);
     assert_eq!(outcomes(&text), outcomes(&again), "byte for byte");
 }
 
