@@ -144,6 +144,7 @@ fn show_stats(stats: &Stats) -> Result<(), CommandError> {
         "leased",
         "finished",
         "failed",
+        "stopped",
         "cancelled",
     ]);
     let all = nrp_coordinator::SweepStats {
@@ -160,6 +161,7 @@ fn show_stats(stats: &Stats) -> Result<(), CommandError> {
             trials.leased,
             trials.finished,
             trials.failed,
+            trials.stopped,
             trials.cancelled,
         ];
         let words = [sweep.name.as_str(), &sweep.id, sweep.state].map(str::to_owned);

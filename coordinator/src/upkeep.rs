@@ -53,6 +53,8 @@ pub struct Counts {
     pub finished: u64,
     /// Were set aside.
     pub failed: u64,
+    /// Were given up at a rung.
+    pub stopped: u64,
     /// Have no outcome, and nobody wants one.
     pub cancelled: u64,
 }
@@ -65,6 +67,7 @@ impl From<SweepCounts> for Counts {
             leased: counts.leased,
             finished: counts.finished,
             failed: counts.failed,
+            stopped: counts.stopped,
             cancelled: counts.cancelled,
         }
     }
