@@ -33,6 +33,12 @@ pub(super) enum Ask {
         leases: Vec<LeaseRef>,
     },
     Report(Report),
+    /// Whether a trial that reached a rung goes on.
+    Rung {
+        lease: LeaseRef,
+        trial: TrialId,
+        epochs: u32,
+    },
     Release {
         instance: u32,
         lease: LeaseRef,
@@ -54,18 +60,28 @@ pub(super) struct Report {
     pub(super) attempt: Attempt,
 }
 
+/// A job as it is handed out.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) lease: LeaseRef,
+    pub(super) trials: Vec<TrialId>,
+    pub(super) rungs: Vec<u32>,
+}
+
 /// What is answered.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     Registered,
-    /// A job's lease and trials, or none for now.
-    Leased(Option<(LeaseRef, Vec<TrialId>)>),
+    /// A job, or none for now.
+    Leased(Option<Job>),
     Refused(Refusal),
     Fenced {
         lost: Vec<LeaseRef>,
         cancelled: Vec<TrialId>,
     },
     Verdict(Verdict),
+    /// Whether the trial goes on.
+    Rung(bool),
     Released,
     Submitted,
     /// The sweep's state, if it is known.

@@ -1,9 +1,9 @@
 //! The coordinator's process: the real driver over the real journal and index, turned by hand. What
 //! the tasks and the writer's thread do between them, the world does step by step.
 
-use super::call::{Answer, Ask, Call, Node, Report};
+use super::call::{self, Answer, Ask, Call, Node, Report};
 use super::disk::Disk;
-use super::{LEASE_MS, Sweep};
+use super::{LEASE_MS, Sweep, worker};
 use crate::driver::{
     Batch, Clock, Command, Driver, LeaseError, LookupError, Replayed, Reply, settle,
 };
@@ -45,6 +45,8 @@ pub(super) enum Flaw {
     AnswersFirst,
     /// Forgets at a restart which leases it has granted.
     ForgetsLeases,
+    /// Forgets at a restart whom it let pass at rungs.
+    ForgetsRungs,
 }
 
 pub(super) struct Host {
@@ -79,8 +81,14 @@ impl Host {
         };
         let mut replayed = Replayed::new(settings);
         let (mut store, torn) = JournalStore::open(Box::new(disk.clone()), &mut |fact| {
-            let forgotten = matches!(fact, Fact::LeaseGranted { .. } | Fact::LeaseEnded { .. });
-            match flaw == Some(Flaw::ForgetsLeases) && forgotten {
+            let forgotten = match flaw {
+                Some(Flaw::ForgetsLeases) => {
+                    matches!(fact, Fact::LeaseGranted { .. } | Fact::LeaseEnded { .. })
+                }
+                Some(Flaw::ForgetsRungs) => matches!(fact, Fact::RungReached { .. }),
+                Some(Flaw::AnswersFirst) | None => false,
+            };
+            match forgotten {
                 true => Ok(()),
                 false => replayed.take(hands.now_ms(), fact),
             }
@@ -173,6 +181,21 @@ impl Host {
                     reply,
                 },
                 Answer::Verdict,
+            ),
+            Ask::Rung {
+                lease,
+                trial,
+                epochs,
+            } => asked(
+                |reply| Command::Rung {
+                    worker: name(from),
+                    lease,
+                    trial,
+                    epochs,
+                    validation_mse: worker::loss_at(trial, epochs),
+                    reply,
+                },
+                Answer::Rung,
             ),
             Ask::Release { instance, lease } => asked(
                 |reply| Command::Release {
@@ -283,7 +306,7 @@ impl Host {
         });
         // Those of one write leave together; leases in the order they were granted.
         answered.sort_by_key(|(_, answer)| match answer {
-            Answer::Leased(job) => job.as_ref().map(|(lease, _)| lease.epoch),
+            Answer::Leased(job) => job.as_ref().map(|job| job.lease.epoch),
             _ => None,
         });
         answered
@@ -317,14 +340,17 @@ fn name(node: Node) -> String {
     }
 }
 
-fn leased_job(job: Job) -> (LeaseRef, Vec<crate::scheduler::TrialId>) {
-    let lease = LeaseRef {
-        job: JobId(job.id),
-        epoch: Epoch(job.epoch),
-    };
+fn leased_job(job: Job) -> call::Job {
     let trials = job.trials.iter();
     let trials = trials.map(|trial| trial.id.parse().expect("a trial's id"));
-    (lease, trials.collect())
+    call::Job {
+        lease: LeaseRef {
+            job: JobId(job.id),
+            epoch: Epoch(job.epoch),
+        },
+        trials: trials.collect(),
+        rungs: job.rungs,
+    }
 }
 
 fn status(status: Result<SweepStatus, LookupError>) -> Answer {

@@ -18,6 +18,8 @@ pub(super) struct Ledger {
     submitted: BTreeSet<SweepId>,
     /// Acknowledged outcomes with scores; nothing takes these back.
     finished: BTreeSet<TrialId>,
+    /// Trials whose stop was acknowledged.
+    stopped: BTreeSet<TrialId>,
     last_epoch: Epoch,
     pub(super) counts: Counts,
 }
@@ -31,6 +33,8 @@ pub(super) struct Counts {
     pub(super) granted: u64,
     pub(super) copies: u64,
     pub(super) pauses: u64,
+    pub(super) passed: u64,
+    pub(super) stopped: u64,
     pub(super) ended_early: u64,
 }
 
@@ -46,6 +50,11 @@ struct Kept {
     /// Trials that ever had an outcome, and those of which an attempt failed.
     ever: BTreeSet<TrialId>,
     attempted: BTreeSet<TrialId>,
+    /// Trials of sweeps that were ever cancelled.
+    unwanted: BTreeSet<TrialId>,
+    /// Rungs at which trials were let pass, and those at which they were stopped.
+    passed: BTreeSet<(TrialId, u32)>,
+    stops: BTreeMap<TrialId, Ending>,
     last_epoch: Epoch,
 }
 
@@ -65,6 +74,7 @@ impl Ledger {
                 file: Some(file),
                 ever: before.ever,
                 attempted: before.attempted,
+                unwanted: before.unwanted,
                 ..Kept::default()
             };
         }
@@ -120,8 +130,11 @@ impl Ledger {
             (Ask::Submit(number), Answer::Submitted) => {
                 self.submitted.insert(sweeps[*number].id);
             }
-            (_, Answer::Leased(Some((lease, _)))) => {
-                let (now, last) = (lease.epoch, self.last_epoch);
+            (Ask::Rung { trial, epochs, .. }, Answer::Rung(goes_on)) => {
+                self.promise_rung(*trial, *epochs, *goes_on, sweeps);
+            }
+            (_, Answer::Leased(Some(job))) => {
+                let (now, last) = (job.lease.epoch, self.last_epoch);
                 assert!(now > last, "epoch {} after {}", now.0, last.0);
                 self.last_epoch = now;
                 assert!(
@@ -138,6 +151,31 @@ impl Ledger {
         self.check_promises();
     }
 
+    /// Who goes on is on record, and so is who does not, unless nobody asks for its loss.
+    fn promise_rung(&mut self, trial: TrialId, epochs: u32, goes_on: bool, sweeps: &[Sweep]) {
+        let is_stopped = self.kept.stops.contains_key(&trial);
+        let kept = match goes_on {
+            true => self.kept.passed.contains(&(trial, epochs)),
+            false => self.kept.ever.contains(&trial),
+        };
+        let asks = |sweep: &Sweep| {
+            let stops = sweep.spec.early_stopping.is_some();
+            stops
+                && self.submitted.contains(&sweep.id)
+                && sweep.keys.iter().any(|key| key.id == trial)
+        };
+        // Others of its job may have rungs, and a cancelled sweep has none.
+        let nobody_asks = !sweeps.iter().any(asks) || self.kept.unwanted.contains(&trial);
+        assert!(
+            kept || is_stopped || nobody_asks,
+            "what {trial} was told at {epochs} epochs is not kept"
+        );
+        self.counts.passed += u64::from(goes_on);
+        if !goes_on && is_stopped {
+            self.counts.stopped += u64::from(self.stopped.insert(trial));
+        }
+    }
+
     fn check_promises(&self) {
         for sweep in &self.submitted {
             let kept = self.kept.submitted.contains_key(sweep);
@@ -152,6 +190,10 @@ impl Ledger {
             let kept = self.kept.outcomes.get(trial);
             let is_finished = matches!(kept, Some(Ending::Finished(_)));
             assert!(is_finished, "the acknowledged outcome of {trial} is lost");
+        }
+        for trial in &self.stopped {
+            let kept = self.kept.stops.contains_key(trial);
+            assert!(kept, "{trial} was stopped, and it is forgotten");
         }
     }
 
@@ -186,7 +228,15 @@ impl Kept {
                 let trials = &self.submitted[&sweep];
                 self.outcomes.retain(|trial, ending| match ending {
                     Ending::Finished(_) | Ending::Stopped { .. } => true,
-                    Ending::Failed { .. } => !trials.contains(trial),
+                    Ending::Failed { .. } if !trials.contains(trial) => true,
+                    // What failed after it was stopped is stopped again.
+                    Ending::Failed { .. } => match self.stops.get(trial) {
+                        Some(stop) => {
+                            *ending = stop.clone();
+                            true
+                        }
+                        None => false,
+                    },
                 });
             }
             Fact::LeaseGranted {
@@ -216,6 +266,12 @@ impl Kept {
             Fact::OutcomeRecorded { trial, outcome, .. } => {
                 counts.outcomes += 1;
                 self.ever.insert(trial);
+                if let Ending::Stopped { epochs, .. } = &outcome {
+                    let passed = self.passed.contains(&(trial, *epochs));
+                    assert!(!passed, "{trial} is stopped where it was let pass");
+                    let before = self.stops.insert(trial, outcome.clone());
+                    assert_eq!(before, None, "{trial} is stopped twice");
+                }
                 match self.outcomes.insert(trial, outcome) {
                     // A stop is the last word only where nobody wants the trial to its end.
                     None | Some(Ending::Stopped { .. }) => {}
@@ -226,10 +282,16 @@ impl Kept {
             }
             Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch),
             Fact::SweepPaused { .. } => counts.pauses += 1,
-            Fact::SweepCancelled { .. }
-            | Fact::SweepPrioritised { .. }
-            | Fact::TrialCarried { .. }
-            | Fact::RungReached { .. } => {}
+            Fact::SweepCancelled { sweep } => {
+                let trials = self.submitted.get(&sweep);
+                self.unwanted.extend(trials.into_iter().flatten());
+            }
+            Fact::RungReached { trial, epochs, .. } => {
+                let stopped = self.stops.contains_key(&trial);
+                assert!(!stopped, "{trial} passes a rung after it was stopped");
+                self.passed.insert((trial, epochs));
+            }
+            Fact::SweepPrioritised { .. } | Fact::TrialCarried { .. } => {}
         }
     }
 }

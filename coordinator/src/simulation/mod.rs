@@ -23,7 +23,7 @@ use crate::store::samples;
 use dice::Dice;
 use disk::Lie;
 use host::Flaw;
-use nrp_proto::wire::SweepSpec;
+use nrp_proto::wire::{EarlyStopping, SweepSpec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::World;
 
@@ -52,10 +52,18 @@ struct Flaws {
     host: Option<Flaw>,
 }
 
-/// Sweeps that share trials: each has the cells of all smaller ones.
+/// Sweeps that share trials: each has the cells of all smaller ones. In some worlds, some of them
+/// stop trials early.
 fn sweeps(dice: &mut Dice) -> Vec<Sweep> {
+    let stops_early = dice.chance(400);
     let sweeps = ["a", "b", "c"].into_iter().map(|name| {
-        let spec = samples::sweep(name, dice.between(2, 16) as u32);
+        let mut spec = samples::sweep(name, dice.between(2, 16) as u32);
+        if stops_early && dice.chance(600) {
+            spec.early_stopping = Some(EarlyStopping {
+                min_epochs: 10,
+                reduction: 3,
+            });
+        }
         Sweep {
             id: samples::id(&spec),
             keys: expand::keys(&spec).expect("a grid"),
@@ -179,6 +187,14 @@ mod tests {
         });
     }
 
+    #[test]
+    fn a_coordinator_that_forgets_its_rungs_is_caught() {
+        is_caught(Flaws {
+            disk: None,
+            host: Some(Flaw::ForgetsRungs),
+        });
+    }
+
     /// What happened in all worlds together.
     #[derive(Default)]
     struct Sums(Vec<(&'static str, u64)>);
@@ -213,6 +229,8 @@ mod tests {
                 ("leases of copies", ledger.copies),
                 ("leases that ended early", ledger.ended_early),
                 ("sweeps paused", ledger.pauses),
+                ("rungs passed", ledger.passed),
+                ("trials stopped at rungs", ledger.stopped),
                 ("outcomes recorded", ledger.outcomes),
                 ("reports acknowledged as recorded", ledger.acknowledged),
                 ("reports acknowledged as duplicates", ledger.duplicates),

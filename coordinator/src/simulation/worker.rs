@@ -40,6 +40,11 @@ pub(super) struct Worker {
 struct Job {
     lease: LeaseRef,
     trials: VecDeque<TrialId>,
+    rungs: Vec<u32>,
+    /// Rungs behind the trial that is trained.
+    passed: usize,
+    /// It is at the next one, and waits to hear whether it goes on.
+    at_rung: bool,
     unwanted: BTreeSet<TrialId>,
     /// It is to be handed back.
     broken_off: bool,
@@ -95,8 +100,8 @@ impl Worker {
     }
 
     pub(super) fn is_training(&self) -> bool {
-        let job = self.job.as_ref();
-        self.up && job.is_some_and(|job| !job.broken_off && !job.trials.is_empty())
+        let trains = |job: &Job| !job.broken_off && !job.at_rung && !job.trials.is_empty();
+        self.up && self.job.as_ref().is_some_and(trains)
     }
 
     pub(super) fn spooled(&self) -> usize {
@@ -121,6 +126,11 @@ impl Worker {
             Some(job) if job.broken_off => Some(Ask::Release {
                 instance,
                 lease: job.lease,
+            }),
+            Some(job) if job.at_rung => Some(Ask::Rung {
+                lease: job.lease,
+                trial: *job.trials.front()?,
+                epochs: *job.rungs.get(job.passed)?,
             }),
             Some(_) => None,
         }
@@ -150,10 +160,13 @@ impl Worker {
     pub(super) fn hear(&mut self, answer: Answer) -> bool {
         match answer {
             Answer::Registered => self.registered = true,
-            Answer::Leased(Some((lease, trials))) => {
+            Answer::Leased(Some(job)) => {
                 self.job = Some(Job {
-                    lease,
-                    trials: trials.into(),
+                    lease: job.lease,
+                    trials: job.trials.into(),
+                    rungs: job.rungs,
+                    passed: 0,
+                    at_rung: false,
                     unwanted: BTreeSet::new(),
                     broken_off: self.leaving,
                 });
@@ -172,6 +185,16 @@ impl Worker {
                 self.spool.pop_front();
                 self.end_job();
             }
+            Answer::Rung(goes_on) => {
+                if let Some(job) = &mut self.job {
+                    job.at_rung = false;
+                    job.passed += 1;
+                    if !goes_on {
+                        job.next();
+                    }
+                }
+                self.end_job();
+            }
             Answer::Released => {
                 self.job = None;
                 return !self.leaving;
@@ -182,7 +205,7 @@ impl Worker {
         true
     }
 
-    /// Trains until the next trial ends.
+    /// Trains until the next trial ends, or reaches a rung.
     pub(super) fn train(&mut self, dice: &mut Dice) -> Trained {
         if !self.is_training() {
             return Trained::Nothing;
@@ -191,10 +214,16 @@ impl Worker {
         let Some(job) = &mut self.job else {
             return Trained::Nothing;
         };
-        while let Some(trial) = job.trials.pop_front() {
+        while let Some(trial) = job.trials.front().copied() {
             if job.unwanted.contains(&trial) {
+                job.next();
                 continue;
             }
+            if job.passed < job.rungs.len() {
+                job.at_rung = true;
+                return Trained::One;
+            }
+            job.next();
             let attempt = match nature(seed, trial) {
                 Nature::Fine => finished(trial),
                 Nature::Flaky if dice.chance(500) => finished(trial),
@@ -223,6 +252,14 @@ impl Worker {
     }
 }
 
+impl Job {
+    /// Goes on to the next trial.
+    fn next(&mut self) {
+        self.trials.pop_front();
+        self.passed = 0;
+    }
+}
+
 fn nature(seed: u64, trial: TrialId) -> Nature {
     let drawn = (trial.0 as u64).wrapping_mul(seed | 1) >> 32;
     match drawn % 100 {
@@ -233,9 +270,19 @@ fn nature(seed: u64, trial: TrialId) -> Nature {
     }
 }
 
+/// The lowest validation loss that a trial has at a rung: it falls, each from somewhere else.
+pub(super) fn loss_at(trial: TrialId, epochs: u32) -> f64 {
+    let above = (trial.0 >> 96) as u32 as f64 / f64::from(u32::MAX);
+    validation_mse(trial) + above / f64::from(epochs)
+}
+
+fn validation_mse(trial: TrialId) -> f64 {
+    (trial.0 >> 64) as u32 as f64 / f64::from(u32::MAX)
+}
+
 /// The same trial gives the same scores, whoever trains it.
 pub(super) fn finished(trial: TrialId) -> Attempt {
-    let validation_mse = (trial.0 >> 64) as u32 as f64 / f64::from(u32::MAX);
+    let validation_mse = validation_mse(trial);
     Attempt::Finished(Box::new(Scores {
         validation_mse,
         nrp_error: validation_mse / 2.0,

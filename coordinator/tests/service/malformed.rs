@@ -17,7 +17,7 @@ use tonic::{Code, Request, Status};
 const CASES: u32 = 512;
 
 /// Every call, by its path.
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 17] = [
     "/nrp.v1.Workers/Register",
     "/nrp.v1.Workers/Lease",
     "/nrp.v1.Workers/Heartbeat",
@@ -34,6 +34,7 @@ const CALLS: [&str; 16] = [
     "/nrp.v1.Sweeps/Trials",
     "/nrp.v1.Sweeps/ListTrials",
     "/nrp.v1.Sweeps/NoSuchCall",
+    "/nrp.v1.Workers/Rung",
 ];
 
 /// Bytes as they are, instead of messages.
@@ -197,7 +198,7 @@ fn count() -> impl Strategy<Value = u32> {
 
 /// A sweep with one thing wrong, perhaps.
 fn spec() -> impl Strategy<Value = SweepSpec> {
-    (0_u8..24, text(), number(), count(), 0_usize..2_000).prop_map(
+    (0_u8..25, text(), number(), count(), 0_usize..2_000).prop_map(
         |(what, text, number, n, many)| {
             let mut spec = sweep("a", "0, 1, 2");
             let grid = spec.grid.get_or_insert_default();
@@ -225,6 +226,12 @@ fn spec() -> impl Strategy<Value = SweepSpec> {
                 20 => spec.training = None,
                 21 => spec.training.get_or_insert_default().targets = text,
                 22 => spec.baselines = vec![text; many],
+                23 => {
+                    spec.early_stopping = Some(EarlyStopping {
+                        min_epochs: n,
+                        reduction: many as u32,
+                    });
+                }
                 _ => spec.files = None,
             }
             spec
@@ -311,6 +318,19 @@ fn request() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
             };
             (CALLS[3], request.encode_to_vec())
         }),
+        (names(), lease(), count(), number()).prop_map(
+            |((worker, instance, trial), lease, epochs, validation_mse)| {
+                let request = RungRequest {
+                    worker,
+                    instance,
+                    lease,
+                    trial,
+                    epochs,
+                    validation_mse,
+                };
+                (CALLS[16], request.encode_to_vec())
+            }
+        ),
         spec().prop_map(|spec| {
             let request = SubmitRequest {
                 sweep: Some(spec),
@@ -384,7 +404,7 @@ fn no_bytes_end_the_coordinator() {
         request(),
         any::<proptest::sample::Index>(),
         any::<u8>(),
-        0..16_usize,
+        0..CALLS.len(),
     );
     let bytes = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| (None, bytes)),

@@ -1,6 +1,7 @@
 //! The world: one agenda of everything that happens, in the order of its time. Turmoil first, then
 //! calm, in which every trial that is wanted must come to its outcome.
 
+mod end;
 mod turmoil;
 
 use super::call::{Answer, Ask, Call, Node};
@@ -11,9 +12,7 @@ use super::ledger::Ledger;
 use super::network::{Network, Way};
 use super::worker::{Trained, Worker};
 use super::{Flaws, HEARTBEAT_MS, Sweep};
-use crate::scheduler::{Ending, SweepState};
-use crate::store::Asked;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How long things go wrong.
 const TURMOIL_MS: u64 = 60_000;
@@ -26,6 +25,9 @@ const STEPS_MAX: u64 = 2_000_000;
 const PATIENCE_MS: u64 = 3_000;
 
 const TICK_MS: u64 = 500;
+
+/// What a trial does at a rung where no answer comes.
+const GOES_ON: Answer = Answer::Rung(true);
 
 const FAULTS: Faults = Faults {
     die: 10,
@@ -265,30 +267,6 @@ impl World {
         self.check_best();
     }
 
-    /// What clients are shown as the best is what is kept.
-    fn check_best(&self) {
-        let Some(host) = &self.host else { return };
-        for row in host.index().rows(None).expect("reads") {
-            let shown = host.index().best(row.id, &Asked::default(), 1);
-            let keys = self.sweeps.iter().flat_map(|sweep| &sweep.keys);
-            let of_row: BTreeSet<_> = keys.filter(|key| key.row == row.id).collect();
-            let mut best = None;
-            for key in of_row {
-                if let Some(Ending::Finished(scores)) = self.ledger.outcomes().get(&key.id)
-                    && best.is_none_or(|best| (scores.validation_mse, key.id) < best)
-                {
-                    best = Some((scores.validation_mse, key.id));
-                }
-            }
-            let shown = shown.expect("reads").into_iter().next();
-            assert_eq!(
-                shown.map(|record| record.id),
-                best.map(|(_, id)| id.to_string()),
-                "the best differs"
-            );
-        }
-    }
-
     fn lose_host(&mut self, power: bool) {
         let Some(host) = self.host.take() else { return };
         for call in host.unanswered().cloned().collect::<Vec<_>>() {
@@ -360,6 +338,10 @@ impl World {
             return;
         }
         let away = matches!(answer, Answer::Unavailable | Answer::Leased(None));
+        let answer = match (&call.ask, answer) {
+            (Ask::Rung { .. }, Answer::Unavailable) => GOES_ON,
+            (_, answer) => answer,
+        };
         if !worker.hear(answer) {
             return self.lose_worker(number);
         }
@@ -381,6 +363,9 @@ impl World {
         if let Node::Worker(number) = call.from
             && self.workers[number].give_up(call.id)
         {
+            if let Ask::Rung { .. } = call.ask {
+                self.workers[number].hear(GOES_ON);
+            }
             self.enter(1, Happening::WorkerActs(number));
         }
     }
@@ -436,45 +421,6 @@ impl World {
             self.call(Node::Worker(number), ask);
         }
         self.enter(HEARTBEAT_MS, Happening::WorkerBeats(number, instance));
-    }
-
-    /// Whether everything wanted has come to its end, and everybody knows.
-    fn is_done(&self) -> bool {
-        let Some(host) = &self.host else { return false };
-        self.now_ms > TURMOIL_MS + 25_000
-            && host.is_settled()
-            && self.workers.iter().all(|worker| worker.spooled() == 0)
-            && self.sweeps.iter().all(|sweep| {
-                let state = host.core().sweep(sweep.id).map(|(state, _)| state);
-                state != Some(SweepState::Running)
-            })
-    }
-
-    fn check_end(&mut self) {
-        let Some(host) = self.host.take() else { return };
-        let core = host.core();
-        self.ledger.read(&self.disk, &self.sweeps);
-        self.ledger.check();
-        self.ledger.check_core(core);
-        for sweep in &self.sweeps {
-            let counts = match core.sweep(sweep.id) {
-                Some((SweepState::Finished, counts)) => counts,
-                Some((SweepState::Paused | SweepState::Cancelled, _)) | None => continue,
-                Some((SweepState::Running, _)) => panic!("a sweep still runs"),
-            };
-            let outcomes = self.ledger.outcomes();
-            let keys = sweep.keys.iter();
-            let with_outcome = keys.filter(|key| outcomes.contains_key(&key.id)).count();
-            assert_eq!(with_outcome as u64, counts.trials(), "outcomes are missing");
-        }
-        // Once more, after the power has failed.
-        drop(host);
-        self.disk.lose_power();
-        let (host, _) = Host::start(&self.disk, &self.hands, self.flaws.host)
-            .unwrap_or_else(|error| panic!("it does not start: {error}"));
-        self.ledger.read(&self.disk, &self.sweeps);
-        self.ledger.check();
-        self.ledger.check_core(host.core());
     }
 }
 

@@ -1,0 +1,98 @@
+//! The end: when a world is done, and what must hold then.
+
+use super::{TURMOIL_MS, World};
+use crate::scheduler::{Ending, SweepState};
+use crate::simulation::host::Host;
+use crate::store::{Asked, Index, recorded};
+use std::collections::BTreeSet;
+
+impl World {
+    /// What clients are shown as the best is what is kept.
+    pub(super) fn check_best(&self) {
+        let Some(host) = &self.host else { return };
+        for row in host.index().rows(None).expect("reads") {
+            let shown = host.index().best(row.id, &Asked::default(), 1);
+            let keys = self.sweeps.iter().flat_map(|sweep| &sweep.keys);
+            let of_row: BTreeSet<_> = keys.filter(|key| key.row == row.id).collect();
+            let mut best = None;
+            for key in of_row {
+                if let Some(Ending::Finished(scores)) = self.ledger.outcomes().get(&key.id)
+                    && best.is_none_or(|best| (scores.validation_mse, key.id) < best)
+                {
+                    best = Some((scores.validation_mse, key.id));
+                }
+            }
+            let shown = shown.expect("reads").into_iter().next();
+            assert_eq!(
+                shown.map(|record| record.id),
+                best.map(|(_, id)| id.to_string()),
+                "the best differs"
+            );
+        }
+    }
+
+    /// Whether everything wanted has come to its end, and everybody knows.
+    pub(super) fn is_done(&self) -> bool {
+        let Some(host) = &self.host else { return false };
+        self.now_ms > TURMOIL_MS + 25_000
+            && host.is_settled()
+            && self.workers.iter().all(|worker| worker.spooled() == 0)
+            && self.sweeps.iter().all(|sweep| {
+                let state = host.core().sweep(sweep.id).map(|(state, _)| state);
+                state != Some(SweepState::Running)
+            })
+    }
+
+    pub(super) fn check_end(&mut self) {
+        let Some(host) = self.host.take() else { return };
+        let core = host.core();
+        self.ledger.read(&self.disk, &self.sweeps);
+        self.ledger.check();
+        self.ledger.check_core(core);
+        for sweep in &self.sweeps {
+            let counts = match core.sweep(sweep.id) {
+                Some((SweepState::Finished, counts)) => counts,
+                Some((SweepState::Paused | SweepState::Cancelled, _)) | None => continue,
+                Some((SweepState::Running, _)) => panic!("a sweep still runs"),
+            };
+            let outcomes = self.ledger.outcomes();
+            let ended: Vec<_> = sweep
+                .keys
+                .iter()
+                .filter_map(|key| outcomes.get(&key.id))
+                .collect();
+            assert_eq!(ended.len() as u64, counts.trials(), "outcomes are missing");
+            let stopped = |ending: &&&Ending| matches!(ending, Ending::Stopped { .. });
+            let stopped = ended.iter().filter(stopped).count() as u64;
+            assert_eq!(stopped, counts.stopped);
+            let stops = sweep.spec.early_stopping.is_some();
+            assert!(stopped == 0 || stops, "a trial was wanted to its end");
+        }
+        self.check_index(host.index());
+        // Once more, after the power has failed.
+        drop(host);
+        self.disk.lose_power();
+        let (host, _) = Host::start(&self.disk, &self.hands, self.flaws.host)
+            .unwrap_or_else(|error| panic!("it does not start: {error}"));
+        self.ledger.read(&self.disk, &self.sweeps);
+        self.ledger.check();
+        self.ledger.check_core(host.core());
+        self.check_index(host.index());
+    }
+
+    /// What clients are shown of each trial's outcome is what is kept.
+    fn check_index(&self, index: &Index) {
+        for key in self.sweeps.iter().flat_map(|sweep| &sweep.keys) {
+            let Some(record) = index.trial(key.id).expect("reads") else {
+                continue;
+            };
+            let kept = match self.ledger.outcomes().get(&key.id) {
+                None => recorded::OPEN,
+                Some(Ending::Finished(_)) => recorded::FINISHED,
+                Some(Ending::Failed { .. }) => recorded::FAILED,
+                Some(Ending::Stopped { .. }) => recorded::STOPPED,
+            };
+            assert_eq!(record.state, kept, "{} in the index", key.id);
+        }
+    }
+}
