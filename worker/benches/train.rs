@@ -140,6 +140,10 @@ struct Printed<'a>(&'a [Trial]);
 impl Control for Printed<'_> {
     fn on_activity(&self, _: Activity) {}
 
+    fn on_rung(&self, _: &str, _: u32, _: f64) -> bool {
+        true
+    }
+
     fn on_outcome(&self, trial: &str, outcome: Outcome) {
         let Some(outcome::Result::Scores(scores)) = outcome.result else {
             panic!("trial {trial}: {outcome:?}");
