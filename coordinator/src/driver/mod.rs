@@ -101,7 +101,8 @@ pub(crate) struct Running {
     /// Says why, if the store failed.
     pub(crate) failed: oneshot::Receiver<StoreError>,
     pub(crate) task: tokio::task::JoinHandle<()>,
-    pub(crate) writer: JoinHandle<()>,
+    /// The writer's threads.
+    pub(crate) writer: [JoinHandle<()>; 2],
 }
 
 /// A worker that waits for a job.
@@ -111,7 +112,7 @@ struct Parked {
     reply: Reply<Leased>,
 }
 
-/// Spawns the driver's task and the writer's thread.
+/// Spawns the driver's task and the writer's threads.
 pub(crate) fn spawn(
     replayed: Replayed,
     store: Box<dyn Store>,
@@ -122,12 +123,15 @@ pub(crate) fn spawn(
     let (batches, to_write) = mpsc::channel(BATCHES_MAX);
     let (changed, changes) = watch::channel(0);
     let (fail, failed) = oneshot::channel();
-    let writer = std::thread::Builder::new()
-        .name("nrp-journal".to_owned())
-        .spawn({
-            let driver = commands.downgrade();
-            move || writer::write(store, to_write, changed, fail, driver)
-        })?;
+    let (written, to_apply) = std::sync::mpsc::sync_channel(writer::RECORDED_MAX);
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let index = store.index().clone();
+    let applying =
+        thread("nrp-index").spawn(move || writer::apply(&index, &to_apply, &changed, fail))?;
+    let recording = thread("nrp-journal").spawn({
+        let driver = commands.downgrade();
+        move || writer::write(store, to_write, written, driver)
+    })?;
     let driver = Driver::new(replayed, clock, presence_ms, commands.downgrade());
     let task = tokio::spawn(driver.run(inbox, batches));
     Ok(Running {
@@ -135,7 +139,7 @@ pub(crate) fn spawn(
         changes,
         failed,
         task,
-        writer,
+        writer: [recording, applying],
     })
 }
 

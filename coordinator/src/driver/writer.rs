@@ -1,15 +1,20 @@
-//! The writer: one thread that makes facts durable and only then answers. Whatever came in while
-//! the disk was busy shares the next sync.
+//! The writer: two threads behind the driver. The first makes facts durable; whatever came in while
+//! the disk was busy shares the next sync. The second takes them into the index, and only then
+//! answers, while the first is at what follows.
 
 use super::command::Command;
 use super::observe::observe;
 use crate::metrics::COUNTS;
 use crate::scheduler::Snapshot;
 use crate::store::{Index, Stamped, Store, StoreError};
+use std::sync::mpsc::{Receiver, SyncSender};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Facts that share a sync, at most, before another batch is added to them.
 const FACTS_MAX: usize = 4_096;
+
+/// Batches that are durable and wait for the index, at most; then the journal waits.
+pub(super) const RECORDED_MAX: usize = 2;
 
 /// What is done once everything before it is durable.
 pub(crate) type Effect = Box<dyn FnOnce(&Index) + Send>;
@@ -38,13 +43,20 @@ impl Batch {
     }
 }
 
-/// Writes until nobody sends any more, or until a write fails: then what waited is never answered,
-/// and `failed` says why.
+/// What is durable, or why nothing more will be.
+pub(super) type Written = Result<Recorded, StoreError>;
+
+/// A batch that is durable, and its last journal entry.
+pub(super) struct Recorded {
+    batch: Batch,
+    last_seq: u64,
+}
+
+/// Makes batches durable until nobody sends any more, or until a write fails.
 pub(super) fn write(
     mut store: Box<dyn Store>,
     mut batches: mpsc::Receiver<Batch>,
-    changes: watch::Sender<u64>,
-    failed: oneshot::Sender<StoreError>,
+    written: SyncSender<Written>,
     driver: mpsc::WeakSender<Command>,
 ) {
     let mut asked = false;
@@ -55,8 +67,15 @@ pub(super) fn write(
         {
             batch.add(next);
         }
-        asked &= batch.snapshot.is_none();
-        match settle(&mut *store, batch, &changes) {
+        let snapshot = batch.snapshot.take();
+        asked &= snapshot.is_none();
+        let recorded = record(&mut *store, batch);
+        let failed = recorded.is_err();
+        if written.send(recorded).is_err() || failed {
+            // It is said there why.
+            return;
+        }
+        match keep(&mut *store, snapshot) {
             Ok(wants_snapshot) => {
                 if wants_snapshot
                     && !asked
@@ -67,25 +86,60 @@ pub(super) fn write(
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "the coordinator stops");
-                // Nobody may be waiting for it; then nobody needs it.
-                let _ = failed.send(error);
+                // An index that has failed has said so.
+                let _ = written.send(Err(error));
                 return;
             }
         }
     }
 }
 
-/// Makes a batch durable, does what waited for it, and then some of what keeps the store small.
-/// Answers whether the store wants a snapshot.
+/// Takes what is durable into the index and does what waited for it, until nothing more is written
+/// or something fails: then what waited is never answered, and `failed` says why.
+pub(super) fn apply(
+    index: &Index,
+    written: &Receiver<Written>,
+    changes: &watch::Sender<u64>,
+    failed: oneshot::Sender<StoreError>,
+) {
+    for recorded in written {
+        if let Err(error) = recorded.and_then(|recorded| act(index, recorded, changes)) {
+            tracing::debug!(%error, "the coordinator stops");
+            // Nobody may be waiting for it; then nobody needs it.
+            let _ = failed.send(error);
+            return;
+        }
+    }
+}
+
+/// Does with a batch what the two threads do. Answers whether the store wants a snapshot.
+#[cfg(test)]
 pub(crate) fn settle(
     store: &mut dyn Store,
-    batch: Batch,
+    mut batch: Batch,
     changes: &watch::Sender<u64>,
 ) -> Result<bool, StoreError> {
-    store.append(&batch.facts)?;
+    let snapshot = batch.snapshot.take();
+    let recorded = record(store, batch)?;
+    act(&store.index().clone(), recorded, changes)?;
+    keep(store, snapshot)
+}
+
+/// Makes a batch durable.
+fn record(store: &mut dyn Store, batch: Batch) -> Written {
+    let last_seq = store.record(&batch.facts)?;
     if !batch.facts.is_empty() {
         COUNTS.batch_facts.observe(batch.facts.len() as f64);
+    }
+    Ok(Recorded { batch, last_seq })
+}
+
+/// Takes what is durable into the index, and does what waited for that.
+fn act(index: &Index, recorded: Recorded, changes: &watch::Sender<u64>) -> Result<(), StoreError> {
+    let Recorded { batch, last_seq } = recorded;
+    if !batch.facts.is_empty() {
+        let facts = batch.facts.iter().map(|stamped| &stamped.fact);
+        index.apply(last_seq, facts)?;
     }
     for stamped in &batch.facts {
         observe(&stamped.fact);
@@ -94,9 +148,14 @@ pub(crate) fn settle(
         changes.send_modify(|changes| *changes += 1);
     }
     for effect in batch.effects {
-        effect(store.index());
+        effect(index);
     }
-    match batch.snapshot {
+    Ok(())
+}
+
+/// Does some of what keeps the store small. Answers whether it wants a snapshot.
+fn keep(store: &mut dyn Store, snapshot: Option<(u64, Snapshot)>) -> Result<bool, StoreError> {
+    match snapshot {
         Some((at_ms, snapshot)) => store.compact(at_ms, snapshot).map(|()| false),
         None => store.tidy(),
     }
@@ -121,8 +180,8 @@ mod tests {
     }
 
     impl Store for Growing {
-        fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
-            self.store.append(facts)
+        fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
+            self.store.record(facts)
         }
 
         fn tidy(&mut self) -> Result<bool, StoreError> {

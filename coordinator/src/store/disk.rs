@@ -130,15 +130,9 @@ impl DiskStore {
 }
 
 impl Store for DiskStore {
-    fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
-        if facts.is_empty() {
-            return Ok(());
-        }
+    fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
         self.journal.append(facts)?;
-        let last_seq = self.journal.last_seq();
-        self.index
-            .apply(last_seq, facts.iter().map(|stamped| &stamped.fact))?;
-        Ok(())
+        Ok(self.journal.last_seq())
     }
 
     fn index(&self) -> &Arc<Index> {

@@ -113,12 +113,17 @@ pub(super) fn digits(crc: u32) -> String {
 }
 
 fn seal(content: &impl Serialize, bytes: &mut Vec<u8>) {
-    let json = serde_json::to_vec(content).expect("plain data is always JSON");
-    let rest = &json[1..];
+    let start = bytes.len();
     bytes.extend_from_slice(LINE_START);
-    bytes.extend_from_slice(digits(crc32fast::hash(rest)).as_bytes());
+    bytes.extend_from_slice(&[b'0'; CRC_DIGITS]);
     bytes.extend_from_slice(AFTER_CRC);
-    bytes.extend_from_slice(rest);
+    // The brace that the content opens with gives way to the comma before it.
+    let comma = bytes.len() - 1;
+    bytes.truncate(comma);
+    serde_json::to_writer(&mut *bytes, content).expect("plain data is always JSON");
+    bytes[comma] = b',';
+    let crc = digits(crc32fast::hash(&bytes[comma + 1..]));
+    bytes[start + LINE_START.len()..][..CRC_DIGITS].copy_from_slice(crc.as_bytes());
     bytes.push(b'\n');
 }
 

@@ -24,12 +24,9 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
+    fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
         self.facts.extend_from_slice(facts);
-        let last_seq = self.facts.len() as u64;
-        self.index
-            .apply(last_seq, facts.iter().map(|stamped| &stamped.fact))?;
-        Ok(())
+        Ok(self.facts.len() as u64)
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
@@ -74,10 +71,9 @@ impl JournalStore {
 }
 
 impl Store for JournalStore {
-    fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
+    fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
         self.journal.append(facts)?;
-        let facts = facts.iter().map(|stamped| &stamped.fact);
-        Ok(self.index.apply(self.journal.last_seq(), facts)?)
+        Ok(self.journal.last_seq())
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {

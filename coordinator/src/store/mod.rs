@@ -59,23 +59,38 @@ pub(crate) struct Stamped {
 
 /// Where facts are kept.
 pub(crate) trait Store: Send {
-    /// Makes facts durable, in order and together, and then answers questions with them.
+    /// Makes facts durable, in order and together; answers the journal's last entry. The index is to
+    /// take them in before they are acknowledged, so that questions are answered with them.
     ///
     /// # Errors
-    /// Are final: nothing of it may be acknowledged, and nothing more is appended.
-    fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError>;
+    /// Are final: nothing of it may be acknowledged, and nothing more is recorded.
+    fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError>;
+
+    /// Makes facts durable and takes them into the index, as the writer's two threads do.
+    ///
+    /// # Errors
+    /// Are final, as those of `record`.
+    #[cfg(test)]
+    fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
+        let last_seq = self.record(facts)?;
+        if !facts.is_empty() {
+            let facts = facts.iter().map(|stamped| &stamped.fact);
+            self.index().apply(last_seq, facts)?;
+        }
+        Ok(())
+    }
 
     /// Does a bounded piece of keeping the journal short. Answers whether a snapshot of the state is
     /// wanted for more.
     ///
     /// # Errors
-    /// Are final, as those of `append`.
+    /// Are final, as those of `record`.
     fn tidy(&mut self) -> Result<bool, StoreError>;
 
     /// Takes a snapshot of what all facts appended so far make. The work that follows is `tidy`'s.
     ///
     /// # Errors
-    /// Are final, as those of `append`.
+    /// Are final, as those of `record`.
     fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError>;
 
     /// What answers questions.

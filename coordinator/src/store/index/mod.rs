@@ -22,7 +22,7 @@ use crate::scheduler::{Ending, Fact, GroupId, RowId, SweepId, TrialId, TrialKey}
 use nrp_proto::Message;
 use nrp_proto::wire::{Stop, SweepSpec, TrialRecord, TrialSpec};
 use ordered::{Memory, Ordered, Pair, Sled};
-use records::Groups;
+use records::{Groups, Packed};
 use standing::Standing;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -91,7 +91,7 @@ impl Index {
     }
 
     /// Takes in facts, the last of which is journal entry `last_seq`.
-    pub(super) fn apply<'a>(
+    pub(crate) fn apply<'a>(
         &self,
         last_seq: u64,
         facts: impl IntoIterator<Item = &'a Fact>,
@@ -224,11 +224,13 @@ impl Changes<'_> {
                 worker,
                 reason,
                 attempts,
-            } => self.update(*trial, |record| {
-                record.attempts = *attempts;
-                record.reason.clone_from(reason);
-                record.worker.clone_from(worker);
-            }),
+            } => {
+                let mut packed = self.packed(*trial)?;
+                packed.record.attempts = *attempts;
+                packed.record.reason.clone_from(reason);
+                packed.record.worker.clone_from(worker);
+                self.put(keys::trial(*trial), packed.bytes())
+            }
             Fact::OutcomeRecorded {
                 trial,
                 worker,
@@ -311,8 +313,12 @@ impl Changes<'_> {
             spec: Some(trial.clone()),
             ..TrialRecord::default()
         };
+        let packed = Packed {
+            group: key.group,
+            record,
+        };
         self.known += 1;
-        self.put(keys::trial(key.id), records::pack(key.group, &record))
+        self.put(keys::trial(key.id), packed.bytes())
     }
 
     fn close(
@@ -322,55 +328,55 @@ impl Changes<'_> {
         attempts: u32,
         outcome: &Ending,
     ) -> Result<(), IndexError> {
-        let mut place = None;
-        let mut again = false;
-        let seq = self.seq;
-        let mut opened = false;
-        self.update(trial, |record| {
-            opened = record.state == recorded::OPEN;
-            worker.clone_into(&mut record.worker);
-            record.attempts = attempts;
-            match outcome {
-                Ending::Finished(scores) => {
-                    again = record.state == recorded::FINISHED;
-                    recorded::FINISHED.clone_into(&mut record.state);
+        let mut packed = self.packed(trial)?;
+        let record = &mut packed.record;
+        self.closed += u64::from(record.state == recorded::OPEN);
+        worker.clone_into(&mut record.worker);
+        record.attempts = attempts;
+        match outcome {
+            Ending::Finished(scores) => {
+                let again = record.state == recorded::FINISHED;
+                recorded::FINISHED.clone_into(&mut record.state);
+                record.reason.clear();
+                record.scores = Some((**scores).clone());
+                self.rank(trial, &packed, again)?;
+            }
+            Ending::Failed { reason } => {
+                recorded::FAILED.clone_into(&mut record.state);
+                record.reason.clone_from(reason);
+            }
+            Ending::Stopped {
+                epochs,
+                validation_mse,
+            } => {
+                record.stop = Some(Stop {
+                    epochs: *epochs,
+                    validation_mse: *validation_mse,
+                });
+                // Applied again, it takes nothing back; and who takes it up begins anew.
+                if ![recorded::FINISHED, recorded::FAILED].contains(&&*record.state) {
+                    recorded::STOPPED.clone_into(&mut record.state);
+                    record.worker.clear();
                     record.reason.clear();
-                    record.scores = Some((**scores).clone());
-                    let row = record.spec.as_ref().map(expand::row);
-                    // What is taken in again was there before any view.
-                    let seq = if again { 0 } else { seq };
-                    place = row.zip(Standing::of(trial, seq, record));
-                }
-                Ending::Failed { reason } => {
-                    recorded::FAILED.clone_into(&mut record.state);
-                    record.reason.clone_from(reason);
-                }
-                Ending::Stopped {
-                    epochs,
-                    validation_mse,
-                } => {
-                    record.stop = Some(Stop {
-                        epochs: *epochs,
-                        validation_mse: *validation_mse,
-                    });
-                    // Applied again, it takes nothing back; and who takes it up begins anew.
-                    if ![recorded::FINISHED, recorded::FAILED].contains(&&*record.state) {
-                        recorded::STOPPED.clone_into(&mut record.state);
-                        record.worker.clear();
-                        record.reason.clear();
-                        record.attempts = 0;
-                    }
+                    record.attempts = 0;
                 }
             }
-        })?;
-        self.closed += u64::from(opened);
-        let Some((row, standing)) = place else {
+        }
+        self.put(keys::trial(trial), packed.bytes())
+    }
+
+    /// Enters a finished trial in its row's ranking; `again` if it was there.
+    fn rank(&mut self, trial: TrialId, packed: &Packed, again: bool) -> Result<(), IndexError> {
+        let shared = self.groups.shared(packed.group, |key| self.get(key))?;
+        // What is taken in again was there before any view.
+        let seq = if again { 0 } else { self.seq };
+        let Some(standing) = Standing::of(trial, seq, &shared.spec, &packed.record) else {
             return Ok(());
         };
-        let key = keys::rank(row, standing.scores().validation_mse, trial);
+        let key = keys::rank(shared.row, standing.scores().validation_mse, trial);
         self.put(key, standing.value())?;
         if !again {
-            self.finished.push((row, standing));
+            self.finished.push((shared.row, standing));
         }
         Ok(())
     }
@@ -384,7 +390,8 @@ impl Changes<'_> {
                 let Some(bytes) = self.get(&keys::trial(trial))? else {
                     continue;
                 };
-                let (group, mut record) = self.unpack(trial, &bytes)?;
+                let mut packed = Packed::read(trial, &bytes)?;
+                let record = &mut packed.record;
                 if record.state == recorded::FAILED {
                     let before = match record.stop {
                         Some(_) => recorded::STOPPED,
@@ -395,29 +402,18 @@ impl Changes<'_> {
                     record.reason.clear();
                     record.worker.clear();
                     self.closed -= u64::from(record.stop.is_none());
-                    self.put(keys::trial(trial), records::pack(group, &record))?;
+                    self.put(keys::trial(trial), packed.bytes())?;
                 }
             }
         }
         Ok(())
     }
 
-    fn update(
-        &mut self,
-        trial: TrialId,
-        change: impl FnOnce(&mut TrialRecord),
-    ) -> Result<(), IndexError> {
-        let key = keys::trial(trial);
-        let Some(bytes) = self.get(&key)? else {
-            return Err(IndexError::new(format!("trial {trial} is not in it")));
-        };
-        let (group, mut record) = self.unpack(trial, &bytes)?;
-        change(&mut record);
-        self.put(key, records::pack(group, &record))
-    }
-
-    fn unpack(&self, trial: TrialId, bytes: &[u8]) -> Result<(GroupId, TrialRecord), IndexError> {
-        records::unpack(trial, bytes, self.groups, |key| self.get(key))
+    fn packed(&self, trial: TrialId) -> Result<Packed, IndexError> {
+        match self.get(&keys::trial(trial))? {
+            Some(bytes) => Packed::read(trial, &bytes),
+            None => Err(IndexError::new(format!("trial {trial} is not in it"))),
+        }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {

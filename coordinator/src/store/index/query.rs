@@ -1,6 +1,7 @@
 //! Questions to the index, each answered from keys that lie together.
 
-use super::{Index, keys, message, records};
+use super::records::Packed;
+use super::{Index, keys, message};
 use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
 use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
@@ -23,8 +24,9 @@ impl Index {
         let Some(bytes) = self.map.get(&keys::trial(trial))? else {
             return Ok(None);
         };
-        let read = records::unpack(trial, &bytes, &self.groups, |key| self.map.get(key));
-        read.map(|(_, record)| Some(record))
+        let packed = Packed::read(trial, &bytes)?;
+        let shared = self.groups.shared(packed.group, |key| self.map.get(key))?;
+        Ok(Some(packed.unpack(trial, &shared)))
     }
 
     /// A sweep's content, as it was submitted last.

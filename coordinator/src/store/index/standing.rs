@@ -18,25 +18,25 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// What is kept of a trial; none where it has no scores.
-    pub(super) fn of(trial: TrialId, seq: u64, record: &TrialRecord) -> Option<Self> {
-        let (spec, scores) = (record.spec.as_ref()?, record.scores.as_ref()?);
-        let spec = TrialSpec {
-            // Name, weights and region are the row's.
-            ann: spec.ann.as_ref().map(|ann| AnnSpec {
+    /// What is kept of a trial, from what its group shares and its record; none where it has no
+    /// scores.
+    pub(super) fn of(
+        trial: TrialId,
+        seq: u64,
+        shared: &TrialSpec,
+        record: &TrialRecord,
+    ) -> Option<Self> {
+        let (cell, scores) = (record.spec.as_ref()?, record.scores.as_ref()?);
+        // Name, weights and region are the row's.
+        let own = TrialSpec {
+            ann: shared.ann.as_ref().map(|ann| AnnSpec {
                 sparsity: ann.sparsity,
                 ..AnnSpec::default()
             }),
-            layers: spec.layers.clone(),
-            l1: spec.l1,
-            l2: spec.l2,
-            depth: spec.depth,
-            learning_rate: spec.learning_rate,
-            weight_decay: spec.weight_decay,
-            dropout: spec.dropout,
-            seed: spec.seed,
+            layers: shared.layers.clone(),
             ..TrialSpec::default()
         };
+        let spec = own.with_cell(cell);
         let scores = Scores {
             nrp_error: scores.nrp_error,
             validation_mse: scores.validation_mse,
@@ -76,7 +76,9 @@ impl Standing {
     pub(super) fn value(&self) -> Vec<u8> {
         let mut value = Vec::with_capacity(8 + self.record.encoded_len());
         value.extend(self.seq.to_be_bytes());
-        value.extend(self.record.encode_to_vec());
+        self.record
+            .encode(&mut value)
+            .expect("a vector takes any record");
         value
     }
 

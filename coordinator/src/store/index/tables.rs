@@ -166,7 +166,7 @@ mod tests {
             }),
             ..TrialRecord::default()
         };
-        Standing::of(TrialId(trial), 1, &record).expect("has scores")
+        Standing::of(TrialId(trial), 1, &TrialSpec::default(), &record).expect("has scores")
     }
 
     fn front(standings: &[Standing]) -> Vec<TrialId> {
