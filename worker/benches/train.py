@@ -41,8 +41,8 @@ SMALL = dict(ann="alexnet", l1=[16, 32, 64, 128], l2=[32, 64, 128, 256], epochs=
              layer_sets=[["fc6"]])
 # Sweep, what it is, and the part of it that the peers train where all of it would take too long: of
 # every layer set and L1, whose trials cost the same, as many.
-CASES = {"large": (LARGE, "48 trials, inputs of 50,176 and 75,264", 1 / 4),
-         "small": (SMALL, "64 trials, inputs of 4,096", 1)}
+CASES = {"large": (LARGE, "48 trials, inputs of 50,176 and 75,264", 1 / 8),
+         "small": (SMALL, "64 trials, inputs of 4,096", 1 / 4)}
 PEERS = ["PyTorch", "Optuna", "Ray Tune"]
 
 
