@@ -67,6 +67,11 @@ bench-memory DATA="../shared/data/v4-201025":
 bench-store TRIALS="1000000":
     NRP_BENCH_TRIALS={{TRIALS}} cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' --config 'profile.dev.package.nrp-proto.opt-level=3' -- --ignored --nocapture a_million_recorded
 
+# What early stopping and random search spare, and what they miss; writes docs/results/early-stopping.md
+bench-search PYTHON="python3" DATA="../shared/data":
+    cargo build --locked
+    {{PYTHON}} worker/benches/search.py target/debug/nrp {{DATA}}
+
 # What a batch costs the index and how long questions take, at a million trials
 bench-questions:
     cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture questions_at_a_million
