@@ -19,6 +19,11 @@ test:
 deny:
     cargo deny check bans licenses sources
 
+# What pyarrow, pandas, a Python gRPC client and an OTLP collector make of nrp; PYTHON needs
+# `pip install pyarrow pandas grpcio-reflection opentelemetry-proto`
+other-languages PYTHON="python3":
+    NRP_TEST_PYTHON={{PYTHON}} cargo test --workspace --locked --features nrp/otlp --test end_to_end -- --nocapture other_languages
+
 # The first sweep of the README
 quickstart:
     cargo run -- run sweeps/quickstart.toml

@@ -88,8 +88,14 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("the system gives threads");
-    telemetry::begin(log_format);
-    let ended = runtime.block_on(dispatch(arguments));
+    let ended = runtime.block_on(async {
+        // In here: an exporter sends from the runtime.
+        let exporter = telemetry::begin(log_format);
+        let ended = dispatch(arguments).await;
+        // It waits for what it sends, which must not hold up the runtime that sends it.
+        let _ = tokio::task::spawn_blocking(move || exporter.end()).await;
+        ended
+    });
     // A thread that computes must not keep an interrupted command alive.
     runtime.shutdown_background();
     failure::exit_code(ended)

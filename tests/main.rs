@@ -14,6 +14,7 @@ mod kill;
 mod leave;
 mod nightly;
 mod onnx;
+mod other_languages;
 mod questions;
 mod rounds;
 mod run;
