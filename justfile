@@ -54,6 +54,10 @@ bench-train PYTHON="python3" *ARGUMENTS="":
     LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$({{PYTHON}} -c 'import glob, os, torch; t = os.path.dirname(torch.__file__); print(":".join([t + "/lib", *glob.glob(t + "/../nvidia/*/lib")]))')" \
         {{PYTHON}} worker/benches/train.py {{ARGUMENTS}}
 
+# The training tests on LibTorch, which `deploy/libtorch.sh cpu` has brought and whose `env` is sourced
+tch:
+    NRP_TEST_DEVICE=tch:cpu cargo test --release --locked -p nrp-worker --features tch --lib -- nrp:: device::
+
 # Training on Vulkan or Metal, software drivers included, held against flex; the first build takes 11 minutes
 wgpu:
     NRP_TEST_DEVICE=wgpu cargo test -p nrp-worker --features wgpu --locked --lib -- --nocapture nrp:: device::
