@@ -13,7 +13,7 @@ fn python(script: &str, modules: &str) -> Option<Command> {
     let import = format!("import {modules}");
     let found = Command::new(&program).args(["-c", &import]).output();
     if !found.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {} cannot import {modules}", program.display());
+        eprintln!("skipped: {} cannot import {modules}", program.display());
         return None;
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
