@@ -24,31 +24,35 @@ fn python(script: &str, modules: &str) -> Option<Command> {
     Some(command)
 }
 
+/// A place with the results of a small sweep.
+fn finished() -> Place {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    json(&place.run(&file).output().unwrap());
+    place
+}
+
+/// What a script printed that ended well.
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn pyarrow_and_pandas_read_an_export() {
     let Some(mut compare) = python("compare.py", "pyarrow, pandas") else {
         return;
     };
-    let place = Place::new();
-    json(
-        &place
-            .run(&place.write("small.toml", SMALL_SWEEP))
-            .output()
-            .unwrap(),
-    );
+    let place = finished();
     for (format, file) in [("parquet", "results.parquet"), ("jsonl", "results.jsonl")] {
         let export = place
             .nrp(&["export", "--state", "state", "--format", format])
             .output();
         compare.arg(place.write(file, export.unwrap().stdout));
     }
-    let output = compare.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = said(&mut compare);
     assert!(said.starts_with("8 rows"), "{said}");
 }
 
@@ -57,21 +61,9 @@ fn a_python_client_asks_by_reflection() {
     let Some(mut ask) = python("ask.py", "grpc_reflection.v1alpha") else {
         return;
     };
-    let place = Place::new();
-    json(
-        &place
-            .run(&place.write("small.toml", SMALL_SWEEP))
-            .output()
-            .unwrap(),
-    );
+    let place = finished();
     let (_served, address) = coordinator(&place, ANY, &[]);
-    let output = ask.args([&address, "2"]).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said: Value = serde_json::from_str(&said(ask.args([&address, "2"]))).unwrap();
     let services: Vec<&str> = said["services"]
         .as_array()
         .unwrap()

@@ -113,7 +113,7 @@ struct Parts {
     commands: tokio::sync::mpsc::Sender<Command>,
     failed: oneshot::Receiver<StoreError>,
     driver: tokio::task::JoinHandle<()>,
-    writer: Option<[std::thread::JoinHandle<()>; 2]>,
+    writer: Option<std::thread::JoinHandle<()>>,
     server: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
     stop_server: Option<oneshot::Sender<()>>,
 }
@@ -205,8 +205,7 @@ impl Coordinator {
         }
         let _ = (&mut parts.driver).await;
         if let Some(writer) = parts.writer.take() {
-            let join = move || writer.into_iter().try_for_each(|thread| thread.join());
-            let joined = tokio::task::spawn_blocking(join).await;
+            let joined = tokio::task::spawn_blocking(move || writer.join()).await;
             joined
                 .map_err(|_| CoordinatorError::Bug)?
                 .map_err(|_| CoordinatorError::Bug)?;

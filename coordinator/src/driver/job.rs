@@ -3,9 +3,9 @@
 use super::Leased;
 use super::command::{Command, LeaseError, Reply};
 use super::writer::Effect;
-use crate::scheduler::{Grant, Holder};
+use crate::scheduler::{Grant, Holder, TrialId};
 use crate::store::{Index, IndexError};
-use nrp_proto::wire::{Job, Trial};
+use nrp_proto::wire::{Job, Trial, TrialSpec};
 use tokio::sync::{mpsc, oneshot};
 
 /// Most layers that a job carries along for other trials.
@@ -46,18 +46,14 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
     let sweep = sweep.ok_or_else(|| IndexError::missing("sweep", grant.sweep))?;
     let mut trials = Vec::with_capacity(grant.trials.len());
     for id in &grant.trials {
-        let record = index.trial(*id)?;
-        let record = record.ok_or_else(|| IndexError::missing("trial", id))?;
         trials.push(Trial {
-            id: record.id,
-            spec: record.spec,
+            id: id.to_string(),
+            spec: Some(spec(index, *id)?),
         });
     }
     let mut ann_layers = Vec::new();
     for id in &grant.along {
-        let record = index.trial(*id)?;
-        let record = record.ok_or_else(|| IndexError::missing("trial", id))?;
-        for layer in record.spec.unwrap_or_default().layers {
+        for layer in spec(index, *id)?.layers {
             if !ann_layers.contains(&layer) && ann_layers.len() < ANN_LAYERS_MAX {
                 ann_layers.push(layer);
             }
@@ -67,10 +63,11 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
         .first()
         .and_then(|trial| trial.spec.as_ref()?.ann.as_ref());
     let entry = sweep.anns.iter().find(|entry| entry.ann.as_ref() == ann);
+    let entry = entry.ok_or_else(|| IndexError::missing("ANN of sweep", grant.sweep))?;
     Ok(Job {
         id: grant.lease.job.0,
         epoch: grant.lease.epoch.0,
-        weights: entry.map(|entry| entry.weights.clone()).unwrap_or_default(),
+        weights: entry.weights.clone(),
         files: sweep.files,
         data_dir: sweep.data_dir,
         trials,
@@ -78,4 +75,11 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
         activations: grant.activations.to_string(),
         rungs: grant.rungs.clone(),
     })
+}
+
+/// What a trial is.
+fn spec(index: &Index, id: TrialId) -> Result<TrialSpec, IndexError> {
+    let record = index.trial(id)?;
+    let spec = record.and_then(|record| record.spec);
+    spec.ok_or_else(|| IndexError::missing("trial", id))
 }

@@ -101,8 +101,8 @@ pub(crate) struct Running {
     /// Says why, if the store failed.
     pub(crate) failed: oneshot::Receiver<StoreError>,
     pub(crate) task: tokio::task::JoinHandle<()>,
-    /// The writer's threads.
-    pub(crate) writer: [JoinHandle<()>; 2],
+    /// The writer's first thread, which ends last.
+    pub(crate) writer: JoinHandle<()>,
 }
 
 /// A worker that waits for a job.
@@ -130,7 +130,14 @@ pub(crate) fn spawn(
         thread("nrp-index").spawn(move || writer::apply(&index, &to_apply, &changed, fail))?;
     let recording = thread("nrp-journal").spawn({
         let driver = commands.downgrade();
-        move || writer::write(store, to_write, written, driver)
+        move || {
+            let mut store = store;
+            writer::write(&mut *store, to_write, written, driver);
+            // Who lets go of the store lets go of its lock: by then the index is to be closed.
+            if let Err(panic) = applying.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
     })?;
     let driver = Driver::new(replayed, clock, presence_ms, commands.downgrade());
     let task = tokio::spawn(driver.run(inbox, batches));
@@ -139,7 +146,7 @@ pub(crate) fn spawn(
         changes,
         failed,
         task,
-        writer: [recording, applying],
+        writer: recording,
     })
 }
 

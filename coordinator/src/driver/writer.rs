@@ -54,7 +54,7 @@ pub(super) struct Recorded {
 
 /// Makes batches durable until nobody sends any more, or until a write fails.
 pub(super) fn write(
-    mut store: Box<dyn Store>,
+    store: &mut dyn Store,
     mut batches: mpsc::Receiver<Batch>,
     written: SyncSender<Written>,
     driver: mpsc::WeakSender<Command>,
@@ -69,13 +69,13 @@ pub(super) fn write(
         }
         let snapshot = batch.snapshot.take();
         asked &= snapshot.is_none();
-        let recorded = record(&mut *store, batch);
+        let recorded = record(store, batch);
         let failed = recorded.is_err();
         if written.send(recorded).is_err() || failed {
             // It is said there why.
             return;
         }
-        match keep(&mut *store, snapshot) {
+        match keep(store, snapshot) {
             Ok(wants_snapshot) => {
                 if wants_snapshot
                     && !asked
