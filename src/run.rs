@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     cache: CacheArguments,
     #[command(flatten)]
     devices: DeviceArguments,
-    /// Trials taken in one job
+    /// Trials taken in one job, and trained at once as far as memory allows
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
     /// Its trials start before those of sweeps with a lower number; default: as before, at first 0

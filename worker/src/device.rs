@@ -71,6 +71,11 @@ const BATCH_BYTES_MAX: usize = 1 << 30;
 /// What a batch may take on a GPU, whose memory burn does not tell.
 const GPU_BATCH_BYTES: usize = 2 << 30;
 
+/// What training may take on a GPU.
+const GPU_TRAINING_BYTES: u64 = 8 << 30;
+/// The part of the free memory that training leaves.
+const MEMORY_LEFT: u64 = 8;
+
 /// The device of one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
@@ -363,6 +368,20 @@ pub(crate) fn batch_bytes(device: &Device) -> usize {
         let share = usize::try_from(total).unwrap_or(usize::MAX) / BATCH_SHARE;
         share.min(BATCH_BYTES_MAX)
     })
+}
+
+/// Bytes that training may take on `device` now.
+pub(crate) fn free_bytes(device: &Device) -> u64 {
+    if !is_cpu(device) {
+        return GPU_TRAINING_BYTES;
+    }
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let allowed = system.cgroup_limits();
+    // What a container's files fill of its memory makes way; `free_memory` counts it as taken.
+    let allowed = allowed.map(|limits| limits.total_memory.saturating_sub(limits.rss));
+    let free = allowed.unwrap_or(u64::MAX).min(system.available_memory());
+    free - free / MEMORY_LEFT
 }
 
 /// Runs `work`, and turns a panic into the first line of what it said.

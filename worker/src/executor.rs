@@ -7,15 +7,15 @@
 use crate::activation::{self, ActivationError, Cache, CachedLayer, Dtype, Extraction};
 use crate::ann::{AnnError, OpenedAnn};
 use crate::nrp::{
-    self, Activations, Data, InputScaling, InputStatistics, NetworkShape, NrpConfig, Protocol,
-    RegionScores, TargetScaling, TrainError, Trained, train,
+    self, Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
+    RegionScores, TargetScaling, TrainError, Trained, Watch, train,
 };
 use crate::recording::{RecordingError, Recordings, Source};
 use crate::resolve;
 use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
-use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, Trial, TrialSpec, outcome};
+use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, TrialSpec, outcome};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -57,11 +57,11 @@ pub enum ExecuteError {
     #[error("the job cannot be understood: {0}")]
     #[diagnostic(help("coordinator and worker must be of one version"))]
     Job(String),
-    /// The training of a trial was hindered by the machine.
-    #[error("trial `{trial}` cannot be trained here")]
+    /// Training was hindered by the machine.
+    #[error("NRP networks on {layers} cannot be trained here")]
     Train {
-        /// The trial's id.
-        trial: String,
+        /// The layer set.
+        layers: String,
         /// Why.
         #[source]
         #[diagnostic_source]
@@ -173,32 +173,38 @@ impl Executor {
             validation: &split.validation,
             test: &split.test,
         };
-        let statistics = InputStatistics::measure(&rows, data.train);
-        let statistics = match statistics {
-            Ok(statistics) => statistics,
-            Err(source) => {
-                let trial = job.trials[0].id.clone();
-                return Err(ExecuteError::Train { trial, source });
-            }
+        let hindered = |source| ExecuteError::Train {
+            layers: first.layers.join("+"),
+            source,
         };
-        for trial in &job.trials {
-            if control.stopped() {
-                break;
-            }
-            if control.wanted(&trial.id) {
-                let dtype = self.cache.dtype();
-                run_trial(
-                    trial,
-                    &job.rungs,
-                    &data,
-                    &statistics,
-                    dtype,
-                    &device,
-                    control,
-                )?;
-            }
-        }
-        Ok(())
+        let statistics = InputStatistics::measure(&rows, data.train).map_err(hindered)?;
+        let protocol = protocol(first)?;
+        let trials = job.trials.iter().map(|trial| {
+            let spec = required(&trial.spec, "trial")?;
+            Ok(of_spec(spec))
+        });
+        let trials: Vec<nrp::Trial> = trials.collect::<Result<_, ExecuteError>>()?;
+        let mut watched = Watched {
+            job,
+            trials: &trials,
+            data: &data,
+            max_epochs: protocol.max_epochs,
+            dtype: self.cache.dtype(),
+            control,
+            started: Instant::now(),
+            lowest: vec![f64::INFINITY; trials.len()],
+        };
+        let started = Instant::now();
+        let trained = train(
+            &trials,
+            &protocol,
+            &data,
+            &statistics,
+            &device,
+            &mut watched,
+        );
+        totals::trained(started.elapsed());
+        trained.map_err(hindered)
     }
 
     /// The job's activations, extracted where they are missing; nothing when told to stop.
@@ -319,87 +325,99 @@ fn protocol(spec: &TrialSpec) -> Result<Protocol, ExecuteError> {
     })
 }
 
-fn run_trial(
-    trial: &Trial,
-    rungs: &[u32],
-    data: &Data<'_>,
-    statistics: &InputStatistics,
-    dtype: Dtype,
-    device: &Device,
-    control: &dyn Control,
-) -> Result<(), ExecuteError> {
-    let spec = required(&trial.spec, "trial")?;
-    let protocol = protocol(spec)?;
-    let network = NetworkShape {
-        l1: spec.l1.unwrap_or_default() as usize,
-        l2: spec.l2.unwrap_or_default() as usize,
-        depth: spec.depth as usize,
-        dropout: spec.dropout,
-    };
-    let config = nrp::Trial {
-        network,
+fn of_spec(spec: &TrialSpec) -> nrp::Trial {
+    nrp::Trial {
+        network: NetworkShape {
+            l1: spec.l1.unwrap_or_default() as usize,
+            l2: spec.l2.unwrap_or_default() as usize,
+            depth: spec.depth as usize,
+            dropout: spec.dropout,
+        },
         learning_rate: spec.learning_rate,
         weight_decay: spec.weight_decay,
         seed: spec.seed,
-    };
-    let parameters = NrpConfig {
-        inputs: data.activations.units().to_vec(),
-        l1: config.network.l1,
-        l2: config.network.l2,
-        depth: config.network.depth,
-        sites: data.sites,
-        dropout: config.network.dropout,
     }
-    .parameters();
-    let subject = format!(
-        "{} {} {} L1 {} L2 {} rate {:e}",
-        trial.id.get(..8).unwrap_or(&trial.id),
-        spec.region,
-        spec.layers.join("+"),
-        config.network.l1,
-        config.network.l2,
-        config.learning_rate,
-    );
-    let started = Instant::now();
-    let mut lowest = f64::INFINITY;
-    let mut on_epoch = |epoch: crate::nrp::EpochReport| {
-        lowest = lowest.min(epoch.validation_mse);
-        control.on_activity(Activity {
+}
+
+/// A job's trials while they are trained.
+struct Watched<'a> {
+    job: &'a Job,
+    trials: &'a [nrp::Trial],
+    data: &'a Data<'a>,
+    max_epochs: usize,
+    dtype: Dtype,
+    control: &'a dyn Control,
+    /// When the trials under way began.
+    started: Instant,
+    /// Per trial: its lowest validation loss so far.
+    lowest: Vec<f64>,
+}
+
+impl Watch for Watched<'_> {
+    fn on_start(&mut self, trial: usize) -> ControlFlow<()> {
+        self.started = Instant::now();
+        let id = &self.job.trials[trial].id;
+        match self.control.stopped() || !self.control.wanted(id) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()> {
+        let lowest = &mut self.lowest[trial];
+        *lowest = lowest.min(report.validation_mse);
+        let (id, config) = (&self.job.trials[trial].id, &self.trials[trial]);
+        let spec = self.job.trials[trial].spec.as_ref();
+        self.control.on_activity(Activity {
             doing: "training".to_owned(),
-            subject: subject.clone(),
-            done: epoch.epoch as u64,
-            total: protocol.max_epochs as u64,
+            subject: format!(
+                "{} {} {} L1 {} L2 {} rate {:e}",
+                id.get(..8).unwrap_or(id),
+                spec.map_or("", |spec| &spec.region),
+                spec.map_or(String::new(), |spec| spec.layers.join("+")),
+                config.network.l1,
+                config.network.l2,
+                config.learning_rate,
+            ),
+            done: report.epoch as u64,
+            total: self.max_epochs as u64,
             unit: "epochs".to_owned(),
         });
-        let epochs = epoch.epoch as u32;
-        let goes_on = !control.stopped()
-            && control.wanted(&trial.id)
-            && (!rungs.contains(&epochs) || control.on_rung(&trial.id, epochs, lowest));
+        let epochs = report.epoch as u32;
+        let goes_on = !self.control.stopped()
+            && self.control.wanted(id)
+            && (!self.job.rungs.contains(&epochs) || self.control.on_rung(id, epochs, *lowest));
         match goes_on {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
         }
-    };
-    let trained = train(&config, &protocol, data, statistics, device, &mut on_epoch);
-    totals::trained(started.elapsed());
-    let result = match trained {
-        Ok(trained) => outcome::Result::Scores(Scores {
-            cache_dtype: dtype.name().to_owned(),
-            ..scores(&trained, parameters, data.sites, started)
-        }),
-        Err(TrainError::Interrupted { epoch: _ }) => return Ok(()),
-        Err(error) if error.is_of_the_trial() => outcome::Result::Failure(Failure {
-            reason: error.to_string(),
-            r#final: true,
-        }),
-        Err(source) => {
-            let trial = trial.id.clone();
-            return Err(ExecuteError::Train { trial, source });
-        }
-    };
-    let result = Some(result);
-    control.on_outcome(&trial.id, Outcome { result });
-    Ok(())
+    }
+
+    fn on_end(&mut self, trial: usize, ended: Result<Trained, TrainError>) {
+        let result = match ended {
+            Ok(trained) => {
+                let network = self.trials[trial].config(self.data);
+                outcome::Result::Scores(Scores {
+                    cache_dtype: self.dtype.name().to_owned(),
+                    ..scores(
+                        &trained,
+                        network.parameters(),
+                        self.data.sites,
+                        self.started,
+                    )
+                })
+            }
+            // It was stopped, and has no outcome.
+            Err(TrainError::Interrupted { epoch: _ }) => return,
+            Err(error) => outcome::Result::Failure(Failure {
+                reason: error.to_string(),
+                r#final: true,
+            }),
+        };
+        let result = Some(result);
+        self.control
+            .on_outcome(&self.job.trials[trial].id, Outcome { result });
+    }
 }
 
 fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) -> Scores {

@@ -1,21 +1,74 @@
-//! Engine: the wide products between activations and NRP-L1, and the descent of those weights.
+//! Engine: an array of lanes that learn from the same batches, on the host or on a device.
 //!
-//! Nearly all of a trial's time passes here. On burn's flex device the units are cut into blocks
-//! that fit a core's cache: each block's rows are gathered straight from the activations, and its
-//! gradient is spent by Adam before it leaves the cache, so neither batch nor gradient is ever
-//! written to memory. On every other device the batch is uploaded and whole-matrix operations do
-//! the same. The blocks depend on the shapes alone, never on the number of threads, and are summed
-//! in order: results are the same to the bit on any number of cores.
+//! The NRP-L1 weights of all lanes lie side by side in one matrix per ANN layer, so a batch's
+//! activations are multiplied once for all of them. A lane's numbers never depend on the others:
+//! to the last bit on the host, and but for rounding on a device, whose library chooses how it
+//! multiplies by a matrix's width.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use rayon::prelude::*;
+use burn::tensor::Device;
 
-use super::adam::{Moments, Step, on_host};
+use super::adam::Adam;
+use super::device::{self, DeviceArray};
 use super::error::TrainError;
-use super::network::matrix;
-use super::source::Rows;
+use super::host::{self, HostArray};
+use super::network::{NrpConfig, Parameter, Values};
+use super::source::{Reader, Source};
+use crate::device::is_flex;
 
-/// How the wide products are made.
+/// What a lane is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneConfig {
+    /// Its network.
+    pub(crate) network: NrpConfig,
+    /// Its optimiser.
+    pub(crate) adam: Adam,
+    /// Where its draws of dropout come from.
+    pub(crate) seed: u64,
+}
+
+/// Responses as they are fitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Targets<'a> {
+    /// `[positions, sites]`, row-major, NaN where missing.
+    pub(crate) values: &'a [f32],
+    /// Sites of the region.
+    pub(crate) sites: usize,
+}
+
+/// Lanes that learn from the same batches.
+pub(crate) trait Array {
+    /// Moves every lane a step per batch. Returns each lane's squared errors, summed over the
+    /// present cells of all batches, each cell before its batch's step.
+    ///
+    /// Every batch must have a present cell.
+    ///
+    /// # Errors
+    /// When activations cannot be read or the device fails.
+    fn learn(
+        &mut self,
+        reader: &mut Reader<'_>,
+        targets: Targets<'_>,
+    ) -> Result<Vec<f64>, TrainError>;
+
+    /// Each lane's predictions for all batches in a row: `[positions, sites]`, in fitted units,
+    /// without dropout.
+    ///
+    /// # Errors
+    /// When activations cannot be read or the device fails.
+    fn predict(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Vec<f32>>, TrainError>;
+
+    /// Lets all lanes go but those that `stay`; these move together and keep their order.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn keep(&mut self, stay: &[bool]) -> Result<(), TrainError>;
+
+    /// The mean of a parameter's gradients, row-major.
+    #[cfg(test)]
+    fn first_moment(&self, lane: usize, parameter: Parameter) -> Vec<f32>;
+}
+
+/// How the products are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     /// Block by block in host memory (burn's flex device).
@@ -24,214 +77,59 @@ pub(crate) enum Engine {
     Device,
 }
 
-/// A batch of activations, ready for its engine.
-pub(crate) enum Batch<'a> {
-    /// Rows in host memory.
-    Host(Vec<Rows<'a>>, Device),
-    /// `[stimuli, units]` per ANN layer.
-    Device(Vec<Tensor<2>>),
-}
-
-/// Multiply-adds in a block: below flex's own threshold for threads (192³), which would fight ours.
-const BLOCK_PRODUCTS: usize = 4 << 20;
-/// Units in a block, at most and at least.
-const BLOCK_UNITS: (usize, usize) = (32, 1024);
-/// Floats between the rows of a gathered block beyond its units: rows that lie a power of two
-/// apart fall into the same lines of the cache.
-const ROW_PADDING: usize = 16;
-
 impl Engine {
     /// The engine for a device.
     pub(crate) fn of(device: &Device) -> Self {
-        #[cfg(feature = "flex")]
-        if *device == Device::flex() {
-            return Self::Host;
+        match is_flex(device) {
+            true => Self::Host,
+            false => Self::Device,
         }
-        let _ = device;
-        Self::Device
     }
 
-    /// Takes the rows of a batch, one [`Rows`] per ANN layer.
-    pub(crate) fn batch<'a>(self, rows: Vec<Rows<'a>>, device: &Device) -> Batch<'a> {
+    /// Bytes that a lane takes, with its part of what a step needs beside.
+    pub(crate) fn bytes_of(self, lane: &LaneConfig, batch_size: usize) -> u64 {
         match self {
-            Self::Host => Batch::Host(rows, device.clone()),
-            Self::Device => Batch::Device(rows.iter().map(|rows| rows.upload(device)).collect()),
+            Self::Host => host::bytes_of(lane, batch_size),
+            Self::Device => device::bytes_of(lane),
         }
     }
-}
 
-impl Batch<'_> {
-    /// Products of every ANN layer's activations with its weights.
-    ///
-    /// # Shapes
-    /// - `wide`: per ANN layer `[units, outputs]`
-    /// - returns per ANN layer `[stimuli, outputs]`
-    pub(crate) fn products(&self, wide: &[Tensor<2>]) -> Vec<Tensor<2>> {
+    /// Bytes of activations that lie in memory while batches are read.
+    pub(crate) fn held_bytes(self, source: &Source<'_>, batch_size: usize) -> u64 {
+        let held = source.held_bytes(batch_size) as u64;
         match self {
-            Self::Host(rows, device) => rows
-                .iter()
-                .zip(wide)
-                .map(|(rows, weight)| product(rows, weight, device))
-                .collect(),
-            Self::Device(activations) => activations
-                .iter()
-                .zip(wide)
-                .map(|(activations, weight)| activations.clone().matmul(weight.clone()))
-                .collect(),
+            Self::Host => held,
+            // There and here, which may be the same memory.
+            Self::Device => 2 * held,
         }
     }
 
-    /// Moves one ANN layer's weights a step against their gradient.
-    ///
-    /// # Shapes
-    /// - `upstream`: `[stimuli, outputs]`, gradient with respect to this layer's product
-    /// - `weight`: `[units, outputs]`
+    /// An array of `lanes`, whose parameters begin as `first` says.
     ///
     /// # Errors
-    /// When the device cannot give back the weights.
-    pub(crate) fn descend(
-        &self,
-        layer: usize,
-        upstream: Tensor<2>,
-        weight: &mut Tensor<2>,
-        moments: &mut Moments,
-        step: Step,
-    ) -> Result<(), TrainError> {
-        match (self, moments) {
-            (Self::Host(rows, device), Moments::Host { first, second }) => on_host(weight, |w| {
-                descend(&rows[layer], &upstream, device, w, first, second, step)
-            })?,
-            (Self::Device(activations), moments @ Moments::Device { .. }) => {
-                let gradient = activations[layer].clone().transpose().matmul(upstream);
-                moments.descend(step, weight, gradient)
-            }
-            (Self::Host(..), Moments::Device { .. }) | (Self::Device(_), Moments::Host { .. }) => {
-                unreachable!("a trial has one engine")
-            }
-        }
-    }
-}
-
-/// Units per block for a batch of `stimuli` and `outputs` outputs.
-fn block_units(stimuli: usize, outputs: usize) -> usize {
-    let (least, most) = BLOCK_UNITS;
-    let units = BLOCK_PRODUCTS / (stimuli * outputs).max(1);
-    (units / least * least).clamp(least, most)
-}
-
-/// `[stimuli, outputs]`: the rows times the weights, summed block by block in order.
-fn product(rows: &Rows<'_>, weight: &Tensor<2>, device: &Device) -> Tensor<2> {
-    let [_, outputs] = weight.dims();
-    let block = block_units(rows.rows.len(), outputs);
-    let parts: Vec<Tensor<2>> = (0..rows.units.div_ceil(block))
-        .into_par_iter()
-        .map_init(
-            || Some(Scratch::new(rows.rows.len(), block)),
-            |scratch, index| {
-                let from = index * block;
-                let units = block.min(rows.units - from);
-                let (part, used) = take(scratch).with(rows, from, units, device, |activations| {
-                    activations.matmul(weight.clone().narrow(0, from, units))
-                });
-                *scratch = Some(used);
-                part
-            },
-        )
-        .collect();
-    parts
-        .into_iter()
-        .reduce(Tensor::add)
-        .expect("a layer has units")
-}
-
-/// One step of Adam on a layer's weights, block by block.
-fn descend(
-    rows: &Rows<'_>,
-    upstream: &Tensor<2>,
-    device: &Device,
-    weights: &mut [f32],
-    first: &mut [f32],
-    second: &mut [f32],
-    step: Step,
-) -> Result<(), TrainError> {
-    let [stimuli, outputs] = upstream.dims();
-    let block = block_units(stimuli, outputs);
-    weights
-        .par_chunks_mut(block * outputs)
-        .zip(first.par_chunks_mut(block * outputs))
-        .zip(second.par_chunks_mut(block * outputs))
-        .enumerate()
-        .map_init(
-            || Some(Scratch::new(stimuli, block)),
-            |scratch, (index, ((w, m), v))| {
-                let units = w.len() / outputs;
-                let (gradient, used) =
-                    take(scratch).with(rows, index * block, units, device, |activations| {
-                        activations.transpose().matmul(upstream.clone())
-                    });
-                *scratch = Some(used);
-                let gradient = gradient.try_into_data().map_err(TrainError::device)?;
-                step.apply(w, m, v, gradient.as_slice().map_err(TrainError::device)?);
-                Ok(())
-            },
-        )
-        .collect()
-}
-
-/// Memory for the rows of one block, used again from block to block.
-struct Scratch {
-    /// `[stimuli, units + padding]`
-    data: TensorData,
-    width: usize,
-}
-
-fn take(scratch: &mut Option<Scratch>) -> Scratch {
-    scratch.take().expect("put back after every block")
-}
-
-impl Scratch {
-    fn new(stimuli: usize, units: usize) -> Self {
-        let width = units + ROW_PADDING;
-        Self {
-            data: TensorData::new(vec![0.0_f32; stimuli * width], [stimuli, width]),
-            width,
-        }
-    }
-
-    /// Gathers `units` units of every row from unit `from` on, and hands them to `work` as
-    /// `[stimuli, units]`.
-    fn with(
-        mut self,
-        rows: &Rows<'_>,
-        from: usize,
-        units: usize,
+    /// When there is no memory for it.
+    pub(crate) fn array(
+        self,
+        lanes: &[LaneConfig],
+        first: &dyn Fn(usize, Parameter) -> Values<'static>,
         device: &Device,
-        work: impl FnOnce(Tensor<2>) -> Tensor<2>,
-    ) -> (Tensor<2>, Self) {
-        let memory = self.data.as_mut_slice::<f32>().expect("floats, as made");
-        for (to, &row) in memory.chunks_exact_mut(self.width).zip(rows.rows) {
-            to[..units].copy_from_slice(&rows.values[row * rows.units + from..][..units]);
-        }
-        let gathered: Tensor<2> = Tensor::from_data(self.data, device);
-        let result = work(gathered.clone().narrow(1, 0, units));
-        // Nobody else holds the memory now, so this gives it back without a copy.
-        (
-            result,
-            Self {
-                data: gathered.into_data(),
-                width: self.width,
-            },
-        )
+    ) -> Result<Box<dyn Array>, TrainError> {
+        Ok(match self {
+            Self::Host => Box::new(HostArray::new(lanes, first)?),
+            Self::Device => Box::new(DeviceArray::new(lanes, first, device)),
+        })
     }
 }
 
-impl Rows<'_> {
-    /// `[stimuli, units]` on the device.
-    fn upload(&self, device: &Device) -> Tensor<2> {
-        let mut values = Vec::with_capacity(self.rows.len() * self.units);
-        for row in self.rows {
-            values.extend_from_slice(&self.values[row * self.units..][..self.units]);
-        }
-        matrix(values, [self.rows.len(), self.units], device)
+impl Targets<'_> {
+    /// The targets at `positions`, and how many are present.
+    pub(crate) fn at(&self, positions: &[usize]) -> (Vec<f32>, usize) {
+        let values: Vec<f32> = positions
+            .iter()
+            .flat_map(|position| &self.values[position * self.sites..][..self.sites])
+            .copied()
+            .collect();
+        let present = values.iter().filter(|value| !value.is_nan()).count();
+        (values, present)
     }
 }

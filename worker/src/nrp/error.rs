@@ -102,6 +102,15 @@ pub enum TrainError {
         /// What the reader said.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// There is not enough memory.
+    #[error("there is no memory to train with: {reason}")]
+    #[diagnostic(help(
+        "end what else runs here, give the worker a machine with more memory, or take smaller layer sets, `l1` or `batch_size`"
+    ))]
+    OutOfMemory {
+        /// What is missing, or what the device said.
+        reason: String,
+    },
     /// The device failed.
     #[error("the device could not give back a result: {reason}")]
     #[diagnostic(help("check the device's memory and driver, or run with `--device flex`"))]
@@ -113,7 +122,7 @@ pub enum TrainError {
 
 impl TrainError {
     /// Whether the trial itself is at fault, so that it would fail on every machine.
-    pub fn is_of_the_trial(&self) -> bool {
+    pub(crate) fn is_of_the_trial(&self) -> bool {
         match self {
             Self::Diverged { .. }
             | Self::Setting { .. }
@@ -123,6 +132,7 @@ impl TrainError {
             | Self::UnknownStimulus { .. }
             | Self::NonFiniteActivation { .. }
             | Self::Activations { .. }
+            | Self::OutOfMemory { .. }
             | Self::Device { .. } => false,
         }
     }

@@ -1,26 +1,38 @@
-//! The NRP network: its shape, its training on one trial, and the metrics that score it.
+//! The NRP network: its shape, its training, and the metrics that score it.
 //!
 //! Everything random is drawn on the host from the trial's seed, so a trial starts alike on every
-//! device. No clock, no file and no thread of its own in here: activations come through
-//! [`Activations`], and the caller is told of every epoch and may stop there.
+//! device. No clock and no file in here: activations come through [`Activations`], and the caller is
+//! told of every epoch and may stop there.
 //!
-//! - [`network`]: NRP-L1 per ANN layer, NRP-L2, NRP-out; forward and the hand-written backward
+//! - [`network`]: NRP-L1 per ANN layer, NRP-L2, NRP-out
 //! - [`trial`]: what training is given
-//! - [`train`]: one trial from first weights to test scores
+//! - [`train`]: trials from first weights to test scores, in cohorts that fit in memory
+//! - `cohort`: trials of one seed, trained as lanes of one array
+//! - `engine`: what an array does; `host` and `lane` do it in host memory with the products of
+//!   `kernel`, `device` and `stack` with burn's operations
+//! - `source`: batches of scaled activations, read ahead
 //! - [`metrics`]: NRP-error, R², Pearson r
 //! - [`scaling`]: what the training stimuli say about inputs and targets
 
 mod adam;
+mod cohort;
+mod device;
 mod draws;
 mod engine;
 pub mod error;
+mod host;
+mod kernel;
+mod lane;
 pub mod metrics;
 pub mod network;
 pub mod scaling;
 mod source;
+mod stack;
 pub mod train;
 pub mod trial;
 
+#[cfg(test)]
+mod lane_tests;
 #[cfg(test)]
 mod parity_tests;
 #[cfg(test)]
@@ -28,7 +40,7 @@ mod train_tests;
 
 pub use error::TrainError;
 pub use metrics::{RegionScores, score};
-pub use network::{NrpConfig, NrpNetwork};
+pub use network::NrpConfig;
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};
-pub use train::{EpochReport, Trained, train};
+pub use train::{EpochReport, Trained, Watch, train};
 pub use trial::{Activations, Data, NetworkShape, Protocol, Trial};

@@ -1,11 +1,7 @@
-//! The NRP network: locally dense NRP-L1, dense NRP-L2, NRP-out; forward, and backward by hand.
+//! The NRP network: its shape, its first weights and its draws of dropout.
 //!
-//! The products of the wide inputs with NRP-L1 are not in here: `engine` makes them, and they are
-//! all a trial spends its time on. The backward pass is written out because a recorded graph
-//! copies the wide matrices; tests hold it against PyTorch's autograd and burn's.
-
-use burn::tensor::activation::relu;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+//! Locally dense NRP-L1, dense NRP-L2, NRP-out. The engines hold the weights and do the
+//! arithmetic; nothing in here depends on a device.
 
 use super::draws::{Draws, Purpose};
 
@@ -36,46 +32,21 @@ pub struct NrpConfig {
 /// The largest number of intermediate layers.
 pub const MAX_DEPTH: usize = 3;
 
-/// A dense layer.
-#[derive(Debug, Clone)]
-pub(crate) struct Dense {
-    /// `[inputs, outputs]`
-    pub(crate) weight: Tensor<2>,
-    /// `[1, outputs]`
-    pub(crate) bias: Tensor<2>,
+/// A parameter of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parameter {
+    /// `[units, l1]` of one ANN layer; at depth 0 `[units, sites]`.
+    Wide(usize),
+    /// `[layers · l1]`; at depth 0 `[sites]`.
+    WideBias,
+    /// `[inputs, outputs]` of one of the dense layers that follow, NRP-out last.
+    Weight(usize),
+    /// `[outputs]` of the same.
+    Bias(usize),
 }
 
-/// An NRP network with its weights, on a device.
-#[derive(Debug, Clone)]
-pub struct NrpNetwork {
-    config: NrpConfig,
-    /// Per ANN layer `[units, l1]`; at depth 0 `[units, sites]`.
-    pub(crate) wide: Vec<Tensor<2>>,
-    /// `[1, layers · l1]`; at depth 0 `[1, sites]`.
-    pub(crate) wide_bias: Tensor<2>,
-    /// What follows the first layer, NRP-out last; empty at depth 0.
-    pub(crate) dense: Vec<Dense>,
-}
-
-/// What the backward pass needs to know of one hidden layer.
-pub(crate) struct Hidden {
-    /// `[stimuli, units]`: what the next layer saw.
-    output: Tensor<2>,
-    /// `[stimuli, units]`: where ReLU let nothing through.
-    closed: Tensor<2, Bool>,
-    /// `[stimuli, units]`: 0 where dropped, else 1 / (1 − dropout).
-    kept: Option<Tensor<2>>,
-}
-
-/// Gradients of a loss with respect to everything but the wide weights.
-pub(crate) struct Gradients {
-    /// `[stimuli, layers · l1]` (depth 0: `[stimuli, sites]`): with respect to the wide products.
-    pub(crate) products: Tensor<2>,
-    /// Like [`NrpNetwork::wide_bias`].
-    pub(crate) wide_bias: Tensor<2>,
-    /// Like [`NrpNetwork::dense`].
-    pub(crate) dense: Vec<Dense>,
-}
+/// Writes the next values of a parameter, row by row.
+pub(crate) type Values<'a> = Box<dyn FnMut(&mut [f32]) + 'a>;
 
 impl NrpConfig {
     /// Units of the first layer, over all ANN layers.
@@ -93,7 +64,7 @@ impl NrpConfig {
     }
 
     /// `[inputs, outputs]` of the dense layers after the first.
-    fn dense_shapes(&self) -> Vec<[usize; 2]> {
+    pub(crate) fn dense_shapes(&self) -> Vec<[usize; 2]> {
         let mut shapes = Vec::new();
         if self.depth == 0 {
             return shapes;
@@ -119,161 +90,30 @@ impl NrpConfig {
         wide + self.first_units() as u64 + dense
     }
 
-    /// Draws the first weights: Glorot uniform (Glorot & Bengio 2010), biases zero.
+    /// The first values of a parameter: Glorot uniform (Glorot & Bengio 2010), biases zero.
     ///
     /// The draws are made on the host, one stream per tensor, so they are the same on every device.
-    ///
-    /// # Panics
-    /// When `depth` is above [`MAX_DEPTH`] or there is no ANN layer.
-    pub fn init(&self, seed: u64, device: &Device) -> NrpNetwork {
-        assert!(
-            self.depth <= MAX_DEPTH,
-            "depth {} is above {MAX_DEPTH}",
-            self.depth
-        );
-        assert!(!self.inputs.is_empty(), "a layer set has layers");
-        let mut tensor = 0;
-        let mut glorot = |[inputs, outputs]: [usize; 2], fan_in: usize| {
-            let mut draws = Draws::new(seed, Purpose::Weights(tensor));
-            tensor += 1;
-            let limit = (6.0 / (fan_in + outputs) as f64).sqrt() as f32;
-            let values: Vec<f32> = (0..inputs * outputs)
-                .map(|_| (2.0 * draws.unit() - 1.0) * limit)
-                .collect();
-            matrix(values, [inputs, outputs], device)
+    pub(crate) fn first_values(&self, seed: u64, parameter: Parameter) -> Values<'static> {
+        let layers = self.inputs.len();
+        let (tensor, fan_in, outputs) = match parameter {
+            // At depth 0 the blocks are parts of one matrix; else every ANN layer has its own.
+            Parameter::Wide(layer) if self.depth == 0 => {
+                (layer, self.inputs.iter().sum(), self.sites)
+            }
+            Parameter::Wide(layer) => (layer, self.inputs[layer], self.l1),
+            Parameter::Weight(layer) => {
+                let [inputs, outputs] = self.dense_shapes()[layer];
+                (layers + layer, inputs, outputs)
+            }
+            Parameter::WideBias | Parameter::Bias(_) => return Box::new(|row| row.fill(0.0)),
         };
-        // At depth 0 the blocks are parts of one matrix; else every ANN layer has its own.
-        let all: usize = self.inputs.iter().sum();
-        let wide = self
-            .inputs
-            .iter()
-            .map(|&units| {
-                glorot(
-                    [units, self.block_units()],
-                    if self.depth == 0 { all } else { units },
-                )
-            })
-            .collect();
-        let dense = self
-            .dense_shapes()
-            .into_iter()
-            .map(|[inputs, outputs]| Dense {
-                weight: glorot([inputs, outputs], inputs),
-                bias: Tensor::zeros([1, outputs], device),
-            })
-            .collect();
-        NrpNetwork {
-            config: self.clone(),
-            wide,
-            wide_bias: Tensor::zeros([1, self.first_units()], device),
-            dense,
-        }
-    }
-}
-
-impl NrpNetwork {
-    /// The network's shape.
-    pub fn config(&self) -> &NrpConfig {
-        &self.config
-    }
-
-    /// Predicted responses, without dropout.
-    ///
-    /// # Shapes
-    /// - `activations`: one `[stimuli, units]` per ANN layer of the layer set, scaled
-    /// - returns `[stimuli, sites]`, in fitted target units
-    pub fn forward(&self, activations: &[Tensor<2>]) -> Tensor<2> {
-        assert_eq!(
-            activations.len(),
-            self.wide.len(),
-            "one tensor per ANN layer"
-        );
-        let products = activations
-            .iter()
-            .zip(&self.wide)
-            .map(|(activations, weight)| activations.clone().matmul(weight.clone()))
-            .collect();
-        self.predict(products)
-    }
-
-    /// Predicted responses from the wide products, without dropout.
-    ///
-    /// # Shapes
-    /// - `products`: one `[stimuli, l1]` per ANN layer (depth 0: `[stimuli, sites]`)
-    /// - returns `[stimuli, sites]`
-    pub(crate) fn predict(&self, products: Vec<Tensor<2>>) -> Tensor<2> {
-        self.record(products, &mut Dropout::none()).0
-    }
-
-    /// Like [`NrpNetwork::predict`] with dropout, and what the backward pass needs.
-    pub(crate) fn record(
-        &self,
-        products: Vec<Tensor<2>>,
-        dropout: &mut Dropout,
-    ) -> (Tensor<2>, Vec<Hidden>) {
-        let products = if self.config.depth == 0 {
-            products
-                .into_iter()
-                .reduce(Tensor::add)
-                .expect("a layer set has layers")
-        } else {
-            Tensor::cat(products, 1)
-        };
-        let mut values = products + self.wide_bias.clone();
-        let mut hidden = Vec::with_capacity(self.dense.len());
-        for layer in &self.dense {
-            let open = relu(values);
-            let closed = open.clone().lower_equal_scalar(0.0);
-            let kept = dropout.draw(&open);
-            let output = match &kept {
-                Some(kept) => open * kept.clone(),
-                None => open,
-            };
-            values = output.clone().matmul(layer.weight.clone()) + layer.bias.clone();
-            hidden.push(Hidden {
-                output,
-                closed,
-                kept,
-            });
-        }
-        (values, hidden)
-    }
-
-    /// The gradients that belong to a recorded forward pass.
-    ///
-    /// # Shapes
-    /// - `upstream`: `[stimuli, sites]`, of the loss with respect to the predictions
-    pub(crate) fn backward(&self, hidden: Vec<Hidden>, upstream: Tensor<2>) -> Gradients {
-        let mut upstream = upstream;
-        let mut dense = Vec::with_capacity(hidden.len());
-        for (layer, hidden) in self.dense.iter().zip(hidden).rev() {
-            let below = upstream.clone().matmul(layer.weight.clone().transpose());
-            dense.push(Dense {
-                weight: hidden.output.transpose().matmul(upstream.clone()),
-                bias: upstream.sum_dim(0),
-            });
-            let below = match hidden.kept {
-                Some(kept) => below * kept,
-                None => below,
-            };
-            upstream = below.mask_fill(hidden.closed, 0.0);
-        }
-        dense.reverse();
-        Gradients {
-            wide_bias: upstream.clone().sum_dim(0),
-            products: upstream,
-            dense,
-        }
-    }
-
-    /// The part of a gradient over the wide products that belongs to ANN layer `layer`.
-    pub(crate) fn block(&self, products: &Tensor<2>, layer: usize) -> Tensor<2> {
-        match self.config.depth {
-            0 => products.clone(),
-            _ => products
-                .clone()
-                .narrow(1, layer * self.config.l1, self.config.l1),
-        }
+        let mut draws = Draws::new(seed, Purpose::Weights(tensor as u32));
+        let limit = (6.0 / (fan_in + outputs) as f64).sqrt() as f32;
+        Box::new(move |row| {
+            for value in row {
+                *value = (2.0 * draws.unit() - 1.0) * limit;
+            }
+        })
     }
 }
 
@@ -284,14 +124,6 @@ pub(crate) struct Dropout {
 }
 
 impl Dropout {
-    /// Drops nothing.
-    pub(crate) fn none() -> Self {
-        Self {
-            rate: 0.0,
-            draws: None,
-        }
-    }
-
     /// Drops `rate` of the units by the draws of `seed`.
     pub(crate) fn new(rate: f64, seed: u64) -> Self {
         let draws = (rate > 0.0).then(|| Draws::new(seed, Purpose::Dropout));
@@ -301,27 +133,19 @@ impl Dropout {
         }
     }
 
-    /// `[stimuli, units]`: 0 where dropped, else 1 / (1 − rate); `None` where nothing is.
-    fn draw(&mut self, like: &Tensor<2>) -> Option<Tensor<2>> {
+    /// The next `units` hidden units, row by row: 0 where dropped, else 1 / (1 − rate); `None`
+    /// where nothing ever is.
+    pub(crate) fn draw(&mut self, units: usize) -> Option<Vec<f32>> {
         let draws = self.draws.as_mut()?;
-        let [stimuli, units] = like.dims();
         let kept = 1.0 / (1.0 - self.rate);
-        let values = (0..stimuli * units)
-            .map(|_| if draws.unit() < self.rate { 0.0 } else { kept })
-            .collect();
-        Some(matrix(values, [stimuli, units], &like.device()))
+        let mut draw = || if draws.unit() < self.rate { 0.0 } else { kept };
+        Some((0..units).map(|_| draw()).collect())
     }
-}
-
-/// A matrix on a device from its rows.
-pub(crate) fn matrix(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NrpConfig, matrix};
-    use burn::tensor::Device;
+    use super::{NrpConfig, Parameter};
 
     fn config(depth: usize) -> NrpConfig {
         NrpConfig {
@@ -336,42 +160,24 @@ mod tests {
 
     #[test]
     fn counts_its_parameters() {
-        let device = Device::flex();
-        for depth in 0..=3 {
-            let network = config(depth).init(0, &device);
-            let size = |dims: [usize; 2]| (dims[0] * dims[1]) as u64;
-            let held: u64 = network
-                .wide
-                .iter()
-                .map(|weight| size(weight.dims()))
-                .sum::<u64>()
-                + size(network.wide_bias.dims())
-                + network
-                    .dense
-                    .iter()
-                    .map(|layer| size(layer.weight.dims()) + size(layer.bias.dims()))
-                    .sum::<u64>();
-            assert_eq!(held, config(depth).parameters(), "depth {depth}");
-        }
-        // 7·4 + 5·4 + 8 (L1), 8·3 + 3 (L2), 3·2 + 2 (out).
-        assert_eq!(config(2).parameters(), 56 + 27 + 8);
+        // 7·4 + 5·4 + 8 (L1), 8·3 + 3 (L2), 3·3 + 3 (again), 3·2 + 2 or 8·2 + 2 (out).
         assert_eq!(config(0).parameters(), 12 * 2 + 2);
+        assert_eq!(config(1).parameters(), 56 + 18);
+        assert_eq!(config(2).parameters(), 56 + 27 + 8);
+        assert_eq!(config(3).parameters(), 56 + 27 + 12 + 8);
     }
 
     #[test]
     fn first_weights_are_glorot_uniform_and_belong_to_the_seed() {
-        let device = Device::flex();
         let config = NrpConfig {
             inputs: vec![300],
             l1: 100,
             ..config(1)
         };
         let weights = |seed| {
-            let network = config.init(seed, &device);
-            network.wide[0]
-                .to_data()
-                .try_into_vec::<f32>()
-                .expect("floats")
+            let mut values = vec![0.0; 30_000];
+            config.first_values(seed, Parameter::Wide(0))(&mut values);
+            values
         };
         let drawn = weights(5);
         assert_eq!(drawn, weights(5));
@@ -382,23 +188,5 @@ mod tests {
         assert!(drawn.iter().all(|w| f64::from(w.abs()) <= limit));
         // Variance of a uniform draw is limit²/3; with 30,000 draws 2 % is four standard errors.
         assert!((variance / (limit * limit / 3.0) - 1.0).abs() < 0.02);
-    }
-
-    #[test]
-    fn each_block_sees_its_own_layer_only() {
-        let device = Device::flex();
-        let network = config(1).init(0, &device);
-        let inputs = |second: f32| {
-            vec![
-                matrix(vec![0.5; 7], [1, 7], &device),
-                matrix(vec![second; 5], [1, 5], &device),
-            ]
-        };
-        let products = |second| {
-            let x = inputs(second);
-            x[0].clone().matmul(network.wide[0].clone()).into_data()
-        };
-        assert_eq!(products(0.0), products(9.0));
-        assert_eq!(network.forward(&inputs(1.0)).dims(), [1, 2]);
     }
 }

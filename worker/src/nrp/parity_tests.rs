@@ -1,14 +1,17 @@
 //! Parity: forward, backward and Adam against PyTorch's numbers (see `testdata/make_fixtures.py`),
 //! on both engines.
 
-use burn::tensor::{Device, Tensor};
+use std::error::Error;
+
+use burn::tensor::Device;
 use serde::Deserialize;
 
 use super::adam::Adam;
-use super::engine::Engine;
-use super::network::{Dense, Dropout, NrpConfig, NrpNetwork, matrix};
-use super::source::Rows;
-use super::train::Learner;
+use super::engine::{Array, Engine, LaneConfig, Targets};
+use super::network::{NrpConfig, Parameter, Values};
+use super::scaling::{InputScaling, InputStatistics};
+use super::source::Source;
+use super::trial::Activations;
 
 /// A network with its parameters, and stimuli.
 #[derive(Deserialize)]
@@ -48,9 +51,28 @@ struct StepRun {
     losses: Vec<f64>,
 }
 
+impl Activations for Network {
+    fn units(&self) -> &[usize] {
+        &self.units
+    }
+
+    fn gather(
+        &self,
+        layer: usize,
+        stimuli: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let units = self.units[layer];
+        for (row, stimulus) in out.chunks_exact_mut(units).zip(stimuli) {
+            row.copy_from_slice(&self.inputs[layer][stimulus * units..][..units]);
+        }
+        Ok(())
+    }
+}
+
 impl Network {
-    fn build(&self, device: &Device) -> NrpNetwork {
-        let config = NrpConfig {
+    fn lane(&self, adam: Adam) -> LaneConfig {
+        let network = NrpConfig {
             inputs: self.units.clone(),
             l1: self.l1,
             l2: self.l2,
@@ -58,59 +80,82 @@ impl Network {
             sites: self.sites,
             dropout: 0.0,
         };
-        let mut network = config.init(0, device);
-        for (parameter, values) in in_order(&mut network).into_iter().zip(&self.parameters) {
-            *parameter = matrix(values.clone(), parameter.dims(), device);
+        LaneConfig {
+            network,
+            adam,
+            seed: 0,
         }
-        network
+    }
+
+    /// Its parameters in the order of the fixtures.
+    fn in_order(&self) -> Vec<Parameter> {
+        let wide = (0..self.units.len()).map(Parameter::Wide);
+        let dense = (0..self.depth).flat_map(|at| [Parameter::Weight(at), Parameter::Bias(at)]);
+        wide.chain([Parameter::WideBias]).chain(dense).collect()
+    }
+
+    /// An array of lanes that all begin with the fixture's parameters.
+    fn array(&self, engine: Engine, lanes: &[LaneConfig], device: &Device) -> Box<dyn Array> {
+        let first = |_, parameter| -> Values<'static> {
+            let place = self.in_order().iter().position(|other| *other == parameter);
+            let mut values = self.parameters[place.expect("a parameter")]
+                .clone()
+                .into_iter();
+            Box::new(move |row| row.fill_with(|| values.next().expect("enough values")))
+        };
+        engine
+            .array(lanes, &first, device)
+            .expect("there is memory")
     }
 
     fn targets(&self) -> Vec<f32> {
-        self.targets
-            .iter()
-            .map(|target| target.unwrap_or(f32::NAN))
-            .collect()
+        let values = self.targets.iter();
+        values.map(|target| target.unwrap_or(f32::NAN)).collect()
     }
 
-    /// The stimuli at `rows`, one entry per ANN layer.
-    fn rows<'a>(&'a self, rows: &'a [usize]) -> Vec<Rows<'a>> {
-        self.inputs
-            .iter()
-            .zip(&self.units)
-            .map(|(values, &units)| Rows {
-                values,
-                units,
-                rows,
-            })
-            .collect()
+    /// Has `work` read the stimuli as they are.
+    fn read<R>(
+        &self,
+        batches: &[Vec<usize>],
+        work: impl FnOnce(&mut super::source::Reader<'_>) -> R,
+    ) -> R {
+        let every: Vec<usize> = (0..self.stimuli).collect();
+        let statistics = InputStatistics::measure(self, &every).expect("finite");
+        let source = Source::open(self, &statistics, InputScaling::None, every, usize::MAX);
+        source.expect("in memory").read(batches, work)
     }
 
-    fn tensors(&self, device: &Device) -> Vec<Tensor<2>> {
-        self.inputs
-            .iter()
-            .zip(&self.units)
-            .map(|(values, &units)| matrix(values.clone(), [self.stimuli, units], device))
-            .collect()
+    /// Has an array learn from one batch; returns each lane's mean squared error before the step.
+    fn step(&self, array: &mut dyn Array, batch: &[usize]) -> Vec<f64> {
+        let values = self.targets();
+        let targets = Targets {
+            values: &values,
+            sites: self.sites,
+        };
+        let (_, present) = targets.at(batch);
+        let squares = self.read(&[batch.to_vec()], |reader| array.learn(reader, targets));
+        let squares = squares.expect("a working device").into_iter();
+        squares.map(|squares| squares / present as f64).collect()
     }
 }
 
-/// The parameters in the order of the fixtures.
-fn in_order(network: &mut NrpNetwork) -> Vec<&mut Tensor<2>> {
-    let mut parameters: Vec<&mut Tensor<2>> = network.wide.iter_mut().collect();
-    parameters.push(&mut network.wide_bias);
-    for Dense { weight, bias } in &mut network.dense {
-        parameters.push(weight);
-        parameters.push(bias);
+/// The engines that a device has.
+fn engines(device: &Device) -> Vec<Engine> {
+    match crate::device::is_flex(device) {
+        true => vec![Engine::Host, Engine::Device],
+        false => vec![Engine::Device],
     }
-    parameters
 }
 
 fn gradient_cases() -> Vec<GradientCase> {
     serde_json::from_str(include_str!("testdata/gradients.json")).expect("readable fixture")
 }
 
-fn numbers(tensor: &Tensor<2>) -> Vec<f32> {
-    tensor.to_data().try_into_vec::<f32>().expect("floats")
+fn adam(learning_rate: f64, weight_decay: f64) -> Adam {
+    Adam {
+        learning_rate,
+        weight_decay,
+    }
 }
 
 /// Asserts that `found` is `expected` within `tolerance` of the largest expected value.
@@ -130,66 +175,46 @@ fn assert_close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
 
 #[test]
 fn predictions_match_pytorch() {
-    let device = Device::flex();
+    let device = crate::device::of_tests();
     for case in gradient_cases() {
-        let network = case.network.build(&device);
-        let whole = numbers(&network.forward(&case.network.tensors(&device)));
-        // f32 against f64 over sums of at most ten terms.
-        assert_close("whole", &whole, &case.predicted, 1e-6);
-        let every: Vec<usize> = (0..case.network.stimuli).collect();
-        for engine in [Engine::Host, Engine::Device] {
-            let batch = engine.batch(case.network.rows(&every), &device);
-            let products = batch.products(&network.wide);
-            assert_close(
-                "engine",
-                &numbers(&network.predict(products)),
-                &case.predicted,
-                1e-6,
-            );
+        let network = &case.network;
+        let lanes = [network.lane(adam(1e-3, 0.0))];
+        for engine in engines(&device) {
+            let mut array = network.array(engine, &lanes, &device);
+            let every = (0..network.stimuli).collect::<Vec<_>>();
+            let predicted = network.read(&[every], |reader| array.predict(reader));
+            let predicted = &predicted.expect("a working device")[0];
+            // f32 against f64 over sums of at most ten terms.
+            assert_close(&format!("{engine:?}"), predicted, &case.predicted, 1e-6);
         }
     }
 }
 
-/// One step with a plain rate would show the wide gradients; Adam hides their size. So they are
+/// One step with a plain rate would show the gradients; Adam hides their size. So they are
 /// recovered from the first moment after one step, which is a tenth of the gradient.
 #[test]
 fn gradients_match_pytorch() {
-    let device = Device::flex();
-    let cases = gradient_cases();
-    assert_eq!(
-        cases
-            .iter()
-            .map(|case| case.network.depth)
-            .collect::<Vec<_>>(),
-        [0, 1, 2, 3]
-    );
-    for case in cases {
-        let every: Vec<usize> = (0..case.network.stimuli).collect();
-        for engine in [Engine::Host, Engine::Device] {
-            let network = case.network.build(&device);
-            let mut learner = Learner::of(
-                network,
-                Adam::new(1e-3, 0.0),
-                Dropout::none(),
-                engine,
-                &device,
-            );
-            let batch = engine.batch(case.network.rows(&every), &device);
-            let (loss, present) = learner
-                .step(&batch, case.network.targets())
-                .expect("a working device")
-                .expect("present cells");
-            let loss = f64::from(loss.into_scalar::<f32>()) / present as f64;
+    let device = crate::device::of_tests();
+    let depths = gradient_cases().into_iter().map(|case| case.network.depth);
+    assert_eq!(depths.collect::<Vec<_>>(), [0, 1, 2, 3]);
+    for case in gradient_cases() {
+        let network = &case.network;
+        let lanes = [network.lane(adam(1e-3, 0.0))];
+        let every: Vec<usize> = (0..network.stimuli).collect();
+        for engine in engines(&device) {
+            let mut array = network.array(engine, &lanes, &device);
+            let loss = network.step(&mut *array, &every)[0];
             assert!(
                 (loss - case.loss).abs() <= 1e-6 * case.loss,
                 "{loss} is not {}",
                 case.loss
             );
-            let found = learner.first_moments();
-            assert_eq!(found.len(), case.gradients.len());
-            for (place, (found, expected)) in found.iter().zip(&case.gradients).enumerate() {
-                let found: Vec<f32> = found.iter().map(|moment| moment * 10.0).collect();
-                let what = format!("{engine:?}, depth {}, {place}", case.network.depth);
+            let parameters = network.in_order();
+            assert_eq!(parameters.len(), case.gradients.len());
+            for (parameter, expected) in parameters.into_iter().zip(&case.gradients) {
+                let moment = array.first_moment(0, parameter);
+                let found: Vec<f32> = moment.iter().map(|moment| moment * 10.0).collect();
+                let what = format!("{engine:?}, depth {}, {parameter:?}", network.depth);
                 // f32 against f64 through at most four layers.
                 assert_close(&what, &found, expected, 3e-6);
             }
@@ -197,131 +222,32 @@ fn gradients_match_pytorch() {
     }
 }
 
+/// Alone, and as lanes of one array that differ in rate and decay.
 #[test]
-fn twenty_steps_match_pytorch() {
-    let device = Device::flex();
+fn fifty_steps_match_pytorch() {
+    let device = crate::device::of_tests();
     let case: StepCase =
         serde_json::from_str(include_str!("testdata/steps.json")).expect("readable fixture");
-    let targets = case.network.targets();
-    let sites = case.network.sites;
-    for run in &case.runs {
-        for engine in [Engine::Host, Engine::Device] {
-            let network = case.network.build(&device);
-            let adam = Adam::new(run.learning_rate, run.weight_decay);
-            let mut learner = Learner::of(network, adam, Dropout::none(), engine, &device);
-            for (rows, expected) in case.batches.iter().zip(&run.losses) {
-                let batch = engine.batch(case.network.rows(rows), &device);
-                let targets = rows
-                    .iter()
-                    .flat_map(|row| &targets[row * sites..][..sites])
-                    .copied()
-                    .collect();
-                let (loss, present) = learner
-                    .step(&batch, targets)
-                    .expect("a working device")
-                    .expect("present cells");
-                let loss = f64::from(loss.into_scalar::<f32>()) / present as f64;
-                // Both in f32; sums run in another order, and twenty steps carry that along.
-                assert!(
-                    (loss - expected).abs() <= 1e-5 * expected,
-                    "{engine:?}, decay {}: {loss} is not {expected}",
-                    run.weight_decay
-                );
+    let network = &case.network;
+    assert_eq!(case.batches.len(), 50);
+    let lane = |run: &StepRun| network.lane(adam(run.learning_rate, run.weight_decay));
+    let alone = case.runs.iter().map(std::slice::from_ref);
+    for runs in alone.chain([&case.runs[..]]) {
+        let lanes: Vec<LaneConfig> = runs.iter().map(lane).collect();
+        for engine in engines(&device) {
+            let mut array = network.array(engine, &lanes, &device);
+            for (step, batch) in case.batches.iter().enumerate() {
+                let losses = network.step(&mut *array, batch);
+                for (loss, run) in losses.into_iter().zip(runs) {
+                    let expected = run.losses[step];
+                    // Both in f32; sums run in another order, and fifty steps carry that along.
+                    assert!(
+                        (loss - expected).abs() <= 1e-5 * expected,
+                        "{engine:?}, decay {}, step {step}: {loss} is not {expected}",
+                        run.weight_decay
+                    );
+                }
             }
-        }
-    }
-}
-
-#[test]
-fn blocks_make_no_difference_but_rounding() {
-    // More units than a block holds, and not a multiple of it.
-    let device = Device::flex();
-    let (stimuli, units, outputs) = (5, 2_600, 3);
-    let mut draws = super::draws::Draws::new(1, super::draws::Purpose::Order);
-    let mut random = |n: usize| (0..n).map(|_| draws.unit() - 0.5).collect::<Vec<f32>>();
-    let (values, weights) = (random(8 * units), random(units * outputs));
-    let upstream = matrix(random(stimuli * outputs), [stimuli, outputs], &device);
-    let rows = [6, 0, 3, 3, 7];
-    assert_eq!(rows.len(), stimuli);
-
-    let mut results = Vec::new();
-    for engine in [Engine::Host, Engine::Device] {
-        let batch = engine.batch(
-            vec![Rows {
-                values: &values,
-                units,
-                rows: &rows,
-            }],
-            &device,
-        );
-        let mut weight = matrix(weights.clone(), [units, outputs], &device);
-        let product = numbers(&batch.products(std::slice::from_ref(&weight))[0]);
-        let mut moments = super::adam::Moments::zeros(&weight, engine);
-        let mut adam = Adam::new(1e-2, 0.1);
-        for _ in 0..3 {
-            let step = adam.step();
-            batch
-                .descend(0, upstream.clone(), &mut weight, &mut moments, step)
-                .expect("a working device");
-        }
-        results.push((product, numbers(&weight)));
-    }
-    let wide = |values: &[f32]| {
-        values
-            .iter()
-            .map(|value| f64::from(*value))
-            .collect::<Vec<_>>()
-    };
-    // 2,600 terms of size 0.1 summed in f32.
-    assert_close("product", &results[0].0, &wide(&results[1].0), 1e-5);
-    assert_close("weights", &results[0].1, &wide(&results[1].1), 1e-5);
-}
-
-/// The backward pass written by hand against burn's recorded one, with dropout.
-#[test]
-fn gradients_match_burns_autodiff() {
-    let device = Device::flex();
-    for case in gradient_cases() {
-        let network = case.network.build(&device);
-        let mut recorded = network.clone();
-        let tracked: Vec<Tensor<2>> = in_order(&mut recorded)
-            .into_iter()
-            .map(|parameter| {
-                *parameter = parameter.clone().autodiff().require_grad();
-                parameter.clone()
-            })
-            .collect();
-        let upstream = Tensor::ones([case.network.stimuli, case.network.sites], &device);
-
-        let forward = |network: &NrpNetwork, inputs: Vec<Tensor<2>>| {
-            let products = inputs
-                .into_iter()
-                .zip(&network.wide)
-                .map(|(x, w)| x.matmul(w.clone()))
-                .collect();
-            network.record(products, &mut Dropout::new(0.4, 11))
-        };
-        let inputs = case.network.tensors(&device);
-        let lifted = inputs
-            .iter()
-            .map(|input| input.clone().autodiff())
-            .collect();
-        let graph = forward(&recorded, lifted).0.sum().backward();
-
-        let (_, hidden) = forward(&network, inputs);
-        let found = network.backward(hidden, upstream);
-        let mut parameters = vec![found.wide_bias];
-        parameters.extend(
-            found
-                .dense
-                .into_iter()
-                .flat_map(|layer| [layer.weight, layer.bias]),
-        );
-        let layers = case.network.units.len();
-        for (found, tracked) in parameters.iter().zip(&tracked[layers..]) {
-            let expected = tracked.grad(&graph).expect("tracked");
-            let expected: Vec<f64> = numbers(&expected).into_iter().map(f64::from).collect();
-            assert_close("autodiff", &numbers(found), &expected, 1e-6);
         }
     }
 }

@@ -85,8 +85,8 @@ impl InputStatistics {
             unit_scale,
             layer_scale,
         } = &self.layers[layer];
-        let mut each_row = |change: &(dyn Fn(&mut [f32]) + Sync)| {
-            rows.par_chunks_mut(mean.len()).for_each(change);
+        let mut each_row = |change: &dyn Fn(&mut [f32])| {
+            rows.chunks_mut(mean.len()).for_each(change);
         };
         match scaling {
             InputScaling::None => {}

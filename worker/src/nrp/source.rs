@@ -1,14 +1,20 @@
-//! Source: the scaled activations of a split, a batch of rows at a time.
+//! Source: the scaled activations of a split, batch by batch.
 //!
-//! What fits a byte budget is gathered and scaled once and stays in memory across epochs; what
-//! does not is gathered anew for every batch. Either way a row holds the same bits.
+//! What fits a byte budget is gathered and scaled once and stays in memory; what does not is read
+//! anew for every batch, by a thread that runs ahead of who computes. Either way a row holds the
+//! same bits.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use rayon::prelude::*;
 
 use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics};
 use super::trial::Activations;
 
-/// Scaled activations of training and validation stimuli that may stay in memory, in bytes.
-pub(crate) const RESIDENT_BYTES: usize = 2 << 30;
+/// Batches in memory while activations are streamed: one is learned from, one is looked ahead at,
+/// one is read.
+pub(super) const BATCHES_IN_FLIGHT: usize = 3;
 
 /// Rows of one layer in host memory, picked by index.
 #[derive(Clone, Copy)]
@@ -28,29 +34,45 @@ pub(crate) struct Source<'a> {
     scaling: InputScaling,
     /// The stimuli that may be asked for, by position.
     stimuli: Vec<usize>,
-    held: Held,
+    /// Per layer `[positions, units]`, where they fit.
+    resident: Option<Vec<Vec<f32>>>,
 }
 
-/// What of the activations is in memory.
-enum Held {
-    /// Per layer `[positions, units]`, for the first positions.
-    Resident {
-        layers: Vec<Vec<f32>>,
-        positions: usize,
-    },
-    /// Nothing but one batch.
-    Streamed,
+/// The activations of some positions.
+pub(crate) struct Batch<'a> {
+    /// Which positions, in order.
+    pub(crate) positions: &'a [usize],
+    units: &'a [usize],
+    values: Held<'a>,
 }
 
-/// A batch's memory, used again from batch to batch.
+/// Where a batch's activations lie.
+enum Held<'a> {
+    /// In the whole layers, at the batch's positions.
+    Resident(&'a [Vec<f32>]),
+    /// In memory that is used again.
+    Streamed(Buffers, SyncSender<Buffers>),
+}
+
+/// A batch's memory.
 #[derive(Default)]
-pub(crate) struct Buffers {
+struct Buffers {
+    /// Per layer `[positions, units]`.
     layers: Vec<Vec<f32>>,
+    /// `0, 1, 2, …`
     rows: Vec<usize>,
 }
 
+/// Gives batches in their order.
+pub(crate) enum Reader<'a> {
+    /// Those of resident layers.
+    Resident(&'a Source<'a>, std::slice::Iter<'a, Vec<usize>>),
+    /// Those that another thread reads.
+    Streamed(Receiver<Result<Batch<'a>, TrainError>>),
+}
+
 impl<'a> Source<'a> {
-    /// Opens the activations of `stimuli`; the first `repeated` of them are read in every epoch.
+    /// Opens the activations of `stimuli`.
     ///
     /// # Errors
     /// When the activations cannot be read.
@@ -59,7 +81,6 @@ impl<'a> Source<'a> {
         statistics: &'a InputStatistics,
         scaling: InputScaling,
         stimuli: Vec<usize>,
-        repeated: usize,
         resident_bytes: usize,
     ) -> Result<Self, TrainError> {
         let mut source = Self {
@@ -67,81 +88,146 @@ impl<'a> Source<'a> {
             statistics,
             scaling,
             stimuli,
-            held: Held::Streamed,
+            resident: None,
         };
-        let units: usize = activations.units().iter().sum();
-        if units.saturating_mul(repeated).saturating_mul(4) <= resident_bytes {
-            let mut layers = Vec::with_capacity(activations.units().len());
-            for layer in 0..activations.units().len() {
-                let mut values = Vec::new();
-                source.gather(layer, &source.stimuli[..repeated], &mut values)?;
-                layers.push(values);
-            }
-            source.held = Held::Resident {
-                layers,
-                positions: repeated,
-            };
+        if source.bytes_of(source.stimuli.len()) <= resident_bytes {
+            let layers = source.units().iter().enumerate().map(|(layer, units)| {
+                let mut values = vec![0.0; source.stimuli.len() * units];
+                let rows = values.par_chunks_exact_mut(*units).zip(&source.stimuli);
+                rows.try_for_each(|(row, stimulus)| source.row(layer, *stimulus, row))?;
+                Ok(values)
+            });
+            source.resident = Some(layers.collect::<Result<_, TrainError>>()?);
         }
         Ok(source)
     }
 
     /// Units per layer.
-    pub(crate) fn units(&self) -> &[usize] {
+    fn units(&self) -> &'a [usize] {
         self.activations.units()
     }
 
-    /// The rows of the stimuli at `positions`, one [`Rows`] per layer.
+    /// Bytes that the activations of `stimuli` stimuli take.
+    fn bytes_of(&self, stimuli: usize) -> usize {
+        let units: usize = self.units().iter().sum();
+        units.saturating_mul(stimuli).saturating_mul(4)
+    }
+
+    /// Bytes of activations that lie in memory while batches of `batch` stimuli are read.
+    pub(crate) fn held_bytes(&self, batch: usize) -> usize {
+        match &self.resident {
+            Some(_) => self.bytes_of(self.stimuli.len()),
+            None => self.bytes_of(BATCHES_IN_FLIGHT * batch),
+        }
+    }
+
+    /// Has `work` read `batches`, each a list of positions.
+    pub(crate) fn read<R>(
+        &self,
+        batches: &[Vec<usize>],
+        work: impl FnOnce(&mut Reader<'_>) -> R,
+    ) -> R {
+        if self.resident.is_some() {
+            return work(&mut Reader::Resident(self, batches.iter()));
+        }
+        std::thread::scope(|scope| {
+            let (spent, empty) = sync_channel(BATCHES_IN_FLIGHT);
+            let (full, ready) = sync_channel(BATCHES_IN_FLIGHT);
+            scope.spawn(move || {
+                for _ in 0..BATCHES_IN_FLIGHT {
+                    spent.send(Buffers::default()).expect("has room");
+                }
+                for positions in batches {
+                    // Both ends are gone when nobody wants more.
+                    let Ok(buffers) = empty.recv() else { return };
+                    let batch = self.fill(positions, buffers, spent.clone());
+                    if full.send(batch).is_err() {
+                        return;
+                    }
+                }
+            });
+            let mut reader = Reader::Streamed(ready);
+            work(&mut reader)
+        })
+    }
+
+    fn fill<'b>(
+        &'b self,
+        positions: &'b [usize],
+        mut buffers: Buffers,
+        spent: SyncSender<Buffers>,
+    ) -> Result<Batch<'b>, TrainError> {
+        buffers.rows.clear();
+        buffers.rows.extend(0..positions.len());
+        buffers.layers.resize_with(self.units().len(), Vec::new);
+        for (layer, values) in buffers.layers.iter_mut().enumerate() {
+            let units = self.units()[layer];
+            values.resize(positions.len() * units, 0.0);
+            for (row, position) in values.chunks_exact_mut(units).zip(positions) {
+                self.row(layer, self.stimuli[*position], row)?;
+            }
+        }
+        Ok(Batch {
+            positions,
+            units: self.units(),
+            values: Held::Streamed(buffers, spent),
+        })
+    }
+
+    fn row(&self, layer: usize, stimulus: usize, row: &mut [f32]) -> Result<(), TrainError> {
+        self.activations
+            .gather(layer, &[stimulus], row)
+            .map_err(|source| TrainError::Activations { layer, source })?;
+        self.statistics.scale(layer, self.scaling, row);
+        Ok(())
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// The next batch.
     ///
     /// # Errors
     /// When the activations cannot be read.
-    pub(crate) fn rows<'b>(
-        &'b self,
-        positions: &'b [usize],
-        buffers: &'b mut Buffers,
-    ) -> Result<Vec<Rows<'b>>, TrainError> {
-        let units = self.units();
-        if let Held::Resident {
-            layers,
-            positions: held,
-        } = &self.held
-            && positions.iter().all(|position| position < held)
-        {
-            let rows = |(values, &units): (&'b Vec<f32>, &usize)| Rows {
-                values,
-                units,
-                rows: positions,
-            };
-            return Ok(layers.iter().zip(units).map(rows).collect());
+    pub(crate) fn next(&mut self) -> Result<Option<Batch<'a>>, TrainError> {
+        match self {
+            Self::Resident(source, batches) => Ok(batches.next().map(|positions| Batch {
+                positions,
+                units: source.units(),
+                values: Held::Resident(source.resident.as_deref().unwrap_or_default()),
+            })),
+            Self::Streamed(ready) => ready.recv().ok().transpose(),
         }
-        let stimuli: Vec<usize> = positions
-            .iter()
-            .map(|&position| self.stimuli[position])
-            .collect();
-        buffers.layers.resize_with(units.len(), Vec::new);
-        buffers.rows.clear();
-        buffers.rows.extend(0..positions.len());
-        for (layer, values) in buffers.layers.iter_mut().enumerate() {
-            self.gather(layer, &stimuli, values)?;
-        }
-        let rows = |(values, &units): (&'b Vec<f32>, &usize)| Rows {
-            values,
-            units,
-            rows: &buffers.rows,
+    }
+}
+
+impl Batch<'_> {
+    /// The batch's rows of one ANN layer.
+    pub(crate) fn rows(&self, layer: usize) -> Rows<'_> {
+        let (values, rows) = match &self.values {
+            Held::Resident(layers) => (&layers[layer], self.positions),
+            Held::Streamed(buffers, _) => (&buffers.layers[layer], &*buffers.rows),
         };
-        Ok(buffers.layers.iter().zip(units).map(rows).collect())
+        Rows {
+            values,
+            units: self.units[layer],
+            rows,
+        }
     }
 
-    fn gather(
-        &self,
-        layer: usize,
-        stimuli: &[usize],
-        values: &mut Vec<f32>,
-    ) -> Result<(), TrainError> {
-        values.resize(stimuli.len() * self.units()[layer], 0.0);
-        self.activations
-            .gather(layer, stimuli, values)
-            .map_err(|source| TrainError::Activations { layer, source })?;
-        self.statistics.scale(layer, self.scaling, values);
-        Ok(())
+    /// The whole layers that the batch is part of, where they stay in memory.
+    pub(crate) fn resident(&self) -> Option<&[Vec<f32>]> {
+        match &self.values {
+            Held::Resident(layers) => Some(layers),
+            Held::Streamed(..) => None,
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if let Held::Streamed(buffers, spent) = &mut self.values {
+            // Nobody takes it where there is nothing left to read.
+            let _ = spent.send(std::mem::take(buffers));
+        }
     }
 }

@@ -3,15 +3,13 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use burn::tensor::Device;
 use serde::Deserialize;
 
 use super::draws::{Draws, Purpose};
 use super::engine::Engine;
 use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics, SiteStatistics, TargetScaling};
-use super::source::RESIDENT_BYTES;
-use super::train::{EpochReport, Limits, Trained, train, train_within};
+use super::train::{EpochReport, Limits, Trained, Watch, train_within};
 use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
 
 /// Activations in memory, `[stimuli, units]` per layer.
@@ -40,7 +38,7 @@ impl Activations for InMemory {
 }
 
 /// Made-up recordings: responses of a teacher to random activations.
-struct World {
+pub(super) struct World {
     activations: InMemory,
     responses: Vec<f32>,
     sites: usize,
@@ -51,7 +49,12 @@ struct World {
 
 impl World {
     /// `teacher` turns the first four activations of every layer into a site's mean response.
-    fn new(units: &[usize], sites: usize, noise: f32, teacher: fn(&[f32], usize) -> f32) -> Self {
+    pub(super) fn new(
+        units: &[usize],
+        sites: usize,
+        noise: f32,
+        teacher: fn(&[f32], usize) -> f32,
+    ) -> Self {
         let stimuli = 400;
         let mut draws = Draws::new(99, Purpose::Order);
         // The sum of four uniform draws, near enough to a normal one of variance 1.
@@ -85,7 +88,7 @@ impl World {
         }
     }
 
-    fn data(&self) -> Data<'_> {
+    pub(super) fn data(&self) -> Data<'_> {
         Data {
             activations: &self.activations,
             responses: &self.responses,
@@ -97,29 +100,83 @@ impl World {
         }
     }
 
-    fn train(&self, trial: &Trial, protocol: &Protocol) -> Result<Trained, TrainError> {
-        self.watch(trial, protocol, &mut |_| ControlFlow::Continue(()))
+    pub(super) fn train(&self, trial: &Trial, protocol: &Protocol) -> Result<Trained, TrainError> {
+        self.watch(trial, protocol, &mut |_, _| ControlFlow::Continue(()))
     }
 
     fn watch(
         &self,
         trial: &Trial,
         protocol: &Protocol,
-        on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
+        on_epoch: &mut dyn FnMut(usize, EpochReport) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
+        let trials = std::slice::from_ref(trial);
+        let mut ended = self.fuse(limits(), trials, protocol, on_epoch)?;
+        ended.remove(0)
+    }
+
+    /// Trains trials together; returns what each ended with.
+    pub(super) fn fuse(
+        &self,
+        limits: Limits,
+        trials: &[Trial],
+        protocol: &Protocol,
+        on_epoch: &mut dyn FnMut(usize, EpochReport) -> ControlFlow<()>,
+    ) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
         let statistics = InputStatistics::measure(&self.activations, &self.train)?;
-        train(
-            trial,
-            protocol,
-            &self.data(),
-            &statistics,
-            &crate::device::of_tests(),
+        let mut watched = Watched {
             on_epoch,
-        )
+            ended: trials.iter().map(|_| None).collect(),
+        };
+        let device = crate::device::of_tests();
+        let data = self.data();
+        train_within(
+            limits,
+            trials,
+            protocol,
+            &data,
+            &statistics,
+            &device,
+            &mut watched,
+        )?;
+        let ended = watched.ended.into_iter();
+        Ok(ended
+            .map(|ended| ended.expect("every trial ends"))
+            .collect())
     }
 }
 
-fn nonlinear(seen: &[f32], site: usize) -> f32 {
+/// Hears of trials.
+struct Watched<'a> {
+    on_epoch: &'a mut dyn FnMut(usize, EpochReport) -> ControlFlow<()>,
+    ended: Vec<Option<Result<Trained, TrainError>>>,
+}
+
+impl Watch for Watched<'_> {
+    fn on_start(&mut self, _: usize) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()> {
+        (self.on_epoch)(trial, report)
+    }
+
+    fn on_end(&mut self, trial: usize, ended: Result<Trained, TrainError>) {
+        let before = self.ended[trial].replace(ended);
+        assert!(before.is_none(), "trial {trial} ended twice");
+    }
+}
+
+/// Those of the device, with memory for all.
+pub(super) fn limits() -> Limits {
+    Limits {
+        engine: Engine::of(&crate::device::of_tests()),
+        resident_bytes: u64::MAX,
+        bytes: u64::MAX,
+    }
+}
+
+pub(super) fn nonlinear(seen: &[f32], site: usize) -> f32 {
     let [a, b] = [seen[site % seen.len()], seen[(site + 1) % seen.len()]];
     (a + b).max(0.0) - (a - b).max(0.0)
 }
@@ -128,7 +185,7 @@ fn linear(seen: &[f32], site: usize) -> f32 {
     seen[0] - 0.5 * seen[1] + 0.25 * (site as f32) * seen[2]
 }
 
-fn trial() -> Trial {
+pub(super) fn trial() -> Trial {
     Trial {
         network: NetworkShape {
             l1: 16,
@@ -142,7 +199,7 @@ fn trial() -> Trial {
     }
 }
 
-fn protocol() -> Protocol {
+pub(super) fn protocol() -> Protocol {
     Protocol {
         batch_size: 32,
         max_epochs: 60,
@@ -268,69 +325,6 @@ fn the_same_trial_gives_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
-fn streaming_gives_the_same_bits_as_memory() {
-    let world = World::new(&[300, 200], 4, 0.1, nonlinear);
-    let statistics = InputStatistics::measure(&world.activations, &world.train).expect("finite");
-    let protocol = Protocol {
-        max_epochs: 3,
-        ..protocol()
-    };
-    let run = |resident_bytes| {
-        let limits = Limits {
-            engine: Engine::Host,
-            resident_bytes,
-        };
-        let mut on_epoch = |_| ControlFlow::Continue(());
-        let device = Device::flex();
-        train_within(
-            limits,
-            &trial(),
-            &protocol,
-            &world.data(),
-            &statistics,
-            &device,
-            &mut on_epoch,
-        )
-        .expect("trains")
-    };
-    assert_eq!(run(0), run(RESIDENT_BYTES));
-}
-
-#[test]
-fn the_engines_agree() {
-    let world = World::new(&[300, 200], 4, 0.1, nonlinear);
-    let statistics = InputStatistics::measure(&world.activations, &world.train).expect("finite");
-    let protocol = Protocol {
-        max_epochs: 5,
-        ..protocol()
-    };
-    let run = |engine| {
-        let limits = Limits {
-            engine,
-            resident_bytes: RESIDENT_BYTES,
-        };
-        let mut on_epoch = |_| ControlFlow::Continue(());
-        let device = Device::flex();
-        train_within(
-            limits,
-            &trial(),
-            &protocol,
-            &world.data(),
-            &statistics,
-            &device,
-            &mut on_epoch,
-        )
-        .expect("trains")
-    };
-    let (host, device) = (run(Engine::Host), run(Engine::Device));
-    // Sums in another order; some fifty steps of Adam amplify the difference.
-    assert!(
-        (host.test.nrp_error - device.test.nrp_error).abs() < 1e-3,
-        "{host:?} {device:?}"
-    );
-}
-
-#[test]
 fn stops_early_and_restores_the_best_weights() {
     // Noise only: the validation loss is at its best early and rises from there.
     let world = World::new(&[200], 2, 1.0, |_, _| 0.0);
@@ -347,7 +341,7 @@ fn stops_early_and_restores_the_best_weights() {
                 patience,
                 ..protocol()
             },
-            &mut |report| {
+            &mut |_, report| {
                 reports.push(report);
                 ControlFlow::Continue(())
             },
@@ -416,7 +410,7 @@ fn divergence_is_reported() {
 fn the_caller_may_stop() {
     let world = World::new(&[12], 2, 0.1, nonlinear);
     let error = world
-        .watch(&trial(), &protocol(), &mut |report| {
+        .watch(&trial(), &protocol(), &mut |_, report| {
             if report.epoch == 3 {
                 ControlFlow::Break(())
             } else {

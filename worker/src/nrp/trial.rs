@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use super::error::TrainError;
-use super::network::MAX_DEPTH;
+use super::network::{MAX_DEPTH, NrpConfig};
 use super::scaling::{InputScaling, TargetScaling};
 use crate::recording::Noise;
 
@@ -88,6 +88,24 @@ pub struct Data<'a> {
 }
 
 impl Trial {
+    /// Its network on these activations and sites.
+    pub fn config(&self, data: &Data<'_>) -> NrpConfig {
+        let NetworkShape {
+            l1,
+            l2,
+            depth,
+            dropout,
+        } = self.network;
+        NrpConfig {
+            inputs: data.activations.units().to_vec(),
+            l1,
+            l2,
+            depth,
+            sites: data.sites,
+            dropout,
+        }
+    }
+
     /// Refuses what no network can be trained with.
     pub(crate) fn check(&self, protocol: &Protocol, data: &Data<'_>) -> Result<(), TrainError> {
         let NetworkShape {

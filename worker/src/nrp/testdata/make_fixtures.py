@@ -2,7 +2,7 @@
 
     python make_fixtures.py            # writes *.json beside this file
 
-Made with torch 2.11, scikit-learn and NumPy 2; inputs are rounded to three decimals so that the
+Made with torch 2.9, scikit-learn and NumPy 2; inputs are rounded to three decimals so that the
 files stay small and are exact in both languages.
 """
 
@@ -89,17 +89,17 @@ def gradients():
 
 
 def steps():
-    """Twenty steps of Adam and AdamW in float32 from the same weights over the same batches."""
+    """Fifty steps of Adam and AdamW in float32 from the same weights over the same batches."""
     units, l1, l2, depth, sites, stimuli, batch = [40, 24], 8, 8, 2, 5, 48, 20
     parameters = [draw(*shape, scale=0.3) for shape in shapes(units, l1, l2, depth, sites)]
     inputs = [draw(stimuli, n) for n in units]
     targets = draw(stimuli, sites)
     targets[7, 2] = targets[30, 0] = np.nan
     order = []
-    while len(order) < 20:
+    while len(order) < 50:
         epoch = RNG.permutation(stimuli)
         order += [epoch[i : i + batch].tolist() for i in range(0, stimuli, batch)]
-    order = order[:20]
+    order = order[:50]
     runs = []
     for learning_rate, weight_decay in [(3e-3, 0.0), (1e-2, 0.5)]:
         tensors = [torch.tensor(p, requires_grad=True) for p in parameters]

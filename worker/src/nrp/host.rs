@@ -1,0 +1,416 @@
+//! The host's array: wide weights block by block, each read and written once a step.
+//!
+//! A block's units are gathered from the batch just learned from, its gradient is spent by Adam,
+//! and while its new weights are still in the cache they are multiplied by the next batch. So
+//! neither batch nor gradient is ever written to memory. Chunks and the order of their sums follow
+//! from the units alone: results are the same to the bit on any number of cores.
+
+use std::ops::Range;
+
+use bytesize::ByteSize;
+use rayon::prelude::*;
+
+use super::adam::Step;
+use super::engine::{Array, LaneConfig, Targets};
+use super::error::TrainError;
+use super::kernel::{Learning, Matrix, PADDING, Rates, accumulate, descend};
+use super::lane::{Lane, Learned, Products};
+use super::network::{Parameter, Values};
+use super::source::{Batch, Reader, Rows};
+
+/// Chunks of a layer, at most: each has its own sum of products, which is kept until all have
+/// theirs.
+const CHUNKS: usize = 64;
+/// Units in a chunk, at least.
+const CHUNK_UNITS: usize = 256;
+/// Weights in a block, which stay in a core's cache beside their moments and the products.
+const BLOCK_WEIGHTS: usize = 1 << 16;
+/// Units in a block, at most and at least.
+const BLOCK_UNITS: Range<usize> = 16..256;
+
+/// Lanes in host memory.
+pub(super) struct HostArray {
+    lanes: Vec<Lane>,
+    layers: Vec<Wide>,
+    /// Of all lanes together.
+    columns: usize,
+    /// Steps made.
+    steps: i32,
+    /// Memory for the chunks' products, used again from step to step.
+    partials: Vec<Vec<f32>>,
+}
+
+/// One ANN layer's weights and moments, `[units, columns]` each.
+struct Wide {
+    units: usize,
+    weights: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+}
+
+/// What a pass over the wide weights does to them.
+struct Back<'a> {
+    batch: &'a Batch<'a>,
+    /// Per ANN layer `[stimuli, columns]`, its rows `PADDING` further apart: rows that lie a power
+    /// of two apart fall into the same lines of the cache.
+    upstream: Vec<Vec<f32>>,
+    rate: Vec<f32>,
+    keep: Vec<f32>,
+    unroot: f32,
+}
+
+/// A chunk of one layer's units in a pass.
+struct Chunk<'a> {
+    layer: usize,
+    from: usize,
+    weights: &'a mut [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    /// `[stimuli ahead, columns]`
+    products: &'a mut Vec<f32>,
+}
+
+/// Bytes of an array's lanes, and of what a step needs beside them.
+pub(super) fn bytes_of(lane: &LaneConfig, batch_size: usize) -> u64 {
+    let network = &lane.network;
+    let columns = network.block_units().next_multiple_of(PADDING);
+    let units: usize = network.inputs.iter().sum();
+    let chunks: usize = network
+        .inputs
+        .iter()
+        .map(|units| units.div_ceil(chunk_units(*units)))
+        .sum();
+    let wide = 12 * (units * columns) as u64;
+    // Weights below the first layer are few, but may have three copies as well.
+    let dense = 12
+        * network
+            .parameters()
+            .saturating_sub((units * network.block_units()) as u64);
+    wide + dense + 4 * ((chunks + 2 * network.inputs.len()) * batch_size * columns) as u64
+}
+
+impl HostArray {
+    /// Lanes whose parameters begin as `first` says.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn new(
+        lanes: &[LaneConfig],
+        first: &dyn Fn(usize, Parameter) -> Values<'static>,
+    ) -> Result<Self, TrainError> {
+        let inputs = lanes[0].network.inputs.clone();
+        let mut columns = 0;
+        let lanes: Vec<Lane> = lanes
+            .iter()
+            .enumerate()
+            .map(|(index, config)| {
+                let lane = Lane::new(config, columns, |parameter| first(index, parameter));
+                columns += lane.columns();
+                lane
+            })
+            .collect();
+        let layers = inputs.iter().enumerate().map(|(layer, &units)| {
+            let mut wide = Wide {
+                units,
+                weights: zeros(units * columns)?,
+                first: zeros(units * columns)?,
+                second: zeros(units * columns)?,
+            };
+            for (index, lane) in lanes.iter().enumerate() {
+                let mut values = first(index, Parameter::Wide(layer));
+                let outputs = lane.config.network.block_units();
+                for row in wide.weights.chunks_exact_mut(columns) {
+                    values(&mut row[lane.column..][..outputs]);
+                }
+            }
+            Ok(wide)
+        });
+        Ok(Self {
+            layers: layers.collect::<Result<_, TrainError>>()?,
+            lanes,
+            columns,
+            steps: 0,
+            partials: Vec::new(),
+        })
+    }
+
+    /// One pass over the wide weights: moves them `back` against the gradient of a batch, and
+    /// returns their products with the batch `ahead`.
+    fn pass(&mut self, back: Option<&Back<'_>>, ahead: Option<&Batch<'_>>) -> Products {
+        let columns = self.columns;
+        let stimuli = ahead.map_or(0, |batch| batch.positions.len());
+        let counts: Vec<usize> = self.layers.iter().map(Wide::chunks).collect();
+        self.partials.resize_with(counts.iter().sum(), Vec::new);
+        let mut partials = self.partials.iter_mut();
+        let mut chunks = Vec::new();
+        for (layer, wide) in self.layers.iter_mut().enumerate() {
+            let units = chunk_units(wide.units);
+            let weights = wide.weights.chunks_mut(units * columns);
+            let first = wide.first.chunks_mut(units * columns);
+            let second = wide.second.chunks_mut(units * columns);
+            let parts = weights.zip(first).zip(second).zip(&mut partials);
+            for (index, (((weights, first), second), products)) in parts.enumerate() {
+                chunks.push(Chunk {
+                    layer,
+                    from: index * units,
+                    weights,
+                    first,
+                    second,
+                    products,
+                });
+            }
+        }
+        chunks
+            .into_par_iter()
+            .for_each_init(Vec::new, |scratch, chunk| {
+                chunk.pass(columns, back, ahead, scratch);
+            });
+
+        let mut partials = &self.partials[..];
+        let layers = counts.iter().map(|&count| {
+            let (own, others) = partials.split_at(count);
+            partials = others;
+            sum(own, stimuli * columns)
+        });
+        Products {
+            layers: layers.collect(),
+            columns,
+        }
+    }
+
+    /// Has every lane learn from a batch's products; returns what the wide weights have to do.
+    fn back<'a>(
+        &mut self,
+        products: &Products,
+        batch: &'a Batch<'a>,
+        targets: Targets<'_>,
+        squares: &mut [f64],
+    ) -> Back<'a> {
+        // A step count past i32 would take centuries; saturating keeps the correction at 1.
+        self.steps = self.steps.saturating_add(1);
+        let (targets, present) = targets.at(batch.positions);
+        let number = self.steps;
+        let learned: Vec<(Step, Learned)> = self
+            .lanes
+            .par_iter_mut()
+            .map(|lane| {
+                let step = lane.config.adam.step(number);
+                (step, lane.learn(products, &targets, present, step))
+            })
+            .collect();
+        let width = self.columns + PADDING;
+        let mut back = Back {
+            batch,
+            upstream: vec![vec![0.0; batch.positions.len() * width]; self.layers.len()],
+            rate: vec![0.0; self.columns],
+            keep: vec![1.0; self.columns],
+            unroot: 1.0,
+        };
+        for ((lane, (step, learned)), squares) in self.lanes.iter().zip(learned).zip(squares) {
+            *squares += learned.squares;
+            let own = lane.column..lane.column + lane.columns();
+            back.rate[own.clone()].fill(step.rate as f32);
+            back.keep[own].fill(step.keep as f32);
+            back.unroot = step.unroot();
+            for (layer, to) in back.upstream.iter_mut().enumerate() {
+                let rows = to.chunks_exact_mut(width).zip(learned.upstream.rows());
+                for (to, from) in rows {
+                    let from = &from[lane.block(layer)];
+                    to[lane.column..][..from.len()].copy_from_slice(from);
+                }
+            }
+        }
+        back
+    }
+}
+
+impl Array for HostArray {
+    fn learn(
+        &mut self,
+        reader: &mut Reader<'_>,
+        targets: Targets<'_>,
+    ) -> Result<Vec<f64>, TrainError> {
+        let mut squares = vec![0.0; self.lanes.len()];
+        let mut current = reader.next()?;
+        let mut products = self.pass(None, current.as_ref());
+        while let Some(batch) = current {
+            let back = self.back(&products, &batch, targets, &mut squares);
+            let next = reader.next()?;
+            products = self.pass(Some(&back), next.as_ref());
+            drop(back);
+            current = next;
+        }
+        Ok(squares)
+    }
+
+    fn predict(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Vec<f32>>, TrainError> {
+        let mut predicted = vec![Vec::new(); self.lanes.len()];
+        while let Some(batch) = reader.next()? {
+            let products = self.pass(None, Some(&batch));
+            let lanes = self.lanes.par_iter().zip(&mut predicted);
+            lanes.for_each(|(lane, predicted)| predicted.extend(lane.predict(&products)));
+        }
+        Ok(predicted)
+    }
+
+    fn keep(&mut self, stay: &[bool]) -> Result<(), TrainError> {
+        let before = self.columns;
+        let mut kept = Vec::new();
+        let mut columns = 0;
+        for (lane, _) in self.lanes.iter_mut().zip(stay).filter(|(_, stay)| **stay) {
+            let from = lane.column..lane.column + lane.columns();
+            lane.column = columns;
+            columns += from.len();
+            kept.push(from);
+        }
+        let mut stay = stay.iter();
+        self.lanes.retain(|_| *stay.next().expect("one per lane"));
+        self.columns = columns;
+        let matrices = self
+            .layers
+            .iter_mut()
+            .flat_map(|wide| [&mut wide.weights, &mut wide.first, &mut wide.second]);
+        matrices.par_bridge().for_each(|matrix| {
+            let mut end = 0;
+            for row in (0..matrix.len()).step_by(before) {
+                for from in &kept {
+                    matrix.copy_within(row + from.start..row + from.end, end);
+                    end += from.len();
+                }
+            }
+            matrix.truncate(end);
+            matrix.shrink_to_fit();
+        });
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn first_moment(&self, lane: usize, parameter: Parameter) -> Vec<f32> {
+        let lane = &self.lanes[lane];
+        let of = |dense: &super::lane::Dense| {
+            let columns = dense.outputs.next_multiple_of(PADDING);
+            let rows = dense.first.chunks_exact(columns);
+            rows.flat_map(|row| &row[..dense.outputs])
+                .copied()
+                .collect()
+        };
+        match parameter {
+            Parameter::Wide(layer) => {
+                let outputs = lane.config.network.block_units();
+                let rows = self.layers[layer].first.chunks_exact(self.columns);
+                rows.flat_map(|row| &row[lane.column..][..outputs])
+                    .copied()
+                    .collect()
+            }
+            Parameter::WideBias => of(&lane.wide_bias),
+            Parameter::Weight(layer) => of(&lane.dense[layer][0]),
+            Parameter::Bias(layer) => of(&lane.dense[layer][1]),
+        }
+    }
+}
+
+impl Wide {
+    fn chunks(&self) -> usize {
+        self.units.div_ceil(chunk_units(self.units))
+    }
+}
+
+impl Chunk<'_> {
+    fn pass(
+        self,
+        columns: usize,
+        back: Option<&Back<'_>>,
+        ahead: Option<&Batch<'_>>,
+        scratch: &mut Vec<f32>,
+    ) {
+        let stimuli = ahead.map_or(0, |batch| batch.positions.len());
+        self.products.clear();
+        self.products.resize(stimuli * columns, 0.0);
+        let units = BLOCK_WEIGHTS / columns.max(1) / BLOCK_UNITS.start * BLOCK_UNITS.start;
+        let units = units.clamp(BLOCK_UNITS.start, BLOCK_UNITS.end);
+        let weights = self.weights.chunks_mut(units * columns);
+        let first = self.first.chunks_mut(units * columns);
+        let second = self.second.chunks_mut(units * columns);
+        for (block, ((weights, first), second)) in weights.zip(first).zip(second).enumerate() {
+            let from = self.from + block * units;
+            let units = from..from + weights.len() / columns;
+            if let Some(back) = back {
+                let upstream = Matrix {
+                    values: &back.upstream[self.layer],
+                    width: columns + PADDING,
+                };
+                let rates = Rates {
+                    rate: &back.rate,
+                    keep: &back.keep,
+                    unroot: back.unroot,
+                };
+                let x = gather(back.batch.rows(self.layer), units.clone(), scratch);
+                let learning = Learning {
+                    weights: &mut *weights,
+                    first,
+                    second,
+                };
+                descend(x, upstream, rates, learning);
+            }
+            if let Some(ahead) = ahead {
+                let x = gather(ahead.rows(self.layer), units, scratch);
+                accumulate(x, weights, columns, self.products);
+            }
+        }
+    }
+}
+
+/// `[stimuli, units]`: some units of a batch's rows, close together.
+fn gather<'a>(rows: Rows<'_>, units: Range<usize>, scratch: &'a mut Vec<f32>) -> Matrix<'a> {
+    let width = units.len() + PADDING;
+    scratch.resize(rows.rows.len() * width, 0.0);
+    for (to, row) in scratch.chunks_exact_mut(width).zip(rows.rows) {
+        let from = &rows.values[row * rows.units..][units.clone()];
+        to[..units.len()].copy_from_slice(from);
+    }
+    Matrix {
+        values: scratch,
+        width,
+    }
+}
+
+/// Units in each of a layer's chunks.
+fn chunk_units(units: usize) -> usize {
+    units
+        .div_ceil(CHUNKS)
+        .max(CHUNK_UNITS)
+        .next_multiple_of(BLOCK_UNITS.start)
+}
+
+/// The parts' sum, in their order.
+fn sum(parts: &[Vec<f32>], length: usize) -> Vec<f32> {
+    /// Floats that one thread sums up at a time.
+    const TASK: usize = 4096;
+    let mut total = vec![0.0; length];
+    total
+        .par_chunks_mut(TASK)
+        .enumerate()
+        .for_each(|(task, total)| {
+            for part in parts {
+                let part = &part[task * TASK..][..total.len()];
+                for (total, value) in total.iter_mut().zip(part) {
+                    *total += value;
+                }
+            }
+        });
+    total
+}
+
+/// Zeros, if there is memory for them.
+fn zeros(length: usize) -> Result<Vec<f32>, TrainError> {
+    let mut values = Vec::new();
+    let reserved = values.try_reserve_exact(length);
+    reserved.map_err(|_| TrainError::OutOfMemory {
+        reason: format!(
+            "{} cannot be had",
+            ByteSize::b(4 * length as u64).display().si()
+        ),
+    })?;
+    values.resize(length, 0.0);
+    Ok(values)
+}

@@ -1,0 +1,382 @@
+//! The two products of a dense layer on the host: activations times weights, and the gradient,
+//! which Adam spends while it is still in registers.
+//!
+//! Every sum has one fixed order, over units here and over stimuli there, whatever lies beside it:
+//! a lane's numbers do not depend on the other lanes, nor on threads or blocks, to the last bit.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::adam::{BETA_1, BETA_2, EPSILON, NEGLIGIBLE};
+
+/// Columns of a matrix are a multiple of this, so that a row is whole vectors on every machine.
+pub(super) const PADDING: usize = 16;
+/// Rows of a tile with 32 vector registers, and with 16.
+const TILE_ROWS: usize = 8;
+const TILE_ROWS_FEW_REGISTERS: usize = 4;
+/// Vectors side by side in a tile, at most.
+const TILE_VECTORS: usize = 3;
+
+/// Rows of a matrix, some distance apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    /// Row-major.
+    pub(super) values: &'a [f32],
+    /// From one row to the next.
+    pub(super) width: usize,
+}
+
+/// What of Adam's step the columns of a matrix differ in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rates<'a> {
+    /// Per column: learning rate over the first moment's bias correction.
+    pub(super) rate: &'a [f32],
+    /// Per column: what weight decay leaves of a weight.
+    pub(super) keep: &'a [f32],
+    /// One over the root of the second moment's bias correction.
+    pub(super) unroot: f32,
+}
+
+/// Weights and the running means of their gradients and of the squares: `[units, columns]` each.
+pub(super) struct Learning<'a> {
+    /// The weights.
+    pub(super) weights: &'a mut [f32],
+    /// Means of gradients.
+    pub(super) first: &'a mut [f32],
+    /// Means of squared gradients.
+    pub(super) second: &'a mut [f32],
+}
+
+/// Adds `x · weights` to `out`.
+///
+/// # Shapes
+/// - `x`: `[stimuli, units]`
+/// - `weights`: `[units, columns]`
+/// - `out`: `[stimuli, columns]`
+pub(super) fn accumulate(x: Matrix<'_>, weights: &[f32], columns: usize, out: &mut [f32]) {
+    assert_eq!(columns % PADDING, 0, "whole vectors");
+    Arch::new().dispatch(Accumulate {
+        x,
+        units: weights.len() / columns,
+        weights,
+        columns,
+        out,
+    });
+}
+
+/// Moves weights one step against their gradient `xᵀ · upstream`.
+///
+/// # Shapes
+/// - `x`: `[stimuli, units]`
+/// - `upstream`: `[stimuli, columns]`
+pub(super) fn descend(x: Matrix<'_>, upstream: Matrix<'_>, rates: Rates<'_>, to: Learning<'_>) {
+    let columns = rates.rate.len();
+    assert_eq!(columns % PADDING, 0, "whole vectors");
+    Arch::new().dispatch(Descend {
+        x,
+        upstream,
+        rates,
+        units: to.weights.len() / columns,
+        to,
+        columns,
+    });
+}
+
+struct Accumulate<'a> {
+    x: Matrix<'a>,
+    weights: &'a [f32],
+    units: usize,
+    columns: usize,
+    out: &'a mut [f32],
+}
+
+struct Descend<'a> {
+    x: Matrix<'a>,
+    upstream: Matrix<'a>,
+    rates: Rates<'a>,
+    to: Learning<'a>,
+    units: usize,
+    columns: usize,
+}
+
+/// Work that is cut into tiles of rows and vectors.
+trait Tiled<S: Simd> {
+    /// `R` rows from `row` on, `V` vectors from `column` on.
+    fn tile<const R: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize);
+}
+
+/// Covers `rows × columns` with tiles.
+#[inline(always)]
+fn cover<S: Simd>(simd: S, work: &mut impl Tiled<S>, rows: usize, columns: usize) {
+    let tall = match S::REGISTER_COUNT {
+        32.. => TILE_ROWS,
+        _ => TILE_ROWS_FEW_REGISTERS,
+    };
+    let mut row = 0;
+    while row < rows {
+        let height = if rows - row >= tall { tall } else { 1 };
+        let mut column = 0;
+        while column < columns {
+            // As even as can be: a narrow tile at the end would wait for its few sums.
+            let wide = match (columns - column) / S::F32_LANES {
+                4 => 2,
+                left => left.min(TILE_VECTORS),
+            };
+            match (height, wide) {
+                (TILE_ROWS, 1) => work.tile::<TILE_ROWS, 1>(simd, row, column),
+                (TILE_ROWS, 2) => work.tile::<TILE_ROWS, 2>(simd, row, column),
+                (TILE_ROWS, _) => work.tile::<TILE_ROWS, 3>(simd, row, column),
+                (1, 1) => work.tile::<1, 1>(simd, row, column),
+                (1, 2) => work.tile::<1, 2>(simd, row, column),
+                (1, _) => work.tile::<1, 3>(simd, row, column),
+                (_, 1) => work.tile::<TILE_ROWS_FEW_REGISTERS, 1>(simd, row, column),
+                (_, 2) => work.tile::<TILE_ROWS_FEW_REGISTERS, 2>(simd, row, column),
+                (_, _) => work.tile::<TILE_ROWS_FEW_REGISTERS, 3>(simd, row, column),
+            }
+            column += wide * S::F32_LANES;
+        }
+        row += height;
+    }
+}
+
+impl WithSimd for Accumulate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (rows, columns) = (self.out.len() / self.columns, self.columns);
+        cover(simd, &mut self, rows, columns);
+    }
+}
+
+impl<S: Simd> Tiled<S> for Accumulate<'_> {
+    #[inline(always)]
+    fn tile<const R: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize) {
+        let across = column..column + V * S::F32_LANES;
+        let x: [&[f32]; R] =
+            std::array::from_fn(|r| &self.x.values[(row + r) * self.x.width..][..self.units]);
+        let mut sums: [[S::f32s; V]; R] = std::array::from_fn(|r| {
+            vectors::<S, V>(&self.out[(row + r) * self.columns..][across.clone()])
+        });
+        for (unit, weights) in self.weights.chunks_exact(self.columns).enumerate() {
+            let weights = vectors::<S, V>(&weights[across.clone()]);
+            for (sums, x) in sums.iter_mut().zip(&x) {
+                let x = simd.splat_f32s(x[unit]);
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum = simd.mul_add_f32s(x, weight, *sum);
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            let out = &mut self.out[(row + r) * self.columns..][across.clone()];
+            vectors_mut::<S>(out).copy_from_slice(&sums);
+        }
+    }
+}
+
+impl WithSimd for Descend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (units, columns) = (self.units, self.columns);
+        cover(simd, &mut self, units, columns);
+    }
+}
+
+impl<S: Simd> Tiled<S> for Descend<'_> {
+    #[inline(always)]
+    fn tile<const R: usize, const V: usize>(&mut self, simd: S, unit: usize, column: usize) {
+        let across = column..column + V * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        let stimuli = self.x.values.chunks(self.x.width);
+        let upstream = self.upstream.values.chunks(self.upstream.width);
+        for (x, upstream) in stimuli.zip(upstream) {
+            let x = &x[unit..unit + R];
+            let upstream = vectors::<S, V>(&upstream[across.clone()]);
+            for (sums, x) in sums.iter_mut().zip(x) {
+                let x = simd.splat_f32s(*x);
+                for (sum, upstream) in sums.iter_mut().zip(upstream) {
+                    *sum = simd.mul_add_f32s(x, upstream, *sum);
+                }
+            }
+        }
+        let rate = vectors::<S, V>(&self.rates.rate[across.clone()]);
+        let keep = vectors::<S, V>(&self.rates.keep[across.clone()]);
+        let unroot = simd.splat_f32s(self.rates.unroot);
+        for (r, gradient) in sums.into_iter().enumerate() {
+            let place = (unit + r) * self.columns;
+            let place = place + across.start..place + across.end;
+            let weights = vectors_mut::<S>(&mut self.to.weights[place.clone()]);
+            let first = vectors_mut::<S>(&mut self.to.first[place.clone()]);
+            let second = vectors_mut::<S>(&mut self.to.second[place]);
+            for (v, gradient) in gradient.into_iter().enumerate() {
+                let (w, m, s) = (&mut weights[v], &mut first[v], &mut second[v]);
+                adam(simd, gradient, (rate[v], keep[v], unroot), w, m, s);
+            }
+        }
+    }
+}
+
+/// Adam's step on one vector.
+#[inline(always)]
+fn adam<S: Simd>(
+    simd: S,
+    gradient: S::f32s,
+    (rate, keep, unroot): (S::f32s, S::f32s, S::f32s),
+    weight: &mut S::f32s,
+    first: &mut S::f32s,
+    second: &mut S::f32s,
+) {
+    let splat = |value: f64| simd.splat_f32s(value as f32);
+    let slope = simd.mul_f32s(splat(1.0 - BETA_1), gradient);
+    let mean = simd.mul_add_f32s(splat(BETA_1), *first, slope);
+    let negligible = simd.less_than_f32s(simd.abs_f32s(mean), simd.splat_f32s(NEGLIGIBLE));
+    let mean = simd.select_f32s(negligible, simd.splat_f32s(0.0), mean);
+    let curve = simd.mul_f32s(splat(1.0 - BETA_2), simd.mul_f32s(gradient, gradient));
+    let square = simd.mul_add_f32s(splat(BETA_2), *second, curve);
+    let root = simd.mul_add_f32s(simd.sqrt_f32s(square), unroot, splat(EPSILON));
+    let change = simd.div_f32s(simd.mul_f32s(rate, mean), root);
+    *weight = simd.sub_f32s(simd.mul_f32s(keep, *weight), change);
+    *first = mean;
+    *second = square;
+}
+
+/// `values` as `V` vectors.
+#[inline(always)]
+fn vectors<S: Simd, const V: usize>(values: &[f32]) -> [S::f32s; V] {
+    let (vectors, _) = S::as_simd_f32s(values);
+    std::array::from_fn(|v| vectors[v])
+}
+
+/// `values` as vectors.
+#[inline(always)]
+fn vectors_mut<S: Simd>(values: &mut [f32]) -> &mut [S::f32s] {
+    S::as_mut_simd_f32s(values).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrp::draws::{Draws, Purpose};
+
+    fn random(length: usize, seed: u64) -> Vec<f32> {
+        let mut draws = Draws::new(seed, Purpose::Order);
+        (0..length).map(|_| draws.unit() - 0.5).collect()
+    }
+
+    /// A product of 13 stimuli, 37 units and as many columns as asked for: tiles of every size.
+    fn product(x: &[f32], weights: &[f32], columns: usize) -> Vec<f32> {
+        let mut out = vec![1.0; 13 * columns];
+        let x = Matrix {
+            values: x,
+            width: 40,
+        };
+        accumulate(x, weights, columns, &mut out);
+        out
+    }
+
+    /// The first `columns` of each row.
+    fn narrow(values: &[f32], from: usize, columns: usize) -> Vec<f32> {
+        let rows = values.chunks_exact(from);
+        rows.flat_map(|row| &row[..columns]).copied().collect()
+    }
+
+    #[test]
+    fn products_are_right_and_do_not_depend_on_what_lies_beside() {
+        let columns = 7 * PADDING;
+        let (x, weights) = (random(13 * 40, 1), random(37 * columns, 2));
+        let found = product(&x, &weights, columns);
+        for (row, found) in found.chunks_exact(columns).enumerate() {
+            for (column, found) in found.iter().enumerate() {
+                let terms = (0..37).map(|unit| {
+                    f64::from(x[row * 40 + unit]) * f64::from(weights[unit * columns + column])
+                });
+                // 37 terms below 1/4 in f32.
+                let expected = 1.0 + terms.sum::<f64>();
+                assert!((f64::from(*found) - expected).abs() < 1e-6);
+            }
+        }
+        for less in 1..7 {
+            let less = less * PADDING;
+            let alone = product(&x, &narrow(&weights, columns, less), less);
+            assert_eq!(alone, narrow(&found, columns, less), "{less} columns");
+        }
+    }
+
+    #[test]
+    fn steps_are_adams_and_do_not_depend_on_what_lies_beside() {
+        let columns = 5 * PADDING;
+        let (x, upstream) = (random(13 * 40, 3), random(13 * columns, 4));
+        let start = random(37 * columns, 5);
+        let (rate, keep) = (random(columns, 6), random(columns, 7));
+        let step = |columns: usize, all: usize| {
+            let mut weights = narrow(&start, all, columns);
+            let (mut first, mut second) = (vec![0.25; weights.len()], vec![0.5; weights.len()]);
+            let upstream = narrow(&upstream, all, columns);
+            let rates = Rates {
+                rate: &rate[..columns],
+                keep: &keep[..columns],
+                unroot: 1.5,
+            };
+            let matrix = |values, width| Matrix { values, width };
+            let learning = Learning {
+                weights: &mut weights,
+                first: &mut first,
+                second: &mut second,
+            };
+            descend(matrix(&x, 40), matrix(&upstream, columns), rates, learning);
+            (weights, first, second)
+        };
+        let (weights, first, second) = step(columns, columns);
+        for unit in 0..37 {
+            for column in 0..columns {
+                let at = unit * columns + column;
+                let terms = (0..13).map(|row| {
+                    f64::from(x[row * 40 + unit]) * f64::from(upstream[row * columns + column])
+                });
+                let gradient = terms.sum::<f64>();
+                let m = BETA_1 * 0.25 + (1.0 - BETA_1) * gradient;
+                let v = BETA_2 * 0.5 + (1.0 - BETA_2) * gradient * gradient;
+                let change = f64::from(rate[column]) * m / (v.sqrt() * 1.5 + EPSILON);
+                let w = f64::from(keep[column]) * f64::from(start[at]) - change;
+                // 13 terms below 1/4 in f32.
+                for (found, expected) in [(first[at], m), (second[at], v), (weights[at], w)] {
+                    assert!(
+                        (f64::from(found) - expected).abs() < 1e-6,
+                        "{found} {expected}"
+                    );
+                }
+            }
+        }
+        let less = 2 * PADDING;
+        let alone = step(less, columns);
+        let [weights, first, second] =
+            [weights, first, second].map(|values| narrow(&values, columns, less));
+        assert_eq!(alone, (weights, first, second));
+    }
+
+    #[test]
+    fn what_is_negligible_is_nothing() {
+        let mut weights = [1.0; PADDING];
+        let (mut first, mut second) = ([1e-30; PADDING], [0.0; PADDING]);
+        let nothing = [0.0; PADDING];
+        let matrix = |values, width| Matrix { values, width };
+        let rates = Rates {
+            rate: &[1e-3; PADDING],
+            keep: &[1.0; PADDING],
+            unroot: 1.0,
+        };
+        let learning = Learning {
+            weights: &mut weights,
+            first: &mut first,
+            second: &mut second,
+        };
+        descend(
+            matrix(&[1.0], 1),
+            matrix(&nothing, PADDING),
+            rates,
+            learning,
+        );
+        assert_eq!((weights, first), ([1.0; PADDING], [0.0; PADDING]));
+    }
+}
