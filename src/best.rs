@@ -60,13 +60,13 @@ const MEAN: &str = "mean";
 
 /// One row of the document: a region's best trial, or the mean over regions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Row {
+pub(crate) struct Row {
     #[serde(flatten)]
-    cell: Cell,
+    pub(crate) cell: Cell,
     #[serde(flatten)]
-    scores: TestScores,
+    pub(crate) scores: TestScores,
     /// Free parameters of the NRP network.
-    parameters: Option<u64>,
+    pub(crate) parameters: Option<u64>,
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
@@ -152,7 +152,8 @@ fn with_means(rows: &[BestRow]) -> Vec<Row> {
         .collect()
 }
 
-fn shown(record: TrialRecord) -> Row {
+/// A finished trial as it is shown.
+pub(crate) fn shown(record: TrialRecord) -> Row {
     Row {
         scores: record
             .scores
@@ -165,7 +166,7 @@ fn shown(record: TrialRecord) -> Row {
 }
 
 /// The mean of several rows' scores; of what they are, only what they share.
-fn mean(rows: &[Row]) -> Row {
+pub(crate) fn mean(rows: &[Row]) -> Row {
     /// The value all rows have, if they have one.
     fn shared<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Cell) -> Option<T>) -> Option<T> {
         let first = of(&rows[0].cell)?;

@@ -18,6 +18,7 @@ mod metrics;
 mod output;
 mod place;
 mod progress;
+mod report;
 mod row;
 mod run;
 mod scope;
@@ -70,6 +71,7 @@ enum Command {
     Marginals(marginals::Arguments),
     Trials(trials::Arguments),
     Export(export::Arguments),
+    Report(report::Arguments),
     #[command(subcommand)]
     Ann(ann::Command),
     #[command(subcommand)]
@@ -113,6 +115,7 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Marginals(arguments) => marginals::run(arguments, format).await,
         Command::Trials(arguments) => trials::run(arguments, format).await,
         Command::Export(arguments) => export::run(arguments).await,
+        Command::Report(arguments) => report::run(arguments, format).await,
         Command::Ann(command) => ann::run(command, format),
         Command::Data(command) => data::run(command, format),
         Command::Cache(command) => cache::run(command, format),

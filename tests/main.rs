@@ -16,6 +16,7 @@ mod nightly;
 mod onnx;
 mod other_languages;
 mod questions;
+mod report;
 mod rounds;
 mod run;
 mod store;

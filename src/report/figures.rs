@@ -1,0 +1,386 @@
+//! Figures: what the paper shows, of this sweep, and a profile over layers. Each says on itself what
+//! is simulated or random, and how much of the sweep is there.
+
+use super::canvas::{FAINT, INK, Marker};
+use super::gather::{Network, Region, Report, Size, Winner};
+use super::heat_map::{self, Panel};
+use super::plot::{Along, Plot, Reference, Series, Value};
+use crate::row;
+
+/// One figure, and what its files are called.
+pub(super) struct Figure {
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) caption: String,
+    pub(super) svg: String,
+}
+
+/// All figures that the sweep has enough for.
+pub(super) fn all(report: &Report) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    figures.extend(figure_2a(report));
+    figures.extend(figure_2c(report));
+    for (number, network) in (1..).zip(&report.networks) {
+        figures.extend(figure_3a(report, network, number));
+    }
+    figures.extend(figure_3b(report));
+    for (number, network) in (1..).zip(&report.networks) {
+        figures.extend(layer_profile(report, network, number));
+    }
+    figures
+}
+
+/// What must be known of a figure over `networks`, a line each.
+fn marks<'a>(
+    report: &Report,
+    networks: impl IntoIterator<Item = &'a Network> + Clone,
+) -> Vec<String> {
+    let mut marks = Vec::new();
+    let random = |network: &Network| network.random_weights;
+    let all_random = networks.clone().into_iter().all(random);
+    let any_random = networks.into_iter().any(random);
+    let of = match (report.sweep.simulated, all_random, any_random) {
+        (true, true, _) => Some("Simulated recordings, random weights: says nothing about brains"),
+        (true, false, true) => {
+            Some("Simulated recordings, some weights random: says nothing about brains")
+        }
+        (true, false, false) => Some("Simulated recordings: says nothing about brains"),
+        (false, true, _) => Some("Random weights: says nothing about trained ANNs"),
+        (false, false, true) => Some("Some weights are random: they say nothing of trained ANNs"),
+        (false, false, false) => None,
+    };
+    marks.extend(of.map(str::to_owned));
+    if report.is_partial() {
+        marks.push(report.progress());
+    }
+    marks
+}
+
+impl Report {
+    /// How much of the sweep is there.
+    pub(super) fn progress(&self) -> String {
+        format!(
+            "{} of {} trials have finished",
+            self.sweep.finished, self.sweep.trials
+        )
+    }
+
+    /// What error bars are.
+    fn bars(&self) -> &'static str {
+        match self.winners().any(|winner| winner.over_seeds.is_some()) {
+            true => {
+                "Bars: standard deviation of the winning configuration's NRP-error over its seeds, \
+                 where it has several."
+            }
+            false => "No error bars: no winning configuration was trained from several seeds.",
+        }
+    }
+}
+
+/// NRP-error against top-1 accuracy.
+fn figure_2a(report: &Report) -> Option<Figure> {
+    let mut series = Vec::new();
+    let with_both = report.networks.iter().enumerate();
+    let with_both: Vec<_> = with_both
+        .filter_map(|(number, net)| Some((number, net, net.mean.as_ref()?, net.published?)))
+        .collect();
+    for (number, network, mean, published) in &with_both {
+        let mut point = |name, y: Value, hollow| {
+            series.push(Series {
+                name,
+                marker: Marker {
+                    number: *number,
+                    hollow,
+                },
+                points: vec![((published.top1, None), y)],
+                joined: false,
+            });
+        };
+        point(network.label(), mean.error()?, false);
+        let name = format!("{}, published", network.ann);
+        point(name, (published.nrp_error, None), true);
+    }
+    let (_, first, mean, _) = with_both.first()?;
+    let regions: Vec<&str> = first.regions.iter().map(|of| of.region.as_str()).collect();
+    let networks = with_both.iter().map(|(_, network, ..)| *network);
+    let title = "Figure 2A: NRP-error against top-1 accuracy";
+    Some(Figure {
+        name: "figure-2a".to_owned(),
+        title: title.to_owned(),
+        caption: format!(
+            "Mean over {} of the NRP-error of each ANN's best configurations, against the accuracy \
+             on ImageNet that is published of the trained ANN. Hollow: the published NRP-error, \
+             mean of V4 and IT, in the units of the paper's recordings. {}",
+            regions.join(" and "),
+            report.bars()
+        ),
+        svg: Plot {
+            x_name: "top-1 accuracy",
+            y_name: "NRP-error, mean over regions",
+            y_categories: Vec::new(),
+            series,
+            references: references(mean, Along::Y, ""),
+            diagonal: false,
+        }
+        .svg(title, &marks(report, networks)),
+    })
+}
+
+/// V4 against IT.
+fn figure_2c(report: &Report) -> Option<Figure> {
+    let networks = report.networks.iter().enumerate();
+    let with_both: Vec<_> = networks
+        .filter_map(|(number, net)| Some((number, net, net.best_in("V4")?, net.best_in("IT")?)))
+        .collect();
+    let (_, _, v4, it) = with_both.first()?;
+    let mut references_of_both = references(v4, Along::X, ", V4");
+    references_of_both.extend(references(it, Along::Y, ", IT"));
+    let series = with_both.iter().filter_map(|(number, network, v4, it)| {
+        Some(Series {
+            name: network.label(),
+            marker: Marker {
+                number: *number,
+                hollow: false,
+            },
+            points: vec![(v4.error()?, it.error()?)],
+            joined: false,
+        })
+    });
+    let title = "Figure 2C: NRP-error in V4 and in IT";
+    Some(Figure {
+        name: "figure-2c".to_owned(),
+        title: title.to_owned(),
+        caption: format!(
+            "NRP-error of each ANN's best configuration in either region. {}",
+            report.bars()
+        ),
+        svg: Plot {
+            x_name: "NRP-error, V4",
+            y_name: "NRP-error, IT",
+            y_categories: Vec::new(),
+            series: series.collect(),
+            references: references_of_both,
+            diagonal: true,
+        }
+        .svg(
+            title,
+            &marks(report, with_both.iter().map(|(_, network, ..)| *network)),
+        ),
+    })
+}
+
+/// NRP-error over the sizes of the NRP network.
+fn figure_3a(report: &Report, network: &Network, number: usize) -> Option<Figure> {
+    let regions = network.regions.iter();
+    let lines: Vec<Vec<Panel>> = regions
+        .map(|region| panels(report, region))
+        .filter(|line| !line.is_empty())
+        .collect();
+    if network.regions.iter().all(|region| region.sizes.len() < 2) {
+        return None;
+    }
+    let title = format!(
+        "Figure 3A: NRP-error over network sizes, {}",
+        network.label()
+    );
+    Some(Figure {
+        name: format!("figure-3a-{}-{number}", network.ann),
+        caption: format!(
+            "NRP-error, on test stimuli, of the best of all trials of each size, chosen by \
+             validation loss. Dark is a high error, on a scale of its own for each region. {}",
+            comparison(network)
+        ),
+        svg: heat_map::svg(&title, &marks(report, [network]), &lines),
+        title,
+    })
+}
+
+/// A panel for each depth.
+fn panels(report: &Report, region: &Region) -> Vec<Panel> {
+    let by_depth = region
+        .sizes
+        .chunk_by(|a, b| a.best.cell.depth == b.best.cell.depth);
+    let panel = |sizes: &[Size]| {
+        let mut rows: Vec<_> = sizes.iter().map(|size| size.best.cell.l1).collect();
+        let mut columns: Vec<_> = sizes.iter().map(|size| size.best.cell.l2).collect();
+        for sides in [&mut rows, &mut columns] {
+            sides.sort_unstable();
+            sides.dedup();
+        }
+        let cells = sizes.iter().filter_map(|size| {
+            let row = rows.iter().position(|l1| *l1 == size.best.cell.l1)?;
+            let column = columns.iter().position(|l2| *l2 == size.best.cell.l2)?;
+            Some((row, column, size.best.scores.nrp_error?))
+        });
+        let region = row::region_label(&region.region, report.sweep.simulated);
+        let depth = sizes.first().and_then(|size| size.best.cell.depth);
+        Panel {
+            name: format!("{region}, depth {}", depth.unwrap_or_default()),
+            cells: cells.collect(),
+            rows,
+            columns,
+        }
+    };
+    by_depth.map(panel).collect()
+}
+
+/// NRP-error against sparsity, of ANNs that were run at several.
+fn figure_3b(report: &Report) -> Option<Figure> {
+    let mut series: Vec<Series> = Vec::new();
+    let mut shown: Vec<&Network> = Vec::new();
+    for network in &report.networks {
+        let same = |other: &&Network| other.ann == network.ann;
+        let several = report.networks.iter().filter(same);
+        if several
+            .clone()
+            .all(|other| other.sparsity == network.sparsity)
+        {
+            continue;
+        }
+        for region in &network.regions {
+            let Some(error) = region.best.as_ref().and_then(Winner::error) else {
+                continue;
+            };
+            shown.push(network);
+            let point = ((network.sparsity, None), error);
+            let name = format!(
+                "{}, {}",
+                row::ann_label(&network.ann, &network.weights),
+                region.region
+            );
+            match series.iter_mut().find(|series| series.name == name) {
+                Some(series) => series.points.push(point),
+                None => {
+                    let number = series.len();
+                    series.push(Series {
+                        name,
+                        marker: Marker {
+                            number,
+                            hollow: false,
+                        },
+                        points: vec![point],
+                        joined: true,
+                    });
+                }
+            }
+        }
+    }
+    for series in &mut series {
+        series.points.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
+    }
+    let references = shown.first()?.regions.iter().flat_map(|region| {
+        let best = region.best.as_ref();
+        best.map_or_else(Vec::new, |best| {
+            references(best, Along::Y, &format!(", {}", region.region))
+        })
+    });
+    let title = "Figure 3B: NRP-error against sparsity";
+    Some(Figure {
+        name: "figure-3b".to_owned(),
+        title: title.to_owned(),
+        caption: format!(
+            "NRP-error of the best configuration at each fraction of zero weights. {}",
+            report.bars()
+        ),
+        svg: Plot {
+            x_name: "fraction of zero weights",
+            y_name: "NRP-error",
+            y_categories: Vec::new(),
+            series,
+            references: references.collect(),
+            diagonal: false,
+        }
+        .svg(title, &marks(report, shown.iter().copied())),
+    })
+}
+
+/// The best NRP-error of each layer set.
+fn layer_profile(report: &Report, network: &Network, number: usize) -> Option<Figure> {
+    let mut names: Vec<String> = Vec::new();
+    for set in network.regions.iter().flat_map(|region| &region.layer_sets) {
+        let name = set.best.cell.layers_label();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.len() < 2 {
+        return None;
+    }
+    let mut series = Vec::new();
+    let mut all_references = Vec::new();
+    for (number, region) in network.regions.iter().enumerate() {
+        let marker = Marker {
+            number,
+            hollow: false,
+        };
+        let points = region.layer_sets.iter().filter_map(|set| {
+            let name = set.best.cell.layers_label();
+            let place = names.iter().position(|of| *of == name)?;
+            Some(((set.best.scores.nrp_error?, None), (place as f64, None)))
+        });
+        series.push(Series {
+            name: row::region_label(&region.region, report.sweep.simulated),
+            marker,
+            points: points.collect(),
+            joined: false,
+        });
+        if let Some(best) = &region.best {
+            let suffix = format!(", {}", region.region);
+            let of_region = references(best, Along::X, &suffix);
+            all_references.extend(of_region.into_iter().map(|reference| Reference {
+                colour: marker.colour(),
+                ..reference
+            }));
+        }
+    }
+    let title = format!("NRP-error over layers, {}", network.label());
+    Some(Figure {
+        name: format!("layers-{}-{number}", network.ann),
+        caption: "NRP-error, on test stimuli, of the best of all trials that see a layer set, \
+                  chosen by validation loss, in the order of the sweep."
+            .to_owned(),
+        svg: Plot {
+            x_name: "NRP-error",
+            y_name: "",
+            y_categories: names,
+            series,
+            references: all_references,
+            diagonal: false,
+        }
+        .svg(&title, &marks(report, [network])),
+        title,
+    })
+}
+
+/// What an error is to be compared with: that of the mean predictor, and the noise floor where
+/// there is one.
+fn references(winner: &Winner, along: Along, suffix: &str) -> Vec<Reference> {
+    let scores = &winner.row.scores;
+    let reference = |name: &str, value: Option<f64>, colour, dash| {
+        value.map(|value| Reference {
+            name: format!("{name}{suffix} ({value:.4})"),
+            along,
+            value,
+            colour,
+            dash,
+        })
+    };
+    let mean = reference("mean predictor", scores.mean_predictor_error, INK, 10);
+    let floor = reference("noise floor", scores.noise_floor, FAINT, 3);
+    mean.into_iter().chain(floor).collect()
+}
+
+/// The same in words.
+fn comparison(network: &Network) -> String {
+    let regions = network.regions.iter().filter_map(|region| {
+        let scores = &region.best.as_ref()?.row.scores;
+        let floor = scores
+            .noise_floor
+            .map_or_else(|| "none known".to_owned(), |floor| format!("{floor:.4}"));
+        Some(format!(
+            "In {}, the mean predictor has {:.4}, the noise floor is {floor}.",
+            region.region, scores.mean_predictor_error?
+        ))
+    });
+    regions.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,112 @@
+//! Heat map: scores over NRP-L1, NRP-L2 and depth, a panel for each depth and region.
+
+use super::canvas::{self, Align, Drawn, HEAD, INK, Screen};
+use plotters::prelude::*;
+
+/// Width and height of a cell.
+const CELL: (i32, i32) = (74, 34);
+/// Beside and above the cells of a panel: names of their rows and columns.
+const LEFT: i32 = 84;
+const ABOVE: i32 = 58;
+/// Between panels.
+const GAP: i32 = 18;
+
+/// Light and dark end of the scale: low and high errors.
+const LIGHT: RGBColor = RGBColor(0xf1, 0xf7, 0xfb);
+const DARK: RGBColor = RGBColor(0x08, 0x45, 0x94);
+
+/// Networks of one depth in one region.
+pub(super) struct Panel {
+    pub(super) name: String,
+    /// Sizes of NRP-L1, from the top, and of NRP-L2; none where a network has no such layer.
+    pub(super) rows: Vec<Option<u32>>,
+    pub(super) columns: Vec<Option<u32>>,
+    /// Row, column and score.
+    pub(super) cells: Vec<(usize, usize, f64)>,
+}
+
+impl Panel {
+    fn size(&self) -> (i32, i32) {
+        let width = LEFT + self.columns.len() as i32 * CELL.0;
+        let height = ABOVE + self.rows.len() as i32 * CELL.1;
+        // Its name needs some room, too.
+        (width.max(LEFT + 150) + GAP, height + GAP)
+    }
+}
+
+/// The whole figure as SVG, one line of panels for each region.
+pub(super) fn svg(title: &str, marks: &[String], lines: &[Vec<Panel>]) -> String {
+    let widths = lines.iter().map(|line| {
+        let widths = line.iter().map(|panel| panel.size().0);
+        widths.sum::<i32>()
+    });
+    let height = |line: &Vec<Panel>| line.iter().map(|panel| panel.size().1).max();
+    let heights: Vec<i32> = lines.iter().filter_map(height).collect();
+    let width = widths.max().unwrap_or(0).max(620) + 2 * GAP;
+    let size = (width as u32, (HEAD + heights.iter().sum::<i32>()) as u32);
+    canvas::svg(size, title, marks, |screen| {
+        let mut y = HEAD;
+        for (line, height) in lines.iter().zip(&heights) {
+            let mut x = GAP;
+            let scores = line.iter().flat_map(|panel| &panel.cells);
+            let (low, high) = scores
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), cell| {
+                    (low.min(cell.2), high.max(cell.2))
+                });
+            for panel in line {
+                draw(screen, panel, (x, y), (low, high))?;
+                x += panel.size().0;
+            }
+            y += height;
+        }
+        Ok(())
+    })
+}
+
+fn draw(screen: &Screen<'_>, panel: &Panel, at: (i32, i32), scale: (f64, f64)) -> Drawn {
+    let (x, y) = at;
+    let left = x + LEFT;
+    let top = y + ABOVE;
+    canvas::text(screen, &panel.name, (x, y + 14), Align::Left, 17, INK)?;
+    let size = |size: &Option<u32>| size.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    for (row, l1) in (0..).zip(&panel.rows) {
+        let middle = top + row * CELL.1 + CELL.1 / 2;
+        let name = format!("L1 {}", size(l1));
+        canvas::text(screen, &name, (left - 8, middle), Align::Right, 15, INK)?;
+    }
+    for (column, l2) in (0..).zip(&panel.columns) {
+        let middle = left + column * CELL.0 + CELL.0 / 2;
+        let name = format!("L2 {}", size(l2));
+        canvas::text(screen, &name, (middle, top - 12), Align::Centre, 15, INK)?;
+    }
+    for &(row, column, score) in &panel.cells {
+        let x = left + column as i32 * CELL.0;
+        let y = top + row as i32 * CELL.1;
+        let depth = match scale.1 > scale.0 {
+            true => (score - scale.0) / (scale.1 - scale.0),
+            false => 0.0,
+        };
+        let corners = [(x, y), (x + CELL.0 - 2, y + CELL.1 - 2)];
+        screen.draw(&Rectangle::new(corners, mixed(depth).filled()))?;
+        let ink = match depth > 0.5 {
+            true => WHITE,
+            false => INK,
+        };
+        let middle = (x + CELL.0 / 2 - 1, y + CELL.1 / 2 - 1);
+        let score = format!("{score:.4}");
+        canvas::text(screen, &score, middle, Align::Centre, 15, ink)?;
+    }
+    Ok(())
+}
+
+/// A colour between the ends of the scale, at 0 to 1.
+fn mixed(depth: f64) -> RGBColor {
+    let mix = |light: u8, dark: u8| {
+        (f64::from(light) + depth * (f64::from(dark) - f64::from(light))).round() as u8
+    };
+    RGBColor(
+        mix(LIGHT.0, DARK.0),
+        mix(LIGHT.1, DARK.1),
+        mix(LIGHT.2, DARK.2),
+    )
+}

@@ -1,0 +1,295 @@
+//! Tables: Table 1 with the published numbers beside ours, and the numbers behind the other figures.
+//! CSV has every digit, and empty fields where there is no value.
+
+use super::gather::{Network, Report, Winner};
+use crate::best::Row;
+use crate::output;
+use crate::row;
+
+/// One table, and what its file is called.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) note: &'static str,
+    /// As many fields in each row, with the same heads; at least one row.
+    rows: Vec<Vec<Field>>,
+}
+
+/// A field, and the head of its column for people and for programs.
+struct Field {
+    head: &'static str,
+    column: &'static str,
+    value: Value,
+}
+
+enum Value {
+    Word(String),
+    Count(Option<u64>),
+    /// A number of the grid, or one that is published: short.
+    Number(Option<f64>),
+    Score(Option<f64>),
+}
+
+/// All tables that have a row.
+pub(super) fn all(report: &Report) -> Vec<Table> {
+    let mut tables = vec![table_1(report), layers(report), sizes(report)];
+    tables.retain(|table| !table.rows.is_empty());
+    tables
+}
+
+impl Table {
+    /// The table as CSV.
+    pub(super) fn csv(&self) -> Vec<u8> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let header = self.rows[0].iter().map(|field| field.column);
+        let mut written = csv.write_record(header);
+        for row in &self.rows {
+            written = written.and_then(|()| csv.write_record(row.iter().map(Field::exact)));
+        }
+        written.expect("memory takes rows of one length");
+        csv.into_inner().expect("memory takes a table")
+    }
+
+    /// Heads of columns, and whether their fields are numbers.
+    pub(super) fn header(&self) -> Vec<(&'static str, bool)> {
+        let is_number = |field: &Field| !matches!(field.value, Value::Word(_));
+        let heads = self.rows[0].iter();
+        heads.map(|field| (field.head, is_number(field))).collect()
+    }
+
+    /// Rows as people read them.
+    pub(super) fn rows(&self) -> Vec<Vec<String>> {
+        let rows = self.rows.iter();
+        rows.map(|row| row.iter().map(Field::shown).collect())
+            .collect()
+    }
+}
+
+impl Field {
+    fn exact(&self) -> String {
+        match &self.value {
+            Value::Word(word) => word.clone(),
+            Value::Count(count) => count.map(|n| n.to_string()).unwrap_or_default(),
+            Value::Number(number) | Value::Score(number) => {
+                number.map(|n| n.to_string()).unwrap_or_default()
+            }
+        }
+    }
+
+    fn shown(&self) -> String {
+        match &self.value {
+            Value::Word(word) => word.clone(),
+            Value::Count(count) => output::count(*count),
+            Value::Number(number) => output::number(*number),
+            Value::Score(score) => output::score(*score),
+        }
+    }
+}
+
+fn field(head: &'static str, column: &'static str, value: Value) -> Field {
+    Field {
+        head,
+        column,
+        value,
+    }
+}
+
+fn table_1(report: &Report) -> Table {
+    let mut rows = Vec::new();
+    for network in &report.networks {
+        let regions = network.regions.iter();
+        let best = regions.filter_map(|region| region.best.as_ref());
+        rows.extend(best.map(|winner| table_1_row(network, winner, false)));
+        rows.extend(
+            network
+                .mean
+                .iter()
+                .map(|mean| table_1_row(network, mean, true)),
+        );
+    }
+    Table {
+        name: "table-1",
+        title: "Table 1: the best configuration per ANN and region",
+        note: "Chosen by validation loss alone; the scores are on test stimuli, in the recordings' \
+               own units. The row mean averages over regions, once all their trials have an \
+               outcome. Published: mean of V4 and IT as Anand, Sen & Roy (2021) report it, in the \
+               units of their recordings; accuracies and parameters are the trained ANN's.",
+        rows,
+    }
+}
+
+fn table_1_row(network: &Network, winner: &Winner, is_mean: bool) -> Vec<Field> {
+    let published = network.published;
+    let over = winner.over_seeds;
+    let mut fields = names(network, &winner.row);
+    fields.push(nrp_error(&winner.row));
+    // It is a mean, and stands beside one.
+    let error = published.filter(|_| is_mean).map(|of| of.nrp_error);
+    fields.push(field(
+        "published NRP-error",
+        "published_nrp_error",
+        Value::Number(error),
+    ));
+    fields.extend(context(&winner.row));
+    fields.extend([
+        field(
+            "seeds",
+            "seeds",
+            Value::Count(over.map(|over| over.seeds as u64)),
+        ),
+        field(
+            "NRP-error, mean over seeds",
+            "mean_nrp_error_over_seeds",
+            Value::Score(over.map(|over| over.mean_nrp_error)),
+        ),
+        field(
+            "s.d. over seeds",
+            "sd_nrp_error_over_seeds",
+            Value::Score(over.map(|over| over.sd_nrp_error)),
+        ),
+    ]);
+    fields.extend(configuration(&winner.row));
+    fields.extend([
+        field(
+            "ANN's top-1",
+            "published_top1",
+            Value::Number(published.map(|of| of.top1)),
+        ),
+        field(
+            "ANN's top-5",
+            "published_top5",
+            Value::Number(published.map(|of| of.top5)),
+        ),
+        field(
+            "ANN's parameters",
+            "published_parameters",
+            Value::Count(published.map(|of| of.parameters)),
+        ),
+    ]);
+    fields
+}
+
+fn layers(report: &Report) -> Table {
+    let mut rows = Vec::new();
+    for network in &report.networks {
+        for set in network.regions.iter().flat_map(|region| &region.layer_sets) {
+            let mut fields = names(network, &set.best);
+            fields.push(field(
+                "layers",
+                "layers",
+                Value::Word(set.best.cell.layers_label()),
+            ));
+            fields.push(trials(set.trials));
+            fields.push(nrp_error(&set.best));
+            fields.extend(context(&set.best));
+            rows.push(fields);
+        }
+    }
+    Table {
+        name: "layers",
+        title: "The best trial of each layer set",
+        note: "Chosen by validation loss among all trials that see these layers.",
+        rows,
+    }
+}
+
+fn sizes(report: &Report) -> Table {
+    let mut rows = Vec::new();
+    for network in &report.networks {
+        for size in network.regions.iter().flat_map(|region| &region.sizes) {
+            let cell = &size.best.cell;
+            let count = |count: Option<u32>| Value::Count(count.map(u64::from));
+            let mut fields = names(network, &size.best);
+            fields.extend([
+                field("depth", "depth", count(cell.depth)),
+                field("L1", "l1", count(cell.l1)),
+                field("L2", "l2", count(cell.l2)),
+                trials(size.trials),
+                nrp_error(&size.best),
+                field(
+                    "mean NRP-error of its trials",
+                    "mean_nrp_error",
+                    Value::Score(Some(size.mean_nrp_error)),
+                ),
+            ]);
+            fields.extend(context(&size.best));
+            rows.push(fields);
+        }
+    }
+    Table {
+        name: "figure-3a",
+        title: "The best trial of each size",
+        note: "Chosen by validation loss among all trials of this depth and these layer sizes.",
+        rows,
+    }
+}
+
+fn names(network: &Network, of: &Row) -> Vec<Field> {
+    let word = |text: &str| Value::Word(text.to_owned());
+    vec![
+        field("ANN", "ann", Value::Word(network.label())),
+        field("weights", "weights", word(row::short(&network.weights))),
+        field(
+            "sparsity",
+            "sparsity",
+            Value::Number(Some(network.sparsity)),
+        ),
+        field("region", "region", Value::Word(of.cell.region_label())),
+    ]
+}
+
+fn trials(count: u64) -> Field {
+    field("trials", "trials", Value::Count(Some(count)))
+}
+
+fn nrp_error(of: &Row) -> Field {
+    field("NRP-error", "nrp_error", Value::Score(of.scores.nrp_error))
+}
+
+/// What stands beside every NRP-error.
+fn context(of: &Row) -> Vec<Field> {
+    let scores = &of.scores;
+    let all = [
+        (
+            "mean predictor",
+            "mean_predictor_error",
+            scores.mean_predictor_error,
+        ),
+        ("noise floor", "noise_floor", scores.noise_floor),
+        ("R² mean", "r2_mean", scores.r2_mean),
+        ("R² median", "r2_median", scores.r2_median),
+        ("R² pooled", "r2_pooled", scores.r2_pooled),
+        ("r median", "pearson_median", scores.pearson_median),
+        ("ceiling", "ceiling_median", scores.ceiling_median),
+        (
+            "r²/ceiling",
+            "pearson2_over_ceiling",
+            scores.pearson2_over_ceiling,
+        ),
+        ("validation MSE", "validation_mse", scores.validation_mse),
+    ];
+    all.map(|(head, column, score)| field(head, column, Value::Score(score)))
+        .into()
+}
+
+/// What was tried.
+fn configuration(of: &Row) -> Vec<Field> {
+    let cell = &of.cell;
+    let count = |count: Option<u32>| Value::Count(count.map(u64::from));
+    vec![
+        field("layers", "layers", Value::Word(cell.layers_label())),
+        field("L1", "l1", count(cell.l1)),
+        field("L2", "l2", count(cell.l2)),
+        field("depth", "depth", count(cell.depth)),
+        field("rate", "learning_rate", Value::Number(cell.learning_rate)),
+        field("decay", "weight_decay", Value::Number(cell.weight_decay)),
+        field("dropout", "dropout", Value::Number(cell.dropout)),
+        field("seed", "seed", Value::Count(cell.seed)),
+        field("parameters", "parameters", Value::Count(of.parameters)),
+        field(
+            "trial",
+            "trial",
+            Value::Word(cell.trial.clone().unwrap_or_default()),
+        ),
+    ]
+}

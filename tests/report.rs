@@ -1,0 +1,269 @@
+//! `nrp report`: files of every kind, with the numbers that `nrp best` and `nrp export` have.
+
+use crate::harness::{ANY, Place, SMALL_SWEEP, coordinator, json, refusal, submit};
+use serde_json::Value;
+use std::path::Path;
+
+const SWEEP: &str = r#"
+name = "reported"
+[recordings]
+assembly = "simulated"
+[[ann]]
+name = "mobilenet"
+weights = "random:1"
+layer_sets = [["global_average_pooling2d"], ["predictions"]]
+[[ann]]
+name = "mobilenet_v2"
+weights = "random:1"
+layer_sets = [["global_average_pooling2d"]]
+[grid]
+l1 = [4, 8]
+l2 = [4, 8]
+depth = [1, 2]
+learning_rate = [3e-3]
+seed = [0, 1, 2]
+[training]
+max_epochs = 3
+patience = 0
+"#;
+
+/// `nrp report` in a place whose state is there, and what it says it wrote.
+fn report(place: &Place, arguments: &[&str]) -> Value {
+    let mut command = place.nrp(&["report", "--out", "out", "--state", "state"]);
+    json(
+        &command
+            .args(arguments)
+            .args(["--output", "json"])
+            .output()
+            .unwrap(),
+    )
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn document(place: &Place) -> Value {
+    serde_json::from_str(&read(&place.path("out/report.json"))).unwrap()
+}
+
+/// A CSV file's rows, by the names of its columns; no name or value here has a comma in it.
+fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(fields.len(), header.len(), "{line}");
+        let named = header.iter().zip(fields);
+        named
+            .map(|(name, field)| (name.to_string(), field.to_owned()))
+            .collect()
+    };
+    lines.map(row).collect()
+}
+
+fn number(row: &[(String, String)], column: &str) -> Option<f64> {
+    let (_, field) = row.iter().find(|(name, _)| name == column).unwrap();
+    (!field.is_empty()).then(|| field.parse().unwrap())
+}
+
+#[test]
+fn a_sweep_is_reported_in_files_of_every_kind() {
+    let place = Place::new();
+    let file = place.write("reported.toml", SWEEP);
+    json(&place.run(&file).output().unwrap());
+    std::fs::create_dir(place.path("out")).unwrap();
+    place.write("out/mine.txt", "kept");
+    place.write("out/report.html", "replaced");
+    let written = report(&place, &["reported"]);
+    // Two ANNs, two regions, three layer sets, two L1 at depth 1 and four pairs at depth 2, three seeds.
+    assert_eq!(
+        (&written["trials"], &written["finished"]),
+        (&108.into(), &108.into())
+    );
+    assert_eq!(read(&place.path("out/mine.txt")), "kept");
+
+    let files = written["files"].as_array().unwrap();
+    let files: Vec<&str> = files.iter().map(|file| file.as_str().unwrap()).collect();
+    assert_eq!(files[0], "out/report.html");
+    let figures = [
+        "figure-2a",
+        "figure-2c",
+        "figure-3a-mobilenet-1",
+        "figure-3a-mobilenet_v2-2",
+        "layers-mobilenet-1",
+    ];
+    let of_kind = |kind: &str| files.iter().filter(|file| file.ends_with(kind)).count();
+    assert_eq!(
+        (of_kind(".svg"), of_kind(".png")),
+        (figures.len(), figures.len())
+    );
+    let page = read(&place.path("out/report.html"));
+    for name in figures {
+        let svg = read(&place.path(&format!("out/{name}.svg")));
+        let mark = "Simulated recordings, random weights: says nothing about brains";
+        assert!(svg.starts_with("<svg") && svg.contains(mark), "{name}");
+        assert!(page.contains(&svg), "{name}");
+        let png = std::fs::read(place.path(&format!("out/{name}.png"))).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.ends_with(b"IEND\xaeB`\x82"));
+        assert!(png.len() > 10_000, "{name} is blank");
+    }
+    // Nothing is loaded: the only address is the name of SVG's elements.
+    let without_names = page.replace("http://www.w3.org/2000/svg", "");
+    for word in [
+        "http:", "https:", "src=", "<link", "<script", "@import", "url(",
+    ] {
+        assert!(!without_names.contains(word), "{word}");
+    }
+    assert!(
+        !page.contains("108 trials have finished</strong>"),
+        "nothing is missing"
+    );
+
+    let best = place
+        .nrp(&["best", "--state", "state", "--output", "json"])
+        .output();
+    let best = json(&best.unwrap());
+    let best = best.as_array().unwrap();
+    let report = document(&place);
+    let networks = report["networks"].as_array().unwrap();
+    let regions = |network: &Value| network["regions"].as_array().unwrap().clone();
+    for network in networks {
+        let winners = regions(network)
+            .into_iter()
+            .map(|region| region["best"].clone());
+        for mut winner in winners.chain([network["mean"].clone()]) {
+            let over = winner
+                .as_object_mut()
+                .unwrap()
+                .remove("over_seeds")
+                .unwrap();
+            assert_eq!(over["seeds"], 3, "{winner}");
+            assert!(over["sd_nrp_error"].as_f64().unwrap() > 0.0);
+            assert!(best.contains(&winner), "{winner} is none of {best:?}");
+        }
+    }
+    assert_eq!(networks.len() * 3, best.len());
+
+    // The spread is that of the winner's configuration in `nrp trials`.
+    let winner = &networks[0]["regions"][0]["best"];
+    let same = ["ann", "region", "layers", "l1", "l2", "depth"];
+    let trials = place.trials();
+    let alike = trials
+        .iter()
+        .filter(|trial| same.iter().all(|name| trial[*name] == winner[*name]));
+    let errors: Vec<f64> = alike
+        .map(|trial| trial["nrp_error"].as_f64().unwrap())
+        .collect();
+    let mean = errors.iter().sum::<f64>() / 3.0;
+    let squares: f64 = errors.iter().map(|error| (error - mean).powi(2)).sum();
+    let sd = winner["over_seeds"]["sd_nrp_error"].as_f64().unwrap();
+    assert_eq!(errors.len(), 3);
+    assert!(
+        (sd - (squares / 2.0).sqrt()).abs() < 1e-12,
+        "{sd} of {errors:?}"
+    );
+
+    // Cells of the heat map are what `nrp marginals` has, another way to the same.
+    let marginals = place
+        .nrp(&["marginals", "--by", "l1,l2", "--state", "state"])
+        .args([
+            "--ann",
+            "mobilenet_v2",
+            "--region",
+            "IT",
+            "--where",
+            "depth=2",
+            "--output",
+            "json",
+        ])
+        .output();
+    let cells = rows(&read(&place.path("out/figure-3a.csv")));
+    for marginal in json(&marginals.unwrap()).as_array().unwrap() {
+        let same = cells.iter().filter(|cell| {
+            cell.contains(&("ann".to_owned(), "mobilenet_v2 (random weights)".to_owned()))
+                && cell.contains(&("region".to_owned(), "IT (simulated)".to_owned()))
+                && number(cell, "depth") == Some(2.0)
+                && ["l1", "l2"]
+                    .iter()
+                    .all(|axis| number(cell, axis) == marginal[axis].as_f64())
+        });
+        let same: Vec<_> = same.collect();
+        assert_eq!(same.len(), 1, "{marginal}");
+        assert_eq!(
+            number(same[0], "nrp_error"),
+            marginal["best_nrp_error"].as_f64()
+        );
+        assert_eq!(number(same[0], "trials"), Some(3.0));
+        let mean = number(same[0], "mean_nrp_error").unwrap();
+        assert!((mean - marginal["mean_nrp_error"].as_f64().unwrap()).abs() < 1e-12);
+    }
+
+    let table = rows(&read(&place.path("out/table-1.csv")));
+    assert_eq!(table.len(), 6);
+    let published: Vec<_> = table
+        .iter()
+        .map(|row| number(row, "published_nrp_error"))
+        .collect();
+    assert_eq!(
+        published,
+        [None, None, Some(0.237), None, None, Some(0.249)]
+    );
+    let word = |row: &[(String, String)], column: &str| {
+        let (_, field) = row.iter().find(|(name, _)| name == column).unwrap();
+        field.split(" (").next().unwrap().to_owned()
+    };
+    for row in &table {
+        let same = |of: &&Value| {
+            ["ann", "region"]
+                .iter()
+                .all(|of_row| of[*of_row] == word(row, of_row))
+        };
+        let best = best.iter().find(same).unwrap();
+        for score in [
+            "nrp_error",
+            "mean_predictor_error",
+            "noise_floor",
+            "r2_median",
+            "validation_mse",
+        ] {
+            assert_eq!(number(row, score), best[score].as_f64(), "{score}");
+        }
+    }
+    assert_eq!(rows(&read(&place.path("out/layers.csv"))).len(), 6);
+}
+
+#[test]
+fn an_unfinished_sweep_says_how_much_is_there() {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    json(&place.run(&file).output().unwrap());
+    let (_coordinator, address) = coordinator(&place, ANY, &[]);
+    let larger = SMALL_SWEEP.replace("[8, 16]", "[8, 16, 32]");
+    submit(&place, &address, &larger.replace("small", "larger"));
+    let written = report(&place, &[]);
+    assert_eq!(
+        (&written["trials"], &written["finished"]),
+        (&12.into(), &8.into())
+    );
+    let page = read(&place.path("out/report.html"));
+    let progress = "8 of 12 trials have finished";
+    assert!(page.contains(&format!("<strong>{progress}</strong>")));
+    assert!(page.contains("(8 finished, 4 waiting)"));
+    let figure = read(&place.path("out/figure-2c.svg"));
+    assert!(figure.contains(progress), "{figure}");
+    let document = document(&place);
+    assert_eq!(document["networks"][0]["mean"], Value::Null);
+    assert_eq!(document["networks"][0]["regions"][0]["open"], 2);
+    let absent = document["not_in_this_report"].to_string();
+    for missing in ["Figure 2A", "Figure 2B", "Error bars", "Learning curves"] {
+        assert!(absent.contains(missing), "{absent}");
+    }
+
+    let mut unknown = place.nrp(&["report", "lagrer", "--out", "out", "--state", "state"]);
+    let error = refusal(&unknown.output().unwrap());
+    assert!(error.contains("did you mean `larger`?"), "{error}");
+    let mut no_directory = place.nrp(&["report", "--out", "small.toml", "--state", "state"]);
+    let error = refusal(&no_directory.output().unwrap());
+    assert!(error.contains("`small.toml` cannot be written"), "{error}");
+}
