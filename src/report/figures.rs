@@ -3,7 +3,7 @@
 
 use super::canvas::{FAINT, INK, Marker};
 use super::gather::{Network, Region, Report, Size, Winner};
-use super::heat_map::{self, Panel};
+use super::heat_map::{self, Line, Panel};
 use super::plot::{Along, Plot, Reference, Series, Value};
 use crate::row;
 
@@ -172,9 +172,13 @@ fn figure_2c(report: &Report) -> Option<Figure> {
 /// NRP-error over the sizes of the NRP network.
 fn figure_3a(report: &Report, network: &Network, number: usize) -> Option<Figure> {
     let regions = network.regions.iter();
-    let lines: Vec<Vec<Panel>> = regions
-        .map(|region| panels(report, region))
-        .filter(|line| !line.is_empty())
+    let lines: Vec<Line> = regions
+        .filter_map(|region| {
+            Some(Line {
+                note: comparison(region)?,
+                panels: panels(report, region),
+            })
+        })
         .collect();
     if network.regions.iter().all(|region| region.sizes.len() < 2) {
         return None;
@@ -185,11 +189,9 @@ fn figure_3a(report: &Report, network: &Network, number: usize) -> Option<Figure
     );
     Some(Figure {
         name: format!("figure-3a-{}-{number}", network.ann),
-        caption: format!(
-            "NRP-error, on test stimuli, of the best of all trials of each size, chosen by \
-             validation loss. Dark is a high error, on a scale of its own for each region. {}",
-            comparison(network)
-        ),
+        caption: "NRP-error, on test stimuli, of the best of all trials of each size, chosen by \
+                  validation loss. Dark is a high error, on a scale of its own for each region."
+            .to_owned(),
         svg: heat_map::svg(&title, &marks(report, [network]), &lines),
         title,
     })
@@ -371,16 +373,15 @@ fn references(winner: &Winner, along: Along, suffix: &str) -> Vec<Reference> {
 }
 
 /// The same in words.
-fn comparison(network: &Network) -> String {
-    let regions = network.regions.iter().filter_map(|region| {
-        let scores = &region.best.as_ref()?.row.scores;
-        let floor = scores
-            .noise_floor
-            .map_or_else(|| "none known".to_owned(), |floor| format!("{floor:.4}"));
-        Some(format!(
-            "In {}, the mean predictor has {:.4}, the noise floor is {floor}.",
-            region.region, scores.mean_predictor_error?
-        ))
-    });
-    regions.collect::<Vec<_>>().join(" ")
+fn comparison(region: &Region) -> Option<String> {
+    let scores = &region.best.as_ref()?.row.scores;
+    let mean = scores.mean_predictor_error?;
+    let floor = match scores.noise_floor {
+        Some(floor) => format!("noise floor {floor:.4}"),
+        None => "noise floor not known".to_owned(),
+    };
+    Some(format!(
+        "{}: mean predictor {mean:.4}, {floor}",
+        region.region
+    ))
 }

@@ -1,6 +1,6 @@
 //! Heat map: scores over NRP-L1, NRP-L2 and depth, a panel for each depth and region.
 
-use super::canvas::{self, Align, Drawn, HEAD, INK, Screen};
+use super::canvas::{self, Align, Drawn, FAINT, HEAD, INK, Screen};
 use plotters::prelude::*;
 
 /// Width and height of a cell.
@@ -14,6 +14,15 @@ const GAP: i32 = 18;
 /// Light and dark end of the scale: low and high errors.
 const LIGHT: RGBColor = RGBColor(0xf1, 0xf7, 0xfb);
 const DARK: RGBColor = RGBColor(0x08, 0x45, 0x94);
+
+/// Height of what is said of a region.
+const NOTE: i32 = 30;
+
+/// The panels of one region, and what its scores are to be compared with.
+pub(super) struct Line {
+    pub(super) note: String,
+    pub(super) panels: Vec<Panel>,
+}
 
 /// Networks of one depth in one region.
 pub(super) struct Panel {
@@ -35,26 +44,30 @@ impl Panel {
 }
 
 /// The whole figure as SVG, one line of panels for each region.
-pub(super) fn svg(title: &str, marks: &[String], lines: &[Vec<Panel>]) -> String {
+pub(super) fn svg(title: &str, marks: &[String], lines: &[Line]) -> String {
     let widths = lines.iter().map(|line| {
-        let widths = line.iter().map(|panel| panel.size().0);
+        let widths = line.panels.iter().map(|panel| panel.size().0);
         widths.sum::<i32>()
     });
-    let height = |line: &Vec<Panel>| line.iter().map(|panel| panel.size().1).max();
-    let heights: Vec<i32> = lines.iter().filter_map(height).collect();
-    let width = widths.max().unwrap_or(0).max(620) + 2 * GAP;
+    let height = |line: &Line| {
+        let panels = line.panels.iter().map(|panel| panel.size().1);
+        NOTE + panels.max().unwrap_or(0)
+    };
+    let heights: Vec<i32> = lines.iter().map(height).collect();
+    let width = widths.max().unwrap_or(0).max(660) + 2 * GAP;
     let size = (width as u32, (HEAD + heights.iter().sum::<i32>()) as u32);
     canvas::svg(size, title, marks, |screen| {
         let mut y = HEAD;
         for (line, height) in lines.iter().zip(&heights) {
             let mut x = GAP;
-            let scores = line.iter().flat_map(|panel| &panel.cells);
+            canvas::text(screen, &line.note, (x, y + 10), Align::Left, 15, FAINT)?;
+            let scores = line.panels.iter().flat_map(|panel| &panel.cells);
             let (low, high) = scores
                 .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), cell| {
                     (low.min(cell.2), high.max(cell.2))
                 });
-            for panel in line {
-                draw(screen, panel, (x, y), (low, high))?;
+            for panel in &line.panels {
+                draw(screen, panel, (x, y + NOTE), (low, high))?;
                 x += panel.size().0;
             }
             y += height;

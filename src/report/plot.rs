@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use std::ops::Range;
 
 /// Width of a plot without its legend, and of the legend.
-const WIDTH: i32 = 620;
+const WIDTH: i32 = 640;
 const LEGEND: i32 = 300;
 /// Height of a plot's axes and what is between them.
 const HEIGHT: i32 = 400;
@@ -89,6 +89,7 @@ impl Plot {
         }
         let area = screen.margin(HEAD, 0, left, LEGEND);
         let mut chart = ChartBuilder::on(&area)
+            .margin_left(16)
             .margin_right(16)
             .margin_top(8)
             .x_label_area_size(52)

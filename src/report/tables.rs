@@ -149,6 +149,7 @@ fn table_1_row(network: &Network, winner: &Winner, is_mean: bool) -> Vec<Field> 
         ),
     ]);
     fields.extend(configuration(&winner.row));
+    fields.extend(weights(network));
     fields.extend([
         field(
             "ANN's top-1",
@@ -182,6 +183,7 @@ fn layers(report: &Report) -> Table {
             fields.push(trials(set.trials));
             fields.push(nrp_error(&set.best));
             fields.extend(context(&set.best));
+            fields.extend(weights(network));
             rows.push(fields);
         }
     }
@@ -213,6 +215,7 @@ fn sizes(report: &Report) -> Table {
                 ),
             ]);
             fields.extend(context(&size.best));
+            fields.extend(weights(network));
             rows.push(fields);
         }
     }
@@ -225,16 +228,19 @@ fn sizes(report: &Report) -> Table {
 }
 
 fn names(network: &Network, of: &Row) -> Vec<Field> {
-    let word = |text: &str| Value::Word(text.to_owned());
     vec![
         field("ANN", "ann", Value::Word(network.label())),
-        field("weights", "weights", word(row::short(&network.weights))),
-        field(
-            "sparsity",
-            "sparsity",
-            Value::Number(Some(network.sparsity)),
-        ),
         field("region", "region", Value::Word(of.cell.region_label())),
+    ]
+}
+
+/// What else tells networks apart, behind what people look for.
+fn weights(network: &Network) -> [Field; 2] {
+    let digest = row::short(&network.weights).to_owned();
+    let sparsity = Value::Number(Some(network.sparsity));
+    [
+        field("weights", "weights", Value::Word(digest)),
+        field("sparsity", "sparsity", sparsity),
     ]
 }
 
