@@ -72,6 +72,10 @@ bench-memory DATA="../shared/data/v4-201025":
     cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 200 {{DATA}}
     cargo run -q -p nrp-worker --example extract --locked -- flex resnet50 conv2_block3_out 1200 {{DATA}}
 
+# Memory of training on activations that do not fit in it, beside weights and moments (Linux)
+bench-train-memory LANES="8":
+    cargo run -q -p nrp-worker --example train --locked -- flex 802816 {{LANES}}
+
 # A million recorded trials: durable outcomes per second, sizes, and how long a start takes
 bench-store TRIALS="1000000":
     NRP_BENCH_TRIALS={{TRIALS}} cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' --config 'profile.dev.package.nrp-proto.opt-level=3' -- --ignored --nocapture a_million_recorded

@@ -2,7 +2,10 @@
 //! long it took and how much memory this process had at most: `just bench-memory` runs it.
 #![allow(clippy::print_stdout)]
 
-use miette::{IntoDiagnostic, WrapErr, miette};
+mod memory;
+
+use memory::peak_bytes;
+use miette::{IntoDiagnostic, miette};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
 use nrp_worker::ann::{self, OpenedAnn, WeightsSource};
 use nrp_worker::device;
@@ -66,15 +69,4 @@ fn open(directory: &Path, stimuli: usize) -> miette::Result<Recordings> {
             Ok(recordings)
         }
     }
-}
-
-/// Most bytes that lay in memory at once, as Linux counts them.
-fn peak_bytes() -> miette::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status");
-    let status = status.into_diagnostic().wrap_err("needs Linux's /proc")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes
-        .map(|kilobytes| 1024 * kilobytes)
-        .ok_or_else(|| miette!("/proc/self/status does not say VmHWM"))
 }

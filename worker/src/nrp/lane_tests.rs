@@ -1,14 +1,17 @@
 //! Trials trained together: each gives what it gives alone.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::cohort::Lane;
 use super::engine::Engine;
 use super::error::TrainError;
-use super::train::{EpochReport, Limits, Trained};
-use super::train_tests::{World, limits, nonlinear, protocol, trial};
-use super::trial::{NetworkShape, Protocol, Trial};
+use super::scaling::InputStatistics;
+use super::train::{EpochReport, Limits, Trained, train_within};
+use super::train_tests::{InMemory, Watched, World, limits, nonlinear, protocol, trial};
+use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
 
 /// How far a lane's losses may be from those of its trial alone, on devices but flex.
 const LANES_APART: f64 = 1e-3;
@@ -179,4 +182,67 @@ fn a_lane_too_large_for_the_memory_is_refused_before_it_starts() {
     let refused = world.fuse(limits, &[trial()], &protocol(), &mut never);
     let reason = refused.expect_err("does not fit").to_string();
     assert!(reason.contains("and 500.0 kB are free"), "{reason}");
+}
+
+/// Activations that can be read so many times more.
+struct Failing<'a> {
+    activations: &'a InMemory,
+    left: AtomicUsize,
+}
+
+impl Activations for Failing<'_> {
+    fn units(&self) -> &[usize] {
+        self.activations.units()
+    }
+
+    fn gather(
+        &self,
+        layer: usize,
+        stimuli: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let left = self.left.fetch_sub(1, Ordering::Relaxed);
+        match left {
+            0 => Err("the disk is gone".into()),
+            _ => self.activations.gather(layer, stimuli, out),
+        }
+    }
+}
+
+#[test]
+fn activations_that_cannot_be_read_end_training_and_no_trial_is_blamed() {
+    let world = World::new(&[300, 200], 4, 0.1, nonlinear);
+    let statistics = InputStatistics::measure(&world.activations, &world.train).expect("finite");
+    // In the middle of the second epoch, and where all are read beforehand.
+    for (resident_bytes, left) in [(0, 1_000), (u64::MAX, 500)] {
+        let activations = Failing {
+            activations: &world.activations,
+            left: AtomicUsize::new(left),
+        };
+        let data = Data {
+            activations: &activations,
+            ..world.data()
+        };
+        let limits = Limits {
+            resident_bytes,
+            ..limits()
+        };
+        let mut watched = Watched {
+            on_epoch: &mut |_, _| ControlFlow::Continue(()),
+            ended: vec![None],
+        };
+        let (trials, protocol) = ([trial()], protocol());
+        let device = crate::device::of_tests();
+        let ended = train_within(
+            limits,
+            &trials,
+            &protocol,
+            &data,
+            &statistics,
+            &device,
+            &mut watched,
+        );
+        assert!(matches!(ended, Err(TrainError::Activations { .. })));
+        assert!(watched.ended[0].is_none());
+    }
 }

@@ -13,7 +13,7 @@ use super::train::{EpochReport, Limits, Trained, Watch, train_within};
 use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
 
 /// Activations in memory, `[stimuli, units]` per layer.
-struct InMemory {
+pub(super) struct InMemory {
     units: Vec<usize>,
     layers: Vec<Vec<f32>>,
 }
@@ -39,10 +39,10 @@ impl Activations for InMemory {
 
 /// Made-up recordings: responses of a teacher to random activations.
 pub(super) struct World {
-    activations: InMemory,
+    pub(super) activations: InMemory,
     responses: Vec<f32>,
     sites: usize,
-    train: Vec<usize>,
+    pub(super) train: Vec<usize>,
     validation: Vec<usize>,
     test: Vec<usize>,
 }
@@ -147,9 +147,9 @@ impl World {
 }
 
 /// Hears of trials.
-struct Watched<'a> {
-    on_epoch: &'a mut dyn FnMut(usize, EpochReport) -> ControlFlow<()>,
-    ended: Vec<Option<Result<Trained, TrainError>>>,
+pub(super) struct Watched<'a> {
+    pub(super) on_epoch: &'a mut dyn FnMut(usize, EpochReport) -> ControlFlow<()>,
+    pub(super) ended: Vec<Option<Result<Trained, TrainError>>>,
 }
 
 impl Watch for Watched<'_> {
