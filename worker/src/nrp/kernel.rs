@@ -230,8 +230,11 @@ fn adam<S: Simd>(
     let splat = |value: f64| simd.splat_f32s(value as f32);
     let slope = simd.mul_f32s(splat(1.0 - BETA_1), gradient);
     let mean = simd.mul_add_f32s(splat(BETA_1), *first, slope);
-    let negligible = simd.less_than_f32s(simd.abs_f32s(mean), simd.splat_f32s(NEGLIGIBLE));
-    let mean = simd.select_f32s(negligible, simd.splat_f32s(0.0), mean);
+    // Two comparisons: the absolute value is no instruction of AVX2, and pulp's does not inline.
+    let (zero, some) = (simd.splat_f32s(0.0), simd.splat_f32s(NEGLIGIBLE));
+    let above = simd.less_than_f32s(simd.splat_f32s(-NEGLIGIBLE), mean);
+    let below = simd.less_than_f32s(mean, some);
+    let mean = simd.select_f32s(below, simd.select_f32s(above, zero, mean), mean);
     let curve = simd.mul_f32s(splat(1.0 - BETA_2), simd.mul_f32s(gradient, gradient));
     let square = simd.mul_add_f32s(splat(BETA_2), *second, curve);
     let root = simd.mul_add_f32s(simd.sqrt_f32s(square), unroot, splat(EPSILON));
