@@ -34,6 +34,10 @@ use failure::Ended;
 use output::Format;
 use std::process::ExitCode;
 
+/// Of a coordinator's time at full load a third went to the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How well do a network's activations predict visual cortex?
 ///
 /// Trains neural-response-predictor (NRP) networks from the activations of artificial neural

@@ -11,7 +11,7 @@ use crate::harness::{
 };
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
-    Job, LeaseRef, LeaseRequest, Outcome, RegisterRequest, ReportRequest, Scores, outcome,
+    Job, LeaseRef, LeaseRequest, Outcome, RegisterRequest, Report, ReportRequest, Scores, outcome,
 };
 use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX};
 use std::collections::HashMap;
@@ -137,7 +137,7 @@ impl MadeUp {
                 validation_mse: score,
                 ..Scores::default()
             };
-            let request = ReportRequest {
+            let report = Report {
                 worker: self.name.clone(),
                 instance: self.instance.clone(),
                 lease: Some(LeaseRef {
@@ -153,8 +153,12 @@ impl MadeUp {
             let mut client = self.client.clone();
             calls.spawn(async move {
                 loop {
-                    match client.report(request.clone()).await {
-                        Ok(reply) => return (request.trial, score, reply.into_inner().verdict),
+                    let reports = vec![report.clone()];
+                    match client.report(ReportRequest { reports }).await {
+                        Ok(reply) => {
+                            let verdict = reply.into_inner().verdicts.remove(0).verdict;
+                            return (report.trial, score, verdict);
+                        }
                         Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                     }
                 }

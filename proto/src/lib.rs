@@ -25,7 +25,10 @@ pub mod wire {
 pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nrp.bin"));
 
 /// Version of the contract; coordinator and worker must agree on it.
-pub const CONTRACT: u32 = 1;
+pub const CONTRACT: u32 = 2;
+
+/// Most outcomes in one report.
+pub const REPORTS_MAX: usize = 256;
 
 /// Most bytes one message may have, in either direction.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;

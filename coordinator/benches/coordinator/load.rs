@@ -17,7 +17,8 @@ use tonic::transport::Channel;
 
 const WORKERS: usize = 1_000;
 const CONNECTIONS: usize = 16;
-const LANES: u32 = 16;
+/// Trials of a job: as `nrp worker` has it by default.
+const LANES: u32 = 8;
 
 /// Questions after the load.
 const BEST_CALLS: usize = 300;
@@ -76,6 +77,8 @@ struct Shared {
     left: AtomicU64,
     recorded: AtomicU64,
     outcomes: u64,
+    /// How many are reported in one call.
+    together: usize,
     /// Said when the last is recorded.
     done: tokio::sync::Notify,
 }
@@ -115,7 +118,7 @@ fn sweep(trials: usize) -> SweepSpec {
     spec
 }
 
-pub(super) async fn measure(trials: usize, outcomes: usize, dir: &Path) {
+pub(super) async fn measure(trials: usize, outcomes: usize, together: usize, dir: &Path) {
     let server = Server::start(dir);
     let mut sweeps = SweepsClient::new(server.connect().await);
     let at_start = server.memory();
@@ -132,6 +135,7 @@ pub(super) async fn measure(trials: usize, outcomes: usize, dir: &Path) {
         left: AtomicU64::new(outcomes as u64),
         recorded: AtomicU64::new(0),
         outcomes: outcomes as u64,
+        together,
         done: tokio::sync::Notify::new(),
     });
     let mut leases = load(&server, &shared).await;
@@ -164,7 +168,7 @@ pub(super) async fn measure(trials: usize, outcomes: usize, dir: &Path) {
     );
 
     println!(
-        r#"{{"trials": {trials}, "outcomes": {outcomes}, "workers": {WORKERS}, "connections": {CONNECTIONS}, "submit_s": {:.3}, "outcomes_per_s": {:.0}, "lease_p50_ms": {:.2}, "lease_p99_ms": {:.2}, "best_p50_ms": {:.2}, "best_p99_ms": {:.2}, "memory_start_mib": {:.1}, "bytes_per_trial": {:.0}, "restart_s": {:.2}, "restarted_mib": {:.1}}}"#,
+        r#"{{"trials": {trials}, "outcomes": {outcomes}, "together": {together}, "workers": {WORKERS}, "connections": {CONNECTIONS}, "submit_s": {:.3}, "outcomes_per_s": {:.0}, "lease_p50_ms": {:.2}, "lease_p99_ms": {:.2}, "best_p50_ms": {:.2}, "best_p99_ms": {:.2}, "memory_start_mib": {:.1}, "bytes_per_trial": {:.0}, "restart_s": {:.2}, "restarted_mib": {:.1}}}"#,
         submit.as_secs_f64(),
         outcomes as f64 / spent,
         quantile(&leases.waits_ms, 0.5),
@@ -205,7 +209,7 @@ async fn load(server: &Server, shared: &Arc<Shared>) -> Leases {
     Leases { spent, waits_ms }
 }
 
-/// One worker: leases, and reports one outcome after the other, each once the one before is
+/// One worker: leases, and reports outcomes, a few at a time, each time once those before are
 /// acknowledged. Answers how long it waited for each job.
 async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Shared>) -> Vec<f64> {
     let instance = "1".to_owned();
@@ -235,27 +239,35 @@ async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Sh
             job: job.id,
             epoch: job.epoch,
         });
-        for trial in job.trials {
-            let take = |left: u64| left.checked_sub(1);
-            let taken = shared
-                .left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-            if taken.is_err() {
+        for trials in job.trials.chunks(shared.together) {
+            let mut reports = Vec::with_capacity(trials.len());
+            for trial in trials {
+                let take = |left: u64| left.checked_sub(1);
+                let taken = shared
+                    .left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+                if taken.is_ok() {
+                    reports.push(Report {
+                        worker: worker.clone(),
+                        instance: instance.clone(),
+                        lease,
+                        outcome: Some(outcome(&trial.id)),
+                        trial: trial.id.clone(),
+                    });
+                }
+            }
+            if reports.is_empty() {
                 return waits_ms;
             }
-            let request = ReportRequest {
-                worker: worker.clone(),
-                instance: instance.clone(),
-                lease,
-                outcome: Some(outcome(&trial.id)),
-                trial: trial.id,
-            };
+            let request = ReportRequest { reports };
             let reply = client.report(request).await.expect("is answered");
-            match reply.into_inner().verdict.as_str() {
-                "recorded" => shared.count(),
-                // Another worker had a copy of the job.
-                "duplicate" => drop(shared.left.fetch_add(1, Ordering::Relaxed)),
-                verdict => panic!("trial {} is {verdict}", job.id),
+            for answer in reply.into_inner().verdicts {
+                match answer.verdict.as_str() {
+                    "recorded" => shared.count(),
+                    // Another worker had a copy of the job.
+                    "duplicate" => drop(shared.left.fetch_add(1, Ordering::Relaxed)),
+                    verdict => panic!("a trial of job {} is {verdict}", job.id),
+                }
             }
             if heard.elapsed() > HEARTBEAT {
                 heard = Instant::now();

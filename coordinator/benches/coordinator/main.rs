@@ -3,7 +3,9 @@
 //!
 //! ```text
 //! coordinator scheduler TRIALS               the pure core alone
-//! coordinator whole TRIALS OUTCOMES DIR      a coordinator's process, its state in DIR, and workers
+//! coordinator whole TRIALS OUTCOMES TOGETHER DIR
+//!                                            a coordinator's process, its state in DIR, and workers
+//!                                            that report TOGETHER outcomes in one call
 //! coordinator serve DIR                      that process
 //! ```
 //!
@@ -18,6 +20,10 @@ use nrp_coordinator::{Config, Coordinator};
 use std::io::Read;
 use std::path::Path;
 
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // `cargo bench` adds a word of its own.
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,15 +31,16 @@ fn main() {
     let words = words.strip_suffix(&["--bench"]).unwrap_or(&words);
     match words {
         ["scheduler", trials] => scheduler::measure(number(trials)),
-        ["whole", trials, outcomes, dir] => {
+        ["whole", trials, outcomes, together, dir] => {
             runtime().block_on(load::measure(
                 number(trials),
                 number(outcomes),
+                number(together),
                 dir.as_ref(),
             ));
         }
         ["serve", dir] => runtime().block_on(serve(dir.as_ref())),
-        _ => println!("scheduler TRIALS | whole TRIALS OUTCOMES DIR"),
+        _ => println!("scheduler TRIALS | whole TRIALS OUTCOMES TOGETHER DIR"),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::scheduler::{Scheduler, Snapshot, SweepId};
 use nrp_proto::near_miss;
 use nrp_proto::wire::SweepSpec;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why no sweep, or more than one, is meant.
@@ -24,7 +25,7 @@ pub(crate) enum LookupError {
 /// Sweeps, in the order they were last submitted.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
-    sweeps: Vec<(SweepId, Box<SweepSpec>)>,
+    sweeps: Vec<(SweepId, Arc<SweepSpec>)>,
 }
 
 impl Catalogue {
@@ -33,7 +34,7 @@ impl Catalogue {
         let before = self.sweeps.len();
         self.sweeps.retain(|(known, _)| *known != id);
         let known = self.sweeps.len() < before;
-        self.sweeps.push((id, spec));
+        self.sweeps.push((id, spec.into()));
         known
     }
 
@@ -48,17 +49,16 @@ impl Catalogue {
         self.sweeps.iter().map(|(id, spec)| (*id, &**spec))
     }
 
-    pub(crate) fn get(&self, id: SweepId) -> Option<&SweepSpec> {
-        self.all()
-            .find(|(known, _)| *known == id)
-            .map(|(_, spec)| spec)
+    pub(crate) fn get(&self, id: SweepId) -> Option<&Arc<SweepSpec>> {
+        let mut all = self.sweeps.iter();
+        all.find(|(known, _)| *known == id).map(|(_, spec)| spec)
     }
 
     /// A snapshot of the scheduler whose sweeps these are.
     pub(super) fn snapshot(&self, core: &Scheduler) -> Snapshot {
         core.snapshot(&|id| {
-            let spec = self.get(id);
-            Box::new(spec.expect("the catalogue follows the scheduler").clone())
+            let spec = self.get(id).expect("the catalogue follows the scheduler");
+            Box::new(SweepSpec::clone(spec))
         })
     }
 
@@ -140,7 +140,7 @@ mod tests {
     fn a_sweep_submitted_again_is_the_latest() {
         let mut catalogue = catalogue();
         let first = SweepId(0xab00 << 48);
-        let spec = catalogue.get(first).expect("known").clone();
+        let spec = SweepSpec::clone(catalogue.get(first).expect("known"));
         assert!(!catalogue.is_latest(first, &spec));
         assert!(catalogue.enter(first, Box::new(spec.clone())));
         assert!(catalogue.is_latest(first, &spec));

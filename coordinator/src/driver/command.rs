@@ -98,11 +98,9 @@ pub(crate) enum Command {
         reply: Reply<Result<Fenced, Refusal>>,
     },
     Report {
-        worker: String,
-        lease: LeaseRef,
-        trial: TrialId,
-        attempt: Attempt,
-        reply: Reply<Verdict>,
+        reports: Vec<Report>,
+        /// One for each report, in their order.
+        reply: Reply<Vec<Verdict>>,
     },
     /// Whether a trial that reached a rung goes on.
     Rung {
@@ -126,6 +124,15 @@ pub(crate) enum Command {
     },
     /// Do what is under way, and no more.
     Stop,
+}
+
+/// What a worker says a trial ended with.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pub(crate) worker: String,
+    pub(crate) lease: LeaseRef,
+    pub(crate) trial: TrialId,
+    pub(crate) attempt: Attempt,
 }
 
 /// The answer to a submission.

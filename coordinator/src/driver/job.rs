@@ -1,11 +1,12 @@
-//! Jobs as workers get them: a grant, with the contents of its trials from the index.
+//! Jobs as workers get them: a grant, with what its sweep says and, from the index, its trials.
 
 use super::Leased;
 use super::command::{Command, LeaseError, Reply};
 use super::writer::Effect;
 use crate::scheduler::{Grant, Holder, TrialId};
 use crate::store::{Index, IndexError};
-use nrp_proto::wire::{Job, Trial, TrialSpec};
+use nrp_proto::wire::{Job, SweepSpec, Trial, TrialSpec};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Most layers that a job carries along for other trials.
@@ -14,13 +15,14 @@ const ANN_LAYERS_MAX: usize = 64;
 /// Hands a job to the worker that asked; takes it back if nobody is there to take it.
 pub(super) fn hand_out(
     grant: Grant,
+    sweep: Arc<SweepSpec>,
     holder: Holder,
     reply: Reply<Leased>,
     driver: &mpsc::WeakSender<Command>,
 ) -> Effect {
     let driver = driver.clone();
     Box::new(move |index| {
-        let job = job(index, &grant);
+        let job = job(index, &grant, &sweep);
         let failed = job.is_err();
         let unsent = reply
             .send(job.map(Some).map_err(LeaseError::Index))
@@ -41,9 +43,7 @@ pub(super) fn hand_out(
     })
 }
 
-fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
-    let sweep = index.sweep(grant.sweep)?;
-    let sweep = sweep.ok_or_else(|| IndexError::missing("sweep", grant.sweep))?;
+fn job(index: &Index, grant: &Grant, sweep: &SweepSpec) -> Result<Job, IndexError> {
     let mut trials = Vec::with_capacity(grant.trials.len());
     for id in &grant.trials {
         trials.push(Trial {
@@ -68,8 +68,8 @@ fn job(index: &Index, grant: &Grant) -> Result<Job, IndexError> {
         id: grant.lease.job.0,
         epoch: grant.lease.epoch.0,
         weights: entry.weights.clone(),
-        files: sweep.files,
-        data_dir: sweep.data_dir,
+        files: sweep.files.clone(),
+        data_dir: sweep.data_dir.clone(),
         trials,
         ann_layers,
         activations: grant.activations.to_string(),

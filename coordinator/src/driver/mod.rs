@@ -14,15 +14,17 @@ mod writer;
 
 pub(crate) use catalogue::LookupError;
 pub(crate) use clock::{Awake, Clock, SystemClock};
-pub(crate) use command::{Absent, Census, Command, Fenced, LeaseError, Leased, Reply, Submitted};
+pub(crate) use command::{
+    Absent, Census, Command, Fenced, LeaseError, Leased, Reply, Report, Submitted,
+};
 pub(crate) use writer::Batch;
 #[cfg(test)]
 pub(crate) use writer::settle;
 
 use crate::expand;
 use crate::scheduler::{
-    Action, Event, Fact, Holder, LeaseRef, Refusal, Scheduler, Settings, Snapshot, SweepCounts,
-    SweepId, SweepState, TrialKey, Verdict,
+    Action, Event, Fact, Holder, Refusal, Scheduler, Settings, Snapshot, SweepCounts, SweepId,
+    SweepState, TrialKey, Verdict,
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
@@ -376,15 +378,10 @@ impl Driver {
                     }
                 }
             }
-            Command::Report {
-                worker,
-                lease,
-                trial,
-                attempt,
-                reply,
-            } => {
-                let verdict = self.report(worker, lease, trial, attempt);
-                self.answer(reply, verdict);
+            Command::Report { reports, reply } => {
+                let verdicts = reports.into_iter().map(|report| self.report(report));
+                let verdicts = verdicts.collect();
+                self.answer(reply, verdicts);
             }
             Command::Rung {
                 worker,
@@ -472,13 +469,13 @@ impl Driver {
         }
     }
 
-    fn report(
-        &mut self,
-        worker: String,
-        lease: LeaseRef,
-        trial: crate::scheduler::TrialId,
-        attempt: crate::scheduler::Attempt,
-    ) -> Verdict {
+    fn report(&mut self, report: Report) -> Verdict {
+        let Report {
+            worker,
+            lease,
+            trial,
+            attempt,
+        } = report;
         let actions = self.tell(Event::OutcomeReported {
             worker,
             lease,
@@ -508,7 +505,10 @@ impl Driver {
         for action in self.tell(Event::JobRequested(worker.holder.clone())) {
             match action {
                 Action::GrantLease(grant) => {
-                    let hand_out = job::hand_out(grant, worker.holder, worker.reply, &self.own);
+                    let sweep = self.catalogue.get(grant.sweep);
+                    let sweep = sweep.expect("the catalogue follows the scheduler").clone();
+                    let hand_out =
+                        job::hand_out(grant, sweep, worker.holder, worker.reply, &self.own);
                     return self.batch.effects.push(hand_out);
                 }
                 Action::Refuse(refusal) => {

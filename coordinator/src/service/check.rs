@@ -5,6 +5,7 @@ use super::refuse::{diagnostic, refuse};
 use crate::scheduler::{
     ActivationsId, Attempt, Epoch, HELD_MAX, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX,
 };
+use nrp_proto::REPORTS_MAX;
 use nrp_proto::axis::{Axis, AxisError, Condition, Value};
 use nrp_proto::sweep::TRIALS_MAX;
 use nrp_proto::wire;
@@ -101,6 +102,12 @@ pub(super) fn leases(leases: Vec<wire::LeaseRef>) -> Result<Vec<LeaseRef>, Statu
             "{n} leases in a heartbeat, and {LEASES_MAX} is the most"
         ))),
     }
+}
+
+/// Outcomes that come together, each of which is checked for itself.
+pub(super) fn reports(reports: Vec<wire::Report>) -> Result<Vec<wire::Report>, Status> {
+    many("outcomes in one report", reports.len(), REPORTS_MAX)?;
+    Ok(reports)
 }
 
 /// What a worker says that its cache holds.

@@ -2,7 +2,7 @@
 
 use super::refuse::{self, refuse};
 use super::{Link, check};
-use crate::driver::Command;
+use crate::driver::{Command, Report};
 use crate::scheduler::{LANES_MAX, LeaseRef, Verdict};
 use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_server::Workers;
@@ -119,26 +119,33 @@ impl Workers for Service {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportReply>, Status> {
-        let request = request.into_inner();
-        let holder = check::holder(request.worker, request.instance)?;
-        let lease = check::lease(request.lease)?;
-        let trial = check::trial(&request.trial)?;
-        let attempt = check::attempt(request.outcome)?;
-        let report = |reply| Command::Report {
-            worker: holder.worker,
-            lease,
-            trial,
-            attempt,
-            reply,
-        };
-        let verdict = match self.link.ask(report).await? {
-            Verdict::Recorded => "recorded",
-            Verdict::Duplicate => "duplicate",
-            Verdict::Unknown => "unknown",
-        };
-        Ok(Response::new(ReportReply {
-            verdict: verdict.to_owned(),
-        }))
+        let asked = check::reports(request.into_inner().reports)?;
+        let mut reports = Vec::with_capacity(asked.len());
+        // One that can never be taken must not hold up the others.
+        let refused: Vec<Option<wire::Verdict>> = asked
+            .into_iter()
+            .map(|asked| match report(asked) {
+                Ok(report) => {
+                    reports.push(report);
+                    None
+                }
+                Err(status) => Some(verdict("refused", status.message())),
+            })
+            .collect();
+        let report = |reply| Command::Report { reports, reply };
+        let mut taken = self.link.ask(report).await?.into_iter();
+        let verdicts = refused.into_iter().map(|refused| {
+            refused.or_else(|| {
+                Some(match taken.next()? {
+                    Verdict::Recorded => verdict("recorded", ""),
+                    Verdict::Duplicate => verdict("duplicate", ""),
+                    Verdict::Unknown => verdict("unknown", ""),
+                })
+            })
+        });
+        let verdicts = verdicts.collect::<Option<_>>();
+        let verdicts = verdicts.expect("the driver answers each report");
+        Ok(Response::new(ReportReply { verdicts }))
     }
 
     async fn rung(&self, request: Request<RungRequest>) -> Result<Response<RungReply>, Status> {
@@ -173,6 +180,23 @@ impl Workers for Service {
         };
         self.link.ask(release).await?;
         Ok(Response::new(ReleaseReply {}))
+    }
+}
+
+fn report(report: wire::Report) -> Result<Report, Status> {
+    let holder = check::holder(report.worker, report.instance)?;
+    Ok(Report {
+        worker: holder.worker,
+        lease: check::lease(report.lease)?,
+        trial: check::trial(&report.trial)?,
+        attempt: check::attempt(report.outcome)?,
+    })
+}
+
+fn verdict(verdict: &str, reason: &str) -> wire::Verdict {
+    wire::Verdict {
+        verdict: verdict.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) enum Ask {
         instance: u32,
         leases: Vec<LeaseRef>,
     },
-    Report(Report),
+    Report(Vec<Report>),
     /// Whether a trial that reached a rung goes on.
     Rung {
         lease: LeaseRef,
@@ -79,7 +79,7 @@ pub(super) enum Answer {
         lost: Vec<LeaseRef>,
         cancelled: Vec<TrialId>,
     },
-    Verdict(Verdict),
+    Verdicts(Vec<Verdict>),
     /// Whether the trial goes on.
     Rung(bool),
     Released,

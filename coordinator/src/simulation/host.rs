@@ -1,11 +1,11 @@
 //! The coordinator's process: the real driver over the real journal and index, turned by hand. What
 //! the tasks and the writer's thread do between them, the world does step by step.
 
-use super::call::{self, Answer, Ask, Call, Node, Report};
+use super::call::{self, Answer, Ask, Call, Node};
 use super::disk::Disk;
 use super::{LEASE_MS, Sweep, worker};
 use crate::driver::{
-    Batch, Clock, Command, Driver, LeaseError, LookupError, Replayed, Reply, settle,
+    self, Batch, Clock, Command, Driver, LeaseError, LookupError, Replayed, Reply, settle,
 };
 use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
@@ -168,20 +168,16 @@ impl Host {
                     Err(refusal) => Answer::Refused(refusal),
                 },
             ),
-            Ask::Report(Report {
-                lease,
-                trial,
-                attempt,
-            }) => asked(
-                |reply| Command::Report {
+            Ask::Report(reports) => {
+                let reports = reports.into_iter().map(|report| driver::Report {
                     worker: name(from),
-                    lease,
-                    trial,
-                    attempt,
-                    reply,
-                },
-                Answer::Verdict,
-            ),
+                    lease: report.lease,
+                    trial: report.trial,
+                    attempt: report.attempt,
+                });
+                let reports = reports.collect();
+                asked(|reply| Command::Report { reports, reply }, Answer::Verdicts)
+            }
             Ask::Rung {
                 lease,
                 trial,

@@ -2,7 +2,7 @@
 //! made, and all of them whenever the coordinator or its disk starts afresh.
 
 use super::Sweep;
-use super::call::{Answer, Ask, Call};
+use super::call::{Answer, Ask, Call, Report};
 use super::disk::Disk;
 use crate::scheduler::{
     Attempt, Ending, Epoch, Fact, Scheduler, SweepId, TrialId, TrialView, Verdict,
@@ -102,29 +102,10 @@ impl Ledger {
     /// Takes note of an answer that leaves the coordinator, and checks that what it says is kept.
     pub(super) fn promise(&mut self, call: &Call, answer: &Answer, sweeps: &[Sweep]) {
         match (&call.ask, answer) {
-            (Ask::Report(report), Answer::Verdict(verdict)) => {
-                let trial = report.trial;
-                self.counts.acknowledged += u64::from(*verdict == Verdict::Recorded);
-                self.counts.duplicates += u64::from(*verdict == Verdict::Duplicate);
-                let is_last = match &report.attempt {
-                    Attempt::Finished(_) => true,
-                    Attempt::Failed { is_final, .. } => *is_final,
-                };
-                match verdict {
-                    Verdict::Unknown => panic!("{trial} was leased and is unknown"),
-                    Verdict::Recorded | Verdict::Duplicate if is_last => {
-                        let kept = self.kept.ever.contains(&trial);
-                        assert!(kept, "the outcome of {trial} is acknowledged and not kept");
-                    }
-                    Verdict::Recorded => {
-                        let kept =
-                            self.kept.ever.contains(&trial) || self.kept.attempted.contains(&trial);
-                        assert!(kept, "a failed attempt at {trial} is not kept");
-                    }
-                    Verdict::Duplicate => {}
-                }
-                if *verdict == Verdict::Recorded && matches!(report.attempt, Attempt::Finished(_)) {
-                    self.finished.insert(trial);
+            (Ask::Report(reports), Answer::Verdicts(verdicts)) => {
+                assert_eq!(reports.len(), verdicts.len(), "a verdict on each");
+                for (report, verdict) in reports.iter().zip(verdicts) {
+                    self.promise_report(report, *verdict);
                 }
             }
             (Ask::Submit(number), Answer::Submitted) => {
@@ -149,6 +130,31 @@ impl Ledger {
             _ => {}
         }
         self.check_promises();
+    }
+
+    fn promise_report(&mut self, report: &Report, verdict: Verdict) {
+        let trial = report.trial;
+        self.counts.acknowledged += u64::from(verdict == Verdict::Recorded);
+        self.counts.duplicates += u64::from(verdict == Verdict::Duplicate);
+        let is_last = match report.attempt {
+            Attempt::Finished(_) => true,
+            Attempt::Failed { is_final, .. } => is_final,
+        };
+        match verdict {
+            Verdict::Unknown => panic!("{trial} was leased and is unknown"),
+            Verdict::Recorded | Verdict::Duplicate if is_last => {
+                let kept = self.kept.ever.contains(&trial);
+                assert!(kept, "the outcome of {trial} is acknowledged and not kept");
+            }
+            Verdict::Recorded => {
+                let kept = self.kept.ever.contains(&trial) || self.kept.attempted.contains(&trial);
+                assert!(kept, "a failed attempt at {trial} is not kept");
+            }
+            Verdict::Duplicate => {}
+        }
+        if verdict == Verdict::Recorded && matches!(report.attempt, Attempt::Finished(_)) {
+            self.finished.insert(trial);
+        }
     }
 
     /// Who goes on is on record, and so is who does not, unless nobody asks for its loss.

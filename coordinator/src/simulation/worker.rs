@@ -118,8 +118,8 @@ impl Worker {
             let lanes = self.lanes;
             return Some(Ask::Register { instance, lanes });
         }
-        if let Some(report) = self.spool.front() {
-            return Some(Ask::Report(report.clone()));
+        if !self.spool.is_empty() {
+            return Some(Ask::Report(self.spool.iter().cloned().collect()));
         }
         match &self.job {
             None => Some(Ask::Lease { instance }),
@@ -180,9 +180,9 @@ impl Worker {
                     job.unwanted.extend(cancelled);
                 }
             }
-            // Whatever the verdict, the report has arrived.
-            Answer::Verdict(_) => {
-                self.spool.pop_front();
+            // Whatever the verdicts, the reports have arrived.
+            Answer::Verdicts(verdicts) => {
+                self.spool.drain(..verdicts.len());
                 self.end_job();
             }
             Answer::Rung(goes_on) => {

@@ -11,7 +11,7 @@ use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
-use nrp_proto::{CONTRACT, HINT_METADATA};
+use nrp_proto::{CONTRACT, HINT_METADATA, REPORTS_MAX};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -143,7 +143,7 @@ impl World {
         trial: usize,
         outcome: Outcome,
     ) -> Result<String, Status> {
-        let request = ReportRequest {
+        let verdicts = self.report_all(vec![Report {
             worker: "w".to_owned(),
             instance: "1".to_owned(),
             lease: Some(LeaseRef {
@@ -152,8 +152,17 @@ impl World {
             }),
             trial: job.trials[trial].id.clone(),
             outcome: Some(outcome),
-        };
-        Ok(self.workers.report(request).await?.into_inner().verdict)
+        }]);
+        let answer = verdicts.await?.remove(0);
+        match answer.verdict.as_str() {
+            "refused" => Err(Status::invalid_argument(answer.reason)),
+            _ => Ok(answer.verdict),
+        }
+    }
+
+    async fn report_all(&mut self, reports: Vec<Report>) -> Result<Vec<Verdict>, Status> {
+        let request = ReportRequest { reports };
+        Ok(self.workers.report(request).await?.into_inner().verdicts)
     }
 
     async fn best(&mut self, sweep: &str) -> Vec<BestRow> {
@@ -408,7 +417,10 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         .expect_err("another version");
     assert_eq!(
         status.message(),
-        "worker `w` speaks contract 2, this coordinator 1"
+        format!(
+            "worker `w` speaks contract {}, this coordinator {CONTRACT}",
+            CONTRACT + 1
+        )
     );
     world.register("1").await;
     let job = world.lease("1").await.expect("a job");
@@ -421,6 +433,48 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         status.message(),
         "the validation loss is NaN, not a finite number"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_reported_together_have_a_verdict_each() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("together", "0, 1")).await;
+    world.register("1").await;
+    let job = world.lease("1").await.expect("a job");
+    let report = |trial: &str, outcome| Report {
+        worker: "w".to_owned(),
+        instance: "1".to_owned(),
+        lease: Some(LeaseRef {
+            job: job.id,
+            epoch: job.epoch,
+        }),
+        trial: trial.to_owned(),
+        outcome: Some(outcome),
+    };
+    let (first, second) = (&job.trials[0].id, &job.trials[1].id);
+    let reports = vec![
+        report(first, scores(0.5)),
+        report(second, scores(f64::NAN)),
+        report(&"0".repeat(first.len()), scores(0.5)),
+        report(first, scores(0.25)),
+    ];
+    let verdicts = world.report_all(reports).await.expect("is answered");
+    let words = verdicts.iter().map(|answer| answer.verdict.as_str());
+    let words: Vec<_> = words.collect();
+    assert_eq!(words, ["recorded", "refused", "unknown", "duplicate"]);
+    assert_eq!(
+        verdicts[1].reason,
+        "the validation loss is NaN, not a finite number"
+    );
+    let many = vec![report(second, scores(0.5)); REPORTS_MAX + 1];
+    let status = world.report_all(many).await.expect_err("too many");
+    assert_eq!(
+        status.message(),
+        "257 outcomes in one report, and 256 is the most"
+    );
+    let verdicts = world.report_all(Vec::new()).await.expect("is answered");
+    assert_eq!(verdicts, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -308,16 +308,19 @@ fn request() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
                 (CALLS[2], request.encode_to_vec())
             }
         ),
-        (names(), lease(), outcome()).prop_map(|((worker, instance, trial), lease, outcome)| {
-            let request = ReportRequest {
-                worker,
-                instance,
-                lease,
-                trial,
-                outcome,
-            };
-            (CALLS[3], request.encode_to_vec())
-        }),
+        (names(), lease(), outcome(), 0_usize..400).prop_map(
+            |((worker, instance, trial), lease, outcome, many)| {
+                let report = Report {
+                    worker,
+                    instance,
+                    lease,
+                    trial,
+                    outcome,
+                };
+                let reports = vec![report; many];
+                (CALLS[3], ReportRequest { reports }.encode_to_vec())
+            }
+        ),
         (names(), lease(), count(), number()).prop_map(
             |((worker, instance, trial), lease, epochs, validation_mse)| {
                 let request = RungRequest {

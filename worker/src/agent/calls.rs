@@ -6,7 +6,7 @@ use backon::{ExponentialBuilder, Retryable};
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
     Activity, HeartbeatReply, HeartbeatRequest, LeaseRef, LeaseReply, LeaseRequest,
-    RegisterRequest, ReleaseRequest, ReportRequest, RungRequest,
+    RegisterRequest, ReleaseRequest, Report, ReportRequest, RungRequest, Verdict,
 };
 use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX, Refusal};
 use std::time::Duration;
@@ -172,14 +172,15 @@ impl Calls {
         Ok(reply.into_inner())
     }
 
-    /// Reports an outcome until it is answered; the verdict.
-    pub(super) async fn report(&self, report: &ReportRequest) -> Result<String, WorkerError> {
+    /// Reports outcomes, at most [`REPORTS_MAX`](nrp_proto::REPORTS_MAX), until they are answered; a
+    /// verdict on each.
+    pub(super) async fn report(&self, reports: &[Report]) -> Result<Vec<Verdict>, WorkerError> {
         let call = |mut client: Client| {
-            let request = report.clone();
-            async move { client.report(request).await }
+            let reports = reports.to_vec();
+            async move { client.report(ReportRequest { reports }).await }
         };
         let reply = self.persist(COORDINATOR_AWAY, call).await?;
-        Ok(reply.verdict)
+        Ok(reply.verdicts)
     }
 
     /// Whether a trial that reached a rung goes on; none without an answer, and then it does, which is

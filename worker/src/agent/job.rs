@@ -4,13 +4,13 @@
 use super::stop::Wish;
 use super::{Agent, Shared, WorkerError};
 use crate::executor::{Control, Executor};
-use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, ReportRequest};
+use nrp_proto::REPORTS_MAX;
+use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, Report};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tonic::Code;
 
 /// Outcomes that may wait for their acknowledgement before the executor waits too: as many as the
 /// largest job has.
@@ -21,14 +21,12 @@ const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long trials go on without asking at rungs once an answer has not come: a coordinator that is
 /// away must not hold up each of a job's trials.
 const RUNG_SILENCE: Duration = Duration::from_secs(30);
-/// The verdict on an outcome that nobody wants.
-const UNKNOWN: &str = "unknown";
 
 /// The executor's side of a job.
 struct JobControl {
     agent: Agent,
     lease: LeaseRef,
-    outcomes: mpsc::Sender<ReportRequest>,
+    outcomes: mpsc::Sender<Report>,
     /// Where the calls are made that the executor waits for.
     runtime: Handle,
     /// When a rung was last left without an answer.
@@ -53,7 +51,7 @@ impl Control for JobControl {
     }
 
     fn on_outcome(&self, trial: &str, outcome: Outcome) {
-        let report = ReportRequest {
+        let report = Report {
             worker: self.agent.calls.name.clone(),
             instance: self.agent.calls.instance.clone(),
             lease: Some(self.lease),
@@ -111,8 +109,10 @@ impl Agent {
             (executor, ended)
         });
         let ended = async {
-            while let Some(report) = reported.recv().await {
-                self.deliver(&report).await?;
+            let mut reports = Vec::new();
+            while reported.recv_many(&mut reports, REPORTS_MAX).await > 0 {
+                self.deliver(&reports).await?;
+                reports.clear();
             }
             running.await.map_err(|panic| WorkerError::Panicked {
                 message: panic.to_string(),
@@ -142,22 +142,20 @@ impl Agent {
         tracing::warn!("the worker leaves; outcomes without an answer stay in the spool");
     }
 
-    /// Reports an outcome until it is answered, and takes it out of the spool.
-    pub(super) async fn deliver(&self, report: &ReportRequest) -> Result<(), WorkerError> {
-        let trial = &report.trial;
-        match self.calls.report(report).await {
-            Ok(verdict) if verdict == UNKNOWN => {
-                self.spool.set_aside(trial, "it knows of no such trial");
+    /// Reports outcomes, at most [`REPORTS_MAX`], until they are answered, and takes them out of the
+    /// spool.
+    pub(super) async fn deliver(&self, reports: &[Report]) -> Result<(), WorkerError> {
+        let verdicts = self.calls.report(reports).await?;
+        for (Report { trial, .. }, answer) in reports.iter().zip(verdicts) {
+            match answer.verdict.as_str() {
+                "unknown" => self.spool.set_aside(trial, "it knows of no such trial"),
+                // It will never be taken; the trial's next attempt may be.
+                "refused" => self.spool.set_aside(trial, &answer.reason),
+                verdict => {
+                    tracing::debug!(trial, verdict, "reported");
+                    self.spool.forget(trial);
+                }
             }
-            Ok(verdict) => {
-                tracing::debug!(trial, verdict, "reported");
-                self.spool.forget(trial);
-            }
-            // It will never be taken; the trial's next attempt may be.
-            Err(WorkerError::Refused(refusal)) if refusal.code == Code::InvalidArgument => {
-                self.spool.set_aside(trial, &refusal.message);
-            }
-            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -19,8 +19,8 @@ use crate::executor::{ExecuteError, Executor};
 use burn::tensor::Device;
 use calls::{COORDINATOR_AWAY, Calls, Terms};
 use miette::Diagnostic;
-use nrp_proto::Refusal;
-use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, ReportRequest};
+use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, Report};
+use nrp_proto::{REPORTS_MAX, Refusal};
 use spool::Spool;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -206,7 +206,7 @@ impl Agent {
     async fn run(
         self,
         executor: Executor,
-        left: Vec<ReportRequest>,
+        left: Vec<Report>,
         grace: Duration,
         idle_timeout: Option<Duration>,
     ) -> Result<(), WorkerError> {
@@ -227,13 +227,14 @@ impl Agent {
     async fn work(
         &self,
         mut executor: Executor,
-        left: Vec<ReportRequest>,
+        left: Vec<Report>,
         idle_timeout: Option<Duration>,
     ) -> Result<(), WorkerError> {
-        for report in left {
-            tracing::info!(trial = report.trial, "reporting what was left in the spool");
+        for reports in left.chunks(REPORTS_MAX) {
+            let outcomes = reports.len();
+            tracing::info!(outcomes, "reporting what was left in the spool");
             tokio::select! {
-                delivered = self.deliver(&report) => delivered?,
+                delivered = self.deliver(reports) => delivered?,
                 () = self.stop.reached(Wish::Drain) => return Ok(()),
             }
         }

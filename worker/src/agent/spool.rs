@@ -8,7 +8,7 @@
 //! What no coordinator wants is kept as `TRIAL.unknown`, and never sent again.
 
 use miette::Diagnostic;
-use nrp_proto::wire::ReportRequest;
+use nrp_proto::wire::Report;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -43,7 +43,7 @@ pub(super) struct Spool {
 struct Entry {
     /// The address that its worker asked for jobs.
     coordinator: String,
-    report: ReportRequest,
+    report: Report,
 }
 
 impl Spool {
@@ -62,7 +62,7 @@ impl Spool {
     }
 
     /// Keeps an outcome; on disk when this returns.
-    pub(super) fn keep(&self, report: &ReportRequest) -> io::Result<()> {
+    pub(super) fn keep(&self, report: &Report) -> io::Result<()> {
         let entry = Entry {
             coordinator: self.coordinator.clone(),
             report: report.clone(),
@@ -78,7 +78,7 @@ impl Spool {
 
     /// The outcomes that earlier processes of `workers`, or any that spoke with the same coordinator,
     /// left. Torn ones are dropped, with a notice.
-    pub(super) fn left(&self, workers: &[String]) -> Result<Vec<ReportRequest>, SpoolError> {
+    pub(super) fn left(&self, workers: &[String]) -> Result<Vec<Report>, SpoolError> {
         let failed = |path: &Path, source| SpoolError {
             path: path.to_owned(),
             source,
@@ -186,12 +186,12 @@ mod tests {
         Spool::open(directory, coordinator.to_owned()).expect("opens")
     }
 
-    fn report(worker: &str, trial: &str) -> ReportRequest {
+    fn report(worker: &str, trial: &str) -> Report {
         let scores = Scores {
             nrp_error: 0.1 + 0.2,
             ..Scores::default()
         };
-        ReportRequest {
+        Report {
             worker: worker.to_owned(),
             instance: "1".to_owned(),
             lease: Some(LeaseRef { job: 7, epoch: 9 }),

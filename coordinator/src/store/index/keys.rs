@@ -12,7 +12,7 @@ pub(super) const FORMAT: &[u8] = b"m format";
 /// How many trials are known, and how many of them have an outcome.
 pub(super) const TOTALS: &[u8] = b"m totals";
 
-/// A sweep's content.
+/// That all of a sweep's trials are there.
 pub(super) fn sweep(sweep: SweepId) -> Vec<u8> {
     [b"s", sweep.0.to_be_bytes().as_slice()].concat()
 }

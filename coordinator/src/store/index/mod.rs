@@ -252,11 +252,12 @@ impl Changes<'_> {
 
     fn submit(&mut self, sweep: SweepId, spec: &SweepSpec) -> Result<(), IndexError> {
         // A known sweep has the same trials, at most other paths.
-        if self.get(&keys::sweep(sweep))?.is_none() {
-            self.add_trials(sweep, spec)?;
+        if self.get(&keys::sweep(sweep))?.is_some() {
+            return Ok(());
         }
+        self.add_trials(sweep, spec)?;
         // Last: it says that the rest is there.
-        self.put(keys::sweep(sweep), spec.encode_to_vec())
+        self.put(keys::sweep(sweep), Vec::new())
     }
 
     fn add_trials(&mut self, sweep: SweepId, spec: &SweepSpec) -> Result<(), IndexError> {

@@ -4,7 +4,7 @@ use super::records::Packed;
 use super::{Index, keys, message};
 use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
-use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
+use nrp_proto::wire::{TrialRecord, TrialSpec};
 
 /// Pairs read at once: at first, and at most.
 const SCAN_PAIRS_FIRST: usize = 16;
@@ -27,12 +27,6 @@ impl Index {
         let packed = Packed::read(trial, &bytes)?;
         let shared = self.groups.shared(packed.group, |key| self.map.get(key))?;
         Ok(Some(packed.unpack(trial, &shared)))
-    }
-
-    /// A sweep's content, as it was submitted last.
-    pub(crate) fn sweep(&self, sweep: SweepId) -> Result<Option<SweepSpec>, IndexError> {
-        let bytes = self.map.get(&keys::sweep(sweep))?;
-        bytes.map(|bytes| message(&bytes)).transpose()
     }
 
     /// A stretch of a sweep's trials, counted from 0; none behind the last.
