@@ -5,7 +5,7 @@ Usage: coordinator.py [--rounds N] [--sizes 10000,100000,1000000] [--dir DIR] [-
                                                                   (`just bench-coordinator`)
 
 Needs `pip install optuna hyperqueue`. Rounds of all are interleaved, so that a machine whose speed
-drifts slows all alike; the largest size runs once, first. What is measured is appended to FILE, a
+drifts slows all alike; the largest size runs once, first, with eight outcomes a call alone. What is measured is appended to FILE, a
 line each; the tables in docs/performance.md are made of all that is in it.
 """
 import argparse, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
@@ -182,6 +182,7 @@ def main():
             note("core", bench(program, "scheduler", size), size=size)
             if size != max(sizes) or number == 0:
                 note("whole", whole(program, size, LANES, arguments.dir), size=size)
+            if size != max(sizes):
                 note("single", whole(program, size, 1, arguments.dir), size=size)
         for kind, name in [("JournalStorage", "Optuna JournalStorage"), ("RDB", "Optuna RDB (SQLite)")]:
             for workers in (1, 4):

@@ -163,6 +163,8 @@ impl Scheduler {
             counts: SweepCounts::default(),
             open_in_row: BTreeMap::new(),
         };
+        self.trials.reserve(keys.len());
+        self.trial_numbers.reserve(keys.len());
         for key in keys {
             let trial_no = self.intern(key);
             let is_held = self.share_group(key, number);

@@ -36,9 +36,10 @@ pub(crate) const DROPPABLE_BYTES_MIN: u64 = 8 << 20;
 const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
 /// Facts that are decoded before they are passed on, and how often that may have happened before
-/// somebody takes them.
+/// somebody takes them: while a sweep of a million trials is expanded, as many outcomes are read as
+/// 90 MB hold.
 const CHUNK_FACTS: usize = 1_024;
-const CHUNKS_MAX: usize = 4;
+const CHUNKS_MAX: usize = 256;
 
 /// Whose visits tell every fact of a journal, with its place.
 pub(crate) type Visit<'a> = dyn FnMut(Place, Fact) -> Result<(), StoreError> + 'a;
