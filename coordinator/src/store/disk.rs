@@ -7,8 +7,10 @@ use super::lines::Place;
 use super::{Index, IndexError, Stamped, Store, StoreError, line};
 use crate::scheduler::{Fact, Snapshot};
 use std::fs::{self, File, TryLockError};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 /// Facts the index takes in at once while it catches up.
 const CATCH_UP_FACTS: usize = 1_000;
@@ -43,19 +45,23 @@ impl DiskStore {
         let lock = lock(dir)?;
         let index_dir = dir.join(INDEX_DIR);
         let existed = index_dir.exists();
-        let mut tried = index_pending(&index_dir);
-        // sled recovers from garbage by starting over, and says nothing.
-        let empty = matches!(&tried, Ok((_, pending)) if pending.applied == 0);
-        let (journal, torn) = Journal::open(Box::new(Directory::new(dir)), &mut |place, fact| {
-            if let Ok((index, pending)) = &mut tried
-                && let Err(error) = pending.take(index, place, &fact)
-            {
-                tried = Err(error);
-            }
-            visit(fact)
+        let (journal, torn, opened) = std::thread::scope(|scope| {
+            let mut opening = Opening {
+                thread: Some(scope.spawn(|| index_pending(&index_dir))),
+                early: Vec::new(),
+                opened: None,
+            };
+            let files = Box::new(Directory::new(dir));
+            let (journal, torn) = Journal::open(files, &mut |place, fact| {
+                opening.take(place, &fact);
+                visit(fact)
+            })?;
+            Ok::<_, StoreError>((journal, torn, opening.into_opened()))
         })?;
         let mut notices: Vec<String> = torn.into_iter().collect();
-        let fits = tried.and_then(|(index, mut pending)| {
+        // sled recovers from garbage by starting over, and says nothing.
+        let empty = matches!(&opened, Ok((_, pending)) if pending.applied == 0);
+        let fits = opened.and_then(|(index, mut pending)| {
             pending.finish(&index, journal.last_seq())?;
             Ok(index)
         });
@@ -215,8 +221,56 @@ impl Pending {
     }
 }
 
-/// Opens an index, with what it still lacks.
-pub(super) fn index_pending(index_dir: &Path) -> Result<(Index, Pending), IndexError> {
+/// An index, with what it still lacks.
+type Opened = Result<(Index, Pending), IndexError>;
+
+/// An index that is opened on a thread of its own while the journal's first sweeps are expanded:
+/// either takes about a second at a million trials.
+struct Opening<'scope> {
+    thread: Option<ScopedJoinHandle<'scope, Opened>>,
+    /// Sweeps that it has not been told of.
+    early: Vec<(Place, Fact)>,
+    opened: Option<Opened>,
+}
+
+impl Opening<'_> {
+    fn take(&mut self, place: Place, fact: &Fact) {
+        if let Some(thread) = &self.thread
+            && !thread.is_finished()
+            && let Fact::SweepSubmitted { .. } = fact
+        {
+            self.early.push((place, fact.clone()));
+            return;
+        }
+        let opened = self.opened();
+        if let Ok((index, pending)) = opened
+            && let Err(error) = pending.take(index, place, fact)
+        {
+            *opened = Err(error);
+        }
+    }
+
+    /// Waits until it is open, and tells it what came before.
+    fn opened(&mut self) -> &mut Opened {
+        self.opened.get_or_insert_with(|| {
+            let thread = self.thread.take().expect("it is joined once");
+            let (index, mut pending) =
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            for (place, fact) in self.early.drain(..) {
+                pending.take(&index, place, &fact)?;
+            }
+            Ok((index, pending))
+        })
+    }
+
+    fn into_opened(mut self) -> Opened {
+        self.opened();
+        self.opened.expect("just before")
+    }
+}
+
+/// Opens an index.
+pub(super) fn index_pending(index_dir: &Path) -> Opened {
     let index = Index::open(index_dir)?;
     let applied = index.applied()?;
     let pending = Pending {
