@@ -6,7 +6,7 @@ use crate::output::{self, Format};
 use crate::place::CACHE_DIR;
 use bytesize::ByteSize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use nrp_worker::activation::{Cache, CacheConfig, Dtype, Entry, Prune, Pruned, State};
+use nrp_worker::activation::{Cache, CacheConfig, Dtype, Entry, Prune, Pruned, RowSpace, State};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -106,6 +106,8 @@ struct Row {
     preprocessing: Option<String>,
     stimuli: Option<String>,
     dtype: Option<&'static str>,
+    /// What the layer is projected onto.
+    row_space: Option<RowSpace>,
     bytes: u64,
     last_used: String,
     #[serde(flatten)]
@@ -124,6 +126,7 @@ impl From<Entry> for Row {
             preprocessing: key.map(|key| key.preprocessing.clone()),
             stimuli: key.map(|key| key.stimulus_digest.clone()),
             dtype: key.map(|key| key.dtype.name()),
+            row_space: key.and_then(|key| key.row_space.clone()),
             bytes: entry.bytes,
             last_used: humantime::format_rfc3339_seconds(entry.used).to_string(),
             state: entry.state,
@@ -258,7 +261,10 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
         |digest: &Option<String>| word(digest).chars().take(DIGEST_DIGITS).collect::<String>();
     for row in rows {
         table.add_row([
-            word(&row.layer),
+            match row.row_space {
+                None => word(&row.layer),
+                Some(_) => format!("{} (row space)", word(&row.layer)),
+            },
             word(&row.ann),
             digest(&row.weights),
             output::number(row.sparsity),

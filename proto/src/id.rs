@@ -1,7 +1,8 @@
 //! Ids: what a trial, a sweep and a group of trials are called. An id is the hash of what it names,
 //! so that the same thing has the same id on every machine and in every sweep.
 
-use crate::wire::{RecordingsFiles, SweepSpec, TrialSpec};
+use crate::sweep::Projection;
+use crate::wire::{RecordingsFiles, SweepSpec, TrainingSpec, TrialSpec};
 use prost::Message;
 
 /// Prefix of the digest of recordings that are simulated.
@@ -72,12 +73,23 @@ impl TrialSpec {
         hash("nrp pass 2026", &shared.encode_to_vec(), 16)
     }
 
-    /// What trials share that are trained on the same activations: a pass, and the layers of it.
+    /// What trials share that are trained on the same activations: a pass, the layers of it, and,
+    /// where those are projected onto the span of the training stimuli, the split that says which
+    /// those are.
     pub fn activations(&self) -> String {
+        let none = Projection::None.to_string();
+        let training = self.training.as_ref();
+        let is_projected = training.is_some_and(|training| training.projection != none);
         let shared = TrialSpec {
             ann: self.ann.clone(),
             recordings_digest: self.recordings_digest.clone(),
             layers: self.layers.clone(),
+            // Principal components are read from the row space's file.
+            training: is_projected.then(|| TrainingSpec {
+                projection: Projection::RowSpace.to_string(),
+                ..Default::default()
+            }),
+            split: self.split.clone().filter(|_| is_projected),
             ..Default::default()
         };
         hash("nrp activations 2026", &shared.encode_to_vec(), 16)
@@ -95,13 +107,10 @@ impl TrialSpec {
             }),
             recordings_digest: self.recordings_digest.clone(),
             split: self.split.clone(),
-            training: self
-                .training
-                .as_ref()
-                .map(|training| crate::wire::TrainingSpec {
-                    targets: training.targets.clone(),
-                    ..Default::default()
-                }),
+            training: self.training.as_ref().map(|training| TrainingSpec {
+                targets: training.targets.clone(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         hash("nrp comparable group 2026", &shared.encode_to_vec(), 16)

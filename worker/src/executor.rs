@@ -4,7 +4,9 @@
 //! A trial that fails is an outcome of its own. What hinders the whole job (a file that is missing,
 //! a full disk) is an error of this worker, and no trial is blamed for it.
 
-use crate::activation::{self, ActivationError, Cache, CachedLayer, Dtype, Extraction};
+use crate::activation::{
+    self, ActivationError, Cache, CachedLayer, Dtype, Extraction, Stage, ensure, ensure_projected,
+};
 use crate::ann::{AnnError, OpenedAnn};
 use crate::nrp::{
     self, Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
@@ -15,6 +17,7 @@ use crate::resolve;
 use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
+use nrp_proto::sweep::{Projection, UnknownProjection};
 use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, TrialSpec, outcome};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -102,6 +105,7 @@ struct Opened {
 /// Cached layers as training wants them.
 struct Rows {
     layers: Vec<CachedLayer>,
+    /// Units of each, from its first on.
     units: Vec<usize>,
 }
 
@@ -117,7 +121,7 @@ impl Activations for Rows {
         out: &mut [f32],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         for (&stimulus, row) in stimuli.iter().zip(out.chunks_exact_mut(self.units[layer])) {
-            self.layers[layer].read_row(stimulus, row)?;
+            self.layers[layer].read(stimulus, 0, row)?;
         }
         Ok(())
     }
@@ -153,11 +157,14 @@ impl Executor {
             Some(directory) => directory.clone(),
             None => PathBuf::from(&job.data_dir),
         };
-        let Some(rows) = self.rows(job, first, &data_dir, control)? else {
+        let files = required(&job.files, "recordings files")?;
+        self.open(resolve::recordings_source(files, &data_dir), first)?;
+        let opened = self.opened.as_ref().expect("opened just before");
+        let (split, _) = resolve::split(&opened.recordings, required(&first.split, "split")?)?;
+        let Some(rows) = self.rows(job, first, &split.train, &data_dir, control)? else {
             return Ok(());
         };
         let opened = self.opened.as_ref().expect("opened just before");
-        let (split, _) = resolve::split(&opened.recordings, required(&first.split, "split")?)?;
         let region = opened.recordings.region(&first.region).ok_or_else(|| {
             ExecuteError::Job(format!(
                 "region `{}` is not in the recordings",
@@ -207,17 +214,16 @@ impl Executor {
         trained.map_err(hindered)
     }
 
-    /// The job's activations, extracted where they are missing; nothing when told to stop.
+    /// The job's activations, extracted and projected where that is missing; nothing when told to
+    /// stop.
     fn rows(
-        &mut self,
+        &self,
         job: &Job,
         spec: &TrialSpec,
+        training: &[usize],
         data_dir: &std::path::Path,
         control: &dyn Control,
     ) -> Result<Option<Rows>, ExecuteError> {
-        let files = required(&job.files, "recordings files")?;
-        let source = resolve::recordings_source(files, data_dir);
-        self.open(source, spec)?;
         let opened = self.opened.as_ref().expect("opened just before");
         let ann = required(&spec.ann, "ann")?;
         let weights = resolve::weights_source(&job.weights, data_dir)?;
@@ -236,25 +242,41 @@ impl Executor {
         };
         let subject = format!("{} {}", ann.name, spec.layers.join("+"));
         let mut progress = |progress: activation::Progress| {
+            let (doing, unit) = match progress.stage {
+                Stage::Extracting => ("extracting", "stimuli"),
+                Stage::Projecting => ("projecting", "units"),
+            };
             control.on_activity(Activity {
-                doing: "extracting".to_owned(),
+                doing: doing.to_owned(),
                 subject: subject.clone(),
                 done: progress.done as u64,
                 total: progress.total as u64,
-                unit: "stimuli".to_owned(),
+                unit: unit.to_owned(),
             });
             match control.stopped() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
         };
-        match activation::ensure(&self.cache, &extraction, &self.device, &mut progress) {
+        let (cache, device) = (&self.cache, &self.device);
+        let projection = projection(spec)?;
+        let layers = match projection {
+            Projection::None => ensure(cache, &extraction, device, &mut progress),
+            Projection::RowSpace | Projection::Pca(_) => {
+                ensure_projected(cache, &extraction, training, device, &mut progress)
+            }
+        };
+        match layers {
             Ok(layers) => {
                 if let Err(error) = self.cache.note_held(&job.activations, &layers) {
                     tracing::warn!(%error, "the coordinator will not hear of these activations");
                 }
+                let units = |layer: &CachedLayer| match projection {
+                    Projection::None | Projection::RowSpace => layer.units(),
+                    Projection::Pca(components) => layer.units().min(components.get() as usize),
+                };
                 Ok(Some(Rows {
-                    units: layers.iter().map(CachedLayer::units).collect(),
+                    units: layers.iter().map(units).collect(),
                     layers,
                 }))
             }
@@ -300,12 +322,15 @@ fn required<'a, T>(part: &'a Option<T>, name: &str) -> Result<&'a T, ExecuteErro
         .ok_or_else(|| ExecuteError::Job(format!("it has no {name}")))
 }
 
+fn projection(spec: &TrialSpec) -> Result<Projection, ExecuteError> {
+    let training = required(&spec.training, "training protocol")?;
+    let projection = training.projection.parse();
+    projection.map_err(|error: UnknownProjection| ExecuteError::Job(error.to_string()))
+}
+
 fn protocol(spec: &TrialSpec) -> Result<Protocol, ExecuteError> {
     let training = required(&spec.training, "training protocol")?;
     let unknown = |key: &str, word: &str| ExecuteError::Job(format!("{key} = `{word}`"));
-    if training.projection != "none" {
-        return Err(unknown("projection", &training.projection));
-    }
     Ok(Protocol {
         batch_size: training.batch_size as usize,
         max_epochs: training.max_epochs as usize,

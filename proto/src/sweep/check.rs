@@ -2,7 +2,8 @@
 //! does not offer yet. All mistakes are found, not only the first.
 
 use super::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Mistake, Pruning, SweepError, SweepFile,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Mistake, Projection, Pruning, SweepError,
+    SweepFile,
 };
 use crate::near_miss;
 use std::collections::HashSet;
@@ -47,10 +48,8 @@ const TARGETS: Words = Words {
     offered: &["none", "centred", "standardised"],
     planned: &[],
 };
-const PROJECTIONS: Words = Words {
-    offered: &["none"],
-    planned: &["row-space", "pca:K"],
-};
+/// `K` is a number of components.
+const PROJECTIONS: [&str; 3] = ["none", "row-space", "pca:K"];
 const BASELINES: Words = Words {
     offered: &["mean"],
     planned: &["ols", "ridge", "pls"],
@@ -95,13 +94,8 @@ impl Found {
 
     /// A word that must be one of `words`.
     pub(super) fn word(&mut self, key: impl Into<String>, word: &str, words: &Words) {
-        // A planned word may have a free part: `pca:K` stands for `pca:200`.
-        let planned = words.planned.iter().any(|plan| match plan.split_once(':') {
-            Some((head, _)) => word.split(':').next() == Some(head),
-            None => word == *plan,
-        });
         if words.offered.contains(&word) {
-        } else if planned {
+        } else if words.planned.contains(&word) {
             self.add(key, quote(word), not_offered(words.offered));
         } else {
             let all = [words.offered, words.planned].concat();
@@ -369,7 +363,7 @@ impl SweepFile {
         }
         found.word("training.inputs", &training.inputs, &INPUTS);
         found.word("training.targets", &training.targets, &TARGETS);
-        found.word("training.projection", &training.projection, &PROJECTIONS);
+        check_projection(&training.projection, found);
         for (index, baseline) in training.baselines.iter().enumerate() {
             found.word(format!("training.baselines[{index}]"), baseline, &BASELINES);
         }
@@ -377,6 +371,17 @@ impl SweepFile {
             let key = format!("training.baselines[{index}]");
             found.add(key, quote(&training.baselines[index]), "stands here twice");
         }
+    }
+}
+
+fn check_projection(word: &str, found: &mut Found) {
+    if word.parse::<Projection>().is_err() {
+        let key = "training.projection";
+        let problem = format!(
+            "must be one of {}, K a whole number from 1 on",
+            backticked(&PROJECTIONS)
+        );
+        found.add_near(key, quote(word), problem, near_miss(word, PROJECTIONS));
     }
 }
 
@@ -596,7 +601,6 @@ mod tests {
             [split]
             scheme = "shuffle"
             [training]
-            projection = "pca:200"
             baselines = ["mean", "ridge"]
             [[ann]]
             name = "mobilenet"
@@ -605,13 +609,34 @@ mod tests {
             sparsity = [0.0, 0.8]
             pruning = "layer"
         "#), @r#"
-        the sweep file has 5 mistakes
+        the sweep file has 4 mistakes
           `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
           `ann[0].sparsity[1]` = 0.8: this version does not offer pruning yet; only 0.0
           `ann[0].pruning` = "layer": this version does not offer it yet
-          `training.projection` = "pca:200": this version does not offer it yet; it offers `none`
           `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
         "#);
+    }
+
+    #[test]
+    fn a_projection_is_one_of_three_and_says_how_many_components() {
+        let projection = |word: &str| check(&format!("[training]\nprojection = {word:?}"));
+        for word in ["none", "row-space", "pca:1", "pca:200"] {
+            assert_eq!(projection(word), "good", "{word}");
+        }
+        for (word, near) in [
+            ("row_space", "; did you mean `row-space`?"),
+            ("pca:0", "; did you mean `pca:K`?"),
+            ("pca", "; did you mean `pca:K`?"),
+            ("svd", ""),
+        ] {
+            assert_eq!(
+                projection(word),
+                format!(
+                    "the sweep file has a mistake\n  `training.projection` = {word:?}: must be one of \
+                     `none`, `row-space`, `pca:K`, K a whole number from 1 on{near}"
+                )
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod check;
 mod file;
 mod grid;
+mod projection;
 mod search;
 
 pub use check::Catalogue;
@@ -14,6 +15,7 @@ pub use file::{
     SweepFile, TrainingTable,
 };
 pub use grid::{GridError, GridTrial, TRIALS_MAX};
+pub use projection::{Projection, UnknownProjection};
 pub use search::SearchTable;
 
 use miette::Diagnostic;

@@ -58,16 +58,27 @@ pub struct Extraction<'a> {
     pub also: &'a [String],
 }
 
-/// How far an extraction is, in stimuli.
+/// What is being done to have activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// An ANN is shown the stimuli; progress is in stimuli.
+    Extracting,
+    /// A layer is projected; progress is in units of it.
+    Projecting,
+}
+
+/// How far one is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// Stimuli done.
+    /// With what.
+    pub stage: Stage,
+    /// Done.
     pub done: usize,
-    /// Stimuli in all.
+    /// In all.
     pub total: usize,
 }
 
-/// Hears how far an extraction is, and says whether it goes on.
+/// Hears how far one is, and says whether it goes on.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// One decoded batch: `[stimuli, height, width, channels]`, preprocessed.
@@ -87,13 +98,18 @@ impl Extraction<'_> {
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
                 dtype: cache.dtype(),
+                row_space: None,
             },
             stimuli: self.recordings.stimuli.len(),
             units: self.ann.units(layer)?,
         })
     }
 
-    fn headers(&self, cache: &Cache, layers: &[String]) -> Result<Vec<Header>, ActivationError> {
+    pub(super) fn headers(
+        &self,
+        cache: &Cache,
+        layers: &[String],
+    ) -> Result<Vec<Header>, ActivationError> {
         let headers = layers.iter().map(|layer| self.header(cache, layer));
         headers.collect()
     }
@@ -156,9 +172,7 @@ impl Extraction<'_> {
     ) -> Result<(), ActivationError> {
         let (mut done, total) = (stimuli.start, stimuli.end);
         for batch in images {
-            if progress(Progress { done, total }).is_break() {
-                return Err(ActivationError::Interrupted);
-            }
+            tell(progress, Stage::Extracting, done, total)?;
             let images = batch?;
             // The receiver is gone when the disk failed, which the writer reports.
             if answers_to.send(net.activations(&images)?).is_err() {
@@ -166,7 +180,8 @@ impl Extraction<'_> {
             }
             done += images.len() / self.ann.input().iter().product::<usize>();
         }
-        let _ = progress(Progress { done, total });
+        let stage = Stage::Extracting;
+        let _ = progress(Progress { stage, done, total });
         Ok(())
     }
 
@@ -298,7 +313,7 @@ pub fn ensure(
                     let layer = &missing[0].key.layer;
                     tracing::info!(layer, "waits for another process that extracts it");
                 }
-                pause(&wanted, progress)?;
+                pause(Stage::Extracting, wanted[0].stimuli, progress)?;
             }
             Claim::NoRoom => {
                 tracing::warn!(
@@ -306,19 +321,33 @@ pub fn ensure(
                 );
                 opened.fill_with(|| None);
                 while !cache.has_room(&missing)? {
-                    pause(&wanted, progress)?;
+                    pause(Stage::Extracting, wanted[0].stimuli, progress)?;
                 }
             }
         }
     }
 }
 
-/// Lets a moment pass.
-fn pause(wanted: &[Header], progress: OnProgress<'_>) -> Result<(), ActivationError> {
-    let total = wanted[0].stimuli;
-    if progress(Progress { done: 0, total }).is_break() {
-        return Err(ActivationError::Interrupted);
+/// Says how far one is; an error where that is far enough.
+pub(super) fn tell(
+    progress: OnProgress<'_>,
+    stage: Stage,
+    done: usize,
+    total: usize,
+) -> Result<(), ActivationError> {
+    match progress(Progress { stage, done, total }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(ActivationError::Interrupted),
     }
+}
+
+/// Lets a moment pass, in which others make what is wanted.
+pub(super) fn pause(
+    stage: Stage,
+    total: usize,
+    progress: OnProgress<'_>,
+) -> Result<(), ActivationError> {
+    tell(progress, stage, 0, total)?;
     std::thread::sleep(POLL);
     Ok(())
 }

@@ -137,33 +137,36 @@ impl CachedLayer {
         self.units
     }
 
-    /// Copies the row of one stimulus.
+    /// Copies units of one stimulus, from `first` on as many as there is space for.
     ///
     /// # Shapes
-    /// - `row`: `[units]`
+    /// - `out`: `[units]`, of those of the layer
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read_row(&self, stimulus: usize, row: &mut [f32]) -> Result<(), ActivationError> {
-        assert_eq!(
-            row.len(),
-            self.units,
-            "a row has as many values as the layer has units"
-        );
+    pub fn read(
+        &self,
+        stimulus: usize,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), ActivationError> {
+        let past = first + out.len();
+        assert!(past <= self.units, "unit {past} of {}", self.units);
         assert!(
             stimulus < self.stimuli,
             "stimulus {stimulus} of {}",
             self.stimuli
         );
-        let bytes = (stimulus * self.units * self.dtype.bytes()) as u64;
-        let read = self.decode_row(self.rows_start + bytes, row);
+        let value = stimulus * self.units + first;
+        let bytes = (value * self.dtype.bytes()) as u64;
+        let read = self.decode(self.rows_start + bytes, out);
         read.map_err(|source| ActivationError::Read {
             path: self.path.clone(),
             source,
         })
     }
 
-    fn decode_row(&self, offset: u64, row: &mut [f32]) -> io::Result<()> {
+    fn decode(&self, offset: u64, row: &mut [f32]) -> io::Result<()> {
         let halves = || -> io::Result<Vec<u16>> {
             let mut halves = vec![0_u16; row.len()];
             self.file

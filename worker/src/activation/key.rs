@@ -22,6 +22,20 @@ pub struct CacheKey {
     pub layer: String,
     /// Stored number format.
     pub dtype: Dtype,
+    /// What the layer's activations are projected onto; absent where they are as the ANN answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_space: Option<RowSpace>,
+}
+
+/// The span of some stimuli's activations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowSpace {
+    /// Version of the arithmetic that makes the coordinates.
+    pub version: u32,
+    /// Digest of which stimuli, by their places in the set.
+    pub stimuli: String,
+    /// Number format of the activations that were read.
+    pub dtype: Dtype,
 }
 
 /// Stored number format. Whatever is stored is read back as 32-bit float.
@@ -128,6 +142,7 @@ mod tests {
             stimulus_digest: "s".to_owned(),
             layer: "relu".to_owned(),
             dtype: Dtype::F32,
+            row_space: None,
         };
         assert_eq!(key.digest(), "f314904010158535dd5cea38d43ac0e8");
         let half = CacheKey {

@@ -2,7 +2,8 @@
 //!
 //! `key` says what a cached layer is, `file` how it lies on disk, `partial` how it gets there and
 //! `lock` who may touch it; `cache` is the directory with its budget, `inventory` lists and prunes it,
-//! `held` tells what jobs find in it, and `extract` fills it. Nothing in here knows of trials or
+//! `held` tells what jobs find in it, `extract` fills it, and `projection` puts beside a layer its
+//! coordinates in the span of some stimuli, which `row_space` finds. Nothing in here knows of trials or
 //! recordings' responses.
 
 mod cache;
@@ -13,14 +14,17 @@ mod inventory;
 mod key;
 mod lock;
 mod partial;
+mod projection;
+mod row_space;
 #[cfg(test)]
 mod tests;
 
 pub use cache::{Cache, CacheConfig};
-pub use extract::{Extraction, OnProgress, Progress, ensure};
+pub use extract::{Extraction, OnProgress, Progress, Stage, ensure};
 pub use file::CachedLayer;
 pub use inventory::{Entry, Prune, Pruned, State};
-pub use key::{CacheKey, Dtype, UnknownDtype};
+pub use key::{CacheKey, Dtype, RowSpace, UnknownDtype};
+pub use projection::ensure_projected;
 
 use bytesize::ByteSize;
 use miette::Diagnostic;
@@ -84,6 +88,13 @@ pub enum ActivationError {
         value: f32,
         /// The format.
         dtype: &'static str,
+    },
+    /// A layer's projection does not come to an end.
+    #[error("the spectrum of layer `{layer}` cannot be had: its eigenvalues do not converge")]
+    #[diagnostic(help("train on the activations themselves: `projection = \"none\"`"))]
+    Spectrum {
+        /// The layer.
+        layer: String,
     },
     /// The layers of one job have more bytes than the whole cache may have.
     #[error(

@@ -84,6 +84,28 @@ impl Partial {
         resumed.map_err(|source| write_error(&self.path, source))
     }
 
+    /// Forgets the rows that are there, and takes rows of `units` from now on, no more than there
+    /// were to be: of what cannot be gone on with.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn restart(&mut self, units: usize) -> Result<(), ActivationError> {
+        assert!(units <= self.header.units, "no more than was reserved");
+        self.header.units = units;
+        let start = self.header.encode();
+        self.hasher = blake3::Hasher::new();
+        self.hasher.update(&start);
+        self.rows_start = start.len() as u64;
+        self.rows = 0;
+        let restarted = self
+            .log
+            .set_len(0)
+            .and_then(|()| self.log.rewind())
+            .and_then(|()| self.file.set_len(self.header.file_bytes()))
+            .and_then(|()| self.file.write_all_at(&start, 0));
+        restarted.map_err(|source| write_error(&self.path, source))
+    }
+
     fn verify_prefix(&mut self) -> io::Result<()> {
         let start = self.header.encode();
         let mut found = vec![0; start.len()];

@@ -23,6 +23,7 @@ fn header(layer: &str, dtype: Dtype) -> Header {
             stimulus_digest: "s".to_owned(),
             layer: layer.to_owned(),
             dtype,
+            row_space: None,
         },
         stimuli: STIMULI,
         units: UNITS,
@@ -105,7 +106,7 @@ fn rows_come_back_as_written_and_no_other_file_stays() {
         .expect("reads")
         .expect("whole");
     let mut row = [0.0; UNITS];
-    layer.read_row(2, &mut row).expect("reads");
+    layer.read(2, 0, &mut row).expect("reads");
     assert_eq!((layer.stimuli(), layer.units(), row), (3, 2, [5.0, 6.0]));
     assert_eq!(files(&directory), 2, "the layer and the directory's lock");
 }
@@ -131,7 +132,7 @@ fn half_formats_round_once_and_are_smaller() {
             .expect("whole");
         for (stimulus, expected) in values.chunks(UNITS).enumerate() {
             let mut row = [f32::NAN; UNITS];
-            written.read_row(stimulus, &mut row).expect("reads");
+            written.read(stimulus, 0, &mut row).expect("reads");
             for (value, expected) in row.iter().zip(expected) {
                 assert!(
                     (value - expected).abs() <= relative * expected.abs(),
@@ -139,7 +140,7 @@ fn half_formats_round_once_and_are_smaller() {
                 );
             }
             let mut again = [f32::NAN; UNITS];
-            read.read_row(stimulus, &mut again).expect("reads");
+            read.read(stimulus, 0, &mut again).expect("reads");
             assert_eq!(row, again);
         }
         let saved = f32_header("a").rows_bytes() - header("a", dtype).rows_bytes();
@@ -332,7 +333,7 @@ fn processes_that_evict_at_once_keep_to_the_budget() {
                         }
                     };
                     let mut row = [0.0; UNITS];
-                    layer.read_row(1, &mut row).expect("reads");
+                    layer.read(1, 0, &mut row).expect("reads");
                     assert_eq!(row, [3.0, 4.0]);
                     assert!(
                         path(directory, &name, "act").exists(),

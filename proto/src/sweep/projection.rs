@@ -1,0 +1,68 @@
+//! The projection of activations, as sweep files and trials spell it. What it does to them is the
+//! worker's.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// What a layer's activations are projected onto before NRP-L1 sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// Nothing: NRP-L1 sees every unit, as in the paper.
+    None,
+    /// The span of the training stimuli's centred activations.
+    RowSpace,
+    /// The first so many principal axes of the training stimuli's activations.
+    Pca(NonZeroU32),
+}
+
+/// A word that is no [`Projection`].
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error("`{0}` is no projection: `none`, `row-space` and `pca:K`, K from 1 on, are")]
+pub struct UnknownProjection(String);
+
+impl FromStr for Projection {
+    type Err = UnknownProjection;
+
+    /// There is one spelling of each, since trials are named by it.
+    fn from_str(word: &str) -> Result<Self, UnknownProjection> {
+        let projection = match (word, word.strip_prefix("pca:")) {
+            ("none", _) => Some(Self::None),
+            ("row-space", _) => Some(Self::RowSpace),
+            (_, Some(components)) => components.parse().ok().map(Self::Pca),
+            (_, None) => None,
+        };
+        projection
+            .filter(|projection| projection.to_string() == word)
+            .ok_or_else(|| UnknownProjection(word.to_owned()))
+    }
+}
+
+impl fmt::Display for Projection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::RowSpace => f.write_str("row-space"),
+            Self::Pca(components) => write!(f, "pca:{components}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_one_spelling() {
+        for word in ["none", "row-space", "pca:1", "pca:200"] {
+            let projection: Projection = word.parse().expect("a projection");
+            assert_eq!(projection.to_string(), word);
+        }
+        for word in [
+            "", "None", "pca", "pca:", "pca:0", "pca:-1", "pca:+2", "pca:02", "pca:2.5",
+        ] {
+            assert!(word.parse::<Projection>().is_err(), "{word}");
+        }
+    }
+}

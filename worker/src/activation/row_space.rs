@@ -1,0 +1,223 @@
+//! Row space: where stimuli lie in the span of some stimuli's centred activations. Pure arithmetic, on
+//! activations that are read a block of units at a time; what it is good for, `docs/projection.md` says.
+//!
+//! With the training stimuli's centred activations Xc = U S Vᵀ, the coordinates of a stimulus x are
+//! (x - mean) V. Neither Xc nor V is ever held: U and S² are those of the Gram matrix Xc Xcᵀ, and
+//! (x - mean) V = (x - mean) Xcᵀ U S⁻¹. Memory holds a few matrices of stimuli × training stimuli and
+//! two blocks, whatever the number of units.
+
+use super::ActivationError;
+use faer::linalg::matmul::{matmul, triangular, triangular::BlockStructure};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use rayon::prelude::*;
+
+/// Version of what is done in here: another makes other files.
+pub(super) const VERSION: u32 = 1;
+
+/// Bytes of the training stimuli's block of units.
+const BLOCK_BYTES: usize = 64 << 20;
+
+/// Copies units of a stimulus, from a first on as many as there is space for.
+pub(super) type Read<'a> =
+    &'a (dyn Fn(usize, usize, &mut [f32]) -> Result<(), ActivationError> + Sync);
+
+/// Hears how many units are done before each block, and may break off with an error.
+pub(super) type OnUnits<'a> = &'a mut dyn FnMut(usize) -> Result<(), ActivationError>;
+
+/// Coordinates of stimuli.
+#[derive(Debug)]
+pub(super) struct Coordinates {
+    /// `[stimuli, rank]`, row-major; in the order of falling variance of the training stimuli.
+    pub(super) values: Vec<f32>,
+    /// Dimensions of the span; 1 (all coordinates 0) where the training stimuli are all alike.
+    pub(super) rank: usize,
+}
+
+/// Why there are none.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The activations cannot be read, or somebody asked to stop.
+    Activations(ActivationError),
+    /// The eigendecomposition does not converge.
+    Spectrum,
+}
+
+impl From<ActivationError> for Failure {
+    fn from(error: ActivationError) -> Self {
+        Self::Activations(error)
+    }
+}
+
+/// Most dimensions that the span may have: centring takes one.
+pub(super) fn most(units: usize, training: usize) -> usize {
+    units.min(training.saturating_sub(1)).max(1)
+}
+
+/// Coordinates of all `stimuli` in the span of the `training` ones.
+///
+/// Singular values squared count as 0 from max(training, `units`) · 2⁻⁵² of the largest down: NumPy's
+/// rule for the rank of a matrix, on the Gram matrix. The largest component of each column of U is
+/// made positive, since its sign is arbitrary. What is learned is learned from the training stimuli
+/// alone: their coordinates are the same bits whatever the others are.
+///
+/// # Errors
+/// When the activations cannot be read, `on_units` breaks off, or the spectrum cannot be had.
+pub(super) fn coordinates(
+    stimuli: usize,
+    units: usize,
+    training: &[usize],
+    read: Read<'_>,
+    on_units: OnUnits<'_>,
+) -> Result<Coordinates, Failure> {
+    let mut is_training = vec![false; stimuli];
+    training.iter().for_each(|&s| is_training[s] = true);
+    let others: Vec<usize> = (0..stimuli).filter(|&s| !is_training[s]).collect();
+    let products = Products::of(units, training, &others, read, on_units)?;
+    let gram = products.gram.self_adjoint_eigen(Side::Lower);
+    let gram = gram.map_err(|_| Failure::Spectrum)?;
+    drop(products.gram);
+
+    // In the order of rising eigenvalues.
+    let squares: Vec<f64> = gram.S().column_vector().iter().copied().collect();
+    let largest = squares.last().copied().unwrap_or(0.0);
+    let least = largest * training.len().max(units) as f64 * f64::EPSILON;
+    let axes: Vec<usize> = (0..squares.len())
+        .rev()
+        .take(most(units, training.len()))
+        .take_while(|&axis| squares[axis] > least)
+        .collect();
+    let rank = axes.len().max(1);
+    let mut of_training = Mat::<f64>::zeros(training.len(), rank);
+    let mut inverse = Mat::<f64>::zeros(training.len(), rank);
+    for (at, &axis) in axes.iter().enumerate() {
+        let u = gram.U().col(axis);
+        let tallest = u.iter().fold(0.0_f64, |tallest, value| {
+            match value.abs() > tallest.abs() {
+                true => *value,
+                false => tallest,
+            }
+        });
+        let singular = squares[axis].sqrt() * tallest.signum();
+        for (row, value) in u.iter().enumerate() {
+            of_training[(row, at)] = value * singular;
+            inverse[(row, at)] = value / singular;
+        }
+    }
+    let mut of_others = Mat::<f64>::zeros(others.len(), rank);
+    let par = Par::rayon(0);
+    matmul(
+        &mut of_others,
+        Accum::Replace,
+        &products.cross,
+        &inverse,
+        1.0,
+        par,
+    );
+
+    let mut values = vec![0.0_f32; stimuli * rank];
+    let rows = training.iter().zip(of_training.row_iter());
+    for (&stimulus, row) in rows.chain(others.iter().zip(of_others.row_iter())) {
+        let out = values[stimulus * rank..][..rank].iter_mut();
+        out.zip(row.iter())
+            .for_each(|(out, value)| *out = *value as f32);
+    }
+    Ok(Coordinates { values, rank })
+}
+
+/// Inner products of centred activations, in f64.
+struct Products {
+    /// `[training, training]`, the lower triangle.
+    gram: Mat<f64>,
+    /// `[others, training]`
+    cross: Mat<f64>,
+}
+
+impl Products {
+    fn of(
+        units: usize,
+        training: &[usize],
+        others: &[usize],
+        read: Read<'_>,
+        on_units: OnUnits<'_>,
+    ) -> Result<Self, ActivationError> {
+        let n = training.len();
+        let mut gram = Mat::<f64>::zeros(n, n);
+        let mut cross = Mat::<f64>::zeros(others.len(), n);
+        // By the training stimuli alone, since the order of sums depends on it.
+        let width = (BLOCK_BYTES / 8 / n.max(1)).clamp(1, units.max(1));
+        let (mut learned, mut seen) = (Vec::new(), Vec::new());
+        for first in (0..units).step_by(width) {
+            on_units(first)?;
+            let width = width.min(units - first);
+            fill(&mut learned, training, first, width, read)?;
+            let mean = mean(&learned, width);
+            centre(&mut learned, &mean);
+            let rows = MatRef::from_row_major_slice(&learned, n, width);
+            let [lower, whole] = [BlockStructure::TriangularLower, BlockStructure::Rectangular];
+            let (add, par) = (Accum::Add, Par::rayon(0));
+            triangular::matmul(
+                &mut gram,
+                lower,
+                add,
+                rows,
+                whole,
+                rows.transpose(),
+                whole,
+                1.0,
+                par,
+            );
+            for (at, others) in others.chunks(n).enumerate() {
+                fill(&mut seen, others, first, width, read)?;
+                centre(&mut seen, &mean);
+                let seen = MatRef::from_row_major_slice(&seen, others.len(), width);
+                let cross: MatMut<'_, f64> = cross.subrows_mut(at * n, others.len());
+                matmul(cross, add, seen, rows.transpose(), 1.0, par);
+            }
+        }
+        on_units(units)?;
+        Ok(Self { gram, cross })
+    }
+}
+
+/// Reads a block of units of some stimuli: `[stimuli, width]`, row-major.
+fn fill(
+    block: &mut Vec<f64>,
+    stimuli: &[usize],
+    first: usize,
+    width: usize,
+    read: Read<'_>,
+) -> Result<(), ActivationError> {
+    block.resize(stimuli.len() * width, 0.0);
+    let rows = block.par_chunks_mut(width).zip(stimuli);
+    rows.try_for_each_init(
+        || vec![0.0_f32; width],
+        |values, (row, &stimulus)| {
+            read(stimulus, first, values)?;
+            for (value, read) in row.iter_mut().zip(values) {
+                *value = f64::from(*read);
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Mean of each unit.
+fn mean(block: &[f64], width: usize) -> Vec<f64> {
+    let mut mean = vec![0.0; width];
+    for row in block.chunks_exact(width) {
+        mean.iter_mut()
+            .zip(row)
+            .for_each(|(sum, value)| *sum += value);
+    }
+    let stimuli = (block.len() / width) as f64;
+    mean.iter_mut().for_each(|sum| *sum /= stimuli);
+    mean
+}
+
+fn centre(block: &mut [f64], mean: &[f64]) {
+    block.par_chunks_mut(mean.len()).for_each(|row| {
+        row.iter_mut()
+            .zip(mean)
+            .for_each(|(value, mean)| *value -= mean);
+    });
+}
