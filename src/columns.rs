@@ -24,7 +24,7 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 36] = [
+const COLUMNS: [(&str, Kind); 37] = [
     ("trial", Kind::Text),
     ("state", Kind::Text),
     ("ann", Kind::Text),
@@ -38,6 +38,7 @@ const COLUMNS: [(&str, Kind); 36] = [
     ("weight_decay", Kind::Real),
     ("dropout", Kind::Real),
     ("sparsity", Kind::Real),
+    ("projection", Kind::Text),
     ("seed", Kind::Whole),
     ("simulated", Kind::Flag),
     ("random_weights", Kind::Flag),

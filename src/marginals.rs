@@ -113,7 +113,10 @@ fn document(rows: &[MarginalsRow], by: &[String]) -> Vec<Value> {
 
 /// A value as JSON has it: a number where its axis has numbers, null where there is none.
 fn typed(axis: &str, value: &str) -> Value {
-    let is_word = matches!(axis.parse(), Ok(Axis::Ann | Axis::Region | Axis::Layers));
+    let is_word = matches!(
+        axis.parse(),
+        Ok(Axis::Ann | Axis::Region | Axis::Layers | Axis::Projection)
+    );
     match (value, is_word) {
         ("", _) => Value::Null,
         (word, true) => word.into(),

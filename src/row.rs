@@ -1,6 +1,6 @@
 //! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
 
-use nrp_proto::id::RANDOM_PREFIX;
+use nrp_proto::id::{NO_PROJECTION, RANDOM_PREFIX};
 use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
 use nrp_worker::ann;
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub(crate) struct Cell {
     pub(crate) weight_decay: Option<f64>,
     pub(crate) dropout: Option<f64>,
     pub(crate) sparsity: Option<f64>,
+    /// What activations are projected onto, as the sweep file spells it.
+    pub(crate) projection: Option<String>,
     pub(crate) seed: Option<u64>,
     pub(crate) trial: Option<String>,
     /// Whether the recordings are simulated.
@@ -102,6 +104,7 @@ impl Cell {
     pub(crate) fn new(id: String, spec: TrialSpec) -> Self {
         let simulated = spec.simulated();
         let random_weights = spec.random_weights();
+        let projection = spec.projection().to_owned();
         let ann = spec.ann.unwrap_or_default();
         Self {
             ann: ann.name,
@@ -115,6 +118,7 @@ impl Cell {
             weight_decay: Some(spec.weight_decay),
             dropout: Some(spec.dropout),
             sparsity: Some(ann.sparsity),
+            projection: Some(projection),
             seed: Some(spec.seed),
             trial: Some(id),
             simulated,
@@ -130,11 +134,14 @@ impl Cell {
         region_label(&self.region, self.simulated)
     }
 
-    /// The layer set as tables show it.
+    /// The layer set as tables show it, with what it is projected onto.
     pub(crate) fn layers_label(&self) -> String {
-        self.layers
-            .as_ref()
-            .map_or_else(|| "–".to_owned(), |layers| layers.join("+"))
+        let layers = self.layers.as_ref();
+        let layers = layers.map_or_else(|| "–".to_owned(), |layers| layers.join("+"));
+        match self.projection.as_deref() {
+            None | Some(NO_PROJECTION) => layers,
+            Some(projection) => format!("{layers} ({projection})"),
+        }
     }
 }
 

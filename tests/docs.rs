@@ -28,7 +28,8 @@ fn every_sample_sweep_parses() {
             "quickstart",
             "search",
             "v4-all-anns",
-            "v4-mobilenet"
+            "v4-mobilenet",
+            "v4-row-space"
         ]
     );
 }

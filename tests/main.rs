@@ -15,6 +15,7 @@ mod leave;
 mod nightly;
 mod onnx;
 mod other_languages;
+mod projection;
 mod questions;
 mod report;
 mod rounds;

@@ -35,6 +35,8 @@ pub enum Axis {
     Dropout,
     /// The ANN's fraction of zero weights.
     Sparsity,
+    /// What activations are projected onto: `none`, `row-space` or `pca:K`.
+    Projection,
     /// The seed.
     Seed,
     /// Free parameters of the NRP network; of finished trials only.
@@ -62,7 +64,7 @@ pub enum Value {
 
 impl Axis {
     /// All of them, as they are listed.
-    pub const ALL: [Axis; 12] = [
+    pub const ALL: [Axis; 13] = [
         Axis::Ann,
         Axis::Region,
         Axis::Layers,
@@ -73,6 +75,7 @@ impl Axis {
         Axis::WeightDecay,
         Axis::Dropout,
         Axis::Sparsity,
+        Axis::Projection,
         Axis::Seed,
         Axis::Parameters,
     ];
@@ -90,6 +93,7 @@ impl Axis {
             Axis::WeightDecay => "weight_decay",
             Axis::Dropout => "dropout",
             Axis::Sparsity => "sparsity",
+            Axis::Projection => "projection",
             Axis::Seed => "seed",
             Axis::Parameters => "parameters",
         }
@@ -97,7 +101,7 @@ impl Axis {
 
     fn kind(self) -> Kind {
         match self {
-            Axis::Ann | Axis::Region | Axis::Layers => Kind::Word,
+            Axis::Ann | Axis::Region | Axis::Layers | Axis::Projection => Kind::Word,
             Axis::L1 | Axis::L2 | Axis::Depth | Axis::Seed | Axis::Parameters => Kind::Whole,
             Axis::LearningRate | Axis::WeightDecay | Axis::Dropout | Axis::Sparsity => Kind::Real,
         }
@@ -118,6 +122,7 @@ impl Axis {
             Axis::WeightDecay => Value::Real(spec.weight_decay),
             Axis::Dropout => Value::Real(spec.dropout),
             Axis::Sparsity => Value::Real(ann()?.sparsity),
+            Axis::Projection => Value::Word(spec.projection().to_owned()),
             Axis::Seed => Value::Whole(spec.seed),
             Axis::Parameters => Value::Whole(trial.scores.as_ref()?.parameters),
         })
@@ -405,7 +410,7 @@ mod tests {
             let error = text.parse::<Condition>().expect_err(text);
             format!("{error}; {}", error.help().expect("help"))
         };
-        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, seed, parameters");
+        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, seed, parameters");
         insta::assert_snapshot!(refused("l1 16"), @"`l1 16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
         insta::assert_snapshot!(refused("l1!16"), @"`l1!16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
         insta::assert_snapshot!(refused("l1=1.5"), @"`l1` is a whole number, and `1.5` is none; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");

@@ -11,6 +11,9 @@ pub const SIMULATED_PREFIX: &str = "simulated";
 /// Prefix of the digest of weights that are random.
 pub const RANDOM_PREFIX: &str = "random:";
 
+/// Projection of what is trained on the activations themselves.
+pub const NO_PROJECTION: &str = "none";
+
 /// What ids of trials are hashed under.
 const TRIAL_DOMAIN: &str = "nrp trial 2026";
 
@@ -77,9 +80,7 @@ impl TrialSpec {
     /// where those are projected onto the span of the training stimuli, the split that says which
     /// those are.
     pub fn activations(&self) -> String {
-        let none = Projection::None.to_string();
-        let training = self.training.as_ref();
-        let is_projected = training.is_some_and(|training| training.projection != none);
+        let is_projected = self.projection() != NO_PROJECTION;
         let shared = TrialSpec {
             ann: self.ann.clone(),
             recordings_digest: self.recordings_digest.clone(),
@@ -114,6 +115,12 @@ impl TrialSpec {
             ..Default::default()
         };
         hash("nrp comparable group 2026", &shared.encode_to_vec(), 16)
+    }
+
+    /// What its activations are projected onto, as the sweep file spells it.
+    pub fn projection(&self) -> &str {
+        let training = self.training.as_ref();
+        training.map_or(NO_PROJECTION, |training| &training.projection)
     }
 
     /// Whether the recordings are simulated.
@@ -190,6 +197,30 @@ impl SweepSpec {
 mod tests {
     use super::*;
     use crate::sweep::SweepFile;
+    use crate::wire::SplitSpec;
+
+    #[test]
+    fn activations_are_others_where_they_are_projected_onto_other_stimuli() {
+        let trial = |projection: &str, seed: u64| TrialSpec {
+            recordings_digest: "r".to_owned(),
+            split: Some(SplitSpec {
+                seed,
+                ..Default::default()
+            }),
+            training: Some(TrainingSpec {
+                projection: projection.to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let [none, row_space] = ["none", "row-space"].map(|word| trial(word, 1).activations());
+        assert_ne!(none, row_space);
+        assert_eq!(trial("none", 2).activations(), none);
+        // Workers know them by this name: it must not move.
+        assert_eq!(none, "a0538b85108aa34c");
+        assert_ne!(trial("row-space", 2).activations(), row_space);
+        assert_eq!(trial("pca:20", 1).activations(), row_space);
+    }
 
     #[test]
     fn an_id_is_the_same_by_its_cell() {

@@ -1,6 +1,7 @@
 //! The projection of activations, as sweep files and trials spell it. What it does to them is the
 //! worker's.
 
+use crate::id::NO_PROJECTION;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -28,7 +29,7 @@ impl FromStr for Projection {
     /// There is one spelling of each, since trials are named by it.
     fn from_str(word: &str) -> Result<Self, UnknownProjection> {
         let projection = match (word, word.strip_prefix("pca:")) {
-            ("none", _) => Some(Self::None),
+            (NO_PROJECTION, _) => Some(Self::None),
             ("row-space", _) => Some(Self::RowSpace),
             (_, Some(components)) => components.parse().ok().map(Self::Pca),
             (_, None) => None,
@@ -42,7 +43,7 @@ impl FromStr for Projection {
 impl fmt::Display for Projection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("none"),
+            Self::None => f.write_str(NO_PROJECTION),
             Self::RowSpace => f.write_str("row-space"),
             Self::Pca(components) => write!(f, "pca:{components}"),
         }

@@ -150,5 +150,14 @@ mod tests {
             ..key.clone()
         };
         assert_ne!(half.digest(), key.digest());
+        let projected = CacheKey {
+            row_space: Some(RowSpace {
+                version: 1,
+                stimuli: "t".to_owned(),
+                dtype: Dtype::F32,
+            }),
+            ..key.clone()
+        };
+        assert_eq!(projected.digest(), "86d942a787df9da3ef8e9bc257cbf4ca");
     }
 }

@@ -123,6 +123,7 @@ fn project(
         layer.stimuli(),
         units,
         training,
+        row_space::BLOCK_BYTES,
         &|stimulus, first, out| layer.read(stimulus, first, out),
         &mut |done| tell(progress, Stage::Projecting, done, units),
     );
@@ -142,4 +143,221 @@ fn project(
     partial.restart(found.rank)?;
     partial.append(0, &found.values)?;
     cache.finish(partial)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CacheConfig;
+    use super::super::extract::Progress;
+    use super::*;
+    use crate::ann::{self, OpenedAnn, WeightsSource};
+    use crate::recording::{Recordings, Source};
+    use std::fs;
+    use std::ops::ControlFlow;
+    use std::path::Path;
+    use tempfile::TempDir;
+
+    const STIMULI: usize = 5;
+    const TRAINING: [usize; 3] = [0, 3, 4];
+
+    /// A sweep's activations, and what was done to have them.
+    struct Scene {
+        directory: TempDir,
+        recordings: Recordings,
+        ann: OpenedAnn,
+        layers: Vec<String>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let source = Source::Simulated { seed: 1 };
+            let mut recordings = Recordings::open(&source, &[]).expect("simulated");
+            recordings.stimuli.truncate(STIMULI);
+            Self {
+                directory: tempfile::tempdir().expect("a directory"),
+                recordings,
+                ann: OpenedAnn::BuiltIn(ann::find("mobilenet").expect("offered")),
+                layers: ["conv1_relu", "conv_pw_1_relu"].map(str::to_owned).to_vec(),
+            }
+        }
+
+        fn cache(&self, dtype: Dtype, budget_bytes: Option<u64>) -> Cache {
+            let config = CacheConfig {
+                directory: self.directory.path().to_owned(),
+                dtype,
+                budget_bytes,
+            };
+            Cache::open(config).expect("opens")
+        }
+
+        fn extraction(&self) -> Extraction<'_> {
+            Extraction {
+                ann: &self.ann,
+                weights: &WeightsSource::Random(1),
+                weights_digest: "random:1",
+                sparsity: 0.0,
+                recordings: &self.recordings,
+                stimulus_digest: "s",
+                layers: &self.layers,
+                also: &[],
+            }
+        }
+
+        /// The layers, and the stages that it took to have them.
+        fn ensure(&self, cache: &Cache, training: &[usize]) -> (Vec<CachedLayer>, Vec<Stage>) {
+            let mut stages = Vec::new();
+            let mut on = |progress: Progress| {
+                stages.push(progress.stage);
+                ControlFlow::Continue(())
+            };
+            let device = Device::flex();
+            let layers = ensure_projected(cache, &self.extraction(), training, &device, &mut on);
+            let layers = layers.expect("projects");
+            stages.dedup();
+            (layers, stages)
+        }
+
+        /// Deletes the layers that are as the ANN answered.
+        fn forget_own(&self, cache: &Cache) {
+            for entry in cache.entries(false).expect("lists") {
+                if entry.key.is_some_and(|key| key.row_space.is_none()) {
+                    fs::remove_file(entry.path).expect("removes");
+                }
+            }
+        }
+    }
+
+    fn rows(layers: &[CachedLayer]) -> Vec<Vec<f32>> {
+        let rows = |layer: &CachedLayer| {
+            let mut rows = vec![0.0; layer.stimuli() * layer.units()];
+            for (stimulus, row) in rows.chunks_exact_mut(layer.units()).enumerate() {
+                layer.read(stimulus, 0, row).expect("reads");
+            }
+            rows
+        };
+        layers.iter().map(rows).collect()
+    }
+
+    #[test]
+    fn a_projection_is_kept_as_a_layer_of_its_own() {
+        let scene = Scene::new();
+        let cache = scene.cache(Dtype::F16, None);
+        let (layers, stages) = scene.ensure(&cache, &TRAINING);
+        assert_eq!(stages, [Stage::Extracting, Stage::Projecting]);
+        for layer in &layers {
+            assert_eq!((layer.stimuli(), layer.units()), (STIMULI, 2));
+        }
+        let made = rows(&layers);
+        drop(layers);
+        let entries = cache.entries(true).expect("lists");
+        assert_eq!(entries.len(), 4, "two layers, two projections");
+        assert!(
+            entries
+                .iter()
+                .all(|entry| entry.state == super::super::State::Whole)
+        );
+
+        // Nothing else is needed of it, whatever the order of the stimuli.
+        scene.forget_own(&cache);
+        let (again, stages) = scene.ensure(&cache, &[4, 0, 3]);
+        assert_eq!((rows(&again), stages), (made.clone(), vec![]));
+
+        // Other training stimuli and another number format make others.
+        let (other, stages) = scene.ensure(&cache, &[0, 1, 2]);
+        assert_eq!(stages, [Stage::Extracting, Stage::Projecting]);
+        assert_ne!(rows(&other), made);
+        let (exact, stages) = scene.ensure(&scene.cache(Dtype::F32, None), &TRAINING);
+        assert_eq!(stages, [Stage::Extracting, Stage::Projecting]);
+        assert_ne!(rows(&exact), made);
+    }
+
+    fn part(directory: &Path) -> Option<std::path::PathBuf> {
+        let entries = fs::read_dir(directory).expect("lists");
+        let mut paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.find(|path| path.extension().is_some_and(|name| name == "part"))
+    }
+
+    #[test]
+    fn one_that_was_broken_off_is_begun_again_and_another_process_is_waited_for() {
+        let scene = Scene::new();
+        let cache = scene.cache(Dtype::F32, None);
+        let expected = rows(&scene.ensure(&cache, &TRAINING).0);
+        let projections = || {
+            let entries = cache.entries(false).expect("lists");
+            entries.into_iter().filter(|entry| {
+                entry
+                    .key
+                    .as_ref()
+                    .is_some_and(|key| key.row_space.is_some())
+            })
+        };
+        projections().for_each(|entry| fs::remove_file(entry.path).expect("removes"));
+
+        let mut stop = |progress: Progress| match progress.stage {
+            Stage::Projecting => ControlFlow::Break(()),
+            Stage::Extracting => ControlFlow::Continue(()),
+        };
+        let device = Device::flex();
+        let stopped = ensure_projected(&cache, &scene.extraction(), &TRAINING, &device, &mut stop);
+        assert!(matches!(stopped, Err(ActivationError::Interrupted)));
+        // As if it had been killed in the middle of its rows.
+        let left = part(scene.directory.path()).expect("a partial file");
+        fs::write(left.with_extension("rows"), "1 of other rows\n").expect("writes");
+
+        let own = scene
+            .extraction()
+            .headers(&cache, &scene.layers)
+            .expect("headers");
+        let headers: Vec<Header> = own.iter().map(|own| projected(own, &TRAINING)).collect();
+        let claimed = cache.claim(&headers[..1], &[]).expect("claims");
+        let mut held = Some(claimed);
+        let mut looks = 0;
+        let mut release = |progress: Progress| {
+            if (progress.stage, progress.done) == (Stage::Projecting, 0) {
+                looks += 1;
+                // The second layer is made meanwhile.
+                if looks == 3 {
+                    drop(held.take());
+                }
+            }
+            ControlFlow::Continue(())
+        };
+        let layers = ensure_projected(
+            &cache,
+            &scene.extraction(),
+            &TRAINING,
+            &device,
+            &mut release,
+        );
+        assert_eq!(rows(&layers.expect("takes over")), expected);
+        assert!(looks >= 3 && part(scene.directory.path()).is_none());
+    }
+
+    #[test]
+    fn a_budget_holds_layers_and_projections_or_the_job_is_refused() {
+        let scene = Scene::new();
+        let unlimited = scene.cache(Dtype::F32, None);
+        let own = scene
+            .extraction()
+            .headers(&unlimited, &scene.layers)
+            .expect("headers");
+        let of_own: u64 = own.iter().map(Header::file_bytes).sum();
+        let both: u64 = own
+            .iter()
+            .map(|own| projected(own, &TRAINING).file_bytes())
+            .sum();
+        let device = Device::flex();
+        let mut on = |_| ControlFlow::Continue(());
+        let small = scene.cache(Dtype::F32, Some(of_own + both - 1));
+        let refused = ensure_projected(&small, &scene.extraction(), &TRAINING, &device, &mut on);
+        assert!(matches!(refused, Err(ActivationError::TooLarge { .. })));
+        let enough = scene.cache(Dtype::F32, Some(of_own + both));
+        let (layers, _) = scene.ensure(&enough, &TRAINING);
+        assert_eq!(layers.len(), 2);
+        drop(layers);
+        // What is there needs no space for what it was made of.
+        scene.forget_own(&enough);
+        let (_, stages) = scene.ensure(&scene.cache(Dtype::F32, Some(both)), &TRAINING);
+        assert_eq!(stages, []);
+    }
 }

@@ -30,7 +30,7 @@ use std::path::Path;
 use views::Views;
 
 /// The format this version writes; an index of another is rebuilt.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 
 /// Trials in one stretch of a sweep's list.
 const STRETCH_TRIALS: usize = 1_024;
