@@ -114,7 +114,7 @@ impl Plot {
         let line = |from, to, colour: RGBColor, dash: i32| {
             let points = vec![from, to];
             let style = colour.stroke_width(2);
-            screen.draw(&DashedPathElement::new(points.into_iter(), dash, 4, style))
+            screen.draw(&DashedPathElement::new(points, dash, 4, style))
         };
         for (number, name) in self.y_categories.iter().enumerate() {
             let (_, at) = pixel(x.start, number as f64);
@@ -168,7 +168,7 @@ impl Plot {
         for (text, colour, dash) in lines.chain(diagonal) {
             let points = vec![(left, at), (left + 28, at)];
             let style = colour.stroke_width(2);
-            screen.draw(&DashedPathElement::new(points.into_iter(), dash, 4, style))?;
+            screen.draw(&DashedPathElement::new(points, dash, 4, style))?;
             name(text, at)?;
             at += LINE;
         }
