@@ -11,6 +11,7 @@ use nrp_proto::near_miss;
 use std::fmt;
 use std::mem::discriminant;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::OnceLock;
 use thiserror::Error;
 
@@ -71,7 +72,7 @@ const BATCH_BYTES_MAX: usize = 1 << 30;
 /// What a batch may take on a GPU, whose memory burn does not tell.
 const GPU_BATCH_BYTES: usize = 2 << 30;
 
-/// What training may take on a GPU.
+/// What training may take on a GPU whose memory no tool tells.
 const GPU_TRAINING_BYTES: u64 = 8 << 30;
 /// The part of the free memory that training leaves.
 const MEMORY_LEFT: u64 = 8;
@@ -166,6 +167,8 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
         name: found.to_string(),
         why,
     };
+    // Before its library takes any.
+    gpu_memories();
     // burn's backends panic over a device that is not there: better here than in a job.
     let (device, sum) = quietly(|| {
         let device = found.device().expect("is in this build");
@@ -373,7 +376,15 @@ pub(crate) fn batch_bytes(device: &Device) -> usize {
 /// Bytes that training may take on `device` now.
 pub(crate) fn free_bytes(device: &Device) -> u64 {
     if !is_cpu(device) {
-        return GPU_TRAINING_BYTES;
+        let number = names().iter().find_map(|name| match name {
+            Name::TchCuda(number) | Name::Cuda(number) => {
+                (name.device().as_ref() == Some(device)).then_some(*number)
+            }
+            _ => None,
+        });
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let free = number.and_then(|number| of_gpu(gpu_memories(), visible.as_deref(), number));
+        return free.map_or(GPU_TRAINING_BYTES, |free| free - free / MEMORY_LEFT);
     }
     let mut system = sysinfo::System::new();
     system.refresh_memory();
@@ -382,6 +393,58 @@ pub(crate) fn free_bytes(device: &Device) -> u64 {
     let allowed = allowed.map(|limits| limits.total_memory.saturating_sub(limits.rss));
     let free = allowed.unwrap_or(u64::MAX).min(system.available_memory());
     free - free / MEMORY_LEFT
+}
+
+/// A GPU of this machine.
+#[derive(Debug, PartialEq, Eq)]
+struct GpuMemory {
+    uuid: String,
+    free_bytes: u64,
+}
+
+/// The memory that NVIDIA's GPUs had free when this process first asked. What its own libraries
+/// have taken since, they use again.
+fn gpu_memories() -> &'static [GpuMemory] {
+    static MEMORIES: OnceLock<Vec<GpuMemory>> = OnceLock::new();
+    MEMORIES.get_or_init(|| {
+        if !cfg!(any(feature = "tch", feature = "cuda")) {
+            return Vec::new();
+        }
+        let asked = Command::new("nvidia-smi")
+            .args(["--query-gpu=uuid,memory.free", "--format=csv,noheader"])
+            .output();
+        let told = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        told.map_or_else(
+            |_| Vec::new(),
+            |told| told.lines().filter_map(gpu).collect(),
+        )
+    })
+}
+
+/// A line of `nvidia-smi`: `GPU-5f2c…, 80994 MiB`.
+fn gpu(line: &str) -> Option<GpuMemory> {
+    let (uuid, free) = line.split_once(',')?;
+    let mebibytes: u64 = free.trim().strip_suffix("MiB")?.trim().parse().ok()?;
+    Some(GpuMemory {
+        uuid: uuid.trim().to_owned(),
+        free_bytes: mebibytes << 20,
+    })
+}
+
+/// Free bytes of the GPU that CUDA calls `number` where `CUDA_VISIBLE_DEVICES` is `visible`: numbers
+/// or beginnings of UUIDs.
+fn of_gpu(gpus: &[GpuMemory], visible: Option<&str>, number: usize) -> Option<u64> {
+    let found = match visible {
+        None => gpus.get(number),
+        Some(visible) => {
+            let word = visible.split(',').nth(number)?.trim();
+            match word.parse() {
+                Ok(number) => gpus.get::<usize>(number),
+                Err(_) => gpus.iter().find(|gpu| gpu.uuid.starts_with(word)),
+            }
+        }
+    };
+    found.map(|gpu| gpu.free_bytes)
 }
 
 /// Runs `work`, and turns a panic into the first line of what it said.
@@ -450,6 +513,21 @@ mod tests {
         ] {
             assert_eq!(Name::parse(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_gpus_memory_is_that_of_the_one_that_cuda_numbers_so() {
+        let told = "GPU-5f2c1e00-aa, 80994 MiB\nGPU-77b0, 512 MiB\nGPU-12, [N/A]\nno devices";
+        let gpus: Vec<GpuMemory> = told.lines().filter_map(gpu).collect();
+        assert_eq!(gpus.len(), 2, "{gpus:?}");
+        let large = Some(80_994 << 20);
+        let small = Some(512 << 20);
+        assert_eq!(of_gpu(&gpus, None, 0), large);
+        assert_eq!(of_gpu(&gpus, None, 2), None);
+        assert_eq!(of_gpu(&gpus, Some("1,0"), 0), small);
+        assert_eq!(of_gpu(&gpus, Some("1,0"), 1), large);
+        assert_eq!(of_gpu(&gpus, Some("GPU-5f2c"), 0), large);
+        assert_eq!(of_gpu(&gpus, Some("1"), 1), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::adam::Step;
 use super::engine::{Array, LaneConfig, Targets};
 use super::error::TrainError;
-use super::kernel::{Learning, Matrix, PADDING, Rates, accumulate, descend};
+use super::kernel::{Learning, Matrix, PADDING, Panels, Rates, accumulate, descend};
 use super::lane::{Lane, Learned, Products};
 use super::network::{Parameter, Values};
 use super::source::{Batch, Reader, Rows};
@@ -21,12 +21,10 @@ use super::source::{Batch, Reader, Rows};
 /// Chunks of a layer, at most: each has its own sum of products, which is kept until all have
 /// theirs.
 const CHUNKS: usize = 64;
-/// Units in a chunk, at least.
-const CHUNK_UNITS: usize = 256;
-/// Weights in a block, which stay in a core's cache beside their moments and the products.
-const BLOCK_WEIGHTS: usize = 1 << 16;
-/// Units in a block, at most and at least.
-const BLOCK_UNITS: Range<usize> = 16..256;
+/// Chunks that a layer of few units has, so that every core has some.
+const CHUNKS_OF_FEW: usize = 8;
+/// Units in a block, whose weights stay in a core's cache beside their moments and the products.
+const BLOCK_UNITS: usize = 128;
 
 /// Lanes in host memory.
 pub(super) struct HostArray {
@@ -40,7 +38,7 @@ pub(super) struct HostArray {
     partials: Vec<Vec<f32>>,
 }
 
-/// One ANN layer's weights and moments, `[units, columns]` each.
+/// One ANN layer's weights and moments, `[units, columns]` each: block by block, each in panels.
 struct Wide {
     units: usize,
     weights: Vec<f32>,
@@ -119,8 +117,15 @@ impl HostArray {
             for (index, lane) in lanes.iter().enumerate() {
                 let mut values = first(index, Parameter::Wide(layer));
                 let outputs = lane.config.network.block_units();
-                for row in wide.weights.chunks_exact_mut(columns) {
-                    values(&mut row[lane.column..][..outputs]);
+                let panels = Panels::of(columns);
+                for block in wide.weights.chunks_mut(BLOCK_UNITS * columns) {
+                    let units = block.len() / columns;
+                    for unit in 0..units {
+                        for place in panels.pieces(units, unit, lane.column..lane.column + outputs)
+                        {
+                            values(&mut block[place]);
+                        }
+                    }
                 }
             }
             Ok(wide)
@@ -271,12 +276,15 @@ impl Array for HostArray {
             .iter_mut()
             .flat_map(|wide| [&mut wide.weights, &mut wide.first, &mut wide.second]);
         matrices.par_bridge().for_each(|matrix| {
-            let mut end = 0;
-            for row in (0..matrix.len()).step_by(before) {
-                for from in &kept {
-                    matrix.copy_within(row + from.start..row + from.end, end);
-                    end += from.len();
-                }
+            let (mut end, mut block) = (0, Vec::new());
+            for from in (0..matrix.len()).step_by(BLOCK_UNITS * before) {
+                let until = matrix.len().min(from + BLOCK_UNITS * before);
+                block.clear();
+                block.extend_from_slice(&matrix[from..until]);
+                let units = block.len() / before;
+                let to = &mut matrix[end..][..units * columns];
+                narrow(&block, before, &kept, to);
+                end += to.len();
             }
             matrix.truncate(end);
             matrix.shrink_to_fit();
@@ -297,10 +305,16 @@ impl Array for HostArray {
         match parameter {
             Parameter::Wide(layer) => {
                 let outputs = lane.config.network.block_units();
-                let rows = self.layers[layer].first.chunks_exact(self.columns);
-                rows.flat_map(|row| &row[lane.column..][..outputs])
-                    .copied()
-                    .collect()
+                let mut values = Vec::new();
+                for block in self.layers[layer].first.chunks(BLOCK_UNITS * self.columns) {
+                    let units = block.len() / self.columns;
+                    for unit in 0..units {
+                        let own = lane.column..lane.column + outputs;
+                        let places = Panels::of(self.columns).pieces(units, unit, own);
+                        values.extend(places.flat_map(|place| &block[place]));
+                    }
+                }
+                values
             }
             Parameter::WideBias => of(&lane.wide_bias),
             Parameter::Weight(layer) => of(&lane.dense[layer][0]),
@@ -326,13 +340,12 @@ impl Chunk<'_> {
         let stimuli = ahead.map_or(0, |batch| batch.positions.len());
         self.products.clear();
         self.products.resize(stimuli * columns, 0.0);
-        let units = BLOCK_WEIGHTS / columns.max(1) / BLOCK_UNITS.start * BLOCK_UNITS.start;
-        let units = units.clamp(BLOCK_UNITS.start, BLOCK_UNITS.end);
-        let weights = self.weights.chunks_mut(units * columns);
-        let first = self.first.chunks_mut(units * columns);
-        let second = self.second.chunks_mut(units * columns);
+        let panels = Panels::of(columns);
+        let weights = self.weights.chunks_mut(BLOCK_UNITS * columns);
+        let first = self.first.chunks_mut(BLOCK_UNITS * columns);
+        let second = self.second.chunks_mut(BLOCK_UNITS * columns);
         for (block, ((weights, first), second)) in weights.zip(first).zip(second).enumerate() {
-            let from = self.from + block * units;
+            let from = self.from + block * BLOCK_UNITS;
             let units = from..from + weights.len() / columns;
             if let Some(back) = back {
                 let upstream = Matrix {
@@ -350,11 +363,11 @@ impl Chunk<'_> {
                     first,
                     second,
                 };
-                descend(x, upstream, rates, learning);
+                descend(x, upstream, rates, panels, learning);
             }
             if let Some(ahead) = ahead {
                 let x = gather(ahead.rows(self.layer), units, scratch);
-                accumulate(x, weights, columns, self.products);
+                accumulate(x, weights, panels, self.products);
             }
         }
     }
@@ -374,12 +387,36 @@ fn gather<'a>(rows: Rows<'_>, units: Range<usize>, scratch: &'a mut Vec<f32>) ->
     }
 }
 
-/// Units in each of a layer's chunks.
+/// Copies the columns `kept` of a block of weights.
+///
+/// # Shapes
+/// - `block`: `[units, before]`, in panels
+/// - `to`: `[units, columns kept]`, in panels
+fn narrow(block: &[f32], before: usize, kept: &[Range<usize>], to: &mut [f32]) {
+    let units = block.len() / before;
+    let (from, into) = (Panels::of(before), Panels::of(to.len() / units));
+    let mut row = Vec::with_capacity(into.columns);
+    for unit in 0..units {
+        row.clear();
+        let kept = kept.iter().cloned();
+        let places = kept.flat_map(|columns| from.pieces(units, unit, columns));
+        row.extend(places.flat_map(|place| &block[place]));
+        let mut left = &row[..];
+        for place in into.pieces(units, unit, 0..into.columns) {
+            let (piece, others) = left.split_at(place.len());
+            to[place].copy_from_slice(piece);
+            left = others;
+        }
+    }
+}
+
+/// Units in each of a layer's chunks: whole blocks.
 fn chunk_units(units: usize) -> usize {
-    units
-        .div_ceil(CHUNKS)
-        .max(CHUNK_UNITS)
-        .next_multiple_of(BLOCK_UNITS.start)
+    let few = units
+        .div_ceil(CHUNKS_OF_FEW)
+        .clamp(BLOCK_UNITS, 2 * BLOCK_UNITS);
+    let units = units.div_ceil(CHUNKS).max(few);
+    units.next_multiple_of(BLOCK_UNITS)
 }
 
 /// The parts' sum, in their order.

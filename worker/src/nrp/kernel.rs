@@ -4,6 +4,8 @@
 //! Every sum has one fixed order, over units here and over stimuli there, whatever lies beside it:
 //! a lane's numbers do not depend on the other lanes, nor on threads or blocks, to the last bit.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::adam::{BETA_1, BETA_2, EPSILON, NEGLIGIBLE};
@@ -15,6 +17,19 @@ const TILE_ROWS: usize = 8;
 const TILE_ROWS_FEW_REGISTERS: usize = 4;
 /// Vectors side by side in a tile, at most.
 const TILE_VECTORS: usize = 3;
+
+/// Columns of a panel: those of the widest tile with the longest vectors.
+const PANEL: usize = TILE_VECTORS * PADDING;
+
+/// How a matrix `[units, columns]` of weights lies in memory: panel by panel, in each of which the
+/// rows follow one another. So tiles that lie one below the other read memory in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Panels {
+    /// Columns of the matrix.
+    pub(super) columns: usize,
+    /// Columns of each panel but the last, which may have fewer.
+    width: usize,
+}
 
 /// Rows of a matrix, some distance apart.
 #[derive(Debug, Clone, Copy)]
@@ -46,19 +61,66 @@ pub(super) struct Learning<'a> {
     pub(super) second: &'a mut [f32],
 }
 
+impl Panels {
+    /// Panels that tiles read in the order of memory.
+    pub(super) fn of(columns: usize) -> Self {
+        Self {
+            columns,
+            width: PANEL,
+        }
+    }
+
+    /// One panel: row-major.
+    pub(super) fn one(columns: usize) -> Self {
+        Self {
+            columns,
+            width: columns,
+        }
+    }
+
+    /// Where `column` of the first of `units` rows lies, and how far it is to the next row's.
+    #[inline(always)]
+    fn place(self, units: usize, column: usize) -> (usize, usize) {
+        let within = column % self.width;
+        let start = column - within;
+        let stride = self.width.min(self.columns - start);
+        (units * start + within, stride)
+    }
+
+    /// The pieces in which some columns of row `unit` of `units` lie: the place of each.
+    pub(super) fn pieces(
+        self,
+        units: usize,
+        unit: usize,
+        columns: Range<usize>,
+    ) -> impl Iterator<Item = Range<usize>> {
+        let mut from = columns.start;
+        std::iter::from_fn(move || {
+            let until = ((from / self.width + 1) * self.width).min(columns.end);
+            (from < until).then(|| {
+                let (place, stride) = self.place(units, from);
+                let place = place + unit * stride;
+                let piece = place..place + (until - from);
+                from = until;
+                piece
+            })
+        })
+    }
+}
+
 /// Adds `x · weights` to `out`.
 ///
 /// # Shapes
 /// - `x`: `[stimuli, units]`
-/// - `weights`: `[units, columns]`
-/// - `out`: `[stimuli, columns]`
-pub(super) fn accumulate(x: Matrix<'_>, weights: &[f32], columns: usize, out: &mut [f32]) {
-    assert_eq!(columns % PADDING, 0, "whole vectors");
+/// - `weights`: `[units, columns]`, in `panels`
+/// - `out`: `[stimuli, columns]`, row-major
+pub(super) fn accumulate(x: Matrix<'_>, weights: &[f32], panels: Panels, out: &mut [f32]) {
+    assert_eq!(panels.columns % PADDING, 0, "whole vectors");
     Arch::new().dispatch(Accumulate {
         x,
-        units: weights.len() / columns,
+        units: weights.len() / panels.columns,
         weights,
-        columns,
+        panels,
         out,
     });
 }
@@ -68,16 +130,22 @@ pub(super) fn accumulate(x: Matrix<'_>, weights: &[f32], columns: usize, out: &m
 /// # Shapes
 /// - `x`: `[stimuli, units]`
 /// - `upstream`: `[stimuli, columns]`
-pub(super) fn descend(x: Matrix<'_>, upstream: Matrix<'_>, rates: Rates<'_>, to: Learning<'_>) {
-    let columns = rates.rate.len();
-    assert_eq!(columns % PADDING, 0, "whole vectors");
+/// - `to`: `[units, columns]` each, in `panels`
+pub(super) fn descend(
+    x: Matrix<'_>,
+    upstream: Matrix<'_>,
+    rates: Rates<'_>,
+    panels: Panels,
+    to: Learning<'_>,
+) {
+    assert_eq!(panels.columns % PADDING, 0, "whole vectors");
     Arch::new().dispatch(Descend {
         x,
         upstream,
         rates,
-        units: to.weights.len() / columns,
+        units: to.weights.len() / panels.columns,
         to,
-        columns,
+        panels,
     });
 }
 
@@ -85,7 +153,7 @@ struct Accumulate<'a> {
     x: Matrix<'a>,
     weights: &'a [f32],
     units: usize,
-    columns: usize,
+    panels: Panels,
     out: &'a mut [f32],
 }
 
@@ -95,7 +163,7 @@ struct Descend<'a> {
     rates: Rates<'a>,
     to: Learning<'a>,
     units: usize,
-    columns: usize,
+    panels: Panels,
 }
 
 /// Work that is cut into tiles of rows and vectors.
@@ -104,23 +172,20 @@ trait Tiled<S: Simd> {
     fn tile<const R: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize);
 }
 
-/// Covers `rows × columns` with tiles.
+/// Covers `rows × columns` with tiles, panel by panel.
 #[inline(always)]
-fn cover<S: Simd>(simd: S, work: &mut impl Tiled<S>, rows: usize, columns: usize) {
+fn cover<S: Simd>(simd: S, work: &mut impl Tiled<S>, rows: usize, panels: Panels) {
     let tall = match S::REGISTER_COUNT {
         32.. => TILE_ROWS,
         _ => TILE_ROWS_FEW_REGISTERS,
     };
-    let mut row = 0;
-    while row < rows {
-        let height = if rows - row >= tall { tall } else { 1 };
-        let mut column = 0;
-        while column < columns {
-            // As even as can be: a narrow tile at the end would wait for its few sums.
-            let wide = match (columns - column) / S::F32_LANES {
-                4 => 2,
-                left => left.min(TILE_VECTORS),
-            };
+    let mut column = 0;
+    while column < panels.columns {
+        let left = (panels.columns - column).min(panels.width - column % panels.width);
+        let wide = (left / S::F32_LANES).min(TILE_VECTORS);
+        let mut row = 0;
+        while row < rows {
+            let height = if rows - row >= tall { tall } else { 1 };
             match (height, wide) {
                 (TILE_ROWS, 1) => work.tile::<TILE_ROWS, 1>(simd, row, column),
                 (TILE_ROWS, 2) => work.tile::<TILE_ROWS, 2>(simd, row, column),
@@ -132,9 +197,9 @@ fn cover<S: Simd>(simd: S, work: &mut impl Tiled<S>, rows: usize, columns: usize
                 (_, 2) => work.tile::<TILE_ROWS_FEW_REGISTERS, 2>(simd, row, column),
                 (_, _) => work.tile::<TILE_ROWS_FEW_REGISTERS, 3>(simd, row, column),
             }
-            column += wide * S::F32_LANES;
+            row += height;
         }
-        row += height;
+        column += wide * S::F32_LANES;
     }
 }
 
@@ -143,8 +208,8 @@ impl WithSimd for Accumulate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (rows, columns) = (self.out.len() / self.columns, self.columns);
-        cover(simd, &mut self, rows, columns);
+        let (rows, panels) = (self.out.len() / self.panels.columns, self.panels);
+        cover(simd, &mut self, rows, panels);
     }
 }
 
@@ -155,10 +220,12 @@ impl<S: Simd> Tiled<S> for Accumulate<'_> {
         let x: [&[f32]; R] =
             std::array::from_fn(|r| &self.x.values[(row + r) * self.x.width..][..self.units]);
         let mut sums: [[S::f32s; V]; R] = std::array::from_fn(|r| {
-            vectors::<S, V>(&self.out[(row + r) * self.columns..][across.clone()])
+            vectors::<S, V>(&self.out[(row + r) * self.panels.columns..][across.clone()])
         });
-        for (unit, weights) in self.weights.chunks_exact(self.columns).enumerate() {
-            let weights = vectors::<S, V>(&weights[across.clone()]);
+        let (from, stride) = self.panels.place(self.units, column);
+        let weights = self.weights[from..].chunks(stride).take(self.units);
+        for (unit, weights) in weights.enumerate() {
+            let weights = vectors::<S, V>(&weights[..across.len()]);
             for (sums, x) in sums.iter_mut().zip(&x) {
                 let x = simd.splat_f32s(x[unit]);
                 for (sum, weight) in sums.iter_mut().zip(weights) {
@@ -167,7 +234,7 @@ impl<S: Simd> Tiled<S> for Accumulate<'_> {
             }
         }
         for (r, sums) in sums.into_iter().enumerate() {
-            let out = &mut self.out[(row + r) * self.columns..][across.clone()];
+            let out = &mut self.out[(row + r) * self.panels.columns..][across.clone()];
             vectors_mut::<S>(out).copy_from_slice(&sums);
         }
     }
@@ -178,8 +245,8 @@ impl WithSimd for Descend<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (units, columns) = (self.units, self.columns);
-        cover(simd, &mut self, units, columns);
+        let (units, panels) = (self.units, self.panels);
+        cover(simd, &mut self, units, panels);
     }
 }
 
@@ -203,9 +270,10 @@ impl<S: Simd> Tiled<S> for Descend<'_> {
         let rate = vectors::<S, V>(&self.rates.rate[across.clone()]);
         let keep = vectors::<S, V>(&self.rates.keep[across.clone()]);
         let unroot = simd.splat_f32s(self.rates.unroot);
+        let (from, stride) = self.panels.place(self.units, column);
         for (r, gradient) in sums.into_iter().enumerate() {
-            let place = (unit + r) * self.columns;
-            let place = place + across.start..place + across.end;
+            let from = from + (unit + r) * stride;
+            let place = from..from + across.len();
             let weights = vectors_mut::<S>(&mut self.to.weights[place.clone()]);
             let first = vectors_mut::<S>(&mut self.to.first[place.clone()]);
             let second = vectors_mut::<S>(&mut self.to.second[place]);
@@ -274,7 +342,12 @@ mod tests {
             values: x,
             width: 40,
         };
-        accumulate(x, weights, columns, &mut out);
+        accumulate(
+            x,
+            &laid(weights, columns, 37),
+            Panels::of(columns),
+            &mut out,
+        );
         out
     }
 
@@ -282,6 +355,34 @@ mod tests {
     fn narrow(values: &[f32], from: usize, columns: usize) -> Vec<f32> {
         let rows = values.chunks_exact(from);
         rows.flat_map(|row| &row[..columns]).copied().collect()
+    }
+
+    /// Rows of a matrix `[units, columns]`, as panels have them.
+    fn laid(rows: &[f32], columns: usize, units: usize) -> Vec<f32> {
+        let mut laid = vec![f32::NAN; rows.len()];
+        for (unit, row) in rows.chunks_exact(columns).enumerate() {
+            let mut row = row.iter();
+            for place in Panels::of(columns).pieces(units, unit, 0..columns) {
+                laid[place].fill_with(|| *row.next().expect("as many"));
+            }
+        }
+        laid
+    }
+
+    /// Panels, as the rows of a matrix `[units, columns]`.
+    fn rows(laid: &[f32], columns: usize, units: usize) -> Vec<f32> {
+        let pieces = |unit| Panels::of(columns).pieces(units, unit, 0..columns);
+        let pieces = (0..units).flat_map(pieces);
+        pieces.flat_map(|place| &laid[place]).copied().collect()
+    }
+
+    #[test]
+    fn panels_hold_every_number_once() {
+        for columns in [16, 48, 64, 112, 160] {
+            let matrix = random(5 * columns, columns as u64);
+            let laid = laid(&matrix, columns, 5);
+            assert_eq!(rows(&laid, columns, 5), matrix);
+        }
     }
 
     #[test]
@@ -313,7 +414,7 @@ mod tests {
         let start = random(37 * columns, 5);
         let (rate, keep) = (random(columns, 6), random(columns, 7));
         let step = |columns: usize, all: usize| {
-            let mut weights = narrow(&start, all, columns);
+            let mut weights = laid(&narrow(&start, all, columns), columns, 37);
             let (mut first, mut second) = (vec![0.25; weights.len()], vec![0.5; weights.len()]);
             let upstream = narrow(&upstream, all, columns);
             let rates = Rates {
@@ -327,10 +428,17 @@ mod tests {
                 first: &mut first,
                 second: &mut second,
             };
-            descend(matrix(&x, 40), matrix(&upstream, columns), rates, learning);
-            (weights, first, second)
+            let upstream = matrix(&upstream, columns);
+            descend(
+                matrix(&x, 40),
+                upstream,
+                rates,
+                Panels::of(columns),
+                learning,
+            );
+            [weights, first, second].map(|values| rows(&values, columns, 37))
         };
-        let (weights, first, second) = step(columns, columns);
+        let [weights, first, second] = step(columns, columns);
         for unit in 0..37 {
             for column in 0..columns {
                 let at = unit * columns + column;
@@ -353,9 +461,8 @@ mod tests {
         }
         let less = 2 * PADDING;
         let alone = step(less, columns);
-        let [weights, first, second] =
-            [weights, first, second].map(|values| narrow(&values, columns, less));
-        assert_eq!(alone, (weights, first, second));
+        let all = [weights, first, second];
+        assert_eq!(alone, all.map(|values| narrow(&values, columns, less)));
     }
 
     #[test]
@@ -378,6 +485,7 @@ mod tests {
             matrix(&[1.0], 1),
             matrix(&nothing, PADDING),
             rates,
+            Panels::one(PADDING),
             learning,
         );
         assert_eq!((weights, first), ([1.0; PADDING], [0.0; PADDING]));

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::adam::Step;
 use super::engine::LaneConfig;
-use super::kernel::{Learning, Matrix, PADDING, Rates, accumulate, descend};
+use super::kernel::{Learning, Matrix, PADDING, Panels, Rates, accumulate, descend};
 use super::network::{Dropout, NrpConfig, Parameter, Values};
 
 /// A parameter matrix with its moments, its columns padded with zeros.
@@ -88,7 +88,7 @@ impl Dense {
             first: &mut self.first,
             second: &mut self.second,
         };
-        descend(x, upstream, rates, learning);
+        descend(x, upstream, rates, Panels::one(self.columns), learning);
     }
 
     fn inputs(&self) -> usize {
@@ -104,7 +104,8 @@ impl Dense {
                 turned[output * below.columns + input] = *weight;
             }
         }
-        accumulate(upstream.matrix(), &turned, below.columns, &mut below.values);
+        let panels = Panels::one(below.columns);
+        accumulate(upstream.matrix(), &turned, panels, &mut below.values);
         below
     }
 }
@@ -241,7 +242,8 @@ impl Lane {
             let hidden = Hidden { output, kept };
             columns = weight.columns;
             values = bias.weights.repeat(products.stimuli());
-            accumulate(hidden.matrix(units), &weight.weights, columns, &mut values);
+            let panels = Panels::one(columns);
+            accumulate(hidden.matrix(units), &weight.weights, panels, &mut values);
             passed.push(hidden);
         }
         (values, columns, passed)
