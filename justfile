@@ -56,7 +56,7 @@ bench-train PYTHON="python3" *ARGUMENTS="":
 
 # The training tests on LibTorch, which `deploy/libtorch.sh cpu` has brought and whose `env` is sourced
 tch:
-    NRP_TEST_DEVICE=tch:cpu cargo test --release --locked -p nrp-worker --features tch --lib -- nrp:: device::
+    NRP_TEST_DEVICE=tch:cpu cargo test --workspace --locked --features nrp-worker/tch --lib -- nrp:: device::
 
 # Training on Vulkan or Metal, software drivers included, held against flex; the first build takes 11 minutes
 wgpu:

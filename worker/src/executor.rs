@@ -125,6 +125,19 @@ impl Activations for Rows {
         }
         Ok(())
     }
+
+    fn dtype(&self, layer: usize) -> Dtype {
+        self.layers[layer].dtype()
+    }
+
+    fn bits(
+        &self,
+        layer: usize,
+        stimulus: usize,
+        out: &mut [u16],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.layers[layer].bits(stimulus, out)?)
+    }
 }
 
 impl Executor {

@@ -166,15 +166,45 @@ impl CachedLayer {
         })
     }
 
+    /// The number format of the file.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Copies the bits of one stimulus.
+    ///
+    /// # Shapes
+    /// - `out`: `[units]`, all of the layer's or the first of them
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    ///
+    /// # Panics
+    /// When the format has not 16 bits.
+    pub fn bits(&self, stimulus: usize, out: &mut [u16]) -> Result<(), ActivationError> {
+        assert_eq!(self.dtype.bytes(), 2, "{}", self.dtype.name());
+        assert!(stimulus < self.stimuli && out.len() <= self.units);
+        let bytes = (stimulus * self.units * 2) as u64;
+        let read = self.halves(self.rows_start + bytes, out);
+        read.map_err(|source| ActivationError::Read {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    fn halves(&self, offset: u64, halves: &mut [u16]) -> io::Result<()> {
+        self.file
+            .read_exact_at(bytemuck::cast_slice_mut(halves), offset)?;
+        if cfg!(target_endian = "big") {
+            halves.iter_mut().for_each(|bits| *bits = bits.swap_bytes());
+        }
+        Ok(())
+    }
+
     fn decode(&self, offset: u64, row: &mut [f32]) -> io::Result<()> {
-        let halves = || -> io::Result<Vec<u16>> {
+        let halves = || {
             let mut halves = vec![0_u16; row.len()];
-            self.file
-                .read_exact_at(bytemuck::cast_slice_mut(&mut halves), offset)?;
-            if cfg!(target_endian = "big") {
-                halves.iter_mut().for_each(|bits| *bits = bits.swap_bytes());
-            }
-            Ok(halves)
+            self.halves(offset, &mut halves).map(|()| halves)
         };
         match self.dtype {
             Dtype::F32 => {

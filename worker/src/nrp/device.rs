@@ -3,14 +3,17 @@
 //! NRP-L1 of all lanes is one matrix per ANN layer. Lanes of one shape make a stack, whose later
 //! layers are batched products.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::vec::HalfBitsVecExt;
+use half::{bf16, f16};
 
 use super::adam::Step;
 use super::engine::{Array, LaneConfig, Targets};
 use super::error::TrainError;
 use super::network::{Parameter, Values};
-use super::source::{Batch, Reader, Rows};
+use super::source::{Batch, Reader, Rows, Stored};
 use super::stack::{Fitted, Learning, Rates, Stack, floats, tensor};
+use crate::activation::Dtype;
 use crate::device::is_cpu;
 
 /// Lanes on a device.
@@ -22,6 +25,8 @@ pub(super) struct DeviceArray {
     layers: usize,
     /// Per ANN layer `[positions, units]`, where all activations stay.
     resident: Option<Vec<Tensor<2>>>,
+    /// Per ANN layer, what its stored activations are scaled by, once that is there.
+    scaling: Vec<Option<[Tensor<2>; 2]>>,
     /// Steps made.
     steps: i32,
     device: Device,
@@ -99,6 +104,7 @@ impl DeviceArray {
                 .map(|group| Stack::new(group, lanes, first, device))
                 .collect(),
             resident: None,
+            scaling: vec![None; lanes[0].network.inputs.len()],
             steps: 0,
             device: device.clone(),
         }
@@ -109,7 +115,10 @@ impl DeviceArray {
         let layers = 0..self.layers;
         let Some(whole) = batch.resident() else {
             return layers
-                .map(|layer| upload(batch.rows(layer), &self.device))
+                .map(|layer| match batch.stored(layer) {
+                    Some(stored) => self.unpack(layer, &stored, batch.positions.len()),
+                    None => upload(batch.rows(layer), &self.device),
+                })
                 .collect();
         };
         let resident = self.resident.get_or_insert_with(|| {
@@ -127,6 +136,31 @@ impl DeviceArray {
             .iter()
             .map(|layer| layer.clone().select(0, positions.clone()))
             .collect()
+    }
+
+    /// `[stimuli, units]`, scaled, from what goes to the device as it is stored.
+    fn unpack(&mut self, layer: usize, stored: &Stored<'_>, stimuli: usize) -> Tensor<2> {
+        let shape = [stimuli, stored.bits.len() / stimuli];
+        let bits = stored.bits.to_vec();
+        let (data, dtype) = match stored.dtype {
+            Dtype::F16 => (
+                TensorData::new(bits.reinterpret_into::<f16>(), shape),
+                DType::F16,
+            ),
+            Dtype::Bf16 => (
+                TensorData::new(bits.reinterpret_into::<bf16>(), shape),
+                DType::BF16,
+            ),
+            Dtype::F32 => unreachable!("has no bits to be unpacked"),
+        };
+        let values = Tensor::<2>::from_data(data, (&self.device, dtype)).cast(DType::F32);
+        let Some((mean, factor)) = stored.scaling else {
+            return values;
+        };
+        let row = |values: &[f32]| tensor(values.to_vec(), [1, values.len()], &self.device);
+        let scaling = self.scaling[layer].get_or_insert_with(|| [row(mean), row(factor)]);
+        let [mean, factor] = scaling.clone();
+        (values - mean) * factor
     }
 
     /// `[stimuli, columns]` per ANN layer.

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::cohort::Lane;
 use super::engine::Engine;
 use super::error::TrainError;
-use super::scaling::InputStatistics;
+use super::scaling::{InputScaling, InputStatistics};
 use super::train::{EpochReport, Limits, Trained, train_within};
 use super::train_tests::{InMemory, Watched, World, limits, nonlinear, protocol, trial};
 use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
+use crate::activation::Dtype;
 
 /// How far a lane's losses may be from those of its trial alone, on devices but flex.
 const LANES_APART: f64 = 1e-3;
@@ -53,6 +54,43 @@ fn streaming_gives_the_same_bits_as_memory() {
     };
     for (streamed, resident) in run(0).iter().zip(&run(u64::MAX)) {
         assert_same(streamed, resident, "streamed");
+    }
+}
+
+#[test]
+fn what_a_device_unpacks_is_what_the_host_would() {
+    let mut world = World::new(&[300, 200], 4, 0.1, nonlinear);
+    let trials = mixed();
+    for dtype in [Dtype::F16, Dtype::Bf16] {
+        world.activations.stored_as(dtype);
+        for inputs in [
+            InputScaling::None,
+            InputScaling::Centred,
+            InputScaling::PerUnit,
+        ] {
+            let protocol = Protocol {
+                max_epochs: 2,
+                inputs,
+                ..protocol()
+            };
+            let run = |resident_bytes| {
+                let limits = Limits {
+                    engine: Engine::Device,
+                    resident_bytes,
+                    ..limits()
+                };
+                let mut on_epoch = |_, _| ControlFlow::Continue(());
+                let ended = world.fuse(limits, &trials, &protocol, &mut on_epoch);
+                let ended = ended.expect("works").into_iter();
+                ended
+                    .map(|ended| ended.expect("trains"))
+                    .collect::<Vec<_>>()
+            };
+            // Unpacked batch by batch on the device, and here, once.
+            for (streamed, resident) in run(0).iter().zip(&run(u64::MAX)) {
+                assert_same(streamed, resident, "unpacked");
+            }
+        }
     }
 }
 

@@ -121,7 +121,14 @@ impl Network {
     ) -> R {
         let every: Vec<usize> = (0..self.stimuli).collect();
         let statistics = InputStatistics::measure(self, &every).expect("finite");
-        let source = Source::open(self, &statistics, InputScaling::None, every, usize::MAX);
+        let source = Source::open(
+            self,
+            &statistics,
+            InputScaling::None,
+            every,
+            usize::MAX,
+            false,
+        );
         source.expect("in memory").read(batches, work)
     }
 

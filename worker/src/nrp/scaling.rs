@@ -75,6 +75,25 @@ impl InputStatistics {
         self.layers.iter().map(|layer| layer.mean.len()).collect()
     }
 
+    /// What [`Self::scale`] takes from a layer's activations, `[units]`, and then multiplies them by,
+    /// `[units]` or `[1]`; none where it leaves them alone.
+    pub(crate) fn mean_and_factor(
+        &self,
+        layer: usize,
+        scaling: InputScaling,
+    ) -> Option<(&[f32], &[f32])> {
+        let LayerStatistics {
+            mean,
+            unit_scale,
+            layer_scale,
+        } = &self.layers[layer];
+        match scaling {
+            InputScaling::None => None,
+            InputScaling::Centred => Some((mean, std::slice::from_ref(layer_scale))),
+            InputScaling::PerUnit => Some((mean, unit_scale)),
+        }
+    }
+
     /// Scales activations in place.
     ///
     /// # Shapes

@@ -2,7 +2,8 @@
 //!
 //! What fits a byte budget is gathered and scaled once and stays in memory; what does not is read
 //! anew for every batch, by a thread that runs ahead of who computes. Either way a row holds the
-//! same bits.
+//! same bits. For a device, activations that are stored in 16 bits and read anew stay as they are
+//! stored: half as much has to go there, where they are turned into f32 and scaled.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -11,6 +12,7 @@ use rayon::prelude::*;
 use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics};
 use super::trial::Activations;
+use crate::activation::Dtype;
 
 /// Batches in memory while activations are streamed: one is learned from, one is looked ahead at,
 /// one is read.
@@ -36,13 +38,25 @@ pub(crate) struct Source<'a> {
     stimuli: Vec<usize>,
     /// Per layer `[positions, units]`, where they fit.
     resident: Option<Vec<Vec<f32>>>,
+    /// Whether who reads takes bits as they are stored.
+    takes_bits: bool,
+}
+
+/// Rows of one layer as they are stored, not scaled.
+pub(crate) struct Stored<'a> {
+    /// `[stimuli, units]`
+    pub(crate) bits: &'a [u16],
+    /// What the bits mean.
+    pub(crate) dtype: Dtype,
+    /// What to take from them, `[units]`, and then to multiply them by, `[units]` or `[1]`.
+    pub(crate) scaling: Option<(&'a [f32], &'a [f32])>,
 }
 
 /// The activations of some positions.
 pub(crate) struct Batch<'a> {
     /// Which positions, in order.
     pub(crate) positions: &'a [usize],
-    units: &'a [usize],
+    source: &'a Source<'a>,
     values: Held<'a>,
 }
 
@@ -57,8 +71,10 @@ enum Held<'a> {
 /// A batch's memory.
 #[derive(Default)]
 struct Buffers {
-    /// Per layer `[positions, units]`.
+    /// Per layer `[positions, units]`, scaled; empty where bits are taken.
     layers: Vec<Vec<f32>>,
+    /// Per layer `[positions, units]`, as they are stored, where bits are taken.
+    bits: Vec<Vec<u16>>,
     /// `0, 1, 2, …`
     rows: Vec<usize>,
 }
@@ -72,7 +88,8 @@ pub(crate) enum Reader<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Opens the activations of `stimuli`.
+    /// Opens the activations of `stimuli`. Who reads may take bits as they are stored, from
+    /// [`Batch::stored`].
     ///
     /// # Errors
     /// When the activations cannot be read.
@@ -82,6 +99,7 @@ impl<'a> Source<'a> {
         scaling: InputScaling,
         stimuli: Vec<usize>,
         resident_bytes: usize,
+        takes_bits: bool,
     ) -> Result<Self, TrainError> {
         let mut source = Self {
             activations,
@@ -89,6 +107,7 @@ impl<'a> Source<'a> {
             scaling,
             stimuli,
             resident: None,
+            takes_bits,
         };
         if source.bytes_of(source.stimuli.len()) <= resident_bytes {
             let layers = source.units().iter().enumerate().map(|(layer, units)| {
@@ -160,8 +179,19 @@ impl<'a> Source<'a> {
         buffers.rows.clear();
         buffers.rows.extend(0..positions.len());
         buffers.layers.resize_with(self.units().len(), Vec::new);
-        for (layer, values) in buffers.layers.iter_mut().enumerate() {
+        buffers.bits.resize_with(self.units().len(), Vec::new);
+        let layers = buffers.layers.iter_mut().zip(&mut buffers.bits);
+        for (layer, (values, bits)) in layers.enumerate() {
             let units = self.units()[layer];
+            if self.gives_bits(layer) {
+                bits.resize(positions.len() * units, 0);
+                for (row, position) in bits.chunks_exact_mut(units).zip(positions) {
+                    self.activations
+                        .bits(layer, self.stimuli[*position], row)
+                        .map_err(|source| TrainError::Activations { layer, source })?;
+                }
+                continue;
+            }
             values.resize(positions.len() * units, 0.0);
             for (row, position) in values.chunks_exact_mut(units).zip(positions) {
                 self.row(layer, self.stimuli[*position], row)?;
@@ -169,9 +199,17 @@ impl<'a> Source<'a> {
         }
         Ok(Batch {
             positions,
-            units: self.units(),
+            source: self,
             values: Held::Streamed(buffers, spent),
         })
+    }
+
+    fn gives_bits(&self, layer: usize) -> bool {
+        self.takes_bits && self.activations.dtype(layer) != Dtype::F32
+    }
+
+    fn scaling(&self, layer: usize) -> Option<(&[f32], &[f32])> {
+        self.statistics.mean_and_factor(layer, self.scaling)
     }
 
     fn row(&self, layer: usize, stimulus: usize, row: &mut [f32]) -> Result<(), TrainError> {
@@ -192,7 +230,7 @@ impl<'a> Reader<'a> {
         match self {
             Self::Resident(source, batches) => Ok(batches.next().map(|positions| Batch {
                 positions,
-                units: source.units(),
+                source,
                 values: Held::Resident(source.resident.as_deref().unwrap_or_default()),
             })),
             Self::Streamed(ready) => ready.recv().ok().transpose(),
@@ -209,8 +247,20 @@ impl Batch<'_> {
         };
         Rows {
             values,
-            units: self.units[layer],
+            units: self.source.units()[layer],
             rows,
+        }
+    }
+
+    /// The batch's rows of one ANN layer as they are stored, where they are to be taken so.
+    pub(crate) fn stored(&self, layer: usize) -> Option<Stored<'_>> {
+        match &self.values {
+            Held::Streamed(buffers, _) if self.source.gives_bits(layer) => Some(Stored {
+                bits: &buffers.bits[layer],
+                dtype: self.source.activations.dtype(layer),
+                scaling: self.source.scaling(layer),
+            }),
+            _ => None,
         }
     }
 

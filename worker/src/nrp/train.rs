@@ -135,6 +135,7 @@ pub(crate) fn train_within(
         protocol.inputs,
         [data.train, data.validation, data.test].concat(),
         usize::try_from(limits.resident_bytes).unwrap_or(usize::MAX),
+        limits.engine == Engine::Device,
     )?;
     let held = limits.engine.held_bytes(&source, protocol.batch_size);
     let room = limits.bytes.saturating_sub(held);

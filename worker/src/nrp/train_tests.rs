@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
+use half::{bf16, f16};
 use serde::Deserialize;
 
 use super::draws::{Draws, Purpose};
@@ -11,11 +12,28 @@ use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics, SiteStatistics, TargetScaling};
 use super::train::{EpochReport, Limits, Trained, Watch, train_within};
 use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
+use crate::activation::Dtype;
 
 /// Activations in memory, `[stimuli, units]` per layer.
 pub(super) struct InMemory {
     units: Vec<usize>,
     layers: Vec<Vec<f32>>,
+    /// How they are to be thought stored.
+    dtype: Dtype,
+}
+
+impl InMemory {
+    /// The same, rounded to what `dtype` can hold.
+    pub(super) fn stored_as(&mut self, dtype: Dtype) {
+        self.dtype = dtype;
+        for value in self.layers.iter_mut().flatten() {
+            *value = match dtype {
+                Dtype::F32 => *value,
+                Dtype::F16 => f16::from_f32(*value).to_f32(),
+                Dtype::Bf16 => bf16::from_f32(*value).to_f32(),
+            };
+        }
+    }
 }
 
 impl Activations for InMemory {
@@ -32,6 +50,27 @@ impl Activations for InMemory {
         let units = self.units[layer];
         for (row, stimulus) in out.chunks_exact_mut(units).zip(stimuli) {
             row.copy_from_slice(&self.layers[layer][stimulus * units..][..units]);
+        }
+        Ok(())
+    }
+
+    fn dtype(&self, _layer: usize) -> Dtype {
+        self.dtype
+    }
+
+    fn bits(
+        &self,
+        layer: usize,
+        stimulus: usize,
+        out: &mut [u16],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let values = &self.layers[layer][stimulus * out.len()..];
+        for (bits, value) in out.iter_mut().zip(values) {
+            *bits = match self.dtype {
+                Dtype::F32 => return Err("f32".into()),
+                Dtype::F16 => f16::from_f32(*value).to_bits(),
+                Dtype::Bf16 => bf16::from_f32(*value).to_bits(),
+            };
         }
         Ok(())
     }
@@ -79,6 +118,7 @@ impl World {
             activations: InMemory {
                 units: units.to_vec(),
                 layers,
+                dtype: Dtype::F32,
             },
             responses,
             sites,
@@ -524,6 +564,7 @@ fn scaling_matches_scikit_learn() {
     let activations = InMemory {
         units: vec![case.units],
         layers,
+        dtype: Dtype::F32,
     };
     let statistics = InputStatistics::measure(&activations, &case.train).expect("finite");
     for (scaling, expected) in [

@@ -6,6 +6,7 @@ use std::error::Error;
 use super::error::TrainError;
 use super::network::{MAX_DEPTH, NrpConfig};
 use super::scaling::{InputScaling, TargetScaling};
+use crate::activation::Dtype;
 use crate::recording::Noise;
 
 /// The activations of a layer set, read a few stimuli at a time.
@@ -26,6 +27,27 @@ pub trait Activations: Sync {
         stimuli: &[usize],
         out: &mut [f32],
     ) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// How the activations of layer `layer` are stored.
+    fn dtype(&self, _layer: usize) -> Dtype {
+        Dtype::F32
+    }
+
+    /// Copies the bits of one stimulus's activations, where they are stored in 16.
+    ///
+    /// # Shapes
+    /// - `out`: `[units]`
+    ///
+    /// # Errors
+    /// When they cannot be read, or are not stored in 16 bits.
+    fn bits(
+        &self,
+        layer: usize,
+        _stimulus: usize,
+        _out: &mut [u16],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Err(format!("layer {layer} is stored as {}", self.dtype(layer).name()).into())
+    }
 }
 
 /// How every trial of a sweep is trained.
