@@ -193,6 +193,7 @@ pub(crate) fn mean(rows: &[Row]) -> Row {
             weight_decay: shared(rows, |cell| cell.weight_decay),
             dropout: shared(rows, |cell| cell.dropout),
             sparsity: shared(rows, |cell| cell.sparsity),
+            pruning: shared(rows, |cell| cell.pruning.clone()),
             projection: shared(rows, |cell| cell.projection.clone()),
             seed: shared(rows, |cell| cell.seed),
             trial: shared(rows, |cell| cell.trial.clone()),

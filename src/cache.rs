@@ -103,6 +103,8 @@ struct Row {
     ann: Option<String>,
     weights: Option<String>,
     sparsity: Option<f64>,
+    /// How the zeros were chosen; empty at sparsity 0.
+    pruning: Option<String>,
     preprocessing: Option<String>,
     stimuli: Option<String>,
     dtype: Option<&'static str>,
@@ -123,6 +125,7 @@ impl From<Entry> for Row {
             ann: key.map(|key| key.ann.clone()),
             weights: key.map(|key| key.weights_digest.clone()),
             sparsity: key.map(|key| key.sparsity),
+            pruning: key.map(|key| key.pruning.clone()),
             preprocessing: key.map(|key| key.preprocessing.clone()),
             stimuli: key.map(|key| key.stimulus_digest.clone()),
             dtype: key.map(|key| key.dtype.name()),
@@ -267,7 +270,10 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
             },
             word(&row.ann),
             digest(&row.weights),
-            output::number(row.sparsity),
+            match row.pruning.as_deref() {
+                None | Some("") => output::number(row.sparsity),
+                Some(pruning) => format!("{} ({pruning})", output::number(row.sparsity)),
+            },
             digest(&row.stimuli),
             row.dtype.unwrap_or("–").to_owned(),
             output::size(row.bytes),

@@ -24,7 +24,7 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 37] = [
+const COLUMNS: [(&str, Kind); 39] = [
     ("trial", Kind::Text),
     ("state", Kind::Text),
     ("ann", Kind::Text),
@@ -38,6 +38,7 @@ const COLUMNS: [(&str, Kind); 37] = [
     ("weight_decay", Kind::Real),
     ("dropout", Kind::Real),
     ("sparsity", Kind::Real),
+    ("pruning", Kind::Text),
     ("projection", Kind::Text),
     ("seed", Kind::Whole),
     ("simulated", Kind::Flag),
@@ -59,6 +60,7 @@ const COLUMNS: [(&str, Kind); 37] = [
     ("best_epoch", Kind::Whole),
     ("train_seconds", Kind::Real),
     ("cache_dtype", Kind::Text),
+    ("reached_sparsity", Kind::Real),
     ("attempts", Kind::Whole),
     ("worker", Kind::Text),
     ("reason", Kind::Text),

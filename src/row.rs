@@ -19,7 +19,10 @@ pub(crate) struct Cell {
     pub(crate) learning_rate: Option<f64>,
     pub(crate) weight_decay: Option<f64>,
     pub(crate) dropout: Option<f64>,
+    /// Fraction of zero weights that was asked for.
     pub(crate) sparsity: Option<f64>,
+    /// How the zeros were chosen; absent at sparsity 0.
+    pub(crate) pruning: Option<String>,
     /// What activations are projected onto, as the sweep file spells it.
     pub(crate) projection: Option<String>,
     pub(crate) seed: Option<u64>,
@@ -62,6 +65,8 @@ pub(crate) struct TrialRow {
     pub(crate) train_seconds: Option<f64>,
     /// Format in which the activations were stored.
     pub(crate) cache_dtype: Option<String>,
+    /// Fraction of zero weights in the ANN's kernels, counted.
+    pub(crate) reached_sparsity: Option<f64>,
     pub(crate) attempts: u32,
     pub(crate) worker: Option<String>,
     pub(crate) reason: Option<String>,
@@ -118,6 +123,7 @@ impl Cell {
             weight_decay: Some(spec.weight_decay),
             dropout: Some(spec.dropout),
             sparsity: Some(ann.sparsity),
+            pruning: text(ann.pruning),
             projection: Some(projection),
             seed: Some(spec.seed),
             trial: Some(id),
@@ -181,6 +187,7 @@ impl From<TrialRecord> for TrialRow {
             best_epoch: scores.map(|scores| scores.best_epoch),
             train_seconds: scores.map(|scores| scores.train_seconds),
             cache_dtype: scores.and_then(|scores| text(scores.cache_dtype.clone())),
+            reached_sparsity: scores.and_then(|scores| scores.reached_sparsity),
             scores: test,
             cell: Cell::new(record.id, record.spec.unwrap_or_default()),
             state: record.state,

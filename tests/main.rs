@@ -16,6 +16,7 @@ mod nightly;
 mod onnx;
 mod other_languages;
 mod projection;
+mod pruning;
 mod questions;
 mod report;
 mod rounds;

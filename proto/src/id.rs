@@ -188,6 +188,7 @@ impl SweepSpec {
         content.files = Some(RecordingsFiles::default());
         for entry in &mut content.anns {
             entry.weights.clear();
+            entry.reached_sparsity = None;
         }
         hash("nrp sweep 2026", &content.encode_to_vec(), 16)
     }

@@ -5,6 +5,7 @@ use super::canvas::{FAINT, INK, Marker};
 use super::gather::{Network, Region, Report, Size, Winner};
 use super::heat_map::{self, Line, Panel};
 use super::plot::{Along, Plot, Reference, Series, Value};
+use super::sparsity;
 use crate::row;
 
 /// One figure, and what its files are called.
@@ -23,7 +24,7 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
     for (number, network) in (1..).zip(&report.networks) {
         figures.extend(figure_3a(report, network, number));
     }
-    figures.extend(figure_3b(report));
+    figures.extend(sparsity::figure_3b(report));
     for (number, network) in (1..).zip(&report.networks) {
         figures.extend(layer_profile(report, network, number));
     }
@@ -31,7 +32,7 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
 }
 
 /// What must be known of a figure over `networks`, a line each.
-fn marks<'a>(
+pub(super) fn marks<'a>(
     report: &Report,
     networks: impl IntoIterator<Item = &'a Network> + Clone,
 ) -> Vec<String> {
@@ -66,7 +67,7 @@ impl Report {
     }
 
     /// What error bars are.
-    fn bars(&self) -> &'static str {
+    pub(super) fn bars(&self) -> &'static str {
         match self.winners().any(|winner| winner.over_seeds.is_some()) {
             true => {
                 "Bars: standard deviation of the winning configuration's NRP-error over its seeds, \
@@ -226,76 +227,6 @@ fn panels(report: &Report, region: &Region) -> Vec<Panel> {
     by_depth.map(panel).collect()
 }
 
-/// NRP-error against sparsity, of ANNs that were run at several.
-fn figure_3b(report: &Report) -> Option<Figure> {
-    let mut series: Vec<Series> = Vec::new();
-    let mut shown: Vec<&Network> = Vec::new();
-    for network in &report.networks {
-        let same = |other: &&Network| other.ann == network.ann;
-        let several = report.networks.iter().filter(same);
-        if several
-            .clone()
-            .all(|other| other.sparsity == network.sparsity)
-        {
-            continue;
-        }
-        for region in &network.regions {
-            let Some(error) = region.best.as_ref().and_then(Winner::error) else {
-                continue;
-            };
-            shown.push(network);
-            let point = ((network.sparsity, None), error);
-            let name = format!(
-                "{}, {}",
-                row::ann_label(&network.ann, &network.weights),
-                region.region
-            );
-            match series.iter_mut().find(|series| series.name == name) {
-                Some(series) => series.points.push(point),
-                None => {
-                    let number = series.len();
-                    series.push(Series {
-                        name,
-                        marker: Marker {
-                            number,
-                            hollow: false,
-                        },
-                        points: vec![point],
-                        joined: true,
-                    });
-                }
-            }
-        }
-    }
-    for series in &mut series {
-        series.points.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
-    }
-    let references = shown.first()?.regions.iter().flat_map(|region| {
-        let best = region.best.as_ref();
-        best.map_or_else(Vec::new, |best| {
-            references(best, Along::Y, &format!(", {}", region.region))
-        })
-    });
-    let title = "Figure 3B: NRP-error against sparsity";
-    Some(Figure {
-        name: "figure-3b".to_owned(),
-        title: title.to_owned(),
-        caption: format!(
-            "NRP-error of the best configuration at each fraction of zero weights. {}",
-            report.bars()
-        ),
-        svg: Plot {
-            x_name: "fraction of zero weights",
-            y_name: "NRP-error",
-            y_categories: Vec::new(),
-            series,
-            references: references.collect(),
-            diagonal: false,
-        }
-        .svg(title, &marks(report, shown.iter().copied())),
-    })
-}
-
 /// The best NRP-error of each layer set.
 fn layer_profile(report: &Report, network: &Network, number: usize) -> Option<Figure> {
     let mut names: Vec<String> = Vec::new();
@@ -356,7 +287,7 @@ fn layer_profile(report: &Report, network: &Network, number: usize) -> Option<Fi
 
 /// What an error is to be compared with: that of the mean predictor, and the noise floor where
 /// there is one.
-fn references(winner: &Winner, along: Along, suffix: &str) -> Vec<Reference> {
+pub(super) fn references(winner: &Winner, along: Along, suffix: &str) -> Vec<Reference> {
     let scores = &winner.row.scores;
     let reference = |name: &str, value: Option<f64>, colour, dash| {
         value.map(|value| Reference {

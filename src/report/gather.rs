@@ -63,7 +63,11 @@ pub(super) struct Network {
     pub(super) weights: String,
     pub(super) random_weights: bool,
     pub(super) preprocessing: String,
+    /// Fraction of zero weights that was asked for.
     pub(super) sparsity: f64,
+    /// The same in its kernels, counted; absent of an ONNX net, and before a trial has finished.
+    pub(super) reached_sparsity: Option<f64>,
+    /// How the zeros were chosen; empty at sparsity 0.
     pub(super) pruning: String,
     /// Absent where the paper has no such ANN, and where weights were set to zero.
     pub(super) published: Option<Published>,
@@ -183,10 +187,13 @@ impl Report {
             weights: ann.weights_digest.clone(),
             preprocessing: ann.preprocessing.clone(),
             sparsity: ann.sparsity,
+            reached_sparsity: None,
             pruning: ann.pruning.clone(),
             regions: Vec::new(),
             mean: None,
         });
+        let reached = record.scores.as_ref().and_then(|of| of.reached_sparsity);
+        network.reached_sparsity = network.reached_sparsity.or(reached);
         let same = |region: &Region| region.region == spec.region;
         let region = found(&mut network.regions, same, || Region {
             region: spec.region.clone(),
@@ -270,8 +277,13 @@ impl Network {
         let ann = row::ann_label(&self.ann, &self.weights);
         match self.sparsity {
             0.0 => ann,
-            sparsity => format!("{ann}, {:.0} % zeros", 100.0 * sparsity),
+            _ => format!("{ann}, {:.1} % zeros", 100.0 * self.zeros()),
         }
+    }
+
+    /// Fraction of zero weights: counted, and as asked for where nobody has counted.
+    pub(super) fn zeros(&self) -> f64 {
+        self.reached_sparsity.unwrap_or(self.sparsity)
     }
 
     /// The best trial in a region.

@@ -1,7 +1,7 @@
 //! `nrp report`: a sweep's results as files to look at, to print and to compute with.
 //!
-//! `gather` asks a coordinator, `figures` and `tables` say what is shown of the answer, `canvas`,
-//! `plot` and `heat_map` draw, `html` makes the page. Files are written here alone.
+//! `gather` asks a coordinator, `figures`, `sparsity` and `tables` say what is shown of the answer,
+//! `canvas`, `plot` and `heat_map` draw, `html` makes the page. Files are written here alone.
 
 mod canvas;
 mod figures;
@@ -10,6 +10,7 @@ mod heat_map;
 mod html;
 mod plot;
 mod published;
+mod sparsity;
 mod tables;
 
 use crate::client::Access;

@@ -2,6 +2,7 @@
 //! CSV has every digit, and empty fields where there is no value.
 
 use super::gather::{Network, Report, Winner};
+use super::sparsity;
 use crate::best::Row;
 use crate::output;
 use crate::row;
@@ -32,7 +33,12 @@ enum Value {
 
 /// All tables that have a row.
 pub(super) fn all(report: &Report) -> Vec<Table> {
-    let mut tables = vec![table_1(report), layers(report), sizes(report)];
+    let mut tables = vec![
+        table_1(report),
+        layers(report),
+        sizes(report),
+        sparsities(report),
+    ];
     tables.retain(|table| !table.rows.is_empty());
     tables
 }
@@ -120,7 +126,6 @@ fn table_1(report: &Report) -> Table {
 
 fn table_1_row(network: &Network, winner: &Winner, is_mean: bool) -> Vec<Field> {
     let published = network.published;
-    let over = winner.over_seeds;
     let mut fields = names(network, &winner.row);
     fields.push(nrp_error(&winner.row));
     // It is a mean, and stands beside one.
@@ -131,23 +136,7 @@ fn table_1_row(network: &Network, winner: &Winner, is_mean: bool) -> Vec<Field> 
         Value::Number(error),
     ));
     fields.extend(context(&winner.row));
-    fields.extend([
-        field(
-            "seeds",
-            "seeds",
-            Value::Count(over.map(|over| over.seeds as u64)),
-        ),
-        field(
-            "NRP-error, mean over seeds",
-            "mean_nrp_error_over_seeds",
-            Value::Score(over.map(|over| over.mean_nrp_error)),
-        ),
-        field(
-            "s.d. over seeds",
-            "sd_nrp_error_over_seeds",
-            Value::Score(over.map(|over| over.sd_nrp_error)),
-        ),
-    ]);
+    fields.extend(over_seeds(winner));
     fields.extend(configuration(&winner.row));
     fields.extend(weights(network));
     fields.extend([
@@ -227,6 +216,31 @@ fn sizes(report: &Report) -> Table {
     }
 }
 
+fn sparsities(report: &Report) -> Table {
+    let mut rows = Vec::new();
+    let studies = sparsity::studies(report);
+    for network in studies.iter().flat_map(|study| &study.networks) {
+        let best = network.regions.iter();
+        for winner in best.filter_map(|region| region.best.as_ref()) {
+            let mut fields = names(network, &winner.row);
+            fields.extend(weights(network));
+            fields.push(nrp_error(&winner.row));
+            fields.extend(over_seeds(winner));
+            fields.extend(context(&winner.row));
+            fields.extend(configuration(&winner.row));
+            rows.push(fields);
+        }
+    }
+    Table {
+        name: "figure-3b",
+        title: "The best configuration at each sparsity",
+        note: "Chosen by validation loss. Zeros: the fraction of zero weights counted in all kernels \
+               of convolutions and dense layers. Pruning by layer or global is one-shot: the smallest \
+               weights are set to zero, and nothing is trained again.",
+        rows,
+    }
+}
+
 fn names(network: &Network, of: &Row) -> Vec<Field> {
     vec![
         field("ANN", "ann", Value::Word(network.label())),
@@ -235,12 +249,39 @@ fn names(network: &Network, of: &Row) -> Vec<Field> {
 }
 
 /// What else tells networks apart, behind what people look for.
-fn weights(network: &Network) -> [Field; 2] {
+fn weights(network: &Network) -> [Field; 4] {
     let digest = row::short(&network.weights).to_owned();
     let sparsity = Value::Number(Some(network.sparsity));
     [
         field("weights", "weights", Value::Word(digest)),
-        field("sparsity", "sparsity", sparsity),
+        field("sparsity asked", "sparsity", sparsity),
+        field("pruning", "pruning", Value::Word(network.pruning.clone())),
+        field(
+            "zeros",
+            "reached_sparsity",
+            Value::Score(network.reached_sparsity),
+        ),
+    ]
+}
+
+fn over_seeds(winner: &Winner) -> [Field; 3] {
+    let over = winner.over_seeds;
+    [
+        field(
+            "seeds",
+            "seeds",
+            Value::Count(over.map(|over| over.seeds as u64)),
+        ),
+        field(
+            "NRP-error, mean over seeds",
+            "mean_nrp_error_over_seeds",
+            Value::Score(over.map(|over| over.mean_nrp_error)),
+        ),
+        field(
+            "s.d. over seeds",
+            "sd_nrp_error_over_seeds",
+            Value::Score(over.map(|over| over.sd_nrp_error)),
+        ),
     ]
 }
 

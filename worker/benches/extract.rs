@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use nrp_worker::ann::{self, Ann, Files, WeightsSource};
+use nrp_worker::ann::{self, Ann, Files, Pruning, WeightsSource};
 use nrp_worker::device;
 
 /// Images in a pass.
@@ -29,7 +29,8 @@ fn main() {
         .iter()
         .filter(|info| info.files == Files::Keras);
     for info in anns.filter(|info| wanted(info.name)) {
-        let net = Ann::load(info, &WeightsSource::Random(1), &device).expect("random weights");
+        let net = Ann::load(info, &WeightsSource::Random(1), Pruning::None, &device)
+            .expect("random weights");
         let pixels = BATCH * info.input.iter().product::<usize>();
         let images: Vec<f32> = (0..pixels)
             .map(|i| (i % 251) as f32 / 125.0 - 1.0)

@@ -15,7 +15,7 @@ use miette::{IntoDiagnostic, miette};
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::{Activity, Job, Outcome, SweepSpec, Trial, TrialSpec, outcome};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
-use nrp_worker::ann::OpenedAnn;
+use nrp_worker::ann::{OpenedAnn, Pruning};
 use nrp_worker::executor::{Control, Executor};
 use nrp_worker::recording::Recordings;
 use nrp_worker::{device, resolve};
@@ -72,7 +72,7 @@ fn prepare(path: &Path, cache: Cache) -> miette::Result<()> {
             ann: &OpenedAnn::open(&ann.name, &weights, &ann.preprocessing)?,
             weights: &weights,
             weights_digest: &ann.weights_digest,
-            sparsity: ann.sparsity,
+            pruning: Pruning::try_from(ann)?,
             recordings: &recordings,
             stimulus_digest: &source.stimulus_digest()?,
             layers: &layers,

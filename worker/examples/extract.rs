@@ -7,7 +7,7 @@ mod memory;
 use memory::peak_bytes;
 use miette::{IntoDiagnostic, miette};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
-use nrp_worker::ann::{self, OpenedAnn, WeightsSource};
+use nrp_worker::ann::{self, OpenedAnn, Pruning, WeightsSource};
 use nrp_worker::device;
 use nrp_worker::recording::{Recordings, Source};
 use std::ops::ControlFlow;
@@ -35,7 +35,7 @@ fn main() -> miette::Result<()> {
         ann: &OpenedAnn::BuiltIn(ann::find(ann)?),
         weights: &WeightsSource::Random(1),
         weights_digest: "random:1",
-        sparsity: 0.0,
+        pruning: Pruning::None,
         recordings: &recordings,
         stimulus_digest: "the first",
         layers: std::slice::from_ref(layer),

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use miette::{IntoDiagnostic, WrapErr, miette};
-use nrp_worker::ann::{ONNX, OpenedAnn, WeightsSource};
+use nrp_worker::ann::{ONNX, OpenedAnn, Pruning, WeightsSource};
 use nrp_worker::device;
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ fn main() -> miette::Result<()> {
     let images = floats(&std::fs::read(images).into_diagnostic()?);
     let pixels: usize = ann.input().iter().product();
     let device = device::open("flex")?;
-    let load = |layers: &[String]| ann.load(&weights, layers, &device);
+    let load = |layers: &[String]| ann.load(&weights, Pruning::None, layers, &device);
 
     let all = load(&names)?.activations(&images[..pixels])?;
     let bytes: Vec<u8> = all

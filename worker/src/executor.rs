@@ -7,7 +7,7 @@
 use crate::activation::{
     self, ActivationError, Cache, CachedLayer, Dtype, Extraction, Stage, ensure, ensure_projected,
 };
-use crate::ann::{AnnError, OpenedAnn};
+use crate::ann::{AnnError, OpenedAnn, Pruning};
 use crate::nrp::{
     self, Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
     RegionScores, TargetScaling, TrainError, Trained, Watch, train,
@@ -20,7 +20,7 @@ use miette::Diagnostic;
 use nrp_proto::sweep::{Projection, UnknownProjection};
 use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, TrialSpec, outcome};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use thiserror::Error;
 
@@ -234,7 +234,7 @@ impl Executor {
         job: &Job,
         spec: &TrialSpec,
         training: &[usize],
-        data_dir: &std::path::Path,
+        data_dir: &Path,
         control: &dyn Control,
     ) -> Result<Option<Rows>, ExecuteError> {
         let opened = self.opened.as_ref().expect("opened just before");
@@ -247,7 +247,7 @@ impl Executor {
             ann: &opened_ann,
             weights: &weights,
             weights_digest: &ann.weights_digest,
-            sparsity: ann.sparsity,
+            pruning: Pruning::try_from(ann)?,
             recordings: &opened.recordings,
             stimulus_digest: &opened.stimulus_digest,
             layers: &spec.layers,
@@ -437,6 +437,7 @@ impl Watch for Watched<'_> {
                 let network = self.trials[trial].config(self.data);
                 outcome::Result::Scores(Scores {
                     cache_dtype: self.dtype.name().to_owned(),
+                    reached_sparsity: self.job.reached_sparsity,
                     ..scores(
                         &trained,
                         network.parameters(),
@@ -489,5 +490,6 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         ceiling_median,
         pearson2_over_ceiling,
         cache_dtype: String::new(),
+        reached_sparsity: None,
     }
 }

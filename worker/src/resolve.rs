@@ -1,14 +1,14 @@
 //! Resolution: from the names in a sweep to the files on this machine, and from those to their
 //! digests. The submitting client fills in digests; a worker checks that its own files have them.
 
-use crate::ann::{AnnError, OpenedAnn, WeightsSource};
+use crate::ann::{AnnError, OpenedAnn, Pruning, WeightsSource};
 use crate::recording::split::{self, Split, SplitError};
 use crate::recording::{RecordingError, Recordings, Source};
 use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::id::SIMULATED_PREFIX;
 use nrp_proto::sweep::Assembly;
-use nrp_proto::wire::{RecordingsFiles, SplitSpec, SweepSpec};
+use nrp_proto::wire::{AnnSpec, RecordingsFiles, SplitSpec, SweepSpec};
 use std::path::Path;
 use thiserror::Error;
 
@@ -117,6 +117,22 @@ pub fn split(
     Ok((split, notice))
 }
 
+/// What the user is told of an ANN that is pruned.
+fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Option<String> {
+    let how = match pruning {
+        Pruning::None => return None,
+        Pruning::Layer(_) => "in one shot, layer by layer",
+        Pruning::Global(_) => "in one shot, all layers together",
+        Pruning::Checkpoint(_) => "by a checkpoint of its own",
+    };
+    Some(format!(
+        "{} at sparsity {}, pruned {how}: {:.2} % of its kernels' weights are zero",
+        ann.name,
+        ann.sparsity,
+        100.0 * reached?
+    ))
+}
+
 /// Fills in what only the files can tell: digests, preprocessing and the data directory; and checks
 /// that they can be used at all. Returns notices for the user.
 ///
@@ -153,7 +169,10 @@ pub fn resolve(
             .iter()
             .flat_map(|set| set.layers.clone())
             .collect();
-        ann.load(&weights, &layers, device).map_err(failed)?;
+        let pruning = Pruning::try_from(&*ann_spec).map_err(failed)?;
+        let loaded = ann.load(&weights, pruning, &layers, device);
+        entry.reached_sparsity = loaded.map_err(failed)?.reached_sparsity();
+        notices.extend(pruning_notice(ann_spec, pruning, entry.reached_sparsity));
         ann_spec.weights_digest = ann.weights_digest(&weights).map_err(failed)?;
         ann_spec.preprocessing = ann.preprocessing_id();
     }

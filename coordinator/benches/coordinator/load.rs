@@ -306,6 +306,7 @@ fn outcome(trial: &str) -> Outcome {
         ceiling_median: Some(0.9),
         pearson2_over_ceiling: Some(0.5),
         cache_dtype: "f32".to_owned(),
+        reached_sparsity: None,
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

@@ -74,6 +74,7 @@ fn job(index: &Index, grant: &Grant, sweep: &SweepSpec) -> Result<Job, IndexErro
         ann_layers,
         activations: grant.activations.to_string(),
         rungs: grant.rungs.clone(),
+        reached_sparsity: entry.reached_sparsity,
     })
 }
 

@@ -191,6 +191,7 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
             "squared Pearson r over the ceiling",
             scores.pearson2_over_ceiling,
         ),
+        ("reached sparsity", scores.reached_sparsity),
     ];
     for (what, value) in optional {
         if let Some(value) = value {
@@ -254,6 +255,9 @@ fn check_ann(entry: &wire::AnnEntry) -> Result<(), Status> {
     text("pruning", &ann.pruning, NAME_BYTES_MAX)?;
     text("weights' path", &entry.weights, TEXT_BYTES_MAX)?;
     finite("sparsity", ann.sparsity)?;
+    if let Some(reached) = entry.reached_sparsity {
+        finite("reached sparsity", reached)?;
+    }
     many("layer sets", entry.layer_sets.len(), ENTRIES_MAX)?;
     for set in &entry.layer_sets {
         many("layers", set.layers.len(), ENTRIES_MAX)?;

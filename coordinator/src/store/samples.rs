@@ -141,6 +141,7 @@ pub(crate) fn large_scores(seed: u128) -> Scores {
         ceiling_median: Some(0.812_345_678_901_234),
         pearson2_over_ceiling: Some(unit / 2.3),
         cache_dtype: "f32".to_owned(),
+        reached_sparsity: None,
     }
 }
 

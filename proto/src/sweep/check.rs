@@ -6,7 +6,7 @@ use super::{
     SweepFile,
 };
 use crate::near_miss;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 
@@ -59,8 +59,8 @@ const PREPROCESSING: Words = Words {
     planned: &[],
 };
 const PRUNING: Words = Words {
-    offered: &[],
-    planned: &["layer", "global"],
+    offered: &[Pruning::LAYER, Pruning::GLOBAL],
+    planned: &[],
 };
 
 /// Collects mistakes.
@@ -147,13 +147,10 @@ fn backticked(words: &[&str]) -> String {
 }
 
 fn not_offered(offered: &[&str]) -> String {
-    match offered {
-        [] => "this version does not offer it yet".to_owned(),
-        some => format!(
-            "this version does not offer it yet; it offers {}",
-            backticked(some)
-        ),
-    }
+    format!(
+        "this version does not offer it yet; it offers {}",
+        backticked(offered)
+    )
 }
 
 /// Indices of values that stood earlier already.
@@ -328,21 +325,11 @@ impl SweepFile {
             let range = |s: f64| (0.0..1.0).contains(&s);
             let rule = "a fraction of zero weights is at least 0 and below 1";
             found.axis(&key("sparsity"), &ann.sparsity, range, rule);
-            for (at, sparsity) in ann.sparsity.iter().enumerate() {
-                if *sparsity > 0.0 {
-                    let at = format!("{}[{at}]", key("sparsity"));
-                    found.add(
-                        at,
-                        format!("{sparsity:?}"),
-                        "this version does not offer pruning yet; only 0.0",
-                    );
-                }
-            }
             match &ann.pruning {
                 None => {}
                 Some(Pruning::Rule(rule)) => found.word(key("pruning"), rule, &PRUNING),
-                Some(Pruning::Checkpoints(_)) => {
-                    found.add(key("pruning"), "", not_offered(PRUNING.offered));
+                Some(Pruning::Checkpoints(files)) => {
+                    check_checkpoints(&key("pruning"), &ann.sparsity, files, found);
                 }
             }
         }
@@ -385,6 +372,39 @@ fn check_projection(word: &str, found: &mut Found) {
     }
 }
 
+/// One file for each sparsity above 0, and none besides.
+fn check_checkpoints(
+    key: &str,
+    sparsity: &[f64],
+    files: &BTreeMap<String, String>,
+    found: &mut Found,
+) {
+    let mut of_files = Vec::new();
+    for (asked, file) in files {
+        let key = format!("{key}.{asked:?}");
+        let number = asked.parse().ok();
+        match number.filter(|number| *number > 0.0 && sparsity.contains(number)) {
+            None => {
+                let problem = "must be of a sparsity above 0 that stands in `sparsity`";
+                found.add(&key, quote(file), problem);
+            }
+            Some(number) if of_files.contains(&number) => {
+                found.add(&key, quote(file), "is the file of a sparsity that has one");
+            }
+            Some(number) => of_files.push(number),
+        }
+        if file.is_empty() {
+            found.add(&key, "\"\"", "names no file");
+        }
+    }
+    for sparsity in sparsity.iter().filter(|of| **of > 0.0) {
+        if !of_files.contains(sparsity) {
+            let key = format!("{key}.\"{sparsity:?}\"");
+            found.add(key, "", "is missing: name the checkpoint of this sparsity");
+        }
+    }
+}
+
 /// What only an ANN that its file defines may have, and what it may not.
 fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, found: &mut Found) {
     if let Some(preprocessing) = &ann.preprocessing {
@@ -396,6 +416,14 @@ fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, fo
                 format!("{} has its own; leave it out", ann.name),
             ),
         }
+    }
+    if of_file && (ann.sparsity != [0.0] || ann.pruning.is_some()) {
+        let problem = format!(
+            "{} runs with the weights it has; prune the net before you export it, and name each file \
+             as an ANN of its own",
+            ann.name
+        );
+        found.add(key("sparsity"), format!("{:?}", ann.sparsity), problem);
     }
     if of_file && ann.weights.starts_with(crate::id::RANDOM_PREFIX) {
         let problem = format!(
@@ -602,19 +630,68 @@ mod tests {
             scheme = "shuffle"
             [training]
             baselines = ["mean", "ridge"]
-            [[ann]]
-            name = "mobilenet"
-            weights = "m.h5"
-            layer_sets = [["conv_pw_13_relu"]]
-            sparsity = [0.0, 0.8]
-            pruning = "layer"
         "#), @r#"
-        the sweep file has 4 mistakes
+        the sweep file has 2 mistakes
           `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
-          `ann[0].sparsity[1]` = 0.8: this version does not offer pruning yet; only 0.0
-          `ann[0].pruning` = "layer": this version does not offer it yet
           `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
         "#);
+    }
+
+    #[test]
+    fn pruning_is_by_a_rule_or_by_a_checkpoint_for_each_sparsity() {
+        let ann = |rest: &str| {
+            let table = "name = \"mobilenet\"\nweights = \"m.h5\"";
+            check(&format!(
+                "[[ann]]\n{table}\nlayer_sets = [[\"conv_pw_3_relu\"]]\n{rest}"
+            ))
+        };
+        for good in [
+            "sparsity = [0.0, 0.8]",
+            "sparsity = [0.0, 0.8]\npruning = \"layer\"",
+            "sparsity = [0.8]\npruning = \"global\"",
+            "sparsity = [0.0, 0.5, 0.8]\npruning = { \"0.80\" = \"8.h5\", \".5\" = \"5.h5\" }",
+        ] {
+            assert_eq!(ann(good), "good", "{good}");
+        }
+        insta::assert_snapshot!(check(r#"
+            [[ann]]
+            name = "mobilenet"
+            weights = "a.h5"
+            layer_sets = [["conv_pw_3_relu"]]
+            sparsity = [0.0, 1.0, -0.2]
+            pruning = "layers"
+            [[ann]]
+            name = "mobilenet"
+            weights = "b.h5"
+            layer_sets = [["conv_pw_3_relu"]]
+            sparsity = [0.0, 0.5, 0.8]
+            pruning = { "0.0" = "0.h5", "0.8" = "", "0.80" = "8.h5", "many" = "m.h5" }
+            [[ann]]
+            name = "onnx"
+            weights = "net.onnx"
+            layer_sets = [["a"]]
+            sparsity = [0.5]
+        "#), @r#"
+        the sweep file has 9 mistakes
+          `ann[0].sparsity[1]` = 1.0: a fraction of zero weights is at least 0 and below 1
+          `ann[0].sparsity[2]` = -0.2: a fraction of zero weights is at least 0 and below 1
+          `ann[0].pruning` = "layers": must be one of `layer`, `global`; did you mean `layer`?
+          `ann[1].pruning."0.0"` = "0.h5": must be of a sparsity above 0 that stands in `sparsity`
+          `ann[1].pruning."0.8"` = "": names no file
+          `ann[1].pruning."0.80"` = "8.h5": is the file of a sparsity that has one
+          `ann[1].pruning."many"` = "m.h5": must be of a sparsity above 0 that stands in `sparsity`
+          `ann[1].pruning."0.5"`: is missing: name the checkpoint of this sparsity
+          `ann[2].sparsity` = [0.5]: onnx runs with the weights it has; prune the net before you export it, and name each file as an ANN of its own
+        "#);
+        let wrong = SweepFile::parse(
+            "name = \"a\"\nrecordings = { assembly = \"simulated\" }\n[[ann]]\nname = \"mobilenet\"\n\
+             weights = \"m.h5\"\nlayer_sets = []\npruning = 0.8",
+        );
+        let error = wrong.expect_err("a number").to_string();
+        assert!(
+            error.contains("expected \"layer\", \"global\" or"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -122,11 +122,33 @@ fn default_sparsity() -> Vec<f64> {
 
 /// How weights are zeroed: by a rule, or by checkpoints of the user's own, one a sparsity.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected \"layer\", \"global\" or { \"0.8\" = \"FILE\" }"
+)]
 #[allow(missing_docs)]
 pub enum Pruning {
     Rule(String),
     Checkpoints(BTreeMap<String, String>),
+}
+
+impl Pruning {
+    /// The smallest weights of each kernel go; the default.
+    pub const LAYER: &str = "layer";
+    /// The smallest weights of all kernels go.
+    pub const GLOBAL: &str = "global";
+    /// What trials say of checkpoints.
+    pub const CHECKPOINT: &str = "checkpoint";
+
+    /// Of the checkpoints, that for `sparsity`.
+    pub(super) fn checkpoint(&self, sparsity: f64) -> Option<&str> {
+        let Self::Checkpoints(files) = self else {
+            return None;
+        };
+        let mut files = files.iter();
+        let file = files.find(|(key, _)| key.parse() == Ok(sparsity));
+        file.map(|(_, file)| file.as_str())
+    }
 }
 
 /// `[grid]`: what is searched.

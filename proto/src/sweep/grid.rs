@@ -342,10 +342,11 @@ impl SweepFile {
 /// One entry for each sparsity of an ANN.
 fn ann_entries(table: &super::AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
     let pruning = match &table.pruning {
-        None => String::new(),
-        Some(Pruning::Rule(rule)) => rule.clone(),
-        Some(Pruning::Checkpoints(_)) => "checkpoints".to_owned(),
+        None => Pruning::LAYER,
+        Some(Pruning::Rule(rule)) => rule,
+        Some(Pruning::Checkpoints(_)) => Pruning::CHECKPOINT,
     };
+    let checkpoint = |sparsity| table.pruning.as_ref()?.checkpoint(sparsity);
     table.sparsity.iter().map(move |&sparsity| AnnEntry {
         ann: Some(AnnSpec {
             name: table.name.clone(),
@@ -353,13 +354,13 @@ fn ann_entries(table: &super::AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
             // The word of the file, until the caller puts its id there.
             preprocessing: table.preprocessing.clone().unwrap_or_default(),
             sparsity,
-            pruning: if sparsity > 0.0 {
-                pruning.clone()
-            } else {
-                String::new()
+            pruning: match sparsity > 0.0 {
+                true => pruning.to_owned(),
+                false => String::new(),
             },
         }),
-        weights: table.weights.clone(),
+        reached_sparsity: None,
+        weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
         layer_sets: table
             .layer_sets
             .iter()
@@ -478,6 +479,7 @@ mod tests {
         let one = spec("");
         let mut moved = one.clone();
         moved.data_dir = "elsewhere".to_owned();
+        moved.anns[0].reached_sparsity = Some(0.25);
         assert_eq!(one.id(), moved.id());
         let mut other = one.clone();
         other.recordings_digest = "other".to_owned();
@@ -488,6 +490,32 @@ mod tests {
         };
         assert!(ids(&one).is_disjoint(&ids(&other)));
         assert_eq!(ids(&one), ids(&moved));
+    }
+
+    #[test]
+    fn sparsities_are_anns_of_their_own_and_how_they_are_pruned_is_part_of_what_they_are() {
+        let anns = |lines: &str| {
+            let text = format!(
+                "name = \"a\"\nrecordings = {{ assembly = \"simulated\" }}\n[[ann]]\n\
+                 name = \"mobilenet\"\nweights = \"m.h5\"\nlayer_sets = [[\"conv_pw_3_relu\"]]\n\
+                 sparsity = [0.0, 0.5]\n{lines}"
+            );
+            let spec = SweepFile::parse(&text).expect("parses").to_spec();
+            let entry = |entry: &AnnEntry| {
+                let ann = entry.ann.clone().unwrap_or_default();
+                (ann.sparsity, ann.pruning, entry.weights.clone())
+            };
+            spec.anns.iter().map(entry).collect::<Vec<_>>()
+        };
+        let entry = |sparsity, pruning: &str, weights: &str| {
+            (sparsity, pruning.to_owned(), weights.to_owned())
+        };
+        let dense = entry(0.0, "", "m.h5");
+        assert_eq!(anns(""), [dense.clone(), entry(0.5, "layer", "m.h5")]);
+        let global = "pruning = \"global\"";
+        assert_eq!(anns(global), [dense.clone(), entry(0.5, "global", "m.h5")]);
+        let own = "pruning = { \"0.50\" = \"p.h5\" }";
+        assert_eq!(anns(own), [dense, entry(0.5, "checkpoint", "p.h5")]);
     }
 
     #[test]

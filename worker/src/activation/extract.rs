@@ -6,7 +6,7 @@ use super::cache::Claim;
 use super::file::Header;
 use super::partial::Partial;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, WeightsSource};
 use crate::device;
 use crate::recording::Recordings;
 use crate::totals;
@@ -46,8 +46,8 @@ pub struct Extraction<'a> {
     pub weights: &'a WeightsSource,
     /// Their digest.
     pub weights_digest: &'a str,
-    /// Fraction of zero weights.
-    pub sparsity: f64,
+    /// Which of them are zero.
+    pub pruning: Pruning,
     /// The stimuli.
     pub recordings: &'a Recordings,
     /// Their digest.
@@ -93,7 +93,8 @@ impl Extraction<'_> {
             key: CacheKey {
                 ann: self.ann.name().to_owned(),
                 weights_digest: self.weights_digest.to_owned(),
-                sparsity: self.sparsity,
+                sparsity: self.pruning.sparsity(),
+                pruning: self.pruning.name().to_owned(),
                 preprocessing: self.ann.preprocessing_id(),
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
@@ -131,14 +132,16 @@ impl Extraction<'_> {
             .iter()
             .map(|partial| partial.header().key.layer.clone())
             .collect();
+        let net = self.ann.load(self.weights, self.pruning, &layers, device)?;
         tracing::info!(
             ann = self.ann.name(),
+            pruning = self.pruning.name(),
+            reached_sparsity = net.reached_sparsity(),
             layers = layers.join("+"),
             first,
             total,
             "an ANN is shown the stimuli"
         );
-        let net = self.ann.load(self.weights, &layers, device)?;
         let batch = batch_stimuli(&net, device)?;
         std::thread::scope(|scope| {
             let (images_to, images) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
@@ -375,7 +378,7 @@ mod tests {
             ann: &MOBILENET,
             weights: &WeightsSource::Random(1),
             weights_digest: "random:1",
-            sparsity: 0.0,
+            pruning: Pruning::None,
             recordings,
             stimulus_digest: "s",
             layers,

@@ -14,6 +14,9 @@ pub struct CacheKey {
     pub weights_digest: String,
     /// Fraction of zero weights.
     pub sparsity: f64,
+    /// How the zeros were chosen; empty at sparsity 0.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pruning: String,
     /// How images are made into input.
     pub preprocessing: String,
     /// Digest of the stimulus set: its order, ids and images.
@@ -138,6 +141,7 @@ mod tests {
             ann: "mobilenet".to_owned(),
             weights_digest: "w".to_owned(),
             sparsity: 0.0,
+            pruning: String::new(),
             preprocessing: "p".to_owned(),
             stimulus_digest: "s".to_owned(),
             layer: "relu".to_owned(),
@@ -150,6 +154,12 @@ mod tests {
             ..key.clone()
         };
         assert_ne!(half.digest(), key.digest());
+        let pruned = ["layer", "global"].map(|pruning| CacheKey {
+            sparsity: 0.5,
+            pruning: pruning.to_owned(),
+            ..key.clone()
+        });
+        assert_ne!(pruned[0].digest(), pruned[1].digest());
         let projected = CacheKey {
             row_space: Some(RowSpace {
                 version: 1,

@@ -150,7 +150,7 @@ mod tests {
     use super::super::CacheConfig;
     use super::super::extract::Progress;
     use super::*;
-    use crate::ann::{self, OpenedAnn, WeightsSource};
+    use crate::ann::{self, OpenedAnn, Pruning, WeightsSource};
     use crate::recording::{Recordings, Source};
     use std::fs;
     use std::ops::ControlFlow;
@@ -195,7 +195,7 @@ mod tests {
                 ann: &self.ann,
                 weights: &WeightsSource::Random(1),
                 weights_digest: "random:1",
-                sparsity: 0.0,
+                pruning: Pruning::None,
                 recordings: &self.recordings,
                 stimulus_digest: "s",
                 layers: &self.layers,

@@ -19,6 +19,7 @@ fn header(layer: &str, dtype: Dtype) -> Header {
             ann: "mobilenet".to_owned(),
             weights_digest: "w".to_owned(),
             sparsity: 0.0,
+            pruning: String::new(),
             preprocessing: "p".to_owned(),
             stimulus_digest: "s".to_owned(),
             layer: layer.to_owned(),

@@ -37,6 +37,24 @@ pub enum AnnError {
         /// What the user wrote.
         word: String,
     },
+    /// Weights are zero for a reason that is none.
+    #[error("pruning `{word}` at sparsity {sparsity} is not known")]
+    #[diagnostic(help("coordinator and worker must be of one version"))]
+    Pruning {
+        /// What the trial says.
+        word: String,
+        /// The sparsity it asks for.
+        sparsity: f64,
+    },
+    /// An ONNX file is run with the weights it has.
+    #[error("`onnx` at sparsity {sparsity}: an ONNX file's weights cannot be pruned")]
+    #[diagnostic(help(
+        "prune the net before you export it, and name the file as an ANN of its own, with no `sparsity`"
+    ))]
+    PrunedOnnx {
+        /// The sparsity asked for.
+        sparsity: f64,
+    },
     /// An ONNX file cannot be opened or run.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::Deserialize;
 
-use super::{Ann, AnnError, AnnInfo, find, graph::Graph, recipe};
+use super::{Ann, AnnError, AnnInfo, Pruning, find, graph::Graph, recipe};
 
 /// How well an ANN reproduces a fixture.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +126,7 @@ impl Fixture {
         device: &Device,
     ) -> Result<FixtureReport, AnnError> {
         let weights = recipe::fixture_weights(&graph, self.seed);
-        let ann = Ann::with_weights(info, graph, weights, device);
+        let ann = Ann::with_weights(info, graph, weights, Pruning::None, device);
         let image = recipe::fixture_image(self.input.iter().product(), self.seed);
         let names: Vec<_> = self.layers.iter().map(|layer| layer.name.clone()).collect();
         let answers = ann.activations(&image, &names)?;

@@ -358,6 +358,11 @@ impl WeightSpec {
     pub(super) fn elements(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// Whether it is a convolution's or a dense layer's kernel, not a bias or batch norm's.
+    pub(super) fn is_kernel(&self) -> bool {
+        self.variable.ends_with("kernel")
+    }
 }
 
 /// An ANN as Keras layers. Built by [`GraphBuilder`], never changed afterwards.

@@ -19,6 +19,7 @@ mod nasnet;
 mod onnx;
 mod opened;
 mod preprocess;
+mod pruning;
 mod recipe;
 mod resize;
 mod resnet50;
@@ -44,6 +45,7 @@ pub use model::Ann;
 pub use onnx::{OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
 pub use opened::{LoadedAnn, ONNX, OpenedAnn};
 pub use preprocess::{preprocess, preprocessing_id};
+pub use pruning::Pruning;
 pub use weights::WeightsSource;
 
 /// The ANNs this version has; besides, it runs ONNX files, under the name [`ONNX`].

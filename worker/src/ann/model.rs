@@ -6,7 +6,7 @@
 use burn::tensor::Device;
 
 use super::graph::{Graph, NodeId};
-use super::{AnnError, AnnInfo, WeightsSource, cpu, tensors};
+use super::{AnnError, AnnInfo, Pruning, WeightsSource, cpu, tensors};
 use crate::device;
 
 /// A frozen ANN, ready to be shown images.
@@ -14,6 +14,7 @@ use crate::device;
 pub struct Ann {
     info: &'static AnnInfo,
     graph: Graph,
+    reached_sparsity: f64,
     network: Network,
 }
 
@@ -26,25 +27,27 @@ enum Network {
 }
 
 impl Ann {
-    /// Builds `info` on `device` with the weights of `source`.
+    /// Builds `info` on `device` with the weights of `source`, pruned.
     ///
     /// # Errors
     /// When the weights cannot be read, or are another network's.
     pub fn load(
         info: &'static AnnInfo,
         source: &WeightsSource,
+        pruning: Pruning,
         device: &Device,
     ) -> Result<Self, AnnError> {
         let graph = info.graph();
         let weights = source.read(info, &graph)?;
-        Ok(Self::with_weights(info, graph, weights, device))
+        Ok(Self::with_weights(info, graph, weights, pruning, device))
     }
 
-    /// Builds `info` from weight tensors in the graph's order.
+    /// Builds `info` from weight tensors in the graph's order, once pruned.
     pub(super) fn with_weights(
         info: &'static AnnInfo,
         graph: Graph,
-        weights: Vec<Vec<f32>>,
+        mut weights: Vec<Vec<f32>>,
+        pruning: Pruning,
         device: &Device,
     ) -> Self {
         let specs = graph.weights().iter();
@@ -54,6 +57,7 @@ impl Ann {
                 .eq(weights.iter().map(Vec::len)),
             "weights of another graph"
         );
+        let reached_sparsity = pruning.apply(&graph, &mut weights);
         let network = match device::is_flex(device) {
             true => Network::Cpu(cpu::Network::new(graph.clone(), weights)),
             false => Network::Tensors(tensors::Network::new(&graph, &weights, device)),
@@ -61,6 +65,7 @@ impl Ann {
         Self {
             info,
             graph,
+            reached_sparsity,
             network,
         }
     }
@@ -68,6 +73,11 @@ impl Ann {
     /// What is known of this ANN without its weights.
     pub fn info(&self) -> &'static AnnInfo {
         self.info
+    }
+
+    /// The fraction of zeros in all its kernels.
+    pub fn reached_sparsity(&self) -> f64 {
+        self.reached_sparsity
     }
 
     /// The activations of `layers`, in one pass that ends with the deepest of them.
@@ -155,7 +165,13 @@ mod tests {
     }
 
     fn random(info: &'static AnnInfo) -> Ann {
-        Ann::load(info, &WeightsSource::Random(3), &Device::flex()).expect("no file to miss")
+        Ann::load(
+            info,
+            &WeightsSource::Random(3),
+            Pruning::None,
+            &Device::flex(),
+        )
+        .expect("no file to miss")
     }
 
     #[test]

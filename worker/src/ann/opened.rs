@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use nrp_proto::sweep::DEFAULT_PREPROCESSING;
 
 use super::{
-    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, WeightsSource, find,
+    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, WeightsSource, find,
     preprocessing_id,
 };
 
@@ -109,22 +109,28 @@ impl OpenedAnn {
         }
     }
 
-    /// Makes it ready to answer with `layers`, on `device`; an ONNX net always on the CPU.
+    /// Makes it ready to answer with `layers`, pruned, on `device`; an ONNX net always on the CPU.
     ///
     /// # Errors
-    /// When its weights cannot be read, or it lacks a layer.
+    /// When its weights cannot be read, it lacks a layer, or an ONNX net is to be pruned.
     pub fn load(
         &self,
         weights: &WeightsSource,
+        pruning: Pruning,
         layers: &[String],
         device: &Device,
     ) -> Result<LoadedAnn, AnnError> {
         match self {
             Self::BuiltIn(info) => Ok(LoadedAnn::BuiltIn {
-                ann: Box::new(Ann::load(info, weights, device)?),
+                ann: Box::new(Ann::load(info, weights, pruning, device)?),
                 layers: layers.to_vec(),
             }),
-            Self::Onnx { file, .. } => Ok(LoadedAnn::Onnx(OnnxPass::new(file, layers)?)),
+            Self::Onnx { file, .. } => match pruning {
+                Pruning::None => Ok(LoadedAnn::Onnx(OnnxPass::new(file, layers)?)),
+                Pruning::Layer(sparsity)
+                | Pruning::Global(sparsity)
+                | Pruning::Checkpoint(sparsity) => Err(AnnError::PrunedOnnx { sparsity }),
+            },
         }
     }
 }
@@ -144,6 +150,15 @@ pub enum LoadedAnn {
 }
 
 impl LoadedAnn {
+    /// The fraction of zeros in all kernels; none of an ONNX net, whose kernels are not told from the
+    /// rest.
+    pub fn reached_sparsity(&self) -> Option<f64> {
+        match self {
+            Self::BuiltIn { ann, .. } => Some(ann.reached_sparsity()),
+            Self::Onnx(_) => None,
+        }
+    }
+
     /// Bytes that each further stimulus of a batch takes: what is held at once, its image and its
     /// answers.
     ///
