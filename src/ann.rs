@@ -1,13 +1,16 @@
-//! `nrp ann`: which ANNs there are, their layers, and whether they compute what Keras does.
+//! `nrp ann`: which ANNs there are, their layers, how many of their weights are zero, and whether they
+//! compute what Keras does.
 
 use crate::failure::{self, CommandError, Ended};
 use crate::output::{self, Format};
 use crate::row::onnx_label;
+use crate::sweep::DIGEST_DEVICE;
+use nrp_worker::ann::{Ann, Pruning, WeightsSource};
 use nrp_worker::{ann, device};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// List ANNs and their layers, and check them against reference activations
+/// List ANNs and their layers, count zero weights, and check ANNs against reference activations
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// List ANNs: parameters, input, preprocessing
@@ -15,6 +18,9 @@ pub(crate) enum Command {
     /// Any other ANN runs from an ONNX file: `nrp ann layers FILE.onnx`.
     List,
     /// List the layers of an ANN: name, shape (height, width, channels), units
+    ///
+    /// Candidates are the layers that a sweep file's `layer_sets = "single"`, `"pairs"` and `"triples"`
+    /// stand for.
     ///
     /// Of an ONNX file, its tensors that depend on the image and hold floats, with the node that
     /// writes each and what it does. A sweep names a layer by its tensor or by its node. The shape is
@@ -28,6 +34,14 @@ pub(crate) enum Command {
         /// The ANN, or an ONNX file
         #[arg(value_name = "ANN|FILE.onnx")]
         ann: String,
+    },
+    /// Count the zero weights of an ANN: the fraction of zeros in all kernels of convolutions and dense
+    /// layers
+    Sparsity {
+        /// The ANN
+        ann: String,
+        /// Its weights: a file, or random:SEED
+        weights: WeightsSource,
     },
     /// Check ANNs against reference activations
     ///
@@ -65,6 +79,15 @@ struct LayerRow {
     /// Height, width, channels; or units alone.
     shape: Vec<usize>,
     units: usize,
+    /// Whether words for layer sets (`single`, `pairs`, `triples`) mean it.
+    candidate: bool,
+}
+
+#[derive(Serialize)]
+struct SparsityRow {
+    ann: &'static str,
+    weights: String,
+    reached_sparsity: f64,
 }
 
 #[derive(Serialize)]
@@ -102,6 +125,10 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
                 true => onnx_layers(Path::new(&ann), format)?,
                 false => layers(&ann, format)?,
             }
+            Ok(Ended::Done)
+        }
+        Command::Sparsity { ann, weights } => {
+            sparsity(&ann, &weights, format)?;
             Ok(Ended::Done)
         }
         Command::Verify {
@@ -142,22 +169,43 @@ fn list(format: Format) -> Result<(), CommandError> {
 }
 
 fn layers(name: &str, format: Format) -> miette::Result<()> {
-    let rows: Vec<LayerRow> = ann::find(name)?
-        .layers()
-        .into_iter()
-        .map(|layer| LayerRow {
-            units: layer.units(),
-            name: layer.name,
-            shape: layer.shape,
-        })
-        .collect();
+    let info = ann::find(name)?;
+    let rows = info.layers().into_iter().map(|layer| LayerRow {
+        units: layer.units(),
+        candidate: info.candidates.contains(&&*layer.name),
+        name: layer.name,
+        shape: layer.shape,
+    });
+    let rows: Vec<LayerRow> = rows.collect();
     if format == Format::Json {
         return Ok(output::json(&rows)?);
     }
-    let mut table = output::table(&["layer", "shape", "units"]);
+    let mut table = output::table(&["layer", "shape", "units", "candidate"]);
     for row in rows {
-        table.add_row([row.name, shape(&row.shape), row.units.to_string()]);
+        table.add_row([
+            row.name,
+            shape(&row.shape),
+            row.units.to_string(),
+            if row.candidate { "yes" } else { "" }.to_owned(),
+        ]);
     }
+    Ok(output::print_table(&table)?)
+}
+
+fn sparsity(name: &str, weights: &WeightsSource, format: Format) -> miette::Result<()> {
+    let device = device::open(DIGEST_DEVICE)?;
+    let net = Ann::load(ann::find(name)?, weights, Pruning::None, &device)?;
+    let row = SparsityRow {
+        ann: net.info().name,
+        weights: weights.to_string(),
+        reached_sparsity: net.reached_sparsity(),
+    };
+    if format == Format::Json {
+        return Ok(output::json(&row)?);
+    }
+    let mut table = output::table(&["ANN", "weights", "zeros"]);
+    let zeros = output::score(Some(row.reached_sparsity));
+    table.add_row([row.ann.to_owned(), row.weights, zeros]);
     Ok(output::print_table(&table)?)
 }
 

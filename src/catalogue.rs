@@ -18,6 +18,10 @@ impl Catalogue for Anns {
         let layers = ann::find(name).ok()?.layers();
         Some(layers.into_iter().map(|layer| layer.name).collect())
     }
+
+    fn candidates(&self, name: &str) -> Vec<&str> {
+        ann::find(name).map_or_else(|_| Vec::new(), |info| info.candidates.to_vec())
+    }
 }
 
 /// Reads and checks the sweep file at `path`, finds its files and digests them. Notices go to
@@ -35,7 +39,7 @@ pub(crate) fn load_sweep(
         path: path.to_owned(),
         source,
     };
-    let file = SweepFile::parse(&text).map_err(refused)?;
+    let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
     file.check(&Anns).map_err(refused)?;
     let mut spec = file.to_spec();
     spec.trials()?;

@@ -1,4 +1,4 @@
-//! `nrp sweep`: launch, list, watch, explain, order, pause, cancel and resume sweeps on a coordinator.
+//! `nrp sweep`: check, launch, list, watch, explain, order, pause, cancel and resume sweeps on a coordinator.
 
 use crate::catalogue;
 use crate::client::{self, Access};
@@ -10,6 +10,7 @@ use nrp_proto::wire::{
     CancelRequest, ExplainReply, ExplainRequest, ListRequest, PauseRequest, PrioritiseRequest,
     ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus,
 };
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Launch and follow sweeps on a running coordinator
@@ -28,6 +29,17 @@ pub(crate) enum Command {
         /// The coordinator
         #[arg(long, value_name = "HOST:PORT", env = "NRP_COORDINATOR", default_value = ADDRESS)]
         coordinator: String,
+    },
+    /// Check a sweep file and the files it names, and show what it stands for; nothing runs
+    ///
+    /// Its ANNs at each sparsity, with the zeros counted in their kernels, their layer sets, also where
+    /// the file has a word for them, and how many trials there are.
+    Check {
+        /// The sweep file
+        file: PathBuf,
+        /// Where its paths start; default: the file's directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
     },
     /// List sweeps
     List {
@@ -100,6 +112,10 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
                 Format::Text => output::line(&announcement(&spec, &submitted))?,
             }
         }
+        Command::Check { file, data_dir } => {
+            let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
+            checked(&spec, format)?;
+        }
         Command::List { results } => {
             let mut access = Access::open(&results).await?;
             let reply = access.client.list(ListRequest {}).await;
@@ -153,12 +169,104 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
     Ok(Ended::Done)
 }
 
-/// The device that weights are checked on before a sweep is submitted to workers elsewhere.
+/// The device that weights are read for where nothing is computed: before a sweep is submitted, say.
 /// Where there is a choice, none that other processes may want to themselves.
-const DIGEST_DEVICE: &str = match cfg!(feature = "flex") {
+pub(crate) const DIGEST_DEVICE: &str = match cfg!(feature = "flex") {
     true => "flex",
     false => nrp_worker::device::AUTO,
 };
+
+/// What a sweep file stands for.
+#[derive(Serialize)]
+struct Checked<'a> {
+    sweep: &'a str,
+    trials: u128,
+    /// Those that trials are drawn from; all where nothing is drawn.
+    cells: u128,
+    regions: &'a [String],
+    anns: Vec<CheckedAnn<'a>>,
+}
+
+/// An ANN at one sparsity.
+#[derive(Serialize)]
+struct CheckedAnn<'a> {
+    ann: &'a str,
+    weights: &'a str,
+    weights_digest: &'a str,
+    sparsity: f64,
+    pruning: &'a str,
+    /// Fraction of zeros in all kernels; absent of an ONNX net.
+    reached_sparsity: Option<f64>,
+    layer_sets: Vec<&'a [String]>,
+}
+
+fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
+    let cells = spec.cells();
+    let anns = spec.anns.iter().filter_map(|entry| {
+        let ann = entry.ann.as_ref()?;
+        let sets = entry.layer_sets.iter();
+        Some(CheckedAnn {
+            ann: &ann.name,
+            weights: &entry.weights,
+            weights_digest: &ann.weights_digest,
+            sparsity: ann.sparsity,
+            pruning: &ann.pruning,
+            reached_sparsity: entry.reached_sparsity,
+            layer_sets: sets.map(|set| set.layers.as_slice()).collect(),
+        })
+    });
+    let checked = Checked {
+        sweep: &spec.name,
+        trials: spec.random.map_or(cells, |random| random.trials.into()),
+        cells,
+        regions: &spec.regions,
+        anns: anns.collect(),
+    };
+    if format == Format::Json {
+        return output::json(&checked);
+    }
+    let head = [
+        "ANN",
+        "weights",
+        "sparsity",
+        "pruning",
+        "zeros",
+        "layer sets",
+    ];
+    let mut table = output::table(&head);
+    for ann in &checked.anns {
+        table.add_row([
+            ann.ann.to_owned(),
+            ann.weights.to_owned(),
+            output::number(Some(ann.sparsity)),
+            match ann.pruning {
+                "" => "–".to_owned(),
+                pruning => pruning.to_owned(),
+            },
+            output::score(ann.reached_sparsity),
+            ann.layer_sets.len().to_string(),
+        ]);
+    }
+    output::print_table(&table)?;
+    let mut shown: Vec<(&str, &[&[String]])> = Vec::new();
+    for ann in &checked.anns {
+        let sets = (ann.ann, ann.layer_sets.as_slice());
+        if shown.contains(&sets) {
+            continue;
+        }
+        shown.push(sets);
+        output::line(&format!("\nlayer sets of {}:", ann.ann))?;
+        for set in &ann.layer_sets {
+            output::line(&format!("  {}", set.join("+")))?;
+        }
+    }
+    let drawn = match checked.trials == checked.cells {
+        true => String::new(),
+        false => format!(", drawn from {cells}"),
+    };
+    let (trials, regions) = (checked.trials, checked.regions.join(" and "));
+    output::line(&format!("\n{trials} trials{drawn}, in {regions}"))
+}
 
 /// What to say of a sweep just submitted.
 pub(crate) fn announcement(spec: &SweepSpec, submitted: &SubmitReply) -> String {

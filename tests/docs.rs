@@ -83,16 +83,49 @@ fn anns_and_layers_are_listed() {
     assert_eq!(anns[0]["parameters"], 4_253_864);
     assert_eq!(anns[7]["parameters_without_biases"], 60_954_656);
     let layers = list(&["layers", "mobilenet"]);
-    let layer = layers
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|l| l["name"] == "conv_pw_6_relu")
-        .unwrap();
+    let layers = layers.as_array().unwrap();
+    let candidates = layers.iter().filter(|l| l["candidate"] == true);
+    assert_eq!(candidates.count(), 10);
+    let named = |l: &&serde_json::Value| l["name"] == "conv_pw_6_relu";
+    let layer = layers.iter().find(named).unwrap();
     assert_eq!(layer["shape"], serde_json::json!([14, 14, 512]));
     assert_eq!(layer["units"], 100_352);
     let error = refusal(&place.nrp(&["ann", "layers", "mobilent"]).output().unwrap());
     assert!(error.contains("mobilenet"), "{error}");
+}
+
+#[test]
+fn a_sweep_is_checked_and_shows_what_words_for_layer_sets_stand_for() {
+    let place = Place::new();
+    let check = |words: &str, format: &str| {
+        let sweep = crate::harness::SMALL_SWEEP.replace("[[\"global_average_pooling2d\"]]", words);
+        let sweep = sweep.replace("[grid]", "sparsity = [0.0, 0.8]\n[grid]");
+        let file = place.write("sweep.toml", sweep);
+        let mut command = place.nrp(&["sweep", "check", "--output", format]);
+        command.arg(file).output().unwrap()
+    };
+    for (word, sets) in [("single", 10), ("pairs", 45), ("triples", 120)] {
+        let checked = json(&check(&format!("{word:?}"), "json"));
+        assert_eq!(checked["trials"], 2 * sets * 4 * 2, "{word}");
+        for (ann, zeros) in checked["anns"].as_array().unwrap().iter().zip([0.0, 0.8]) {
+            assert_eq!(ann["layer_sets"].as_array().unwrap().len(), sets);
+            let reached = ann["reached_sparsity"].as_f64().unwrap();
+            assert!((reached - zeros).abs() < 3e-4, "{reached}");
+        }
+    }
+    let text = check("\"pairs\"", "text");
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(
+        text.contains("\n  conv_pw_1_relu+conv_pw_3_relu\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n720 trials, in V4 and IT\n"), "{text}");
+    let error = refusal(&check("\"region-map\"", "text"));
+    assert!(
+        error.contains("or one of `single`, `pairs`, `triples`"),
+        "{error}"
+    );
+    assert!(!place.path("state").exists() && !place.path(".nrp").exists());
 }
 
 #[test]

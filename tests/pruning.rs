@@ -128,6 +128,9 @@ fn a_checkpoint_of_ones_own_is_run_as_it_is_and_its_zeros_are_counted() {
         let reached = trial["reached_sparsity"].as_f64().unwrap();
         assert!(reached < 0.2, "it is called pruned, and is not: {reached}");
     }
+    let mut count = place.nrp(&["ann", "sparsity", "mobilenet", "--output", "json"]);
+    let counted = json(&count.arg(&file).output().unwrap());
+    assert_eq!(counted["reached_sparsity"], own[0]["reached_sparsity"]);
     let figure = figure_3b(&place);
     assert!(
         figure.contains("sparsity, own pruned checkpoints"),

@@ -2,8 +2,8 @@
 //! does not offer yet. All mistakes are found, not only the first.
 
 use super::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Mistake, Projection, Pruning, SweepError,
-    SweepFile,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Mistake, Projection, Pruning,
+    SweepError, SweepFile, layer_sets,
 };
 use crate::near_miss;
 use std::collections::{BTreeMap, HashSet};
@@ -17,6 +17,8 @@ pub trait Catalogue {
     /// Layers of an offered ANN; none where only its file tells, as ONNX does. Such an ANN is not
     /// without its file, so never random, and its preprocessing is the sweep file's to say.
     fn layers(&self, ann: &str) -> Option<Vec<String>>;
+    /// Those that words for layer sets stand for; empty where only its file tells.
+    fn candidates(&self, ann: &str) -> Vec<&str>;
 }
 
 /// Longest name of a sweep, in bytes.
@@ -436,10 +438,14 @@ fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, fo
 
 /// `layers` are the ANN's, where they are known without its file.
 fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found: &mut Found) {
-    if ann.layer_sets.is_empty() {
+    let sets = match &ann.layer_sets {
+        LayerSets::Listed(sets) => sets,
+        LayerSets::Shorthand(word) => return check_shorthand(key, word, &ann.name, found),
+    };
+    if sets.is_empty() {
         found.add(key, "[]", "is empty, so the grid has no cell");
     }
-    for (set_index, set) in ann.layer_sets.iter().enumerate() {
+    for (set_index, set) in sets.iter().enumerate() {
         let key = format!("{key}[{set_index}]");
         if set.is_empty() {
             found.add(&key, "[]", "names no layer");
@@ -473,13 +479,33 @@ fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found:
         set.sort_unstable();
         set
     };
-    for index in repeated(ann.layer_sets.iter().map(sorted)) {
+    for index in repeated(sets.iter().map(sorted)) {
         found.add(
             format!("{key}[{index}]"),
-            format!("{:?}", ann.layer_sets[index]),
+            format!("{:?}", sets[index]),
             DUPLICATE,
         );
     }
+}
+
+/// A word that could not be expanded.
+fn check_shorthand(key: &str, word: &str, ann: &str, found: &mut Found) {
+    let words = layer_sets::shorthands();
+    let (problem, near) = match words.contains(&word) {
+        true => (
+            format!("{ann} has too few candidate layers for that; list the layer sets"),
+            None,
+        ),
+        false => (
+            format!(
+                "must be a list of layer sets, or one of {}: every candidate layer of \
+                 `nrp ann layers {ann}`, all pairs, all triples",
+                backticked(&words)
+            ),
+            near_miss(word, words.iter().copied()),
+        ),
+    };
+    found.add_near(key, quote(word), problem, near);
 }
 
 fn check_grid(grid: &GridTable, found: &mut Found) {
@@ -536,6 +562,12 @@ mod tests {
             let layers = ["conv_pw_3_relu", "conv_pw_13_relu"];
             (ann == "mobilenet").then(|| layers.map(str::to_owned).to_vec())
         }
+        fn candidates(&self, ann: &str) -> Vec<&str> {
+            match ann {
+                "mobilenet" => vec!["conv_pw_3_relu", "conv_pw_13_relu"],
+                _ => Vec::new(),
+            }
+        }
     }
 
     fn check(edit: &str) -> String {
@@ -562,7 +594,7 @@ mod tests {
                 }
             }
         }
-        match SweepFile::parse(&file.to_string()).and_then(|file| file.check(&Two)) {
+        match SweepFile::parse(&file.to_string()).and_then(|file| file.expand(&Two).check(&Two)) {
             Ok(()) => "good".to_owned(),
             Err(error) => error.to_string(),
         }
@@ -634,6 +666,26 @@ mod tests {
         the sweep file has 2 mistakes
           `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
           `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
+        "#);
+    }
+
+    #[test]
+    fn layer_sets_are_listed_or_a_word_for_sets_of_candidates() {
+        let sets = |ann: &str, word: &str| {
+            check(&format!(
+                "[[ann]]\nname = {ann:?}\nweights = \"w\"\nlayer_sets = {word:?}"
+            ))
+        };
+        for word in ["single", "pairs"] {
+            assert_eq!(sets("mobilenet", word), "good", "{word}");
+        }
+        let said = ["pair", "triples", "region-map"].map(|word| sets("mobilenet", word));
+        let said = [said.join("\n"), sets("onnx", "single")].join("\n");
+        insta::assert_snapshot!(said.replace("the sweep file has a mistake\n", ""), @r#"
+        `ann[0].layer_sets` = "pair": must be a list of layer sets, or one of `single`, `pairs`, `triples`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples; did you mean `pairs`?
+        `ann[0].layer_sets` = "triples": mobilenet has too few candidate layers for that; list the layer sets
+        `ann[0].layer_sets` = "region-map": must be a list of layer sets, or one of `single`, `pairs`, `triples`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples
+        `ann[0].layer_sets` = "single": onnx has too few candidate layers for that; list the layer sets
         "#);
     }
 

@@ -107,10 +107,24 @@ pub struct AnnTable {
     pub name: String,
     pub weights: String,
     pub preprocessing: Option<String>,
-    pub layer_sets: Vec<Vec<String>>,
+    pub layer_sets: LayerSets,
     #[serde(default = "default_sparsity")]
     pub sparsity: Vec<f64>,
     pub pruning: Option<Pruning>,
+}
+
+/// Which layers feed one NRP network, of each that is tried: all of them, or a word for them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a list of layer sets, as [[\"LAYER\"], [\"LAYER\", \"LAYER\"]], or \"single\", \
+                 \"pairs\" or \"triples\""
+)]
+#[allow(missing_docs)]
+pub enum LayerSets {
+    Listed(Vec<Vec<String>>),
+    /// Until [`SweepFile::expand`].
+    Shorthand(String),
 }
 
 /// Preprocessing of an ANN that its file defines, where the sweep file says none.

@@ -2,7 +2,7 @@
 //! machine: client and coordinator expand alike.
 
 use super::search::draw;
-use super::{Pruning, SweepFile};
+use super::{LayerSets, Pruning, SweepFile};
 use crate::id::CellIds;
 use crate::wire::{
     AnnEntry, AnnSpec, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec,
@@ -289,7 +289,8 @@ fn product(lengths: &[usize]) -> u128 {
 
 impl SweepFile {
     /// The sweep on the wire, but for what only the files can tell: digests, preprocessing and the
-    /// data directory, which the caller fills in. The file must have passed [`SweepFile::check`].
+    /// data directory, which the caller fills in. The file must have passed [`SweepFile::expand`] and
+    /// [`SweepFile::check`].
     pub fn to_spec(&self) -> SweepSpec {
         let whole = |values: &[i64]| values.iter().map(|&v| v as u32).collect();
         let split = &self.split;
@@ -361,13 +362,15 @@ fn ann_entries(table: &super::AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
         }),
         reached_sparsity: None,
         weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
-        layer_sets: table
-            .layer_sets
-            .iter()
-            .map(|layers| LayerSet {
-                layers: layers.clone(),
-            })
-            .collect(),
+        layer_sets: match &table.layer_sets {
+            LayerSets::Shorthand(_) => Vec::new(),
+            LayerSets::Listed(sets) => {
+                let set = |layers: &Vec<String>| LayerSet {
+                    layers: layers.clone(),
+                };
+                sets.iter().map(set).collect()
+            }
+        },
     })
 }
 

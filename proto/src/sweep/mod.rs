@@ -1,18 +1,20 @@
 //! Sweeps: the file a user writes, what is wrong with it, and the trials it stands for.
 //!
-//! `SweepFile::parse` knows the format, `SweepFile::check` what this version can run, and
+//! `SweepFile::parse` knows the format, `SweepFile::expand` what words for layer sets stand for,
+//! `SweepFile::check` what this version can run, and
 //! `SweepSpec::trials` the grid and which of its cells are tried.
 
 mod check;
 mod file;
 mod grid;
+mod layer_sets;
 mod projection;
 mod search;
 
 pub use check::Catalogue;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, Pruning, RecordingsTable, SplitTable,
-    SweepFile, TrainingTable,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, RecordingsTable,
+    SplitTable, SweepFile, TrainingTable,
 };
 pub use grid::{GridError, GridTrial, TRIALS_MAX};
 pub use projection::{Projection, UnknownProjection};

@@ -13,6 +13,9 @@ pub(super) const ALEXNET: AnnInfo = AnnInfo {
     input: [227, 227, 3],
     preprocessing: Preprocessing::Caffe,
     files: Files::Keras,
+    candidates: &[
+        "pool1", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7",
+    ],
     graph,
 };
 

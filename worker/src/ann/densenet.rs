@@ -10,6 +10,7 @@ pub(super) const DENSENET121: AnnInfo = AnnInfo {
     input: [224, 224, 3],
     preprocessing: Preprocessing::Torch,
     files: Files::Keras,
+    candidates: &["pool2_pool", "pool3_pool", "pool4_pool", "relu"],
     graph: || graph([6, 12, 24, 16]),
 };
 

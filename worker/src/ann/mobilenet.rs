@@ -10,6 +10,18 @@ pub(super) const MOBILENET: AnnInfo = AnnInfo {
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
     files: Files::Keras,
+    candidates: &[
+        "conv_pw_1_relu",
+        "conv_pw_3_relu",
+        "conv_pw_5_relu",
+        "conv_pw_6_relu",
+        "conv_pw_7_relu",
+        "conv_pw_8_relu",
+        "conv_pw_9_relu",
+        "conv_pw_10_relu",
+        "conv_pw_11_relu",
+        "conv_pw_13_relu",
+    ],
     graph,
 };
 

@@ -10,6 +10,13 @@ pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
     files: Files::Keras,
+    candidates: &[
+        "block_3_expand_relu",
+        "block_6_expand_relu",
+        "block_13_expand_relu",
+        "block_16_project_BN",
+        "out_relu",
+    ],
     graph,
 };
 

@@ -146,6 +146,8 @@ pub struct AnnInfo {
     pub preprocessing: Preprocessing,
     /// Where its weights come from.
     pub files: Files,
+    /// The layers that layer sets are made of where a sweep names no layers, from early to late.
+    pub candidates: &'static [&'static str],
     graph: fn() -> Graph,
 }
 
@@ -228,6 +230,16 @@ mod tests {
             let graph = ann.graph();
             assert_eq!(graph.parameters(), ann.parameters, "{}", ann.name);
             assert_eq!(graph.input(), ann.input, "{}", ann.name);
+            let names: Vec<_> = graph.listed().map(|(_, node)| &*node.name).collect();
+            let places = ann.candidates.iter().map(|candidate| {
+                let place = names.iter().position(|name| name == candidate);
+                place.unwrap_or_else(|| panic!("{candidate} is not in {}", ann.name))
+            });
+            assert!(
+                places.is_sorted() && ann.candidates.len() >= 3,
+                "{}",
+                ann.name
+            );
             let kernels = graph.weights().iter().filter(|w| w.variable != "bias");
             let without_biases: u64 = kernels.map(|w| w.elements() as u64).sum();
             let stated = ann.parameters_without_biases;

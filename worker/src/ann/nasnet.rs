@@ -13,6 +13,20 @@ pub(super) const NASNET_MOBILE: AnnInfo = AnnInfo {
     input: [224, 224, 3],
     preprocessing: Preprocessing::Tf,
     files: Files::Keras,
+    candidates: &[
+        "normal_concat_0",
+        "normal_concat_1",
+        "normal_concat_2",
+        "normal_concat_3",
+        "normal_concat_5",
+        "normal_concat_6",
+        "normal_concat_7",
+        "normal_concat_8",
+        "normal_concat_9",
+        "normal_concat_10",
+        "normal_concat_11",
+        "normal_concat_12",
+    ],
     graph,
 };
 

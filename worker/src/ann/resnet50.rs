@@ -11,6 +11,12 @@ pub(super) const RESNET50: AnnInfo = AnnInfo {
     input: [224, 224, 3],
     preprocessing: Preprocessing::Caffe,
     files: Files::Keras,
+    candidates: &[
+        "conv2_block3_out",
+        "conv3_block4_out",
+        "conv4_block6_out",
+        "conv5_block3_out",
+    ],
     graph,
 };
 

@@ -10,6 +10,7 @@ pub(super) static TINY: AnnInfo = AnnInfo {
     input: [9, 8, 3],
     preprocessing: Preprocessing::Torch,
     files: Files::Keras,
+    candidates: &[],
     graph,
 };
 

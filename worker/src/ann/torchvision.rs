@@ -15,12 +15,25 @@ pub(super) const RESNET50: AnnInfo = AnnInfo {
     input: [224, 224, 3],
     preprocessing: Preprocessing::Torch,
     files: Files::Torch,
+    candidates: &[
+        "layer1.2.relu_2",
+        "layer2.3.relu_2",
+        "layer3.5.relu_2",
+        "layer4.2.relu_2",
+    ],
     graph: resnet50,
 };
 
 pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
     name: "mobilenet_v2-torchvision",
     parameters: 3_538_984,
+    candidates: &[
+        "features.4.conv.0",
+        "features.7.conv.0",
+        "features.14.conv.0",
+        "features.17.conv.3",
+        "features.18",
+    ],
     graph: mobilenet_v2,
     ..RESNET50
 };
@@ -28,6 +41,12 @@ pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
 pub(super) const DENSENET121: AnnInfo = AnnInfo {
     name: "densenet121-torchvision",
     parameters: 8_062_504,
+    candidates: &[
+        "features.transition1.pool",
+        "features.transition2.pool",
+        "features.transition3.pool",
+        "relu",
+    ],
     graph: || densenet([6, 12, 24, 16]),
     ..RESNET50
 };
@@ -36,12 +55,22 @@ pub(super) const DENSENET169: AnnInfo = AnnInfo {
     name: "densenet169-torchvision",
     parameters: 14_307_880,
     graph: || densenet([6, 12, 32, 32]),
-    ..RESNET50
+    ..DENSENET121
 };
 
 pub(super) const ALEXNET: AnnInfo = AnnInfo {
     name: "alexnet-torchvision",
     parameters: 61_100_840,
+    candidates: &[
+        "features.2",
+        "features.5",
+        "features.7",
+        "features.9",
+        "features.11",
+        "features.12",
+        "classifier.2",
+        "classifier.5",
+    ],
     graph: alexnet,
     ..RESNET50
 };

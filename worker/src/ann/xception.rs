@@ -10,6 +10,11 @@ pub(super) const XCEPTION: AnnInfo = AnnInfo {
     input: [299, 299, 3],
     preprocessing: Preprocessing::Tf,
     files: Files::Keras,
+    candidates: &[
+        "block4_sepconv2_act",
+        "block13_sepconv2_act",
+        "block14_sepconv2_act",
+    ],
     graph,
 };
 
