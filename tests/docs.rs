@@ -24,9 +24,13 @@ fn every_sample_sweep_parses() {
     assert_eq!(
         names,
         [
+            "fig3a",
+            "fig3b",
             "paper",
             "quickstart",
             "search",
+            "small-fig3a",
+            "small-fig3b",
             "v4-all-anns",
             "v4-mobilenet",
             "v4-row-space"

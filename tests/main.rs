@@ -9,6 +9,7 @@ mod deploy;
 mod devices;
 mod docs;
 mod early_stopping;
+mod figures;
 mod harness;
 mod kill;
 mod leave;
