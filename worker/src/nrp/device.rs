@@ -14,15 +14,12 @@ use super::network::{Parameter, Values};
 use super::source::{Batch, Reader, Rows, Stored};
 use super::stack::{Fitted, Learning, Rates, Stack, floats, tensor};
 use crate::activation::Dtype;
-use crate::device::is_cpu;
 
 /// Lanes on a device.
 pub(super) struct DeviceArray {
     stacks: Vec<Stack>,
-    /// Blocks of the wide weights, in the order of ANN layers and units.
-    wide: Vec<Wide>,
-    /// How many ANN layers there are.
-    layers: usize,
+    /// Per ANN layer `[units, columns]`: the stacks' lanes side by side.
+    wide: Vec<Learning<2>>,
     /// Per ANN layer `[positions, units]`, where all activations stay.
     resident: Option<Vec<Tensor<2>>>,
     /// Per ANN layer, what its stored activations are scaled by, once that is there.
@@ -31,18 +28,6 @@ pub(super) struct DeviceArray {
     steps: i32,
     device: Device,
 }
-
-/// Some units of one ANN layer, `[units, columns]`: the stacks' lanes side by side.
-struct Wide {
-    layer: usize,
-    from: usize,
-    units: usize,
-    weights: Learning<2>,
-}
-
-/// Weights in a block on a processor, whose caches then hold what a step of Adam makes beside them.
-/// A GPU takes each layer as one.
-const BLOCK_WEIGHTS: usize = 1 << 20;
 
 /// Bytes of a lane: its weights, their moments, and what a step of Adam makes beside them.
 pub(super) fn bytes_of(lane: &LaneConfig) -> u64 {
@@ -68,43 +53,25 @@ impl DeviceArray {
                 None => groups.push(vec![index]),
             }
         }
-        let columns: usize = lanes.iter().map(|lane| lane.network.block_units()).sum();
-        let most = match is_cpu(device) {
-            true => (BLOCK_WEIGHTS / columns).max(1),
-            false => usize::MAX,
-        };
-        let mut wide = Vec::new();
-        for (layer, &all) in lanes[0].network.inputs.iter().enumerate() {
-            let order = groups.iter().flatten();
-            let values = order.map(|&lane| (lane, first(lane, Parameter::Wide(layer))));
-            let mut values: Vec<_> = values.collect();
-            let mut from = 0;
-            while from < all {
-                let units = most.min(all - from);
-                let blocks = values.iter_mut().map(|(lane, values)| {
-                    let outputs = lanes[*lane].network.block_units();
-                    let mut block = vec![0.0; units * outputs];
-                    values(&mut block);
-                    tensor(block, [units, outputs], device)
-                });
-                wide.push(Wide {
-                    layer,
-                    from,
-                    units,
-                    weights: Learning::new(Tensor::cat(blocks.collect(), 1)),
-                });
-                from += units;
-            }
-        }
+        let layers = lanes[0].network.inputs.iter().enumerate();
+        let wide = layers.map(|(layer, &units)| {
+            let blocks = groups.iter().flatten().map(|&lane| {
+                let outputs = lanes[lane].network.block_units();
+                let mut block = vec![0.0; units * outputs];
+                first(lane, Parameter::Wide(layer))(&mut block);
+                tensor(block, [units, outputs], device)
+            });
+            Learning::new(Tensor::cat(blocks.collect(), 1))
+        });
+        let wide: Vec<Learning<2>> = wide.collect();
         Self {
+            scaling: vec![None; wide.len()],
             wide,
-            layers: lanes[0].network.inputs.len(),
             stacks: groups
                 .into_iter()
                 .map(|group| Stack::new(group, lanes, first, device))
                 .collect(),
             resident: None,
-            scaling: vec![None; lanes[0].network.inputs.len()],
             steps: 0,
             device: device.clone(),
         }
@@ -112,7 +79,7 @@ impl DeviceArray {
 
     /// `[stimuli, units]` per ANN layer.
     fn activations(&mut self, batch: &Batch<'_>) -> Vec<Tensor<2>> {
-        let layers = 0..self.layers;
+        let layers = 0..self.wide.len();
         let Some(whole) = batch.resident() else {
             return layers
                 .map(|layer| match batch.stored(layer) {
@@ -165,15 +132,10 @@ impl DeviceArray {
 
     /// `[stimuli, columns]` per ANN layer.
     fn products(&self, activations: &[Tensor<2>]) -> Vec<Tensor<2>> {
-        let mut products: Vec<Option<Tensor<2>>> = vec![None; self.layers];
-        for wide in &self.wide {
-            let product = wide.of(activations).matmul(wide.weights.value.clone());
-            products[wide.layer] = Some(match products[wide.layer].take() {
-                Some(sum) => sum + product,
-                None => product,
-            });
-        }
-        products.into_iter().flatten().collect()
+        let layers = activations.iter().zip(&self.wide);
+        layers
+            .map(|(activations, wide)| activations.clone().matmul(wide.value.clone()))
+            .collect()
     }
 
     /// The first column of each stack.
@@ -201,7 +163,7 @@ impl DeviceArray {
         let columns = self.columns();
         let targets = Fitted::new(targets.at(batch.positions), targets.sites, &self.device);
         let mut squares = Vec::new();
-        let mut upstream = vec![Vec::new(); self.layers];
+        let mut upstream = vec![Vec::new(); self.wide.len()];
         let (mut rate, mut keep, mut root) = (Vec::new(), Vec::new(), 1.0);
         for (stack, column) in self.stacks.iter_mut().zip(columns) {
             let steps: Vec<Step> = stack
@@ -230,11 +192,9 @@ impl DeviceArray {
             root,
         };
         let upstream = upstream.into_iter().map(|parts| Tensor::cat(parts, 1));
-        let upstream: Vec<Tensor<2>> = upstream.collect();
-        for wide in &mut self.wide {
-            let activations = wide.of(&activations).transpose();
-            let gradient = activations.matmul(upstream[wide.layer].clone());
-            wide.weights.descend(gradient, &rates);
+        let layers = self.wide.iter_mut().zip(activations);
+        for ((wide, activations), upstream) in layers.zip(upstream) {
+            wide.descend(activations.transpose().matmul(upstream), &rates);
         }
         squares
     }
@@ -288,7 +248,7 @@ impl Array for DeviceArray {
             kept.extend(own.map(|(place, _)| (column + place * block, block)));
         }
         for wide in &mut self.wide {
-            wide.weights.change(|tensor| {
+            wide.change(|tensor| {
                 let blocks = kept.iter();
                 let blocks = blocks.map(|&(from, width)| tensor.clone().narrow(1, from, width));
                 Tensor::cat(blocks.collect(), 1)
@@ -314,25 +274,13 @@ impl Array for DeviceArray {
         match parameter {
             Parameter::Wide(layer) => {
                 let block = stack.network.block_units();
-                let own = self.wide.iter().filter(|wide| wide.layer == layer);
-                let own = own.flat_map(|wide| {
-                    let first = wide.weights.first.clone();
-                    floats(first.narrow(1, column + place * block, block)).expect("works")
-                });
-                own.collect()
+                let first = self.wide[layer].first.clone();
+                floats(first.narrow(1, column + place * block, block)).expect("works")
             }
             Parameter::WideBias => own(&stack.wide_bias),
             Parameter::Weight(layer) => own(&stack.dense[layer][0]),
             Parameter::Bias(layer) => own(&stack.dense[layer][1]),
         }
-    }
-}
-
-impl Wide {
-    /// `[stimuli, units]`: the activations that its weights are for.
-    fn of(&self, activations: &[Tensor<2>]) -> Tensor<2> {
-        let layer = activations[self.layer].clone();
-        layer.narrow(1, self.from, self.units)
     }
 }
 

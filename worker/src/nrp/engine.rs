@@ -13,7 +13,7 @@ use super::error::TrainError;
 use super::host::{self, HostArray};
 use super::network::{NrpConfig, Parameter, Values};
 use super::source::{Reader, Source};
-use crate::device::is_flex;
+use crate::device::is_cpu;
 
 /// What a lane is made of.
 #[derive(Debug, Clone)]
@@ -71,16 +71,16 @@ pub(crate) trait Array {
 /// How the products are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
-    /// Block by block in host memory (burn's flex device).
+    /// Block by block in host memory.
     Host,
     /// Whole matrices on the device.
     Device,
 }
 
 impl Engine {
-    /// The engine for a device.
+    /// The engine for a device: a processor's is the host's, whatever library extracts there.
     pub(crate) fn of(device: &Device) -> Self {
-        match is_flex(device) {
+        match is_cpu(device) {
             true => Self::Host,
             false => Self::Device,
         }

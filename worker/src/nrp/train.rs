@@ -2,7 +2,7 @@
 //! as share a seed and fit in memory.
 //!
 //! Trials of one seed take the training stimuli in the same orders, so they may learn from the same
-//! batches: they are a cohort, fused by `cohort`. An outcome belongs to its trial: on flex
+//! batches: they are a cohort, fused by `cohort`. An outcome belongs to its trial: on a processor
 //! it has the same bits whatever was trained beside it. A trial does not join a cohort that is
 //! under way: an epoch's order follows from the one before, so the batches of a cohort's later
 //! epochs are not those that the newcomer would begin with alone.
