@@ -1,4 +1,5 @@
-//! `nrp best`: the best NRP configuration per ANN and region, and the mean over regions.
+//! `nrp best`: the best NRP configuration per ANN and region, and the mean over regions; the linear
+//! baselines beside them, each on the layer set that is best for it.
 //!
 //! Best means the lowest validation loss; the scores shown are on test stimuli, which selected
 //! nothing.
@@ -16,7 +17,8 @@ use serde::Serialize;
 /// Show the best configuration per ANN and region
 ///
 /// Best is the finished trial with the lowest validation loss; its scores are on the test stimuli.
-/// Where all regions of an ANN have finished, a row `mean` averages their best trials' scores.
+/// Where all regions of an ANN have finished, a row `mean` averages their best trials' scores. Linear
+/// baselines have rows of their own, with the layer set that is best for them.
 ///
 /// With `--pareto`, instead: the trials of which no network with as few parameters has a lower
 /// validation loss, the smallest first, with their scores on the test stimuli.
@@ -185,6 +187,7 @@ pub(crate) fn mean(rows: &[Row]) -> Row {
             ann: first.ann.clone(),
             weights: first.weights.clone(),
             region: MEAN.to_owned(),
+            model: first.model.clone(),
             layers: shared(rows, |cell| cell.layers.clone()),
             l1: shared(rows, |cell| cell.l1),
             l2: shared(rows, |cell| cell.l2),
@@ -225,6 +228,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
     let mut table = output::table(&[
         "ANN",
         "region",
+        "model",
         "NRP-error",
         "mean predictor",
         "noise floor",
@@ -256,6 +260,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
         table.add_row([
             cell.ann_label(),
             cell.region_label(),
+            cell.model_label(),
             output::score(scores.nrp_error),
             output::score(scores.mean_predictor_error),
             output::score(scores.noise_floor),

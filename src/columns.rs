@@ -24,12 +24,13 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 39] = [
+const COLUMNS: [(&str, Kind); 40] = [
     ("trial", Kind::Text),
     ("state", Kind::Text),
     ("ann", Kind::Text),
     ("weights", Kind::Text),
     ("region", Kind::Text),
+    ("model", Kind::Text),
     ("layers", Kind::Text),
     ("l1", Kind::Whole),
     ("l2", Kind::Whole),

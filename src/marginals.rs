@@ -115,7 +115,7 @@ fn document(rows: &[MarginalsRow], by: &[String]) -> Vec<Value> {
 fn typed(axis: &str, value: &str) -> Value {
     let is_word = matches!(
         axis.parse(),
-        Ok(Axis::Ann | Axis::Region | Axis::Layers | Axis::Projection)
+        Ok(Axis::Ann | Axis::Region | Axis::Model | Axis::Layers | Axis::Projection)
     );
     match (value, is_word) {
         ("", _) => Value::Null,

@@ -1,17 +1,20 @@
 //! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
 
-use nrp_proto::id::{NO_PROJECTION, RANDOM_PREFIX};
+use nrp_proto::id::{NO_PROJECTION, NRP_NETWORK, RANDOM_PREFIX};
 use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
 use nrp_worker::ann;
 use serde::Serialize;
 
-/// Which trial, and what it is of. A field is absent where rows joined into a mean differ in it.
+/// Which trial, and what it is of. A field is absent where rows joined into a mean differ in it, and
+/// where a linear baseline has no such thing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Cell {
     pub(crate) ann: String,
     /// Digest of the weights, or `random:SEED`.
     pub(crate) weights: String,
     pub(crate) region: String,
+    /// What predicts the responses: `nrp`, or a linear baseline.
+    pub(crate) model: String,
     pub(crate) layers: Option<Vec<String>>,
     pub(crate) l1: Option<u32>,
     pub(crate) l2: Option<u32>,
@@ -95,6 +98,14 @@ pub(crate) fn region_label(region: &str, simulated: bool) -> String {
     }
 }
 
+/// A model as tables show it, by its word.
+pub(crate) fn model_label(model: &str) -> String {
+    match model {
+        NRP_NETWORK => "NRP".to_owned(),
+        baseline => baseline.to_owned(),
+    }
+}
+
 /// A trial's id as tables of results show it.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
@@ -110,22 +121,25 @@ impl Cell {
         let simulated = spec.simulated();
         let random_weights = spec.random_weights();
         let projection = spec.projection().to_owned();
+        let model = spec.model().to_owned();
+        let of_network = spec.is_nrp_network();
         let ann = spec.ann.unwrap_or_default();
         Self {
+            model,
             ann: ann.name,
             weights: ann.weights_digest,
             region: spec.region,
             layers: Some(spec.layers),
             l1: spec.l1,
             l2: spec.l2,
-            depth: Some(spec.depth),
-            learning_rate: Some(spec.learning_rate),
-            weight_decay: Some(spec.weight_decay),
-            dropout: Some(spec.dropout),
+            depth: of_network.then_some(spec.depth),
+            learning_rate: of_network.then_some(spec.learning_rate),
+            weight_decay: of_network.then_some(spec.weight_decay),
+            dropout: of_network.then_some(spec.dropout),
             sparsity: Some(ann.sparsity),
             pruning: text(ann.pruning),
             projection: Some(projection),
-            seed: Some(spec.seed),
+            seed: of_network.then_some(spec.seed),
             trial: Some(id),
             simulated,
             random_weights,
@@ -138,6 +152,11 @@ impl Cell {
 
     pub(crate) fn region_label(&self) -> String {
         region_label(&self.region, self.simulated)
+    }
+
+    /// What predicts the responses, as tables show it.
+    pub(crate) fn model_label(&self) -> String {
+        model_label(&self.model)
     }
 
     /// The layer set as tables show it, with what it is projected onto.

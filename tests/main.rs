@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod baselines;
 mod cache;
 mod cluster;
 mod cut_off;

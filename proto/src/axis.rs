@@ -19,6 +19,8 @@ pub enum Axis {
     Ann,
     /// The region.
     Region,
+    /// What predicts the responses: `nrp`, `ols`, `ridge` or `pls`.
+    Model,
     /// The layer set, joined with `+`.
     Layers,
     /// Units of NRP-L1.
@@ -39,7 +41,7 @@ pub enum Axis {
     Projection,
     /// The seed.
     Seed,
-    /// Free parameters of the NRP network; of finished trials only.
+    /// Free parameters of the NRP network or baseline; of finished trials only.
     Parameters,
 }
 
@@ -64,9 +66,10 @@ pub enum Value {
 
 impl Axis {
     /// All of them, as they are listed.
-    pub const ALL: [Axis; 13] = [
+    pub const ALL: [Axis; 14] = [
         Axis::Ann,
         Axis::Region,
+        Axis::Model,
         Axis::Layers,
         Axis::L1,
         Axis::L2,
@@ -85,6 +88,7 @@ impl Axis {
         match self {
             Axis::Ann => "ann",
             Axis::Region => "region",
+            Axis::Model => "model",
             Axis::Layers => "layers",
             Axis::L1 => "l1",
             Axis::L2 => "l2",
@@ -101,19 +105,28 @@ impl Axis {
 
     fn kind(self) -> Kind {
         match self {
-            Axis::Ann | Axis::Region | Axis::Layers | Axis::Projection => Kind::Word,
+            Axis::Ann | Axis::Region | Axis::Model | Axis::Layers | Axis::Projection => Kind::Word,
             Axis::L1 | Axis::L2 | Axis::Depth | Axis::Seed | Axis::Parameters => Kind::Whole,
             Axis::LearningRate | Axis::WeightDecay | Axis::Dropout | Axis::Sparsity => Kind::Real,
         }
     }
 
-    /// Where a trial lies on the axis; none where it has no such thing, as NRP-L2 at depth 1.
+    /// Where a trial lies on the axis; none where it has no such thing, as NRP-L2 at depth 1, or a
+    /// learning rate of a linear baseline.
     pub fn of(self, trial: &TrialRecord) -> Option<Value> {
         let spec = trial.spec.as_ref()?;
         let ann = || spec.ann.as_ref();
+        let is_of_networks = matches!(
+            self,
+            Axis::Depth | Axis::LearningRate | Axis::WeightDecay | Axis::Dropout | Axis::Seed
+        );
+        if is_of_networks && !spec.is_nrp_network() {
+            return None;
+        }
         Some(match self {
             Axis::Ann => Value::Word(ann()?.name.clone()),
             Axis::Region => Value::Word(spec.region.clone()),
+            Axis::Model => Value::Word(spec.model().to_owned()),
             Axis::Layers => Value::Word(spec.layers.join("+")),
             Axis::L1 => Value::Whole(spec.l1?.into()),
             Axis::L2 => Value::Whole(spec.l2?.into()),
@@ -405,12 +418,34 @@ mod tests {
     }
 
     #[test]
+    fn a_baseline_lies_on_no_axis_of_networks() {
+        let mut trial = trial();
+        assert_eq!(Axis::Model.of(&trial), Some(Value::Word("nrp".to_owned())));
+        let spec = trial.spec.as_mut().expect("a trial");
+        (spec.model, spec.l1, spec.depth) = ("ridge".to_owned(), None, 0);
+        let lies = Axis::ALL.map(|axis| axis.of(&trial).is_some().then_some(axis.name()));
+        let lies: Vec<_> = lies.into_iter().flatten().collect();
+        assert_eq!(
+            lies,
+            ["ann", "region", "model", "layers", "sparsity", "projection"]
+        );
+        for (text, holds) in [
+            ("model=ridge", true),
+            ("model!=nrp", true),
+            ("depth=0", false),
+        ] {
+            let condition: Condition = text.parse().expect(text);
+            assert_eq!(condition.holds(&trial), holds, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_condition_is_told_with_what_to_do() {
         let refused = |text: &str| {
             let error = text.parse::<Condition>().expect_err(text);
             format!("{error}; {}", error.help().expect("help"))
         };
-        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, seed, parameters");
+        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, model, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, seed, parameters");
         insta::assert_snapshot!(refused("l1 16"), @"`l1 16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
         insta::assert_snapshot!(refused("l1!16"), @"`l1!16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
         insta::assert_snapshot!(refused("l1=1.5"), @"`l1` is a whole number, and `1.5` is none; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");

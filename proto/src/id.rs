@@ -14,6 +14,9 @@ pub const RANDOM_PREFIX: &str = "random:";
 /// Projection of what is trained on the activations themselves.
 pub const NO_PROJECTION: &str = "none";
 
+/// Model of NRP networks, as users see it.
+pub const NRP_NETWORK: &str = "nrp";
+
 /// What ids of trials are hashed under.
 const TRIAL_DOMAIN: &str = "nrp trial 2026";
 
@@ -30,7 +33,7 @@ impl TrialSpec {
         hash(TRIAL_DOMAIN, &self.encode_to_vec(), 32)
     }
 
-    /// What trials of one job share: activations, responses, split and protocol.
+    /// What trials of one job share: activations, responses, split, protocol and model.
     pub fn job_group(&self) -> String {
         let shared = self.without_cell();
         hash("nrp job group 2026", &shared.encode_to_vec(), 16)
@@ -62,6 +65,7 @@ impl TrialSpec {
             dropout: other.dropout,
             seed: other.seed,
             training: self.training.clone(),
+            model: self.model.clone(),
         }
     }
 
@@ -96,8 +100,8 @@ impl TrialSpec {
         hash("nrp activations 2026", &shared.encode_to_vec(), 16)
     }
 
-    /// What trials must share for their validation losses to be comparable over the grid: ANN,
-    /// weights, recordings, split and target scaling. Regions are rows within it.
+    /// What trials must share to be ranked by their validation losses: ANN, weights, recordings,
+    /// split, target scaling and model. Regions are rows within it.
     pub fn comparable_group(&self) -> String {
         let ann = self.ann.as_ref();
         let shared = TrialSpec {
@@ -112,9 +116,23 @@ impl TrialSpec {
                 targets: training.targets.clone(),
                 ..Default::default()
             }),
+            model: self.model.clone(),
             ..Default::default()
         };
         hash("nrp comparable group 2026", &shared.encode_to_vec(), 16)
+    }
+
+    /// Whether an NRP network predicts the responses, rather than a linear baseline.
+    pub fn is_nrp_network(&self) -> bool {
+        self.model.is_empty()
+    }
+
+    /// What predicts the responses: `nrp`, or the baseline as the sweep file spells it.
+    pub fn model(&self) -> &str {
+        match self.is_nrp_network() {
+            true => NRP_NETWORK,
+            false => &self.model,
+        }
     }
 
     /// What its activations are projected onto, as the sweep file spells it.
@@ -148,14 +166,15 @@ pub struct CellIds {
 impl CellIds {
     /// Of trials in the cells of `shared`, whose own is of no interest.
     pub fn of(shared: &TrialSpec) -> Self {
-        let training = shared.training.clone();
+        let after = TrialSpec {
+            training: shared.training.clone(),
+            model: shared.model.clone(),
+            ..TrialSpec::default()
+        };
         let before = TrialSpec {
             training: None,
+            model: String::new(),
             ..shared.without_cell()
-        };
-        let after = TrialSpec {
-            training,
-            ..TrialSpec::default()
         };
         let mut hasher = blake3::Hasher::new_derive_key(TRIAL_DOMAIN);
         hasher.update(&before.encode_to_vec());
@@ -236,6 +255,8 @@ mod tests {
             depth = [0, 1, 2]
             dropout = [0.0, 0.5]
             seed = [0, 1]
+            [training]
+            baselines = ["mean", "ols", "ridge", "pls"]
         "#;
         let spec = SweepFile::parse(text).expect("parses").to_spec();
         for trial in spec.trials().expect("a grid") {

@@ -25,7 +25,7 @@ pub mod wire {
 pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nrp.bin"));
 
 /// Version of the contract; coordinator and worker must agree on it.
-pub const CONTRACT: u32 = 2;
+pub const CONTRACT: u32 = 3;
 
 /// Most outcomes in one report.
 pub const REPORTS_MAX: usize = 256;

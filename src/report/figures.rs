@@ -20,6 +20,7 @@ pub(super) struct Figure {
 pub(super) fn all(report: &Report) -> Vec<Figure> {
     let mut figures = Vec::new();
     figures.extend(figure_2a(report));
+    figures.extend(figure_2b(report));
     figures.extend(figure_2c(report));
     for (number, network) in (1..).zip(&report.networks) {
         figures.extend(figure_3a(report, network, number));
@@ -124,6 +125,64 @@ fn figure_2a(report: &Report) -> Option<Figure> {
             diagonal: false,
         }
         .svg(title, &marks(report, networks)),
+    })
+}
+
+/// Linear baselines against NRP networks: in IT, as the paper has it, or else in the first region that
+/// has both.
+fn figure_2b(report: &Report) -> Option<Figure> {
+    let all = report.networks.iter().flat_map(|network| &network.regions);
+    let with_both = all.filter(|of| of.best.is_some() && !of.baselines.is_empty());
+    let regions: Vec<&str> = with_both.map(|of| of.region.as_str()).collect();
+    let name = *regions
+        .iter()
+        .find(|name| **name == "IT")
+        .or(regions.first())?;
+    let mut series = Vec::new();
+    let mut shown = Vec::new();
+    for network in &report.networks {
+        let Some(region) = network.regions.iter().find(|of| of.region == name) else {
+            continue;
+        };
+        let Some(best) = &region.best else { continue };
+        for baseline in &region.baselines {
+            let (error, linear) = (best.error()?, baseline.scores.nrp_error?);
+            shown.push((network, best));
+            series.push(Series {
+                name: format!("{}, {}", baseline.cell.model_label(), network.label()),
+                marker: Marker {
+                    number: series.len(),
+                    hollow: false,
+                },
+                points: vec![((linear, None), error)],
+                joined: false,
+            });
+        }
+    }
+    let (_, best) = shown.first()?;
+    let region = row::region_label(name, report.sweep.simulated);
+    let title = format!("Figure 2B: linear baselines against NRP networks, {region}");
+    Some(Figure {
+        name: "figure-2b".to_owned(),
+        caption: format!(
+            "Mean absolute error of each ANN's linear baselines and of its best NRP network, each on \
+             the layer set that is best for it by validation loss. Below the diagonal the network is \
+             better. {}",
+            report.bars()
+        ),
+        svg: Plot {
+            x_name: "error of the linear baseline",
+            y_name: "NRP-error",
+            y_categories: Vec::new(),
+            series,
+            references: references(best, Along::Y, ""),
+            diagonal: true,
+        }
+        .svg(
+            &title,
+            &marks(report, shown.iter().map(|(network, _)| *network)),
+        ),
+        title,
     })
 }
 

@@ -76,7 +76,7 @@ pub(super) struct Network {
     pub(super) mean: Option<Winner>,
 }
 
-/// What predicts one region from one ANN.
+/// What predicts one region from one ANN. All but `baselines` is of NRP networks.
 #[derive(Debug, Serialize)]
 pub(super) struct Region {
     pub(super) region: String,
@@ -87,6 +87,8 @@ pub(super) struct Region {
     pub(super) layer_sets: Vec<LayerSet>,
     /// In the order of depth, NRP-L1, NRP-L2.
     pub(super) sizes: Vec<Size>,
+    /// The best trial of each linear baseline that has finished: which layer set, that is.
+    pub(super) baselines: Vec<Row>,
 }
 
 /// The trial with the lowest validation loss, or the mean of several such.
@@ -173,7 +175,9 @@ impl Report {
             self.protocol.split = spec.split.clone().unwrap_or_default();
             self.protocol.training = spec.training.clone().unwrap_or_default();
         }
-        self.protocol.take(&spec);
+        if spec.is_nrp_network() {
+            self.protocol.take(&spec);
+        }
         let same = |network: &Network| {
             network.ann == ann.name
                 && network.weights == ann.weights_digest
@@ -202,10 +206,13 @@ impl Report {
             best: None,
             layer_sets: Vec::new(),
             sizes: Vec::new(),
+            baselines: Vec::new(),
         });
-        region.trials += 1;
-        let is_closed = ["finished", "failed", "stopped"].contains(&record.state.as_str());
-        region.open += u64::from(!is_closed);
+        if spec.is_nrp_network() {
+            region.trials += 1;
+            let is_closed = ["finished", "failed", "stopped"].contains(&record.state.as_str());
+            region.open += u64::from(!is_closed);
+        }
         let Some(scores) = &record.scores else {
             return;
         };
@@ -213,7 +220,10 @@ impl Report {
         if !scores.cache_dtype.is_empty() {
             add(&mut self.protocol.cache_dtype, scores.cache_dtype.clone());
         }
-        region.take(record, &spec, scores);
+        match spec.is_nrp_network() {
+            true => region.take(record, &spec, scores),
+            false => region.take_baseline(record),
+        }
     }
 
     /// Takes in a finished trial, if a winner's configuration is its own.
@@ -311,7 +321,14 @@ impl Protocol {
 }
 
 impl Region {
-    /// Takes in a finished trial.
+    /// Takes in a finished trial of a linear baseline.
+    fn take_baseline(&mut self, record: &TrialRecord) {
+        let row = best::shown(record.clone());
+        let same = |other: &Row| other.cell.model == row.cell.model;
+        better(found(&mut self.baselines, same, || row.clone()), record);
+    }
+
+    /// Takes in a finished trial of an NRP network.
     fn take(&mut self, record: &TrialRecord, spec: &TrialSpec, scores: &Scores) {
         let best = self.best.get_or_insert_with(|| Winner::new(record));
         better(&mut best.row, record);

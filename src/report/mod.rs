@@ -111,6 +111,11 @@ fn absent(report: &Report, has: impl Fn(&str) -> bool) -> Vec<String> {
              outcomes of all trials in all regions, and scores in each.",
         ),
         (
+            "figure-2b",
+            "Figure 2B (linear baselines against NRP networks): no ANN has scores of both in one \
+             region; `baselines` in `[training]` names baselines.",
+        ),
+        (
             "figure-2c",
             "Figure 2C (V4 against IT): no ANN has scores in both regions.",
         ),
@@ -134,7 +139,6 @@ fn absent(report: &Report, has: impl Fn(&str) -> bool) -> Vec<String> {
         absent.push(why.to_owned());
     }
     let always = [
-        "Figure 2B (linear against NRP-error): sweeps have no linear baselines yet.",
         "Learning curves: outcomes hold no losses per epoch.",
         "Sites sorted by predictability: outcomes hold scores over sites, not of each.",
         "Versions and devices of the workers: outcomes do not hold them.",

@@ -5,7 +5,7 @@ use super::gather::{Network, Report, Winner};
 use super::sparsity;
 use crate::best::Row;
 use crate::output;
-use crate::row;
+use crate::row::{self, TestScores};
 
 /// One table, and what its file is called.
 pub(super) struct Table {
@@ -35,6 +35,7 @@ enum Value {
 pub(super) fn all(report: &Report) -> Vec<Table> {
     let mut tables = vec![
         table_1(report),
+        baselines(report),
         layers(report),
         sizes(report),
         sparsities(report),
@@ -156,6 +157,53 @@ fn table_1_row(network: &Network, winner: &Winner, is_mean: bool) -> Vec<Field> 
             Value::Count(published.map(|of| of.parameters)),
         ),
     ]);
+    fields
+}
+
+/// NRP networks, linear baselines and the mean predictor, of regions that have a linear baseline.
+fn baselines(report: &Report) -> Table {
+    let mut rows = Vec::new();
+    for network in &report.networks {
+        let regions = network.regions.iter();
+        for region in regions.filter(|region| !region.baselines.is_empty()) {
+            let best = region.best.as_ref().map(|winner| &winner.row);
+            rows.extend(best.into_iter().chain(&region.baselines).map(|row| {
+                let layers = Value::Word(row.cell.layers_label());
+                compared(network, row, row.cell.model_label(), layers)
+            }));
+            // It sees no layer, and its error is beside everyone's.
+            if let Some(any) = best.or(region.baselines.first()) {
+                let mean = Row {
+                    scores: TestScores {
+                        nrp_error: any.scores.mean_predictor_error,
+                        mean_predictor_error: any.scores.mean_predictor_error,
+                        noise_floor: any.scores.noise_floor,
+                        ..TestScores::default()
+                    },
+                    ..any.clone()
+                };
+                let no_layers = Value::Word(String::new());
+                rows.push(compared(network, &mean, "mean".to_owned(), no_layers));
+            }
+        }
+    }
+    Table {
+        name: "baselines",
+        title: "NRP networks beside linear baselines",
+        note: "Each with the layer set that is best for it, chosen by validation loss; scores are on \
+               test stimuli. ols: least squares of least norm; ridge: its penalty cross-validated for \
+               each site; pls: partial least squares, 25 components; mean: each site's training mean.",
+        rows,
+    }
+}
+
+fn compared(network: &Network, row: &Row, model: String, layers: Value) -> Vec<Field> {
+    let mut fields = names(network, row);
+    fields.push(field("model", "model", Value::Word(model)));
+    fields.push(nrp_error(row));
+    fields.extend(context(row));
+    fields.push(field("layers", "layers", layers));
+    fields.extend(weights(network));
     fields
 }
 

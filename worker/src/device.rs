@@ -375,17 +375,22 @@ pub(crate) fn batch_bytes(device: &Device) -> usize {
 
 /// Bytes that training may take on `device` now.
 pub(crate) fn free_bytes(device: &Device) -> u64 {
-    if !is_cpu(device) {
-        let number = names().iter().find_map(|name| match name {
-            Name::TchCuda(number) | Name::Cuda(number) => {
-                (name.device().as_ref() == Some(device)).then_some(*number)
-            }
-            _ => None,
-        });
-        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-        let free = number.and_then(|number| of_gpu(gpu_memories(), visible.as_deref(), number));
-        return free.map_or(GPU_TRAINING_BYTES, |free| free - free / MEMORY_LEFT);
+    if is_cpu(device) {
+        return host_free_bytes();
     }
+    let number = names().iter().find_map(|name| match name {
+        Name::TchCuda(number) | Name::Cuda(number) => {
+            (name.device().as_ref() == Some(device)).then_some(*number)
+        }
+        _ => None,
+    });
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let free = number.and_then(|number| of_gpu(gpu_memories(), visible.as_deref(), number));
+    free.map_or(GPU_TRAINING_BYTES, |free| free - free / MEMORY_LEFT)
+}
+
+/// Bytes of the host's memory that may be filled.
+pub(crate) fn host_free_bytes() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let allowed = system.cgroup_limits();

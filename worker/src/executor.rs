@@ -4,25 +4,30 @@
 //! A trial that fails is an outcome of its own. What hinders the whole job (a file that is missing,
 //! a full disk) is an error of this worker, and no trial is blamed for it.
 
+mod watched;
+
 use crate::activation::{
     self, ActivationError, Cache, CachedLayer, Dtype, Extraction, Stage, ensure, ensure_projected,
 };
 use crate::ann::{AnnError, OpenedAnn, Pruning};
+use crate::baseline::{Kernel, Units};
+use crate::device;
 use crate::nrp::{
-    self, Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
-    RegionScores, TargetScaling, TrainError, Trained, Watch, train,
+    self, Activations, Data, InputScaling, InputStatistics, NetworkShape, Protocol, TargetScaling,
+    TrainError, train,
 };
 use crate::recording::{RecordingError, Recordings, Source};
 use crate::resolve;
 use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
-use nrp_proto::sweep::{Projection, UnknownProjection};
-use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, TrialSpec, outcome};
+use nrp_proto::sweep::{Baseline, Projection, UnknownBaseline, UnknownProjection};
+use nrp_proto::wire::{Activity, Job, Outcome, TrainingSpec, TrialSpec};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use thiserror::Error;
+use watched::Watched;
 
 /// What hinders a job on this worker.
 #[derive(Debug, Error, Diagnostic)]
@@ -93,6 +98,9 @@ pub struct Executor {
     cache: Cache,
     /// The recordings opened last: the next job mostly has the same.
     opened: Option<Opened>,
+    /// Inner products of the activations that a linear baseline was fitted to last, with what they
+    /// are of: the other baselines, and other regions, have the same.
+    kernel: Option<(TrialSpec, Kernel)>,
 }
 
 struct Opened {
@@ -140,6 +148,18 @@ impl Activations for Rows {
     }
 }
 
+impl Units for Rows {
+    fn read(
+        &self,
+        layer: usize,
+        stimulus: usize,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.layers[layer].read(stimulus, first, out)?)
+    }
+}
+
 impl Executor {
     /// An executor on `device`, with activations in `cache`. `data_dir` overrides where the
     /// submitting client found the files.
@@ -149,6 +169,7 @@ impl Executor {
             data_dir,
             cache,
             opened: None,
+            kernel: None,
         }
     }
 
@@ -197,7 +218,6 @@ impl Executor {
             layers: first.layers.join("+"),
             source,
         };
-        let statistics = InputStatistics::measure(&rows, data.train).map_err(hindered)?;
         let protocol = protocol(first)?;
         let trials = job.trials.iter().map(|trial| {
             let spec = required(&trial.spec, "trial")?;
@@ -215,16 +235,32 @@ impl Executor {
             lowest: vec![f64::INFINITY; trials.len()],
         };
         let started = Instant::now();
-        let trained = train(
-            &trials,
-            &protocol,
-            &data,
-            &statistics,
-            &device,
-            &mut watched,
-        );
+        let fitted = match baseline(first)? {
+            None => {
+                self.kernel = None;
+                InputStatistics::measure(&rows, data.train).and_then(|statistics| {
+                    train(
+                        &trials,
+                        &protocol,
+                        &data,
+                        &statistics,
+                        &device,
+                        &mut watched,
+                    )
+                })
+            }
+            Some(baseline) => {
+                let stimuli = opened.recordings.stimuli.len();
+                let kernel = kernel(&mut self.kernel, first, &rows, stimuli, &protocol, &watched);
+                kernel.and_then(|kernel| watched.fit(baseline, kernel, protocol.targets))
+            }
+        };
         totals::trained(started.elapsed());
-        trained.map_err(hindered)
+        match fitted {
+            // Whoever asked to stop knows.
+            Err(TrainError::Interrupted { epoch: _ }) => Ok(()),
+            fitted => fitted.map_err(hindered),
+        }
     }
 
     /// The job's activations, extracted and projected where that is missing; nothing when told to
@@ -341,6 +377,59 @@ fn projection(spec: &TrialSpec) -> Result<Projection, ExecuteError> {
     projection.map_err(|error: UnknownProjection| ExecuteError::Job(error.to_string()))
 }
 
+/// The linear baseline that a trial is of, if it is of one.
+fn baseline(spec: &TrialSpec) -> Result<Option<Baseline>, ExecuteError> {
+    match spec.is_nrp_network() {
+        true => Ok(None),
+        false => {
+            let baseline = spec.model.parse().map(Some);
+            baseline.map_err(|error: UnknownBaseline| ExecuteError::Job(error.to_string()))
+        }
+    }
+}
+
+/// The inner products of a job's activations: `last`, if they are of the same.
+fn kernel<'a>(
+    last: &'a mut Option<(TrialSpec, Kernel)>,
+    spec: &TrialSpec,
+    rows: &Rows,
+    stimuli: usize,
+    protocol: &Protocol,
+    watched: &Watched<'_>,
+) -> Result<&'a Kernel, TrainError> {
+    let training = spec.training.as_ref();
+    let of = TrialSpec {
+        ann: spec.ann.clone(),
+        recordings_digest: spec.recordings_digest.clone(),
+        split: spec.split.clone(),
+        layers: spec.layers.clone(),
+        training: training.map(|training| TrainingSpec {
+            inputs: training.inputs.clone(),
+            projection: training.projection.clone(),
+            ..TrainingSpec::default()
+        }),
+        ..TrialSpec::default()
+    };
+    let known = last.take().filter(|(known, _)| *known == of);
+    let (of, kernel) = match known {
+        Some(known) => known,
+        None => {
+            let statistics = InputStatistics::measure(rows, watched.data.train)?;
+            let mut on_units = |done| watched.on_units(done);
+            let kernel = Kernel::of(
+                rows,
+                stimuli,
+                &statistics,
+                protocol.inputs,
+                device::host_free_bytes(),
+                &mut on_units,
+            )?;
+            (of, kernel)
+        }
+    };
+    Ok(&last.insert((of, kernel)).1)
+}
+
 fn protocol(spec: &TrialSpec) -> Result<Protocol, ExecuteError> {
     let training = required(&spec.training, "training protocol")?;
     let unknown = |key: &str, word: &str| ExecuteError::Job(format!("{key} = `{word}`"));
@@ -374,122 +463,5 @@ fn of_spec(spec: &TrialSpec) -> nrp::Trial {
         learning_rate: spec.learning_rate,
         weight_decay: spec.weight_decay,
         seed: spec.seed,
-    }
-}
-
-/// A job's trials while they are trained.
-struct Watched<'a> {
-    job: &'a Job,
-    trials: &'a [nrp::Trial],
-    data: &'a Data<'a>,
-    max_epochs: usize,
-    dtype: Dtype,
-    control: &'a dyn Control,
-    /// When the trials under way began.
-    started: Instant,
-    /// Per trial: its lowest validation loss so far.
-    lowest: Vec<f64>,
-}
-
-impl Watch for Watched<'_> {
-    fn on_start(&mut self, trial: usize) -> ControlFlow<()> {
-        self.started = Instant::now();
-        let id = &self.job.trials[trial].id;
-        match self.control.stopped() || !self.control.wanted(id) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }
-
-    fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()> {
-        let lowest = &mut self.lowest[trial];
-        *lowest = lowest.min(report.validation_mse);
-        let (id, config) = (&self.job.trials[trial].id, &self.trials[trial]);
-        let spec = self.job.trials[trial].spec.as_ref();
-        self.control.on_activity(Activity {
-            doing: "training".to_owned(),
-            subject: format!(
-                "{} {} {} L1 {} L2 {} rate {:e}",
-                id.get(..8).unwrap_or(id),
-                spec.map_or("", |spec| &spec.region),
-                spec.map_or(String::new(), |spec| spec.layers.join("+")),
-                config.network.l1,
-                config.network.l2,
-                config.learning_rate,
-            ),
-            done: report.epoch as u64,
-            total: self.max_epochs as u64,
-            unit: "epochs".to_owned(),
-        });
-        let epochs = report.epoch as u32;
-        let goes_on = !self.control.stopped()
-            && self.control.wanted(id)
-            && (!self.job.rungs.contains(&epochs) || self.control.on_rung(id, epochs, *lowest));
-        match goes_on {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        }
-    }
-
-    fn on_end(&mut self, trial: usize, ended: Result<Trained, TrainError>) {
-        let result = match ended {
-            Ok(trained) => {
-                let network = self.trials[trial].config(self.data);
-                outcome::Result::Scores(Scores {
-                    cache_dtype: self.dtype.name().to_owned(),
-                    reached_sparsity: self.job.reached_sparsity,
-                    ..scores(
-                        &trained,
-                        network.parameters(),
-                        self.data.sites,
-                        self.started,
-                    )
-                })
-            }
-            // It was stopped, and has no outcome.
-            Err(TrainError::Interrupted { epoch: _ }) => return,
-            Err(error) => outcome::Result::Failure(Failure {
-                reason: error.to_string(),
-                r#final: true,
-            }),
-        };
-        let result = Some(result);
-        self.control
-            .on_outcome(&self.job.trials[trial].id, Outcome { result });
-    }
-}
-
-fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) -> Scores {
-    let RegionScores {
-        nrp_error,
-        mean_predictor_error,
-        r2_mean,
-        r2_median,
-        r2_pooled,
-        pearson_median,
-        sites_scored,
-        noise_floor,
-        ceiling_median,
-        pearson2_over_ceiling,
-    } = trained.test;
-    Scores {
-        nrp_error,
-        mean_predictor_error,
-        r2_mean,
-        r2_median,
-        r2_pooled,
-        pearson_median,
-        validation_mse: trained.validation_mse,
-        sites: sites as u32,
-        sites_scored: sites_scored as u32,
-        epochs: trained.epochs as u32,
-        best_epoch: trained.best_epoch as u32,
-        train_seconds: started.elapsed().as_secs_f64(),
-        parameters,
-        noise_floor,
-        ceiling_median,
-        pearson2_over_ceiling,
-        cache_dtype: String::new(),
-        reached_sparsity: None,
     }
 }

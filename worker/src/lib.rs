@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod agent;
 pub mod ann;
+pub mod baseline;
 pub mod device;
 pub mod executor;
 pub mod nrp;

@@ -38,6 +38,10 @@ impl Link {
         let conditions = check::conditions(&request.ann, &request.region, &request.filters)?;
         let sweep = self.named(&mut request.sweep).await?;
         let asked = Asked::new(sweep, conditions);
+        let asked = match wanted {
+            Wanted::Top(_) => asked,
+            Wanted::Front(_) => asked.of_networks(),
+        };
         let size = std::mem::take(&mut request.page_size);
         let token = std::mem::take(&mut request.page_token);
         let begin = pages::position(&request, &token)?;
@@ -76,7 +80,7 @@ impl Link {
         let by = check::axes(&request.by)?;
         let conditions = check::conditions(&request.ann, &request.region, &request.filters)?;
         let sweep = self.named(&mut request.sweep).await?;
-        let asked = Asked::new(sweep, conditions);
+        let asked = Asked::new(sweep, conditions).of_networks();
         let size = std::mem::take(&mut request.page_size);
         let token = std::mem::take(&mut request.page_token);
         let begin = pages::position(&request, &token)?;
@@ -197,6 +201,7 @@ fn best_row(row: Row, best: Vec<TrialRecord>) -> BestRow {
     let ann = row.example.ann.clone().unwrap_or_default();
     BestRow {
         group: row.example.comparable_group(),
+        model: row.example.model().to_owned(),
         ann: ann.name,
         weights_digest: ann.weights_digest,
         region: row.example.region,

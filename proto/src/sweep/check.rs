@@ -1,9 +1,10 @@
 //! What is wrong with a sweep file: values out of range, words nobody knows, what this version
 //! does not offer yet. All mistakes are found, not only the first.
 
+use super::baseline::MEAN_PREDICTOR;
 use super::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Mistake, Projection, Pruning,
-    SweepError, SweepFile, layer_sets,
+    AnnTable, Assembly, Baseline, DEFAULT_PREPROCESSING, GridTable, LayerSets, Mistake, Projection,
+    Pruning, SweepError, SweepFile, layer_sets,
 };
 use crate::near_miss;
 use std::collections::{BTreeMap, HashSet};
@@ -53,8 +54,13 @@ const TARGETS: Words = Words {
 /// `K` is a number of components.
 const PROJECTIONS: [&str; 3] = ["none", "row-space", "pca:K"];
 const BASELINES: Words = Words {
-    offered: &["mean"],
-    planned: &["ols", "ridge", "pls"],
+    offered: &[
+        MEAN_PREDICTOR,
+        Baseline::Ols.name(),
+        Baseline::Ridge.name(),
+        Baseline::Pls.name(),
+    ],
+    planned: &[],
 };
 const PREPROCESSING: Words = Words {
     offered: &["torch", "tf", "caffe", "none"],
@@ -660,12 +666,9 @@ mod tests {
         insta::assert_snapshot!(check(r#"
             [split]
             scheme = "shuffle"
-            [training]
-            baselines = ["mean", "ridge"]
         "#), @r#"
-        the sweep file has 2 mistakes
+        the sweep file has a mistake
           `split.scheme` = "shuffle": this version does not offer it yet; it offers `holdout`
-          `training.baselines[1]` = "ridge": this version does not offer it yet; it offers `mean`
         "#);
     }
 
@@ -744,6 +747,13 @@ mod tests {
             error.contains("expected \"layer\", \"global\" or"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn every_baseline_is_offered() {
+        let all = "[training]\nbaselines = [\"mean\", \"ols\", \"ridge\", \"pls\"]";
+        assert_eq!(check(all), "good");
+        assert_eq!(check("[training]\nbaselines = []"), "good");
     }
 
     #[test]

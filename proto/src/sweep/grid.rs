@@ -2,7 +2,7 @@
 //! machine: client and coordinator expand alike.
 
 use super::search::draw;
-use super::{LayerSets, Pruning, SweepFile};
+use super::{Baseline, LayerSets, Pruning, SweepFile};
 use crate::id::CellIds;
 use crate::wire::{
     AnnEntry, AnnSpec, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec,
@@ -68,7 +68,19 @@ impl SweepSpec {
         }
     }
 
-    /// The sweep's trials, in the order of the file, each once.
+    /// Its linear baselines, each once. Other words make no trials.
+    fn linear_baselines(&self) -> Vec<Baseline> {
+        let mut baselines: Vec<Baseline> = Vec::new();
+        for baseline in self.baselines.iter().flat_map(|word| word.parse()) {
+            if !baselines.contains(&baseline) {
+                baselines.push(baseline);
+            }
+        }
+        baselines
+    }
+
+    /// The sweep's trials, in the order of the file, each once: the cells of the grid, then the
+    /// linear baselines, which are neither drawn nor left out by a random search.
     ///
     /// # Errors
     /// When there are more than [`TRIALS_MAX`], or none.
@@ -88,7 +100,7 @@ impl SweepSpec {
     /// When there are more than [`TRIALS_MAX`], or none; or what `visit` fails with.
     pub fn for_each_trial<E: From<GridError>>(
         &self,
-        visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
+        mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let empty = |part| GridError::Empty {
             name: self.name.clone(),
@@ -100,8 +112,9 @@ impl SweepSpec {
         }
         let space = Space::of(self, grid);
         let cells = space.cells();
+        let baselines = space.baselines();
         let most = match self.random {
-            None => TRIALS_MAX,
+            None => TRIALS_MAX.saturating_sub(baselines),
             Some(_) => u64::MAX,
         };
         let cells = match u64::try_from(cells) {
@@ -113,9 +126,9 @@ impl SweepSpec {
             }
         };
         match &self.random {
-            None => space.for_each(0..cells, visit),
+            None => space.for_each(0..cells, &mut visit)?,
             Some(random) => {
-                let most = cells.min(TRIALS_MAX);
+                let most = cells.min(TRIALS_MAX.saturating_sub(baselines));
                 if !(1..=most).contains(&random.trials) {
                     return Err(GridError::Draws {
                         name: self.name.clone(),
@@ -124,9 +137,10 @@ impl SweepSpec {
                     }
                     .into());
                 }
-                space.for_each(draw(cells, random.trials, random.seed), visit)
+                space.for_each(draw(cells, random.trials, random.seed), &mut visit)?;
             }
         }
+        space.for_each_baseline(visit)
     }
 }
 
@@ -202,6 +216,49 @@ impl<'a> Space<'a> {
             if seen.insert(id) {
                 let cell = &cell;
                 visit(GridTrial { shared, cell, id })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Regions of layer sets, each of which has every linear baseline once.
+    fn places(&self) -> u64 {
+        let layer_sets = self.layer_sets.last().copied().unwrap_or(0);
+        layer_sets.saturating_mul(self.sweep.regions.len() as u64)
+    }
+
+    /// Trials of linear baselines.
+    fn baselines(&self) -> u64 {
+        let baselines = self.sweep.linear_baselines().len() as u64;
+        self.places().saturating_mul(baselines)
+    }
+
+    /// Visits the linear baselines. Of the protocol they share with networks what is done to
+    /// activations and responses; how networks are trained does not make other trials of them.
+    fn for_each_baseline<E>(
+        &self,
+        mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cell = TrialSpec::default();
+        let mut seen = HashSet::new();
+        for place in 0..self.places() {
+            let shared = self.shared(place.into());
+            for baseline in self.sweep.linear_baselines() {
+                let shared = TrialSpec {
+                    model: baseline.to_string(),
+                    training: shared.training.clone().map(|training| TrainingSpec {
+                        batch_size: 0,
+                        max_epochs: 0,
+                        patience: 0,
+                        ..training
+                    }),
+                    ..shared.clone()
+                };
+                let id = CellIds::of(&shared).id(&cell);
+                if seen.insert(id) {
+                    let (shared, cell) = (&shared, &cell);
+                    visit(GridTrial { shared, cell, id })?;
+                }
             }
         }
         Ok(())
@@ -525,5 +582,61 @@ mod tests {
     fn trial_ids_do_not_change_between_versions() {
         let trials = spec("").trials().expect("a grid");
         insta::assert_snapshot!(trials[0].id(), @"6721a9d6a07d90598fcd3175278715f6");
+        let mut spec = spec("");
+        spec.baselines = vec!["ridge".to_owned()];
+        let trials = spec.trials().expect("a grid");
+        insta::assert_snapshot!(trials[256].id(), @"e58ff9f79411c5e32c936ca8905ab904");
+    }
+
+    #[test]
+    fn a_linear_baseline_is_a_trial_for_each_layer_set_and_region_behind_the_grid() {
+        let mut spec = spec("");
+        let networks = spec.trials().expect("a grid");
+        let words = ["mean", "pls", "ridge", "pls", "lasso"];
+        spec.baselines = words.map(str::to_owned).to_vec();
+        assert_eq!(spec.cells(), networks.len() as u128, "they are no cells");
+        let trials = spec.trials().expect("a grid");
+        assert_eq!(trials[..networks.len()], networks, "ids as before");
+        let baselines = &trials[networks.len()..];
+        let of = |trial: &TrialSpec| {
+            let layers = trial.layers.join("+");
+            format!("{} {layers} {}", trial.model, trial.region)
+        };
+        assert_eq!(
+            baselines.iter().map(of).collect::<Vec<_>>(),
+            [
+                "pls conv_pw_3_relu V4",
+                "ridge conv_pw_3_relu V4",
+                "pls conv_pw_3_relu IT",
+                "ridge conv_pw_3_relu IT",
+                "pls conv_pw_13_relu V4",
+                "ridge conv_pw_13_relu V4",
+                "pls conv_pw_13_relu IT",
+                "ridge conv_pw_13_relu IT",
+            ]
+        );
+        let ids: HashSet<_> = trials.iter().map(TrialSpec::id).collect();
+        assert_eq!(ids.len(), trials.len());
+        assert_eq!(baselines[0].without_cell(), baselines[0]);
+        let (trial, network) = (&baselines[0], &networks[0]);
+        assert_eq!(trial.activations(), network.activations());
+        assert_ne!(trial.job_group(), network.job_group());
+        assert_ne!(trial.comparable_group(), network.comparable_group());
+
+        // Neither how many cells are drawn, nor how long networks are trained, changes them.
+        spec.random = Some(RandomSearch { trials: 3, seed: 1 });
+        spec.training.as_mut().expect("a protocol").max_epochs = 7;
+        assert_eq!(&spec.trials().expect("a search")[3..], baselines);
+
+        // They count towards the most that a sweep may have.
+        spec.random = Some(RandomSearch {
+            trials: TRIALS_MAX,
+            seed: 1,
+        });
+        spec.grid.as_mut().expect("a grid").seed = (0..4_000_000).collect();
+        assert_eq!(
+            spec.trials().expect_err("too many").to_string(),
+            "sweep `test` draws 1000000 trials at random, and 1 to 999992 can be drawn"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! `SweepFile::check` what this version can run, and
 //! `SweepSpec::trials` the grid and which of its cells are tried.
 
+mod baseline;
 mod check;
 mod file;
 mod grid;
@@ -11,6 +12,7 @@ mod layer_sets;
 mod projection;
 mod search;
 
+pub use baseline::{Baseline, UnknownBaseline};
 pub use check::Catalogue;
 pub use file::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, RecordingsTable,

@@ -3,8 +3,8 @@
 //! `key` says what a cached layer is, `file` how it lies on disk, `partial` how it gets there and
 //! `lock` who may touch it; `cache` is the directory with its budget, `inventory` lists and prunes it,
 //! `held` tells what jobs find in it, `extract` fills it, and `projection` puts beside a layer its
-//! coordinates in the span of some stimuli, which `row_space` finds. Nothing in here knows of trials or
-//! recordings' responses.
+//! coordinates in the span of some stimuli, which `row_space` finds from their inner products, which
+//! `products` takes. Nothing in here knows of trials or recordings' responses.
 
 mod cache;
 mod extract;
@@ -14,6 +14,7 @@ mod inventory;
 mod key;
 mod lock;
 mod partial;
+pub(crate) mod products;
 mod projection;
 mod row_space;
 #[cfg(test)]

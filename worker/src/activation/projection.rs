@@ -5,6 +5,7 @@ use super::cache::Claim;
 use super::extract::{pause, tell};
 use super::file::Header;
 use super::partial::Partial;
+use super::products;
 use super::row_space::{self, Failure};
 use super::{
     ActivationError, Cache, CacheKey, CachedLayer, Dtype, Extraction, OnProgress, RowSpace, Stage,
@@ -123,7 +124,7 @@ fn project(
         layer.stimuli(),
         units,
         training,
-        row_space::BLOCK_BYTES,
+        products::BLOCK_BYTES,
         &|stimulus, first, out| layer.read(stimulus, first, out),
         &mut |done| tell(progress, Stage::Projecting, done, units),
     );

@@ -7,22 +7,18 @@
 //! two blocks, whatever the number of units.
 
 use super::ActivationError;
-use faer::linalg::matmul::{matmul, triangular, triangular::BlockStructure};
-use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
-use rayon::prelude::*;
+use super::products::{self, Products};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par, Side};
 
 /// Version of what is done in here: another makes other files.
 pub(super) const VERSION: u32 = 1;
 
-/// Bytes of a block: units of the training stimuli in f64.
-pub(super) const BLOCK_BYTES: usize = 64 << 20;
-
 /// Copies units of a stimulus, from a first on as many as there is space for.
-pub(super) type Read<'a> =
-    &'a (dyn Fn(usize, usize, &mut [f32]) -> Result<(), ActivationError> + Sync);
+type Read<'a> = products::Read<'a, ActivationError>;
 
 /// Hears how many units are done before each block, and may break off with an error.
-pub(super) type OnUnits<'a> = &'a mut dyn FnMut(usize) -> Result<(), ActivationError>;
+type OnUnits<'a> = products::OnUnits<'a, ActivationError>;
 
 /// Coordinates of stimuli.
 #[derive(Debug)]
@@ -123,105 +119,6 @@ pub(super) fn coordinates(
             .for_each(|(out, value)| *out = *value as f32);
     }
     Ok(Coordinates { values, rank })
-}
-
-/// Inner products of centred activations, in f64.
-struct Products {
-    /// `[training, training]`, the lower triangle.
-    gram: Mat<f64>,
-    /// `[others, training]`
-    cross: Mat<f64>,
-}
-
-impl Products {
-    fn of(
-        units: usize,
-        training: &[usize],
-        others: &[usize],
-        block_bytes: usize,
-        read: Read<'_>,
-        on_units: OnUnits<'_>,
-    ) -> Result<Self, ActivationError> {
-        let n = training.len();
-        let mut gram = Mat::<f64>::zeros(n, n);
-        let mut cross = Mat::<f64>::zeros(others.len(), n);
-        // By the training stimuli alone, since the order of sums depends on it.
-        let width = (block_bytes / 8 / n.max(1)).clamp(1, units.max(1));
-        let (mut learned, mut seen) = (Vec::new(), Vec::new());
-        for first in (0..units).step_by(width) {
-            on_units(first)?;
-            let width = width.min(units - first);
-            fill(&mut learned, training, first, width, read)?;
-            let mean = mean(&learned, width);
-            centre(&mut learned, &mean);
-            let rows = MatRef::from_row_major_slice(&learned, n, width);
-            let [lower, whole] = [BlockStructure::TriangularLower, BlockStructure::Rectangular];
-            let (add, par) = (Accum::Add, Par::rayon(0));
-            triangular::matmul(
-                &mut gram,
-                lower,
-                add,
-                rows,
-                whole,
-                rows.transpose(),
-                whole,
-                1.0,
-                par,
-            );
-            for (at, others) in others.chunks(n).enumerate() {
-                fill(&mut seen, others, first, width, read)?;
-                centre(&mut seen, &mean);
-                let seen = MatRef::from_row_major_slice(&seen, others.len(), width);
-                let cross: MatMut<'_, f64> = cross.subrows_mut(at * n, others.len());
-                matmul(cross, add, seen, rows.transpose(), 1.0, par);
-            }
-        }
-        on_units(units)?;
-        Ok(Self { gram, cross })
-    }
-}
-
-/// Reads a block of units of some stimuli: `[stimuli, width]`, row-major.
-fn fill(
-    block: &mut Vec<f64>,
-    stimuli: &[usize],
-    first: usize,
-    width: usize,
-    read: Read<'_>,
-) -> Result<(), ActivationError> {
-    block.resize(stimuli.len() * width, 0.0);
-    let rows = block.par_chunks_mut(width).zip(stimuli);
-    rows.try_for_each_init(
-        || vec![0.0_f32; width],
-        |values, (row, &stimulus)| {
-            read(stimulus, first, values)?;
-            for (value, read) in row.iter_mut().zip(values) {
-                *value = f64::from(*read);
-            }
-            Ok(())
-        },
-    )
-}
-
-/// Mean of each unit.
-fn mean(block: &[f64], width: usize) -> Vec<f64> {
-    let mut mean = vec![0.0; width];
-    for row in block.chunks_exact(width) {
-        mean.iter_mut()
-            .zip(row)
-            .for_each(|(sum, value)| *sum += value);
-    }
-    let stimuli = (block.len() / width) as f64;
-    mean.iter_mut().for_each(|sum| *sum /= stimuli);
-    mean
-}
-
-fn centre(block: &mut [f64], mean: &[f64]) {
-    block.par_chunks_mut(mean.len()).for_each(|row| {
-        row.iter_mut()
-            .zip(mean)
-            .for_each(|(value, mean)| *value -= mean);
-    });
 }
 
 #[cfg(test)]

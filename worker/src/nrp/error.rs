@@ -102,6 +102,14 @@ pub enum TrainError {
         /// What the reader said.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A linear baseline's eigenvalues cannot be had.
+    #[error(
+        "the spectrum of the training stimuli's activations cannot be had: it does not converge"
+    )]
+    #[diagnostic(help(
+        "scale the activations otherwise (`inputs`), or leave the baseline out of `baselines`"
+    ))]
+    Spectrum,
     /// There is not enough memory.
     #[error("there is no memory to train with: {reason}")]
     #[diagnostic(help(
@@ -127,7 +135,8 @@ impl TrainError {
             Self::Diverged { .. }
             | Self::Setting { .. }
             | Self::NoResponses { .. }
-            | Self::NoTrainingResponses { .. } => true,
+            | Self::NoTrainingResponses { .. }
+            | Self::Spectrum => true,
             Self::Interrupted { .. }
             | Self::UnknownStimulus { .. }
             | Self::NonFiniteActivation { .. }

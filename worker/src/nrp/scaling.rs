@@ -99,26 +99,41 @@ impl InputStatistics {
     /// # Shapes
     /// - `rows`: `[stimuli, units]` of layer `layer`, row-major
     pub(crate) fn scale(&self, layer: usize, scaling: InputScaling, rows: &mut [f32]) {
+        for row in rows.chunks_mut(self.layers[layer].mean.len()) {
+            self.scale_units(layer, scaling, 0, row);
+        }
+    }
+
+    /// Scales activations of one stimulus in place.
+    ///
+    /// # Shapes
+    /// - `values`: `[any]`, the layer's units from `first` on
+    pub(crate) fn scale_units(
+        &self,
+        layer: usize,
+        scaling: InputScaling,
+        first: usize,
+        values: &mut [f32],
+    ) {
         let LayerStatistics {
             mean,
             unit_scale,
             layer_scale,
         } = &self.layers[layer];
-        let mut each_row = |change: &dyn Fn(&mut [f32])| {
-            rows.chunks_mut(mean.len()).for_each(change);
-        };
+        let means = &mean[first..];
         match scaling {
             InputScaling::None => {}
-            InputScaling::Centred => each_row(&|row| {
-                for (value, mean) in row.iter_mut().zip(mean) {
+            InputScaling::Centred => {
+                for (value, mean) in values.iter_mut().zip(means) {
                     *value = (*value - mean) * layer_scale;
                 }
-            }),
-            InputScaling::PerUnit => each_row(&|row| {
-                for ((value, mean), scale) in row.iter_mut().zip(mean).zip(unit_scale) {
+            }
+            InputScaling::PerUnit => {
+                let scales = &unit_scale[first..];
+                for ((value, mean), scale) in values.iter_mut().zip(means).zip(scales) {
                     *value = (*value - mean) * scale;
                 }
-            }),
+            }
         }
     }
 }

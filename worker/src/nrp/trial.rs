@@ -109,6 +109,41 @@ pub struct Data<'a> {
     pub test: &'a [usize],
 }
 
+impl Data<'_> {
+    /// Refuses what no model can be fitted to and scored on.
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        assert!(self.sites > 0, "a region has sites");
+        assert_eq!(self.responses.len() % self.sites, 0, "whole rows of sites");
+        let parts = [
+            ("training", self.train),
+            ("validation", self.validation),
+            ("test", self.test),
+        ];
+        for (part, stimuli) in parts {
+            let known = self.responses.len() / self.sites;
+            if let Some(&stimulus) = stimuli.iter().find(|&&stimulus| stimulus >= known) {
+                return Err(TrainError::UnknownStimulus {
+                    part,
+                    stimulus,
+                    stimuli: known,
+                });
+            }
+            let mut cells = stimuli
+                .iter()
+                .flat_map(|s| &self.responses[s * self.sites..][..self.sites]);
+            if cells.all(|cell| cell.is_nan()) {
+                let (stimuli, sites) = (stimuli.len(), self.sites);
+                return Err(TrainError::NoResponses {
+                    part,
+                    stimuli,
+                    sites,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Trial {
     /// Its network on these activations and sites.
     pub fn config(&self, data: &Data<'_>) -> NrpConfig {
@@ -176,34 +211,6 @@ impl Trial {
         refuse(batch == 0, "batch_size", batch.to_string(), "at least 1")?;
         refuse(epochs == 0, "max_epochs", epochs.to_string(), "at least 1")?;
 
-        assert!(data.sites > 0, "a region has sites");
-        assert_eq!(data.responses.len() % data.sites, 0, "whole rows of sites");
-        let parts = [
-            ("training", data.train),
-            ("validation", data.validation),
-            ("test", data.test),
-        ];
-        for (part, stimuli) in parts {
-            let known = data.responses.len() / data.sites;
-            if let Some(&stimulus) = stimuli.iter().find(|&&stimulus| stimulus >= known) {
-                return Err(TrainError::UnknownStimulus {
-                    part,
-                    stimulus,
-                    stimuli: known,
-                });
-            }
-            let mut cells = stimuli
-                .iter()
-                .flat_map(|s| &data.responses[s * data.sites..][..data.sites]);
-            if cells.all(|cell| cell.is_nan()) {
-                let (stimuli, sites) = (stimuli.len(), data.sites);
-                return Err(TrainError::NoResponses {
-                    part,
-                    stimuli,
-                    sites,
-                });
-            }
-        }
-        Ok(())
+        data.check()
     }
 }

@@ -39,7 +39,8 @@ impl Index {
         Ok(bytes.map(|bytes| trials_in(&bytes).collect()))
     }
 
-    /// The rows of one sweep's trials, or of all, in the order of ANN, weights, region.
+    /// The rows of one sweep's trials, or of all, in the order of ANN, weights, model (NRP networks
+    /// first), group, region.
     pub(crate) fn rows(&self, sweep: Option<SweepId>) -> Result<Vec<Row>, IndexError> {
         let mut rows = Vec::new();
         match sweep {
@@ -59,9 +60,11 @@ impl Index {
             })?,
         }
         rows.sort_by_cached_key(|row| {
-            let ann = row.example.ann.clone().unwrap_or_default();
-            let region = row.example.region.clone();
-            (ann.name, ann.weights_digest, region, row.id)
+            let example = &row.example;
+            let ann = example.ann.clone().unwrap_or_default();
+            let (model, region) = (example.model.clone(), example.region.clone());
+            let group = example.comparable_group();
+            (ann.name, ann.weights_digest, model, group, region)
         });
         Ok(rows)
     }

@@ -7,7 +7,8 @@ use super::views::{Known, Shape, Table};
 use super::{Index, keys};
 use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
-use nrp_proto::axis::{Axis, Condition};
+use nrp_proto::axis::{Axis, Condition, Value};
+use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::wire::{TrialRecord, TrialSpec};
 use std::sync::Arc;
 
@@ -24,14 +25,25 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(sweep: Option<SweepId>, conditions: Vec<Condition>) -> Self {
-        let (of_row, of_trial) = conditions
-            .into_iter()
-            .partition(|condition| matches!(condition.axis(), Axis::Ann | Axis::Region));
+        let (of_row, of_trial) = conditions.into_iter().partition(|condition| {
+            matches!(condition.axis(), Axis::Ann | Axis::Region | Axis::Model)
+        });
         Self {
             sweep,
             of_row,
             of_trial,
         }
+    }
+
+    /// These, and of NRP networks alone unless a condition is on the model: of what only networks
+    /// have, as sizes.
+    pub(crate) fn of_networks(mut self) -> Self {
+        let is_of_model = |condition: &Condition| condition.axis() == Axis::Model;
+        if !self.of_row.iter().any(is_of_model) {
+            let networks = Value::Word(NRP_NETWORK.to_owned());
+            self.of_row.push(Condition::is(Axis::Model, networks));
+        }
+        self
     }
 
     /// Whether a row may have such trials, by one of its own.

@@ -38,6 +38,7 @@ impl Standing {
                 projection: shared.projection().to_owned(),
                 ..TrainingSpec::default()
             }),
+            model: shared.model.clone(),
             ..TrialSpec::default()
         };
         let spec = own.with_cell(cell);

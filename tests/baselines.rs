@@ -1,0 +1,162 @@
+//! Linear baselines, from the sweep file to tables, exports and reports: trials like any other.
+
+use crate::harness::{Place, SMALL_SWEEP, json};
+use serde_json::Value;
+
+const BASELINES: [&str; 3] = ["ols", "ridge", "pls"];
+
+/// The small sweep with all baselines, and a second layer set.
+fn sweep() -> String {
+    SMALL_SWEEP
+        .replace("\"small\"", "\"baselines\"")
+        .replace(
+            "[[\"global_average_pooling2d\"]]",
+            "[[\"global_average_pooling2d\"], [\"global_average_pooling2d\", \"predictions\"]]",
+        )
+        .replace(
+            "[training]",
+            "[training]\nbaselines = [\"mean\", \"ols\", \"ridge\", \"pls\"]",
+        )
+}
+
+fn of_model<'a>(rows: &'a [Value], model: &str) -> Vec<&'a Value> {
+    rows.iter().filter(|row| row["model"] == model).collect()
+}
+
+fn ask(place: &Place, arguments: &[&str]) -> Vec<Value> {
+    let mut command = place.nrp(arguments);
+    let output = command
+        .args(["--state", "state", "--output", "json"])
+        .output();
+    json(&output.unwrap()).as_array().unwrap().clone()
+}
+
+#[test]
+fn baselines_are_trials_like_any_other() {
+    let place = Place::new();
+    // Networks first, without baselines: their trials stay what they are.
+    let networks = place.write("small.toml", SMALL_SWEEP);
+    json(&place.run(&networks).output().unwrap());
+    let before = place.trials();
+    assert!(of_model(&before, "nrp").len() == before.len());
+
+    let file = place.write("baselines.toml", sweep());
+    json(&place.run(&file).output().unwrap());
+    let trials = place.trials();
+    // Two regions and two layer sets: four networks each, and three baselines.
+    assert_eq!(trials.len(), 4 * (4 + 3));
+    assert_eq!(of_model(&trials, "nrp").len(), 16);
+    for trial in &before {
+        assert!(trials.contains(trial), "{trial} was trained again");
+    }
+    for baseline in BASELINES {
+        let of_baseline = of_model(&trials, baseline);
+        assert_eq!(of_baseline.len(), 4);
+        for trial in of_baseline {
+            assert_eq!(trial["state"], "finished");
+            for axis in ["l1", "l2", "depth", "learning_rate", "dropout", "seed"] {
+                assert_eq!(trial[axis], Value::Null, "{axis}");
+            }
+            assert_eq!(
+                (&trial["epochs"], &trial["worker"]),
+                (&0.into(), &"local".into())
+            );
+            let sites = trial["sites"].as_u64().unwrap();
+            let units = 1024 + 1000 * (trial["layers"].as_array().unwrap().len() as u64 - 1);
+            assert_eq!(trial["parameters"], (units + 1) * sites);
+            // The same stimuli, responses and noise as networks have.
+            let network = of_model(&trials, "nrp");
+            let network = network.iter().find(|of| of["region"] == trial["region"]);
+            for score in ["mean_predictor_error", "noise_floor", "ceiling_median"] {
+                assert_eq!(trial[score], network.unwrap()[score], "{score}");
+            }
+            assert!(trial["pearson2_over_ceiling"].is_number());
+        }
+    }
+    // A penalty cannot make least squares that interpolates noise worse than it is by much, and here
+    // makes it far better.
+    let error = |model: &str| -> f64 {
+        let errors = of_model(&trials, model);
+        errors
+            .iter()
+            .map(|of| of["validation_mse"].as_f64().unwrap())
+            .sum()
+    };
+    assert!(error("ridge") < error("ols"));
+
+    let best = ask(&place, &["best"]);
+    for model in ["nrp", "ols", "ridge", "pls"] {
+        let rows = of_model(&best, model);
+        let regions: Vec<_> = rows.iter().map(|row| &row["region"]).collect();
+        assert_eq!(regions, ["IT", "V4", "mean"], "{model}");
+        for row in &rows[..2] {
+            let same = of_model(&trials, model);
+            let losses = same.iter().filter(|of| of["region"] == row["region"]);
+            let losses = losses.map(|of| of["validation_mse"].as_f64().unwrap());
+            let lowest = losses.fold(f64::INFINITY, f64::min);
+            assert_eq!(row["validation_mse"], lowest, "its best layer set");
+            assert!(row["layers"].is_array());
+        }
+    }
+    assert_eq!(best.len(), 12);
+    assert_eq!(best[0]["model"], "nrp", "networks stand first");
+    assert_eq!(ask(&place, &["best", "--where", "model=ridge"]).len(), 3);
+
+    // What only networks have is asked of networks, unless somebody says otherwise.
+    for cell in ask(&place, &["marginals", "--by", "l1"]) {
+        assert!(cell["l1"].is_number(), "{cell}");
+    }
+    let ridge = ask(
+        &place,
+        &["marginals", "--by", "layers", "--where", "model=ridge"],
+    );
+    assert_eq!(ridge.len(), 4);
+    for row in ask(&place, &["best", "--pareto"]) {
+        assert_eq!(row["model"], "nrp");
+    }
+
+    // Run again, nothing is fitted again.
+    json(&place.run(&file).output().unwrap());
+    assert_eq!(place.trials(), trials);
+
+    let export = place
+        .nrp(&["export", "--format", "csv", "--state", "state"])
+        .output();
+    let csv = String::from_utf8(export.unwrap().stdout).unwrap();
+    assert_eq!(csv.matches(",ridge,").count(), 4);
+
+    let mut report = place.nrp(&["report", "--out", "out", "--state", "state"]);
+    json(&report.args(["--output", "json"]).output().unwrap());
+    let read = |name: &str| std::fs::read_to_string(place.path(&format!("out/{name}"))).unwrap();
+    // A header, then the network, three baselines and the mean predictor in either region.
+    let table = read("baselines.csv");
+    assert_eq!(table.lines().count(), 1 + 2 * 5, "{table}");
+    for model in ["NRP", "ols", "ridge", "pls", "mean"] {
+        assert_eq!(table.matches(&format!(",{model},")).count(), 2, "{model}");
+    }
+    assert!(read("figure-2b.svg").contains("ridge, mobilenet (random"));
+    let document: Value = serde_json::from_str(&read("report.json")).unwrap();
+    for region in document["networks"][0]["regions"].as_array().unwrap() {
+        assert_eq!(region["best"]["model"], "nrp");
+        assert_eq!((&region["trials"], &region["open"]), (&8.into(), &0.into()));
+        assert_eq!(region["baselines"].as_array().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn baselines_see_projected_activations_and_are_neither_drawn_nor_stopped() {
+    let place = Place::new();
+    let searched = sweep().replace("patience = 0", "patience = 0\nprojection = \"row-space\"")
+        + "[search]\nstrategy = \"random\"\ntrials = 3\nseed = 1\n\
+           early_stopping = \"asha\"\nmin_epochs = 2\n";
+    let file = place.write("searched.toml", searched);
+    json(&place.run(&file).output().unwrap());
+    let trials = place.trials();
+    assert_eq!(trials.len(), 3 + 4 * 3);
+    for baseline in BASELINES {
+        for trial in of_model(&trials, baseline) {
+            assert_eq!(trial["state"], "finished", "{trial}");
+            assert_eq!(trial["projection"], "row-space");
+        }
+    }
+}

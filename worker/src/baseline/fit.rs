@@ -1,0 +1,147 @@
+//! Fits: from the stimuli that are fitted to predictions for others, and from those to scores.
+
+use super::kernel::{Centred, Kernel};
+use super::spectrum::{Spectrum, product};
+use super::{ols, pls, ridge};
+use crate::nrp::scaling::SiteStatistics;
+use crate::nrp::{Data, TargetScaling, TrainError, Trained, score};
+use faer::Mat;
+use nrp_proto::sweep::Baseline;
+use std::collections::BTreeMap;
+
+/// Free parameters of a baseline: a weight for each unit and site, and the sites' intercepts.
+pub fn parameters(data: &Data<'_>) -> u64 {
+    let units: usize = data.activations.units().iter().sum();
+    (units as u64 + 1) * data.sites as u64
+}
+
+/// Fits a baseline to the training stimuli, and scores it on the test stimuli.
+///
+/// It is fitted in scaled units, as NRP networks are, and `validation_mse` is in those, so that both
+/// select alike; only [`Baseline::Pls`] depends on the sites' scales. There are no epochs.
+///
+/// # Errors
+/// When a part of the split or a site has no responses, or eigenvalues do not converge.
+pub fn evaluate(
+    baseline: Baseline,
+    kernel: &Kernel,
+    data: &Data<'_>,
+    targets: TargetScaling,
+) -> Result<Trained, TrainError> {
+    data.check()?;
+    let sites = SiteStatistics::measure(data, targets)?;
+    let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
+    let held_out = [data.validation, data.test].concat();
+    let predicted = predict(baseline, kernel, data.train, &responses, &held_out)?;
+
+    let measured = sites.scaled(data.responses, data.validation);
+    let (mut squares, mut present) = (0.0, 0_usize);
+    for (cell, measured) in measured.iter().enumerate() {
+        if !measured.is_nan() {
+            let predicted = predicted[(cell / data.sites, cell % data.sites)];
+            squares += (predicted - f64::from(*measured)).powi(2);
+            present += 1;
+        }
+    }
+    let mut of_test = Vec::with_capacity(data.test.len() * data.sites);
+    for row in data.validation.len()..held_out.len() {
+        of_test.extend((0..data.sites).map(|site| predicted[(row, site)] as f32));
+    }
+    sites.restore(&mut of_test);
+    let measured = data.test.iter();
+    let measured: Vec<f32> = measured
+        .flat_map(|stimulus| &data.responses[stimulus * data.sites..][..data.sites])
+        .copied()
+        .collect();
+    let noise = data.noise.map(|noise| noise.at(data.test));
+    Ok(Trained {
+        test: score(
+            &of_test,
+            &measured,
+            data.sites,
+            &sites.training_mean,
+            noise.as_ref(),
+        ),
+        validation_mse: squares / present as f64,
+        best_epoch: 0,
+        epochs: 0,
+    })
+}
+
+/// Predictions `[others, sites]` of a baseline that is fitted to `responses`, `[fitted, sites]`, NaN
+/// where missing.
+///
+/// Least squares and ridge regression fit each site to the stimuli that it has responses to. Partial
+/// least squares fits all sites at once: there a missing response counts as the site's mean over the
+/// others, which adds nothing to what the site says about the activations.
+///
+/// # Errors
+/// When eigenvalues do not converge.
+pub(super) fn predict(
+    baseline: Baseline,
+    kernel: &Kernel,
+    fitted: &[usize],
+    responses: &Mat<f64>,
+    others: &[usize],
+) -> Result<Mat<f64>, TrainError> {
+    let mut predicted = Mat::zeros(others.len(), responses.ncols());
+    for (rows, sites) in groups(baseline, responses) {
+        let present: Vec<usize> = rows.iter().map(|&row| fitted[row]).collect();
+        let (means, centred): (Vec<f64>, Vec<Vec<f64>>) = sites
+            .iter()
+            .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])))
+            .unzip();
+        let responses = Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]);
+        let Centred { gram, cross } = kernel.centred(&present, others);
+        let units = kernel.units();
+        let coefficients = match baseline {
+            Baseline::Ols => ols::coefficients(&Spectrum::of(gram)?, &responses, units),
+            Baseline::Ridge => ridge::coefficients(&Spectrum::of(gram)?, &responses),
+            Baseline::Pls => pls::coefficients(gram, responses, units),
+        };
+        let product = product(cross.as_ref(), coefficients.as_ref());
+        for (at, &site) in sites.iter().enumerate() {
+            for row in 0..others.len() {
+                predicted[(row, site)] = product[(row, at)] + means[at];
+            }
+        }
+    }
+    Ok(predicted)
+}
+
+/// Sites that are fitted together, and the rows that they are fitted to.
+fn groups(baseline: Baseline, responses: &Mat<f64>) -> BTreeMap<Vec<usize>, Vec<usize>> {
+    let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for (site, column) in responses.col_iter().enumerate() {
+        let rows = column.iter().enumerate();
+        let rows = match baseline {
+            Baseline::Ols | Baseline::Ridge => rows
+                .filter(|(_, response)| !response.is_nan())
+                .map(|(row, _)| row)
+                .collect(),
+            Baseline::Pls => (0..responses.nrows()).collect(),
+        };
+        groups.entry(rows).or_default().push(site);
+    }
+    groups
+}
+
+/// The mean of what is present, and what is left without it; 0 where missing.
+fn centre(responses: impl Iterator<Item = f64> + Clone) -> (f64, Vec<f64>) {
+    let present = responses.clone().filter(|response| !response.is_nan());
+    let (sum, count) = present.fold((0.0, 0_usize), |(sum, count), response| {
+        (sum + response, count + 1)
+    });
+    let mean = sum / count as f64;
+    let centred = responses.map(|response| match response.is_nan() {
+        true => 0.0,
+        false => response - mean,
+    });
+    (mean, centred.collect())
+}
+
+fn rows(values: &[f32], columns: usize) -> Mat<f64> {
+    Mat::from_fn(values.len() / columns, columns, |row, column| {
+        f64::from(values[row * columns + column])
+    })
+}

@@ -1,0 +1,124 @@
+//! Partial least squares regression as Brain-Score runs it: scikit-learn's
+//! `PLSRegression(n_components=25, scale=False)` (brain-score/vision,
+//! `brainscore_vision/metrics/regression_correlation/metric.py`, `pls_regression`), all sites of a region
+//! at once.
+//!
+//! It is scikit-learn's algorithm step for step, NIPALS with its first guess and its way of stopping,
+//! which is before convergence: so the components are the same, and not only in the limit. Weights per
+//! unit are not held; they are Xᵀa with a coefficient per stimulus (Rosipal & Trejo 2001).
+
+use faer::{Col, Mat};
+
+/// Components, where stimuli and units allow them.
+const COMPONENTS: usize = 25;
+/// Squared change of a component's weights below which it is taken, and most iterations before that:
+/// scikit-learn's defaults.
+const TOLERANCE: f64 = 1e-6;
+const ITERATIONS_MAX: usize = 500;
+
+/// Components that a fit to `stimuli` stimuli with `units` units has: scikit-learn refuses to have more
+/// than either; centring takes one stimulus.
+fn components(stimuli: usize, units: usize) -> usize {
+    COMPONENTS.min(units).min(stimuli.saturating_sub(1))
+}
+
+/// A component: stimuli's scores t = X Xᵀa, [n].
+struct Component {
+    /// a, such that Xᵀa has norm 1.
+    weights: Col<f64>,
+    /// t
+    scores: Col<f64>,
+    /// Yᵀt / tᵀt, [sites]
+    of_sites: Col<f64>,
+}
+
+/// Coefficients of centred responses `[n, sites]`, from the centred Gram matrix.
+///
+/// X is deflated by each component, X ← (I − ttᵀ/tᵀt) X, and so is the Gram matrix from both sides. With
+/// P the loadings, the weights of the whole are W (PᵀW)⁻¹ Qᵀ; PᵀW is a triangle with a unit diagonal, and
+/// is undone as it comes.
+pub(super) fn coefficients(mut gram: Mat<f64>, mut responses: Mat<f64>, units: usize) -> Mat<f64> {
+    let n = gram.nrows();
+    let trace: f64 = (0..n).map(|at| gram[(at, at)]).sum();
+    let least = trace * n as f64 * f64::EPSILON;
+    let mut coefficients = Mat::zeros(n, responses.ncols());
+    // Of each component so far: its weights on the activations as they came, and its loadings K t / tᵀt.
+    let mut before: Vec<(Col<f64>, Col<f64>)> = Vec::new();
+    for _ in 0..components(n, units) {
+        let Some(component) = component(&gram, &mut responses, least) else {
+            break;
+        };
+        let Component {
+            weights,
+            scores,
+            of_sites,
+        } = component;
+        let square = scores.squared_norm_l2();
+        let turned = &gram * &scores;
+        let loadings = faer::Scale(square.recip()) * &turned;
+        let mut rotation = weights.clone();
+        for (earlier, loadings) in &before {
+            let along = loadings.transpose() * &weights;
+            rotation -= faer::Scale(along) * earlier;
+        }
+        coefficients += &rotation * of_sites.transpose();
+        responses -= &scores * of_sites.transpose();
+        let both = scores.transpose() * &loadings / square;
+        for column in 0..n {
+            for row in 0..n {
+                gram[(row, column)] += scores[row] * scores[column] * both
+                    - scores[row] * loadings[column]
+                    - loadings[row] * scores[column];
+            }
+        }
+        before.push((rotation, loadings));
+    }
+    coefficients
+}
+
+/// The next component of what is left; none where nothing is left of the responses, or of the
+/// activations what rounding leaves, `least` of a mean square.
+fn component(gram: &Mat<f64>, responses: &mut Mat<f64>, least: f64) -> Option<Component> {
+    for mut column in responses.col_iter_mut() {
+        let values = column.as_ref().iter();
+        if values
+            .copied()
+            .all(|value| value.abs() < 10.0 * f64::EPSILON)
+        {
+            column.fill(0.0);
+        }
+    }
+    let mut columns = responses.col_iter();
+    let first = columns.find(|column| column.iter().any(|value| value.abs() > f64::EPSILON));
+    let mut of_stimuli = first?.to_owned();
+    let mut last: Option<Col<f64>> = None;
+    for iteration in 1.. {
+        let square = of_stimuli.squared_norm_l2();
+        let mut weights = faer::Scale(square.recip()) * &of_stimuli;
+        let norm = weights.transpose() * (gram * &weights);
+        if norm * square <= least {
+            return None;
+        }
+        weights *= faer::Scale((norm.sqrt() + f64::EPSILON).recip());
+        let scores = gram * &weights;
+        let of_sites =
+            faer::Scale(scores.squared_norm_l2().recip()) * (responses.transpose() * &scores);
+        let is_last = responses.ncols() == 1
+            || iteration == ITERATIONS_MAX
+            || last.is_some_and(|last| {
+                let change = &weights - last;
+                change.transpose() * (gram * &change) < TOLERANCE
+            });
+        if is_last {
+            return Some(Component {
+                weights,
+                scores,
+                of_sites,
+            });
+        }
+        let scale = (of_sites.squared_norm_l2() + f64::EPSILON).recip();
+        of_stimuli = faer::Scale(scale) * (&*responses * &of_sites);
+        last = Some(weights);
+    }
+    unreachable!("the last iteration is the last")
+}

@@ -1,0 +1,58 @@
+//! Ridge regression, with a penalty for each site that is chosen by leave-one-out cross-validation over
+//! the stimuli that are fitted: scikit-learn's `RidgeCV` with `alpha_per_target`.
+
+use super::spectrum::Spectrum;
+use faer::Mat;
+
+/// Penalties tried: 10⁻⁶ to 10⁶ times the mean eigenvalue of the centred Gram matrix, two a decade. From
+/// all but least squares to all but the mean, whatever the activations' scale.
+const DECADES: i32 = 6;
+const PENALTIES_A_DECADE: i32 = 2;
+
+/// The penalties of a Gram matrix with mean eigenvalue `mean`, in rising order.
+pub(super) fn penalties(mean: f64) -> impl Iterator<Item = f64> {
+    let last = DECADES * PENALTIES_A_DECADE;
+    let exponents = (-last..=last).map(|step| f64::from(step) / f64::from(PENALTIES_A_DECADE));
+    exponents.map(move |exponent| mean * 10_f64.powf(exponent))
+}
+
+/// Coefficients `(K + αI)⁻¹ Y` of centred responses `[n, sites]`, each site with its own α.
+///
+/// With G = K + αI and c = G⁻¹y, the error at a stimulus that is left out, intercept and all, is
+/// cᵢ / (G⁻¹ᵢᵢ − 1/nα): exact, without fitting anew (Rifkin & Lippert 2007, with the intercept as
+/// scikit-learn has it). The spectrum's shift turns α in the subtrahend into τ + α. Of penalties with
+/// equal errors the smallest is taken.
+pub(super) fn coefficients(spectrum: &Spectrum, responses: &Mat<f64>) -> Mat<f64> {
+    let (n, sites) = (responses.nrows(), responses.ncols());
+    // All stimuli alike: there is nothing but the mean.
+    if spectrum.mean <= 0.0 {
+        return Mat::zeros(n, sites);
+    }
+    let turned = spectrum.turned(responses);
+    let mut best = vec![(f64::INFINITY, spectrum.mean); sites];
+    for penalty in penalties(spectrum.mean) {
+        let factors: Vec<f64> = spectrum
+            .values
+            .iter()
+            .map(|v| (v + penalty).recip())
+            .collect();
+        let constant = (n as f64 * (spectrum.mean + penalty)).recip();
+        let mut diagonal = vec![-constant; n];
+        for (column, factor) in spectrum.vectors.col_iter().zip(&factors) {
+            for (sum, value) in diagonal.iter_mut().zip(column.iter()) {
+                *sum += value * value * factor;
+            }
+        }
+        let coefficients = spectrum.coefficients(&turned, |at, _| factors[at]);
+        for (best, column) in best.iter_mut().zip(coefficients.col_iter()) {
+            let errors = column.iter().zip(&diagonal).map(|(c, d)| (c / d).powi(2));
+            let error = errors.sum::<f64>();
+            if error < best.0 {
+                *best = (error, penalty);
+            }
+        }
+    }
+    spectrum.coefficients(&turned, |at, site| {
+        (spectrum.values[at] + best[site].1).recip()
+    })
+}

@@ -1,0 +1,445 @@
+//! Baselines held against scikit-learn, and against what is known of them.
+
+use super::fit::{evaluate, predict};
+use super::kernel::{Kernel, Units};
+use crate::nrp::{
+    Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
+    TargetScaling, TrainError, Trained, Trial, Watch, train,
+};
+use faer::Mat;
+use nrp_proto::sweep::Baseline;
+use serde::Deserialize;
+use std::error::Error;
+use std::ops::ControlFlow;
+
+/// Activations in memory, `[stimuli, units]` per layer.
+struct InMemory {
+    units: Vec<usize>,
+    layers: Vec<Vec<f32>>,
+}
+
+impl Activations for InMemory {
+    fn units(&self) -> &[usize] {
+        &self.units
+    }
+
+    fn gather(
+        &self,
+        layer: usize,
+        stimuli: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let rows = out.chunks_exact_mut(self.units[layer]).zip(stimuli);
+        rows.map(|(row, stimulus)| self.read(layer, *stimulus, 0, row))
+            .collect()
+    }
+}
+
+impl Units for InMemory {
+    fn read(
+        &self,
+        layer: usize,
+        stimulus: usize,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let from = stimulus * self.units[layer] + first;
+        out.copy_from_slice(&self.layers[layer][from..][..out.len()]);
+        Ok(())
+    }
+}
+
+impl InMemory {
+    fn kernel(&self, stimuli: usize, training: &[usize], scaling: InputScaling) -> Kernel {
+        let statistics = InputStatistics::measure(self, training).expect("finite");
+        Kernel::of(self, stimuli, &statistics, scaling, u64::MAX, &mut |_| true).expect("in memory")
+    }
+}
+
+/// Numbers of scikit-learn; see `testdata/make_baselines.py`.
+#[derive(Deserialize)]
+struct Fixture {
+    name: String,
+    stimuli: usize,
+    units: Vec<usize>,
+    /// `[stimuli, units]` each
+    layers: Vec<Vec<f32>>,
+    training: Vec<usize>,
+    others: Vec<usize>,
+    sites: usize,
+    /// `[training, sites]`
+    responses: Vec<Option<f64>>,
+    /// `[others, sites]` each
+    ols: Vec<f64>,
+    ridge: Vec<f64>,
+    pls: Vec<f64>,
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let cases: Vec<Fixture> =
+        serde_json::from_str(include_str!("testdata/baselines.json")).expect("a fixture");
+    assert!(cases.len() >= 5);
+    cases
+}
+
+impl Fixture {
+    fn activations(&self) -> InMemory {
+        InMemory {
+            units: self.units.clone(),
+            layers: self.layers.clone(),
+        }
+    }
+
+    fn predicted(&self, baseline: Baseline, scaling: InputScaling) -> Mat<f64> {
+        let kernel = self
+            .activations()
+            .kernel(self.stimuli, &self.training, scaling);
+        let responses = Mat::from_fn(self.training.len(), self.sites, |row, site| {
+            self.responses[row * self.sites + site].unwrap_or(f64::NAN)
+        });
+        predict(baseline, &kernel, &self.training, &responses, &self.others).expect("converges")
+    }
+}
+
+/// Both sides compute in f64. Theirs factors the activations and ours their inner products, which
+/// squares the condition number: at most about 10⁴ here.
+#[test]
+fn they_predict_what_scikit_learn_predicts() {
+    for case in fixtures() {
+        for baseline in Baseline::ALL {
+            let expected = match baseline {
+                Baseline::Ols => &case.ols,
+                Baseline::Ridge => &case.ridge,
+                Baseline::Pls => &case.pls,
+            };
+            let found = case.predicted(baseline, InputScaling::None);
+            assert_eq!(expected.len(), case.others.len() * case.sites);
+            for (cell, expected) in expected.iter().enumerate() {
+                let found = found[(cell / case.sites, cell % case.sites)];
+                assert!(
+                    (found - expected).abs() <= 1e-8 * expected.abs().max(1.0),
+                    "{}, {baseline}, cell {cell}: {found} is not {expected}",
+                    case.name
+                );
+            }
+        }
+    }
+}
+
+/// One number for a whole layer, and where units begin, change nothing of what the models are. The
+/// scaled activations are rounded to f32.
+#[test]
+fn the_scale_of_a_layer_changes_no_prediction() {
+    for case in fixtures().iter().filter(|case| case.units.len() == 1) {
+        for baseline in Baseline::ALL {
+            let [none, centred] = [InputScaling::None, InputScaling::Centred]
+                .map(|scaling| case.predicted(baseline, scaling));
+            let off = (&none - &centred).norm_max();
+            // Least squares on stimuli fewer than units has no penalty that dampens rounding.
+            assert!(off < 1e-4, "{}, {baseline}: {off}", case.name);
+        }
+    }
+}
+
+#[test]
+fn layers_are_one_long_row_of_units() {
+    let case = fixtures().swap_remove(0);
+    assert_eq!(case.units.len(), 2);
+    let units: usize = case.units.iter().sum();
+    let mut joined = Vec::new();
+    for stimulus in 0..case.stimuli {
+        for (layer, units) in case.layers.iter().zip(&case.units) {
+            joined.extend(&layer[stimulus * units..][..*units]);
+        }
+    }
+    let joined = Fixture {
+        units: vec![units],
+        layers: vec![joined],
+        ..fixtures().swap_remove(0)
+    };
+    for baseline in Baseline::ALL {
+        let [two, one] =
+            [&case, &joined].map(|case| case.predicted(baseline, InputScaling::PerUnit));
+        let off = (&two - &one).norm_max();
+        assert!(off < 1e-6, "{baseline}: {off}");
+    }
+}
+
+/// Made-up recordings: 300 stimuli, two layers, and the responses of a teacher with noise, which sees the
+/// first layer.
+struct World {
+    activations: InMemory,
+    responses: Vec<f32>,
+    sites: usize,
+    parts: [Vec<usize>; 3],
+}
+
+const STIMULI: usize = 300;
+/// More units than stimuli.
+const WIDE: [usize; 2] = [20, 400];
+/// Fewer.
+const NARROW: [usize; 2] = [6, 4];
+
+/// Numbers that look normal, from a seed: a sum of four uniform ones, of variance 1.
+struct Normal(u64);
+
+impl Normal {
+    fn draw(&mut self) -> f32 {
+        let mut uniform = || {
+            // Knuth's MMIX generator; its high bits are random enough for a test.
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+        };
+        (uniform() + uniform() + uniform() + uniform()) * 3_f32.sqrt()
+    }
+}
+
+impl World {
+    fn new(
+        seed: u64,
+        units: [usize; 2],
+        sites: usize,
+        noise: f32,
+        teacher: fn(&[f32], usize) -> f32,
+    ) -> Self {
+        let mut normal = Normal(seed);
+        let units = units.to_vec();
+        let layers: Vec<Vec<f32>> = units
+            .iter()
+            .map(|units| (0..STIMULI * units).map(|_| normal.draw() + 2.0).collect())
+            .collect();
+        let mut responses = Vec::new();
+        for stimulus in 0..STIMULI {
+            let seen: Vec<f32> = layers[0][stimulus * units[0]..][..units[0]]
+                .iter()
+                .map(|value| value - 2.0)
+                .collect();
+            responses
+                .extend((0..sites).map(|site| 5.0 + teacher(&seen, site) + noise * normal.draw()));
+        }
+        let part = |from: usize, to: usize| {
+            (0..STIMULI)
+                .filter(|s| (from..to).contains(&(s % 10)))
+                .collect()
+        };
+        Self {
+            activations: InMemory { units, layers },
+            responses,
+            sites,
+            parts: [part(0, 8), part(8, 9), part(9, 10)],
+        }
+    }
+
+    fn data(&self) -> Data<'_> {
+        Data {
+            activations: &self.activations,
+            responses: &self.responses,
+            noise: None,
+            sites: self.sites,
+            train: &self.parts[0],
+            validation: &self.parts[1],
+            test: &self.parts[2],
+        }
+    }
+
+    fn evaluate(&self, baseline: Baseline) -> Result<Trained, TrainError> {
+        let kernel = self
+            .activations
+            .kernel(STIMULI, &self.parts[0], InputScaling::Centred);
+        evaluate(baseline, &kernel, &self.data(), TargetScaling::Standardised)
+    }
+}
+
+/// The best by validation loss of some NRP networks.
+struct Best(Option<Trained>);
+
+impl Watch for Best {
+    fn on_start(&mut self, _: usize) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn on_epoch(&mut self, _: usize, _: EpochReport) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn on_end(&mut self, _: usize, ended: Result<Trained, TrainError>) {
+        let ended = ended.expect("trains");
+        let best = self.0.as_ref();
+        if best.is_none_or(|best| ended.validation_mse < best.validation_mse) {
+            self.0 = Some(ended);
+        }
+    }
+}
+
+impl World {
+    fn train(&self) -> Trained {
+        let trial = |depth, weight_decay| Trial {
+            network: NetworkShape {
+                l1: 24,
+                l2: 24,
+                depth,
+                dropout: 0.0,
+            },
+            learning_rate: 3e-3,
+            weight_decay,
+            seed: 0,
+        };
+        let trials = [trial(1, 0.0), trial(2, 0.0), trial(1, 0.1), trial(2, 0.1)];
+        let protocol = Protocol {
+            batch_size: 32,
+            max_epochs: 200,
+            patience: 30,
+            inputs: InputScaling::Centred,
+            targets: TargetScaling::Standardised,
+        };
+        let (data, device) = (self.data(), crate::device::of_tests());
+        let statistics = InputStatistics::measure(&self.activations, data.train).expect("finite");
+        let mut best = Best(None);
+        train(&trials, &protocol, &data, &statistics, &device, &mut best).expect("trains");
+        best.0.expect("scores")
+    }
+}
+
+/// Even in what it sees: no linear map has anything to do with it.
+fn nonlinear(seen: &[f32], site: usize) -> f32 {
+    2.0 * (seen[site].abs() + seen[site + 1].abs())
+}
+
+/// What the truth is shows in who predicts it best. Test stimuli are 30 and sites 4, so errors have a
+/// standard error of about 6 %, much of it shared.
+#[test]
+fn networks_beat_every_baseline_where_the_teacher_is_nonlinear_and_there_alone() {
+    for seed in 1..5 {
+        let world = World::new(seed, NARROW, 4, 0.3, nonlinear);
+        let network = world.train().test;
+        for baseline in Baseline::ALL {
+            let linear = world.evaluate(baseline).expect("scores").test;
+            assert!(
+                network.nrp_error < 0.8 * linear.nrp_error,
+                "{baseline}, seed {seed}: {network:?} {linear:?}"
+            );
+        }
+        let world = World::new(seed, NARROW, 4, 0.3, linear);
+        let network = world.train().test;
+        for baseline in Baseline::ALL {
+            let linear = world.evaluate(baseline).expect("scores").test;
+            assert!(
+                linear.nrp_error < 1.05 * network.nrp_error,
+                "{baseline}, seed {seed}: {network:?} {linear:?}"
+            );
+        }
+        let noise = World::new(seed, NARROW, 4, 1.0, |_, _| 0.0).train().test;
+        assert!(
+            noise.nrp_error > 0.9 * noise.mean_predictor_error,
+            "seed {seed}: {noise:?}"
+        );
+    }
+}
+
+fn linear(seen: &[f32], site: usize) -> f32 {
+    seen[site] + seen[site + 1] - seen[site + 2]
+}
+
+#[test]
+fn a_linear_teacher_is_predicted_and_noise_is_not() {
+    for seed in 1..6 {
+        let world = World::new(seed, WIDE, 4, 0.3, linear);
+        for baseline in [Baseline::Ridge, Baseline::Pls] {
+            let trained = world.evaluate(baseline).expect("scores");
+            let r = trained.test.pearson_median.expect("defined");
+            assert!(r > 0.6, "{baseline}, seed {seed}: {r}");
+            // In units of the sites' variance: beside 1 for the mean predictor.
+            assert!(trained.validation_mse < 0.7, "{}", trained.validation_mse);
+            assert!(trained.test.nrp_error < trained.test.mean_predictor_error);
+        }
+        let noise = World::new(seed, WIDE, 4, 1.0, |_, _| 0.0);
+        for baseline in Baseline::ALL {
+            let test = noise.evaluate(baseline).expect("scores").test;
+            // Ridge may find the mean itself; nothing is found that beats it by more than chance: a
+            // standard error of its error over 30 stimuli and 4 sites is 5 %.
+            assert!(
+                test.nrp_error > 0.9 * test.mean_predictor_error,
+                "{baseline}, seed {seed}: {test:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_fitted_is_refused_by_the_same_errors_as_networks() {
+    let mut world = World::new(1, WIDE, 2, 0.1, linear);
+    let trained = world.evaluate(Baseline::Ridge).expect("scores");
+    assert_eq!((trained.epochs, trained.best_epoch), (0, 0));
+    assert_eq!(super::parameters(&world.data()), 421 * 2);
+    for stimulus in &world.parts[0] {
+        world.responses[stimulus * 2] = f32::NAN;
+    }
+    for baseline in Baseline::ALL {
+        let refused = world.evaluate(baseline).expect_err("nothing to fit to");
+        assert!(matches!(
+            refused,
+            TrainError::NoTrainingResponses { site: 0, .. }
+        ));
+    }
+    let statistics = InputStatistics::measure(&world.activations, &world.parts[0]).expect("finite");
+    let kernel = |free: u64, goes_on: bool| {
+        let scaling = InputScaling::Centred;
+        let activations = &world.activations;
+        Kernel::of(
+            activations,
+            STIMULI,
+            &statistics,
+            scaling,
+            free,
+            &mut |_| goes_on,
+        )
+    };
+    assert!(matches!(
+        kernel(1 << 20, true),
+        Err(TrainError::OutOfMemory { .. })
+    ));
+    assert!(matches!(
+        kernel(u64::MAX, false),
+        Err(TrainError::Interrupted { .. })
+    ));
+}
+
+/// All stimuli alike, sites that never change, a single stimulus: the mean is left.
+#[test]
+fn where_there_is_nothing_to_learn_from_the_mean_is_predicted() {
+    let mut world = World::new(1, WIDE, 2, 0.1, linear);
+    for stimulus in 0..STIMULI {
+        world.responses[stimulus * 2] = 3.0;
+        if stimulus != 10 {
+            world.responses[stimulus * 2 + 1] = match world.parts[0].contains(&stimulus) {
+                true => f32::NAN,
+                false => 1.0,
+            };
+        }
+    }
+    let mean = world.responses[10 * 2 + 1];
+    for baseline in Baseline::ALL {
+        let test = world.evaluate(baseline).expect("scores").test;
+        let expected = (mean - 1.0).abs() / 2.0;
+        assert!(
+            (test.nrp_error - f64::from(expected)).abs() < 1e-5,
+            "{baseline}: {test:?}"
+        );
+    }
+    let mut world = World::new(1, WIDE, 2, 0.1, linear);
+    world
+        .activations
+        .layers
+        .iter_mut()
+        .for_each(|layer| layer.fill(4.0));
+    for baseline in Baseline::ALL {
+        let test = world.evaluate(baseline).expect("scores").test;
+        assert!(
+            (test.nrp_error - test.mean_predictor_error).abs() < 1e-5,
+            "{baseline}: {test:?}"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! A job's trials while they are trained or fitted: what its caller hears of them.
+
+use super::Control;
+use crate::activation::Dtype;
+use crate::baseline::{self, Kernel};
+use crate::nrp::{
+    self, Data, EpochReport, RegionScores, TargetScaling, TrainError, Trained, Watch,
+};
+use nrp_proto::sweep::Baseline;
+use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, outcome};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// A job's trials while they are trained.
+pub(super) struct Watched<'a> {
+    pub(super) job: &'a Job,
+    pub(super) trials: &'a [nrp::Trial],
+    pub(super) data: &'a Data<'a>,
+    pub(super) max_epochs: usize,
+    pub(super) dtype: Dtype,
+    pub(super) control: &'a dyn Control,
+    /// When the trials under way began.
+    pub(super) started: Instant,
+    /// Per trial: its lowest validation loss so far.
+    pub(super) lowest: Vec<f64>,
+}
+
+impl Watched<'_> {
+    /// Tells how many units have been multiplied; whether that goes on.
+    pub(super) fn on_units(&self, done: usize) -> bool {
+        let units: usize = self.data.activations.units().iter().sum();
+        let spec = self
+            .job
+            .trials
+            .first()
+            .and_then(|trial| trial.spec.as_ref());
+        self.control.on_activity(Activity {
+            doing: "training".to_owned(),
+            subject: spec.map_or(String::new(), |spec| {
+                format!("{} {} {}", spec.model(), spec.region, spec.layers.join("+"))
+            }),
+            done: done as u64,
+            total: units as u64,
+            unit: "units".to_owned(),
+        });
+        !self.control.stopped()
+    }
+
+    /// Fits a linear baseline, as each trial of the job asks.
+    pub(super) fn fit(
+        &mut self,
+        baseline: Baseline,
+        kernel: &Kernel,
+        targets: TargetScaling,
+    ) -> Result<(), TrainError> {
+        for trial in 0..self.trials.len() {
+            if self.on_start(trial).is_break() {
+                continue;
+            }
+            let fitted = baseline::evaluate(baseline, kernel, self.data, targets);
+            match fitted {
+                Err(error) if !error.is_of_the_trial() => return Err(error),
+                ended => self.report(trial, ended, baseline::parameters(self.data)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what a trial ended with.
+    fn report(&self, trial: usize, ended: Result<Trained, TrainError>, parameters: u64) {
+        let result = match ended {
+            Ok(trained) => outcome::Result::Scores(Scores {
+                cache_dtype: self.dtype.name().to_owned(),
+                reached_sparsity: self.job.reached_sparsity,
+                ..scores(&trained, parameters, self.data.sites, self.started)
+            }),
+            // It was stopped, and has no outcome.
+            Err(TrainError::Interrupted { epoch: _ }) => return,
+            Err(error) => outcome::Result::Failure(Failure {
+                reason: error.to_string(),
+                r#final: true,
+            }),
+        };
+        let result = Some(result);
+        self.control
+            .on_outcome(&self.job.trials[trial].id, Outcome { result });
+    }
+}
+
+impl Watch for Watched<'_> {
+    fn on_start(&mut self, trial: usize) -> ControlFlow<()> {
+        self.started = Instant::now();
+        let id = &self.job.trials[trial].id;
+        match self.control.stopped() || !self.control.wanted(id) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()> {
+        let lowest = &mut self.lowest[trial];
+        *lowest = lowest.min(report.validation_mse);
+        let (id, config) = (&self.job.trials[trial].id, &self.trials[trial]);
+        let spec = self.job.trials[trial].spec.as_ref();
+        self.control.on_activity(Activity {
+            doing: "training".to_owned(),
+            subject: format!(
+                "{} {} {} L1 {} L2 {} rate {:e}",
+                id.get(..8).unwrap_or(id),
+                spec.map_or("", |spec| &spec.region),
+                spec.map_or(String::new(), |spec| spec.layers.join("+")),
+                config.network.l1,
+                config.network.l2,
+                config.learning_rate,
+            ),
+            done: report.epoch as u64,
+            total: self.max_epochs as u64,
+            unit: "epochs".to_owned(),
+        });
+        let epochs = report.epoch as u32;
+        let goes_on = !self.control.stopped()
+            && self.control.wanted(id)
+            && (!self.job.rungs.contains(&epochs) || self.control.on_rung(id, epochs, *lowest));
+        match goes_on {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    }
+
+    fn on_end(&mut self, trial: usize, ended: Result<Trained, TrainError>) {
+        let network = self.trials[trial].config(self.data);
+        self.report(trial, ended, network.parameters());
+    }
+}
+
+fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) -> Scores {
+    let RegionScores {
+        nrp_error,
+        mean_predictor_error,
+        r2_mean,
+        r2_median,
+        r2_pooled,
+        pearson_median,
+        sites_scored,
+        noise_floor,
+        ceiling_median,
+        pearson2_over_ceiling,
+    } = trained.test;
+    Scores {
+        nrp_error,
+        mean_predictor_error,
+        r2_mean,
+        r2_median,
+        r2_pooled,
+        pearson_median,
+        validation_mse: trained.validation_mse,
+        sites: sites as u32,
+        sites_scored: sites_scored as u32,
+        epochs: trained.epochs as u32,
+        best_epoch: trained.best_epoch as u32,
+        train_seconds: started.elapsed().as_secs_f64(),
+        parameters,
+        noise_floor,
+        ceiling_median,
+        pearson2_over_ceiling,
+        cache_dtype: String::new(),
+        reached_sparsity: None,
+    }
+}
