@@ -42,8 +42,8 @@ pub(super) struct Centred {
 }
 
 impl Kernel {
-    /// Of `stimuli` stimuli. The origin is their mean, for the digits: whoever fits takes the mean of
-    /// the stimuli that he fits to.
+    /// Of `stimuli` stimuli. The origin is their mean, for the digits: each fit takes the mean of its
+    /// own stimuli.
     ///
     /// Calls `on_units` with how many units are done before each block, and leaves off where that
     /// is false. `free_bytes` is the memory that a fit may take.
