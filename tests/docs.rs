@@ -32,6 +32,7 @@ fn every_sample_sweep_parses() {
             "small-fig3a",
             "small-fig3b",
             "v4-all-anns",
+            "v4-baselines",
             "v4-mobilenet",
             "v4-row-space"
         ]

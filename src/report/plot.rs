@@ -81,7 +81,7 @@ impl Plot {
     }
 
     fn body(&self, screen: &Screen<'_>, left: i32) -> Drawn {
-        let (x, mut y) = (self.range(Along::X), self.range(Along::Y));
+        let (x, mut y) = self.ranges();
         let categories = self.y_categories.len();
         if categories > 0 {
             // The first one on top.
@@ -122,8 +122,7 @@ impl Plot {
             canvas::text(screen, &name, (left - 4, at), Align::Right, 15, INK)?;
         }
         if self.diagonal {
-            let (from, to) = (x.start.max(y.start), x.end.min(y.end));
-            line(pixel(from, from), pixel(to, to), FAINT, 2)?;
+            line(pixel(x.start, y.start), pixel(x.end, y.end), FAINT, 2)?;
         }
         for of in &self.references {
             let (from, to) = match of.along {
@@ -175,6 +174,18 @@ impl Plot {
         Ok(())
     }
 
+    /// What the axes show: the same numbers where equal ones lie on a line.
+    fn ranges(&self) -> (Range<f64>, Range<f64>) {
+        let (x, y) = (self.range(Along::X), self.range(Along::Y));
+        match self.diagonal {
+            true => {
+                let both = x.start.min(y.start)..x.end.max(y.end);
+                (both.clone(), both)
+            }
+            false => (x, y),
+        }
+    }
+
     /// From the lowest to the highest number on an axis, and a little more.
     fn range(&self, along: Along) -> Range<f64> {
         let of = |(x, y): &(Value, Value)| match along {
@@ -224,5 +235,34 @@ fn cut(name: &str) -> String {
     match name.char_indices().nth(NAME_CHARS) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_equal_errors_is_within_the_axes_though_the_errors_are_far_apart() {
+        let plot = |diagonal| Plot {
+            x_name: "",
+            y_name: "",
+            y_categories: Vec::new(),
+            series: vec![Series {
+                name: String::new(),
+                marker: Marker {
+                    number: 0,
+                    hollow: false,
+                },
+                points: vec![((0.80, None), (0.89, Some(0.01)))],
+                joined: false,
+            }],
+            references: Vec::new(),
+            diagonal,
+        };
+        let (x, y) = plot(true).ranges();
+        assert_eq!(x, y);
+        assert!(x.contains(&0.80) && y.contains(&0.90));
+        assert_ne!(plot(false).range(Along::X), plot(false).range(Along::Y));
     }
 }
