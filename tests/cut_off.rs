@@ -220,8 +220,9 @@ fn a_worker_cut_off_for_longer_than_a_lease_goes_on_when_the_network_is_healed()
         ))
     };
     let mut far = spawn(&wire.far, "far");
-    wait_for("an outcome of the far worker", || {
-        (!outcomes(&place).is_empty()).then_some(())
+    // The trials of a job end together: only in the next one is there a lease again.
+    wait_for("an outcome of the far worker, and its next job", || {
+        (!outcomes(&place).is_empty() && jobs(&place, "far") > 1).then_some(())
     });
     wire.cut();
     wait_for_a_lapse(&place);
