@@ -29,9 +29,8 @@ impl Activations for InMemory {
         stimuli: &[usize],
         out: &mut [f32],
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let rows = out.chunks_exact_mut(self.units[layer]).zip(stimuli);
-        rows.map(|(row, stimulus)| self.read(layer, *stimulus, 0, row))
-            .collect()
+        let mut rows = out.chunks_exact_mut(self.units[layer]).zip(stimuli);
+        rows.try_for_each(|(row, stimulus)| self.read(layer, *stimulus, 0, row))
     }
 }
 
