@@ -32,6 +32,14 @@ fn assert_same(found: &Trained, expected: &Trained, what: &str) {
     );
 }
 
+/// Trains trials together, each to its end.
+fn all(world: &World, limits: Limits, trials: &[Trial], protocol: &Protocol) -> Vec<Trained> {
+    let mut on_epoch = |_, _| ControlFlow::Continue(());
+    let ended = world.fuse(limits, trials, protocol, &mut on_epoch);
+    let ended = ended.expect("works").into_iter();
+    ended.map(|ended| ended.expect("trains")).collect()
+}
+
 #[test]
 fn streaming_gives_the_same_bits_as_memory() {
     let world = World::new(&[300, 200], 4, 0.1, nonlinear);
@@ -45,12 +53,7 @@ fn streaming_gives_the_same_bits_as_memory() {
             resident_bytes,
             ..limits()
         };
-        let mut on_epoch = |_, _| ControlFlow::Continue(());
-        let ended = world.fuse(limits, &trials, &protocol, &mut on_epoch);
-        let ended = ended.expect("works").into_iter();
-        ended
-            .map(|ended| ended.expect("trains"))
-            .collect::<Vec<_>>()
+        all(&world, limits, &trials, &protocol)
     };
     for (streamed, resident) in run(0).iter().zip(&run(u64::MAX)) {
         assert_same(streamed, resident, "streamed");
@@ -79,12 +82,7 @@ fn what_a_device_unpacks_is_what_the_host_would() {
                     resident_bytes,
                     ..limits()
                 };
-                let mut on_epoch = |_, _| ControlFlow::Continue(());
-                let ended = world.fuse(limits, &trials, &protocol, &mut on_epoch);
-                let ended = ended.expect("works").into_iter();
-                ended
-                    .map(|ended| ended.expect("trains"))
-                    .collect::<Vec<_>>()
+                all(&world, limits, &trials, &protocol)
             };
             // Unpacked batch by batch on the device, and here, once.
             for (streamed, resident) in run(0).iter().zip(&run(u64::MAX)) {
@@ -105,12 +103,7 @@ fn the_engines_agree() {
     let trials = mixed();
     let run = |engine| {
         let limits = Limits { engine, ..limits() };
-        let mut on_epoch = |_, _| ControlFlow::Continue(());
-        let ended = world.fuse(limits, &trials, &protocol, &mut on_epoch);
-        let ended = ended.expect("works").into_iter();
-        ended
-            .map(|ended| ended.expect("trains"))
-            .collect::<Vec<_>>()
+        all(&world, limits, &trials, &protocol)
     };
     for (host, device) in run(Engine::Host).iter().zip(&run(Engine::Device)) {
         // Sums in another order; some fifty steps of Adam amplify the difference.
