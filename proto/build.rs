@@ -16,6 +16,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".nrp.v1.Outcome.result",
             "#[serde(rename_all = \"snake_case\")]",
         )
+        // JSON has no NaN, which stands for what is undefined.
+        .field_attribute(
+            ".nrp.v1.Details.site_error",
+            "#[serde(with = \"crate::undefined\")]",
+        )
+        .field_attribute(
+            ".nrp.v1.Details.site_pearson",
+            "#[serde(with = \"crate::undefined\")]",
+        )
+        .field_attribute(
+            ".nrp.v1.Details.training_mse",
+            "#[serde(with = \"crate::undefined\")]",
+        )
+        .field_attribute(
+            ".nrp.v1.Details.validation_mse",
+            "#[serde(with = \"crate::undefined\")]",
+        )
+        .field_attribute(
+            ".nrp.v1.RegionSites.ceilings",
+            "#[serde(with = \"crate::undefined\")]",
+        )
         .client_mod_attribute("nrp.v1", "#[cfg(feature = \"rpc\")]")
         .server_mod_attribute("nrp.v1", "#[cfg(feature = \"rpc\")]")
         .compile_fds(compiler.file_descriptor_set())?;

@@ -22,6 +22,10 @@ impl Catalogue for Anns {
     fn candidates(&self, name: &str) -> Vec<&str> {
         ann::find(name).map_or_else(|_| Vec::new(), |info| info.candidates.to_vec())
     }
+
+    fn region_layers(&self, name: &str) -> Vec<(&str, &str)> {
+        ann::find(name).map_or_else(|_| Vec::new(), |info| info.region_layers.to_vec())
+    }
 }
 
 /// Reads and checks the sweep file at `path`, finds its files and digests them. Notices go to

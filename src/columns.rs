@@ -24,7 +24,7 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 40] = [
+const COLUMNS: [(&str, Kind); 45] = [
     ("trial", Kind::Text),
     ("state", Kind::Text),
     ("ann", Kind::Text),
@@ -41,6 +41,10 @@ const COLUMNS: [(&str, Kind); 40] = [
     ("sparsity", Kind::Real),
     ("pruning", Kind::Text),
     ("projection", Kind::Text),
+    ("linear_path", Kind::Text),
+    ("ensemble", Kind::Whole),
+    ("scheme", Kind::Text),
+    ("split", Kind::Whole),
     ("seed", Kind::Whole),
     ("simulated", Kind::Flag),
     ("random_weights", Kind::Flag),
@@ -53,6 +57,7 @@ const COLUMNS: [(&str, Kind); 40] = [
     ("pearson_median", Kind::Real),
     ("ceiling_median", Kind::Real),
     ("pearson2_over_ceiling", Kind::Real),
+    ("split_half_consistency", Kind::Real),
     ("validation_mse", Kind::Real),
     ("sites", Kind::Whole),
     ("sites_scored", Kind::Whole),

@@ -1,6 +1,8 @@
 //! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
 
+use crate::output;
 use nrp_proto::id::{NO_PROJECTION, NRP_NETWORK, RANDOM_PREFIX};
+use nrp_proto::sweep::Scheme;
 use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
 use nrp_worker::ann;
 use serde::Serialize;
@@ -28,6 +30,14 @@ pub(crate) struct Cell {
     pub(crate) pruning: Option<String>,
     /// What activations are projected onto, as the sweep file spells it.
     pub(crate) projection: Option<String>,
+    /// What predicts beside the network, as the sweep file spells it.
+    pub(crate) linear_path: Option<String>,
+    /// Networks whose predictions are averaged.
+    pub(crate) ensemble: Option<u32>,
+    /// How the stimuli were divided, as the sweep file spells it.
+    pub(crate) scheme: Option<String>,
+    /// Which of the scheme's splits, from 0.
+    pub(crate) split: Option<u32>,
     pub(crate) seed: Option<u64>,
     pub(crate) trial: Option<String>,
     /// Whether the recordings are simulated.
@@ -49,6 +59,8 @@ pub(crate) struct TestScores {
     pub(crate) pearson_median: Option<f64>,
     pub(crate) ceiling_median: Option<f64>,
     pub(crate) pearson2_over_ceiling: Option<f64>,
+    /// Ceiling as Brain-Score aggregates it.
+    pub(crate) split_half_consistency: Option<f64>,
     pub(crate) validation_mse: Option<f64>,
 }
 
@@ -123,6 +135,8 @@ impl Cell {
         let projection = spec.projection().to_owned();
         let model = spec.model().to_owned();
         let of_network = spec.is_nrp_network();
+        let (linear_path, ensemble) = (spec.linear_path().to_owned(), spec.ensemble());
+        let split = spec.split.unwrap_or_default();
         let ann = spec.ann.unwrap_or_default();
         Self {
             model,
@@ -139,6 +153,10 @@ impl Cell {
             sparsity: Some(ann.sparsity),
             pruning: text(ann.pruning),
             projection: Some(projection),
+            linear_path: of_network.then_some(linear_path),
+            ensemble: of_network.then_some(ensemble),
+            scheme: text(split.scheme),
+            split: Some(split.number),
             seed: of_network.then_some(spec.seed),
             trial: Some(id),
             simulated,
@@ -157,6 +175,15 @@ impl Cell {
     /// What predicts the responses, as tables show it.
     pub(crate) fn model_label(&self) -> String {
         model_label(&self.model)
+    }
+
+    /// Which split, as tables show it: one that was tested on what it was selected on is never shown
+    /// as another.
+    pub(crate) fn split_label(&self) -> String {
+        match (self.scheme.as_deref(), self.split) {
+            (Some(scheme), _) if scheme == Scheme::ValidationIsTest.name() => scheme.to_owned(),
+            (_, split) => output::count(split),
+        }
     }
 
     /// The layer set as tables show it, with what it is projected onto.
@@ -182,6 +209,7 @@ impl From<&Scores> for TestScores {
             pearson_median: scores.pearson_median,
             ceiling_median: scores.ceiling_median,
             pearson2_over_ceiling: scores.pearson2_over_ceiling,
+            split_half_consistency: scores.split_half_consistency,
             validation_mse: Some(scores.validation_mse),
         }
     }

@@ -180,7 +180,9 @@ pub(crate) const DIGEST_DEVICE: &str = match cfg!(feature = "flex") {
 #[derive(Serialize)]
 struct Checked<'a> {
     sweep: &'a str,
+    /// Linear baselines among them, in every split.
     trials: u128,
+    splits: u32,
     /// Those that trials are drawn from; all where nothing is drawn.
     cells: u128,
     regions: &'a [String],
@@ -198,6 +200,8 @@ struct CheckedAnn<'a> {
     /// Fraction of zeros in all kernels; absent of an ONNX net.
     reached_sparsity: Option<f64>,
     layer_sets: Vec<&'a [String]>,
+    /// The only region that each layer set is tried for; empty: every one.
+    of_region: Vec<&'a str>,
 }
 
 fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
@@ -212,12 +216,14 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
             sparsity: ann.sparsity,
             pruning: &ann.pruning,
             reached_sparsity: entry.reached_sparsity,
+            of_region: sets.clone().map(|set| set.region.as_str()).collect(),
             layer_sets: sets.map(|set| set.layers.as_slice()).collect(),
         })
     });
     let checked = Checked {
         sweep: &spec.name,
-        trials: spec.random.map_or(cells, |random| random.trials.into()),
+        trials: spec.trial_count(),
+        splits: spec.splits(),
         cells,
         regions: &spec.regions,
         anns: anns.collect(),
@@ -256,16 +262,24 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
         }
         shown.push(sets);
         output::line(&format!("\nlayer sets of {}:", ann.ann))?;
-        for set in &ann.layer_sets {
-            output::line(&format!("  {}", set.join("+")))?;
+        for (set, region) in ann.layer_sets.iter().zip(&ann.of_region) {
+            let region = match *region {
+                "" => String::new(),
+                region => format!(" ({region})"),
+            };
+            output::line(&format!("  {}{region}", set.join("+")))?;
         }
     }
-    let drawn = match checked.trials == checked.cells {
-        true => String::new(),
-        false => format!(", drawn from {cells}"),
+    let drawn = match &spec.random {
+        None => String::new(),
+        Some(random) => format!(", {} cells drawn from {cells}", random.trials),
+    };
+    let splits = match checked.splits {
+        1 => String::new(),
+        splits => format!(", in each of {splits} splits"),
     };
     let (trials, regions) = (checked.trials, checked.regions.join(" and "));
-    output::line(&format!("\n{trials} trials{drawn}, in {regions}"))
+    output::line(&format!("\n{trials} trials{drawn}{splits}, in {regions}"))
 }
 
 /// What to say of a sweep just submitted.

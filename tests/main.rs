@@ -23,4 +23,6 @@ mod questions;
 mod report;
 mod rounds;
 mod run;
+mod splits;
 mod store;
+mod truth;

@@ -39,6 +39,12 @@ pub enum Axis {
     Sparsity,
     /// What activations are projected onto: `none`, `row-space` or `pca:K`.
     Projection,
+    /// What predicts beside the network: `none` or `ridge`.
+    LinearPath,
+    /// Networks whose predictions are averaged.
+    Ensemble,
+    /// Which of the splits of its scheme, from 0.
+    Split,
     /// The seed.
     Seed,
     /// Free parameters of the NRP network or baseline; of finished trials only.
@@ -66,7 +72,7 @@ pub enum Value {
 
 impl Axis {
     /// All of them, as they are listed.
-    pub const ALL: [Axis; 14] = [
+    pub const ALL: [Axis; 17] = [
         Axis::Ann,
         Axis::Region,
         Axis::Model,
@@ -79,6 +85,9 @@ impl Axis {
         Axis::Dropout,
         Axis::Sparsity,
         Axis::Projection,
+        Axis::LinearPath,
+        Axis::Ensemble,
+        Axis::Split,
         Axis::Seed,
         Axis::Parameters,
     ];
@@ -98,6 +107,9 @@ impl Axis {
             Axis::Dropout => "dropout",
             Axis::Sparsity => "sparsity",
             Axis::Projection => "projection",
+            Axis::LinearPath => "linear_path",
+            Axis::Ensemble => "ensemble",
+            Axis::Split => "split",
             Axis::Seed => "seed",
             Axis::Parameters => "parameters",
         }
@@ -105,8 +117,19 @@ impl Axis {
 
     fn kind(self) -> Kind {
         match self {
-            Axis::Ann | Axis::Region | Axis::Model | Axis::Layers | Axis::Projection => Kind::Word,
-            Axis::L1 | Axis::L2 | Axis::Depth | Axis::Seed | Axis::Parameters => Kind::Whole,
+            Axis::Ann
+            | Axis::Region
+            | Axis::Model
+            | Axis::Layers
+            | Axis::Projection
+            | Axis::LinearPath => Kind::Word,
+            Axis::L1
+            | Axis::L2
+            | Axis::Depth
+            | Axis::Ensemble
+            | Axis::Split
+            | Axis::Seed
+            | Axis::Parameters => Kind::Whole,
             Axis::LearningRate | Axis::WeightDecay | Axis::Dropout | Axis::Sparsity => Kind::Real,
         }
     }
@@ -118,7 +141,13 @@ impl Axis {
         let ann = || spec.ann.as_ref();
         let is_of_networks = matches!(
             self,
-            Axis::Depth | Axis::LearningRate | Axis::WeightDecay | Axis::Dropout | Axis::Seed
+            Axis::Depth
+                | Axis::LearningRate
+                | Axis::WeightDecay
+                | Axis::Dropout
+                | Axis::LinearPath
+                | Axis::Ensemble
+                | Axis::Seed
         );
         if is_of_networks && !spec.is_nrp_network() {
             return None;
@@ -136,6 +165,9 @@ impl Axis {
             Axis::Dropout => Value::Real(spec.dropout),
             Axis::Sparsity => Value::Real(ann()?.sparsity),
             Axis::Projection => Value::Word(spec.projection().to_owned()),
+            Axis::LinearPath => Value::Word(spec.linear_path().to_owned()),
+            Axis::Ensemble => Value::Whole(spec.ensemble().into()),
+            Axis::Split => Value::Whole(spec.split_number().into()),
             Axis::Seed => Value::Whole(spec.seed),
             Axis::Parameters => Value::Whole(trial.scores.as_ref()?.parameters),
         })

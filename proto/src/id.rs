@@ -14,6 +14,9 @@ pub const RANDOM_PREFIX: &str = "random:";
 /// Projection of what is trained on the activations themselves.
 pub const NO_PROJECTION: &str = "none";
 
+/// Linear path of an NRP network that has none beside it.
+pub const NO_LINEAR_PATH: &str = "none";
+
 /// Model of NRP networks, as users see it.
 pub const NRP_NETWORK: &str = "nrp";
 
@@ -66,6 +69,8 @@ impl TrialSpec {
             seed: other.seed,
             training: self.training.clone(),
             model: self.model.clone(),
+            linear_path: other.linear_path.clone(),
+            ensemble: other.ensemble,
         }
     }
 
@@ -141,6 +146,24 @@ impl TrialSpec {
         training.map_or(NO_PROJECTION, |training| &training.projection)
     }
 
+    /// What predicts beside the network, as the sweep file spells it.
+    pub fn linear_path(&self) -> &str {
+        match self.linear_path.is_empty() {
+            true => NO_LINEAR_PATH,
+            false => &self.linear_path,
+        }
+    }
+
+    /// Networks whose predictions are averaged.
+    pub fn ensemble(&self) -> u32 {
+        self.ensemble.max(1)
+    }
+
+    /// Which of the splits of its scheme it is of, from 0.
+    pub fn split_number(&self) -> u32 {
+        self.split.as_ref().map_or(0, |split| split.number)
+    }
+
     /// Whether the recordings are simulated.
     pub fn simulated(&self) -> bool {
         self.recordings_digest.starts_with(SIMULATED_PREFIX)
@@ -159,14 +182,15 @@ impl TrialSpec {
 pub struct CellIds {
     /// Has taken in what comes before the cell; fields are encoded in the order of their numbers.
     before: blake3::Hasher,
-    after: Vec<u8>,
+    /// What lies between the cell's earlier fields and those that were added since.
+    between: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl CellIds {
     /// Of trials in the cells of `shared`, whose own is of no interest.
     pub fn of(shared: &TrialSpec) -> Self {
-        let after = TrialSpec {
+        let between = TrialSpec {
             training: shared.training.clone(),
             model: shared.model.clone(),
             ..TrialSpec::default()
@@ -180,7 +204,7 @@ impl CellIds {
         hasher.update(&before.encode_to_vec());
         Self {
             before: hasher,
-            after: after.encode_to_vec(),
+            between: between.encode_to_vec(),
             bytes: Vec::new(),
         }
     }
@@ -188,9 +212,20 @@ impl CellIds {
     /// The number whose hexadecimal digits are the id of the trial in the cell of `cell`, which has
     /// nothing else.
     pub fn id(&mut self, cell: &TrialSpec) -> u128 {
+        let later = TrialSpec {
+            linear_path: cell.linear_path.clone(),
+            ensemble: cell.ensemble,
+            ..TrialSpec::default()
+        };
+        let earlier = TrialSpec {
+            linear_path: String::new(),
+            ensemble: 0,
+            ..cell.clone()
+        };
         self.bytes.clear();
-        cell.encode(&mut self.bytes).expect("memory takes all");
-        self.bytes.extend_from_slice(&self.after);
+        earlier.encode(&mut self.bytes).expect("memory takes all");
+        self.bytes.extend_from_slice(&self.between);
+        later.encode(&mut self.bytes).expect("memory takes all");
         let mut hasher = self.before.clone();
         let hash = hasher.update(&self.bytes).finalize();
         let digits = hash.as_bytes().first_chunk().expect("32 bytes");
@@ -209,6 +244,7 @@ impl SweepSpec {
             entry.weights.clear();
             entry.reached_sparsity = None;
         }
+        content.sites.clear();
         hash("nrp sweep 2026", &content.encode_to_vec(), 16)
     }
 }
@@ -255,6 +291,8 @@ mod tests {
             depth = [0, 1, 2]
             dropout = [0.0, 0.5]
             seed = [0, 1]
+            linear_path = ["none", "ridge"]
+            ensemble = [1, 3]
             [training]
             baselines = ["mean", "ols", "ridge", "pls"]
         "#;

@@ -7,6 +7,7 @@ mod near_miss;
 #[cfg(feature = "rpc")]
 mod refusal;
 pub mod sweep;
+mod undefined;
 
 pub use near_miss::near_miss;
 /// Messages as bytes, for those who store them.
@@ -25,7 +26,15 @@ pub mod wire {
 pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nrp.bin"));
 
 /// Version of the contract; coordinator and worker must agree on it.
-pub const CONTRACT: u32 = 3;
+pub const CONTRACT: u32 = 4;
+
+/// Most sites of a region that each have their scores kept, and most epochs that have their losses.
+pub const SITES_MAX: usize = 4_096;
+/// See [`SITES_MAX`].
+pub const EPOCHS_MAX: usize = 1_000;
+
+/// Most trials whose details are asked for at once.
+pub const DETAILS_MAX: usize = 256;
 
 /// Most outcomes in one report.
 pub const REPORTS_MAX: usize = 256;

@@ -117,9 +117,9 @@ fn train(device: &str, path: &Path, cache: Cache, lanes: usize) -> miette::Resul
         });
     }
     let weights = spec.anns.first().map(|entry| entry.weights.clone());
-    let device = device::open(device)?;
+    let opened = device::open(device)?;
     let started = Instant::now();
-    let mut executor = Executor::new(device, None, cache);
+    let mut executor = Executor::new(opened, device.to_owned(), None, cache);
     for trials in groups.values().flat_map(|trials| trials.chunks(lanes)) {
         let job = Job {
             files: spec.files.clone(),

@@ -41,6 +41,7 @@ fn main() -> miette::Result<()> {
         train: &stimuli[..960],
         validation: &stimuli[960..1080],
         test: &stimuli[1080..],
+        linear_path: None,
     };
     let protocol = Protocol {
         batch_size: 64,
@@ -58,6 +59,8 @@ fn main() -> miette::Result<()> {
         },
         learning_rate: 1e-4,
         weight_decay: 0.0,
+        linear_path: false,
+        ensemble: 1,
         seed: 1,
     };
     let statistics = InputStatistics::measure(&activations, data.train)?;

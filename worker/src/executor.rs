@@ -10,24 +10,26 @@ use crate::activation::{
     self, ActivationError, Cache, CachedLayer, Dtype, Extraction, Stage, ensure, ensure_projected,
 };
 use crate::ann::{AnnError, OpenedAnn, Pruning};
-use crate::baseline::{Kernel, Units};
+use crate::baseline::{Kernel, Units, linear_path};
 use crate::device;
 use crate::nrp::{
     self, Activations, Data, InputScaling, InputStatistics, NetworkShape, Protocol, TargetScaling,
     TrainError, train,
 };
+use crate::recording::split::SplitError;
 use crate::recording::{RecordingError, Recordings, Source};
 use crate::resolve;
 use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
-use nrp_proto::sweep::{Baseline, Projection, UnknownBaseline, UnknownProjection};
+use nrp_proto::id::NO_LINEAR_PATH;
+use nrp_proto::sweep::{Baseline, Projection, Scheme, UnknownBaseline, UnknownProjection};
 use nrp_proto::wire::{Activity, Job, Outcome, TrainingSpec, TrialSpec};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use thiserror::Error;
-use watched::Watched;
+use watched::{Heard, Watched};
 
 /// What hinders a job on this worker.
 #[derive(Debug, Error, Diagnostic)]
@@ -47,7 +49,7 @@ pub enum ExecuteError {
     /// The stimuli could not be split.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Split(#[from] crate::recording::split::SplitError),
+    Split(#[from] SplitError),
     /// A file here is not the one the sweep was submitted with.
     #[error("the {what} here have digest {found}, and the sweep was submitted with {wanted}")]
     #[diagnostic(help(
@@ -94,6 +96,7 @@ pub trait Control: Sync {
 /// Runs jobs on one device.
 pub struct Executor {
     device: Device,
+    device_name: String,
     data_dir: Option<PathBuf>,
     cache: Cache,
     /// The recordings opened last: the next job mostly has the same.
@@ -161,11 +164,17 @@ impl Units for Rows {
 }
 
 impl Executor {
-    /// An executor on `device`, with activations in `cache`. `data_dir` overrides where the
-    /// submitting client found the files.
-    pub fn new(device: Device, data_dir: Option<PathBuf>, cache: Cache) -> Self {
+    /// An executor on `device`, which results call `device_name`, with activations in `cache`.
+    /// `data_dir` overrides where the submitting client found the files.
+    pub fn new(
+        device: Device,
+        device_name: String,
+        data_dir: Option<PathBuf>,
+        cache: Cache,
+    ) -> Self {
         Self {
             device,
+            device_name,
             data_dir,
             cache,
             opened: None,
@@ -194,7 +203,9 @@ impl Executor {
         let files = required(&job.files, "recordings files")?;
         self.open(resolve::recordings_source(files, &data_dir), first)?;
         let opened = self.opened.as_ref().expect("opened just before");
-        let (split, _) = resolve::split(&opened.recordings, required(&first.split, "split")?)?;
+        let split = required(&first.split, "split")?;
+        let scheme = Scheme::of(split).map_err(SplitError::from)?;
+        let (split, _) = resolve::split(&opened.recordings, split)?;
         let Some(rows) = self.rows(job, first, &split.train, &data_dir, control)? else {
             return Ok(());
         };
@@ -213,6 +224,7 @@ impl Executor {
             train: &split.train,
             validation: &split.validation,
             test: &split.test,
+            linear_path: None,
         };
         let hindered = |source| ExecuteError::Train {
             layers: first.layers.join("+"),
@@ -221,7 +233,7 @@ impl Executor {
         let protocol = protocol(first)?;
         let trials = job.trials.iter().map(|trial| {
             let spec = required(&trial.spec, "trial")?;
-            Ok(of_spec(spec))
+            of_spec(spec)
         });
         let trials: Vec<nrp::Trial> = trials.collect::<Result<_, ExecuteError>>()?;
         let mut watched = Watched {
@@ -230,31 +242,42 @@ impl Executor {
             data: &data,
             max_epochs: protocol.max_epochs,
             dtype: self.cache.dtype(),
+            device: &self.device_name,
             control,
             started: Instant::now(),
-            lowest: vec![f64::INFINITY; trials.len()],
+            heard: vec![Heard::default(); trials.len()],
         };
         let started = Instant::now();
-        let fitted = match baseline(first)? {
-            None => {
-                self.kernel = None;
-                InputStatistics::measure(&rows, data.train).and_then(|statistics| {
-                    train(
-                        &trials,
-                        &protocol,
-                        &data,
-                        &statistics,
-                        &device,
-                        &mut watched,
-                    )
-                })
-            }
-            Some(baseline) => {
-                let stimuli = opened.recordings.stimuli.len();
-                let kernel = kernel(&mut self.kernel, first, &rows, stimuli, &protocol, &watched);
-                kernel.and_then(|kernel| watched.fit(baseline, kernel, protocol.targets))
-            }
+        let baseline = baseline(first)?;
+        let stimuli = opened.recordings.stimuli.len();
+        let refit = scheme == Scheme::Shuffle;
+        let needs_kernel = baseline.is_some() || trials.iter().any(|trial| trial.linear_path);
+        let kernel = match needs_kernel {
+            true => kernel(&mut self.kernel, first, &rows, stimuli, &protocol, &watched).map(Some),
+            false => Ok(None),
         };
+        let fitted = kernel.and_then(|kernel| match (baseline, kernel) {
+            (Some(baseline), Some(kernel)) => {
+                watched.fit(baseline, kernel, protocol.targets, refit)
+            }
+            (_, kernel) => {
+                let path = kernel.map(|kernel| linear_path(kernel, &data, protocol.targets, refit));
+                let path = path.transpose()?;
+                let data = Data {
+                    linear_path: path.as_deref(),
+                    ..data
+                };
+                let statistics = InputStatistics::measure(&rows, data.train)?;
+                train(
+                    &trials,
+                    &protocol,
+                    &data,
+                    &statistics,
+                    &device,
+                    &mut watched,
+                )
+            }
+        });
         totals::trained(started.elapsed());
         match fitted {
             // Whoever asked to stop knows.
@@ -452,8 +475,13 @@ fn protocol(spec: &TrialSpec) -> Result<Protocol, ExecuteError> {
     })
 }
 
-fn of_spec(spec: &TrialSpec) -> nrp::Trial {
-    nrp::Trial {
+fn of_spec(spec: &TrialSpec) -> Result<nrp::Trial, ExecuteError> {
+    let linear_path = match spec.linear_path() {
+        NO_LINEAR_PATH => false,
+        path if path == Baseline::Ridge.name() => true,
+        other => return Err(ExecuteError::Job(format!("linear_path = `{other}`"))),
+    };
+    Ok(nrp::Trial {
         network: NetworkShape {
             l1: spec.l1.unwrap_or_default() as usize,
             l2: spec.l2.unwrap_or_default() as usize,
@@ -462,6 +490,8 @@ fn of_spec(spec: &TrialSpec) -> nrp::Trial {
         },
         learning_rate: spec.learning_rate,
         weight_decay: spec.weight_decay,
+        linear_path,
+        ensemble: spec.ensemble() as usize,
         seed: spec.seed,
-    }
+    })
 }

@@ -3,12 +3,13 @@
 
 use crate::ann::{AnnError, OpenedAnn, Pruning, WeightsSource};
 use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{RecordingError, Recordings, Source};
+use crate::recording::{RecordingError, Recordings, Region, Source};
 use burn::tensor::Device;
 use miette::Diagnostic;
+use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
-use nrp_proto::sweep::Assembly;
-use nrp_proto::wire::{AnnSpec, RecordingsFiles, SplitSpec, SweepSpec};
+use nrp_proto::sweep::{Assembly, Scheme};
+use nrp_proto::wire::{AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
 use std::path::Path;
 use thiserror::Error;
 
@@ -108,13 +109,26 @@ pub fn split(
             spec.stratify
         )
     });
-    let split = split::holdout(
+    let split = split::split(
+        Scheme::of(spec)?,
+        spec.number,
         recordings.stimuli.len(),
         fractions,
         strata.as_deref(),
         spec.seed,
     )?;
     Ok((split, notice))
+}
+
+/// What is known of a region's sites; nothing of more than are kept apart.
+fn region_sites(region: &Region) -> RegionSites {
+    let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
+    let ceilings = ceilings.map(|ceiling| ceiling.map_or(f32::NAN, |ceiling| ceiling as f32));
+    RegionSites {
+        region: region.name.clone(),
+        names: region.sites.iter().take(SITES_MAX).cloned().collect(),
+        ceilings: ceilings.take(SITES_MAX).collect(),
+    }
 }
 
 /// What the user is told of an ANN that is pruned.
@@ -149,9 +163,15 @@ pub fn resolve(
     let mut notices = recordings.notices.clone();
     spec.recordings_digest = recordings_digest(&source).map_err(ResolveError::Recording)?;
     spec.data_dir = data_dir.to_string_lossy().into_owned();
+    spec.sites = recordings.regions.iter().map(region_sites).collect();
     if let Some(split_spec) = &spec.split {
         let (_, notice) = split(&recordings, split_spec).map_err(ResolveError::Split)?;
         notices.extend(notice);
+        if Scheme::of(split_spec) == Ok(Scheme::ValidationIsTest) {
+            let notice = "the validation stimuli are the test stimuli: scores are of what selects, and \
+                          better than new stimuli's would be";
+            notices.push(notice.to_owned());
+        }
     }
     for entry in &mut spec.anns {
         let Some(ann_spec) = &mut entry.ann else {

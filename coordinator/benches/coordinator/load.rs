@@ -307,6 +307,15 @@ fn outcome(trial: &str) -> Outcome {
         pearson2_over_ceiling: Some(0.5),
         cache_dtype: "f32".to_owned(),
         reached_sparsity: None,
+        details: Some(Details {
+            site_error: vec![0.712_34; 88],
+            site_pearson: vec![0.512_34; 88],
+            training_mse: vec![0.612_34; 37],
+            validation_mse: vec![0.812_34; 37],
+            worker_version: "0.1.0".to_owned(),
+            device: "flex".to_owned(),
+        }),
+        split_half_consistency: Some(0.9),
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

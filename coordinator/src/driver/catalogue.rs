@@ -1,8 +1,8 @@
 //! The catalogue: which sweeps there are, by name and by id, and which is the latest.
 
 use crate::scheduler::{Scheduler, Snapshot, SweepId};
-use nrp_proto::near_miss;
 use nrp_proto::wire::SweepSpec;
+use nrp_proto::{Message, near_miss};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -42,7 +42,10 @@ impl Catalogue {
     pub(crate) fn is_latest(&self, id: SweepId, spec: &SweepSpec) -> bool {
         self.sweeps
             .last()
-            .is_some_and(|(last, content)| *last == id && **content == *spec)
+            // Bytes, in which what is undefined equals itself.
+            .is_some_and(|(last, content)| {
+                *last == id && content.encode_to_vec() == spec.encode_to_vec()
+            })
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (SweepId, &SweepSpec)> {

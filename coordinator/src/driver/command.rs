@@ -10,6 +10,7 @@ use crate::store::IndexError;
 use nrp_proto::wire::{
     Activity, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus, WorkerTotals,
 };
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The way back.
@@ -44,6 +45,10 @@ pub(crate) enum Command {
     Status {
         sweep: String,
         reply: Reply<Result<SweepStatus, LookupError>>,
+    },
+    Describe {
+        sweep: String,
+        reply: Reply<Result<Arc<SweepSpec>, LookupError>>,
     },
     List {
         reply: Reply<Vec<SweepStatus>>,

@@ -268,6 +268,13 @@ impl Driver {
                 let status = self.catalogue.find(&sweep).map(|sweep| self.status(sweep));
                 self.answer(reply, status);
             }
+            Command::Describe { sweep, reply } => {
+                let spec = self.catalogue.find(&sweep).map(|sweep| {
+                    let spec = self.catalogue.get(sweep);
+                    spec.expect("it was just found").clone()
+                });
+                self.answer(reply, spec);
+            }
             Command::List { reply } => {
                 let all = self
                     .catalogue
@@ -416,6 +423,7 @@ impl Driver {
             | Command::Pause { .. }
             | Command::Prioritise { .. }
             | Command::Status { .. }
+            | Command::Describe { .. }
             | Command::List { .. }
             | Command::Find { .. }
             | Command::Explain { .. }

@@ -5,10 +5,10 @@ use super::refuse::{diagnostic, refuse};
 use crate::scheduler::{
     ActivationsId, Attempt, Epoch, HELD_MAX, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX,
 };
-use nrp_proto::REPORTS_MAX;
 use nrp_proto::axis::{Axis, AxisError, Condition, Value};
 use nrp_proto::sweep::TRIALS_MAX;
 use nrp_proto::wire;
+use nrp_proto::{DETAILS_MAX, EPOCHS_MAX, REPORTS_MAX, SITES_MAX};
 use tonic::{Code, Status};
 
 /// Longest name of a sweep, worker, process, ANN, layer or region.
@@ -150,6 +150,12 @@ pub(super) fn trial(id: &str) -> Result<TrialId, Status> {
         .map_err(|error: crate::scheduler::IdError| invalid(error.to_string()))
 }
 
+/// Trials whose details are asked for.
+pub(super) fn details(trials: &[String]) -> Result<Vec<TrialId>, Status> {
+    many("trials", trials.len(), DETAILS_MAX)?;
+    trials.iter().map(|id| trial(id)).collect()
+}
+
 /// What an attempt ended with. A reason that is too long is cut: a report must not fail over it.
 pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status> {
     let result = outcome.and_then(|outcome| outcome.result);
@@ -192,13 +198,23 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
             scores.pearson2_over_ceiling,
         ),
         ("reached sparsity", scores.reached_sparsity),
+        ("split-half consistency", scores.split_half_consistency),
     ];
     for (what, value) in optional {
         if let Some(value) = value {
             finite(what, value)?;
         }
     }
-    Ok(())
+    scores.details.as_ref().map_or(Ok(()), check_details)
+}
+
+fn check_details(details: &wire::Details) -> Result<(), Status> {
+    many("sites", details.site_error.len(), SITES_MAX)?;
+    many("sites", details.site_pearson.len(), SITES_MAX)?;
+    many("epochs", details.training_mse.len(), EPOCHS_MAX)?;
+    many("epochs", details.validation_mse.len(), EPOCHS_MAX)?;
+    text("version", &details.worker_version, NAME_BYTES_MAX)?;
+    text("device", &details.device, NAME_BYTES_MAX)
 }
 
 /// A sweep's texts, lists and numbers; whether its grid makes sense, `SweepSpec::trials` tells.
@@ -226,6 +242,15 @@ pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
         name("baseline's name", baseline)?;
     }
     many("regions", spec.regions.len(), ENTRIES_MAX)?;
+    many("regions", spec.sites.len(), ENTRIES_MAX)?;
+    for region in &spec.sites {
+        name("region's name", &region.region)?;
+        many("sites", region.names.len(), ENTRIES_MAX)?;
+        many("ceilings", region.ceilings.len(), ENTRIES_MAX)?;
+        for site in &region.names {
+            text("site's name", site, NAME_BYTES_MAX)?;
+        }
+    }
     many("baselines", spec.baselines.len(), ENTRIES_MAX)?;
     many("ANNs", spec.anns.len(), ENTRIES_MAX)?;
     spec.anns.iter().try_for_each(check_ann)?;
@@ -261,6 +286,7 @@ fn check_ann(entry: &wire::AnnEntry) -> Result<(), Status> {
     many("layer sets", entry.layer_sets.len(), ENTRIES_MAX)?;
     for set in &entry.layer_sets {
         many("layers", set.layers.len(), ENTRIES_MAX)?;
+        text("layer set's region", &set.region, NAME_BYTES_MAX)?;
         for layer in &set.layers {
             name("layer's name", layer)?;
         }
@@ -274,6 +300,9 @@ fn check_grid(grid: &wire::Grid) -> Result<(), Status> {
         ("weight decay", &grid.weight_decay),
         ("dropout", &grid.dropout),
     ];
+    for path in &grid.linear_path {
+        text("linear path", path, NAME_BYTES_MAX)?;
+    }
     for (what, values) in axes {
         many(what, values.len(), TRIALS_MAX as usize)?;
         for value in values {

@@ -7,10 +7,11 @@ use crate::expand;
 use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
-    BestReply, BestRequest, CancelRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply,
-    ListRequest, ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest,
-    PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
-    SweepStatus, TrialRecord, TrialsRequest, WorkersReply, WorkersRequest,
+    BestReply, BestRequest, CancelRequest, DetailsReply, DetailsRequest, DrainRequest,
+    ExplainReply, ExplainRequest, ListReply, ListRequest, ListTrialsReply, ListTrialsRequest,
+    MarginalsReply, MarginalsRequest, PauseRequest, PrioritiseRequest, ResumeRequest,
+    StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus, TrialRecord, TrialsRequest,
+    WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -83,6 +84,30 @@ impl Sweeps for Service {
     ) -> Result<Response<SweepStatus>, Status> {
         let sweep = request.into_inner().sweep;
         self.link.status(sweep).await.map(Response::new)
+    }
+
+    async fn describe(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<SweepSpec>, Status> {
+        let sweep = request.into_inner().sweep;
+        let describe = |reply| Command::Describe { sweep, reply };
+        let spec = self.link.ask(describe).await?.map_err(refuse::lookup)?;
+        Ok(Response::new(SweepSpec::clone(&spec)))
+    }
+
+    async fn details(
+        &self,
+        request: Request<DetailsRequest>,
+    ) -> Result<Response<DetailsReply>, Status> {
+        let trials = check::details(&request.into_inner().trials)?;
+        let details = self.link.query(move |index| {
+            let details = trials.into_iter().map(|trial| index.details(trial));
+            let details = details.map(|details| Ok(details?.unwrap_or_default()));
+            details.collect::<Result<_, _>>()
+        });
+        let details = details.await?;
+        Ok(Response::new(DetailsReply { details }))
     }
 
     type WatchStream = ReceiverStream<Result<SweepStatus, Status>>;

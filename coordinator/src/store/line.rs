@@ -279,7 +279,8 @@ mod tests {
         let line = String::from_utf8(bytes).expect("text");
         let since = concat!(
             r#","noise_floor":null,"ceiling_median":null,"pearson2_over_ceiling":null"#,
-            r#","cache_dtype":"","reached_sparsity":null"#
+            r#","cache_dtype":"","reached_sparsity":null"#,
+            r#","details":null,"split_half_consistency":null"#
         );
         assert!(line.contains(since), "{line}");
         let older = line.replace(since, "");

@@ -4,7 +4,7 @@ use super::{Stamped, line};
 use crate::expand;
 use crate::scheduler::{Ending, Epoch, Fact, Holder, JobId, LeaseRef, SweepId, TrialId, TrialKey};
 use nrp_proto::sweep::SweepFile;
-use nrp_proto::wire::{Scores, SweepSpec};
+use nrp_proto::wire::{Details, Scores, SweepSpec};
 
 /// Two regions, one layer set, and `seeds` trials in each region.
 pub(crate) fn sweep(name: &str, seeds: u32) -> SweepSpec {
@@ -142,6 +142,12 @@ pub(crate) fn large_scores(seed: u128) -> Scores {
         pearson2_over_ceiling: Some(unit / 2.3),
         cache_dtype: "f32".to_owned(),
         reached_sparsity: None,
+        details: Some(Details {
+            site_error: vec![0.25, 0.5],
+            validation_mse: vec![1.0, 0.75, 0.5],
+            ..Details::default()
+        }),
+        split_half_consistency: Some(0.801_234_567_890_123),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Malformed requests: whatever comes in, an answer or a refusal that says what is wrong comes out,
 //! and the coordinator goes on.
 
-use super::{World, hint, start, sweep};
+use super::world::{World, hint, start, sweep};
 use nrp_proto::Message;
 use nrp_proto::wire::*;
 use proptest::prelude::*;

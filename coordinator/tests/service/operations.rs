@@ -1,6 +1,7 @@
 //! What operators ask: whether it serves, what can be asked of it, and its metrics.
 
-use super::{HeartbeatRequest, WorkerTotals, start, sweep};
+use super::world::{start, sweep};
+use nrp_proto::wire::{HeartbeatRequest, WorkerTotals};
 use std::collections::BTreeSet;
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
@@ -12,7 +13,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-async fn channel(world: &super::World) -> Channel {
+async fn channel(world: &super::world::World) -> Channel {
     let address = format!("http://{}", world.coordinator.address());
     let channel = Channel::from_shared(address).expect("an address");
     channel.connect().await.expect("connects")

@@ -1,7 +1,8 @@
 //! Questions about results: pages, filters, fronts and marginals, over the wire.
 
-use super::{hint, start, sweep};
+use super::world::{hint, start, sweep};
 use nrp_proto::wire::*;
+use nrp_proto::{DETAILS_MAX, Message};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,4 +149,64 @@ async fn fronts_and_marginals_are_answered_or_refused_with_what_to_do() {
         .await
         .expect_err("is refused");
     assert_eq!(status.message(), "marginals over 2 axes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut spec = sweep("a", "0, 1");
+    spec.sites = vec![RegionSites {
+        region: "V4".to_owned(),
+        names: vec!["V4-0".to_owned(), "V4-1".to_owned()],
+        ceilings: vec![0.5, f32::NAN],
+    }];
+    let details = Details {
+        site_error: vec![0.25, f32::NAN],
+        site_pearson: vec![0.5, f32::NAN],
+        training_mse: vec![1.0, 0.5],
+        validation_mse: vec![1.0, 0.75],
+        worker_version: "1".to_owned(),
+        device: "flex".to_owned(),
+    };
+    let mut world = start(dir.path()).await;
+    world.submit(spec.clone()).await;
+    world.register("1").await;
+    let job = world.lease("1").await.expect("a job");
+    let outcome = Outcome {
+        result: Some(outcome::Result::Scores(Scores {
+            details: Some(details.clone()),
+            ..Scores::default()
+        })),
+    };
+    let verdict = world.report(&job, 0, outcome).await;
+    assert_eq!(verdict.expect("is taken"), "recorded");
+    let (scored, open) = (job.trials[0].id.clone(), job.trials[1].id.clone());
+    // The second time from the journal, whose index was deleted.
+    for restarted in [false, true] {
+        if restarted {
+            drop(world);
+            std::fs::remove_dir_all(dir.path().join("index")).expect("is there");
+            world = start(dir.path()).await;
+        }
+        let request = DetailsRequest {
+            trials: vec![scored.clone(), open.clone()],
+        };
+        let reply = world.sweeps.details(request).await.expect("is answered");
+        let found = reply.into_inner().details;
+        // NaN equals nothing, so bytes are compared.
+        let expected = [details.encode_to_vec(), Vec::new()];
+        let found: Vec<_> = found.iter().map(Message::encode_to_vec).collect();
+        assert_eq!(found, expected);
+        let trials = world.trials("finished").await.expect("streams");
+        assert_eq!(trials[0].scores, Some(Scores::default()), "without them");
+        let described = world.sweeps.describe(StatusRequest::default()).await;
+        let described = described.expect("is answered").into_inner();
+        assert_eq!(described.encode_to_vec(), spec.encode_to_vec());
+    }
+
+    let many = DetailsRequest {
+        trials: vec![scored; DETAILS_MAX + 1],
+    };
+    let refused = world.sweeps.details(many).await.expect_err("too many");
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }

@@ -1,7 +1,8 @@
 //! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
 //! of them this version can run, is not known here.
 
-use super::{Mistake, SearchTable, SweepError};
+use super::{Mistake, Scheme, SearchTable, SweepError};
+use crate::id::NO_LINEAR_PATH;
 use crate::near_miss;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -92,7 +93,7 @@ pub struct SplitTable {
 impl Default for SplitTable {
     fn default() -> Self {
         Self {
-            scheme: "holdout".to_owned(),
+            scheme: Scheme::Holdout.to_string(),
             fractions: vec![0.8, 0.1, 0.1],
             stratify: "object_name".to_owned(),
             seed: 1,
@@ -118,13 +119,16 @@ pub struct AnnTable {
 #[serde(
     untagged,
     expecting = "expected a list of layer sets, as [[\"LAYER\"], [\"LAYER\", \"LAYER\"]], or \"single\", \
-                 \"pairs\" or \"triples\""
+                 \"pairs\", \"triples\" or \"region-map\""
 )]
 #[allow(missing_docs)]
 pub enum LayerSets {
     Listed(Vec<Vec<String>>),
     /// Until [`SweepFile::expand`].
     Shorthand(String),
+    /// A layer for each region, since [`SweepFile::expand`].
+    #[serde(skip)]
+    ByRegion(Vec<(String, String)>),
 }
 
 /// Preprocessing of an ANN that its file defines, where the sweep file says none.
@@ -176,6 +180,8 @@ pub struct GridTable {
     pub learning_rate: Vec<f64>,
     pub weight_decay: Vec<f64>,
     pub dropout: Vec<f64>,
+    pub linear_path: Vec<String>,
+    pub ensemble: Vec<i64>,
     pub seed: Vec<i64>,
 }
 
@@ -188,6 +194,8 @@ impl Default for GridTable {
             learning_rate: vec![1e-4, 3e-4, 1e-3, 3e-3],
             weight_decay: vec![0.0],
             dropout: vec![0.0],
+            linear_path: vec![NO_LINEAR_PATH.to_owned()],
+            ensemble: vec![1],
             seed: vec![0],
         }
     }
@@ -260,6 +268,8 @@ const KEYS: [(&str, &[&str]); 7] = [
             "learning_rate",
             "weight_decay",
             "dropout",
+            "linear_path",
+            "ensemble",
             "seed",
         ],
     ),

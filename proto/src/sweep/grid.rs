@@ -2,13 +2,10 @@
 //! machine: client and coordinator expand alike.
 
 use super::search::draw;
-use super::{Baseline, LayerSets, Pruning, SweepFile};
-use crate::id::CellIds;
-use crate::wire::{
-    AnnEntry, AnnSpec, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec,
-};
+use super::space::Space;
+use super::{Baseline, GridTrial, Scheme};
+use crate::wire::{SweepSpec, TrialSpec};
 use miette::Diagnostic;
-use std::collections::HashSet;
 use thiserror::Error;
 
 /// Most trials one sweep may have.
@@ -58,7 +55,7 @@ pub enum GridError {
 }
 
 impl SweepSpec {
-    /// Different cells of the grid, without expanding it; as many as can be told where there are
+    /// Different cells of the grid, in one split, without expanding it; as many as can be told where there are
     /// more. Cells that differ only in what their depth does not have (NRP-L2's size at depth 1,
     /// say) are one.
     pub fn cells(&self) -> u128 {
@@ -68,8 +65,28 @@ impl SweepSpec {
         }
     }
 
+    /// Its trials, counted as [`SweepSpec::cells`] counts: those drawn or all cells, and the linear
+    /// baselines, in each split.
+    pub fn trial_count(&self) -> u128 {
+        let networks = self
+            .random
+            .map_or(self.cells(), |random| random.trials.into());
+        let baselines = match &self.grid {
+            Some(grid) => Space::of(self, grid).baselines(),
+            None => 0,
+        };
+        let each = networks.saturating_add(baselines.into());
+        each.saturating_mul(self.splits().into())
+    }
+
+    /// Splits that every cell of the grid is trained on.
+    pub fn splits(&self) -> u32 {
+        let scheme = self.split.as_ref().map(Scheme::of);
+        scheme.and_then(Result::ok).map_or(1, Scheme::splits)
+    }
+
     /// Its linear baselines, each once. Other words make no trials.
-    fn linear_baselines(&self) -> Vec<Baseline> {
+    pub(super) fn linear_baselines(&self) -> Vec<Baseline> {
         let mut baselines: Vec<Baseline> = Vec::new();
         for baseline in self.baselines.iter().flat_map(|word| word.parse()) {
             if !baselines.contains(&baseline) {
@@ -79,8 +96,8 @@ impl SweepSpec {
         baselines
     }
 
-    /// The sweep's trials, in the order of the file, each once: the cells of the grid, then the
-    /// linear baselines, which are neither drawn nor left out by a random search.
+    /// The sweep's trials, in the order of the file, each once: the cells of the grid, split by split,
+    /// then the linear baselines, which are neither drawn nor left out by a random search.
     ///
     /// # Errors
     /// When there are more than [`TRIALS_MAX`], or none.
@@ -111,24 +128,29 @@ impl SweepSpec {
             return Err(empty("the split or the training protocol").into());
         }
         let space = Space::of(self, grid);
-        let cells = space.cells();
+        let (cells, splits) = (space.cells(), u64::from(self.splits()));
         let baselines = space.baselines();
-        let most = match self.random {
-            None => TRIALS_MAX.saturating_sub(baselines),
+        let most = TRIALS_MAX.saturating_sub(baselines.saturating_mul(splits));
+        let most_cells = match self.random {
+            None => most / splits,
             Some(_) => u64::MAX,
         };
         let cells = match u64::try_from(cells) {
             Ok(0) => return Err(empty("an axis").into()),
-            Ok(cells) if cells <= most => cells,
+            Ok(cells) if cells <= most_cells => cells,
             Ok(_) | Err(_) => {
-                let name = self.name.clone();
-                return Err(GridError::TooLarge { name, cells, most }.into());
+                return Err(GridError::TooLarge {
+                    name: self.name.clone(),
+                    cells: cells.saturating_mul(splits.into()),
+                    most: most.max(most_cells),
+                }
+                .into());
             }
         };
         match &self.random {
-            None => space.for_each(0..cells, &mut visit)?,
+            None => space.for_each(|| 0..cells, &mut visit)?,
             Some(random) => {
-                let most = cells.min(TRIALS_MAX.saturating_sub(baselines));
+                let most = cells.min(most / splits);
                 if !(1..=most).contains(&random.trials) {
                     return Err(GridError::Draws {
                         name: self.name.clone(),
@@ -137,304 +159,20 @@ impl SweepSpec {
                     }
                     .into());
                 }
-                space.for_each(draw(cells, random.trials, random.seed), &mut visit)?;
+                let drawn = draw(cells, random.trials, random.seed);
+                space.for_each(|| drawn.iter().copied(), &mut visit)?;
             }
         }
         space.for_each_baseline(visit)
     }
 }
 
-/// A trial, taken apart.
-pub struct GridTrial<'a> {
-    /// What it shares with those before and behind it.
-    pub shared: &'a TrialSpec,
-    /// Its cell of the grid alone.
-    pub cell: &'a TrialSpec,
-    /// The number whose hexadecimal digits are its id.
-    pub id: u128,
-}
-
-/// The cells of a sweep, numbered in the order of the file.
-struct Space<'a> {
-    sweep: &'a SweepSpec,
-    grid: &'a Grid,
-    /// Layer sets up to and with each ANN's.
-    layer_sets: Vec<u64>,
-    /// Cells of each depth, in one region of one layer set.
-    of_depth: Vec<u128>,
-}
-
-impl<'a> Space<'a> {
-    fn of(sweep: &'a SweepSpec, grid: &'a Grid) -> Self {
-        let layer_sets = sweep.anns.iter().scan(0, |sum, entry| {
-            *sum += entry.layer_sets.len() as u64;
-            Some(*sum)
-        });
-        // What a depth does not have must be there all the same.
-        let empty = grid.l1.is_empty() || grid.l2.is_empty() || grid.dropout.is_empty();
-        let of_depth = grid.depth.iter().map(|depth| match empty {
-            true => 0,
-            false => product(&Axes::at(grid, *depth).0),
-        });
-        Self {
-            layer_sets: layer_sets.collect(),
-            of_depth: of_depth.collect(),
-            sweep,
-            grid,
-        }
-    }
-
-    fn cells(&self) -> u128 {
-        let layer_sets = self.layer_sets.last().copied().unwrap_or(0);
-        let each = (self.of_depth.iter()).fold(0_u128, |sum, cells| sum.saturating_add(*cells));
-        u128::from(layer_sets)
-            .saturating_mul(self.sweep.regions.len() as u128)
-            .saturating_mul(each)
-    }
-
-    /// Visits the trials of some cells, each once: axes that name a value twice make no second.
-    fn for_each<E>(
-        &self,
-        cells: impl IntoIterator<Item = u64>,
-        mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let each: u128 = self.of_depth.iter().sum();
-        let mut seen = HashSet::new();
-        let mut last: Option<(u128, TrialSpec, CellIds)> = None;
-        for cell in cells {
-            let (number, place) = (u128::from(cell) / each, u128::from(cell) % each);
-            let (_, shared, ids) = match last.take() {
-                Some(known) if known.0 == number => last.insert(known),
-                Some(_) | None => {
-                    let shared = self.shared(number);
-                    let ids = CellIds::of(&shared);
-                    last.insert((number, shared, ids))
-                }
-            };
-            let cell = self.cell(place);
-            let id = ids.id(&cell);
-            if seen.insert(id) {
-                let cell = &cell;
-                visit(GridTrial { shared, cell, id })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Regions of layer sets, each of which has every linear baseline once.
-    fn places(&self) -> u64 {
-        let layer_sets = self.layer_sets.last().copied().unwrap_or(0);
-        layer_sets.saturating_mul(self.sweep.regions.len() as u64)
-    }
-
-    /// Trials of linear baselines.
-    fn baselines(&self) -> u64 {
-        let baselines = self.sweep.linear_baselines().len() as u64;
-        self.places().saturating_mul(baselines)
-    }
-
-    /// Visits the linear baselines. Of the protocol they share with networks what is done to
-    /// activations and responses; how networks are trained does not make other trials of them.
-    fn for_each_baseline<E>(
-        &self,
-        mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let cell = TrialSpec::default();
-        let mut seen = HashSet::new();
-        for place in 0..self.places() {
-            let shared = self.shared(place.into());
-            for baseline in self.sweep.linear_baselines() {
-                let shared = TrialSpec {
-                    model: baseline.to_string(),
-                    training: shared.training.clone().map(|training| TrainingSpec {
-                        batch_size: 0,
-                        max_epochs: 0,
-                        patience: 0,
-                        ..training
-                    }),
-                    ..shared.clone()
-                };
-                let id = CellIds::of(&shared).id(&cell);
-                if seen.insert(id) {
-                    let (shared, cell) = (&shared, &cell);
-                    visit(GridTrial { shared, cell, id })?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the trials of a region of a layer set share, by its number.
-    fn shared(&self, number: u128) -> TrialSpec {
-        let regions = self.sweep.regions.len() as u128;
-        let set = (number / regions) as u64;
-        let ann = self.layer_sets.partition_point(|upto| *upto <= set);
-        let entry = &self.sweep.anns[ann];
-        let before = self.layer_sets[ann] - entry.layer_sets.len() as u64;
-        TrialSpec {
-            ann: entry.ann.clone(),
-            recordings_digest: self.sweep.recordings_digest.clone(),
-            region: self.sweep.regions[(number % regions) as usize].clone(),
-            split: self.sweep.split.clone(),
-            layers: entry.layer_sets[(set - before) as usize].layers.clone(),
-            training: self.sweep.training.clone(),
-            ..TrialSpec::default()
-        }
-    }
-
-    /// A cell alone, by its place among those of a region of a layer set.
-    fn cell(&self, mut place: u128) -> TrialSpec {
-        let mut depths = self.grid.depth.iter().zip(&self.of_depth);
-        let depth = depths.find_map(|(depth, cells)| match place < *cells {
-            true => Some(*depth),
-            false => {
-                place -= cells;
-                None
-            }
-        });
-        let depth = depth.expect("a cell of the grid has a depth");
-        let [l1, l2, rate, decay, dropout, seed] = Axes::at(self.grid, depth).values_at(place);
-        let grid = self.grid;
-        TrialSpec {
-            l1: (depth >= 1).then(|| grid.l1[l1]),
-            l2: (depth >= 2).then(|| grid.l2[l2]),
-            depth,
-            learning_rate: grid.learning_rate[rate],
-            weight_decay: grid.weight_decay[decay],
-            dropout: if depth >= 1 {
-                grid.dropout[dropout]
-            } else {
-                0.0
-            },
-            seed: grid.seed[seed],
-            ..TrialSpec::default()
-        }
-    }
-}
-
-/// Values of each axis that a depth has, 1 of one that it lacks; the last runs fastest.
-struct Axes([usize; 6]);
-
-impl Axes {
-    fn at(grid: &Grid, depth: u32) -> Self {
-        let from = |least: u32, values: usize| if depth >= least { values } else { 1 };
-        Self([
-            from(1, grid.l1.len()),
-            from(2, grid.l2.len()),
-            grid.learning_rate.len(),
-            grid.weight_decay.len(),
-            from(1, grid.dropout.len()),
-            grid.seed.len(),
-        ])
-    }
-
-    /// Which value each axis has at a place.
-    fn values_at(&self, mut place: u128) -> [usize; 6] {
-        let mut values = [0; 6];
-        for (value, length) in values.iter_mut().zip(&self.0).rev() {
-            *value = (place % *length as u128) as usize;
-            place /= *length as u128;
-        }
-        values
-    }
-}
-
-fn product(lengths: &[usize]) -> u128 {
-    let lengths = lengths.iter().map(|length| *length as u128);
-    lengths.fold(1, u128::saturating_mul)
-}
-
-impl SweepFile {
-    /// The sweep on the wire, but for what only the files can tell: digests, preprocessing and the
-    /// data directory, which the caller fills in. The file must have passed [`SweepFile::expand`] and
-    /// [`SweepFile::check`].
-    pub fn to_spec(&self) -> SweepSpec {
-        let whole = |values: &[i64]| values.iter().map(|&v| v as u32).collect();
-        let split = &self.split;
-        let training = &self.training;
-        SweepSpec {
-            name: self.name.clone(),
-            files: Some(crate::wire::RecordingsFiles {
-                assembly: self.recordings.assembly.clone(),
-                stimuli: self.recordings.stimuli.clone().unwrap_or_default(),
-                images: self.recordings.images.clone().unwrap_or_default(),
-                variations: self.recordings.variations(),
-            }),
-            recordings_digest: String::new(),
-            regions: self.recordings.regions.clone(),
-            simulated: self.recordings.assembly() == super::Assembly::Simulated,
-            data_dir: String::new(),
-            split: Some(SplitSpec {
-                scheme: split.scheme.clone(),
-                train: split.fractions[0],
-                validation: split.fractions[1],
-                test: split.fractions[2],
-                stratify: split.stratify.clone(),
-                seed: split.seed as u64,
-            }),
-            anns: self.ann.iter().flat_map(ann_entries).collect(),
-            grid: Some(Grid {
-                l1: whole(&self.grid.l1),
-                l2: whole(&self.grid.l2),
-                depth: whole(&self.grid.depth),
-                learning_rate: self.grid.learning_rate.clone(),
-                weight_decay: self.grid.weight_decay.clone(),
-                dropout: self.grid.dropout.clone(),
-                seed: self.grid.seed.iter().map(|&seed| seed as u64).collect(),
-            }),
-            training: Some(TrainingSpec {
-                batch_size: training.batch_size as u32,
-                max_epochs: training.max_epochs as u32,
-                patience: training.patience as u32,
-                inputs: training.inputs.clone(),
-                targets: training.targets.clone(),
-                projection: training.projection.clone(),
-            }),
-            baselines: training.baselines.clone(),
-            random: self.search.random(),
-            early_stopping: self.search.early_stopping(),
-        }
-    }
-}
-
-/// One entry for each sparsity of an ANN.
-fn ann_entries(table: &super::AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
-    let pruning = match &table.pruning {
-        None => Pruning::LAYER,
-        Some(Pruning::Rule(rule)) => rule,
-        Some(Pruning::Checkpoints(_)) => Pruning::CHECKPOINT,
-    };
-    let checkpoint = |sparsity| table.pruning.as_ref()?.checkpoint(sparsity);
-    table.sparsity.iter().map(move |&sparsity| AnnEntry {
-        ann: Some(AnnSpec {
-            name: table.name.clone(),
-            weights_digest: String::new(),
-            // The word of the file, until the caller puts its id there.
-            preprocessing: table.preprocessing.clone().unwrap_or_default(),
-            sparsity,
-            pruning: match sparsity > 0.0 {
-                true => pruning.to_owned(),
-                false => String::new(),
-            },
-        }),
-        reached_sparsity: None,
-        weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
-        layer_sets: match &table.layer_sets {
-            LayerSets::Shorthand(_) => Vec::new(),
-            LayerSets::Listed(sets) => {
-                let set = |layers: &Vec<String>| LayerSet {
-                    layers: layers.clone(),
-                };
-                sets.iter().map(set).collect()
-            }
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::SweepFile;
     use super::*;
-    use crate::wire::RandomSearch;
+    use crate::wire::{AnnEntry, RandomSearch};
+    use std::collections::HashSet;
 
     fn spec(grid: &str) -> SweepSpec {
         let text = format!(
@@ -576,6 +314,66 @@ mod tests {
         assert_eq!(anns(global), [dense.clone(), entry(0.5, "global", "m.h5")]);
         let own = "pruning = { \"0.50\" = \"p.h5\" }";
         assert_eq!(anns(own), [dense, entry(0.5, "checkpoint", "p.h5")]);
+    }
+
+    #[test]
+    fn a_layer_set_of_one_region_is_tried_there_alone() {
+        let mut spec = spec("l1 = [16]\nl2 = [32]\nlearning_rate = [1e-3]");
+        spec.baselines = vec!["ridge".to_owned()];
+        spec.anns[0].layer_sets[0].region = "IT".to_owned();
+        spec.anns.push(spec.anns[0].clone());
+        spec.anns[1].layer_sets[1].region = "nowhere".to_owned();
+        let ann = spec.anns[1].ann.as_mut().expect("an ann");
+        ann.name = "resnet50".to_owned();
+        let trials = spec.trials().expect("a grid");
+        let of = |trial: &TrialSpec| {
+            let ann = trial.ann.clone().unwrap_or_default().name;
+            format!("{ann} {} {}", trial.layers.concat(), trial.region)
+        };
+        let expected = [
+            "mobilenet conv_pw_3_relu IT",
+            "mobilenet conv_pw_13_relu V4",
+            "mobilenet conv_pw_13_relu IT",
+            "resnet50 conv_pw_3_relu IT",
+        ];
+        assert_eq!(trials[..4].iter().map(of).collect::<Vec<_>>(), expected);
+        assert_eq!(trials[4..].iter().map(of).collect::<Vec<_>>(), expected);
+        assert_eq!((spec.cells(), spec.trial_count()), (4, 8));
+    }
+
+    #[test]
+    fn every_cell_and_baseline_is_a_trial_of_each_split() {
+        let mut spec = spec("learning_rate = [1e-3]\nlinear_path = [\"none\", \"ridge\"]");
+        spec.baselines = vec!["ridge".to_owned()];
+        let holdout = spec.trials().expect("a grid");
+        assert_eq!(holdout.len(), 4 * 32 + 4);
+        spec.split.as_mut().expect("a split").scheme = "shuffle".to_owned();
+        let trials = spec.trials().expect("a grid");
+        assert_eq!(trials.len(), 10 * holdout.len());
+        assert_eq!(spec.trial_count(), trials.len() as u128);
+        let ids: HashSet<_> = trials.iter().map(TrialSpec::id).collect();
+        assert_eq!(ids.len(), trials.len());
+        for number in 0..10 {
+            let of = |trial: &&TrialSpec| trial.split_number() == number;
+            let trials: Vec<_> = trials.iter().filter(of).collect();
+            let cells = |trials: &[&TrialSpec]| {
+                let cell = |trial: &&TrialSpec| (trial.cell(), trial.model.clone());
+                trials.iter().map(cell).collect::<Vec<_>>()
+            };
+            assert_eq!(cells(&trials), cells(&holdout.iter().collect::<Vec<_>>()));
+            let rest = trials[0].comparable_group();
+            assert_eq!(number == 0, rest == first_of(&spec, 0).comparable_group());
+        }
+        spec.random = Some(RandomSearch { trials: 3, seed: 0 });
+        assert_eq!(spec.trials().expect("a search").len(), 10 * (3 + 4));
+        assert_eq!(spec.trial_count(), 10 * (3 + 4));
+    }
+
+    /// The first trial of a split.
+    fn first_of(spec: &SweepSpec, number: u32) -> TrialSpec {
+        let mut trials = spec.trials().expect("a grid").into_iter();
+        let found = trials.find(|trial| trial.split_number() == number);
+        found.expect("a trial of it")
     }
 
     #[test]

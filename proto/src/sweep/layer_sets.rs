@@ -5,20 +5,36 @@ use super::{Catalogue, LayerSets, SweepFile};
 /// The words, and how many layers each of their sets has.
 const SHORTHANDS: [(&str, usize); 3] = [("single", 1), ("pairs", 2), ("triples", 3)];
 
+/// The word for the layer that is taken for each region.
+pub(super) const REGION_MAP: &str = "region-map";
+
 /// The words alone.
 pub(super) fn shorthands() -> Vec<&'static str> {
-    SHORTHANDS.map(|(word, _)| word).to_vec()
+    let sets = SHORTHANDS.iter().map(|(word, _)| *word);
+    sets.chain([REGION_MAP]).collect()
 }
 
 impl SweepFile {
     /// Puts layer sets in the place of the words for them: every set of one, two or three of the ANN's
-    /// candidate layers. A word that is none, or is of an ANN without candidates, stays for
-    /// [`SweepFile::check`] to refuse.
+    /// candidate layers, or one layer for each region. A word that is none, or is of an ANN without
+    /// such layers, stays for [`SweepFile::check`] to refuse.
     pub fn expand(mut self, catalogue: &dyn Catalogue) -> Self {
         for ann in &mut self.ann {
             let LayerSets::Shorthand(word) = &ann.layer_sets else {
                 continue;
             };
+            if word == REGION_MAP {
+                let known = catalogue.region_layers(&ann.name);
+                let layer_of = |region: &String| {
+                    let (_, layer) = known.iter().find(|(of, _)| of == region)?;
+                    Some((region.clone(), (*layer).to_owned()))
+                };
+                let layers: Option<_> = self.recordings.regions.iter().map(layer_of).collect();
+                if let Some(layers) = layers {
+                    ann.layer_sets = LayerSets::ByRegion(layers);
+                }
+                continue;
+            }
             let candidates = catalogue.candidates(&ann.name);
             let known = SHORTHANDS.iter().find(|(known, _)| known == word);
             if let Some((_, layers)) = known

@@ -1,7 +1,7 @@
 //! Sweeps: the file a user writes, what is wrong with it, and the trials it stands for.
 //!
 //! `SweepFile::parse` knows the format, `SweepFile::expand` what words for layer sets stand for,
-//! `SweepFile::check` what this version can run, and
+//! `SweepFile::check` what this version can run, `SweepFile::to_spec` what goes to a coordinator, and
 //! `SweepSpec::trials` the grid and which of its cells are tried.
 
 mod baseline;
@@ -10,7 +10,10 @@ mod file;
 mod grid;
 mod layer_sets;
 mod projection;
+mod scheme;
 mod search;
+mod space;
+mod to_spec;
 
 pub use baseline::{Baseline, UnknownBaseline};
 pub use check::Catalogue;
@@ -18,9 +21,11 @@ pub use file::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, RecordingsTable,
     SplitTable, SweepFile, TrainingTable,
 };
-pub use grid::{GridError, GridTrial, TRIALS_MAX};
+pub use grid::{GridError, TRIALS_MAX};
 pub use projection::{Projection, UnknownProjection};
+pub use scheme::{Scheme, UnknownScheme};
 pub use search::SearchTable;
+pub use space::GridTrial;
 
 use miette::Diagnostic;
 use std::fmt;

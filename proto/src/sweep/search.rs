@@ -2,7 +2,7 @@
 //! those that do not get far are stopped early.
 
 use super::TRIALS_MAX;
-use super::check::{COUNT_MAX, Found, Words};
+use super::check::{COUNT_MAX, Found};
 use crate::wire::{EarlyStopping, RandomSearch};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -39,10 +39,7 @@ const GRID: &str = "grid";
 /// Some cells are tried, drawn alike.
 const RANDOM: &str = "random";
 
-const STRATEGIES: Words = Words {
-    offered: &[GRID, RANDOM],
-    planned: &[],
-};
+const STRATEGIES: [&str; 2] = [GRID, RANDOM];
 
 /// Every trial is trained to its end.
 const NONE: &str = "none";
@@ -53,10 +50,7 @@ const ASHA: &str = "asha";
 /// Of how many trials at a rung one goes on, if nobody says.
 const REDUCTION: i64 = 3;
 
-const EARLY_STOPPING: Words = Words {
-    offered: &[NONE, ASHA],
-    planned: &[],
-};
+const EARLY_STOPPING: [&str; 2] = [NONE, ASHA];
 
 impl SearchTable {
     pub(super) fn check(&self, max_epochs: i64, found: &mut Found) {

@@ -178,7 +178,12 @@ pub async fn run(config: WorkerConfig, stop: Stop) -> Result<(), WorkerError> {
             shared: Arc::default(),
             broken_off: Arc::default(),
         };
-        let executor = Executor::new(device, config.data_dir.clone(), cache.clone());
+        let executor = Executor::new(
+            device,
+            config.devices[at].clone(),
+            config.data_dir.clone(),
+            cache.clone(),
+        );
         let left = std::mem::take(&mut left);
         running.spawn(agent.run(executor, left, config.grace, config.idle_timeout));
     }

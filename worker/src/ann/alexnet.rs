@@ -16,6 +16,12 @@ pub(super) const ALEXNET: AnnInfo = AnnInfo {
     candidates: &[
         "pool1", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7",
     ],
+    region_layers: &[
+        ("V1", "pool1"),
+        ("V2", "conv3"),
+        ("V4", "conv3"),
+        ("IT", "pool5"),
+    ],
     graph,
 };
 

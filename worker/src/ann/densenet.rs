@@ -11,12 +11,24 @@ pub(super) const DENSENET121: AnnInfo = AnnInfo {
     preprocessing: Preprocessing::Torch,
     files: Files::Keras,
     candidates: &["pool2_pool", "pool3_pool", "pool4_pool", "relu"],
+    region_layers: &[
+        ("V1", "pool2_pool"),
+        ("V2", "pool3_pool"),
+        ("V4", "pool2_pool"),
+        ("IT", "pool4_pool"),
+    ],
     graph: || graph([6, 12, 24, 16]),
 };
 
 pub(super) const DENSENET169: AnnInfo = AnnInfo {
     name: "densenet169",
     parameters: 14_307_880,
+    region_layers: &[
+        ("V1", "pool2_pool"),
+        ("V2", "pool3_pool"),
+        ("V4", "pool3_pool"),
+        ("IT", "pool4_pool"),
+    ],
     graph: || graph([6, 12, 32, 32]),
     ..DENSENET121
 };

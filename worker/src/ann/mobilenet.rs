@@ -22,6 +22,7 @@ pub(super) const MOBILENET: AnnInfo = AnnInfo {
         "conv_pw_11_relu",
         "conv_pw_13_relu",
     ],
+    region_layers: &[],
     graph,
 };
 

@@ -17,6 +17,12 @@ pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
         "block_16_project_BN",
         "out_relu",
     ],
+    region_layers: &[
+        ("V1", "block_13_project_BN"),
+        ("V2", "block_13_depthwise_relu"),
+        ("V4", "block_13_depthwise_relu"),
+        ("IT", "block_13_project"),
+    ],
     graph,
 };
 

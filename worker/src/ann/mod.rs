@@ -148,6 +148,10 @@ pub struct AnnInfo {
     pub files: Files,
     /// The layers that layer sets are made of where a sweep names no layers, from early to late.
     pub candidates: &'static [&'static str],
+    /// Regions, each with the layer that Brain-Score has committed to it (`region_layer_map` of its
+    /// model of the same architecture, in <https://github.com/brain-score/vision>), under this ANN's
+    /// names; empty where it has no such model.
+    pub region_layers: &'static [(&'static str, &'static str)],
     graph: fn() -> Graph,
 }
 
@@ -240,6 +244,13 @@ mod tests {
                 "{}",
                 ann.name
             );
+            for (region, layer) in ann.region_layers {
+                assert!(
+                    names.contains(layer),
+                    "{region}: {layer} is not in {}",
+                    ann.name
+                );
+            }
             let kernels = graph.weights().iter().filter(|w| w.variable != "bias");
             let without_biases: u64 = kernels.map(|w| w.elements() as u64).sum();
             let stated = ann.parameters_without_biases;

@@ -27,6 +27,12 @@ pub(super) const NASNET_MOBILE: AnnInfo = AnnInfo {
         "normal_concat_11",
         "normal_concat_12",
     ],
+    region_layers: &[
+        ("V1", "normal_concat_3"),
+        ("V2", "normal_concat_5"),
+        ("V4", "normal_concat_3"),
+        ("IT", "reduction_concat_reduce_8"),
+    ],
     graph,
 };
 

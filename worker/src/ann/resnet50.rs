@@ -17,6 +17,12 @@ pub(super) const RESNET50: AnnInfo = AnnInfo {
         "conv4_block6_out",
         "conv5_block3_out",
     ],
+    region_layers: &[
+        ("V1", "conv3_block4_out"),
+        ("V2", "conv4_block1_out"),
+        ("V4", "conv3_block4_out"),
+        ("IT", "conv5_block1_out"),
+    ],
     graph,
 };
 

@@ -11,6 +11,7 @@ pub(super) static TINY: AnnInfo = AnnInfo {
     preprocessing: Preprocessing::Torch,
     files: Files::Keras,
     candidates: &[],
+    region_layers: &[],
     graph,
 };
 

@@ -21,6 +21,12 @@ pub(super) const RESNET50: AnnInfo = AnnInfo {
         "layer3.5.relu_2",
         "layer4.2.relu_2",
     ],
+    region_layers: &[
+        ("V1", "layer2.3.relu_2"),
+        ("V2", "layer3.0.relu_2"),
+        ("V4", "layer2.3.relu_2"),
+        ("IT", "layer4.0.relu_2"),
+    ],
     graph: resnet50,
 };
 
@@ -34,6 +40,7 @@ pub(super) const MOBILENET_V2: AnnInfo = AnnInfo {
         "features.17.conv.3",
         "features.18",
     ],
+    region_layers: &[],
     graph: mobilenet_v2,
     ..RESNET50
 };
@@ -47,12 +54,24 @@ pub(super) const DENSENET121: AnnInfo = AnnInfo {
         "features.transition3.pool",
         "relu",
     ],
+    region_layers: &[
+        ("V1", "features.transition1.pool"),
+        ("V2", "features.transition2.pool"),
+        ("V4", "features.transition1.pool"),
+        ("IT", "features.transition3.pool"),
+    ],
     graph: || densenet([6, 12, 24, 16]),
     ..RESNET50
 };
 
 pub(super) const DENSENET169: AnnInfo = AnnInfo {
     name: "densenet169-torchvision",
+    region_layers: &[
+        ("V1", "features.transition1.pool"),
+        ("V2", "features.transition2.pool"),
+        ("V4", "features.transition2.pool"),
+        ("IT", "features.transition3.pool"),
+    ],
     parameters: 14_307_880,
     graph: || densenet([6, 12, 32, 32]),
     ..DENSENET121
@@ -70,6 +89,12 @@ pub(super) const ALEXNET: AnnInfo = AnnInfo {
         "features.12",
         "classifier.2",
         "classifier.5",
+    ],
+    region_layers: &[
+        ("V1", "features.2"),
+        ("V2", "features.7"),
+        ("V4", "features.7"),
+        ("IT", "features.12"),
     ],
     graph: alexnet,
     ..RESNET50

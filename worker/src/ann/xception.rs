@@ -15,6 +15,12 @@ pub(super) const XCEPTION: AnnInfo = AnnInfo {
         "block13_sepconv2_act",
         "block14_sepconv2_act",
     ],
+    region_layers: &[
+        ("V1", "block4_sepconv1"),
+        ("V2", "block5_sepconv1"),
+        ("V4", "block4_sepconv1"),
+        ("IT", "block9_sepconv1"),
+    ],
     graph,
 };
 

@@ -5,20 +5,17 @@ use super::spectrum::{Spectrum, product};
 use super::{ols, pls, ridge};
 use crate::nrp::scaling::SiteStatistics;
 use crate::nrp::{Data, TargetScaling, TrainError, Trained, score};
-use faer::Mat;
+use faer::{Mat, MatRef};
 use nrp_proto::sweep::Baseline;
 use std::collections::BTreeMap;
-
-/// Free parameters of a baseline: a weight for each unit and site, and the sites' intercepts.
-pub fn parameters(data: &Data<'_>) -> u64 {
-    let units: usize = data.activations.units().iter().sum();
-    (units as u64 + 1) * data.sites as u64
-}
 
 /// Fits a baseline to the training stimuli, and scores it on the test stimuli.
 ///
 /// It is fitted in scaled units, as NRP networks are, and `validation_mse` is in those, so that both
 /// select alike; only [`Baseline::Pls`] depends on the sites' scales. There are no epochs.
+///
+/// With `refit`, what is scored on the test stimuli is fitted anew to training and validation stimuli
+/// together, as whoever has no use for the latter fits it; `validation_mse` is of the first fit.
 ///
 /// # Errors
 /// When a part of the split or a site has no responses, or eigenvalues do not converge.
@@ -27,13 +24,81 @@ pub fn evaluate(
     kernel: &Kernel,
     data: &Data<'_>,
     targets: TargetScaling,
+    refit: bool,
 ) -> Result<Trained, TrainError> {
     data.check()?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let held_out = [data.validation, data.test].concat();
     let predicted = predict(baseline, kernel, data.train, &responses, &held_out)?;
+    let validation_mse = validation_mse(&predicted, &sites, data);
+    if !refit {
+        let of_test = predicted.submatrix(data.validation.len(), 0, data.test.len(), data.sites);
+        return Ok(scored(of_test, validation_mse, &sites, data));
+    }
+    let fitted = [data.train, data.validation].concat();
+    let data = Data {
+        train: &fitted,
+        ..*data
+    };
+    let sites = SiteStatistics::measure(&data, targets)?;
+    let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
+    let predicted = predict(baseline, kernel, data.train, &responses, data.test)?;
+    Ok(scored(predicted.as_ref(), validation_mse, &sites, &data))
+}
 
+/// What ridge regression predicts in fitted units, as [`Data::linear_path`] has it. With `refit` the test
+/// stimuli's is of a fit to training and validation stimuli together, as [`evaluate`] has it.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn linear_path(
+    kernel: &Kernel,
+    data: &Data<'_>,
+    targets: TargetScaling,
+    refit: bool,
+) -> Result<Vec<f32>, TrainError> {
+    data.check()?;
+    let sites = SiteStatistics::measure(data, targets)?;
+    let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
+    let fitted = match refit {
+        true => [data.train, data.validation].concat(),
+        false => data.train.to_vec(),
+    };
+    let of_fitted = rows(&sites.scaled(data.responses, &fitted), data.sites);
+    let ridge = |fitted: &[usize], responses: &Mat<f64>, others: &[usize]| {
+        predict(Baseline::Ridge, kernel, fitted, responses, others)
+    };
+    let of_validation = ridge(data.train, &responses, data.validation)?;
+    let of_test = ridge(&fitted, &of_fitted, data.test)?;
+    let mut of_training = vec![0.0; data.train.len() * data.sites];
+    for (rows, sites) in groups(Baseline::Ridge, &responses) {
+        let present: Vec<usize> = rows.iter().map(|&row| data.train[row]).collect();
+        let centred: Vec<Vec<f64>> = sites
+            .iter()
+            .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])).1)
+            .collect();
+        let centred = Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]);
+        let spectrum = Spectrum::of(kernel.centred(&present, &[]).gram)?;
+        let left_out = ridge::fit(&spectrum, &centred).left_out;
+        for (at, &site) in sites.iter().enumerate() {
+            for (place, &row) in rows.iter().enumerate() {
+                let predicted = responses[(row, site)] - left_out[(place, at)];
+                of_training[row * data.sites + site] = predicted as f32;
+            }
+        }
+    }
+    let mut path = of_training;
+    for predicted in [of_validation, of_test] {
+        let row = |row| (0..data.sites).map(move |site| (row, site));
+        let cells = (0..predicted.nrows()).flat_map(row);
+        path.extend(cells.map(|cell| predicted[cell] as f32));
+    }
+    Ok(path)
+}
+
+/// Mean squared error of the first rows of `predicted`, in fitted units.
+fn validation_mse(predicted: &Mat<f64>, sites: &SiteStatistics, data: &Data<'_>) -> f64 {
     let measured = sites.scaled(data.responses, data.validation);
     let (mut squares, mut present) = (0.0, 0_usize);
     for (cell, measured) in measured.iter().enumerate() {
@@ -43,8 +108,18 @@ pub fn evaluate(
             present += 1;
         }
     }
+    squares / present as f64
+}
+
+/// Scores of predictions for the test stimuli, which are in fitted units.
+fn scored(
+    predicted: MatRef<'_, f64>,
+    validation_mse: f64,
+    sites: &SiteStatistics,
+    data: &Data<'_>,
+) -> Trained {
     let mut of_test = Vec::with_capacity(data.test.len() * data.sites);
-    for row in data.validation.len()..held_out.len() {
+    for row in 0..data.test.len() {
         of_test.extend((0..data.sites).map(|site| predicted[(row, site)] as f32));
     }
     sites.restore(&mut of_test);
@@ -54,7 +129,7 @@ pub fn evaluate(
         .copied()
         .collect();
     let noise = data.noise.map(|noise| noise.at(data.test));
-    Ok(Trained {
+    Trained {
         test: score(
             &of_test,
             &measured,
@@ -62,10 +137,10 @@ pub fn evaluate(
             &sites.training_mean,
             noise.as_ref(),
         ),
-        validation_mse: squares / present as f64,
+        validation_mse,
         best_epoch: 0,
         epochs: 0,
-    })
+    }
 }
 
 /// Predictions `[others, sites]` of a baseline that is fitted to `responses`, `[fitted, sites]`, NaN
@@ -96,7 +171,7 @@ pub(super) fn predict(
         let units = kernel.units();
         let coefficients = match baseline {
             Baseline::Ols => ols::coefficients(&Spectrum::of(gram)?, &responses, units),
-            Baseline::Ridge => ridge::coefficients(&Spectrum::of(gram)?, &responses),
+            Baseline::Ridge => ridge::fit(&Spectrum::of(gram)?, &responses).coefficients,
             Baseline::Pls => pls::coefficients(gram, responses, units),
         };
         let product = product(cross.as_ref(), coefficients.as_ref());

@@ -21,5 +21,5 @@ mod spectrum;
 #[cfg(test)]
 mod tests;
 
-pub use fit::{evaluate, parameters};
+pub use fit::{evaluate, linear_path};
 pub use kernel::{Kernel, Units};

@@ -16,19 +16,32 @@ pub(super) fn penalties(mean: f64) -> impl Iterator<Item = f64> {
     exponents.map(move |exponent| mean * 10_f64.powf(exponent))
 }
 
-/// Coefficients `(K + αI)⁻¹ Y` of centred responses `[n, sites]`, each site with its own α.
+/// A fit to centred responses.
+pub(super) struct Fit {
+    /// `(K + αI)⁻¹ Y`, `[n, sites]`, each site with its own α.
+    pub(super) coefficients: Mat<f64>,
+    /// What is left of each response by the fit to the others: response less prediction, `[n, sites]`.
+    pub(super) left_out: Mat<f64>,
+}
+
+/// Fits centred responses `[n, sites]`.
 ///
 /// With G = K + αI and c = G⁻¹y, the error at a stimulus that is left out, intercept and all, is
 /// cᵢ / (G⁻¹ᵢᵢ − 1/nα): exact, without fitting anew (Rifkin & Lippert 2007, with the intercept as
 /// scikit-learn has it). The spectrum's shift turns α in the subtrahend into τ + α. Of penalties with
 /// equal errors the smallest is taken.
-pub(super) fn coefficients(spectrum: &Spectrum, responses: &Mat<f64>) -> Mat<f64> {
+pub(super) fn fit(spectrum: &Spectrum, responses: &Mat<f64>) -> Fit {
     let (n, sites) = (responses.nrows(), responses.ncols());
     // All stimuli alike: there is nothing but the mean.
     if spectrum.mean <= 0.0 {
-        return Mat::zeros(n, sites);
+        return Fit {
+            coefficients: Mat::zeros(n, sites),
+            // The mean of the others.
+            left_out: responses * faer::Scale(n as f64 / (n as f64 - 1.0).max(1.0)),
+        };
     }
     let turned = spectrum.turned(responses);
+    let mut left_out = Mat::zeros(n, sites);
     let mut best = vec![(f64::INFINITY, spectrum.mean); sites];
     for penalty in penalties(spectrum.mean) {
         let factors: Vec<f64> = spectrum
@@ -44,15 +57,21 @@ pub(super) fn coefficients(spectrum: &Spectrum, responses: &Mat<f64>) -> Mat<f64
             }
         }
         let coefficients = spectrum.coefficients(&turned, |at, _| factors[at]);
-        for (best, column) in best.iter_mut().zip(coefficients.col_iter()) {
-            let errors = column.iter().zip(&diagonal).map(|(c, d)| (c / d).powi(2));
-            let error = errors.sum::<f64>();
-            if error < best.0 {
-                *best = (error, penalty);
+        for (site, column) in coefficients.col_iter().enumerate() {
+            let errors = || column.iter().zip(&diagonal).map(|(c, d)| c / d);
+            let error = errors().map(|error| error.powi(2)).sum::<f64>();
+            if error < best[site].0 {
+                best[site] = (error, penalty);
+                for (of, error) in left_out.col_mut(site).iter_mut().zip(errors()) {
+                    *of = error;
+                }
             }
         }
     }
-    spectrum.coefficients(&turned, |at, site| {
-        (spectrum.values[at] + best[site].1).recip()
-    })
+    Fit {
+        coefficients: spectrum.coefficients(&turned, |at, site| {
+            (spectrum.values[at] + best[site].1).recip()
+        }),
+        left_out,
+    }
 }

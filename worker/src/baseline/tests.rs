@@ -1,6 +1,6 @@
 //! Baselines held against scikit-learn, and against what is known of them.
 
-use super::fit::{evaluate, predict};
+use super::fit::{evaluate, linear_path, predict};
 use super::kernel::{Kernel, Units};
 use crate::nrp::{
     Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
@@ -72,6 +72,9 @@ struct Fixture {
     ols: Vec<f64>,
     ridge: Vec<f64>,
     pls: Vec<f64>,
+    /// Squared errors of ridge regression at training stimuli that are left out, by site; of those that
+    /// have a response.
+    left_out: Vec<Vec<f64>>,
 }
 
 fn fixtures() -> Vec<Fixture> {
@@ -121,6 +124,55 @@ fn they_predict_what_scikit_learn_predicts() {
                     case.name
                 );
             }
+        }
+    }
+}
+
+/// What is kept is f32.
+#[test]
+fn a_linear_path_predicts_each_training_stimulus_from_the_others() {
+    for case in fixtures() {
+        let mut responses = vec![0.0; case.stimuli * case.sites];
+        for (row, stimulus) in case.training.iter().enumerate() {
+            for site in 0..case.sites {
+                let response = case.responses[row * case.sites + site];
+                responses[stimulus * case.sites + site] = response.unwrap_or(f64::NAN) as f32;
+            }
+        }
+        let (validation, test) = case.others.split_at(case.others.len() / 2);
+        let activations = case.activations();
+        let data = Data {
+            activations: &activations,
+            responses: &responses,
+            noise: None,
+            sites: case.sites,
+            train: &case.training,
+            validation,
+            test,
+            linear_path: None,
+        };
+        let kernel = activations.kernel(case.stimuli, &case.training, InputScaling::None);
+        let path = linear_path(&kernel, &data, TargetScaling::None, false).expect("converges");
+        let (of_training, rest) = path.split_at(case.training.len() * case.sites);
+        for site in 0..case.sites {
+            let rows = 0..case.training.len();
+            let errors = rows.filter_map(|row| {
+                let response = case.responses[row * case.sites + site]?;
+                Some((response - f64::from(of_training[row * case.sites + site])).abs())
+            });
+            let expected = case.left_out[site].iter().map(|square| square.sqrt());
+            assert_eq!(errors.clone().count(), case.left_out[site].len());
+            for (found, expected) in errors.zip(expected) {
+                assert!(
+                    (found - expected).abs() <= 1e-5 * expected.max(1.0),
+                    "{}, site {site}: {found} is not {expected}",
+                    case.name
+                );
+            }
+        }
+        for (found, expected) in rest.iter().zip(&case.ridge) {
+            let off = (f64::from(*found) - expected).abs();
+            assert!(off <= 1e-6 * expected.abs().max(1.0), "{}", case.name);
         }
     }
 }
@@ -241,6 +293,7 @@ impl World {
             train: &self.parts[0],
             validation: &self.parts[1],
             test: &self.parts[2],
+            linear_path: None,
         }
     }
 
@@ -248,7 +301,13 @@ impl World {
         let kernel = self
             .activations
             .kernel(STIMULI, &self.parts[0], InputScaling::Centred);
-        evaluate(baseline, &kernel, &self.data(), TargetScaling::Standardised)
+        evaluate(
+            baseline,
+            &kernel,
+            &self.data(),
+            TargetScaling::Standardised,
+            false,
+        )
     }
 }
 
@@ -275,6 +334,10 @@ impl Watch for Best {
 
 impl World {
     fn train(&self) -> Trained {
+        self.train_beside(false)
+    }
+
+    fn train_beside(&self, linear_path: bool) -> Trained {
         let trial = |depth, weight_decay| Trial {
             network: NetworkShape {
                 l1: 24,
@@ -284,6 +347,8 @@ impl World {
             },
             learning_rate: 3e-3,
             weight_decay,
+            linear_path,
+            ensemble: 1,
             seed: 0,
         };
         let trials = [trial(1, 0.0), trial(2, 0.0), trial(1, 0.1), trial(2, 0.1)];
@@ -294,7 +359,16 @@ impl World {
             inputs: InputScaling::Centred,
             targets: TargetScaling::Standardised,
         };
-        let (data, device) = (self.data(), crate::device::of_tests());
+        let kernel = self
+            .activations
+            .kernel(STIMULI, &self.parts[0], InputScaling::Centred);
+        let path =
+            super::linear_path(&kernel, &self.data(), protocol.targets, false).expect("converges");
+        let data = Data {
+            linear_path: Some(&path),
+            ..self.data()
+        };
+        let device = crate::device::of_tests();
         let statistics = InputStatistics::measure(&self.activations, data.train).expect("finite");
         let mut best = Best(None);
         train(&trials, &protocol, &data, &statistics, &device, &mut best).expect("trains");
@@ -338,6 +412,61 @@ fn networks_beat_every_baseline_where_the_teacher_is_nonlinear_and_there_alone()
     }
 }
 
+#[test]
+fn beside_a_linear_path_a_network_is_never_worse_than_that_where_it_is_selected() {
+    for seed in 1..4 {
+        for (teacher, sees_more) in [
+            (nonlinear as fn(&[f32], usize) -> f32, true),
+            (linear, false),
+        ] {
+            let world = World::new(seed, NARROW, 4, 0.3, teacher);
+            let ridge = world.evaluate(Baseline::Ridge).expect("scores");
+            let beside = world.train_beside(true);
+            // The path is kept in f32.
+            assert!(beside.validation_mse <= ridge.validation_mse * (1.0 + 1e-5));
+            let ratio = beside.test.nrp_error / ridge.test.nrp_error;
+            match sees_more {
+                true => assert!(ratio < 0.8, "seed {seed}: {ratio}"),
+                false => assert!(ratio < 1.1, "seed {seed}: {ratio}"),
+            }
+        }
+    }
+}
+
+/// With the validation stimuli there is more to fit to; what selects is of the first fit.
+#[test]
+fn a_baseline_that_is_fitted_anew_is_fitted_to_the_validation_stimuli_too() {
+    let world = World::new(1, NARROW, 4, 0.3, linear);
+    let kernel = world
+        .activations
+        .kernel(STIMULI, &world.parts[0], InputScaling::Centred);
+    let both = [world.parts[0].clone(), world.parts[1].clone()].concat();
+    for baseline in Baseline::ALL {
+        let of = |data: &Data<'_>, refit| {
+            let targets = TargetScaling::Standardised;
+            evaluate(baseline, &kernel, data, targets, refit).expect("scores")
+        };
+        let (once, anew) = (of(&world.data(), false), of(&world.data(), true));
+        assert_eq!(once.validation_mse, anew.validation_mse);
+        let direct = of(
+            &Data {
+                train: &both,
+                ..world.data()
+            },
+            false,
+        );
+        assert_eq!(anew.test, direct.test, "{baseline}");
+        assert_ne!(anew.test, once.test, "{baseline}");
+    }
+    // A linear path alike: what is added to nothing predicts as ridge regression does.
+    let targets = TargetScaling::Standardised;
+    let [once, anew] = [false, true]
+        .map(|refit| linear_path(&kernel, &world.data(), targets, refit).expect("converges"));
+    let seen = (world.parts[0].len() + world.parts[1].len()) * world.sites;
+    assert_eq!(once[..seen], anew[..seen]);
+    assert_ne!(once[seen..], anew[seen..]);
+}
+
 fn linear(seen: &[f32], site: usize) -> f32 {
     seen[site] + seen[site + 1] - seen[site + 2]
 }
@@ -372,7 +501,7 @@ fn what_cannot_be_fitted_is_refused_by_the_same_errors_as_networks() {
     let mut world = World::new(1, WIDE, 2, 0.1, linear);
     let trained = world.evaluate(Baseline::Ridge).expect("scores");
     assert_eq!((trained.epochs, trained.best_epoch), (0, 0));
-    assert_eq!(super::parameters(&world.data()), 421 * 2);
+    assert_eq!(crate::nrp::linear_parameters(&world.data()), 421 * 2);
     for stimulus in &world.parts[0] {
         world.responses[stimulus * 2] = f32::NAN;
     }

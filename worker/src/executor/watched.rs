@@ -7,7 +7,8 @@ use crate::nrp::{
     self, Data, EpochReport, RegionScores, TargetScaling, TrainError, Trained, Watch,
 };
 use nrp_proto::sweep::Baseline;
-use nrp_proto::wire::{Activity, Failure, Job, Outcome, Scores, outcome};
+use nrp_proto::wire::{Activity, Details, Failure, Job, Outcome, Scores, outcome};
+use nrp_proto::{EPOCHS_MAX, SITES_MAX};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -19,10 +20,32 @@ pub(super) struct Watched<'a> {
     pub(super) max_epochs: usize,
     pub(super) dtype: Dtype,
     pub(super) control: &'a dyn Control,
+    /// What trains.
+    pub(super) device: &'a str,
     /// When the trials under way began.
     pub(super) started: Instant,
-    /// Per trial: its lowest validation loss so far.
-    pub(super) lowest: Vec<f64>,
+    /// Per trial.
+    pub(super) heard: Vec<Heard>,
+}
+
+/// What was heard of a trial, of an ensemble's first network alone.
+#[derive(Clone)]
+pub(super) struct Heard {
+    /// Its lowest validation loss so far.
+    lowest: f64,
+    /// Losses after each epoch that is kept.
+    training_mse: Vec<f32>,
+    validation_mse: Vec<f32>,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self {
+            lowest: f64::INFINITY,
+            training_mse: Vec::new(),
+            validation_mse: Vec::new(),
+        }
+    }
 }
 
 impl Watched<'_> {
@@ -52,18 +75,39 @@ impl Watched<'_> {
         baseline: Baseline,
         kernel: &Kernel,
         targets: TargetScaling,
+        refit: bool,
     ) -> Result<(), TrainError> {
         for trial in 0..self.trials.len() {
             if self.on_start(trial).is_break() {
                 continue;
             }
-            let fitted = baseline::evaluate(baseline, kernel, self.data, targets);
+            let fitted = baseline::evaluate(baseline, kernel, self.data, targets, refit);
             match fitted {
                 Err(error) if !error.is_of_the_trial() => return Err(error),
-                ended => self.report(trial, ended, baseline::parameters(self.data)),
+                ended => self.report(trial, ended, nrp::linear_parameters(self.data)),
             }
         }
         Ok(())
+    }
+
+    /// What a trial's scores are made of.
+    fn details(&self, trial: usize, test: &RegionScores) -> Details {
+        let kept = |values: &[Option<f64>]| match values.len() <= SITES_MAX {
+            true => values
+                .iter()
+                .map(|value| value.map_or(f32::NAN, short))
+                .collect(),
+            false => Vec::new(),
+        };
+        let heard = &self.heard[trial];
+        Details {
+            site_error: kept(&test.site_error),
+            site_pearson: kept(&test.site_pearson),
+            training_mse: heard.training_mse.clone(),
+            validation_mse: heard.validation_mse.clone(),
+            worker_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: self.device.to_owned(),
+        }
     }
 
     /// Tells what a trial ended with.
@@ -72,6 +116,7 @@ impl Watched<'_> {
             Ok(trained) => outcome::Result::Scores(Scores {
                 cache_dtype: self.dtype.name().to_owned(),
                 reached_sparsity: self.job.reached_sparsity,
+                details: Some(self.details(trial, &trained.test)),
                 ..scores(&trained, parameters, self.data.sites, self.started)
             }),
             // It was stopped, and has no outcome.
@@ -98,8 +143,16 @@ impl Watch for Watched<'_> {
     }
 
     fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()> {
-        let lowest = &mut self.lowest[trial];
-        *lowest = lowest.min(report.validation_mse);
+        let heard = &mut self.heard[trial];
+        let is_first = report.network == 0;
+        if is_first {
+            heard.lowest = heard.lowest.min(report.validation_mse);
+        }
+        if is_first && heard.training_mse.len() < EPOCHS_MAX {
+            heard.training_mse.push(short(report.training_mse));
+            heard.validation_mse.push(short(report.validation_mse));
+        }
+        let lowest = heard.lowest;
         let (id, config) = (&self.job.trials[trial].id, &self.trials[trial]);
         let spec = self.job.trials[trial].spec.as_ref();
         self.control.on_activity(Activity {
@@ -118,9 +171,10 @@ impl Watch for Watched<'_> {
             unit: "epochs".to_owned(),
         });
         let epochs = report.epoch as u32;
+        let at_rung = is_first && self.job.rungs.contains(&epochs);
         let goes_on = !self.control.stopped()
             && self.control.wanted(id)
-            && (!self.job.rungs.contains(&epochs) || self.control.on_rung(id, epochs, *lowest));
+            && (!at_rung || self.control.on_rung(id, epochs, lowest));
         match goes_on {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
@@ -128,8 +182,8 @@ impl Watch for Watched<'_> {
     }
 
     fn on_end(&mut self, trial: usize, ended: Result<Trained, TrainError>) {
-        let network = self.trials[trial].config(self.data);
-        self.report(trial, ended, network.parameters());
+        let parameters = self.trials[trial].parameters(self.data);
+        self.report(trial, ended, parameters);
     }
 }
 
@@ -145,6 +199,9 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         noise_floor,
         ceiling_median,
         pearson2_over_ceiling,
+        split_half_consistency,
+        site_error: _,
+        site_pearson: _,
     } = trained.test;
     Scores {
         nrp_error,
@@ -165,5 +222,12 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         pearson2_over_ceiling,
         cache_dtype: String::new(),
         reached_sparsity: None,
+        details: None,
+        split_half_consistency,
     }
+}
+
+/// A number to five decimals: what is kept of it is for statistics and pictures.
+fn short(value: f64) -> f32 {
+    ((value * 1e5).round() / 1e5) as f32
 }

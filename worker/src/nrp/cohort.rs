@@ -2,9 +2,14 @@
 //!
 //! Each lane has its own learning rate, early stopping, best weights and failure. One that ends
 //! leaves after the epoch, and the others close up. Of the best weights only what they predict for
-//! the test stimuli is kept: that is all that is ever asked of them, and it is far smaller.
+//! the held-out stimuli is kept: that is all that is ever asked of them, and it is far smaller.
+//!
+//! Beside a linear path a network learns what ridge regression leaves of the responses. Of a training
+//! stimulus that is what is left by the fit to the others: what is left by a fit to all is close to
+//! nothing, and says nothing about new stimuli.
 
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use burn::tensor::Device;
@@ -12,9 +17,10 @@ use burn::tensor::Device;
 use super::adam::Adam;
 use super::draws::{Draws, Purpose};
 use super::engine::{Array, Engine, LaneConfig, Targets};
+use super::ensemble::{self, Ensembles};
 use super::error::TrainError;
 use super::metrics::score;
-use super::network::Parameter;
+use super::network::{Parameter, Values};
 use super::scaling::SiteStatistics;
 use super::source::Source;
 use super::train::{EpochReport, Trained, Watch};
@@ -24,20 +30,39 @@ use super::trial::{Data, Protocol, Trial};
 /// so a learning rate of 1e6 may stay finite; nothing is learned at such a distance.
 const DIVERGED: f64 = 1e8;
 
-/// A trial in a cohort.
+/// A network in a cohort: a trial's own, or one of its ensemble.
 pub(super) struct Lane {
     /// The trial's place among those of its job.
     pub(super) trial: usize,
+    /// Which network of the trial's ensemble, and of how many.
+    pub(super) network: (usize, usize),
+    /// Seed of the orders in which it takes the training stimuli.
+    order: u64,
+    /// Whether it learns what ridge regression leaves.
+    pub(super) linear_path: bool,
     pub(super) config: LaneConfig,
     best: Option<Best>,
 }
 
-/// What is kept of the best weights so far.
-struct Best {
-    epoch: usize,
+/// What is kept of the best weights so far. Predictions are in fitted units, without the linear path.
+#[derive(Clone)]
+pub(super) struct Best {
+    pub(super) epoch: usize,
+    pub(super) validation_mse: f64,
+    /// `[validation stimuli, sites]`
+    pub(super) of_validation: Vec<f32>,
+    /// `[test stimuli, sites]`
+    pub(super) of_test: Vec<f32>,
+}
+
+/// What an epoch came to.
+struct Losses {
+    /// Mean squared error over its batches.
+    training_mse: f64,
+    /// The same on the validation stimuli afterwards.
     validation_mse: f64,
-    /// `[test stimuli, sites]`, in fitted units.
-    predicted: Vec<f32>,
+    /// `[validation stimuli, sites]`
+    of_validation: Vec<f32>,
 }
 
 /// What all cohorts of a job share.
@@ -56,32 +81,55 @@ struct Run<'a, 'b> {
     setting: &'a Setting<'a>,
     array: Box<dyn Array>,
     lanes: &'b mut Vec<Lane>,
-    /// Responses of the source's stimuli, in fitted units.
+    ensembles: &'b mut Ensembles,
+    /// Responses of the source's stimuli, in fitted units, less what a linear path predicts.
     targets: &'a [f32],
     validation: &'a [Vec<usize>],
     test: &'a [Vec<usize>],
 }
 
 impl Lane {
-    /// The lane of a trial.
-    pub(super) fn new(number: usize, trial: &Trial, data: &Data<'_>) -> Self {
+    /// The lane of a network of a trial.
+    pub(super) fn new(number: usize, network: usize, trial: &Trial, data: &Data<'_>) -> Self {
         let config = LaneConfig {
             network: trial.config(data),
             adam: Adam {
                 learning_rate: trial.learning_rate,
                 weight_decay: trial.weight_decay,
             },
-            seed: trial.seed,
+            seed: ensemble::seed(trial.seed, network),
         };
-        Self::of(number, config)
+        Self {
+            network: (network, trial.ensemble),
+            linear_path: trial.linear_path,
+            order: trial.seed,
+            ..Self::of(number, config)
+        }
     }
 
-    /// A lane that has not begun.
+    /// A lane that has not begun, alone in its trial.
     pub(super) fn of(trial: usize, config: LaneConfig) -> Self {
         Self {
             trial,
+            network: (0, 1),
+            order: config.seed,
+            linear_path: false,
             config,
             best: None,
+        }
+    }
+
+    /// Whether it learns from the same batches, and the same targets, as another.
+    pub(super) fn may_join(&self, other: &Self) -> bool {
+        (self.order, self.linear_path) == (other.order, other.linear_path)
+    }
+
+    /// How a parameter begins. Beside a linear path NRP-out is 0 at first: nothing is better known.
+    fn first_values(&self, parameter: Parameter) -> Values<'static> {
+        let LaneConfig { network, seed, .. } = &self.config;
+        match self.linear_path && network.is_output(parameter) {
+            true => Box::new(|row| row.fill(0.0)),
+            false => network.first_values(*seed, parameter),
         }
     }
 }
@@ -94,34 +142,58 @@ impl Setting<'_> {
     pub(super) fn train(
         &self,
         lanes: &mut Vec<Lane>,
+        ensembles: &mut Ensembles,
         watch: &mut dyn Watch,
     ) -> Result<(), TrainError> {
         // burn's backends panic where a device has no more memory.
-        let trained = catch_unwind(AssertUnwindSafe(|| self.run(lanes, watch)));
+        let trained = catch_unwind(AssertUnwindSafe(|| self.run(lanes, ensembles, watch)));
         trained.unwrap_or_else(|panic| match out_of_memory(&*panic) {
             Some(reason) => Err(TrainError::OutOfMemory { reason }),
             None => resume_unwind(panic),
         })
     }
 
-    fn run(&self, lanes: &mut Vec<Lane>, watch: &mut dyn Watch) -> Result<(), TrainError> {
+    fn run(
+        &self,
+        lanes: &mut Vec<Lane>,
+        ensembles: &mut Ensembles,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TrainError> {
         let Some(first) = lanes.first() else {
             return Ok(());
         };
-        let seed = first.config.seed;
+        let (seed, linear_path) = (first.order, first.linear_path);
         let configs: Vec<LaneConfig> = lanes.iter().map(|lane| lane.config.clone()).collect();
-        let values = |lane: usize, parameter: Parameter| {
-            let LaneConfig { network, seed, .. } = &configs[lane];
-            network.first_values(*seed, parameter)
-        };
+        let values = |lane: usize, parameter: Parameter| lanes[lane].first_values(parameter);
+        let array = self.engine.array(&configs, &values, self.device)?;
         let data = self.data;
         let stimuli = [data.train, data.validation, data.test].concat();
-        let targets = self.sites.scaled(data.responses, &stimuli);
+        let mut targets = self.sites.scaled(data.responses, &stimuli);
         let held_out = data.train.len() + data.validation.len();
+        if let Some(path) = data.linear_path.filter(|_| linear_path) {
+            assert_eq!(path.len(), targets.len(), "a prediction for each cell");
+            targets
+                .iter_mut()
+                .zip(path)
+                .for_each(|(of, path)| *of -= path);
+            // With NRP-out at 0 nothing is added to the path, and that is a candidate.
+            let of_validation = vec![0.0; data.validation.len() * data.sites];
+            let measured = &targets[data.train.len() * data.sites..held_out * data.sites];
+            let best = Best {
+                epoch: 0,
+                validation_mse: mean_square(&of_validation, measured),
+                of_validation,
+                of_test: vec![0.0; data.test.len() * data.sites],
+            };
+            lanes
+                .iter_mut()
+                .for_each(|lane| lane.best = Some(best.clone()));
+        }
         let mut run = Run {
             setting: self,
-            array: self.engine.array(&configs, &values, self.device)?,
+            array,
             lanes,
+            ensembles,
             targets: &targets,
             validation: &self.batches(&Vec::from_iter(data.train.len()..held_out)),
             test: &self.batches(&Vec::from_iter(held_out..stimuli.len())),
@@ -136,6 +208,17 @@ impl Setting<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where the validation stimuli's cells lie among those of the source.
+    fn validation_cells(&self) -> Range<usize> {
+        let Data {
+            train,
+            validation,
+            sites,
+            ..
+        } = self.data;
+        train.len() * sites..(train.len() + validation.len()) * sites
     }
 
     fn batches(&self, positions: &[usize]) -> Vec<Vec<usize>> {
@@ -156,15 +239,22 @@ impl Setting<'_> {
         })
     }
 
-    /// Scores a lane's best weights.
-    fn score(&self, lane: &LaneConfig, best: &Best, epochs: usize) -> Result<Trained, TrainError> {
+    /// Scores the best weights of a lane, or of its ensemble.
+    fn score(&self, lane: &Lane, best: &Best, epochs: usize) -> Result<Trained, TrainError> {
         let data = self.data;
-        let mut predicted = best.predicted.clone();
+        let mut predicted = best.of_test.clone();
+        if let Some(path) = data.linear_path.filter(|_| lane.linear_path) {
+            let of_test = &path[path.len() - predicted.len()..];
+            predicted
+                .iter_mut()
+                .zip(of_test)
+                .for_each(|(of, path)| *of += path);
+        }
         self.sites.restore(&mut predicted);
         if let Some(wild) = predicted.iter().find(|value| !value.is_finite()) {
             return Err(TrainError::Diverged {
                 epoch: best.epoch,
-                learning_rate: lane.adam.learning_rate,
+                learning_rate: lane.config.adam.learning_rate,
                 loss: f64::from(*wild),
             });
         }
@@ -203,25 +293,42 @@ impl Run<'_, '_> {
         let protocol = self.setting.protocol;
         let mut stay = Vec::with_capacity(self.lanes.len());
         for (lane, losses) in self.lanes.iter().zip(losses) {
-            let goes_on = losses.and_then(|(training_mse, validation_mse)| {
+            if self.ensembles.has_ended(lane) {
+                stay.push(false);
+                continue;
+            }
+            let goes_on = losses.and_then(|losses| {
                 let best = lane.best.as_ref().expect("remembered just before");
                 let report = EpochReport {
+                    network: lane.network.0,
                     epoch,
-                    training_mse,
-                    validation_mse,
+                    training_mse: losses.training_mse,
+                    validation_mse: losses.validation_mse,
                     best_epoch: best.epoch,
                 };
                 if watch.on_epoch(lane.trial, report).is_break() {
                     return Err(TrainError::Interrupted { epoch });
                 }
                 let waited = protocol.patience > 0 && epoch - best.epoch >= protocol.patience;
-                match waited || epoch == protocol.max_epochs {
-                    true => Ok(Some(self.setting.score(&lane.config, best, epoch)?)),
-                    false => Ok(None),
-                }
+                Ok(waited || epoch == protocol.max_epochs)
             });
-            stay.push(matches!(goes_on, Ok(None)));
-            if let Some(ended) = goes_on.transpose() {
+            stay.push(matches!(goes_on, Ok(false)));
+            let ended = match goes_on {
+                Ok(false) => None,
+                Ok(true) => {
+                    let best = lane.best.clone().expect("remembered just before");
+                    let targets = &self.targets[self.setting.validation_cells()];
+                    let of_all = self.ensembles.join(lane, best, epoch, |of_validation| {
+                        mean_square(of_validation, targets)
+                    });
+                    of_all.map(|(best, epochs)| self.setting.score(lane, &best, epochs))
+                }
+                Err(error) => {
+                    self.ensembles.give_up(lane);
+                    Some(Err(error))
+                }
+            };
+            if let Some(ended) = ended {
                 watch.on_end(lane.trial, ended);
             }
         }
@@ -233,17 +340,12 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Trains an epoch. Returns each lane's mean squared error over its batches, and that on the
-    /// validation stimuli afterwards.
-    #[expect(
-        clippy::type_complexity,
-        reason = "one result per lane within that of all"
-    )]
+    /// Trains an epoch. Returns each lane's losses.
     fn losses(
         &mut self,
         epoch: usize,
         order: &[usize],
-    ) -> Result<Vec<Result<(f64, f64), TrainError>>, TrainError> {
+    ) -> Result<Vec<Result<Losses, TrainError>>, TrainError> {
         let Self {
             setting,
             array,
@@ -267,12 +369,15 @@ impl Run<'_, '_> {
         let predicted = setting
             .source
             .read(self.validation, |reader| array.predict(reader))?;
-        let (measured, present) = targets.at(&self.validation.concat());
+        let measured = &targets.values[setting.validation_cells()];
         let lanes = self.lanes.iter().zip(learn).zip(predicted);
-        let losses = lanes.map(|((lane, squares), predicted)| {
-            let training = setting.sane(&lane.config, epoch, squares / cells as f64)?;
-            let validation = squares_of(&predicted, &measured) / present as f64;
-            Ok((training, setting.sane(&lane.config, epoch, validation)?))
+        let losses = lanes.map(|((lane, squares), of_validation)| {
+            let sane = |loss| setting.sane(&lane.config, epoch, loss);
+            Ok(Losses {
+                training_mse: sane(squares / cells as f64)?,
+                validation_mse: sane(mean_square(&of_validation, measured))?,
+                of_validation,
+            })
         });
         Ok(losses.collect())
     }
@@ -281,26 +386,27 @@ impl Run<'_, '_> {
     fn remember_best(
         &mut self,
         epoch: usize,
-        losses: &[Result<(f64, f64), TrainError>],
+        losses: &[Result<Losses, TrainError>],
     ) -> Result<(), TrainError> {
         let better = self.lanes.iter().zip(losses).map(|(lane, losses)| {
-            let (_, found) = *losses.as_ref().ok()?;
+            let found = losses.as_ref().ok()?;
             let best = lane.best.as_ref();
-            best.is_none_or(|best| found < best.validation_mse)
+            best.is_none_or(|best| found.validation_mse < best.validation_mse)
                 .then_some(found)
         });
-        let better: Vec<Option<f64>> = better.collect();
+        let better: Vec<Option<&Losses>> = better.collect();
         if better.iter().all(Option::is_none) {
             return Ok(());
         }
         let source = self.setting.source;
         let predicted = source.read(self.test, |reader| self.array.predict(reader))?;
-        for ((lane, better), predicted) in self.lanes.iter_mut().zip(better).zip(predicted) {
-            if let Some(validation_mse) = better {
+        for ((lane, better), of_test) in self.lanes.iter_mut().zip(better).zip(predicted) {
+            if let Some(found) = better {
                 lane.best = Some(Best {
                     epoch,
-                    validation_mse,
-                    predicted,
+                    validation_mse: found.validation_mse,
+                    of_validation: found.of_validation.clone(),
+                    of_test,
                 });
             }
         }
@@ -308,13 +414,16 @@ impl Run<'_, '_> {
     }
 }
 
-/// Squared errors, summed over the present cells.
-fn squares_of(predicted: &[f32], measured: &[f32]) -> f64 {
+/// Mean squared error over the present cells.
+fn mean_square(predicted: &[f32], measured: &[f32]) -> f64 {
     let cells = predicted.iter().zip(measured);
     let present = cells.filter(|(_, measured)| !measured.is_nan());
-    present
-        .map(|(predicted, measured)| (f64::from(*predicted) - f64::from(*measured)).powi(2))
-        .sum()
+    let squares =
+        present.map(|(predicted, measured)| (f64::from(*predicted) - f64::from(*measured)).powi(2));
+    let (count, sum) = squares.fold((0_usize, 0.0), |(count, sum), square| {
+        (count + 1, sum + square)
+    });
+    sum / count as f64
 }
 
 /// What a library said when it panicked, if it had no memory.

@@ -129,6 +129,8 @@ fn mixed() -> Vec<Trial> {
         },
         learning_rate: [1e-3, 3e-3, 1e-2][number as usize % 3],
         weight_decay: if number == 1 { 0.1 } else { 0.0 },
+        linear_path: false,
+        ensemble: 1,
         seed: if number < 6 { 1 } else { number },
     });
     trials.collect()
@@ -155,7 +157,7 @@ fn eight_mixed_lanes_are_the_eight_alone() {
     );
     let engine = limits().engine;
     let largest = trials.iter().map(|trial| {
-        let lane = Lane::new(0, trial, &world.data());
+        let lane = Lane::new(0, 0, trial, &world.data());
         engine.bytes_of(&lane.config, protocol.batch_size)
     });
     let held = 2 * 400 * 500 * 4;

@@ -33,6 +33,12 @@ pub struct RegionScores {
     /// `pearson_median` squared over `ceiling_median`: the explained share of the variance that can
     /// be explained. Keeps the sign of r; absent where the ceiling is not above 0.
     pub pearson2_over_ceiling: Option<f64>,
+    /// Mean absolute error of each site, in the recordings' units; none where nothing was recorded.
+    pub site_error: Vec<Option<f64>>,
+    /// Pearson r of each site that is scored.
+    pub site_pearson: Vec<Option<f64>>,
+    /// Noise ceiling as Brain-Score aggregates it: [`Noise::consistency`].
+    pub split_half_consistency: Option<f64>,
 }
 
 /// Scores predictions against measurements.
@@ -70,6 +76,7 @@ pub fn score(
     let (mut cells, mut error, mut mean_error) = (0_usize, 0.0, 0.0);
     let (mut residual, mut total) = (0.0, 0.0);
     let (mut r2, mut pearson, mut ceilings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut site_error, mut site_pearson) = (Vec::new(), Vec::new());
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for (site, site_mean) in training_mean.iter().enumerate() {
         x.clear();
@@ -83,9 +90,13 @@ pub fn score(
             y.push(f64::from(measured[cell]));
         }
         cells += y.len();
-        error += x.iter().zip(&y).map(|(x, y)| (x - y).abs()).sum::<f64>();
+        let of_site = x.iter().zip(&y).map(|(x, y)| (x - y).abs()).sum::<f64>();
+        error += of_site;
+        site_error.push((!y.is_empty()).then(|| of_site / y.len() as f64));
         mean_error += y.iter().map(|y| (y - site_mean).abs()).sum::<f64>();
-        let Some(fit) = fit(&x, &y) else { continue };
+        let fit = fit(&x, &y);
+        site_pearson.push(fit.as_ref().map(|fit| fit.pearson));
+        let Some(fit) = fit else { continue };
         r2.push(1.0 - fit.residual / fit.total);
         pearson.push(fit.pearson);
         ceilings.extend(noise.and_then(|noise| noise.ceilings[site]));
@@ -109,6 +120,9 @@ pub fn score(
         pearson2_over_ceiling: pearson_median
             .zip(ceiling_median.filter(|ceiling| *ceiling > 0.0))
             .map(|(r, ceiling)| r * r.abs() / ceiling),
+        site_error,
+        site_pearson,
+        split_half_consistency: noise.and_then(|noise| noise.consistency),
     }
 }
 
@@ -149,7 +163,7 @@ fn fit(x: &[f64], y: &[f64]) -> Option<SiteFit> {
 }
 
 /// The median, the mean of the two middle values where their number is even.
-fn median(values: &mut [f64]) -> Option<f64> {
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len() / 2;
     match (values.len(), values.len() % 2) {
@@ -228,6 +242,9 @@ mod tests {
                 noise_floor: None,
                 ceiling_median: None,
                 pearson2_over_ceiling: None,
+                site_error: vec![Some(1.5)],
+                site_pearson: vec![None],
+                split_half_consistency: None,
             }
         );
     }
@@ -257,6 +274,7 @@ mod tests {
         let mut noise = Noise {
             ceilings: vec![Some(0.9), Some(0.5), Some(0.1), None],
             errors: vec![0.1, 0.2, 0.3, 0.2, 0.1, 0.2, 0.3, f32::NAN],
+            consistency: Some(0.6),
         };
         let mean = [1.5, 1.5, 7.0, 1.0];
         let found = score(&predicted, &measured, 4, &mean, Some(&noise));
@@ -264,6 +282,12 @@ mod tests {
         assert!((found.noise_floor.expect("known") - 0.2).abs() < 1e-7);
         assert!((found.ceiling_median.expect("known") - 0.7).abs() < 1e-12);
         assert_eq!(found.pearson2_over_ceiling, Some(0.0));
+        assert_eq!(found.split_half_consistency, Some(0.6));
+        assert_eq!(
+            found.site_error,
+            [Some(0.0), Some(0.5), Some(7.0), Some(0.0)]
+        );
+        assert_eq!(found.site_pearson, [Some(1.0), Some(-1.0), None, None]);
 
         // One site: the ratio has the sign of r, and needs a ceiling above 0.
         noise.ceilings = vec![Some(0.5)];

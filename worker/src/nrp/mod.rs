@@ -8,6 +8,7 @@
 //! - [`trial`]: what training is given
 //! - [`train`]: trials from first weights to test scores, in cohorts that fit in memory
 //! - `cohort`: trials of one seed, trained as lanes of one array
+//! - `ensemble`: networks of one trial, whose predictions are averaged
 //! - `engine`: what an array does; `host` and `lane` do it in host memory with the products of
 //!   `kernel`, `device` and `stack` with burn's operations
 //! - `source`: batches of scaled activations, read ahead
@@ -19,6 +20,7 @@ mod cohort;
 mod device;
 mod draws;
 mod engine;
+mod ensemble;
 pub mod error;
 mod host;
 mod kernel;
@@ -43,4 +45,5 @@ pub use metrics::{RegionScores, score};
 pub use network::NrpConfig;
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};
 pub use train::{EpochReport, Trained, Watch, train};
+pub(crate) use trial::linear_parameters;
 pub use trial::{Activations, Data, NetworkShape, Protocol, Trial};

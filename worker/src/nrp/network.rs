@@ -78,6 +78,15 @@ impl NrpConfig {
         shapes
     }
 
+    /// Whether a parameter is the weights of the last layer.
+    pub(crate) fn is_output(&self, parameter: Parameter) -> bool {
+        match parameter {
+            Parameter::Wide(_) => self.depth == 0,
+            Parameter::Weight(layer) => layer + 1 == self.depth,
+            Parameter::WideBias | Parameter::Bias(_) => false,
+        }
+    }
+
     /// How many numbers the network learns.
     pub fn parameters(&self) -> u64 {
         let affine = |inputs: usize, outputs: usize| (inputs as u64 + 1) * outputs as u64;

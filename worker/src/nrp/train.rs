@@ -2,7 +2,8 @@
 //! as share a seed and fit in memory.
 //!
 //! Trials of one seed take the training stimuli in the same orders, so they may learn from the same
-//! batches: they are a cohort, fused by `cohort`. An outcome belongs to its trial: on a processor
+//! batches: they are a cohort, fused by `cohort`, unless only some of them have a linear path, whose
+//! targets are others. The networks of an ensemble are lanes of their own. An outcome belongs to its trial: on a processor
 //! it has the same bits whatever was trained beside it. A trial does not join a cohort that is
 //! under way: an epoch's order follows from the one before, so the batches of a cohort's later
 //! epochs are not those that the newcomer would begin with alone.
@@ -14,6 +15,7 @@ use bytesize::ByteSize;
 
 use super::cohort::{Lane, Setting};
 use super::engine::{Engine, LaneConfig};
+use super::ensemble::Ensembles;
 use super::error::TrainError;
 use super::metrics::RegionScores;
 use super::scaling::{InputStatistics, SiteStatistics};
@@ -29,6 +31,8 @@ const RESIDENT_SHARE: u64 = 4;
 /// What the caller hears after each epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochReport {
+    /// Which network of an ensemble, from 0.
+    pub network: usize,
     /// The epoch, from 1.
     pub epoch: usize,
     /// Mean squared error over the epoch's batches, in fitted target units.
@@ -45,11 +49,13 @@ pub struct Trained {
     /// Scores of the best weights on the test stimuli, in the recordings' units.
     pub test: RegionScores,
     /// Mean squared error of the best weights over the present validation cells, in fitted target
-    /// units: with standardised targets 1 is about what the mean predictor gets.
+    /// units: with standardised targets 1 is about what the mean predictor gets. Of an ensemble, that
+    /// of its mean prediction.
     pub validation_mse: f64,
-    /// The epoch of the best weights, from 1.
+    /// The epoch of the best weights, from 1, the last of an ensemble's; 0 where a linear path alone
+    /// was best.
     pub best_epoch: usize,
-    /// Epochs trained.
+    /// Epochs trained, the most of an ensemble's.
     pub epochs: usize,
 }
 
@@ -58,7 +64,8 @@ pub trait Watch {
     /// The trial is about to begin; [`ControlFlow::Break`] leaves it out, and no more is heard of it.
     fn on_start(&mut self, trial: usize) -> ControlFlow<()>;
 
-    /// The trial has trained an epoch; [`ControlFlow::Break`] stops it.
+    /// The trial has trained an epoch, or a network of its ensemble has; [`ControlFlow::Break`] stops
+    /// it.
     fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()>;
 
     /// The trial has ended: with scores, or because it diverged, was stopped or cannot be trained.
@@ -147,14 +154,17 @@ pub(crate) fn train_within(
         sites: &sites,
         device,
     };
-    // Seeds in the order of their first trials.
+    // What may share batches and targets together, in the order of the first trials.
     waiting.sort_by_key(|&number| {
-        let same = |other: &Trial| other.seed == trials[number].seed;
+        let trial = &trials[number];
+        let same =
+            |other: &Trial| other.seed == trial.seed && other.linear_path == trial.linear_path;
         trials.iter().position(same)
     });
-    let lanes = waiting
-        .into_iter()
-        .map(|number| Lane::new(number, &trials[number], data));
+    let lanes = waiting.into_iter().flat_map(|number| {
+        let trial = &trials[number];
+        (0..trial.ensemble).map(move |network| Lane::new(number, network, trial, data))
+    });
     let size = |lane: &LaneConfig| limits.engine.bytes_of(lane, protocol.batch_size);
     let cohorts = cohorts(lanes, size, room).map_err(|bytes| {
         let needed = ByteSize::b(bytes + held).display().si();
@@ -162,14 +172,17 @@ pub(crate) fn train_within(
         let reason = format!("one trial needs {needed}, and {free} are free");
         TrainError::OutOfMemory { reason }
     })?;
+    let mut ensembles = Ensembles::default();
     for mut cohort in cohorts {
-        cohort.retain(|lane| watch.on_start(lane.trial).is_continue());
-        halving(cohort, &mut |lanes| setting.train(lanes, watch))?;
+        cohort.retain(|lane| ensembles.begins(lane, watch));
+        halving(cohort, &mut |lanes| {
+            setting.train(lanes, &mut ensembles, watch)
+        })?;
     }
     Ok(())
 }
 
-/// Cuts lanes into cohorts, each of one seed and with no more bytes than there is room for.
+/// Cuts lanes into cohorts, each of lanes that may be together and with no more bytes than there is room for.
 ///
 /// # Errors
 /// With the bytes of a lane that does not fit even alone.
@@ -186,7 +199,7 @@ fn cohorts(
             return Err(own);
         }
         match cohorts.last_mut() {
-            Some(last) if last[0].config.seed == lane.config.seed && bytes + own <= room => {
+            Some(last) if last[0].may_join(&lane) && bytes + own <= room => {
                 bytes += own;
                 last.push(lane);
             }

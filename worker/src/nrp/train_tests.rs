@@ -137,6 +137,7 @@ impl World {
             train: &self.train,
             validation: &self.validation,
             test: &self.test,
+            linear_path: None,
         }
     }
 
@@ -239,6 +240,8 @@ pub(super) fn trial() -> Trial {
         },
         learning_rate: 3e-3,
         weight_decay: 0.0,
+        linear_path: false,
+        ensemble: 1,
         seed: 1,
     }
 }
@@ -602,6 +605,7 @@ fn scaling_matches_scikit_learn() {
         train: &case.train,
         validation: &[],
         test: &[],
+        linear_path: None,
     };
     let sites = SiteStatistics::measure(&data, TargetScaling::Standardised).expect("present");
     for (found, expected) in sites.training_mean.iter().zip(&case.training_mean) {

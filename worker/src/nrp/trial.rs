@@ -87,6 +87,10 @@ pub struct Trial {
     pub learning_rate: f64,
     /// Decoupled weight decay, on weights and biases alike; 0 is plain Adam.
     pub weight_decay: f64,
+    /// Whether the network is fitted to what ridge regression leaves, and predicts beside it.
+    pub linear_path: bool,
+    /// Networks, from as many first weights, whose predictions are averaged; at least 1.
+    pub ensemble: usize,
     /// Where all of the trial's draws come from.
     pub seed: u64,
 }
@@ -107,6 +111,16 @@ pub struct Data<'a> {
     pub validation: &'a [usize],
     /// Test stimuli.
     pub test: &'a [usize],
+    /// What ridge regression predicts of them in fitted units, `[train, validation and test stimuli,
+    /// sites]`, row-major; each training stimulus from the others alone. Of use to trials with a
+    /// linear path, and none of them is trained without.
+    pub linear_path: Option<&'a [f32]>,
+}
+
+/// Free parameters of a linear model: a weight for each unit and site, and the sites' intercepts.
+pub(crate) fn linear_parameters(data: &Data<'_>) -> u64 {
+    let units: usize = data.activations.units().iter().sum();
+    (units as u64 + 1) * data.sites as u64
 }
 
 impl Data<'_> {
@@ -145,6 +159,15 @@ impl Data<'_> {
 }
 
 impl Trial {
+    /// How many numbers it learns: those of its networks, and of the linear path beside them.
+    pub fn parameters(&self, data: &Data<'_>) -> u64 {
+        let linear = match self.linear_path {
+            true => linear_parameters(data),
+            false => 0,
+        };
+        self.config(data).parameters() * self.ensemble as u64 + linear
+    }
+
     /// Its network on these activations and sites.
     pub fn config(&self, data: &Data<'_>) -> NrpConfig {
         let NetworkShape {
@@ -207,6 +230,17 @@ impl Trial {
             decay.to_string(),
             "0 or above",
         )?;
+        let networks = self.ensemble;
+        refuse(
+            networks == 0,
+            "ensemble",
+            networks.to_string(),
+            "at least 1",
+        )?;
+        assert!(
+            !self.linear_path || data.linear_path.is_some(),
+            "who asks for a linear path brings its predictions"
+        );
         let (batch, epochs) = (protocol.batch_size, protocol.max_epochs);
         refuse(batch == 0, "batch_size", batch.to_string(), "at least 1")?;
         refuse(epochs == 0, "max_epochs", epochs.to_string(), "at least 1")?;

@@ -24,6 +24,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::chance::generator;
+use crate::nrp::metrics::median;
 
 /// How many random splits a ceiling is averaged over. More change it by less than 0.001.
 const SPLITS: usize = 100;
@@ -39,6 +40,9 @@ pub struct Noise {
     /// Expected absolute error of the averaged responses, `[stimuli, sites]`, in the recordings'
     /// units; NaN where nothing was recorded, and at sites that no stimulus was repeated to.
     pub errors: Vec<f32>,
+    /// The ceiling as Brain-Score aggregates it: for each random split the median over sites, and the
+    /// mean of those. Not that of `ceilings`, which are means over splits first.
+    pub consistency: Option<f64>,
 }
 
 /// The noise of a region in brief, over all its stimuli and sites.
@@ -73,17 +77,23 @@ impl Noise {
             return None;
         }
         let splits = splits(&groups, stimulus_of.len());
-        let columns: Vec<(Option<f64>, Vec<f32>)> = (0..sites)
+        let columns: Vec<(Vec<Option<f64>>, Vec<f32>)> = (0..sites)
             .into_par_iter()
             .map(|site| {
                 let column: Vec<f64> = (0..stimulus_of.len()).map(|p| value(p, site)).collect();
-                (ceiling(&column, &splits), errors(&column, &groups))
+                (reliabilities(&column, &splits), errors(&column, &groups))
             })
             .collect();
         let cell = |stimulus: usize| columns.iter().map(move |(_, errors)| errors[stimulus]);
+        let errors = (0..stimuli).flat_map(cell).collect();
+        let reliabilities: Vec<_> = columns.into_iter().map(|(of_site, _)| of_site).collect();
         Some(Self {
-            errors: (0..stimuli).flat_map(cell).collect(),
-            ceilings: columns.iter().map(|(ceiling, _)| *ceiling).collect(),
+            errors,
+            ceilings: reliabilities
+                .iter()
+                .map(|of_site| ceiling(of_site))
+                .collect(),
+            consistency: consistency(&reliabilities),
         })
     }
 
@@ -117,6 +127,7 @@ impl Noise {
         let row = |stimulus: &usize| &self.errors[stimulus * sites..][..sites];
         Self {
             ceilings: self.ceilings.clone(),
+            consistency: self.consistency,
             errors: stimuli.iter().flat_map(row).copied().collect(),
         }
     }
@@ -140,14 +151,28 @@ fn splits(groups: &[Vec<usize>], presentations: usize) -> Vec<Split> {
     (0..SPLITS).map(draw).collect()
 }
 
-/// The mean of the corrected correlations over `splits`.
-fn ceiling(column: &[f64], splits: &[Split]) -> Option<f64> {
-    let corrected: Vec<f64> = splits
-        .iter()
-        .filter_map(|split| split_half(column, split))
-        .map(spearman_brown)
-        .collect();
-    (!corrected.is_empty()).then(|| corrected.iter().sum::<f64>() / corrected.len() as f64)
+/// A site's corrected correlation in each of `splits`.
+fn reliabilities(column: &[f64], splits: &[Split]) -> Vec<Option<f64>> {
+    let halves = splits.iter().map(|split| split_half(column, split));
+    halves.map(|r| r.map(spearman_brown)).collect()
+}
+
+/// A site's mean over splits.
+fn ceiling(reliabilities: &[Option<f64>]) -> Option<f64> {
+    let known = reliabilities.iter().flatten();
+    let (n, sum) = known.fold((0_usize, 0.0), |(n, sum), r| (n + 1, sum + r));
+    (n > 0).then(|| sum / n as f64)
+}
+
+/// The median over sites in each split, and the mean of those; `[sites][splits]`.
+fn consistency(reliabilities: &[Vec<Option<f64>>]) -> Option<f64> {
+    let splits = reliabilities.first().map_or(0, Vec::len);
+    let medians = (0..splits).map(|split| {
+        let sites = reliabilities.iter();
+        let mut of_split: Vec<f64> = sites.filter_map(|of_site| of_site[split]).collect();
+        median(&mut of_split)
+    });
+    ceiling(&medians.collect::<Vec<_>>())
 }
 
 /// Correlates the two halves of each stimulus's recorded repetitions over stimuli. Of an odd number
@@ -243,6 +268,7 @@ mod tests {
         groups: Vec<Vec<usize>>,
         splits: Vec<Split>,
         sites: Vec<Site>,
+        consistency: f64,
     }
 
     #[derive(Deserialize)]
@@ -261,13 +287,15 @@ mod tests {
         // Both sides compute in f64; only the order of the sums differs.
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{a} is not {b}");
         for case in cases {
+            let mut of_sites = Vec::new();
             for site in &case.sites {
                 let column: Vec<f64> = site.values.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
                 for (split, expected) in case.splits.iter().zip(&site.halves) {
                     close(split_half(&column, split).expect("defined"), *expected);
                 }
-                let found = ceiling(&column, &case.splits).expect("defined");
-                close(found, site.ceiling);
+                let of_site = reliabilities(&column, &case.splits);
+                close(ceiling(&of_site).expect("defined"), site.ceiling);
+                of_sites.push(of_site);
                 let found = errors(&column, &case.groups);
                 assert_eq!(found.len(), site.errors.len());
                 for (found, expected) in found.iter().zip(&site.errors) {
@@ -281,6 +309,7 @@ mod tests {
                     }
                 }
             }
+            close(consistency(&of_sites).expect("defined"), case.consistency);
         }
     }
 

@@ -170,7 +170,7 @@ impl Recordings {
     }
 
     fn simulate(seed: u64, regions: &[String]) -> Result<Self, RecordingError> {
-        let known = simulated::REGIONS.map(|(name, _)| name.to_owned());
+        let known = simulated::NAMES.map(str::to_owned);
         let names = chosen(regions, &known, "the simulated recordings")?;
         let made = simulated::simulate(seed);
         let regions = names

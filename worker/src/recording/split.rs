@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use miette::Diagnostic;
+use nrp_proto::sweep::{Scheme, UnknownScheme};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -14,15 +15,8 @@ use super::chance::{generator, unit};
 /// How far the fractions may miss 1 in all; they are written in decimal.
 const FRACTIONS_TOLERANCE: f64 = 1e-6;
 
-/// How stimuli are divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// Three parts, drawn once: train, select on validation, report on test.
-    Holdout,
-}
-
-/// Indices of stimuli, each in exactly one part, ascending in each.
+/// Indices of stimuli, each in exactly one part, ascending in each; but of
+/// [`Scheme::ValidationIsTest`] the last two are one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// What the network is fitted to.
@@ -54,6 +48,10 @@ pub enum SplitError {
         /// The part without stimuli.
         part: &'static str,
     },
+    /// A scheme that is none.
+    #[error(transparent)]
+    #[diagnostic(help("coordinator and worker must be of one version"))]
+    Scheme(#[from] UnknownScheme),
     /// Labels that do not belong to the stimuli.
     #[error("{labels} labels for {stimuli} stimuli")]
     #[diagnostic(help("stratify by a column of the stimulus set"))]
@@ -65,14 +63,17 @@ pub enum SplitError {
     },
 }
 
-/// Divides `stimuli` into training, validation and test parts of the given `fractions`.
+/// Divides `stimuli` into training, validation and test parts of the given `fractions`. Each
+/// `number` of a shuffle is a division of its own.
 ///
 /// Sizes are rounded by largest remainder, so that they are exact in total. With `strata`, each
 /// part holds each label in proportion, give or take one stimulus at either end of the part.
 ///
 /// # Errors
 /// When the fractions are not positive or do not sum to 1, or a part would be empty.
-pub fn holdout(
+pub fn split(
+    scheme: Scheme,
+    number: u32,
     stimuli: usize,
     fractions: [f64; 3],
     strata: Option<&[String]>,
@@ -87,17 +88,28 @@ pub fn holdout(
             labels: labels.len(),
         });
     }
-    let mut rng = generator(seed, "nrp holdout v1");
+    let mut rng = match scheme {
+        Scheme::Holdout | Scheme::ValidationIsTest => generator(seed, "nrp holdout v1"),
+        Scheme::Shuffle => generator(seed, &format!("nrp shuffle v1 {number}")),
+    };
     let order = interleaved(stimuli, strata, &mut rng);
     let part = |from: usize, size: usize| {
         let mut part = order[from..from + size].to_vec();
         part.sort_unstable();
         part
     };
+    let train = part(0, sizes[0]);
+    let [validation, test] = match scheme {
+        Scheme::Holdout | Scheme::Shuffle => [
+            part(sizes[0], sizes[1]),
+            part(sizes[0] + sizes[1], sizes[2]),
+        ],
+        Scheme::ValidationIsTest => [(); 2].map(|()| part(sizes[0], sizes[1] + sizes[2])),
+    };
     Ok(Split {
-        train: part(0, sizes[0]),
-        validation: part(sizes[0], sizes[1]),
-        test: part(sizes[0] + sizes[1], sizes[2]),
+        train,
+        validation,
+        test,
     })
 }
 
@@ -177,6 +189,15 @@ mod tests {
 
     const USUAL: [f64; 3] = [0.8, 0.1, 0.1];
 
+    fn holdout(
+        stimuli: usize,
+        fractions: [f64; 3],
+        strata: Option<&[String]>,
+        seed: u64,
+    ) -> Result<Split, SplitError> {
+        split(Scheme::Holdout, 0, stimuli, fractions, strata, seed)
+    }
+
     fn assert_whole(split: &Split, stimuli: usize) {
         let mut all = [&split.train[..], &split.validation, &split.test].concat();
         all.sort_unstable();
@@ -234,6 +255,37 @@ mod tests {
         assert_ne!(split(1), split(2));
         // Written down so that another machine or a newer dependency cannot change it unnoticed.
         insta::assert_snapshot!(format!("{:?} {:?}", split(1).validation, split(1).test), @"[6, 13] [5, 15]");
+    }
+
+    #[test]
+    fn shuffles_are_stratified_divisions_of_their_own() {
+        let labels: Vec<String> = (0..320).map(|i| format!("object{}", i % 8)).collect();
+        let shuffle = |number, seed| {
+            split(Scheme::Shuffle, number, 320, USUAL, Some(&labels), seed).expect("a split")
+        };
+        let all: Vec<Split> = (0..Scheme::SHUFFLES).map(|n| shuffle(n, 1)).collect();
+        for (number, one) in all.iter().enumerate() {
+            assert_whole(one, 320);
+            for object in 0..8 {
+                let held = one.test.iter().filter(|&&i| i % 8 == object).count();
+                assert_eq!(held, 4, "object{object} in test stimuli of {number}");
+            }
+            assert!(all[..number].iter().all(|other| other.test != one.test));
+        }
+        assert_eq!(all[3], shuffle(3, 1));
+        assert_ne!(all[3], shuffle(3, 2));
+        insta::assert_compact_debug_snapshot!(all[1].test[..6], @"");
+    }
+
+    #[test]
+    fn validation_stimuli_test_where_the_scheme_says_so() {
+        let one = split(Scheme::ValidationIsTest, 0, 100, USUAL, None, 1).expect("a split");
+        let parts = holdout(100, USUAL, None, 1).expect("a split");
+        assert_eq!(one.train, parts.train);
+        assert_eq!(one.validation, one.test);
+        let mut held_out = [parts.validation, parts.test].concat();
+        held_out.sort_unstable();
+        assert_eq!(one.test, held_out);
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub(super) fn trial(trial: TrialId) -> Vec<u8> {
     [b"t", trial.0.to_be_bytes().as_slice()].concat()
 }
 
+/// What a trial's scores are made of.
+pub(super) fn details(trial: TrialId) -> Vec<u8> {
+    [b"d", trial.0.to_be_bytes().as_slice()].concat()
+}
+
 /// What the trials of a job group share.
 pub(super) fn group(group: GroupId) -> Vec<u8> {
     [b"g", group.0.to_be_bytes().as_slice()].concat()
@@ -97,6 +102,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'm') => return format!("`{}`", String::from_utf8_lossy(&key[1..]).trim()),
         Some(b's') => "sweep",
         Some(b't') => "trial",
+        Some(b'd') => "the details of trial",
         Some(b'g') => "job group",
         Some(b'o') => "the list of trials of sweep",
         Some(b'w') => "the membership of sweep and trial",

@@ -30,7 +30,7 @@ use std::path::Path;
 use views::Views;
 
 /// The format this version writes; an index of another is rebuilt.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 
 /// Trials in one stretch of a sweep's list.
 const STRETCH_TRIALS: usize = 1_024;
@@ -339,8 +339,14 @@ impl Changes<'_> {
                 let again = record.state == recorded::FINISHED;
                 recorded::FINISHED.clone_into(&mut record.state);
                 record.reason.clear();
-                record.scores = Some((**scores).clone());
+                // Of use to few, and larger than all else.
+                let mut scores = (**scores).clone();
+                let details = scores.details.take();
+                record.scores = Some(scores);
                 self.rank(trial, &packed, again)?;
+                if let Some(details) = details {
+                    self.put(keys::details(trial), details.encode_to_vec())?;
+                }
             }
             Ending::Failed { reason } => {
                 recorded::FAILED.clone_into(&mut record.state);

@@ -4,7 +4,7 @@ use super::records::Packed;
 use super::{Index, keys, message};
 use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
-use nrp_proto::wire::{TrialRecord, TrialSpec};
+use nrp_proto::wire::{Details, TrialRecord, TrialSpec};
 
 /// Pairs read at once: at first, and at most.
 const SCAN_PAIRS_FIRST: usize = 16;
@@ -29,6 +29,12 @@ impl Index {
         Ok(Some(packed.unpack(trial, &shared)))
     }
 
+    /// What a trial's scores are made of; none of one that has no scores, or was recorded without.
+    pub(crate) fn details(&self, trial: TrialId) -> Result<Option<Details>, IndexError> {
+        let bytes = self.map.get(&keys::details(trial))?;
+        bytes.map(|bytes| message(&bytes)).transpose()
+    }
+
     /// A stretch of a sweep's trials, counted from 0; none behind the last.
     pub(crate) fn stretch(
         &self,
@@ -40,7 +46,7 @@ impl Index {
     }
 
     /// The rows of one sweep's trials, or of all, in the order of ANN, weights, model (NRP networks
-    /// first), group, region.
+    /// first), split, group, region.
     pub(crate) fn rows(&self, sweep: Option<SweepId>) -> Result<Vec<Row>, IndexError> {
         let mut rows = Vec::new();
         match sweep {
@@ -63,8 +69,8 @@ impl Index {
             let example = &row.example;
             let ann = example.ann.clone().unwrap_or_default();
             let (model, region) = (example.model.clone(), example.region.clone());
-            let group = example.comparable_group();
-            (ann.name, ann.weights_digest, model, group, region)
+            let (split, group) = (example.split_number(), example.comparable_group());
+            (ann.name, ann.weights_digest, model, split, group, region)
         });
         Ok(rows)
     }

@@ -5,7 +5,7 @@ use super::{keys, message};
 use crate::scheduler::TrialId;
 use crate::store::IndexError;
 use nrp_proto::Message;
-use nrp_proto::wire::{AnnSpec, Scores, TrainingSpec, TrialRecord, TrialSpec};
+use nrp_proto::wire::{AnnSpec, Scores, SplitSpec, TrainingSpec, TrialRecord, TrialSpec};
 
 /// A finished trial in its row.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,10 @@ impl Standing {
                 ..AnnSpec::default()
             }),
             layers: shared.layers.clone(),
+            split: Some(SplitSpec {
+                number: shared.split_number(),
+                ..SplitSpec::default()
+            }),
             training: Some(TrainingSpec {
                 projection: shared.projection().to_owned(),
                 ..TrainingSpec::default()

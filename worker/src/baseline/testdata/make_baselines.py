@@ -21,7 +21,8 @@ COMPONENTS = 25
 def ridge(activations, responses):
     centred = activations - activations.mean(0)
     mean = (centred**2).sum() / len(centred)
-    return RidgeCV(alphas=PENALTIES * mean, alpha_per_target=True).fit(activations, responses), mean
+    model = RidgeCV(alphas=PENALTIES * mean, alpha_per_target=True, store_cv_results=True)
+    return model.fit(activations, responses), mean
 
 
 def by_site(fit, activations, responses, others):
@@ -39,10 +40,13 @@ def case(name, activations, layers, training, responses):
     learned, seen = activations[training].astype(np.float64), activations[others].astype(np.float64)
     responses64 = responses.astype(np.float64)
     penalties = []
+    left_out = []
 
     def fit_ridge(x, y):
         model, mean = ridge(x, y)
         penalties.append(float(np.ravel(model.alpha_)[0] / mean))
+        chosen = int(np.argmin(np.abs(model.alphas - np.ravel(model.alpha_)[0])))
+        left_out.append(model.cv_results_.reshape(len(x), -1)[:, chosen].tolist())
         return model.predict
 
     means = np.nanmean(responses64, 0)
@@ -61,6 +65,8 @@ def case(name, activations, layers, training, responses):
         "ols": by_site(lambda x, y: LinearRegression().fit(x, y).predict, learned, responses64, seen).ravel().tolist(),
         "ridge": by_site(fit_ridge, learned, responses64, seen).ravel().tolist(),
         "penalties": penalties,
+        # Squared errors at stimuli that are left out, by site: of those with a response.
+        "left_out": left_out,
         "pls": pls.predict(seen).ravel().tolist(),
     }
 

@@ -6,6 +6,7 @@
 
 mod scene;
 mod teacher;
+mod truth;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,14 @@ pub(super) const VERSION: u32 = 1;
 /// The simulated regions and their sites, as many as in the public recordings of Majaj, Hong et
 /// al. (2015).
 pub(super) const REGIONS: [(&str, usize); 2] = [("V4", 88), ("IT", 168)];
+/// Names of all regions, those whose truth is known last.
+pub(super) const NAMES: [&str; 5] = [
+    REGIONS[0].0,
+    REGIONS[1].0,
+    truth::REGIONS[0].0,
+    truth::REGIONS[1].0,
+    truth::REGIONS[2].0,
+];
 /// How many stimuli there are: 40 of each object.
 const STIMULI: usize = 320;
 /// How often each is shown; the repetitions are averaged, as in recordings that are read.
@@ -34,7 +43,7 @@ pub(super) struct Simulated {
     pub(super) stimuli: Vec<Stimulus>,
     /// Their images, 64 x 64.
     pub(super) images: Vec<RgbImage>,
-    /// The regions of [`REGIONS`].
+    /// The regions of [`NAMES`].
     pub(super) regions: Vec<Region>,
 }
 
@@ -48,20 +57,26 @@ pub(super) fn simulate(seed: u64) -> Simulated {
     let mut rng = generator(seed, "nrp simulated teacher v1");
     let rates = teacher::rates(&images, REGIONS.map(|(_, sites)| sites), &mut rng);
     let mut rng = generator(seed, "nrp simulated noise v1");
-    let regions = REGIONS
+    let mut regions: Vec<Region> = REGIONS
         .iter()
         .zip(&rates)
         .map(|(&(name, sites), rates)| {
-            let rates = repeated(rates, sites, &mut rng);
-            Region {
-                name: name.to_owned(),
-                sites: (0..sites).map(|site| format!("{name}-{site:03}")).collect(),
-                responses: averaged(&rates),
-                repetitions: (REPETITIONS, REPETITIONS),
-                noise: noise(&rates, sites),
-            }
+            let noise_sd = noise_sd(rates, sites);
+            region(name, &repeated(rates, &noise_sd, &mut rng), sites)
         })
         .collect();
+    let rates = truth::rates(&images, &mut generator(seed, "nrp simulated truth v1"));
+    let mut rng = generator(seed, "nrp simulated truth's noise v1");
+    regions.extend(
+        truth::REGIONS
+            .iter()
+            .zip(&rates)
+            .map(|(&(name, sites), rates)| {
+                let noise_sd =
+                    vec![sd_of_noise(truth::DEVIATION.powi(2), truth::EXPLAINABLE); sites];
+                region(name, &repeated(rates, &noise_sd, &mut rng), sites)
+            }),
+    );
     let stimuli = scenes
         .iter()
         .enumerate()
@@ -86,17 +101,37 @@ fn stimulus(index: usize, scene: &scene::Scene) -> Stimulus {
     }
 }
 
-/// Noisy repetitions of `rates`, `[stimuli, sites]`. A repetition cannot count fewer than no spikes.
-fn repeated(rates: &[f64], sites: usize, rng: &mut ChaCha8Rng) -> Vec<[f64; REPETITIONS]> {
+fn region(name: &str, rates: &[[f64; REPETITIONS]], sites: usize) -> Region {
+    Region {
+        name: name.to_owned(),
+        sites: (0..sites).map(|site| format!("{name}-{site:03}")).collect(),
+        responses: averaged(rates),
+        repetitions: (REPETITIONS, REPETITIONS),
+        noise: noise(rates, sites),
+    }
+}
+
+/// Each site's standard deviation of a repetition's noise, from its rates `[stimuli, sites]`.
+fn noise_sd(rates: &[f64], sites: usize) -> Vec<f64> {
     let stimuli = rates.len() / sites;
-    let noise_sd: Vec<f64> = (0..sites)
-        .map(|site| {
-            let column = || rates[site..].iter().step_by(sites);
-            let mean = column().sum::<f64>() / stimuli as f64;
-            let variance = column().map(|x| (x - mean) * (x - mean)).sum::<f64>() / stimuli as f64;
-            (variance * REPETITIONS as f64 * (1.0 - EXPLAINABLE) / EXPLAINABLE).sqrt()
-        })
-        .collect();
+    let of_site = |site| {
+        let column = || rates[site..].iter().step_by(sites);
+        let mean = column().sum::<f64>() / stimuli as f64;
+        let variance = column().map(|x| (x - mean) * (x - mean)).sum::<f64>() / stimuli as f64;
+        sd_of_noise(variance, EXPLAINABLE)
+    };
+    (0..sites).map(of_site).collect()
+}
+
+/// Standard deviation of a repetition's noise, where rates of that variance are to be that part of the
+/// averages' variance.
+fn sd_of_noise(variance: f64, explainable: f64) -> f64 {
+    (variance * REPETITIONS as f64 * (1.0 - explainable) / explainable).sqrt()
+}
+
+/// Noisy repetitions of `rates`, `[stimuli, sites]`. A repetition cannot count fewer than no spikes.
+fn repeated(rates: &[f64], noise_sd: &[f64], rng: &mut ChaCha8Rng) -> Vec<[f64; REPETITIONS]> {
+    let sites = noise_sd.len();
     let one = |(cell, rate): (usize, &f64)| {
         [0; REPETITIONS].map(|_| (rate + noise_sd[cell % sites] * normal(rng)).max(0.0))
     };
@@ -139,7 +174,11 @@ mod tests {
         }
         assert_eq!(objects.len(), 8);
         assert!(objects.values().all(|count| *count == 40), "{objects:?}");
-        for (region, (name, sites)) in made.regions.iter().zip(REGIONS) {
+        for (region, (name, sites)) in made
+            .regions
+            .iter()
+            .zip([REGIONS.as_slice(), &truth::REGIONS].concat())
+        {
             assert_eq!((region.name.as_str(), region.sites.len()), (name, sites));
             assert_eq!(region.responses.len(), 320 * sites);
         }
@@ -183,7 +222,9 @@ mod tests {
             .collect();
         let rates = teacher::rates(&images, [20, 20], &mut generator(3, "test teacher"));
         for rates in &rates {
-            let recorded = |purpose| averaged(&repeated(rates, 20, &mut generator(3, purpose)));
+            let noise_sd = noise_sd(rates, 20);
+            let recorded =
+                |purpose| averaged(&repeated(rates, &noise_sd, &mut generator(3, purpose)));
             let (first, second) = (recorded("first"), recorded("second"));
             let mut sum = 0.0;
             for site in 0..20 {
@@ -205,8 +246,8 @@ mod tests {
     fn the_ceiling_is_the_explainable_part() {
         // Sites differ by a standard error of 0.04 at 320 stimuli; their mean by far less. Rates
         // cut at no spikes lose a little noise.
-        for region in simulate(1).regions {
-            let noise = region.noise.expect("repetitions");
+        for region in &simulate(1).regions[..REGIONS.len()] {
+            let noise = region.noise.as_ref().expect("repetitions");
             let n = noise.ceilings.len() as f64;
             let mean = noise.ceilings.iter().flatten().sum::<f64>() / n;
             assert!(
@@ -225,7 +266,7 @@ mod tests {
             for image in &made.images {
                 hasher.update(image.as_raw());
             }
-            for region in &made.regions {
+            for region in &made.regions[..REGIONS.len()] {
                 for rate in &region.responses {
                     hasher.update(&rate.to_le_bytes());
                 }
@@ -235,5 +276,21 @@ mod tests {
         assert_ne!(digest(1), digest(2));
         // A change here means a new VERSION: other people's results were made with these bits.
         insta::assert_snapshot!(digest(1), @"91e903334552fa56");
+    }
+
+    #[test]
+    fn the_ceiling_knows_the_truth() {
+        let made = simulate(2);
+        assert_eq!(
+            NAMES,
+            made.regions.iter().map(|of| &*of.name).collect::<Vec<_>>()[..]
+        );
+        for (region, expected) in made.regions[2..].iter().zip([0.9, 0.9, 0.0]) {
+            let noise = region.noise.as_ref().expect("repetitions");
+            let mean = noise.ceilings.iter().flatten().sum::<f64>() / 16.0;
+            // A site's standard error at 320 stimuli is 0.06 where there is nothing to see, twice that
+            // by the correction; that of 16 sites a quarter.
+            assert!((mean - expected).abs() < 0.09, "{}: {mean}", region.name);
+        }
     }
 }

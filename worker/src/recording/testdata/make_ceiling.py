@@ -62,11 +62,13 @@ def case(repetitions, noise, sites, splits, missing):
     groups = [np.flatnonzero(stimulus_of == s) for s in range(len(repetitions))]
     drawn = [[RNG.permutation(group) for group in groups] for _ in range(splits)]
     scored = []
+    corrected = []
     for _ in range(sites):
         rates = RNG.normal(3, 1, len(repetitions))
         values = np.round(RNG.normal(rates[stimulus_of], noise), 3)
         values[RNG.random(len(values)) < missing] = np.nan
         found = [split_half(values, split) for split in drawn]
+        corrected.append([spearman_brown(r) for r in found])
         scored.append(
             {
                 "values": listed(values),
@@ -79,6 +81,8 @@ def case(repetitions, noise, sites, splits, missing):
         "groups": [group.tolist() for group in groups],
         "splits": [[group.tolist() for group in split] for split in drawn],
         "sites": scored,
+        # Brain-Score's order: the median over neuroids, then the mean over splits.
+        "consistency": float(np.mean(np.median(corrected, axis=0))),
     }
 
 

@@ -1,0 +1,208 @@
+//! What is wrong with an `[[ann]]`: its name, layers, weights and pruning.
+
+use super::{Catalogue, DUPLICATE, Found, backticked, quote, repeated};
+use crate::near_miss;
+use crate::sweep::{AnnTable, DEFAULT_PREPROCESSING, LayerSets, Pruning, SweepFile, layer_sets};
+use std::collections::BTreeMap;
+
+const PREPROCESSING: [&str; 4] = ["torch", "tf", "caffe", "none"];
+const PRUNING: [&str; 2] = [Pruning::LAYER, Pruning::GLOBAL];
+
+impl SweepFile {
+    pub(super) fn check_anns(&self, catalogue: &dyn Catalogue, found: &mut Found) {
+        if self.ann.is_empty() {
+            found.add("ann", "[]", "is empty, so the grid has no cell");
+        }
+        let same = |ann: &AnnTable| {
+            let preprocessing = ann.preprocessing.as_deref();
+            let preprocessing = preprocessing.unwrap_or(DEFAULT_PREPROCESSING).to_owned();
+            (ann.name.clone(), ann.weights.clone(), preprocessing)
+        };
+        for index in repeated(self.ann.iter().map(same)) {
+            found.add(
+                format!("ann[{index}]"),
+                quote(&self.ann[index].name),
+                "stands here twice with the same weights; put all its layer sets into one",
+            );
+        }
+        for (index, ann) in self.ann.iter().enumerate() {
+            let key = |name: &str| format!("ann[{index}].{name}");
+            let offered = catalogue.offered();
+            if offered.contains(&ann.name.as_str()) {
+                let layers = catalogue.layers(&ann.name);
+                check_layer_sets(&key("layer_sets"), ann, layers.as_deref(), found);
+                check_of_file(&key, ann, layers.is_none(), found);
+            } else {
+                let problem = format!("no such ANN; there are {}", backticked(&offered));
+                let near = near_miss(&ann.name, offered.iter().copied());
+                found.add_near(key("name"), quote(&ann.name), problem, near);
+            }
+            if let Some(seed) = ann.weights.strip_prefix(crate::id::RANDOM_PREFIX)
+                && seed.parse::<u64>().is_err()
+            {
+                let problem = "after `random:` comes a seed, a whole number";
+                found.add(key("weights"), quote(&ann.weights), problem);
+            }
+            if ann.weights.is_empty() {
+                found.add(
+                    key("weights"),
+                    "\"\"",
+                    "names no file; a file, or \"random:SEED\"",
+                );
+            }
+            let range = |s: f64| (0.0..1.0).contains(&s);
+            let rule = "a fraction of zero weights is at least 0 and below 1";
+            found.axis(&key("sparsity"), &ann.sparsity, range, rule);
+            match &ann.pruning {
+                None => {}
+                Some(Pruning::Rule(rule)) => found.word(key("pruning"), rule, &PRUNING),
+                Some(Pruning::Checkpoints(files)) => {
+                    check_checkpoints(&key("pruning"), &ann.sparsity, files, found);
+                }
+            }
+        }
+    }
+}
+
+/// One file for each sparsity above 0, and none besides.
+fn check_checkpoints(
+    key: &str,
+    sparsity: &[f64],
+    files: &BTreeMap<String, String>,
+    found: &mut Found,
+) {
+    let mut of_files = Vec::new();
+    for (asked, file) in files {
+        let key = format!("{key}.{asked:?}");
+        let number = asked.parse().ok();
+        match number.filter(|number| *number > 0.0 && sparsity.contains(number)) {
+            None => {
+                let problem = "must be of a sparsity above 0 that stands in `sparsity`";
+                found.add(&key, quote(file), problem);
+            }
+            Some(number) if of_files.contains(&number) => {
+                found.add(&key, quote(file), "is the file of a sparsity that has one");
+            }
+            Some(number) => of_files.push(number),
+        }
+        if file.is_empty() {
+            found.add(&key, "\"\"", "names no file");
+        }
+    }
+    for sparsity in sparsity.iter().filter(|of| **of > 0.0) {
+        if !of_files.contains(sparsity) {
+            let key = format!("{key}.\"{sparsity:?}\"");
+            found.add(key, "", "is missing: name the checkpoint of this sparsity");
+        }
+    }
+}
+
+/// What only an ANN that its file defines may have, and what it may not.
+fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, found: &mut Found) {
+    if let Some(preprocessing) = &ann.preprocessing {
+        match of_file {
+            true => found.word(key("preprocessing"), preprocessing, &PREPROCESSING),
+            false => found.add(
+                key("preprocessing"),
+                quote(preprocessing),
+                format!("{} has its own; leave it out", ann.name),
+            ),
+        }
+    }
+    if of_file && (ann.sparsity != [0.0] || ann.pruning.is_some()) {
+        let problem = format!(
+            "{} runs with the weights it has; prune the net before you export it, and name each file \
+             as an ANN of its own",
+            ann.name
+        );
+        found.add(key("sparsity"), format!("{:?}", ann.sparsity), problem);
+    }
+    if of_file && ann.weights.starts_with(crate::id::RANDOM_PREFIX) {
+        let problem = format!(
+            "{} has no weights but its file's; name the file, saved untrained if need be",
+            ann.name
+        );
+        found.add(key("weights"), quote(&ann.weights), problem);
+    }
+}
+
+/// `layers` are the ANN's, where they are known without its file.
+fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found: &mut Found) {
+    let sets = match &ann.layer_sets {
+        LayerSets::Listed(sets) => sets,
+        LayerSets::Shorthand(word) => return check_shorthand(key, word, &ann.name, found),
+        // The catalogue's.
+        LayerSets::ByRegion(_) => return,
+    };
+    if sets.is_empty() {
+        found.add(key, "[]", "is empty, so the grid has no cell");
+    }
+    for (set_index, set) in sets.iter().enumerate() {
+        let key = format!("{key}[{set_index}]");
+        if set.is_empty() {
+            found.add(&key, "[]", "names no layer");
+        }
+        for (index, layer) in set.iter().enumerate() {
+            let Some(layers) = layers else {
+                continue;
+            };
+            if !layers.contains(layer) {
+                found.add_near(
+                    format!("{key}[{index}]"),
+                    quote(layer),
+                    format!(
+                        "no layer of {name}; `nrp ann layers {name}` lists them",
+                        name = ann.name
+                    ),
+                    near_miss(layer, layers.iter().map(String::as_str)),
+                );
+            }
+        }
+        for index in repeated(set) {
+            found.add(
+                format!("{key}[{index}]"),
+                quote(&set[index]),
+                "stands twice in its set",
+            );
+        }
+    }
+    let sorted = |set: &Vec<String>| {
+        let mut set = set.clone();
+        set.sort_unstable();
+        set
+    };
+    for index in repeated(sets.iter().map(sorted)) {
+        found.add(
+            format!("{key}[{index}]"),
+            format!("{:?}", sets[index]),
+            DUPLICATE,
+        );
+    }
+}
+
+/// A word that could not be expanded.
+fn check_shorthand(key: &str, word: &str, ann: &str, found: &mut Found) {
+    let words = layer_sets::shorthands();
+    let (problem, near) = match words.contains(&word) {
+        true if word == layer_sets::REGION_MAP => (
+            format!(
+                "Brain-Score has committed no layer of {ann} to one of these regions; list the layer sets"
+            ),
+            None,
+        ),
+        true => (
+            format!("{ann} has too few candidate layers for that; list the layer sets"),
+            None,
+        ),
+        false => (
+            format!(
+                "must be a list of layer sets, or one of {}: every candidate layer of \
+                 `nrp ann layers {ann}`, all pairs, all triples, or the layer that Brain-Score has \
+                 committed to each region",
+                backticked(&words)
+            ),
+            near_miss(word, words.iter().copied()),
+        ),
+    };
+    found.add_near(key, quote(word), problem, near);
+}

@@ -1,0 +1,280 @@
+//! What is wrong with a sweep file: values out of range, words nobody knows. All mistakes are found,
+//! not only the first.
+
+mod ann;
+mod recordings;
+#[cfg(test)]
+mod tests;
+
+use super::baseline::MEAN_PREDICTOR;
+use super::{Baseline, GridTable, Mistake, Projection, Scheme, SweepError, SweepFile};
+use crate::id::NO_LINEAR_PATH;
+use crate::near_miss;
+use std::collections::HashSet;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+
+/// The ANNs a sweep may name. The worker's catalogue implements it.
+pub trait Catalogue {
+    /// ANNs that can be run.
+    fn offered(&self) -> Vec<&str>;
+    /// Layers of an offered ANN; none where only its file tells, as ONNX does. Such an ANN is not
+    /// without its file, so never random, and its preprocessing is the sweep file's to say.
+    fn layers(&self, ann: &str) -> Option<Vec<String>>;
+    /// Those that words for layer sets stand for; empty where only its file tells.
+    fn candidates(&self, ann: &str) -> Vec<&str>;
+    /// Regions, each with the layer that is taken for it; empty where none is known.
+    fn region_layers(&self, ann: &str) -> Vec<(&str, &str)>;
+}
+
+/// Longest name of a sweep, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// Most units a layer of a NRP network may have.
+const UNITS_MAX: i64 = 65_536;
+/// Most intermediate layers of a NRP network.
+const DEPTH_MAX: i64 = 3;
+/// Most networks of an ensemble.
+const ENSEMBLE_MAX: i64 = 1_000;
+/// How far the fractions' sum may be from 1.
+const FRACTIONS_SLACK: f64 = 1e-9;
+/// Most stimuli a mini-batch may have, and most epochs a trial may train.
+pub(super) const COUNT_MAX: i64 = 1_000_000;
+
+const SCHEMES: [&str; 3] = [
+    Scheme::Holdout.name(),
+    Scheme::Shuffle.name(),
+    Scheme::ValidationIsTest.name(),
+];
+const INPUTS: [&str; 3] = ["none", "centred", "per-unit"];
+const TARGETS: [&str; 3] = ["none", "centred", "standardised"];
+const LINEAR_PATHS: [&str; 2] = [NO_LINEAR_PATH, Baseline::Ridge.name()];
+/// `K` is a number of components.
+const PROJECTIONS: [&str; 3] = ["none", "row-space", "pca:K"];
+const BASELINES: [&str; 4] = [
+    MEAN_PREDICTOR,
+    Baseline::Ols.name(),
+    Baseline::Ridge.name(),
+    Baseline::Pls.name(),
+];
+
+/// Collects mistakes.
+#[derive(Default)]
+pub(super) struct Found(Vec<Mistake>);
+
+impl Found {
+    pub(super) fn add(
+        &mut self,
+        key: impl Into<String>,
+        value: impl Display,
+        problem: impl Into<String>,
+    ) {
+        self.add_near(key, value, problem, None);
+    }
+
+    fn add_near(
+        &mut self,
+        key: impl Into<String>,
+        value: impl Display,
+        problem: impl Into<String>,
+        near_miss: Option<&str>,
+    ) {
+        self.0.push(Mistake {
+            key: key.into(),
+            value: value.to_string(),
+            problem: problem.into(),
+            near_miss: near_miss.map(str::to_owned),
+        });
+    }
+
+    /// A word that must be one of `words`.
+    pub(super) fn word(&mut self, key: impl Into<String>, word: &str, words: &[&str]) {
+        if !words.contains(&word) {
+            let problem = format!("must be one of {}", backticked(words));
+            let near = near_miss(word, words.iter().copied());
+            self.add_near(key, quote(word), problem, near);
+        }
+    }
+
+    /// An axis of the grid: not empty, every value good, none twice.
+    fn axis<T: Copy + Debug>(
+        &mut self,
+        key: &str,
+        values: &[T],
+        good: impl Fn(T) -> bool,
+        rule: &str,
+    ) {
+        if values.is_empty() {
+            self.add(key, "[]", "is empty, so the grid has no cell");
+        }
+        let mut seen = HashSet::new();
+        for (index, value) in values.iter().enumerate() {
+            if !good(*value) {
+                self.add(format!("{key}[{index}]"), format!("{value:?}"), rule);
+            }
+            if !seen.insert(format!("{value:?}")) {
+                self.add(format!("{key}[{index}]"), format!("{value:?}"), DUPLICATE);
+            }
+        }
+    }
+}
+
+const DUPLICATE: &str = "stands here twice, which makes duplicate cells";
+
+fn quote(word: &str) -> String {
+    format!("{word:?}")
+}
+
+fn backticked(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Indices of values that stood earlier already.
+fn repeated<K: Hash + Eq>(keys: impl IntoIterator<Item = K>) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    keys.into_iter()
+        .enumerate()
+        .filter_map(|(index, key)| (!seen.insert(key)).then_some(index))
+        .collect()
+}
+
+impl SweepFile {
+    /// Checks every value against its range, the catalogue, and what this version offers.
+    ///
+    /// # Errors
+    /// All mistakes found, each with its key, value and near miss.
+    pub fn check(&self, catalogue: &dyn Catalogue) -> Result<(), SweepError> {
+        let mut found = Found::default();
+        self.check_name(&mut found);
+        self.check_recordings(&mut found);
+        self.check_split(&mut found);
+        self.check_anns(catalogue, &mut found);
+        check_grid(&self.grid, &mut found);
+        self.search.check(self.training.max_epochs, &mut found);
+        self.check_training(&mut found);
+        match found.0.is_empty() {
+            true => Ok(()),
+            false => Err(SweepError::Mistakes(found.0)),
+        }
+    }
+
+    fn check_name(&self, found: &mut Found) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX || !self.name.chars().all(plain)
+        {
+            found.add(
+                "name",
+                quote(&self.name),
+                format!("must be 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`"),
+            );
+        }
+    }
+
+    fn check_split(&self, found: &mut Found) {
+        let split = &self.split;
+        found.word("split.scheme", &split.scheme, &SCHEMES);
+        let shown = format!("{:?}", split.fractions);
+        let sum: f64 = split.fractions.iter().sum();
+        if split.fractions.len() != 3 {
+            let problem = "must be three: train, validation, test";
+            found.add("split.fractions", shown, problem);
+        } else if split.fractions.iter().any(|f| !f.is_finite() || *f <= 0.0) {
+            found.add("split.fractions", shown, "every fraction must be above 0");
+        } else if (sum - 1.0).abs() > FRACTIONS_SLACK {
+            found.add(
+                "split.fractions",
+                shown,
+                format!("must sum to 1, not {}", rounded(sum)),
+            );
+        }
+        if split.seed < 0 {
+            found.add("split.seed", split.seed, "must not be negative");
+        }
+    }
+
+    fn check_training(&self, found: &mut Found) {
+        let training = &self.training;
+        let counts = [
+            ("batch_size", training.batch_size, 1),
+            ("max_epochs", training.max_epochs, 1),
+            ("patience", training.patience, 0),
+        ];
+        for (key, count, least) in counts {
+            if !(least..=COUNT_MAX).contains(&count) {
+                let problem = format!("must be {least} to {COUNT_MAX}");
+                found.add(format!("training.{key}"), count, problem);
+            }
+        }
+        found.word("training.inputs", &training.inputs, &INPUTS);
+        found.word("training.targets", &training.targets, &TARGETS);
+        check_projection(&training.projection, found);
+        for (index, baseline) in training.baselines.iter().enumerate() {
+            found.word(format!("training.baselines[{index}]"), baseline, &BASELINES);
+        }
+        for index in repeated(&training.baselines) {
+            let key = format!("training.baselines[{index}]");
+            found.add(key, quote(&training.baselines[index]), "stands here twice");
+        }
+    }
+}
+
+fn check_projection(word: &str, found: &mut Found) {
+    if word.parse::<Projection>().is_err() {
+        let key = "training.projection";
+        let problem = format!(
+            "must be one of {}, K a whole number from 1 on",
+            backticked(&PROJECTIONS)
+        );
+        found.add_near(key, quote(word), problem, near_miss(word, PROJECTIONS));
+    }
+}
+
+fn check_grid(grid: &GridTable, found: &mut Found) {
+    let units = |n: i64| (1..=UNITS_MAX).contains(&n);
+    let units_rule = format!("a layer has 1 to {UNITS_MAX} units");
+    found.axis("grid.l1", &grid.l1, units, &units_rule);
+    found.axis("grid.l2", &grid.l2, units, &units_rule);
+    let depth = |n: i64| (0..=DEPTH_MAX).contains(&n);
+    let depth_rule = format!("there are 0 to {DEPTH_MAX} intermediate layers");
+    found.axis("grid.depth", &grid.depth, depth, &depth_rule);
+    let positive = |x: f64| x.is_finite() && x > 0.0;
+    let rate_rule = "a learning rate must be above 0";
+    found.axis(
+        "grid.learning_rate",
+        &grid.learning_rate,
+        positive,
+        rate_rule,
+    );
+    let not_negative = |x: f64| x.is_finite() && x >= 0.0;
+    let decay_rule = "a weight decay must not be negative";
+    found.axis(
+        "grid.weight_decay",
+        &grid.weight_decay,
+        not_negative,
+        decay_rule,
+    );
+    let fraction = |x: f64| (0.0..1.0).contains(&x);
+    let dropout_rule = "dropout is at least 0 and below 1";
+    found.axis("grid.dropout", &grid.dropout, fraction, dropout_rule);
+    let paths: Vec<&str> = grid.linear_path.iter().map(String::as_str).collect();
+    let known = |path: &str| LINEAR_PATHS.contains(&path);
+    let path_rule = format!("must be one of {}", backticked(&LINEAR_PATHS));
+    found.axis("grid.linear_path", &paths, known, &path_rule);
+    let networks = |n: i64| (1..=ENSEMBLE_MAX).contains(&n);
+    let ensemble_rule = format!("an ensemble has 1 to {ENSEMBLE_MAX} networks");
+    found.axis("grid.ensemble", &grid.ensemble, networks, &ensemble_rule);
+    found.axis(
+        "grid.seed",
+        &grid.seed,
+        |n| n >= 0,
+        "a seed must not be negative",
+    );
+}
+
+/// A sum without the digits that only binary fractions have.
+fn rounded(sum: f64) -> f64 {
+    (sum * 1e9).round() / 1e9
+}

@@ -1,0 +1,72 @@
+//! What is wrong with `[recordings]`: which files a format needs, and which it brings.
+
+use super::{DUPLICATE, Found, quote, repeated};
+use crate::near_miss;
+use crate::sweep::{Assembly, SweepFile};
+
+impl SweepFile {
+    pub(super) fn check_recordings(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        let files = [
+            ("stimuli", &recordings.stimuli),
+            ("images", &recordings.images),
+        ];
+        for (key, file) in files {
+            let key = format!("recordings.{key}");
+            match (recordings.assembly(), file) {
+                (Assembly::Simulated, Some(file)) => {
+                    found.add(
+                        key,
+                        quote(file),
+                        "the simulated set brings its own; leave it out",
+                    );
+                }
+                (Assembly::Ventral(_), Some(file)) => {
+                    let problem = "a `.hdf5` brings its own; leave it out";
+                    found.add(key, quote(file), problem);
+                }
+                (Assembly::File(_), None) => found.add(key, "", "is missing: name a file"),
+                (Assembly::File(_), Some(file)) if file.is_empty() => {
+                    found.add(key, quote(file), "names no file");
+                }
+                (Assembly::Simulated | Assembly::Ventral(_), None)
+                | (Assembly::File(_), Some(_)) => {}
+            }
+        }
+        if let Assembly::File(file) = recordings.assembly() {
+            let extension = file.rsplit_once('.').map(|(_, extension)| extension);
+            if !matches!(extension, Some("nc" | "npy" | "npz")) {
+                found.add_near(
+                    "recordings.assembly",
+                    quote(file),
+                    "must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or \"simulated\"",
+                    near_miss(file, ["simulated"]),
+                );
+            }
+        }
+        if let Some(levels) = &recordings.variations {
+            let key = "recordings.variations";
+            match recordings.assembly() {
+                Assembly::Ventral(_) => {
+                    let level = |level| (0..=i64::from(u8::MAX)).contains(&level);
+                    found.axis(key, levels, level, "a variation level is 0 to 255");
+                }
+                Assembly::File(_) | Assembly::Simulated => {
+                    let problem = "only a `.hdf5` has variation levels; leave it out";
+                    found.add(key, format!("{levels:?}"), problem);
+                }
+            }
+        }
+        if recordings.regions.is_empty() {
+            found.add(
+                "recordings.regions",
+                "[]",
+                "is empty, so there is nothing to predict",
+            );
+        }
+        for index in repeated(&recordings.regions) {
+            let key = format!("recordings.regions[{index}]");
+            found.add(key, quote(&recordings.regions[index]), DUPLICATE);
+        }
+    }
+}

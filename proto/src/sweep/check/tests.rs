@@ -1,0 +1,390 @@
+//! Every kind of mistake, as users read it.
+
+use super::*;
+
+struct Two;
+
+impl Catalogue for Two {
+    fn offered(&self) -> Vec<&str> {
+        vec!["mobilenet", "onnx"]
+    }
+    fn layers(&self, ann: &str) -> Option<Vec<String>> {
+        let layers = ["conv_pw_3_relu", "conv_pw_13_relu"];
+        (ann == "mobilenet").then(|| layers.map(str::to_owned).to_vec())
+    }
+    fn candidates(&self, ann: &str) -> Vec<&str> {
+        match ann {
+            "mobilenet" => vec!["conv_pw_3_relu", "conv_pw_13_relu"],
+            _ => Vec::new(),
+        }
+    }
+    fn region_layers(&self, ann: &str) -> Vec<(&str, &str)> {
+        match ann {
+            "mobilenet" => vec![("V4", "conv_pw_3_relu"), ("IT", "conv_pw_13_relu")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn check(edit: &str) -> String {
+    let mut file = toml::from_str::<toml::Table>(
+        r#"
+        name = "test"
+        recordings = { assembly = "simulated", regions = ["V4"] }
+        split = {}
+        grid = {}
+        search = {}
+        training = {}
+        [[ann]]
+        name = "mobilenet"
+        weights = "random:0"
+        layer_sets = [["conv_pw_13_relu"]]
+        "#,
+    )
+    .expect("base");
+    for (table, value) in toml::from_str::<toml::Table>(edit).expect("edit") {
+        match (file.get_mut(&table), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => into.extend(from),
+            (_, value) => {
+                file.insert(table, value);
+            }
+        }
+    }
+    match SweepFile::parse(&file.to_string()).and_then(|file| file.expand(&Two).check(&Two)) {
+        Ok(()) => "good".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_good_file_has_no_mistake() {
+    assert_eq!(check(""), "good");
+}
+
+#[test]
+fn every_mistake_names_key_value_and_near_miss() {
+    insta::assert_snapshot!(check(r#"
+        name = "two words"
+        [split]
+        scheme = "holdot"
+        fractions = [0.8, 0.1, 0.2]
+        [grid]
+        l1 = []
+        l2 = [32, 32, 0]
+        depth = [4]
+        learning_rate = [0.0, 1e-3, -1.0, nan]
+        dropout = [1.0]
+        [training]
+        batch_size = 0
+        targets = "standardized"
+        baselines = ["maen"]
+        [[ann]]
+        name = "mobilnet"
+        weights = "random:x"
+        layer_sets = []
+        [[ann]]
+        name = "mobilenet"
+        weights = "w.h5"
+        layer_sets = [["conv_pw_31_relu"], [], ["conv_pw_3_relu", "conv_pw_13_relu"],
+                      ["conv_pw_13_relu", "conv_pw_3_relu"]]
+    "#), @r#"
+    the sweep file has 19 mistakes
+      `name` = "two words": must be 1 to 64 letters, digits, `-`, `_` or `.`
+      `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`; did you mean `holdout`?
+      `split.fractions` = [0.8, 0.1, 0.2]: must sum to 1, not 1.1
+      `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`, `onnx`; did you mean `mobilenet`?
+      `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
+      `ann[1].layer_sets[0][0]` = "conv_pw_31_relu": no layer of mobilenet; `nrp ann layers mobilenet` lists them; did you mean `conv_pw_13_relu`?
+      `ann[1].layer_sets[1]` = []: names no layer
+      `ann[1].layer_sets[3]` = ["conv_pw_13_relu", "conv_pw_3_relu"]: stands here twice, which makes duplicate cells
+      `grid.l1` = []: is empty, so the grid has no cell
+      `grid.l2[1]` = 32: stands here twice, which makes duplicate cells
+      `grid.l2[2]` = 0: a layer has 1 to 65536 units
+      `grid.depth[0]` = 4: there are 0 to 3 intermediate layers
+      `grid.learning_rate[0]` = 0.0: a learning rate must be above 0
+      `grid.learning_rate[2]` = -1.0: a learning rate must be above 0
+      `grid.learning_rate[3]` = NaN: a learning rate must be above 0
+      `grid.dropout[0]` = 1.0: dropout is at least 0 and below 1
+      `training.batch_size` = 0: must be 1 to 1000000
+      `training.targets` = "standardized": must be one of `none`, `centred`, `standardised`; did you mean `standardised`?
+      `training.baselines[0]` = "maen": must be one of `mean`, `ols`, `ridge`, `pls`; did you mean `mean`?
+    "#);
+}
+
+#[test]
+fn every_scheme_is_offered() {
+    for scheme in Scheme::ALL {
+        let split = format!("[split]\nscheme = \"{scheme}\"");
+        assert_eq!(check(&split), "good", "{scheme}");
+    }
+}
+
+#[test]
+fn what_helps_a_network_to_more_than_ridge_regression_is_an_axis() {
+    let good = "[grid]\nlinear_path = [\"none\", \"ridge\"]\nensemble = [1, 8]";
+    assert_eq!(check(good), "good");
+    let grid = "[grid]\nlinear_path = [\"ols\", \"none\", \"none\"]\nensemble = [0, 1001]";
+    insta::assert_snapshot!(check(grid), @r#"
+    the sweep file has 4 mistakes
+      `grid.linear_path[0]` = "ols": must be one of `none`, `ridge`
+      `grid.linear_path[2]` = "none": stands here twice, which makes duplicate cells
+      `grid.ensemble[0]` = 0: an ensemble has 1 to 1000 networks
+      `grid.ensemble[1]` = 1001: an ensemble has 1 to 1000 networks
+    "#);
+}
+
+#[test]
+fn layer_sets_are_listed_or_a_word_for_sets_of_candidates() {
+    let sets = |ann: &str, word: &str| {
+        check(&format!(
+            "[[ann]]\nname = {ann:?}\nweights = \"w\"\nlayer_sets = {word:?}"
+        ))
+    };
+    for word in ["single", "pairs", "region-map"] {
+        assert_eq!(sets("mobilenet", word), "good", "{word}");
+    }
+    let said = ["pair", "triples"].map(|word| sets("mobilenet", word));
+    let said = [
+        said.join("\n"),
+        sets("onnx", "single"),
+        sets("onnx", "region-map"),
+    ]
+    .join("\n");
+    insta::assert_snapshot!(said.replace("the sweep file has a mistake\n", ""), @r#"
+    `ann[0].layer_sets` = "pair": must be a list of layer sets, or one of `single`, `pairs`, `triples`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples; did you mean `pairs`?
+    `ann[0].layer_sets` = "triples": mobilenet has too few candidate layers for that; list the layer sets
+    `ann[0].layer_sets` = "region-map": must be a list of layer sets, or one of `single`, `pairs`, `triples`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples
+    `ann[0].layer_sets` = "single": onnx has too few candidate layers for that; list the layer sets
+    "#);
+}
+
+#[test]
+fn pruning_is_by_a_rule_or_by_a_checkpoint_for_each_sparsity() {
+    let ann = |rest: &str| {
+        let table = "name = \"mobilenet\"\nweights = \"m.h5\"";
+        check(&format!(
+            "[[ann]]\n{table}\nlayer_sets = [[\"conv_pw_3_relu\"]]\n{rest}"
+        ))
+    };
+    for good in [
+        "sparsity = [0.0, 0.8]",
+        "sparsity = [0.0, 0.8]\npruning = \"layer\"",
+        "sparsity = [0.8]\npruning = \"global\"",
+        "sparsity = [0.0, 0.5, 0.8]\npruning = { \"0.80\" = \"8.h5\", \".5\" = \"5.h5\" }",
+    ] {
+        assert_eq!(ann(good), "good", "{good}");
+    }
+    insta::assert_snapshot!(check(r#"
+        [[ann]]
+        name = "mobilenet"
+        weights = "a.h5"
+        layer_sets = [["conv_pw_3_relu"]]
+        sparsity = [0.0, 1.0, -0.2]
+        pruning = "layers"
+        [[ann]]
+        name = "mobilenet"
+        weights = "b.h5"
+        layer_sets = [["conv_pw_3_relu"]]
+        sparsity = [0.0, 0.5, 0.8]
+        pruning = { "0.0" = "0.h5", "0.8" = "", "0.80" = "8.h5", "many" = "m.h5" }
+        [[ann]]
+        name = "onnx"
+        weights = "net.onnx"
+        layer_sets = [["a"]]
+        sparsity = [0.5]
+    "#), @r#"
+    the sweep file has 9 mistakes
+      `ann[0].sparsity[1]` = 1.0: a fraction of zero weights is at least 0 and below 1
+      `ann[0].sparsity[2]` = -0.2: a fraction of zero weights is at least 0 and below 1
+      `ann[0].pruning` = "layers": must be one of `layer`, `global`; did you mean `layer`?
+      `ann[1].pruning."0.0"` = "0.h5": must be of a sparsity above 0 that stands in `sparsity`
+      `ann[1].pruning."0.8"` = "": names no file
+      `ann[1].pruning."0.80"` = "8.h5": is the file of a sparsity that has one
+      `ann[1].pruning."many"` = "m.h5": must be of a sparsity above 0 that stands in `sparsity`
+      `ann[1].pruning."0.5"`: is missing: name the checkpoint of this sparsity
+      `ann[2].sparsity` = [0.5]: onnx runs with the weights it has; prune the net before you export it, and name each file as an ANN of its own
+    "#);
+    let wrong = SweepFile::parse(
+        "name = \"a\"\nrecordings = { assembly = \"simulated\" }\n[[ann]]\nname = \"mobilenet\"\n\
+         weights = \"m.h5\"\nlayer_sets = []\npruning = 0.8",
+    );
+    let error = wrong.expect_err("a number").to_string();
+    assert!(
+        error.contains("expected \"layer\", \"global\" or"),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_baseline_is_offered() {
+    let all = "[training]\nbaselines = [\"mean\", \"ols\", \"ridge\", \"pls\"]";
+    assert_eq!(check(all), "good");
+    assert_eq!(check("[training]\nbaselines = []"), "good");
+}
+
+#[test]
+fn a_projection_is_one_of_three_and_says_how_many_components() {
+    let projection = |word: &str| check(&format!("[training]\nprojection = {word:?}"));
+    for word in ["none", "row-space", "pca:1", "pca:200"] {
+        assert_eq!(projection(word), "good", "{word}");
+    }
+    for (word, near) in [
+        ("row_space", "; did you mean `row-space`?"),
+        ("pca:0", "; did you mean `pca:K`?"),
+        ("pca", "; did you mean `pca:K`?"),
+        ("svd", ""),
+    ] {
+        assert_eq!(
+            projection(word),
+            format!(
+                "the sweep file has a mistake\n  `training.projection` = {word:?}: must be one of \
+                 `none`, `row-space`, `pca:K`, K a whole number from 1 on{near}"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_search_says_what_it_needs_and_nothing_else() {
+    assert_eq!(check("[search]\nstrategy = \"grid\""), "good");
+    let random = "[search]\nstrategy = \"random\"\ntrials = 12\nseed = 3";
+    assert_eq!(check(random), "good");
+    let asha = "early_stopping = \"asha\"\nmin_epochs = 10\nreduction = 4";
+    assert_eq!(check(&format!("[search]\n{asha}")), "good");
+    assert_eq!(check(&format!("{random}\n{asha}")), "good");
+    for (table, mistakes) in [
+        (
+            r#"strategy = "randon""#,
+            vec![
+                r#"`search.strategy` = "randon": must be one of `grid`, `random`; did you mean `random`?"#,
+            ],
+        ),
+        (
+            "strategy = \"random\"\nseed = -1",
+            vec![
+                "`search.trials`: is missing: say how many cells",
+                "`search.seed` = -1: must not be negative",
+            ],
+        ),
+        (
+            "strategy = \"random\"\ntrials = 0",
+            vec!["`search.trials` = 0: must be 1 to 1000000"],
+        ),
+        (
+            "trials = 12\nseed = 3",
+            vec![
+                r#"`search.trials` = 12: only strategy "random" has it; leave it out"#,
+                r#"`search.seed` = 3: only strategy "random" has it; leave it out"#,
+            ],
+        ),
+        (
+            "early_stopping = \"ahsa\"",
+            vec![
+                r#"`search.early_stopping` = "ahsa": must be one of `none`, `asha`; did you mean `asha`?"#,
+            ],
+        ),
+        (
+            "early_stopping = \"asha\"\nreduction = 1",
+            vec![
+                "`search.min_epochs`: is missing: say at how many epochs the first trials stop",
+                "`search.reduction` = 1: must be 2 to 1000000",
+            ],
+        ),
+        (
+            "early_stopping = \"asha\"\nmin_epochs = 200",
+            vec!["`search.min_epochs` = 200: must be 1 to 199, below `training.max_epochs`"],
+        ),
+        (
+            "min_epochs = 10\nreduction = 4",
+            vec![
+                r#"`search.min_epochs` = 10: only early stopping "asha" has it; leave it out"#,
+                r#"`search.reduction` = 4: only early stopping "asha" has it; leave it out"#,
+            ],
+        ),
+        (
+            "trails = 12",
+            vec!["`search.trails` = 12: no such key; did you mean `trials`?"],
+        ),
+    ] {
+        let found = check(&format!("[search]\n{table}"));
+        let found: Vec<_> = found.lines().skip(1).map(str::trim).collect();
+        assert_eq!(found, mistakes);
+    }
+}
+
+#[test]
+fn recordings_of_every_format_are_taken_with_the_files_they_need() {
+    for file in ["a.nc", "a.npy", "a.npz"] {
+        let beside = r#"stimuli = "a.csv"
+        images = "a.zip""#;
+        let edit = format!("[recordings]\nassembly = {file:?}\n{beside}");
+        assert_eq!(check(&edit), "good", "{file}");
+    }
+    for file in ["ventral_neural_data.hdf5", "a.h5"] {
+        let edit = format!("[recordings]\nassembly = {file:?}\nvariations = [0, 3, 6]");
+        assert_eq!(check(&edit), "good", "{file}");
+    }
+    insta::assert_snapshot!(check(r#"
+        [recordings]
+        assembly = "lab.hdf5"
+        images = "a.zip"
+        variations = [0, -1, 0]
+    "#), @r#"
+    the sweep file has 3 mistakes
+      `recordings.images` = "a.zip": a `.hdf5` brings its own; leave it out
+      `recordings.variations[1]` = -1: a variation level is 0 to 255
+      `recordings.variations[2]` = 0: stands here twice, which makes duplicate cells
+    "#);
+    insta::assert_snapshot!(check(r#"
+        [recordings]
+        assembly = "rates.mat"
+        variations = [3]
+    "#), @r#"
+    the sweep file has 4 mistakes
+      `recordings.stimuli`: is missing: name a file
+      `recordings.images`: is missing: name a file
+      `recordings.assembly` = "rates.mat": must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or "simulated"
+      `recordings.variations` = [3]: only a `.hdf5` has variation levels; leave it out
+    "#);
+}
+
+#[test]
+fn an_ann_that_its_file_defines_has_any_layer_its_own_preprocessing_and_no_seed() {
+    let onnx = |rest: &str| check(&format!("[[ann]]\nname = \"onnx\"\n{rest}"));
+    let file = "weights = \"net.onnx\"\nlayer_sets = [[\"/layer1/Relu\"], [\"conv\"]]\n";
+    assert_eq!(onnx(file), "good");
+    for word in ["torch", "tf", "caffe", "none"] {
+        assert_eq!(onnx(&format!("{file}preprocessing = \"{word}\"")), "good");
+    }
+    insta::assert_snapshot!(check(r#"
+        [[ann]]
+        name = "onnx"
+        weights = "net.onnx"
+        layer_sets = [["a"], ["a"], ["b", "b"], []]
+        preprocessing = "cafe"
+        [[ann]]
+        name = "onnx"
+        weights = "random:1"
+        layer_sets = [["a"]]
+        [[ann]]
+        name = "onnx"
+        weights = "random:1"
+        preprocessing = "torch"
+        layer_sets = [["a"]]
+        [[ann]]
+        name = "mobilenet"
+        weights = "m.h5"
+        preprocessing = "tf"
+        layer_sets = [["conv_pw_3_relu"]]
+    "#), @r#"
+    the sweep file has 8 mistakes
+      `ann[2]` = "onnx": stands here twice with the same weights; put all its layer sets into one
+      `ann[0].layer_sets[2][1]` = "b": stands twice in its set
+      `ann[0].layer_sets[3]` = []: names no layer
+      `ann[0].layer_sets[1]` = ["a"]: stands here twice, which makes duplicate cells
+      `ann[0].preprocessing` = "cafe": must be one of `torch`, `tf`, `caffe`, `none`; did you mean `caffe`?
+      `ann[1].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
+      `ann[2].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
+      `ann[3].preprocessing` = "tf": mobilenet has its own; leave it out
+    "#);
+}

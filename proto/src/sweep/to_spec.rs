@@ -1,0 +1,113 @@
+//! From the sweep file to the sweep on the wire.
+
+use super::{AnnTable, Assembly, LayerSets, Pruning, SweepFile};
+use crate::id::NO_LINEAR_PATH;
+use crate::wire::{
+    AnnEntry, AnnSpec, Grid, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
+};
+
+impl SweepFile {
+    /// The sweep on the wire, but for what only the files can tell: digests, preprocessing and the
+    /// data directory, which the caller fills in. The file must have passed [`SweepFile::expand`] and
+    /// [`SweepFile::check`].
+    pub fn to_spec(&self) -> SweepSpec {
+        let whole = |values: &[i64]| values.iter().map(|&v| v as u32).collect();
+        let split = &self.split;
+        let training = &self.training;
+        SweepSpec {
+            name: self.name.clone(),
+            files: Some(RecordingsFiles {
+                assembly: self.recordings.assembly.clone(),
+                stimuli: self.recordings.stimuli.clone().unwrap_or_default(),
+                images: self.recordings.images.clone().unwrap_or_default(),
+                variations: self.recordings.variations(),
+            }),
+            recordings_digest: String::new(),
+            regions: self.recordings.regions.clone(),
+            simulated: self.recordings.assembly() == Assembly::Simulated,
+            data_dir: String::new(),
+            split: Some(SplitSpec {
+                scheme: split.scheme.clone(),
+                train: split.fractions[0],
+                validation: split.fractions[1],
+                test: split.fractions[2],
+                stratify: split.stratify.clone(),
+                seed: split.seed as u64,
+                number: 0,
+            }),
+            anns: self.ann.iter().flat_map(ann_entries).collect(),
+            grid: Some(Grid {
+                l1: whole(&self.grid.l1),
+                l2: whole(&self.grid.l2),
+                depth: whole(&self.grid.depth),
+                learning_rate: self.grid.learning_rate.clone(),
+                weight_decay: self.grid.weight_decay.clone(),
+                dropout: self.grid.dropout.clone(),
+                // The defaults are left out: the sweep's id is as it was before there was a choice.
+                linear_path: match self.grid.linear_path.as_slice() {
+                    [path] if path == NO_LINEAR_PATH => Vec::new(),
+                    paths => paths.to_vec(),
+                },
+                ensemble: match self.grid.ensemble.as_slice() {
+                    [1] => Vec::new(),
+                    networks => whole(networks),
+                },
+                seed: self.grid.seed.iter().map(|&seed| seed as u64).collect(),
+            }),
+            training: Some(TrainingSpec {
+                batch_size: training.batch_size as u32,
+                max_epochs: training.max_epochs as u32,
+                patience: training.patience as u32,
+                inputs: training.inputs.clone(),
+                targets: training.targets.clone(),
+                projection: training.projection.clone(),
+            }),
+            baselines: training.baselines.clone(),
+            random: self.search.random(),
+            early_stopping: self.search.early_stopping(),
+            sites: Vec::new(),
+        }
+    }
+}
+
+/// One entry for each sparsity of an ANN.
+fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
+    let pruning = match &table.pruning {
+        None => Pruning::LAYER,
+        Some(Pruning::Rule(rule)) => rule,
+        Some(Pruning::Checkpoints(_)) => Pruning::CHECKPOINT,
+    };
+    let checkpoint = |sparsity| table.pruning.as_ref()?.checkpoint(sparsity);
+    table.sparsity.iter().map(move |&sparsity| AnnEntry {
+        ann: Some(AnnSpec {
+            name: table.name.clone(),
+            weights_digest: String::new(),
+            // The word of the file, until the caller puts its id there.
+            preprocessing: table.preprocessing.clone().unwrap_or_default(),
+            sparsity,
+            pruning: match sparsity > 0.0 {
+                true => pruning.to_owned(),
+                false => String::new(),
+            },
+        }),
+        reached_sparsity: None,
+        weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
+        layer_sets: match &table.layer_sets {
+            LayerSets::Shorthand(_) => Vec::new(),
+            LayerSets::Listed(sets) => {
+                let set = |layers: &Vec<String>| LayerSet {
+                    layers: layers.clone(),
+                    region: String::new(),
+                };
+                sets.iter().map(set).collect()
+            }
+            LayerSets::ByRegion(sets) => {
+                let set = |(region, layer): &(String, String)| LayerSet {
+                    layers: vec![layer.clone()],
+                    region: region.clone(),
+                };
+                sets.iter().map(set).collect()
+            }
+        },
+    })
+}

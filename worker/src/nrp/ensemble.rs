@@ -1,0 +1,182 @@
+//! Ensembles: networks of one trial that differ in their first weights and draws of dropout. Their
+//! predictions are averaged; each has stopped where it was best by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cohort::{Best, Lane};
+use super::train::Watch;
+
+/// What of trials is known beyond their lanes.
+#[derive(Default)]
+pub(super) struct Ensembles {
+    /// Whether a trial that was asked about begins.
+    begun: BTreeMap<usize, bool>,
+    /// Networks that have ended, by trial and number, with the epochs they trained; of trials that have
+    /// more than one.
+    ended: BTreeMap<usize, BTreeMap<usize, (Best, usize)>>,
+    /// Trials that end with a network that failed or was stopped.
+    given_up: BTreeSet<usize>,
+}
+
+/// Seed of a network's own draws; the first has the trial's.
+pub(super) fn seed(of_trial: u64, network: usize) -> u64 {
+    // The golden ratio's bits: no two of a trial's are equal, and none is a seed that users name.
+    of_trial.wrapping_add((network as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+impl Ensembles {
+    /// Whether a lane's trial begins: its caller is asked once.
+    pub(super) fn begins(&mut self, lane: &Lane, watch: &mut dyn Watch) -> bool {
+        let begun = self.begun.entry(lane.trial);
+        *begun.or_insert_with(|| watch.on_start(lane.trial).is_continue())
+    }
+
+    /// Whether a lane's trial has ended without it.
+    pub(super) fn has_ended(&self, lane: &Lane) -> bool {
+        self.given_up.contains(&lane.trial)
+    }
+
+    /// Ends a lane's trial, whose other lanes leave as well.
+    pub(super) fn give_up(&mut self, lane: &Lane) {
+        self.given_up.insert(lane.trial);
+        self.ended.remove(&lane.trial);
+    }
+
+    /// Takes what a lane ended with. Once all of its trial's have: their mean prediction, with the loss
+    /// that `loss` says of it, the last of their best epochs, and the most epochs that one trained.
+    pub(super) fn join(
+        &mut self,
+        lane: &Lane,
+        best: Best,
+        epochs: usize,
+        loss: impl FnOnce(&[f32]) -> f64,
+    ) -> Option<(Best, usize)> {
+        let (number, networks) = lane.network;
+        if networks == 1 {
+            return Some((best, epochs));
+        }
+        let ended = self.ended.entry(lane.trial).or_default();
+        ended.insert(number, (best, epochs));
+        if ended.len() < networks {
+            return None;
+        }
+        let ended = self.ended.remove(&lane.trial)?;
+        let mean = |of: fn(&Best) -> &[f32]| {
+            let cells = 0..of(&ended[&0].0).len();
+            let sum = |cell| {
+                let predicted = ended.values().map(|(best, _)| f64::from(of(best)[cell]));
+                predicted.sum::<f64>()
+            };
+            let mean = cells.map(|cell| (sum(cell) / networks as f64) as f32);
+            mean.collect::<Vec<f32>>()
+        };
+        let of_validation = mean(|best| &best.of_validation);
+        let of_test = mean(|best| &best.of_test);
+        let last = |of: fn(&(Best, usize)) -> usize| ended.values().map(of).max();
+        let best = Best {
+            epoch: last(|(best, _)| best.epoch)?,
+            validation_mse: loss(&of_validation),
+            of_validation,
+            of_test,
+        };
+        Some((best, last(|(_, epochs)| *epochs)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::super::train::EpochReport;
+    use super::super::train_tests::{World, limits, nonlinear, protocol, trial};
+    use super::super::trial::Trial;
+    use super::*;
+
+    #[test]
+    fn no_two_networks_draw_alike() {
+        let seeds: BTreeSet<u64> = (0..3)
+            .flat_map(|of| (0..100).map(move |network| seed(of, network)))
+            .collect();
+        assert_eq!(seeds.len(), 300);
+        assert_eq!(seed(7, 0), 7);
+    }
+
+    /// The reports of first networks, and what the trials ended with.
+    fn train(trials: &[Trial]) -> (Vec<(usize, EpochReport)>, Vec<super::super::train::Trained>) {
+        let world = World::new(&[12, 8], 4, 0.5, nonlinear);
+        let mut reports = Vec::new();
+        let ended = world.fuse(limits(), trials, &protocol(), &mut |trial, report| {
+            if report.network == 0 {
+                reports.push((trial, report));
+            }
+            ControlFlow::Continue(())
+        });
+        let ended = ended.expect("trains").into_iter();
+        (reports, ended.map(|ended| ended.expect("scores")).collect())
+    }
+
+    #[test]
+    fn an_ensemble_is_better_than_its_first_network_and_the_same_beside_others() {
+        let one = trial();
+        let five = Trial {
+            ensemble: 5,
+            ..trial()
+        };
+        let (reports, alone) = train(&[one.clone()]);
+        let (of_ensemble, five_alone) = train(&[five.clone()]);
+        assert_eq!(
+            reports.len(),
+            of_ensemble.len(),
+            "its first network is that of the trial alone"
+        );
+        let losses = |reports: &[(usize, EpochReport)]| {
+            let losses = reports.iter().map(|(_, report)| report.validation_mse);
+            losses.collect::<Vec<_>>()
+        };
+        for (a, b) in losses(&reports).iter().zip(losses(&of_ensemble)) {
+            assert!((a / b - 1.0).abs() < 1e-3, "{a} {b}");
+        }
+        assert!(five_alone[0].validation_mse < alone[0].validation_mse);
+        assert!(five_alone[0].test.nrp_error < alone[0].test.nrp_error);
+        let (_, together) = train(&[one, five]);
+        assert_eq!(together.len(), 2);
+        for (together, alone) in together.iter().zip([&alone[0], &five_alone[0]]) {
+            let off = together.test.nrp_error / alone.test.nrp_error - 1.0;
+            assert!(off.abs() < 1e-3, "{off}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_fails_ends_its_trial_once_and_no_other() {
+        let wild = Trial {
+            learning_rate: 1e12,
+            ensemble: 3,
+            ..trial()
+        };
+        let world = World::new(&[12, 8], 4, 0.5, nonlinear);
+        let mut goes_on = |_, _| ControlFlow::Continue(());
+        let ended = world.fuse(limits(), &[wild, trial()], &protocol(), &mut goes_on);
+        let ended = ended.expect("the machine is well");
+        assert!(ended[0].is_err() && ended[1].is_ok());
+    }
+
+    #[test]
+    fn who_stops_an_ensemble_stops_all_of_it() {
+        let three = Trial {
+            ensemble: 3,
+            ..trial()
+        };
+        let world = World::new(&[12, 8], 4, 0.5, nonlinear);
+        let mut heard = 0;
+        let ended = world.fuse(limits(), &[three], &protocol(), &mut |_, _| {
+            heard += 1;
+            ControlFlow::Break(())
+        });
+        let ended = ended.expect("the machine is well");
+        assert!(matches!(
+            ended[0],
+            Err(super::super::TrainError::Interrupted { epoch: 1 })
+        ));
+        assert_eq!(heard, 1);
+    }
+}
