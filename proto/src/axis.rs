@@ -459,7 +459,15 @@ mod tests {
         let lies: Vec<_> = lies.into_iter().flatten().collect();
         assert_eq!(
             lies,
-            ["ann", "region", "model", "layers", "sparsity", "projection"]
+            [
+                "ann",
+                "region",
+                "model",
+                "layers",
+                "sparsity",
+                "projection",
+                "split"
+            ]
         );
         for (text, holds) in [
             ("model=ridge", true),
@@ -477,7 +485,7 @@ mod tests {
             let error = text.parse::<Condition>().expect_err(text);
             format!("{error}; {}", error.help().expect("help"))
         };
-        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, model, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, seed, parameters");
+        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, model, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, linear_path, ensemble, split, seed, parameters");
         insta::assert_snapshot!(refused("l1 16"), @"`l1 16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
         insta::assert_snapshot!(refused("l1!16"), @"`l1!16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
         insta::assert_snapshot!(refused("l1=1.5"), @"`l1` is a whole number, and `1.5` is none; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");

@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(found.split_half_consistency, Some(0.6));
         assert_eq!(
             found.site_error,
-            [Some(0.0), Some(0.5), Some(7.0), Some(0.0)]
+            [Some(0.0), Some(1.0), Some(7.0), Some(0.0)]
         );
         assert_eq!(found.site_pearson, [Some(1.0), Some(-1.0), None, None]);
 

@@ -151,10 +151,10 @@ fn layer_sets_are_listed_or_a_word_for_sets_of_candidates() {
     ]
     .join("\n");
     insta::assert_snapshot!(said.replace("the sweep file has a mistake\n", ""), @r#"
-    `ann[0].layer_sets` = "pair": must be a list of layer sets, or one of `single`, `pairs`, `triples`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples; did you mean `pairs`?
+    `ann[0].layer_sets` = "pair": must be a list of layer sets, or one of `single`, `pairs`, `triples`, `region-map`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples, or the layer that Brain-Score has committed to each region; did you mean `pairs`?
     `ann[0].layer_sets` = "triples": mobilenet has too few candidate layers for that; list the layer sets
-    `ann[0].layer_sets` = "region-map": must be a list of layer sets, or one of `single`, `pairs`, `triples`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples
     `ann[0].layer_sets` = "single": onnx has too few candidate layers for that; list the layer sets
+    `ann[0].layer_sets` = "region-map": Brain-Score has committed no layer of onnx to one of these regions; list the layer sets
     "#);
 }
 
