@@ -276,7 +276,7 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
     };
     let splits = match checked.splits {
         1 => String::new(),
-        splits => format!(", in each of {splits} splits"),
+        splits => format!(" over {splits} splits"),
     };
     let (trials, regions) = (checked.trials, checked.regions.join(" and "));
     output::line(&format!("\n{trials} trials{drawn}{splits}, in {regions}"))
