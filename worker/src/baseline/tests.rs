@@ -571,3 +571,69 @@ fn where_there_is_nothing_to_learn_from_the_mean_is_predicted() {
         );
     }
 }
+
+/// Numbers of Brain-Score's protocol; see `testdata/make_brain_score.py`.
+#[derive(Deserialize)]
+struct BrainScore {
+    stimuli: usize,
+    units: usize,
+    sites: usize,
+    /// `[stimuli, units]`
+    activations: Vec<f32>,
+    /// `[stimuli, sites]`
+    responses: Vec<f32>,
+    splits: Vec<BrainScoreSplit>,
+    center: f64,
+    error: f64,
+}
+
+#[derive(Deserialize)]
+struct BrainScoreSplit {
+    train: Vec<usize>,
+    test: Vec<usize>,
+    median: f64,
+}
+
+/// Whatever part of the stimuli that are fitted validates first. Predictions are scored as f32.
+#[test]
+fn partial_least_squares_score_as_brain_score_scores_them() {
+    let case: BrainScore =
+        serde_json::from_str(include_str!("testdata/brain_score.json")).expect("a fixture");
+    assert_eq!(case.splits.len(), 10);
+    let activations = InMemory {
+        units: vec![case.units],
+        layers: vec![case.activations],
+    };
+    let all: Vec<usize> = (0..case.stimuli).collect();
+    let kernel = activations.kernel(case.stimuli, &all, InputScaling::None);
+    let medians = case.splits.iter().enumerate().map(|(number, split)| {
+        let (validation, train) = split.train.split_at(5 + number);
+        let data = Data {
+            activations: &activations,
+            responses: &case.responses,
+            noise: None,
+            sites: case.sites,
+            train,
+            validation,
+            test: &split.test,
+            linear_path: None,
+        };
+        let scored = evaluate(Baseline::Pls, &kernel, &data, TargetScaling::None, true);
+        let found = scored
+            .expect("scores")
+            .test
+            .pearson_median
+            .expect("defined");
+        assert!(
+            (found - split.median).abs() < 1e-5,
+            "{found}, {}",
+            split.median
+        );
+        found
+    });
+    let medians: Vec<f64> = medians.collect();
+    let mean = medians.iter().sum::<f64>() / 10.0;
+    let variance = medians.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / 10.0;
+    assert!((mean - case.center).abs() < 1e-5);
+    assert!((variance.sqrt() - case.error).abs() < 1e-5);
+}
