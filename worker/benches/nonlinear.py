@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "docs/results/nonlinear.md"
+MARKS = r"(<!-- nonlinear -->\n).*?(<!-- /nonlinear -->)"
 RESAMPLES = 10_000
 # Student's t with 9 degrees of freedom, 97.5 %.
 T9 = 2.262
@@ -50,7 +52,7 @@ FAMILIES = {
 
 
 def trials(nrp, state, sweep):
-    asked = [nrp, "export", "--format", "jsonl", "--sweep", sweep, "--state", state]
+    asked = [nrp, "export", "--format", "jsonl", "--state", state, "--sweep", sweep]
     rows = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
     sites = {}
     for line in (Path(state) / "journal.jsonl").open():
@@ -118,7 +120,9 @@ def main(nrp, state, sweep):
     for name, family in FAMILIES.items():
         chosen = winners(row for row in rows if of_family(row, family))
         table.append(line(f"NRP, {name}", chosen, ridge, rng))
-    print("\n".join(table))
+    text = "\n".join(table)
+    print(text)
+    REPORT.write_text(re.sub(MARKS, lambda found: found[1] + text + "\n" + found[2], REPORT.read_text(), flags=re.S))
 
 
 if __name__ == "__main__":

@@ -25,10 +25,11 @@ pub(super) fn seed(of_trial: u64, network: usize) -> u64 {
 }
 
 impl Ensembles {
-    /// Whether a lane's trial begins: its caller is asked once.
+    /// Whether a lane begins: its trial's caller is asked once.
     pub(super) fn begins(&mut self, lane: &Lane, watch: &mut dyn Watch) -> bool {
         let begun = self.begun.entry(lane.trial);
         *begun.or_insert_with(|| watch.on_start(lane.trial).is_continue())
+            && !self.given_up.contains(&lane.trial)
     }
 
     /// Whether a lane's trial has ended without it.
@@ -87,6 +88,7 @@ impl Ensembles {
 mod tests {
     use std::ops::ControlFlow;
 
+    use super::super::engine::Engine;
     use super::super::train::EpochReport;
     use super::super::train_tests::{World, limits, nonlinear, protocol, trial};
     use super::super::trial::Trial;
@@ -124,17 +126,19 @@ mod tests {
         };
         let (reports, alone) = train(&[one.clone()]);
         let (of_ensemble, five_alone) = train(&[five.clone()]);
-        assert_eq!(
-            reports.len(),
-            of_ensemble.len(),
-            "its first network is that of the trial alone"
-        );
+        // To the last bit on the host; a device rounds by how many lanes there are.
+        let (epochs, tolerance) = match limits().engine {
+            Engine::Host => (usize::MAX, 0.0),
+            Engine::Device => (3, 1e-2),
+        };
         let losses = |reports: &[(usize, EpochReport)]| {
             let losses = reports.iter().map(|(_, report)| report.validation_mse);
-            losses.collect::<Vec<_>>()
+            losses.take(epochs).collect::<Vec<_>>()
         };
-        for (a, b) in losses(&reports).iter().zip(losses(&of_ensemble)) {
-            assert!((a / b - 1.0).abs() < 1e-3, "{a} {b}");
+        let (losses, of_first) = (losses(&reports), losses(&of_ensemble));
+        assert_eq!(losses.len(), of_first.len());
+        for (one, first) in losses.iter().zip(of_first) {
+            assert!((one / first - 1.0).abs() <= tolerance, "{one} {first}");
         }
         assert!(five_alone[0].validation_mse < alone[0].validation_mse);
         assert!(five_alone[0].test.nrp_error < alone[0].test.nrp_error);
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(together.len(), 2);
         for (together, alone) in together.iter().zip([&alone[0], &five_alone[0]]) {
             let off = together.test.nrp_error / alone.test.nrp_error - 1.0;
-            assert!(off.abs() < 1e-3, "{off}");
+            assert!(off.abs() <= tolerance, "{off}");
         }
     }
 
