@@ -3,6 +3,8 @@
 //! `gather` asks a coordinator, `figures`, `sparsity` and `tables` say what is shown of the answer,
 //! `canvas`, `plot` and `heat_map` draw, `html` makes the page. Files are written here alone.
 
+mod bootstrap;
+mod brain_score;
 mod canvas;
 mod figures;
 mod gather;
