@@ -14,8 +14,10 @@ pub(super) type Screen<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// What drawing returns.
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Height of title and marks.
-pub(super) const HEAD: i32 = 78;
+/// Height of title and marks, as long as there are at most two.
+const HEAD: i32 = 78;
+/// Height of a mark.
+const MARK: i32 = 18;
 
 /// Pixels of a PNG for each of its SVG.
 const PNG_SCALE: f32 = 2.0;
@@ -25,40 +27,63 @@ pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub(super) const FAINT: RGBColor = RGBColor(0x66, 0x66, 0x66);
 const WARNING: RGBColor = RGBColor(0xb0, 0x00, 0x20);
 
-/// Okabe and Ito's colours, which colour-blind people tell apart.
-const COLOURS: [RGBColor; 7] = [
+/// Okabe and Ito's colours, which colour-blind people tell apart, with a purple for their yellow.
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
     RGBColor(0xcc, 0x79, 0xa7),
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x6a, 0x3d, 0x9a),
     RGBColor(0x22, 0x22, 0x22),
 ];
 
 /// How a point looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Marker {
-    /// Which colour and form: different for different numbers, up to 21.
+    /// Which colour and form: different for different numbers, up to 24.
     pub(super) number: usize,
     pub(super) hollow: bool,
 }
 
 impl Marker {
+    /// Of what belongs to no series.
+    pub(super) const NEUTRAL: Self = Self {
+        number: COLOURS.len() - 1,
+        hollow: false,
+    };
+
     pub(super) fn colour(self) -> RGBColor {
         COLOURS[self.number % COLOURS.len()]
     }
 
-    pub(super) fn draw(self, screen: &Screen<'_>, (x, y): (i32, i32)) -> Drawn {
+    /// Whether another number has its colour, and only its form is its own.
+    pub(super) fn shares_colour(self) -> bool {
+        self.number >= COLOURS.len()
+    }
+
+    pub(super) fn draw(self, screen: &Screen<'_>, at: (i32, i32)) -> Drawn {
+        self.draw_sized(screen, at, 6)
+    }
+
+    /// Of so many pixels from its middle to its edge.
+    pub(super) fn draw_sized(self, screen: &Screen<'_>, at: (i32, i32), size: i32) -> Drawn {
+        let (x, y) = at;
         let style = match self.hollow {
             true => self.colour().stroke_width(2),
             false => self.colour().filled(),
         };
         match self.number / COLOURS.len() % 3 {
-            0 => screen.draw(&Circle::new((x, y), 6, style)),
-            1 => screen.draw(&Rectangle::new([(x - 5, y - 5), (x + 5, y + 5)], style)),
+            0 => screen.draw(&Circle::new((x, y), size, style)),
+            1 => {
+                let half = (size - 1).max(2);
+                let corners = [(x - half, y - half), (x + half, y + half)];
+                screen.draw(&Rectangle::new(corners, style))
+            }
             _ => {
-                let form = [(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y), (x, y - 6)];
+                let top = (x, y - size);
+                let form = [top, (x + size, y), (x, y + size), (x - size, y), top];
                 match self.hollow {
                     true => screen.draw(&PathElement::new(form, style)),
                     false => screen.draw(&Polygon::new(form, style)),
@@ -96,6 +121,11 @@ pub(super) fn text(
     screen.draw_text(text, &style, at)
 }
 
+/// Height of a title and marks below it.
+pub(super) fn head(marks: &[String]) -> i32 {
+    HEAD + MARK * (marks.len() as i32 - 2).max(0)
+}
+
 /// A figure of `size` as SVG: what `draw` makes, below `title` and `marks`.
 pub(super) fn svg(
     size: (u32, u32),
@@ -112,7 +142,7 @@ pub(super) fn svg(
             text(
                 &screen,
                 mark,
-                (16, 45 + 18 * line),
+                (16, 45 + MARK * line),
                 Align::Left,
                 15,
                 WARNING,

@@ -4,8 +4,8 @@
 use super::canvas::{FAINT, INK, Marker};
 use super::gather::{Network, Region, Report, Size, Winner};
 use super::heat_map::{self, Line, Panel};
-use super::plot::{Along, Plot, Reference, Series, Value};
-use super::sparsity;
+use super::plot::{Along, Form, Plot, Reference, Series, Value};
+use super::{curves, sites, sparsity};
 use crate::row;
 
 /// One figure, and what its files are called.
@@ -29,7 +29,21 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
     for (number, network) in (1..).zip(&report.networks) {
         figures.extend(layer_profile(report, network, number));
     }
+    figures.extend(sites::figures(report));
+    figures.extend(curves::figures(report));
+    for figure in &mut figures {
+        figure.caption.push_str(&report.of_one_split());
+    }
     figures
+}
+
+/// A name as part of a file's.
+pub(super) fn file_part(name: &str) -> String {
+    let letter = |letter: char| match letter.is_alphanumeric() {
+        true => letter,
+        false => '-',
+    };
+    name.chars().map(letter).collect()
 }
 
 /// What must be known of a figure over `networks`, a line each.
@@ -52,6 +66,9 @@ pub(super) fn marks<'a>(
         (false, false, false) => None,
     };
     marks.extend(of.map(str::to_owned));
+    if report.protocol.validation_is_test {
+        marks.push("Scores are of stimuli that also selected".to_owned());
+    }
     if report.is_partial() {
         marks.push(report.progress());
     }
@@ -95,7 +112,7 @@ fn figure_2a(report: &Report) -> Option<Figure> {
                     hollow,
                 },
                 points: vec![((published.top1, None), y)],
-                joined: false,
+                form: Form::Points,
             });
         };
         point(network.label(), mean.error()?, false);
@@ -119,10 +136,9 @@ fn figure_2a(report: &Report) -> Option<Figure> {
         svg: Plot {
             x_name: "top-1 accuracy",
             y_name: "NRP-error, mean over regions",
-            y_categories: Vec::new(),
             series,
             references: references(mean, Along::Y, ""),
-            diagonal: false,
+            ..Plot::default()
         }
         .svg(title, &marks(report, networks)),
     })
@@ -155,7 +171,7 @@ fn figure_2b(report: &Report) -> Option<Figure> {
                     hollow: false,
                 },
                 points: vec![((linear, None), error)],
-                joined: false,
+                form: Form::Points,
             });
         }
     }
@@ -173,10 +189,10 @@ fn figure_2b(report: &Report) -> Option<Figure> {
         svg: Plot {
             x_name: "error of the linear baseline",
             y_name: "NRP-error",
-            y_categories: Vec::new(),
             series,
             references: references(best, Along::Y, ""),
             diagonal: true,
+            ..Plot::default()
         }
         .svg(
             &title,
@@ -203,7 +219,7 @@ fn figure_2c(report: &Report) -> Option<Figure> {
                 hollow: false,
             },
             points: vec![(v4.error()?, it.error()?)],
-            joined: false,
+            form: Form::Points,
         })
     });
     let title = "Figure 2C: NRP-error in V4 and in IT";
@@ -217,10 +233,10 @@ fn figure_2c(report: &Report) -> Option<Figure> {
         svg: Plot {
             x_name: "NRP-error, V4",
             y_name: "NRP-error, IT",
-            y_categories: Vec::new(),
             series: series.collect(),
             references: references_of_both,
             diagonal: true,
+            ..Plot::default()
         }
         .svg(
             title,
@@ -314,7 +330,7 @@ fn layer_profile(report: &Report, network: &Network, number: usize) -> Option<Fi
             name: row::region_label(&region.region, report.sweep.simulated),
             marker,
             points: points.collect(),
-            joined: false,
+            form: Form::Points,
         });
         if let Some(best) = &region.best {
             let suffix = format!(", {}", region.region);
@@ -337,7 +353,7 @@ fn layer_profile(report: &Report, network: &Network, number: usize) -> Option<Fi
             y_categories: names,
             series,
             references: all_references,
-            diagonal: false,
+            ..Plot::default()
         }
         .svg(&title, &marks(report, [network])),
         title,

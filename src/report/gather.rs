@@ -1,13 +1,21 @@
 //! Gathering: one pass over a sweep's trials makes a [`Report`], of which files are made and which
-//! is itself `report.json`. It holds the best trial of each thing that is shown, never all trials.
+//! is itself `report.json`. It holds the best trial of each thing that is shown, never all trials, and
+//! what the scores of the best are made of.
 
+use super::compare::{self, Comparison};
+use super::curves::{self, Curve};
+use super::details;
+use super::protocol::Protocol;
 use super::published::{self, Published};
+use super::sites::{self, RegionSites};
+use super::splits::{Best, Model};
 use crate::best::{self, Row};
 use crate::client::Sweeps;
 use crate::failure::CommandError;
 use crate::row::{self, Cell};
+use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::wire::{
-    Scores, SplitSpec, StatusRequest, TrainingSpec, TrialRecord, TrialSpec, TrialsRequest,
+    Scores, StatusRequest, SweepSpec, SweepStatus, TrialRecord, TrialSpec, TrialsRequest,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,8 +29,19 @@ pub(crate) struct Report {
     pub(super) protocol: Protocol,
     /// In the order of the grid.
     pub(super) networks: Vec<Network>,
+    /// Losses of the networks' best trials, epoch by epoch.
+    pub(super) curves: Vec<Curve>,
+    /// Sites of each region, as the networks' best trials predict them.
+    pub(super) sites: Vec<RegionSites>,
+    /// Each two networks in each region.
+    pub(super) comparisons: Vec<Comparison>,
+    /// Each network and its linear baselines in each region.
+    pub(super) network_against_linear: Vec<Comparison>,
     /// What a reader might look for and why it is not there.
     pub(super) not_in_this_report: Vec<String>,
+    /// What the sweep was submitted with.
+    #[serde(skip)]
+    pub(super) spec: SweepSpec,
 }
 
 /// The sweep and how far it is.
@@ -38,29 +57,14 @@ pub(super) struct Sweep {
     pub(super) in_state: BTreeMap<String, u64>,
 }
 
-/// What all trials share, and the values that each axis of the grid takes.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Protocol {
-    pub(super) recordings_digest: String,
-    pub(super) split: SplitSpec,
-    pub(super) training: TrainingSpec,
-    pub(super) l1: Vec<u32>,
-    pub(super) l2: Vec<u32>,
-    pub(super) depth: Vec<u32>,
-    pub(super) learning_rate: Vec<f64>,
-    pub(super) weight_decay: Vec<f64>,
-    pub(super) dropout: Vec<f64>,
-    pub(super) seed: Vec<u64>,
-    /// Formats in which activations were stored.
-    pub(super) cache_dtype: Vec<String>,
-}
-
 /// An ANN with certain weights: a line of Table 1.
 #[derive(Debug, Serialize)]
 pub(super) struct Network {
     pub(super) ann: String,
     /// Digest of the weights, or `random:SEED`.
     pub(super) weights: String,
+    /// As the sweep file names it.
+    pub(super) weights_file: String,
     pub(super) random_weights: bool,
     pub(super) preprocessing: String,
     /// Fraction of zero weights that was asked for.
@@ -76,7 +80,8 @@ pub(super) struct Network {
     pub(super) mean: Option<Winner>,
 }
 
-/// What predicts one region from one ANN. All but `baselines` is of NRP networks.
+/// What predicts one region from one ANN. All but `models` is of the first split, and all but that and
+/// `baselines` of NRP networks.
 #[derive(Debug, Serialize)]
 pub(super) struct Region {
     pub(super) region: String,
@@ -89,6 +94,8 @@ pub(super) struct Region {
     pub(super) sizes: Vec<Size>,
     /// The best trial of each linear baseline that has finished: which layer set, that is.
     pub(super) baselines: Vec<Row>,
+    /// The NRP network and each linear baseline in every split.
+    pub(super) models: Vec<Model>,
 }
 
 /// The trial with the lowest validation loss, or the mean of several such.
@@ -132,17 +139,11 @@ pub(super) struct Size {
 /// latest) shows.
 pub(super) async fn gather(client: &mut Sweeps, sweep: String) -> Result<Report, CommandError> {
     let status = client.status(StatusRequest { sweep }).await?.into_inner();
-    let mut report = Report {
-        nrp_version: env!("CARGO_PKG_VERSION"),
-        sweep: Sweep {
-            id: status.id,
-            name: status.name,
-            state: status.state,
-            simulated: status.simulated,
-            ..Sweep::default()
-        },
-        ..Report::default()
+    let request = StatusRequest {
+        sweep: status.id.clone(),
     };
+    let spec = client.describe(request).await?.into_inner();
+    let mut report = Report::new(status, spec);
     let mut request = TrialsRequest {
         sweep: report.sweep.id.clone(),
         ..TrialsRequest::default()
@@ -159,22 +160,35 @@ pub(super) async fn gather(client: &mut Sweeps, sweep: String) -> Result<Report,
             report.take_seed(&record);
         }
     }
+    details::ask(client, report.bests_mut()).await?;
     report.conclude();
     Ok(report)
 }
 
 impl Report {
+    /// Of a sweep of which no trial has been taken in.
+    pub(super) fn new(status: SweepStatus, spec: SweepSpec) -> Self {
+        Self {
+            nrp_version: env!("CARGO_PKG_VERSION"),
+            sweep: Sweep {
+                id: status.id,
+                name: status.name,
+                state: status.state,
+                simulated: status.simulated,
+                ..Sweep::default()
+            },
+            protocol: Protocol::new(&spec),
+            spec,
+            ..Self::default()
+        }
+    }
+
     /// Takes in a trial of the sweep.
-    fn take(&mut self, record: &TrialRecord) {
+    pub(super) fn take(&mut self, record: &TrialRecord) {
         let spec = record.spec.clone().unwrap_or_default();
         let ann = spec.ann.clone().unwrap_or_default();
         self.sweep.trials += 1;
         *self.sweep.in_state.entry(record.state.clone()).or_default() += 1;
-        if self.sweep.trials == 1 {
-            self.protocol.recordings_digest = spec.recordings_digest.clone();
-            self.protocol.split = spec.split.clone().unwrap_or_default();
-            self.protocol.training = spec.training.clone().unwrap_or_default();
-        }
         if spec.is_nrp_network() {
             self.protocol.take(&spec);
         }
@@ -189,6 +203,7 @@ impl Report {
             published: published::of(&ann.name).filter(|_| ann.sparsity == 0.0),
             ann: ann.name.clone(),
             weights: ann.weights_digest.clone(),
+            weights_file: weights_file(&self.spec, &spec),
             preprocessing: ann.preprocessing.clone(),
             sparsity: ann.sparsity,
             reached_sparsity: None,
@@ -207,12 +222,17 @@ impl Report {
             layer_sets: Vec::new(),
             sizes: Vec::new(),
             baselines: Vec::new(),
+            models: Vec::new(),
         });
-        if spec.is_nrp_network() {
+        let of_first = spec.split_number() == 0;
+        let is_open = !["finished", "failed", "stopped"].contains(&record.state.as_str());
+        if spec.is_nrp_network() && of_first {
             region.trials += 1;
-            let is_closed = ["finished", "failed", "stopped"].contains(&record.state.as_str());
-            region.open += u64::from(!is_closed);
+            region.open += u64::from(is_open);
         }
+        let same = |model: &Model| model.model == spec.model();
+        let model = found(&mut region.models, same, || Model::new(spec.model()));
+        model.take(record, &spec, is_open);
         let Some(scores) = &record.scores else {
             return;
         };
@@ -220,9 +240,10 @@ impl Report {
         if !scores.cache_dtype.is_empty() {
             add(&mut self.protocol.cache_dtype, scores.cache_dtype.clone());
         }
-        match spec.is_nrp_network() {
-            true => region.take(record, &spec, scores),
-            false => region.take_baseline(record),
+        match (of_first, spec.is_nrp_network()) {
+            (true, true) => region.take(record, &spec, scores),
+            (true, false) => region.take_baseline(record),
+            (false, _) => {}
         }
     }
 
@@ -246,15 +267,8 @@ impl Report {
     }
 
     /// Works out what follows from all trials together.
-    fn conclude(&mut self) {
-        let protocol = &mut self.protocol;
-        protocol.l1.sort_unstable();
-        protocol.l2.sort_unstable();
-        protocol.depth.sort_unstable();
-        protocol.learning_rate.sort_by(f64::total_cmp);
-        protocol.weight_decay.sort_by(f64::total_cmp);
-        protocol.dropout.sort_by(f64::total_cmp);
-        protocol.seed.sort_unstable();
+    pub(super) fn conclude(&mut self) {
+        self.protocol.sort();
         for network in &mut self.networks {
             for region in &mut network.regions {
                 region.sizes.sort_by_key(|size| {
@@ -264,9 +278,23 @@ impl Report {
                 if let Some(winner) = &mut region.best {
                     winner.over_seeds = OverSeeds::new(&winner.errors);
                 }
+                for model in &mut region.models {
+                    model.conclude();
+                    for details in model.bests().filter_map(|best| best.details.as_ref()) {
+                        add(
+                            &mut self.protocol.worker_versions,
+                            details.worker_version.clone(),
+                        );
+                        add(&mut self.protocol.devices, details.device.clone());
+                    }
+                }
             }
             network.mean = mean(&network.regions);
         }
+        self.curves = curves::all(self);
+        self.sites = sites::all(self);
+        self.comparisons = compare::networks(self);
+        self.network_against_linear = compare::with_linear(self);
     }
 
     /// Whether some trial has no outcome with scores yet, or never will.
@@ -278,6 +306,42 @@ impl Report {
     pub(super) fn winners(&self) -> impl Iterator<Item = &Winner> {
         let regions = self.networks.iter().flat_map(|net| &net.regions);
         regions.filter_map(|region| region.best.as_ref())
+    }
+
+    /// The best trials of all networks and baselines in each split.
+    pub(super) fn bests_mut(&mut self) -> impl Iterator<Item = &mut Best> {
+        let regions = self.networks.iter_mut().flat_map(|net| &mut net.regions);
+        let models = regions.flat_map(|region| &mut region.models);
+        models.flat_map(Model::bests_mut)
+    }
+
+    /// The same.
+    pub(super) fn bests(&self) -> impl Iterator<Item = &Best> {
+        let regions = self.networks.iter().flat_map(|net| &net.regions);
+        let models = regions.flat_map(|region| &region.models);
+        models.flat_map(Model::bests)
+    }
+
+    /// All regions, each once.
+    pub(super) fn regions(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for region in self.networks.iter().flat_map(|net| &net.regions) {
+            add(&mut names, region.region.as_str());
+        }
+        names
+    }
+
+    /// Names of the networks, which tell them apart.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let labels: Vec<String> = self.networks.iter().map(Network::label).collect();
+        let networks = self.networks.iter().zip(&labels);
+        let labels = networks.map(|(network, label)| {
+            match labels.iter().filter(|other| *other == label).count() {
+                1 => label.clone(),
+                _ => format!("{label} {}", row::short(&network.weights)),
+            }
+        });
+        labels.collect()
     }
 }
 
@@ -301,22 +365,16 @@ impl Network {
         let region = self.regions.iter().find(|of| of.region == region)?;
         region.best.as_ref()
     }
-}
 
-impl Protocol {
-    /// Takes in what a trial has on each axis.
-    fn take(&mut self, spec: &TrialSpec) {
-        if let Some(l1) = spec.l1 {
-            add(&mut self.l1, l1);
-        }
-        if let Some(l2) = spec.l2 {
-            add(&mut self.l2, l2);
-        }
-        add(&mut self.depth, spec.depth);
-        add(&mut self.learning_rate, spec.learning_rate);
-        add(&mut self.weight_decay, spec.weight_decay);
-        add(&mut self.dropout, spec.dropout);
-        add(&mut self.seed, spec.seed);
+    /// What predicts a region.
+    pub(super) fn model(&self, region: &str, model: &str) -> Option<&Model> {
+        let region = self.regions.iter().find(|of| of.region == region)?;
+        region.models.iter().find(|of| of.model == model)
+    }
+
+    /// The best NRP network in a region, of the first split.
+    pub(super) fn network_in(&self, region: &str) -> Option<&Best> {
+        self.model(region, NRP_NETWORK)?.first()
     }
 }
 
@@ -408,8 +466,14 @@ fn mean(regions: &[Region]) -> Option<Winner> {
     })
 }
 
+/// The weights of a trial's ANN, as the sweep's file names them.
+fn weights_file(sweep: &SweepSpec, trial: &TrialSpec) -> String {
+    let entry = sweep.anns.iter().find(|entry| entry.ann == trial.ann);
+    entry.map_or_else(String::new, |entry| entry.weights.clone())
+}
+
 /// Puts a finished trial in the place of a best one, if it is better: the rule of `nrp best`.
-fn better(best: &mut Row, record: &TrialRecord) {
+pub(super) fn better(best: &mut Row, record: &TrialRecord) {
     let Some(scores) = &record.scores else {
         return;
     };
@@ -421,7 +485,11 @@ fn better(best: &mut Row, record: &TrialRecord) {
 }
 
 /// The first that is `same`, or a new one at the end.
-fn found<T>(of: &mut Vec<T>, same: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
+pub(super) fn found<T>(
+    of: &mut Vec<T>,
+    same: impl Fn(&T) -> bool,
+    new: impl FnOnce() -> T,
+) -> &mut T {
     let place = of.iter().position(same).unwrap_or_else(|| {
         of.push(new());
         of.len() - 1
@@ -429,7 +497,8 @@ fn found<T>(of: &mut Vec<T>, same: impl Fn(&T) -> bool, new: impl FnOnce() -> T)
     &mut of[place]
 }
 
-fn add<T: PartialEq>(to: &mut Vec<T>, value: T) {
+/// Adds a value that is not there yet.
+pub(super) fn add<T: PartialEq>(to: &mut Vec<T>, value: T) {
     if !to.contains(&value) {
         to.push(value);
     }

@@ -1,6 +1,6 @@
 //! Heat map: scores over NRP-L1, NRP-L2 and depth, a panel for each depth and region.
 
-use super::canvas::{self, Align, Drawn, FAINT, HEAD, INK, Screen};
+use super::canvas::{self, Align, Drawn, FAINT, INK, Screen};
 use plotters::prelude::*;
 
 /// Width and height of a cell.
@@ -55,9 +55,10 @@ pub(super) fn svg(title: &str, marks: &[String], lines: &[Line]) -> String {
     };
     let heights: Vec<i32> = lines.iter().map(height).collect();
     let width = widths.max().unwrap_or(0).max(660) + 2 * GAP;
-    let size = (width as u32, (HEAD + heights.iter().sum::<i32>()) as u32);
+    let head = canvas::head(marks);
+    let size = (width as u32, (head + heights.iter().sum::<i32>()) as u32);
     canvas::svg(size, title, marks, |screen| {
-        let mut y = HEAD;
+        let mut y = head;
         for (line, height) in lines.iter().zip(&heights) {
             let mut x = GAP;
             canvas::text(screen, &line.note, (x, y + 10), Align::Left, 15, FAINT)?;

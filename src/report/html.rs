@@ -2,9 +2,8 @@
 //! but the figures, which are SVG of our own.
 
 use super::figures::Figure;
-use super::gather::{Protocol, Report};
-use super::tables::Table;
-use crate::output;
+use super::gather::Report;
+use super::table::Table;
 use minijinja::{Environment, context};
 use serde::Serialize;
 
@@ -19,11 +18,12 @@ struct ShownFigure<'a> {
 }
 
 #[derive(Serialize)]
-struct ShownTable {
+struct ShownTable<'a> {
     name: &'static str,
     title: &'static str,
-    note: &'static str,
-    header: Vec<(&'static str, bool)>,
+    note: &'a str,
+    left_out: String,
+    header: Vec<(&'a str, bool)>,
     rows: Vec<Vec<String>>,
 }
 
@@ -38,7 +38,8 @@ pub(super) fn page(report: &Report, figures: &[Figure], tables: &[Table]) -> Str
     let tables = tables.iter().map(|table| ShownTable {
         name: table.name,
         title: table.title,
-        note: table.note,
+        note: &table.note,
+        left_out: table.left_out(),
         header: table.header(),
         rows: table.rows(),
     });
@@ -52,74 +53,14 @@ pub(super) fn page(report: &Report, figures: &[Figure], tables: &[Table]) -> Str
             progress => report.progress(),
             is_partial => report.is_partial(),
             any_random => report.networks.iter().any(|network| network.random_weights),
-            labels => report.networks.iter().map(|network| network.label()).collect::<Vec<_>>(),
-            protocol => protocol(&report.protocol),
+            validation_is_test => report.protocol.validation_is_test,
+            labels => report.labels(),
+            protocol => report.protocol.shown(),
             figures => figures.collect::<Vec<_>>(),
             tables => tables.collect::<Vec<_>>(),
         },
     )
     .expect("the template and what it is given fit")
-}
-
-/// What all trials share, and the grid, as people read it.
-fn protocol(protocol: &Protocol) -> Vec<(&'static str, String)> {
-    let Protocol {
-        recordings_digest,
-        split,
-        training,
-        l1,
-        l2,
-        depth,
-        learning_rate,
-        weight_decay,
-        dropout,
-        seed,
-        cache_dtype,
-    } = protocol;
-    let stratified = match split.stratify.as_str() {
-        "" => "not stratified".to_owned(),
-        column => format!("stratified by {column}"),
-    };
-    let patience = match training.patience {
-        0 => "to the last epoch".to_owned(),
-        epochs => format!("until the validation loss has not fallen for {epochs} epochs"),
-    };
-    let numbers = |values: &[f64]| list(values.iter().map(|value| output::number(Some(*value))));
-    vec![
-        ("Recordings' digest", recordings_digest.clone()),
-        (
-            "Split",
-            format!(
-                "{}: {} of the stimuli to train, {} to validate, {} to test; {stratified}; seed {}",
-                split.scheme, split.train, split.validation, split.test, split.seed
-            ),
-        ),
-        (
-            "Training",
-            format!(
-                "Adam, batches of {}, at most {} epochs, {patience}, weights of the best epoch kept",
-                training.batch_size, training.max_epochs
-            ),
-        ),
-        ("Inputs", training.inputs.clone()),
-        ("Targets", training.targets.clone()),
-        ("NRP-L1", list(l1)),
-        ("NRP-L2", list(l2)),
-        ("Depths", list(depth)),
-        ("Learning rates", numbers(learning_rate)),
-        ("Weight decays", numbers(weight_decay)),
-        ("Dropouts", numbers(dropout)),
-        ("Seeds", list(seed)),
-        ("Activations stored as", list(cache_dtype)),
-    ]
-}
-
-fn list(values: impl IntoIterator<Item = impl ToString>) -> String {
-    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
-    match values.is_empty() {
-        true => "–".to_owned(),
-        false => values.join(", "),
-    }
 }
 
 #[cfg(test)]

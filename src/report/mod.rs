@@ -1,18 +1,27 @@
 //! `nrp report`: a sweep's results as files to look at, to print and to compute with.
 //!
-//! `gather` asks a coordinator, `figures`, `sparsity` and `tables` say what is shown of the answer,
-//! `canvas`, `plot` and `heat_map` draw, `html` makes the page. Files are written here alone.
+//! `gather` asks a coordinator, for `details` too; `splits`, `brain_score`, `compare` and `bootstrap`
+//! compute; `figures`, `sparsity`, `sites`, `curves`, `protocol` and `tables` say what is shown; `canvas`,
+//! `plot`, `heat_map` and `table` draw, `html` makes the page. Files are written here alone.
 
+mod absent;
 mod bootstrap;
 mod brain_score;
 mod canvas;
+mod compare;
+mod curves;
+mod details;
 mod figures;
 mod gather;
 mod heat_map;
 mod html;
 mod plot;
+mod protocol;
 mod published;
+mod sites;
 mod sparsity;
+mod splits;
+mod table;
 mod tables;
 
 use crate::client::Access;
@@ -66,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
 fn write(mut report: Report, directory: &Path) -> Result<Written, CommandError> {
     let figures = figures::all(&report);
     let tables = tables::all(&report);
-    report.not_in_this_report = absent(&report, |name| {
+    report.not_in_this_report = absent::all(&report, |name| {
         figures.iter().any(|figure| figure.name.starts_with(name))
     });
     let mut files = Vec::new();
@@ -103,48 +112,224 @@ fn write(mut report: Report, directory: &Path) -> Result<Written, CommandError> 
     })
 }
 
-/// What a reader might look for, and why it is not there.
-fn absent(report: &Report, has: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut absent = Vec::new();
-    let sometimes = [
-        (
-            "figure-2a",
-            "Figure 2A (NRP-error against top-1 accuracy): no ANN of the published Table 1 has \
-             outcomes of all trials in all regions, and scores in each.",
-        ),
-        (
-            "figure-2b",
-            "Figure 2B (linear baselines against NRP networks): no ANN has scores of both in one \
-             region; `baselines` in `[training]` names baselines.",
-        ),
-        (
-            "figure-2c",
-            "Figure 2C (V4 against IT): no ANN has scores in both regions.",
-        ),
-        (
-            "figure-3a",
-            "Figure 3A (network sizes): no ANN has scores of several sizes.",
-        ),
-        (
-            "figure-3b",
-            "Figure 3B (sparsity): no ANN has scores at several sparsities.",
-        ),
-        (
-            "layers-",
-            "NRP-error over layers: no ANN has scores of several layer sets.",
-        ),
-    ];
-    let missing = sometimes.iter().filter(|(name, _)| !has(name));
-    absent.extend(missing.map(|(_, why)| (*why).to_owned()));
-    if report.winners().all(|winner| winner.over_seeds.is_none()) {
-        let why = "Error bars: no winning configuration has finished with several seeds.";
-        absent.push(why.to_owned());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nrp_proto::wire::{
+        AnnEntry, AnnSpec, Details, RegionSites, Scores, SplitSpec, SweepSpec, SweepStatus,
+        TrialRecord, TrialSpec,
+    };
+
+    const ANNS: [&str; 2] = ["mobilenet", "xception"];
+
+    fn ann(name: &str) -> AnnSpec {
+        AnnSpec {
+            name: name.to_owned(),
+            weights_digest: format!("{name}'s digest"),
+            ..AnnSpec::default()
+        }
     }
-    let always = [
-        "Learning curves: outcomes hold no losses per epoch.",
-        "Sites sorted by predictability: outcomes hold scores over sites, not of each.",
-        "Versions and devices of the workers: outcomes do not hold them.",
-    ];
-    absent.extend(always.map(str::to_owned));
-    absent
+
+    fn sweep(scheme: &str) -> SweepSpec {
+        let entry = |name: &str| AnnEntry {
+            ann: Some(ann(name)),
+            weights: format!("{name}.h5"),
+            ..AnnEntry::default()
+        };
+        SweepSpec {
+            anns: ANNS.map(entry).into(),
+            split: Some(SplitSpec {
+                scheme: scheme.to_owned(),
+                ..SplitSpec::default()
+            }),
+            sites: vec![RegionSites {
+                region: "IT".to_owned(),
+                names: ["silent", "good", "poor"].map(str::to_owned).into(),
+                ceilings: vec![f32::NAN, 0.81, -0.1],
+            }],
+            ..SweepSpec::default()
+        }
+    }
+
+    /// A finished trial in IT, worse with each `number`.
+    fn trial(name: &str, model: &str, number: u32) -> TrialRecord {
+        let worse = f64::from(number) * 0.01;
+        TrialRecord {
+            id: format!("{name}-{model}-{number}"),
+            state: "finished".to_owned(),
+            spec: Some(TrialSpec {
+                ann: Some(ann(name)),
+                region: "IT".to_owned(),
+                model: model.to_owned(),
+                ..TrialSpec::default()
+            }),
+            scores: Some(Scores {
+                nrp_error: 0.5 + worse,
+                validation_mse: 0.5 + worse,
+                pearson_median: Some(0.4),
+                ..Scores::default()
+            }),
+            ..TrialRecord::default()
+        }
+    }
+
+    fn details(worse: f32) -> Details {
+        Details {
+            site_error: vec![f32::NAN, 0.25 + worse, 0.5 + worse],
+            site_pearson: vec![f32::NAN, 0.75, 0.25],
+            training_mse: vec![20.0, 1.0, 0.5],
+            validation_mse: vec![30.0, 1.5, f32::NAN],
+            worker_version: "0.0.1".to_owned(),
+            device: "flex".to_owned(),
+        }
+    }
+
+    /// A report on two ANNs, each with a network and a baseline.
+    fn report(scheme: &str, details: impl Fn(usize) -> Option<Details>) -> Report {
+        let status = SweepStatus {
+            name: "s".to_owned(),
+            ..SweepStatus::default()
+        };
+        let mut report = Report::new(status, sweep(scheme));
+        for (name, number) in ANNS.into_iter().zip(0..) {
+            report.take(&trial(name, "", number));
+            report.take(&trial(name, "ridge", number + 2));
+        }
+        for (number, best) in report.bests_mut().enumerate() {
+            best.details = details(number);
+        }
+        report.conclude();
+        report
+    }
+
+    /// What is written, by name.
+    fn written(report: Report) -> impl Fn(&str) -> String {
+        let directory = tempfile::tempdir().expect("a directory");
+        write(report, directory.path()).expect("is written");
+        move |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_details_tell_is_in_figures_tables_and_protocol() {
+        let read = written(report("holdout", |number| {
+            Some(details(0.125 * number as f32))
+        }));
+        assert_eq!(
+            read("sites.csv").lines().take(3).collect::<Vec<_>>(),
+            [
+                "region,rank,site,ceiling,pearson_mobilenet,nrp_error_mobilenet,pearson_xception,\
+                 nrp_error_xception",
+                "IT,1,good,0.81,0.75,0.25,0.75,0.5",
+                "IT,2,poor,-0.1,0.25,0.5,0.25,0.75",
+            ]
+        );
+        let curves = read("curves.csv");
+        assert_eq!(curves.lines().count(), 1 + 2 * 3);
+        let last = curves.lines().nth(3).expect("a third epoch");
+        assert!(
+            last.starts_with("mobilenet,IT,3,0.5,,mobilenet--0,"),
+            "{last}"
+        );
+        let comparisons = read("comparisons.csv");
+        let pair = comparisons.lines().nth(1).expect("a pair");
+        assert!(
+            pair.starts_with("mobilenet,xception,IT,-0.25,-0.25,-0.25,"),
+            "{pair}"
+        );
+        assert!(pair.ends_with(",mobilenet lower,2,1"), "{pair}");
+        let linear = read("network-against-linear.csv");
+        assert!(linear.contains(",NRP lower,2,1"), "{linear}");
+        let curves = read("curves-IT-1.svg");
+        for said in [
+            "Learning curves, IT",
+            "xception",
+            "training",
+            "\n0.5\n",
+            "\n20\n",
+        ] {
+            assert!(curves.contains(said), "{said}");
+        }
+        assert!(read("sites-IT-1.svg").contains("√ceiling"));
+        let page = read("report.html");
+        for said in ["mobilenet.h5", "<dd>0.0.1</dd>", "<dd>flex</dd>"] {
+            assert!(page.contains(said), "{said}");
+        }
+        for absent in [
+            "Learning curves:",
+            "Sites",
+            "Comparison",
+            "Versions",
+            "Names",
+        ] {
+            assert!(!page.contains(&format!("<li>{absent}")), "{absent}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&read("report.json")).expect("JSON");
+        assert_eq!(json["sites"][0]["sites"][0]["name"], "good");
+        assert_eq!(json["comparisons"][0]["verdict"], "mobilenet lower");
+        assert_eq!(
+            json["curves"][0]["validation_mse"][2],
+            serde_json::Value::Null
+        );
+    }
+
+    #[test]
+    fn outcomes_without_details_are_reported_without_what_needs_them() {
+        let read = written(report("holdout", |_| None));
+        let page = read("report.html");
+        let absent = [
+            "Learning curves:",
+            "Sites sorted by predictability:",
+            "Comparison between ANNs:",
+            "Comparison with linear baselines:",
+            "Versions and devices",
+            "Scores over splits, and Brain-Score",
+        ];
+        for sentence in absent {
+            assert!(page.contains(&format!("<li>{sentence}")), "{sentence}");
+        }
+        for file in [
+            "curves.csv",
+            "sites.csv",
+            "comparisons.csv",
+            "curves-IT-1.svg",
+        ] {
+            assert_eq!(read(file), "", "{file}");
+        }
+        assert_ne!(read("table-1.csv"), "");
+        let some = written(report("holdout", |number| {
+            (number == 0).then(|| details(0.0))
+        }));
+        assert!(some("report.html").contains("<li>Details of 3 of the 4 best trials:"));
+        assert_ne!(some("curves.csv"), "");
+    }
+
+    #[test]
+    fn names_of_other_sites_are_not_given() {
+        let mut other = report("holdout", |_| Some(details(0.0)));
+        other.spec.sites[0].names.pop();
+        other.conclude();
+        assert_eq!(other.sites[0].sites[0].name, "2");
+        other.spec.sites.clear();
+        other.conclude();
+        let page = written(other)("report.html");
+        assert!(page.contains("<li>Names and noise ceilings of sites:"));
+    }
+
+    #[test]
+    fn scores_of_stimuli_that_selected_are_marked_everywhere() {
+        let report = report("validation-is-test", |_| Some(details(0.0)));
+        let figures = figures::all(&report);
+        let tables = tables::all(&report);
+        assert!(figures.len() > 2 && tables.len() > 4);
+        let mark = "Scores are of stimuli that also selected";
+        for figure in &figures {
+            assert!(figure.svg.contains(mark), "{}", figure.name);
+            assert!(figure.caption.contains(mark), "{}", figure.name);
+        }
+        for table in &tables {
+            assert!(table.note.contains(mark), "{}", table.name);
+        }
+        let page = written(report)("report.html");
+        assert!(page.contains(&format!("<strong>{mark}.</strong>")));
+    }
 }

@@ -1,6 +1,7 @@
-//! Plot: points with error bars in two dimensions, reference lines, and a legend beside them.
+//! Plot: points with error bars in two dimensions, lines, reference lines, and a legend beside them.
 
-use super::canvas::{self, Align, Drawn, FAINT, HEAD, INK, Marker, Screen};
+use super::canvas::{self, Align, Drawn, FAINT, INK, Marker, Screen};
+use crate::output;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use std::ops::Range;
@@ -16,6 +17,8 @@ const CATEGORY: i32 = 30;
 const NAMES: i32 = 240;
 /// Letters of a name that fit.
 const NAME_CHARS: usize = 32;
+/// From the middle of a small point to its edge.
+const DOT: i32 = 2;
 /// Height of a line of the legend.
 const LINE: i32 = 22;
 
@@ -29,13 +32,29 @@ pub(super) enum Along {
     Y,
 }
 
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Points,
+    /// Points, and a line that joins them.
+    Joined,
+    /// A line without points.
+    Line,
+    /// The same, dashed.
+    Dashes,
+    /// Small points, of which many fit.
+    Dots,
+    /// Short level lines, which are nobody's scores.
+    Ticks,
+}
+
 /// Points that belong together.
 pub(super) struct Series {
+    /// Empty: the legend does not have it.
     pub(super) name: String,
     pub(super) marker: Marker,
     pub(super) points: Vec<(Value, Value)>,
-    /// Whether a line joins them.
-    pub(super) joined: bool,
+    pub(super) form: Form,
 }
 
 /// A value that others are compared with: a line across the plot.
@@ -49,6 +68,7 @@ pub(super) struct Reference {
 }
 
 /// A plot before it is drawn.
+#[derive(Default)]
 pub(super) struct Plot {
     pub(super) x_name: &'static str,
     pub(super) y_name: &'static str,
@@ -58,6 +78,12 @@ pub(super) struct Plot {
     pub(super) references: Vec<Reference>,
     /// Whether a line shows where x and y are equal.
     pub(super) diagonal: bool,
+    /// Whether x counts something.
+    pub(super) x_is_whole: bool,
+    /// Whether equal distances along y are equal ratios; all y are above 0.
+    pub(super) y_is_log: bool,
+    /// Whether a line shows where y is 0, if that is within the axes.
+    pub(super) y_zero: bool,
 }
 
 impl Plot {
@@ -71,23 +97,25 @@ impl Plot {
             0 => HEIGHT,
             categories => categories * CATEGORY + 80,
         };
-        let entries = self.series.len() + self.references.len() + usize::from(self.diagonal);
-        let height = HEAD + body.max(entries as i32 * LINE + 20);
+        let named = self.series.iter().filter(|series| !series.name.is_empty());
+        let entries = named.count() + self.references.len() + usize::from(self.diagonal);
+        let head = canvas::head(marks);
+        let height = head + body.max(entries as i32 * LINE + 20);
         let size = ((left + WIDTH + LEGEND) as u32, height as u32);
         canvas::svg(size, title, marks, |screen| {
-            self.body(screen, left)?;
-            self.legend(screen, left + WIDTH + 8)
+            self.body(screen, (left, head))?;
+            self.legend(screen, (left + WIDTH + 8, head))
         })
     }
 
-    fn body(&self, screen: &Screen<'_>, left: i32) -> Drawn {
+    fn body(&self, screen: &Screen<'_>, (left, head): (i32, i32)) -> Drawn {
         let (x, mut y) = self.ranges();
         let categories = self.y_categories.len();
         if categories > 0 {
             // The first one on top.
             y = categories as f64 - 0.5..-0.5;
         }
-        let area = screen.margin(HEAD, 0, left, LEGEND);
+        let area = screen.margin(head, 0, left, LEGEND);
         let mut chart = ChartBuilder::on(&area)
             .margin_left(16)
             .margin_right(16)
@@ -103,14 +131,16 @@ impl Plot {
             .bold_line_style(INK.mix(0.1))
             .axis_style(INK.mix(0.5))
             .x_labels(7)
-            .x_label_formatter(&short)
+            .x_label_formatter(if self.x_is_whole { &whole } else { &short })
             .y_label_formatter(&short);
-        match categories {
-            0 => mesh.y_labels(8).y_desc(self.y_name),
-            _ => mesh.y_labels(0).disable_y_mesh(),
+        match (categories, self.y_is_log) {
+            (0, false) => mesh.y_labels(8).y_desc(self.y_name),
+            (0, true) => mesh.y_labels(0).disable_y_mesh().y_desc(self.y_name),
+            (_, _) => mesh.y_labels(0).disable_y_mesh(),
         };
         mesh.draw()?;
-        let pixel = |x: f64, y: f64| chart.plotting_area().map_coordinate(&(x, y));
+        let place = |x: f64, y: f64| chart.plotting_area().map_coordinate(&(x, y));
+        let pixel = |x: f64, y: f64| place(x, self.scaled(y));
         let line = |from, to, colour: RGBColor, dash: i32| {
             let points = vec![from, to];
             let style = colour.stroke_width(2);
@@ -121,23 +151,30 @@ impl Plot {
             let name = cut(name);
             canvas::text(screen, &name, (left - 4, at), Align::Right, 15, INK)?;
         }
+        if self.y_is_log {
+            for (number, shown) in powers(&y) {
+                let (from, to) = (pixel(x.start, number), pixel(x.end, number));
+                let at = (from.0 - 8, from.1);
+                screen.draw(&PathElement::new([from, to], INK.mix(0.1)))?;
+                canvas::text(screen, &shown, at, Align::Right, 15, INK)?;
+            }
+        }
         if self.diagonal {
-            line(pixel(x.start, y.start), pixel(x.end, y.end), FAINT, 2)?;
+            line(place(x.start, y.start), place(x.end, y.end), FAINT, 2)?;
+        }
+        if self.y_zero && y.contains(&0.0) {
+            let (from, to) = (pixel(x.start, 0.0), pixel(x.end, 0.0));
+            screen.draw(&PathElement::new([from, to], INK.mix(0.5)))?;
         }
         for of in &self.references {
             let (from, to) = match of.along {
-                Along::X => (pixel(of.value, y.start), pixel(of.value, y.end)),
+                Along::X => (place(of.value, y.start), place(of.value, y.end)),
                 Along::Y => (pixel(x.start, of.value), pixel(x.end, of.value)),
             };
             line(from, to, of.colour, of.dash)?;
         }
         for series in &self.series {
             let colour = series.marker.colour();
-            if series.joined {
-                let points = series.points.iter();
-                let points: Vec<_> = points.map(|((x, _), (y, _))| pixel(*x, *y)).collect();
-                screen.draw(&PathElement::new(points, colour.mix(0.6).stroke_width(2)))?;
-            }
             for &((x, x_sd), (y, y_sd)) in &series.points {
                 if let Some(sd) = x_sd {
                     bar(screen, pixel(x - sd, y), pixel(x + sd, y), colour)?;
@@ -145,19 +182,20 @@ impl Plot {
                 if let Some(sd) = y_sd {
                     bar(screen, pixel(x, y - sd), pixel(x, y + sd), colour)?;
                 }
-                series.marker.draw(screen, pixel(x, y))?;
             }
+            let pixels = series.points.iter().map(|((x, _), (y, _))| pixel(*x, *y));
+            series.draw_at(screen, &pixels.collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
-    fn legend(&self, screen: &Screen<'_>, left: i32) -> Drawn {
-        let mut at = HEAD + 18;
+    fn legend(&self, screen: &Screen<'_>, (left, head): (i32, i32)) -> Drawn {
+        let mut at = head + 18;
         let name = |text: &str, at| {
             canvas::text(screen, &cut(text), (left + 34, at), Align::Left, 15, INK)
         };
-        for series in &self.series {
-            series.marker.draw(screen, (left + 14, at))?;
+        for series in self.series.iter().filter(|series| !series.name.is_empty()) {
+            series.draw_key(screen, (left, at))?;
             name(&series.name, at)?;
             at += LINE;
         }
@@ -199,6 +237,10 @@ impl Plot {
         });
         let references = self.references.iter().filter(|of| of.along == along);
         let all = ends.chain(references.map(|of| of.value));
+        let all = all.map(|value| match along {
+            Along::X => value,
+            Along::Y => self.scaled(value),
+        });
         let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (low.min(value), high.max(value))
         });
@@ -208,6 +250,84 @@ impl Plot {
         };
         low - margin..high + margin
     }
+
+    /// Where a number lies along y.
+    fn scaled(&self, y: f64) -> f64 {
+        match self.y_is_log {
+            true => y.log10(),
+            false => y,
+        }
+    }
+}
+
+impl Series {
+    fn draw_at(&self, screen: &Screen<'_>, pixels: &[(i32, i32)]) -> Drawn {
+        let colour = self.marker.colour();
+        let line = |style| screen.draw(&PathElement::new(pixels, style));
+        if self.form == Form::Joined {
+            line(colour.mix(0.6).stroke_width(2))?;
+        }
+        match self.form {
+            Form::Line => line(colour.stroke_width(2)),
+            Form::Dashes => {
+                let style = colour.stroke_width(1);
+                screen.draw(&DashedPathElement::new(pixels.to_vec(), 4, 3, style))
+            }
+            Form::Points | Form::Joined => {
+                let mut pixels = pixels.iter();
+                pixels.try_for_each(|at| self.marker.draw(screen, *at))
+            }
+            Form::Dots => {
+                let mut pixels = pixels.iter();
+                pixels.try_for_each(|at| self.marker.draw_sized(screen, *at, DOT))
+            }
+            Form::Ticks => {
+                let mut pixels = pixels.iter();
+                pixels.try_for_each(|(x, y)| {
+                    let tick = [(x - 3, *y), (x + 3, *y)];
+                    screen.draw(&PathElement::new(tick, FAINT.stroke_width(1)))
+                })
+            }
+        }
+    }
+
+    /// As the legend has it, from `left`.
+    fn draw_key(&self, screen: &Screen<'_>, (left, at): (i32, i32)) -> Drawn {
+        match self.form {
+            Form::Line | Form::Dashes => {
+                self.draw_at(screen, &[(left, at), (left + 28, at)])?;
+                match self.marker.shares_colour() {
+                    true => self.marker.draw(screen, (left + 14, at)),
+                    false => Ok(()),
+                }
+            }
+            Form::Points | Form::Joined | Form::Dots | Form::Ticks => {
+                self.draw_at(screen, &[(left + 14, at)])
+            }
+        }
+    }
+}
+
+/// Numbers along an axis of powers of ten, and how they are written: 1, 2 and 5 times each power, or
+/// the powers alone where there are many.
+fn powers(axis: &Range<f64>) -> Vec<(f64, String)> {
+    let mantissas: &[f64] = match axis.end - axis.start > 3.0 {
+        true => &[1.0],
+        false => &[1.0, 2.0, 5.0],
+    };
+    let powers = axis.start.floor() as i32..=axis.end.ceil() as i32;
+    let numbers = powers.flat_map(|power| {
+        let written = move |of: &f64| format!("{of}e{power}");
+        mantissas.iter().map(written)
+    });
+    let numbers = numbers.filter_map(|written| written.parse::<f64>().ok());
+    let within = numbers.filter(|number| axis.contains(&number.log10()));
+    within
+        .map(|number| {
+            let shown = output::number(Some(number));
+            (number, shown)
+        })
+        .collect()
 }
 
 /// An error bar.
@@ -230,6 +350,14 @@ fn short(value: &f64) -> String {
     rounded.to_string()
 }
 
+/// The same, of what is counted: nothing between two numbers.
+fn whole(value: &f64) -> String {
+    match value.fract().abs() < 1e-9 {
+        true => short(value),
+        false => String::new(),
+    }
+}
+
 /// A name as far as it fits.
 fn cut(name: &str) -> String {
     match name.char_indices().nth(NAME_CHARS) {
@@ -245,9 +373,6 @@ mod tests {
     #[test]
     fn the_line_of_equal_errors_is_within_the_axes_though_the_errors_are_far_apart() {
         let plot = |diagonal| Plot {
-            x_name: "",
-            y_name: "",
-            y_categories: Vec::new(),
             series: vec![Series {
                 name: String::new(),
                 marker: Marker {
@@ -255,14 +380,24 @@ mod tests {
                     hollow: false,
                 },
                 points: vec![((0.80, None), (0.89, Some(0.01)))],
-                joined: false,
+                form: Form::Points,
             }],
-            references: Vec::new(),
             diagonal,
+            ..Plot::default()
         };
         let (x, y) = plot(true).ranges();
         assert_eq!(x, y);
         assert!(x.contains(&0.80) && y.contains(&0.90));
         assert_ne!(plot(false).range(Along::X), plot(false).range(Along::Y));
+    }
+
+    #[test]
+    fn an_axis_of_powers_has_few_round_numbers() {
+        let shown = |axis: Range<f64>| {
+            let powers = powers(&axis).into_iter().map(|(_, shown)| shown);
+            powers.collect::<Vec<_>>()
+        };
+        assert_eq!(shown(-1.1..0.4), ["0.1", "0.2", "0.5", "1", "2"]);
+        assert_eq!(shown(-2.5..1.5), ["0.01", "0.1", "1", "10"]);
     }
 }

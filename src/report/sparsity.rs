@@ -3,7 +3,7 @@
 use super::canvas::Marker;
 use super::figures::{self, Figure};
 use super::gather::{Network, Region, Report, Winner};
-use super::plot::{Along, Plot, Reference, Series, Value};
+use super::plot::{Along, Form, Plot, Reference, Series, Value};
 use crate::row;
 use nrp_proto::sweep::Pruning;
 
@@ -103,7 +103,7 @@ pub(super) fn figure_3b(report: &Report) -> Option<Figure> {
                     hollow: false,
                 },
                 points: study.points(region),
-                joined: true,
+                form: Form::Joined,
             });
         }
     }
@@ -143,10 +143,9 @@ pub(super) fn figure_3b(report: &Report) -> Option<Figure> {
         svg: Plot {
             x_name: "sparsity (fraction of zero weights)",
             y_name: "NRP-error",
-            y_categories: Vec::new(),
             series,
             references,
-            diagonal: false,
+            ..Plot::default()
         }
         .svg(&title, &figures::marks(report, shown())),
         title,

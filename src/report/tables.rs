@@ -1,104 +1,37 @@
 //! Tables: Table 1 with the published numbers beside ours, and the numbers behind the other figures.
-//! CSV has every digit, and empty fields where there is no value.
 
 use super::gather::{Network, Report, Winner};
-use super::sparsity;
+use super::table::{Field, OnPage, Table, Value, field};
+use super::{compare, curves, sites, sparsity, splits};
 use crate::best::Row;
-use crate::output;
 use crate::row::{self, TestScores};
-
-/// One table, and what its file is called.
-pub(super) struct Table {
-    pub(super) name: &'static str,
-    pub(super) title: &'static str,
-    pub(super) note: &'static str,
-    /// As many fields in each row, with the same heads; at least one row.
-    rows: Vec<Vec<Field>>,
-}
-
-/// A field, and the head of its column for people and for programs.
-struct Field {
-    head: &'static str,
-    column: &'static str,
-    value: Value,
-}
-
-enum Value {
-    Word(String),
-    Count(Option<u64>),
-    /// A number of the grid, or one that is published: short.
-    Number(Option<f64>),
-    Score(Option<f64>),
-}
 
 /// All tables that have a row.
 pub(super) fn all(report: &Report) -> Vec<Table> {
-    let mut tables = vec![
+    let of_one_split = [
         table_1(report),
         baselines(report),
         layers(report),
         sizes(report),
         sparsities(report),
+        sites::table(report),
+        curves::table(report),
     ];
+    let of_all_splits = [
+        splits::table(report),
+        compare::of_networks(report),
+        compare::of_linear(report),
+    ];
+    let with = |caveat: &str, mut table: Table| {
+        table.note.push_str(caveat);
+        table
+    };
+    let [one, all] = [&report.of_one_split(), report.of_any_split()];
+    let mut tables: Vec<Table> = of_one_split.map(|table| with(one, table)).into();
+    // Behind the first two, with which they belong.
+    tables.splice(2..2, of_all_splits.map(|table| with(all, table)));
     tables.retain(|table| !table.rows.is_empty());
     tables
-}
-
-impl Table {
-    /// The table as CSV.
-    pub(super) fn csv(&self) -> Vec<u8> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        let header = self.rows[0].iter().map(|field| field.column);
-        let mut written = csv.write_record(header);
-        for row in &self.rows {
-            written = written.and_then(|()| csv.write_record(row.iter().map(Field::exact)));
-        }
-        written.expect("memory takes rows of one length");
-        csv.into_inner().expect("memory takes a table")
-    }
-
-    /// Heads of columns, and whether their fields are numbers.
-    pub(super) fn header(&self) -> Vec<(&'static str, bool)> {
-        let is_number = |field: &Field| !matches!(field.value, Value::Word(_));
-        let heads = self.rows[0].iter();
-        heads.map(|field| (field.head, is_number(field))).collect()
-    }
-
-    /// Rows as people read them.
-    pub(super) fn rows(&self) -> Vec<Vec<String>> {
-        let rows = self.rows.iter();
-        rows.map(|row| row.iter().map(Field::shown).collect())
-            .collect()
-    }
-}
-
-impl Field {
-    fn exact(&self) -> String {
-        match &self.value {
-            Value::Word(word) => word.clone(),
-            Value::Count(count) => count.map(|n| n.to_string()).unwrap_or_default(),
-            Value::Number(number) | Value::Score(number) => {
-                number.map(|n| n.to_string()).unwrap_or_default()
-            }
-        }
-    }
-
-    fn shown(&self) -> String {
-        match &self.value {
-            Value::Word(word) => word.clone(),
-            Value::Count(count) => output::count(*count),
-            Value::Number(number) => output::number(*number),
-            Value::Score(score) => output::score(*score),
-        }
-    }
-}
-
-fn field(head: &'static str, column: &'static str, value: Value) -> Field {
-    Field {
-        head,
-        column,
-        value,
-    }
 }
 
 fn table_1(report: &Report) -> Table {
@@ -117,11 +50,14 @@ fn table_1(report: &Report) -> Table {
     Table {
         name: "table-1",
         title: "Table 1: the best configuration per ANN and region",
-        note: "Chosen by validation loss alone; the scores are on test stimuli, in the recordings' \
+        note:
+            "Chosen by validation loss alone; the scores are on test stimuli, in the recordings' \
                own units. The row mean averages over regions, once all their trials have an \
                outcome. Published: mean of V4 and IT as Anand, Sen & Roy (2021) report it, in the \
-               units of their recordings; accuracies and parameters are the trained ANN's.",
+               units of their recordings; accuracies and parameters are the trained ANN's."
+                .to_owned(),
         rows,
+        on_page: OnPage::All,
     }
 }
 
@@ -192,8 +128,10 @@ fn baselines(report: &Report) -> Table {
         title: "NRP networks beside linear baselines",
         note: "Each with the layer set that is best for it, chosen by validation loss; scores are on \
                test stimuli. ols: least squares of least norm; ridge: its penalty cross-validated for \
-               each site; pls: partial least squares, 25 components; mean: each site's training mean.",
+               each site; pls: partial least squares, 25 components; mean: each site's training mean."
+        .to_owned(),
         rows,
+        on_page: OnPage::All,
     }
 }
 
@@ -227,8 +165,9 @@ fn layers(report: &Report) -> Table {
     Table {
         name: "layers",
         title: "The best trial of each layer set",
-        note: "Chosen by validation loss among all trials that see these layers.",
+        note: "Chosen by validation loss among all trials that see these layers.".to_owned(),
         rows,
+        on_page: OnPage::All,
     }
 }
 
@@ -259,8 +198,10 @@ fn sizes(report: &Report) -> Table {
     Table {
         name: "figure-3a",
         title: "The best trial of each size",
-        note: "Chosen by validation loss among all trials of this depth and these layer sizes.",
+        note: "Chosen by validation loss among all trials of this depth and these layer sizes."
+            .to_owned(),
         rows,
+        on_page: OnPage::All,
     }
 }
 
@@ -284,12 +225,14 @@ fn sparsities(report: &Report) -> Table {
         title: "The best configuration at each sparsity",
         note: "Chosen by validation loss. Zeros: the fraction of zero weights counted in all kernels \
                of convolutions and dense layers. Pruning by layer or global is one-shot: the smallest \
-               weights are set to zero, and nothing is trained again.",
+               weights are set to zero, and nothing is trained again."
+        .to_owned(),
         rows,
+        on_page: OnPage::All,
     }
 }
 
-fn names(network: &Network, of: &Row) -> Vec<Field> {
+pub(super) fn names(network: &Network, of: &Row) -> Vec<Field> {
     vec![
         field("ANN", "ann", Value::Word(network.label())),
         field("region", "region", Value::Word(of.cell.region_label())),
@@ -297,7 +240,7 @@ fn names(network: &Network, of: &Row) -> Vec<Field> {
 }
 
 /// What else tells networks apart, behind what people look for.
-fn weights(network: &Network) -> [Field; 4] {
+pub(super) fn weights(network: &Network) -> [Field; 4] {
     let digest = row::short(&network.weights).to_owned();
     let sparsity = Value::Number(Some(network.sparsity));
     [
@@ -379,6 +322,12 @@ fn configuration(of: &Row) -> Vec<Field> {
         field("rate", "learning_rate", Value::Number(cell.learning_rate)),
         field("decay", "weight_decay", Value::Number(cell.weight_decay)),
         field("dropout", "dropout", Value::Number(cell.dropout)),
+        field(
+            "linear path",
+            "linear_path",
+            Value::Word(cell.linear_path.clone().unwrap_or_default()),
+        ),
+        field("ensemble", "ensemble", count(cell.ensemble)),
         field("seed", "seed", Value::Count(cell.seed)),
         field("parameters", "parameters", Value::Count(of.parameters)),
         field(
