@@ -21,6 +21,7 @@ mod projection;
 mod pruning;
 mod questions;
 mod report;
+mod report_splits;
 mod rounds;
 mod run;
 mod splits;

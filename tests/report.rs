@@ -28,7 +28,7 @@ patience = 0
 "#;
 
 /// `nrp report` in a place whose state is there, and what it says it wrote.
-fn report(place: &Place, arguments: &[&str]) -> Value {
+pub(crate) fn report(place: &Place, arguments: &[&str]) -> Value {
     let mut command = place.nrp(&["report", "--out", "out", "--state", "state"]);
     json(
         &command
@@ -39,16 +39,16 @@ fn report(place: &Place, arguments: &[&str]) -> Value {
     )
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-fn document(place: &Place) -> Value {
+pub(crate) fn document(place: &Place) -> Value {
     serde_json::from_str(&read(&place.path("out/report.json"))).unwrap()
 }
 
 /// A CSV file's rows, by the names of its columns; no name or value here has a comma in it.
-fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
+pub(crate) fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let row = |line: &str| {
@@ -62,7 +62,7 @@ fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
     lines.map(row).collect()
 }
 
-fn number(row: &[(String, String)], column: &str) -> Option<f64> {
+pub(crate) fn number(row: &[(String, String)], column: &str) -> Option<f64> {
     let (_, field) = row.iter().find(|(name, _)| name == column).unwrap();
     (!field.is_empty()).then(|| field.parse().unwrap())
 }
@@ -92,6 +92,10 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         "figure-3a-mobilenet-1",
         "figure-3a-mobilenet_v2-2",
         "layers-mobilenet-1",
+        "sites-V4-1",
+        "sites-IT-2",
+        "curves-V4-1",
+        "curves-IT-2",
     ];
     let of_kind = |kind: &str| files.iter().filter(|file| file.ends_with(kind)).count();
     assert_eq!(
@@ -256,9 +260,17 @@ fn an_unfinished_sweep_says_how_much_is_there() {
     assert_eq!(document["networks"][0]["mean"], Value::Null);
     assert_eq!(document["networks"][0]["regions"][0]["open"], 2);
     let absent = document["not_in_this_report"].to_string();
-    for missing in ["Figure 2A", "Figure 2B", "Error bars", "Learning curves"] {
+    for missing in [
+        "Figure 2A",
+        "Figure 2B",
+        "Error bars",
+        "Scores over splits",
+        "Comparison between ANNs",
+    ] {
         assert!(absent.contains(missing), "{absent}");
     }
+    let curves = read(&place.path("out/curves-V4-1.svg"));
+    assert!(curves.contains(progress), "{curves}");
 
     let mut unknown = place.nrp(&["report", "lagrer", "--out", "out", "--state", "state"]);
     let error = refusal(&unknown.output().unwrap());
