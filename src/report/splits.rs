@@ -265,7 +265,10 @@ mod tests {
     use super::*;
     use nrp_proto::wire::{Scores, SplitSpec};
 
-    fn taken(outcomes: &[(u32, &str, Option<(f64, f64)>)]) -> Model {
+    /// Of a trial: its split, its state, and its validation loss and NRP-error if it has them.
+    type Taken = (u32, &'static str, Option<(f64, f64)>);
+
+    fn taken(outcomes: &[Taken]) -> Model {
         let mut model = Model::new("nrp");
         for (number, (split, state, scores)) in outcomes.iter().enumerate() {
             let spec = TrialSpec {
