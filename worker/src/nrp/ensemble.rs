@@ -124,8 +124,8 @@ mod tests {
             ensemble: 5,
             ..trial()
         };
-        let (reports, alone) = train(&[one.clone()]);
-        let (of_ensemble, five_alone) = train(&[five.clone()]);
+        let (reports, alone) = train(std::slice::from_ref(&one));
+        let (of_ensemble, five_alone) = train(std::slice::from_ref(&five));
         // To the last bit on the host; a device rounds by how many lanes there are.
         let (epochs, tolerance) = match limits().engine {
             Engine::Host => (usize::MAX, 0.0),
