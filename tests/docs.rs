@@ -34,6 +34,8 @@ fn every_sample_sweep_parses() {
             "v4-all-anns",
             "v4-baselines",
             "v4-mobilenet",
+            "v4-nonlinear",
+            "v4-report",
             "v4-row-space"
         ]
     );
