@@ -69,4 +69,16 @@ fn figure_3b_is_over_the_zeros_counted_and_has_a_spread_over_seeds() {
     ] {
         assert!(figure.contains(said), "{said}");
     }
+    // Figures that compare ANNs have each once.
+    for name in [
+        "figure-2a.svg",
+        "figure-2c.svg",
+        "curves-V4-1.svg",
+        "sites-IT-2.svg",
+    ] {
+        let figure = read(&place, name);
+        assert!(figure.contains("random weights"), "{name}");
+        assert!(!figure.contains("% zeros"), "{name}");
+    }
+    assert!(read(&place, "report.html").contains("Pruned ANNs are in Figure 3B."));
 }

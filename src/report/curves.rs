@@ -54,7 +54,9 @@ pub(super) fn all(report: &Report) -> Vec<Curve> {
 pub(super) fn figures(report: &Report) -> Vec<Figure> {
     let regions = report.regions().into_iter();
     let of = |(number, region): (usize, &str)| {
-        let curves = report.curves.iter().filter(|curve| curve.region == region);
+        let curves = report.curves.iter().filter(|curve| {
+            curve.region == region && report.is_compared(&report.networks[curve.network])
+        });
         figure(report, region, number, &curves.collect::<Vec<_>>())
     };
     regions.enumerate().filter_map(of).collect()
@@ -104,10 +106,12 @@ fn figure(report: &Report, region: &str, number: usize, curves: &[&Curve]) -> Op
     let networks = curves.iter().map(|curve| &report.networks[curve.network]);
     Some(Figure {
         name: format!("curves-{}-{}", figures::file_part(region), number + 1),
-        caption: "Loss of each ANN's best NRP network on the training stimuli (dashed) and on the \
-                  validation stimuli, after each epoch: mean squared error in fitted units. A dot marks a curve's \
-                  lowest validation loss."
-            .to_owned(),
+        caption: format!(
+            "Loss of each ANN's best NRP network on the training stimuli (dashed) and on the validation \
+             stimuli, after each epoch: mean squared error in fitted units. A dot marks a curve's lowest \
+             validation loss.{}",
+            report.left_out()
+        ),
         svg: Plot {
             x_name: "epoch",
             y_name: "mean squared error",

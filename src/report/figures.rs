@@ -99,8 +99,8 @@ impl Report {
 /// NRP-error against top-1 accuracy.
 fn figure_2a(report: &Report) -> Option<Figure> {
     let mut series = Vec::new();
-    let with_both = report.networks.iter().enumerate();
-    let with_both: Vec<_> = with_both
+    let with_both: Vec<_> = report
+        .compared()
         .filter_map(|(number, net)| Some((number, net, net.mean.as_ref()?, net.published?)))
         .collect();
     for (number, network, mean, published) in &with_both {
@@ -129,9 +129,10 @@ fn figure_2a(report: &Report) -> Option<Figure> {
         caption: format!(
             "Mean over {} of the NRP-error of each ANN's best configurations, against the accuracy \
              on ImageNet that is published of the trained ANN. Hollow: the published NRP-error, \
-             mean of V4 and IT, in the units of the paper's recordings. {}",
+             mean of V4 and IT, in the units of the paper's recordings. {}{}",
             regions.join(" and "),
-            report.bars()
+            report.bars(),
+            report.left_out()
         ),
         svg: Plot {
             x_name: "top-1 accuracy",
@@ -147,7 +148,7 @@ fn figure_2a(report: &Report) -> Option<Figure> {
 /// Linear baselines against NRP networks: in IT, as the paper has it, or else in the first region that
 /// has both.
 fn figure_2b(report: &Report) -> Option<Figure> {
-    let all = report.networks.iter().flat_map(|network| &network.regions);
+    let all = report.compared().flat_map(|(_, network)| &network.regions);
     let with_both = all.filter(|of| of.best.is_some() && !of.baselines.is_empty());
     let regions: Vec<&str> = with_both.map(|of| of.region.as_str()).collect();
     let name = *regions
@@ -156,7 +157,7 @@ fn figure_2b(report: &Report) -> Option<Figure> {
         .or(regions.first())?;
     let mut series = Vec::new();
     let mut shown = Vec::new();
-    for network in &report.networks {
+    for (_, network) in report.compared() {
         let Some(region) = network.regions.iter().find(|of| of.region == name) else {
             continue;
         };
@@ -183,8 +184,9 @@ fn figure_2b(report: &Report) -> Option<Figure> {
         caption: format!(
             "Mean absolute error of each ANN's linear baselines and of its best NRP network, each on \
              the layer set that is best for it by validation loss. Below the diagonal the network is \
-             better. {}",
-            report.bars()
+             better. {}{}",
+            report.bars(),
+            report.left_out()
         ),
         svg: Plot {
             x_name: "error of the linear baseline",
@@ -204,8 +206,8 @@ fn figure_2b(report: &Report) -> Option<Figure> {
 
 /// V4 against IT.
 fn figure_2c(report: &Report) -> Option<Figure> {
-    let networks = report.networks.iter().enumerate();
-    let with_both: Vec<_> = networks
+    let with_both: Vec<_> = report
+        .compared()
         .filter_map(|(number, net)| Some((number, net, net.best_in("V4")?, net.best_in("IT")?)))
         .collect();
     let (_, _, v4, it) = with_both.first()?;
@@ -227,8 +229,9 @@ fn figure_2c(report: &Report) -> Option<Figure> {
         name: "figure-2c".to_owned(),
         title: title.to_owned(),
         caption: format!(
-            "NRP-error of each ANN's best configuration in either region. {}",
-            report.bars()
+            "NRP-error of each ANN's best configuration in either region. {}{}",
+            report.bars(),
+            report.left_out()
         ),
         svg: Plot {
             x_name: "NRP-error, V4",

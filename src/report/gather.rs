@@ -331,6 +331,31 @@ impl Report {
         names
     }
 
+    /// Whether a figure that compares ANNs shows a network: not where it is pruned, and the same ANN is
+    /// there unpruned. Figure 3B compares those.
+    pub(super) fn is_compared(&self, network: &Network) -> bool {
+        let unpruned = |of: &Network| of.ann == network.ann && of.sparsity == 0.0;
+        network.sparsity == 0.0 || !self.networks.iter().any(unpruned)
+    }
+
+    /// Networks that figures which compare ANNs show, each with its number.
+    pub(super) fn compared(&self) -> impl Iterator<Item = (usize, &Network)> {
+        let networks = self.networks.iter().enumerate();
+        networks.filter(|(_, network)| self.is_compared(network))
+    }
+
+    /// What such a figure leaves out, for its caption.
+    pub(super) fn left_out(&self) -> &'static str {
+        match self
+            .networks
+            .iter()
+            .all(|network| self.is_compared(network))
+        {
+            true => "",
+            false => " Pruned ANNs are in Figure 3B.",
+        }
+    }
+
     /// Names of the networks, which tell them apart.
     pub(super) fn labels(&self) -> Vec<String> {
         let labels: Vec<String> = self.networks.iter().map(Network::label).collect();

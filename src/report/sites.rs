@@ -46,7 +46,7 @@ pub(super) struct Predicted {
     pub(super) pearson: Option<f32>,
 }
 
-/// Of every region, as far as the networks' best trials have them.
+/// Of every region, as far as the best trials of networks that are compared have them.
 pub(super) fn all(report: &Report) -> Vec<RegionSites> {
     let labels = report.labels();
     let of = |region: &str| region_sites(report, region, &labels);
@@ -54,8 +54,8 @@ pub(super) fn all(report: &Report) -> Vec<RegionSites> {
 }
 
 fn region_sites(report: &Report, region: &str, labels: &[String]) -> Option<RegionSites> {
-    let networks = report.networks.iter().enumerate();
-    let with_sites: Vec<(usize, f64, &wire::Details)> = networks
+    let with_sites: Vec<(usize, f64, &wire::Details)> = report
+        .compared()
         .filter_map(|(number, network)| {
             let best = network.network_in(region)?;
             let details = best
@@ -151,8 +151,9 @@ fn figure(report: &Report, of: &RegionSites, number: usize) -> Figure {
         caption: format!(
             "Pearson's r of each site, as each ANN's best NRP network predicts its test stimuli. Sites are \
              in the order of r of {}, which has the lowest validation loss. The square root of a site's \
-             noise ceiling is the highest r that its noise leaves to a predictor of its true rates.",
-            of.sorted_by
+             noise ceiling is the highest r that its noise leaves to a predictor of its true rates.{}",
+            of.sorted_by,
+            report.left_out()
         ),
         svg: Plot {
             x_name: "site, from the best predicted",
