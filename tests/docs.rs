@@ -123,11 +123,27 @@ fn a_sweep_is_checked_and_shows_what_words_for_layer_sets_stand_for() {
         "{text}"
     );
     assert!(text.contains("\n720 trials, in V4 and IT\n"), "{text}");
-    let error = refusal(&check("\"region-map\"", "text"));
-    assert!(
-        error.contains("or one of `single`, `pairs`, `triples`"),
-        "{error}"
-    );
+    for (word, said) in [
+        (
+            "pair",
+            "or one of `single`, `pairs`, `triples`, `region-map`",
+        ),
+        (
+            "region-map",
+            "Brain-Score has committed no layer of mobilenet",
+        ),
+    ] {
+        let error = refusal(&check(&format!("{word:?}"), "text"));
+        assert!(error.contains(said), "{error}");
+    }
+    let alexnet = crate::harness::SMALL_SWEEP.replace("\"mobilenet\"", "\"alexnet\"");
+    let by_region = alexnet.replace("[[\"global_average_pooling2d\"]]", "\"region-map\"");
+    let file = place.write("sweep.toml", by_region);
+    let text = place.nrp(&["sweep", "check"]).arg(file).output().unwrap();
+    let text = String::from_utf8_lossy(&text.stdout);
+    for line in ["  conv3 (V4)", "  pool5 (IT)", "8 trials, in V4 and IT"] {
+        assert!(text.lines().any(|of| of == line), "{line}: {text}");
+    }
     assert!(!place.path("state").exists() && !place.path(".nrp").exists());
 }
 

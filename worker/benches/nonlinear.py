@@ -120,6 +120,12 @@ def main(nrp, state, sweep):
     for name, family in FAMILIES.items():
         chosen = winners(row for row in rows if of_family(row, family))
         table.append(line(f"NRP, {name}", chosen, ridge, rng))
+    for layers in sorted({"+".join(row["layers"]) for row in rows}):
+        here = [row for row in rows if "+".join(row["layers"]) == layers]
+        alone = winners(row for row in here if row["model"] == "ridge")
+        table.append(line(f"ridge on `{layers}`", alone, ridge, rng))
+        chosen = winners(row for row in here if of_family(row, FAMILIES["all"]))
+        table.append(line(f"NRP, all, on `{layers}`", chosen, ridge, rng))
     text = "\n".join(table)
     print(text)
     REPORT.write_text(re.sub(MARKS, lambda found: found[1] + text + "\n" + found[2], REPORT.read_text(), flags=re.S))
