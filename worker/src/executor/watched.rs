@@ -148,7 +148,10 @@ impl Watch for Watched<'_> {
         if is_first {
             heard.lowest = heard.lowest.min(report.validation_mse);
         }
-        if is_first && heard.training_mse.len() < EPOCHS_MAX {
+        if is_first && report.epoch <= EPOCHS_MAX {
+            // Lanes that memory ran out for begin anew.
+            heard.training_mse.truncate(report.epoch - 1);
+            heard.validation_mse.truncate(report.epoch - 1);
             heard.training_mse.push(short(report.training_mse));
             heard.validation_mse.push(short(report.validation_mse));
         }
