@@ -254,7 +254,11 @@ impl Executor {
         let needs_kernel = baseline.is_some() || trials.iter().any(|trial| trial.linear_path);
         let kernel = match needs_kernel {
             true => kernel(&mut self.kernel, first, &rows, stimuli, &protocol, &watched).map(Some),
-            false => Ok(None),
+            false => {
+                // Memory that lanes may use.
+                self.kernel = None;
+                Ok(None)
+            }
         };
         let fitted = kernel.and_then(|kernel| match (baseline, kernel) {
             (Some(baseline), Some(kernel)) => {
