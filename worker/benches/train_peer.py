@@ -14,9 +14,10 @@ BATCH = 64
 
 
 class Data:
-    """Inputs per layer, targets, and the parts of the split, on `device`."""
+    """Inputs per layer, their coordinates in the row space if `projected`, targets, and the parts of the
+    split, on `device`."""
 
-    def __init__(self, prepared, cache, device="cpu"):
+    def __init__(self, prepared, cache, device="cpu", projected=False):
         part = lambda name: torch.tensor(prepared[name], device=device)
         self.train, self.validation, self.test = part("train"), part("validation"), part("test")
         self.sites, self.device = prepared["sites"], device
@@ -31,7 +32,7 @@ class Data:
         for path in glob.glob(os.path.join(cache, "*.act")):
             with open(path, "rb") as file:
                 header = read_header(file)
-            if header["key"]["layer"] in layers and not is_projection(header):
+            if header["key"]["layer"] in layers and is_projection(header) == projected:
                 layer, rows = read_layer(path)
                 self.inputs[layer] = self.scaled(torch.from_numpy(rows).to(device))
 
@@ -292,11 +293,11 @@ def best_of(work, times=15):
 def main():
     if sys.argv[1] == "peak":
         return print(json.dumps(peak()))
-    peer, prepared, cache, epochs, device, cells = sys.argv[1:]
+    peer, prepared, cache, projection, epochs, device, cells = sys.argv[1:]
     torch.set_flush_denormal(True)
     prepared = json.load(open(prepared))
     cells = [prepared["trials"][at] for at in json.loads(cells)]
-    data = Data(prepared, cache, device)
+    data = Data(prepared, cache, device, projection != "none")
     taken = {seed: orders(seed, prepared["train"], int(epochs)).to(device) for seed in {c["seed"] for c in cells}}
     for cell in cells:
         cell["weights"], cell["orders"] = first_weights(cell, data), taken[cell["seed"]]

@@ -34,7 +34,7 @@ pub(super) struct Panels {
 /// Rows of a matrix, some distance apart.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Matrix<'a> {
-    /// Row-major.
+    /// Row-major, whole rows.
     pub(super) values: &'a [f32],
     /// From one row to the next.
     pub(super) width: usize,
@@ -61,6 +61,18 @@ pub(super) struct Learning<'a> {
     pub(super) second: &'a mut [f32],
 }
 
+impl<'a> Matrix<'a> {
+    /// Some columns of each row.
+    ///
+    /// That the rows have them is asked once, which spares the innermost loops their checks.
+    #[inline(always)]
+    fn columns(self, columns: Range<usize>) -> impl Iterator<Item = &'a [f32]> {
+        assert!(columns.start <= columns.end && columns.end <= self.width);
+        let rows = self.values.chunks_exact(self.width);
+        rows.map(move |row| &row[columns.clone()])
+    }
+}
+
 impl Panels {
     /// Panels that tiles read in the order of memory.
     pub(super) fn of(columns: usize) -> Self {
@@ -78,13 +90,14 @@ impl Panels {
         }
     }
 
-    /// Where `column` of the first of `units` rows lies, and how far it is to the next row's.
+    /// Where the panel of `column` lies among `units` rows, how far one of its rows is from the next,
+    /// and where in each the column is.
     #[inline(always)]
-    fn place(self, units: usize, column: usize) -> (usize, usize) {
+    fn place(self, units: usize, column: usize) -> (usize, usize, usize) {
         let within = column % self.width;
         let start = column - within;
         let stride = self.width.min(self.columns - start);
-        (units * start + within, stride)
+        (units * start, stride, within)
     }
 
     /// The pieces in which some columns of row `unit` of `units` lie: the place of each.
@@ -98,8 +111,8 @@ impl Panels {
         std::iter::from_fn(move || {
             let until = ((from / self.width + 1) * self.width).min(columns.end);
             (from < until).then(|| {
-                let (place, stride) = self.place(units, from);
-                let place = place + unit * stride;
+                let (panel, stride, within) = self.place(units, from);
+                let place = panel + unit * stride + within;
                 let piece = place..place + (until - from);
                 from = until;
                 piece
@@ -222,10 +235,15 @@ impl<S: Simd> Tiled<S> for Accumulate<'_> {
         let mut sums: [[S::f32s; V]; R] = std::array::from_fn(|r| {
             vectors::<S, V>(&self.out[(row + r) * self.panels.columns..][across.clone()])
         });
-        let (from, stride) = self.panels.place(self.units, column);
-        let weights = self.weights[from..].chunks(stride).take(self.units);
-        for (unit, weights) in weights.enumerate() {
-            let weights = vectors::<S, V>(&weights[..across.len()]);
+        let (panel, width, within) = self.panels.place(self.units, column);
+        let weights = Matrix {
+            values: &self.weights[panel..panel + self.units * width],
+            width,
+        };
+        let weights = weights.columns(within..within + across.len());
+        // The first row is walked along, so that nothing is left to check in the others.
+        for ((unit, _), weights) in x[0].iter().enumerate().zip(weights) {
+            let weights = vectors::<S, V>(weights);
             for (sums, x) in sums.iter_mut().zip(&x) {
                 let x = simd.splat_f32s(x[unit]);
                 for (sum, weight) in sums.iter_mut().zip(weights) {
@@ -255,11 +273,9 @@ impl<S: Simd> Tiled<S> for Descend<'_> {
     fn tile<const R: usize, const V: usize>(&mut self, simd: S, unit: usize, column: usize) {
         let across = column..column + V * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        let stimuli = self.x.values.chunks(self.x.width);
-        let upstream = self.upstream.values.chunks(self.upstream.width);
-        for (x, upstream) in stimuli.zip(upstream) {
-            let x = &x[unit..unit + R];
-            let upstream = vectors::<S, V>(&upstream[across.clone()]);
+        let x = self.x.columns(unit..unit + R);
+        for (x, upstream) in x.zip(self.upstream.columns(across.clone())) {
+            let upstream = vectors::<S, V>(upstream);
             for (sums, x) in sums.iter_mut().zip(x) {
                 let x = simd.splat_f32s(*x);
                 for (sum, upstream) in sums.iter_mut().zip(upstream) {
@@ -270,9 +286,9 @@ impl<S: Simd> Tiled<S> for Descend<'_> {
         let rate = vectors::<S, V>(&self.rates.rate[across.clone()]);
         let keep = vectors::<S, V>(&self.rates.keep[across.clone()]);
         let unroot = simd.splat_f32s(self.rates.unroot);
-        let (from, stride) = self.panels.place(self.units, column);
+        let (panel, stride, within) = self.panels.place(self.units, column);
         for (r, gradient) in sums.into_iter().enumerate() {
-            let from = from + (unit + r) * stride;
+            let from = panel + (unit + r) * stride + within;
             let place = from..from + across.len();
             let weights = vectors_mut::<S>(&mut self.to.weights[place.clone()]);
             let first = vectors_mut::<S>(&mut self.to.first[place.clone()]);

@@ -99,9 +99,13 @@ impl Dense {
     fn below(&self, upstream: &Padded) -> Padded {
         let mut below = Padded::zeros(upstream.values.len() / upstream.columns, self.inputs());
         let mut turned = vec![0.0; self.outputs * below.columns];
-        for (input, row) in self.weights.chunks_exact(self.columns).enumerate() {
-            for (output, weight) in row[..self.outputs].iter().enumerate() {
-                turned[output * below.columns + input] = *weight;
+        // A few rows at a time, whose part of a turned row is a line of the cache.
+        for (block, rows) in self.weights.chunks(PADDING * self.columns).enumerate() {
+            for (output, to) in turned.chunks_exact_mut(below.columns).enumerate() {
+                let rows = rows.chunks_exact(self.columns);
+                for (to, row) in to[block * PADDING..].iter_mut().zip(rows) {
+                    *to = row[output];
+                }
             }
         }
         let panels = Panels::one(below.columns);
@@ -232,10 +236,12 @@ impl Lane {
         let mut passed = Vec::with_capacity(self.dense.len());
         for ([weight, bias], kept) in self.dense.iter().zip(kept) {
             let units = weight.inputs();
-            let rows = values.chunks_exact(columns).flat_map(|row| &row[..units]);
-            // Not `max`, which would make a number of NaN.
-            let open = rows.map(|value| if *value < 0.0 { 0.0 } else { *value });
-            let mut output: Vec<f32> = open.collect();
+            let mut output = Vec::with_capacity(products.stimuli() * units);
+            for row in values.chunks_exact(columns) {
+                // Not `max`, which would make a number of NaN.
+                let open = |value: &f32| if *value < 0.0 { 0.0 } else { *value };
+                output.extend(row[..units].iter().map(open));
+            }
             for (value, kept) in output.iter_mut().zip(kept.iter().flatten()) {
                 *value *= kept;
             }
@@ -281,9 +287,7 @@ impl Hidden {
             let here = row * units..(row + 1) * units;
             let output = &self.output[here.clone()];
             for (gradient, output) in gradient.iter_mut().zip(output) {
-                if *output <= 0.0 {
-                    *gradient = 0.0;
-                }
+                *gradient = if *output <= 0.0 { 0.0 } else { *gradient };
             }
             if let Some(kept) = &self.kept {
                 for (gradient, kept) in gradient.iter_mut().zip(&kept[here]) {

@@ -172,15 +172,10 @@ impl Recordings {
     fn simulate(seed: u64, regions: &[String]) -> Result<Self, RecordingError> {
         let known = simulated::NAMES.map(str::to_owned);
         let names = chosen(regions, &known, "the simulated recordings")?;
-        let made = simulated::simulate(seed);
-        let regions = names
-            .iter()
-            .filter_map(|name| made.regions.iter().find(|region| region.name == *name))
-            .cloned()
-            .collect();
+        let made = simulated::simulate(seed, &names);
         Ok(Self {
             stimuli: made.stimuli,
-            regions,
+            regions: made.regions,
             simulated: true,
             notices: Vec::new(),
             pictures: Pictures::Rendered(made.images),

@@ -43,40 +43,49 @@ pub(super) struct Simulated {
     pub(super) stimuli: Vec<Stimulus>,
     /// Their images, 64 x 64.
     pub(super) images: Vec<RgbImage>,
-    /// The regions of [`NAMES`].
+    /// The regions asked for, in that order.
     pub(super) regions: Vec<Region>,
 }
 
-/// Renders the stimuli of `seed` and lets its teacher respond to the rendered images.
-pub(super) fn simulate(seed: u64) -> Simulated {
+/// Renders the stimuli of `seed` and lets its teacher respond to the rendered images, in the regions
+/// that are `wanted`. What a region is does not depend on which others are.
+pub(super) fn simulate(seed: u64, wanted: &[String]) -> Simulated {
     let mut rng = generator(seed, "nrp simulated scenes v1");
     let scenes: Vec<scene::Scene> = (0..STIMULI)
         .map(|i| scene::Scene::draw(i % scene::OBJECTS.len(), &mut rng))
         .collect();
     let images: Vec<RgbImage> = scenes.iter().map(scene::Scene::render).collect();
     let mut rng = generator(seed, "nrp simulated teacher v1");
-    let rates = teacher::rates(&images, REGIONS.map(|(_, sites)| sites), &mut rng);
+    // IT comes after V4 wherever something is drawn, so V4 can be had alone.
+    let [v4, it] = REGIONS;
+    let known = match wanted.iter().any(|wanted| wanted == it.0) {
+        true => vec![v4, it],
+        false => vec![v4],
+    };
+    let sites: Vec<usize> = known.iter().map(|(_, sites)| *sites).collect();
+    let rates = teacher::rates(&images, &sites, &mut rng);
     let mut rng = generator(seed, "nrp simulated noise v1");
-    let mut regions: Vec<Region> = REGIONS
-        .iter()
-        .zip(&rates)
-        .map(|(&(name, sites), rates)| {
-            let noise_sd = noise_sd(rates, sites);
-            region(name, &repeated(rates, &noise_sd, &mut rng), sites)
-        })
-        .collect();
+    let known = known.into_iter().zip(&rates).map(|((name, sites), rates)| {
+        let noise_sd = noise_sd(rates, sites);
+        (name, sites, repeated(rates, &noise_sd, &mut rng))
+    });
+    let mut drawn: Vec<_> = known.collect();
     let rates = truth::rates(&images, &mut generator(seed, "nrp simulated truth v1"));
     let mut rng = generator(seed, "nrp simulated truth's noise v1");
-    regions.extend(
-        truth::REGIONS
-            .iter()
-            .zip(&rates)
-            .map(|(&(name, sites), rates)| {
-                let noise_sd =
-                    vec![sd_of_noise(truth::DEVIATION.powi(2), truth::EXPLAINABLE); sites];
-                region(name, &repeated(rates, &noise_sd, &mut rng), sites)
-            }),
-    );
+    let noise_sd = sd_of_noise(truth::DEVIATION.powi(2), truth::EXPLAINABLE);
+    let known = truth::REGIONS.iter().zip(&rates);
+    drawn.extend(known.map(|(&(name, sites), rates)| {
+        (
+            name,
+            sites,
+            repeated(rates, &vec![noise_sd; sites], &mut rng),
+        )
+    }));
+    let regions = wanted
+        .iter()
+        .filter_map(|wanted| drawn.iter().find(|(name, ..)| name == wanted))
+        .map(|(name, sites, rates)| region(name, rates, *sites))
+        .collect();
     let stimuli = scenes
         .iter()
         .enumerate()
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_set_has_the_shape_it_claims() {
-        let made = simulate(1);
+        let made = simulate(1, &NAMES.map(str::to_owned));
         assert_eq!((made.stimuli.len(), made.images.len()), (320, 320));
         assert!(
             made.images
@@ -185,8 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn a_region_is_the_same_alone() {
+        let all = simulate(5, &NAMES.map(str::to_owned)).regions;
+        for region in all {
+            let alone = &simulate(5, std::slice::from_ref(&region.name)).regions[0];
+            assert_eq!(alone.responses, region.responses, "{}", region.name);
+            assert_eq!(alone.noise, region.noise, "{}", region.name);
+        }
+    }
+
+    #[test]
     fn rates_are_counts_and_every_site_varies() {
-        for region in simulate(7).regions {
+        for region in simulate(7, &NAMES.map(str::to_owned)).regions {
             let sites = region.sites.len();
             assert!(
                 region
@@ -220,7 +239,7 @@ mod tests {
         let images: Vec<RgbImage> = (0..320)
             .map(|i| scene::Scene::draw(i % 8, &mut rng).render())
             .collect();
-        let rates = teacher::rates(&images, [20, 20], &mut generator(3, "test teacher"));
+        let rates = teacher::rates(&images, &[20, 20], &mut generator(3, "test teacher"));
         for rates in &rates {
             let noise_sd = noise_sd(rates, 20);
             let recorded =
@@ -246,7 +265,7 @@ mod tests {
     fn the_ceiling_is_the_explainable_part() {
         // Sites differ by a standard error of 0.04 at 320 stimuli; their mean by far less. Rates
         // cut at no spikes lose a little noise.
-        for region in &simulate(1).regions[..REGIONS.len()] {
+        for region in &simulate(1, &NAMES.map(str::to_owned)).regions[..REGIONS.len()] {
             let noise = region.noise.as_ref().expect("repetitions");
             let n = noise.ceilings.len() as f64;
             let mean = noise.ceilings.iter().flatten().sum::<f64>() / n;
@@ -261,7 +280,7 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_bits_and_another_does_not() {
         let digest = |seed| {
-            let made = simulate(seed);
+            let made = simulate(seed, &NAMES.map(str::to_owned));
             let mut hasher = blake3::Hasher::new();
             for image in &made.images {
                 hasher.update(image.as_raw());
@@ -280,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_ceiling_knows_the_truth() {
-        let made = simulate(2);
+        let made = simulate(2, &NAMES.map(str::to_owned));
         assert_eq!(
             NAMES,
             made.regions.iter().map(|of| &*of.name).collect::<Vec<_>>()[..]

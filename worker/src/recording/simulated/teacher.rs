@@ -5,6 +5,7 @@
 //! It sees pixels only, never the latents that made them.
 
 use image::RgbImage;
+use pulp::Arch;
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -23,23 +24,25 @@ const HIDDEN: usize = 32;
 const MEAN_RATE: f64 = 20.0;
 const RATE_SWING: f64 = 8.0;
 
-/// Noiseless rates of the sites of V4 and IT, each `[stimuli, sites]`.
-pub(super) fn rates(images: &[RgbImage], sites: [usize; 2], rng: &mut impl Rng) -> [Vec<f64>; 2] {
+/// Noiseless rates of the sites of V4 and, where `sites` has them, of IT, each `[stimuli, sites]`.
+pub(super) fn rates(images: &[RgbImage], sites: &[usize], rng: &mut impl Rng) -> Vec<Vec<f64>> {
     let filters: Vec<Vec<f64>> = (0..FILTERS).map(|_| filter(rng)).collect();
     let mut maps: Vec<Vec<f64>> = images
         .par_iter()
         .map(|image| convolve(image, &filters))
         .collect();
     equalise(&mut maps, FILTERS);
-    let v4 = pooled(&maps, FILTERS, sites[0], 0.45, rng);
-
+    let mut rates = vec![pooled(&maps, FILTERS, sites[0], 0.45, rng)];
+    let Some(&sites) = sites.get(1) else {
+        return rates;
+    };
     let mixing: Vec<Vec<f64>> = (0..HIDDEN)
         .map(|_| (0..FILTERS).map(|_| normal(rng)).collect())
         .collect();
     let mut deeper: Vec<Vec<f64>> = maps.par_iter().map(|map| mix(map, &mixing)).collect();
     equalise(&mut deeper, HIDDEN);
-    let it = pooled(&deeper, HIDDEN, sites[1], 0.8, rng);
-    [v4, it]
+    rates.push(pooled(&deeper, HIDDEN, sites, 0.8, rng));
+    rates
 }
 
 /// An oriented, coloured, localised wave: `[3, FILTER_SIDE, FILTER_SIDE]`.
@@ -66,26 +69,20 @@ fn filter(rng: &mut impl Rng) -> Vec<f64> {
 /// Filters `image` and rectifies: `[FILTERS, POSITIONS]`.
 fn convolve(image: &RgbImage, filters: &[Vec<f64>]) -> Vec<f64> {
     let side = SIDE_PIXELS as usize;
-    let pixels = image.as_raw();
-    let mut map = Vec::with_capacity(filters.len() * POSITIONS);
-    let mut patch = vec![0.0; 3 * FILTER_SIDE * FILTER_SIDE];
-    let mut patches = Vec::with_capacity(POSITIONS);
-    for position in 0..POSITIONS {
-        let (top, left) = (position / GRID * STRIDE, position % GRID * STRIDE);
-        for (i, value) in patch.iter_mut().enumerate() {
-            let (channel, within) = (
-                i / (FILTER_SIDE * FILTER_SIDE),
-                i % (FILTER_SIDE * FILTER_SIDE),
-            );
-            let (row, column) = (top + within / FILTER_SIDE, left + within % FILTER_SIDE);
-            *value = f64::from(pixels[(row * side + column) * 3 + channel]) / 255.0 - 0.5;
+    let pixels = image.as_raw().iter();
+    let pixels: Vec<f64> = pixels.map(|&x| f64::from(x) / 255.0 - 0.5).collect();
+    let mut patches = Vec::with_capacity(3 * FILTER_SIDE * FILTER_SIDE * POSITIONS);
+    for channel in 0..3 {
+        for within in 0..FILTER_SIDE * FILTER_SIDE {
+            patches.extend((0..POSITIONS).map(|position| {
+                let (top, left) = (position / GRID * STRIDE, position % GRID * STRIDE);
+                let (row, column) = (top + within / FILTER_SIDE, left + within % FILTER_SIDE);
+                pixels[(row * side + column) * 3 + channel]
+            }));
         }
-        patches.push(patch.clone());
     }
-    for filter in filters {
-        map.extend(patches.iter().map(|patch| dot(filter, patch).max(0.0)));
-    }
-    map
+    let maps = filters.iter().flat_map(|filter| combined(filter, &patches));
+    maps.map(|drive| drive.max(0.0)).collect()
 }
 
 /// Scales each channel to a mean square of 1 over all stimuli and positions, so that none drowns
@@ -106,18 +103,8 @@ fn equalise(maps: &mut [Vec<f64>], channels: usize) {
 
 /// The rectified second layer, position by position: `[HIDDEN, POSITIONS]`.
 fn mix(map: &[f64], mixing: &[Vec<f64>]) -> Vec<f64> {
-    let mut mixed = Vec::with_capacity(mixing.len() * POSITIONS);
-    for weights in mixing {
-        for position in 0..POSITIONS {
-            let drive: f64 = weights
-                .iter()
-                .enumerate()
-                .map(|(channel, weight)| weight * map[channel * POSITIONS + position])
-                .sum();
-            mixed.push(drive.max(0.0));
-        }
-    }
-    mixed
+    let maps = mixing.iter().flat_map(|weights| combined(weights, map));
+    maps.map(|drive| drive.max(0.0)).collect()
 }
 
 /// Rates of sites that pool `channels` maps over receptive fields of `radius` (a fraction of the
@@ -130,6 +117,14 @@ fn pooled(
     rng: &mut impl Rng,
 ) -> Vec<f64> {
     let mut rates = vec![0.0; maps.len() * sites];
+    // `[POSITIONS, channels]` each.
+    let turned: Vec<Vec<f64>> = maps
+        .par_iter()
+        .map(|map| {
+            let channels = |position| map[position..].iter().step_by(POSITIONS);
+            (0..POSITIONS).flat_map(channels).copied().collect()
+        })
+        .collect();
     for site in 0..sites {
         let centre = [0; 2].map(|_| 0.3 + 0.4 * unit(rng));
         let field: Vec<f64> = (0..POSITIONS)
@@ -142,12 +137,14 @@ fn pooled(
             .collect();
         let weights: Vec<f64> = (0..channels).map(|_| normal(rng)).collect();
         let drive = |map: &Vec<f64>| -> f64 {
-            let pool = |channel: usize| dot(&field, &map[channel * POSITIONS..][..POSITIONS]);
-            (0..channels)
-                .map(|channel| weights[channel] * pool(channel))
+            let pools = combined(&field, map);
+            weights
+                .iter()
+                .zip(pools)
+                .map(|(weight, pool)| weight * pool)
                 .sum()
         };
-        let drives: Vec<f64> = maps.par_iter().map(drive).collect();
+        let drives: Vec<f64> = turned.par_iter().map(drive).collect();
         for (stimulus, drive) in standardised(&drives).into_iter().enumerate() {
             rates[stimulus * sites + site] = MEAN_RATE + RATE_SWING * saturated(drive);
         }
@@ -170,8 +167,18 @@ fn saturated(drive: f64) -> f64 {
     drive / (1.0 + drive.abs())
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// `weights · rows`: the sum of the rows of a matrix `[weights, any]`, each times its weight. The order
+/// of every sum is that of the rows, though many sums are made at once.
+fn combined(weights: &[f64], rows: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; rows.len() / weights.len()];
+    Arch::new().dispatch(|| {
+        for (weight, row) in weights.iter().zip(rows.chunks_exact(sums.len())) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += weight * value;
+            }
+        }
+    });
+    sums
 }
 
 #[cfg(test)]
@@ -184,7 +191,7 @@ mod tests {
         let mut rng = generator(2, "test");
         let plain = |level| RgbImage::from_pixel(SIDE_PIXELS, SIDE_PIXELS, image::Rgb([level; 3]));
         let images = [plain(0), plain(200), plain(0)];
-        for rates in rates(&images, [3, 4], &mut rng) {
+        for rates in rates(&images, &[3, 4], &mut rng) {
             let sites = rates.len() / 3;
             assert_eq!(rates[..sites], rates[2 * sites..], "same image, same rates");
             assert_ne!(rates[..sites], rates[sites..2 * sites]);
