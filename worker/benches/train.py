@@ -152,9 +152,21 @@ def median(values, digits):
     return f"{statistics.median(values):.{digits}f}"
 
 
+def of(values, whole):
+    return [value / most for value, most in zip(values, whole)]
+
+
+def share(parts):
+    return f"{statistics.median(parts):.0%}"
+
+
+def span(values, digits):
+    return f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+
+
 def tables(lines, cases):
     peaks = [line for line in lines if line["what"] == "peak"]
-    gflops, triad = (statistics.median(peak[name] for peak in peaks) for name in ("gflops", "triad"))
+    gflops, triad = ([peak[name] for peak in peaks] for name in ("gflops", "triad"))
     out = []
     for case in cases:
         found = {}
@@ -174,17 +186,19 @@ def tables(lines, cases):
             mean, most = statistics.mean(sum(apart, [])), max(sum(apart, []))
             if mean > TOLERANCE:
                 sys.exit(f"{who}, {case}: its NRP-errors are {mean} from PyTorch's, {TOLERANCE} is the most")
-            rate, moved = (todo[name] / statistics.median(seconds) for name in ("gflop", "gigabytes"))
+            rates, moved = ([todo[name] / taken for taken in seconds] for name in ("gflop", "gigabytes"))
+            # A round's rates are held to what the machine could do in that round.
+            parts = [of(rates, gflops), of(moved, triad)]
             cells = [who, median(seconds, 1), f"{median(ratios, 1)} ({min(ratios):.1f}–{max(ratios):.1f})",
-                     f"{mean:.4f}, {most:.4f}",
-                     f"{rate:.0f} GFLOP/s, {rate / gflops:.0%}" if not on else "–",
-                     f"{moved:.1f} GB/s, {moved / triad:.0%}" if not on else "–",
-                     f"{rate / gflops + moved / triad:.0%}" if not on else "–"]
+                     f"{mean:.4f}, {most:.4f}"]
+            cells += ["–"] * 3 if on else [f"{median(rates, 0)} GFLOP/s, {share(parts[0])}",
+                                           f"{median(moved, 1)} GB/s, {share(parts[1])}",
+                                           share([sum(both) for both in zip(*parts)])]
             out.append("| " + " | ".join(cells) + " |")
         out.append("")
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "")
-    out += [f"{os.cpu_count()} cores of {cpu}; a product of two 2,048² matrices reaches {gflops:.0f} GFLOP/s there, "
-            f"a = b + s·c {triad:.1f} GB/s. Percentages are of these."]
+    out += [f"{os.cpu_count()} cores of {cpu}; a product of two 2,048² matrices reaches {span(gflops, 0)} GFLOP/s there, "
+            f"a = b + s·c {span(triad, 1)} GB/s. Percentages are of what was measured in the same round."]
     return "\n".join(out) + "\n"
 
 
