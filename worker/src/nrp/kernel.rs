@@ -241,8 +241,7 @@ impl<S: Simd> Tiled<S> for Accumulate<'_> {
             width,
         };
         let weights = weights.columns(within..within + across.len());
-        // The first row is walked along, so that nothing is left to check in the others.
-        for ((unit, _), weights) in x[0].iter().enumerate().zip(weights) {
+        for (unit, weights) in (0..self.units).zip(weights) {
             let weights = vectors::<S, V>(weights);
             for (sums, x) in sums.iter_mut().zip(&x) {
                 let x = simd.splat_f32s(x[unit]);
