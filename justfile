@@ -58,9 +58,9 @@ bench-train PYTHON="python3" *ARGUMENTS="":
 tch:
     NRP_TEST_DEVICE=tch:cpu cargo test --workspace --locked --features nrp-worker/tch --lib -- nrp:: device::
 
-# Training on Vulkan or Metal, software drivers included, held against flex; the first build takes 11 minutes
+# A small job on Vulkan or Metal (Debian's mesa-vulkan-drivers will do), held against flex and PyTorch; a cold build first
 wgpu:
-    NRP_TEST_DEVICE=wgpu cargo test -p nrp-worker --features wgpu --locked --lib -- --nocapture nrp:: device::
+    NRP_TEST_DEVICE=wgpu cargo test -p nrp-worker --features wgpu --locked --lib -- --nocapture the_engines_agree parity_tests gradients_match
 
 # Durable outcomes per second and what a trial costs, beside Optuna and HyperQueue; writes docs/performance.md
 bench-coordinator PYTHON="python3":
