@@ -15,7 +15,7 @@ from train_peer import is_projection, read_header
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 LANES, BATCH, TOLERANCE = 8, 64, 0.005
-# Freed memory is kept: without it PyTorch, too, spends much of its time on clearing new pages.
+# Freed memory is kept: else PyTorch, too, spends much of its time on clearing new pages.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_TOP_PAD_": str(1 << 28)}
 SWEEP = """
 name = "bench"
@@ -43,7 +43,11 @@ SMALL = dict(ann="alexnet", l1=[16, 32, 64, 128], l2=[32, 64, 128, 256], epochs=
 # every layer set and L1, whose trials cost the same, as many.
 CASES = {"large": (LARGE, "48 trials, inputs of 50,176 and 75,264", 1 / 8),
          "small": (SMALL, "64 trials, inputs of 4,096", 1 / 4)}
-PEERS = ["PyTorch", "Optuna", "Ray Tune"]
+# As it comes: with PyTorch's own choice of Adam, and an allocator that gives freed memory back.
+PLAIN = "PyTorch as it comes"
+# What rounding does to an NRP-error.
+ROUNDED = "PyTorch on shuffled units"
+PEERS = ["PyTorch", PLAIN, ROUNDED, "Optuna", "Ray Tune"]
 
 
 def run(command, env=None):
@@ -78,7 +82,7 @@ def peer(name, prepared, path, cache, projection, epochs, device, share, seed):
     chosen = [at for group in groups.values() for at in draw.sample(group, round(share * len(group)))]
     draw.shuffle(chosen)
     command = [sys.executable, os.path.join(HERE, "train_peer.py"), name, path, cache, projection, str(epochs), device]
-    found = json.loads(run(command + [json.dumps(chosen)], KEPT).splitlines()[-1])
+    found = json.loads(run(command + [json.dumps(chosen)], {} if name == PLAIN else KEPT).splitlines()[-1])
     errors = {key(prepared["trials"][at]): error for at, error in zip(chosen, found["errors"])}
     return {"seconds": found["seconds"] * len(prepared["trials"]) / len(chosen), "errors": errors}
 
@@ -152,6 +156,11 @@ def median(values, digits):
     return f"{statistics.median(values):.{digits}f}"
 
 
+def ratios(theirs, ours):
+    values = [a["seconds"] / b["seconds"] for a, b in zip(theirs, ours)]
+    return f"{median(values, 1)} ({min(values):.1f}–{max(values):.1f})"
+
+
 def of(values, whole):
     return [value / most for value, most in zip(values, whole)]
 
@@ -176,12 +185,11 @@ def tables(lines, cases):
         todo = next(line for line in lines if line["what"] == "work" and line["case"] == case)
         rounds = len(found["PyTorch"])
         out += [f"{CASES[case][1]}, {todo['epochs']} epochs; medians of {rounds} rounds, ratios with their range:", "",
-                "| | seconds for the sweep | PyTorch ÷ it | NRP-error off PyTorch's: mean, most | products | optimiser | both |",
-                "| --- | --- | --- | --- | --- | --- | --- |"]
+                f"| | seconds for the sweep | PyTorch ÷ it | {PLAIN} ÷ it | NRP-error off PyTorch's: mean, most | products | optimiser | both |",
+                "| --- | --- | --- | --- | --- | --- | --- | --- |"]
         for who in sorted(found, key=lambda who: ("," in who, who.startswith("nrp"))):
             runs, on = found[who], "".join(who.partition(",")[1:])
             seconds = [line["seconds"] for line in runs]
-            ratios = [a["seconds"] / b["seconds"] for a, b in zip(found["PyTorch"], runs)]
             apart = [differences(a["errors"], b["errors"]) for a, b in zip(found["PyTorch" + on], runs)]
             mean, most = statistics.mean(sum(apart, [])), max(sum(apart, []))
             if mean > TOLERANCE:
@@ -189,7 +197,7 @@ def tables(lines, cases):
             rates, moved = ([todo[name] / taken for taken in seconds] for name in ("gflop", "gigabytes"))
             # A round's rates are held to what the machine could do in that round.
             parts = [of(rates, gflops), of(moved, triad)]
-            cells = [who, median(seconds, 1), f"{median(ratios, 1)} ({min(ratios):.1f}–{max(ratios):.1f})",
+            cells = [who, median(seconds, 1), ratios(found["PyTorch"], runs), ratios(found[PLAIN], runs),
                      f"{mean:.4f}, {most:.4f}"]
             cells += ["–"] * 3 if on else [f"{median(rates, 0)} GFLOP/s, {share(parts[0])}",
                                            f"{median(moved, 1)} GB/s, {share(parts[1])}",

@@ -127,10 +127,10 @@ class Network(nn.Module):
         return self.out(self.l2(first).relu())
 
 
-def train(cell, data):
-    """The NRP-error of one trial."""
+def train(cell, data, fused=True):
+    """The NRP-error of one trial; `fused` is the optimiser in one pass, which PyTorch does not take by itself."""
     net, inputs = Network(cell["weights"]), [data.inputs[layer] for layer in cell["layers"]]
-    optimiser = torch.optim.Adam(net.parameters(), lr=cell["learning_rate"], fused=True)
+    optimiser = torch.optim.Adam(net.parameters(), lr=cell["learning_rate"], fused=fused or None)
     loss_of, predict = nn.functional.mse_loss, lambda part: net(*(x[part] for x in inputs))
     best, kept = float("inf"), [torch.empty_like(p) for p in net.parameters()]
     for order in cell["orders"]:
@@ -154,12 +154,23 @@ def nrp_error(predicted, data):
     return (predicted - data.responses[data.test]).abs().mean().item()
 
 
-def pytorch(cells, data):
+def pytorch(cells, data, fused=True):
     torch.set_num_threads(os.cpu_count())
-    train(cells[0], data)
+    train(cells[0], data, fused)
     begun = time.perf_counter()
-    errors = [train(cell, data) for cell in cells]
+    errors = [train(cell, data, fused) for cell in cells]
     return time.perf_counter() - begun, errors
+
+
+def shuffled(cells, data):
+    """PyTorch, with the units of each layer in another order: but for rounding the same networks."""
+    torch.manual_seed(0)
+    order = {layer: torch.randperm(rows.shape[1]).to(rows.device) for layer, rows in data.inputs.items()}
+    data.inputs = {layer: rows[:, order[layer]] for layer, rows in data.inputs.items()}
+    for cell in cells:
+        for at, layer in enumerate(cell["layers"]):
+            cell["weights"][at] = cell["weights"][at][:, order[layer]]
+    return pytorch(cells, data)
 
 
 def optuna(cells, data):
@@ -301,7 +312,15 @@ def main():
     taken = {seed: orders(seed, prepared["train"], int(epochs)).to(device) for seed in {c["seed"] for c in cells}}
     for cell in cells:
         cell["weights"], cell["orders"] = first_weights(cell, data), taken[cell["seed"]]
-    seconds, errors = {"PyTorch": pytorch, "Optuna": optuna, "Ray Tune": ray, "vmap": vmap}[peer](cells, data)
+    peers = {
+        "PyTorch": pytorch,
+        "PyTorch as it comes": lambda *trials: pytorch(*trials, fused=False),
+        "PyTorch on shuffled units": shuffled,
+        "Optuna": optuna,
+        "Ray Tune": ray,
+        "vmap": vmap,
+    }
+    seconds, errors = peers[peer](cells, data)
     print(json.dumps({"seconds": seconds, "errors": errors}))
 
 
