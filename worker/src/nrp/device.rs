@@ -1,7 +1,9 @@
 //! The device's array: tensors of all lanes at once, by burn's operations.
 //!
 //! NRP-L1 of all lanes is one matrix per ANN layer. Lanes of one shape make a stack, whose later
-//! layers are batched products.
+//! layers are batched products. The matrix holds each lane's weights divided by its learning rate:
+//! so Adam moves all of them by one rate, in one pass where the library has one, and the products
+//! are multiplied by the rates instead, which are far fewer.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::vec::HalfBitsVecExt;
@@ -10,6 +12,8 @@ use half::{bf16, f16};
 use super::adam::Step;
 use super::engine::{Array, LaneConfig, Targets};
 use super::error::TrainError;
+#[cfg(feature = "tch")]
+use super::libtorch::FusedAdam;
 use super::network::{Parameter, Values};
 use super::source::{Batch, Reader, Rows, Stored};
 use super::stack::{Fitted, Learning, Rates, Stack, floats, tensor};
@@ -18,8 +22,13 @@ use crate::activation::Dtype;
 /// Lanes on a device.
 pub(super) struct DeviceArray {
     stacks: Vec<Stack>,
-    /// Per ANN layer `[units, columns]`: the stacks' lanes side by side.
+    /// Per ANN layer `[units, columns]`: the stacks' lanes side by side, over their learning rates.
     wide: Vec<Learning<2>>,
+    /// `[1, columns]`: those.
+    rates: Tensor<2>,
+    /// Where LibTorch is the library.
+    #[cfg(feature = "tch")]
+    fused: Option<FusedAdam>,
     /// Per ANN layer `[positions, units]`, where all activations stay.
     resident: Option<Vec<Tensor<2>>>,
     /// Per ANN layer, what its stored activations are scaled by, once that is there.
@@ -53,19 +62,28 @@ impl DeviceArray {
                 None => groups.push(vec![index]),
             }
         }
+        let in_order = || groups.iter().flatten().map(|&lane| (lane, &lanes[lane]));
         let layers = lanes[0].network.inputs.iter().enumerate();
         let wide = layers.map(|(layer, &units)| {
-            let blocks = groups.iter().flatten().map(|&lane| {
-                let outputs = lanes[lane].network.block_units();
+            let blocks = in_order().map(|(index, lane)| {
+                let outputs = lane.network.block_units();
                 let mut block = vec![0.0; units * outputs];
-                first(lane, Parameter::Wide(layer))(&mut block);
-                tensor(block, [units, outputs], device)
+                first(index, Parameter::Wide(layer))(&mut block);
+                let block = tensor(block, [units, outputs], device);
+                block.div_scalar(lane.adam.learning_rate)
             });
             Learning::new(Tensor::cat(blocks.collect(), 1))
         });
         let wide: Vec<Learning<2>> = wide.collect();
+        let rates = in_order().flat_map(|(_, lane)| {
+            std::iter::repeat_n(lane.adam.learning_rate as f32, lane.network.block_units())
+        });
+        let rates: Vec<f32> = rates.collect();
         Self {
             scaling: vec![None; wide.len()],
+            rates: tensor(rates.clone(), [1, rates.len()], device),
+            #[cfg(feature = "tch")]
+            fused: FusedAdam::of(&wide[0].value),
             wide,
             stacks: groups
                 .into_iter()
@@ -135,6 +153,7 @@ impl DeviceArray {
         let layers = activations.iter().zip(&self.wide);
         layers
             .map(|(activations, wide)| activations.clone().matmul(wide.value.clone()))
+            .map(|products| products * self.rates.clone())
             .collect()
     }
 
@@ -155,7 +174,11 @@ impl DeviceArray {
 
     /// One step of every lane. Returns each stack's squared errors, `[lanes, 1, 1]`, still on the
     /// device.
-    fn step(&mut self, batch: &Batch<'_>, targets: Targets<'_>) -> Vec<Tensor<3>> {
+    fn step(
+        &mut self,
+        batch: &Batch<'_>,
+        targets: Targets<'_>,
+    ) -> Result<Vec<Tensor<3>>, TrainError> {
         // A step count past i32 would take centuries; saturating keeps the correction at 1.
         self.steps = self.steps.saturating_add(1);
         let activations = self.activations(batch);
@@ -164,7 +187,7 @@ impl DeviceArray {
         let targets = Fitted::new(targets.at(batch.positions), targets.sites, &self.device);
         let mut squares = Vec::new();
         let mut upstream = vec![Vec::new(); self.wide.len()];
-        let (mut rate, mut keep, mut root) = (Vec::new(), Vec::new(), 1.0);
+        let mut keep = Vec::new();
         for (stack, column) in self.stacks.iter_mut().zip(columns) {
             let steps: Vec<Step> = stack
                 .adam
@@ -178,25 +201,32 @@ impl DeviceArray {
             for (layer, upstream) in upstream.iter_mut().enumerate() {
                 upstream.push(stack.block(&gradients.products, layer));
             }
-            for step in steps {
-                let block = stack.network.block_units();
-                rate.extend(std::iter::repeat_n(step.rate as f32, block));
-                keep.extend(std::iter::repeat_n(step.keep as f32, block));
-                root = step.root;
-            }
+            let block = stack.network.block_units();
+            let decayed = steps.iter().map(|step| step.keep as f32);
+            keep.extend(decayed.flat_map(|kept| std::iter::repeat_n(kept, block)));
         }
-        let width = rate.len();
-        let rates = Rates {
-            rate: tensor(rate, [1, width], &self.device),
-            keep: tensor(keep, [1, width], &self.device),
-            root,
-        };
+        let decays = keep.iter().any(|kept| *kept != 1.0);
+        let width = keep.len();
+        let keep = decays.then(|| tensor(keep, [1, width], &self.device));
         let upstream = upstream.into_iter().map(|parts| Tensor::cat(parts, 1));
-        let layers = self.wide.iter_mut().zip(activations);
-        for ((wide, activations), upstream) in layers.zip(upstream) {
-            wide.descend(activations.transpose().matmul(upstream), &rates);
+        for ((layer, activations), upstream) in activations.into_iter().enumerate().zip(upstream) {
+            if let Some(keep) = &keep {
+                self.wide[layer].value.inplace(|w| w * keep.clone());
+            }
+            self.descend(layer, activations.transpose().matmul(upstream))?;
         }
-        squares
+        Ok(squares)
+    }
+
+    /// Moves a layer's wide weights against their gradient.
+    fn descend(&mut self, layer: usize, gradient: Tensor<2>) -> Result<(), TrainError> {
+        let wide = &mut self.wide[layer];
+        #[cfg(feature = "tch")]
+        if let Some(fused) = &self.fused {
+            return fused.descend(wide, &gradient, self.steps);
+        }
+        wide.descend(gradient, &Rates::of_one(self.steps, &self.device));
+        Ok(())
     }
 }
 
@@ -209,7 +239,7 @@ impl Array for DeviceArray {
         // Errors stay on the device until the batches are over: reading one waits for its step.
         let mut steps = Vec::new();
         while let Some(batch) = reader.next()? {
-            steps.push(self.step(&batch, targets));
+            steps.push(self.step(&batch, targets)?);
         }
         let mut squares = vec![0.0; self.lanes()];
         for step in steps {
@@ -247,12 +277,14 @@ impl Array for DeviceArray {
             let own = own.filter(|(_, lane)| stay[**lane]);
             kept.extend(own.map(|(place, _)| (column + place * block, block)));
         }
+        let close_up = |tensor: Tensor<2>| {
+            let blocks = kept.iter();
+            let blocks = blocks.map(|&(from, width)| tensor.clone().narrow(1, from, width));
+            Tensor::cat(blocks.collect(), 1)
+        };
+        self.rates.inplace(close_up);
         for wide in &mut self.wide {
-            wide.change(|tensor| {
-                let blocks = kept.iter();
-                let blocks = blocks.map(|&(from, width)| tensor.clone().narrow(1, from, width));
-                Tensor::cat(blocks.collect(), 1)
-            });
+            wide.change(close_up);
         }
         for stack in &mut self.stacks {
             stack.keep(stay, &self.device);

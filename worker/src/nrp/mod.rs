@@ -10,7 +10,7 @@
 //! - `cohort`: trials of one seed, trained as lanes of one array
 //! - `ensemble`: networks of one trial, whose predictions are averaged
 //! - `engine`: what an array does; `host` and `lane` do it in host memory with the products of
-//!   `kernel`, `device` and `stack` with burn's operations
+//!   `kernel`, `device` and `stack` with burn's operations, and LibTorch's fused Adam (`libtorch`)
 //! - `source`: batches of scaled activations, read ahead
 //! - [`metrics`]: NRP-error, R², Pearson r
 //! - [`scaling`]: what the training stimuli say about inputs and targets
@@ -25,6 +25,8 @@ pub mod error;
 mod host;
 mod kernel;
 mod lane;
+#[cfg(feature = "tch")]
+mod libtorch;
 pub mod metrics;
 pub mod network;
 pub mod scaling;

@@ -16,14 +16,14 @@ use super::network::{Dropout, NrpConfig, Parameter, Values};
 pub(super) struct Learning<const D: usize> {
     pub(super) value: Tensor<D>,
     pub(super) first: Tensor<D>,
-    second: Tensor<D>,
+    pub(super) second: Tensor<D>,
 }
 
 /// One step of Adam for lanes that lie along an axis.
 pub(super) struct Rates<const D: usize> {
-    pub(super) rate: Tensor<D>,
-    pub(super) keep: Tensor<D>,
-    pub(super) root: f64,
+    rate: Tensor<D>,
+    keep: Option<Tensor<D>>,
+    root: f64,
 }
 
 /// Lanes of one shape, but for their wide weights.
@@ -238,7 +238,7 @@ impl Stack {
         };
         let rates = Rates {
             rate: each(|step| step.rate),
-            keep: each(|step| step.keep),
+            keep: Some(each(|step| step.keep)),
             root: steps[0].root,
         };
         self.wide_bias.descend(gradients.wide_bias.clone(), &rates);
@@ -285,6 +285,22 @@ impl Stack {
     }
 }
 
+impl<const D: usize> Rates<D> {
+    /// Step `number`, at a learning rate of 1 and without decay.
+    pub(super) fn of_one(number: i32, device: &Device) -> Self {
+        let one = Adam {
+            learning_rate: 1.0,
+            weight_decay: 0.0,
+        };
+        let step = one.step(number);
+        Self {
+            rate: tensor(vec![step.rate as f32], [1; D], device),
+            keep: None,
+            root: step.root,
+        }
+    }
+}
+
 impl<const D: usize> Learning<D> {
     pub(super) fn new(value: Tensor<D>) -> Self {
         Self {
@@ -303,7 +319,10 @@ impl<const D: usize> Learning<D> {
         let root = self.second.clone().sqrt();
         let root = root.div_scalar(rates.root).add_scalar(EPSILON);
         let change = self.first.clone().div(root).mul(rates.rate.clone());
-        self.value.inplace(|w| w.mul(rates.keep.clone()) - change);
+        self.value.inplace(|w| match &rates.keep {
+            Some(keep) => w * keep.clone() - change,
+            None => w - change,
+        });
     }
 
     pub(super) fn change(&mut self, change: impl Fn(Tensor<D>) -> Tensor<D>) {
