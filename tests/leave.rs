@@ -70,6 +70,11 @@ fn outcome_outlives_its_worker(how: &str) {
             std::thread::sleep(Duration::from_millis(20));
         }
         served = coordinator(&place, &address, &[]).0;
+        // It waits longer and longer before it asks a coordinator that was away for a job.
+        let before = &status(&place, &address)["finished"];
+        wait_for("another outcome", || {
+            (status(&place, &address)["finished"] != *before).then_some(())
+        });
         None
     });
     match how {
