@@ -1,7 +1,7 @@
 //! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
 //! of them this version can run, is not known here.
 
-use super::{Mistake, Scheme, SearchTable, SweepError};
+use super::{Mistake, Scheme, SearchTable, SweepError, kinds};
 use crate::id::NO_LINEAR_PATH;
 use crate::near_miss;
 use serde::Deserialize;
@@ -230,7 +230,7 @@ impl Default for TrainingTable {
 }
 
 /// The keys of each table; `pruning` of an `[[ann]]` may be a table with free keys.
-const KEYS: [(&str, &[&str]); 7] = [
+pub(super) const KEYS: [(&str, &[&str]); 7] = [
     (
         "",
         &[
@@ -305,13 +305,21 @@ impl SweepFile {
     /// When it is not TOML, has a key that the format lacks, lacks one that it needs, or a value
     /// of the wrong type.
     pub fn parse(text: &str) -> Result<Self, SweepError> {
-        let table: toml::Table = toml::from_str(text)?;
-        let mistakes = unknown_keys(&table);
+        let unreadable = |error| SweepError::unreadable(text, &error);
+        let table: toml::Table = toml::from_str(text).map_err(unreadable)?;
+        let mut mistakes = unknown_keys(&table);
+        mistakes.extend(kinds::mistakes(&table, &mistakes));
         if !mistakes.is_empty() {
             return Err(SweepError::Mistakes(mistakes));
         }
-        Ok(toml::from_str(text)?)
+        toml::from_str(text).map_err(unreadable)
     }
+}
+
+/// Whether a key of the file's top is a table.
+#[cfg(test)]
+pub(super) fn is_table(key: &str) -> bool {
+    KEYS.iter().any(|(table, _)| *table == key)
 }
 
 /// Keys that no table of the format has.
@@ -410,12 +418,32 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_names_line_and_key() {
-        let error = SweepFile::parse(&format!("{LEAST}\n[grid]\nl1 = 16")).expect_err("not a list");
-        let text = error.to_string();
-        assert!(
-            text.contains("l1 = 16") && text.contains("expected a sequence"),
-            "{text}"
-        );
+    fn what_is_no_toml_is_told_once_with_its_line() {
+        let files = [
+            "name = \"s\"\nrecordings = [simulated]\n",
+            "name = \"s\"\nname = \"t\"\n",
+            "name = \"s",
+            "[search]\n\nearly_stopping = True",
+        ];
+        let answers = files.map(|file| {
+            let error = SweepFile::parse(file).expect_err("no TOML");
+            let cause = std::error::Error::source(&error);
+            assert!(cause.is_none(), "nothing is said twice");
+            error.to_string()
+        });
+        insta::assert_snapshot!(answers.join("\n"), @r#"
+        the sweep file cannot be read: string values must be quoted, expected literal string, in line 2, column 15
+          2 | recordings = [simulated]
+            |               ^
+        the sweep file cannot be read: duplicate key, in line 2, column 1
+          2 | name = "t"
+            | ^
+        the sweep file cannot be read: invalid basic string, expected `"`, in line 1, column 10
+          1 | name = "s
+            |          ^
+        the sweep file cannot be read: invalid boolean, expected `true`, in line 3, column 18
+          3 | early_stopping = True
+            |                  ^
+        "#);
     }
 }

@@ -8,6 +8,7 @@ mod baseline;
 mod check;
 mod file;
 mod grid;
+mod kinds;
 mod layer_sets;
 mod projection;
 mod scheme;
@@ -61,14 +62,52 @@ impl fmt::Display for Mistake {
 /// Why a sweep file was refused.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SweepError {
-    /// It is not TOML, or a value has the wrong type.
-    #[error("the sweep file cannot be read\n{0}")]
-    #[diagnostic(help("`sweeps/paper.toml` shows every key with its type and default"))]
-    Syntax(#[from] toml::de::Error),
+    /// It is not TOML.
+    #[error("the sweep file cannot be read: {problem}{place}")]
+    #[diagnostic(help(
+        "text stands in quotes, a list in brackets, and `true` and `false` in small letters; \
+         `sweeps/paper.toml` shows every key with its type and default"
+    ))]
+    Syntax {
+        /// What is wrong.
+        problem: String,
+        /// Where: the line, below the problem, with a mark; empty where it is not known.
+        place: String,
+    },
     /// It is TOML, but says what cannot be run.
     #[error("{}", list(.0))]
     #[diagnostic(help("`sweeps/paper.toml` shows every key with its type and default"))]
     Mistakes(Vec<Mistake>),
+}
+
+impl SweepError {
+    /// What the TOML reader said of `text`, with the line.
+    fn unreadable(text: &str, error: &toml::de::Error) -> Self {
+        /// Letters of a line that are shown.
+        const SHOWN: usize = 100;
+        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+        let place = error.span().map(|span| {
+            let before = text.get(..span.start).unwrap_or(text);
+            let number = before.matches('\n').count() + 1;
+            let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let column = before[begin..].chars().count();
+            let line = text[begin..].lines().next().unwrap_or_default();
+            let line: String = line.chars().take(SHOWN).collect();
+            let margin = " ".repeat(number.to_string().len());
+            let mark = match column < SHOWN {
+                true => format!("\n  {margin} | {}^", " ".repeat(column)),
+                false => String::new(),
+            };
+            format!(
+                ", in line {number}, column {}\n  {number} | {line}{mark}",
+                column + 1
+            )
+        });
+        Self::Syntax {
+            problem,
+            place: place.unwrap_or_default(),
+        }
+    }
 }
 
 fn list(mistakes: &[Mistake]) -> String {
