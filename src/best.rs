@@ -9,9 +9,9 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::{self, Cell, TestScores};
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use clap::ValueEnum;
-use nrp_proto::wire::{BestRequest, BestRow, TrialRecord};
+use nrp_proto::wire::{BestRequest, BestRow, TrialRecord, TrialsRequest};
 use serde::Serialize;
 
 /// Show the best configuration per ANN and region
@@ -49,6 +49,24 @@ pub(crate) struct Arguments {
     results: Results,
 }
 
+impl Arguments {
+    /// The trials that are asked about; a mean is over all regions.
+    fn asked(&self) -> TrialsRequest {
+        let scope = self.scope.clone();
+        TrialsRequest {
+            sweep: scope.sweep.unwrap_or_default(),
+            ann: scope.ann.unwrap_or_default(),
+            region: self
+                .region
+                .clone()
+                .filter(|region| region != MEAN)
+                .unwrap_or_default(),
+            filters: scope.filters,
+            ..TrialsRequest::default()
+        }
+    }
+}
+
 /// What a front is over.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -78,6 +96,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         (true, Over::ValidationMse) => "validation_mse",
         (true, Over::NrpError) => "nrp_error",
     };
+    scope::check(&mut access.client, arguments.asked()).await?;
     let request = BestRequest {
         sweep: arguments.scope.sweep.unwrap_or_default(),
         ann: arguments.scope.ann.unwrap_or_default(),

@@ -2,10 +2,12 @@
 //! state directory. Either way the results come over gRPC.
 
 use crate::failure::CommandError;
-use crate::place::Results;
+use crate::output;
+use crate::place::{ADDRESS, Results};
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use nrp_proto::MESSAGE_BYTES_MAX;
 use nrp_proto::wire::sweeps_client::SweepsClient;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -60,6 +62,17 @@ impl Access {
                 started: None,
             });
         }
+        if results.are_elsewhere()
+            && let Ok(client) = connect(ADDRESS).await
+        {
+            output::note(&format!(
+                "notice: these are the results of the coordinator at {ADDRESS}"
+            ));
+            return Ok(Self {
+                client,
+                started: None,
+            });
+        }
         if !results.state.is_dir() {
             return Err(CommandError::NoState {
                 path: results.state.clone(),
@@ -83,6 +96,11 @@ impl Access {
         }
     }
 
+    /// Whether nothing runs on these results: they are only read, and no trial goes on.
+    pub(crate) fn nothing_runs(&self) -> bool {
+        self.started.is_some()
+    }
+
     /// Ends the coordinator that was started for this client.
     pub(crate) async fn close(self) -> miette::Result<()> {
         if let Some(coordinator) = self.started {
@@ -90,6 +108,30 @@ impl Access {
         }
         Ok(())
     }
+}
+
+/// The running coordinator among the results that the user named, found as [`Access::open`] finds it.
+pub(crate) async fn running(results: &Results) -> Result<Sweeps, CommandError> {
+    if let Some(address) = &results.coordinator {
+        return connect(address).await;
+    }
+    if results.are_elsewhere() {
+        return connect(ADDRESS).await;
+    }
+    let state = &results.state;
+    match read_address(state).filter(|_| is_held(state)) {
+        Some(address) => connect(&address).await,
+        None => Err(CommandError::NothingRuns {
+            path: state.clone(),
+        }),
+    }
+}
+
+/// Whether a process runs on a state directory. One that was killed leaves its address there, where
+/// anybody may listen since, but not its lock.
+fn is_held(state: &Path) -> bool {
+    let lock = std::fs::File::open(state.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A coordinator on `state`, listening at `listen`, with the defaults.
@@ -108,7 +150,7 @@ pub(crate) async fn config(state: &Path, listen: &str) -> Result<Config, Command
 pub(crate) async fn start(config: Config) -> miette::Result<Coordinator> {
     let coordinator = Coordinator::start(config).await?;
     for notice in coordinator.notices() {
-        eprintln!("notice: {notice}");
+        output::note(&format!("notice: {notice}"));
     }
     Ok(coordinator)
 }

@@ -6,11 +6,11 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row;
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use clap::ValueEnum;
 use nrp_proto::axis::Axis;
 use nrp_proto::id::RANDOM_PREFIX;
-use nrp_proto::wire::{MarginalCell, MarginalsRequest, MarginalsRow};
+use nrp_proto::wire::{MarginalCell, MarginalsRequest, MarginalsRow, TrialsRequest};
 use serde_json::Value;
 
 /// Show mean and best scores over one or two axes of the grid, per ANN and region
@@ -59,6 +59,14 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         by: arguments.by.clone(),
         ..MarginalsRequest::default()
     };
+    let asked = TrialsRequest {
+        sweep: request.sweep.clone(),
+        ann: request.ann.clone(),
+        region: request.region.clone(),
+        filters: request.filters.clone(),
+        ..TrialsRequest::default()
+    };
+    scope::check(&mut access.client, asked).await?;
     let rows = ask(&mut access.client, request).await?;
     match format {
         Format::Json => output::json(&document(&rows, &arguments.by))?,

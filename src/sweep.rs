@@ -4,7 +4,7 @@ use crate::catalogue;
 use crate::client::{self, Access};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
-use crate::place::{ADDRESS, Results};
+use crate::place::Results;
 use crate::progress::SweepBars;
 use nrp_proto::wire::{
     CancelRequest, ExplainReply, ExplainRequest, ListRequest, PauseRequest, PrioritiseRequest,
@@ -26,9 +26,8 @@ pub(crate) enum Command {
         /// Its trials start before those of sweeps with a lower number; default: as before, at first 0
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         priority: Option<i32>,
-        /// The coordinator
-        #[arg(long, value_name = "HOST:PORT", env = "NRP_COORDINATOR", default_value = ADDRESS)]
-        coordinator: String,
+        #[command(flatten)]
+        results: Results,
     },
     /// Check a sweep file and the files it names, and show what it stands for; nothing runs
     ///
@@ -96,10 +95,10 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             file,
             data_dir,
             priority,
-            coordinator,
+            results,
         } => {
             // A refused connection is told before minutes of digesting files.
-            let mut client = client::connect(&coordinator).await?;
+            let mut client = client::running(&results).await?;
             let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
             let request = SubmitRequest {
                 sweep: Some(spec.clone()),
@@ -120,26 +119,29 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             let mut access = Access::open(&results).await?;
             let reply = access.client.list(ListRequest {}).await;
             let sweeps = reply.map_err(CommandError::from)?.into_inner().sweeps;
-            show(&sweeps, format)?;
+            show_of(&access, sweeps, format)?;
             access.close().await?;
         }
         Command::Status(One { sweep, results }) => {
             let mut access = Access::open(&results).await?;
             let reply = access.client.status(StatusRequest { sweep }).await;
-            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            let sweep = reply.map_err(CommandError::from)?.into_inner();
+            show_of(&access, vec![sweep], format)?;
             access.close().await?;
         }
         Command::Watch(One { sweep, results }) => return watch(sweep, &results, format).await,
         Command::Cancel(One { sweep, results }) => {
             let mut access = Access::open(&results).await?;
             let reply = access.client.cancel(CancelRequest { sweep }).await;
-            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            let sweep = reply.map_err(CommandError::from)?.into_inner();
+            show_of(&access, vec![sweep], format)?;
             access.close().await?;
         }
         Command::Resume(One { sweep, results }) => {
             let mut access = Access::open(&results).await?;
             let reply = access.client.resume(ResumeRequest { sweep }).await;
-            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            let sweep = reply.map_err(CommandError::from)?.into_inner();
+            show_of(&access, vec![sweep], format)?;
             access.close().await?;
         }
         Command::Explain { subject, results } => {
@@ -151,7 +153,8 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         Command::Pause(One { sweep, results }) => {
             let mut access = Access::open(&results).await?;
             let reply = access.client.pause(PauseRequest { sweep }).await;
-            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            let sweep = reply.map_err(CommandError::from)?.into_inner();
+            show_of(&access, vec![sweep], format)?;
             access.close().await?;
         }
         Command::Priority {
@@ -162,7 +165,8 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             let mut access = Access::open(&results).await?;
             let request = PrioritiseRequest { sweep, priority };
             let reply = access.client.prioritise(request).await;
-            show(&[reply.map_err(CommandError::from)?.into_inner()], format)?;
+            let sweep = reply.map_err(CommandError::from)?.into_inner();
+            show_of(&access, vec![sweep], format)?;
             access.close().await?;
         }
     }
@@ -261,7 +265,8 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
             continue;
         }
         shown.push(sets);
-        output::line(&format!("\nlayer sets of {}:", ann.ann))?;
+        output::line("")?;
+        output::line(&format!("layer sets of {}:", ann.ann))?;
         for (set, region) in ann.layer_sets.iter().zip(&ann.of_region) {
             let region = match *region {
                 "" => String::new(),
@@ -279,7 +284,8 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
         splits => format!(" over {splits} splits"),
     };
     let (trials, regions) = (checked.trials, checked.regions.join(" and "));
-    output::line(&format!("\n{trials} trials{drawn}{splits}, in {regions}"))
+    output::line("")?;
+    output::line(&format!("{trials} trials{drawn}{splits}, in {regions}"))
 }
 
 /// What to say of a sweep just submitted.
@@ -310,6 +316,10 @@ async fn watch(sweep: String, results: &Results, format: Format) -> miette::Resu
     let bars = SweepBars::new();
     let mut last = None;
     while let Some(status) = stream.message().await.map_err(CommandError::from)? {
+        if access.nothing_runs() && status.state == RUNNING {
+            access.close().await?;
+            return Err(CommandError::Interrupted { name: status.name }.into());
+        }
         bars.show(&status);
         last = Some(status);
     }
@@ -330,6 +340,33 @@ fn explain(explained: &ExplainReply, format: Format) -> Result<(), CommandError>
             true => output::line(&format!("{} {}", explanation.trials, explanation.text))?,
             false => output::line(&explanation.text)?,
         }
+    }
+    Ok(())
+}
+
+/// A sweep's state while trials may start.
+const RUNNING: &str = "running";
+
+/// Shows how sweeps stand. Where nothing runs, none of them is running: what is left of it waits.
+fn show_of(
+    access: &Access,
+    mut sweeps: Vec<SweepStatus>,
+    format: Format,
+) -> Result<(), CommandError> {
+    let mut interrupted = false;
+    for sweep in sweeps.iter_mut().filter(|_| access.nothing_runs()) {
+        sweep.waiting += std::mem::take(&mut sweep.leased);
+        if sweep.state == RUNNING {
+            "interrupted".clone_into(&mut sweep.state);
+            interrupted = true;
+        }
+    }
+    show(&sweeps, format)?;
+    if interrupted {
+        output::note(
+            "notice: nothing runs on these results; `nrp run FILE` with a sweep's file goes on where \
+             it stopped, and so do `nrp coordinator` and `nrp worker`",
+        );
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use nrp_proto::wire::TrialsRequest;
 
 /// List trials with their state and scores
@@ -65,6 +65,7 @@ pub(crate) async fn each(
     mut sink: impl FnMut(TrialRow) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let request = TrialsRequest::from(filter);
+    scope::check(client, request.clone()).await?;
     let mut stream = client.trials(request).await?.into_inner();
     while let Some(record) = stream.message().await? {
         sink(record.into())?;
