@@ -6,6 +6,7 @@ use crate::coordinator::told_to_stop;
 use crate::devices::DeviceArguments;
 use crate::failure::Ended;
 use crate::metrics;
+use crate::output;
 use crate::place::ADDRESS;
 use crate::run::DEFAULT_LANES;
 use nrp_worker::activation::CacheConfig;
@@ -44,7 +45,8 @@ pub(crate) struct Arguments {
     /// kill 30 s after SIGTERM, unless they are told otherwise
     #[arg(long, value_name = "TIME", default_value = "20s")]
     grace: humantime::Duration,
-    /// Leave when there was no job for this long, such as 10m; default: never
+    /// Leave when there was no job for this long, such as 10m, also where the coordinator is gone; default:
+    /// never
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<humantime::Duration>,
     /// Answer `GET /metrics`, as Prometheus reads it, on this address; off by default
@@ -61,11 +63,11 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     }
     let name = arguments.name.unwrap_or_else(agent::default_name);
     let devices = arguments.devices.resolve()?;
-    eprintln!(
+    output::note(&format!(
         "worker {name} asks {} for jobs on {}; Ctrl-C stops it",
         arguments.coordinator,
         devices.join(", ")
-    );
+    ));
     let grace = arguments.grace;
     let cache = CacheConfig::from(arguments.cache);
     let stop = Stop::default();
@@ -86,7 +88,9 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     let hasten = async {
         told_to_stop().await;
         stop.drain();
-        eprintln!("the running job has {grace} to end; again Ctrl-C hands it back at once");
+        output::note(&format!(
+            "the running job has {grace} to end; again Ctrl-C hands it back at once"
+        ));
         loop {
             told_to_stop().await;
             stop.leave();

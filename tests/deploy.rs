@@ -3,8 +3,10 @@
 use crate::harness::{
     Killed, Place, SMALL_SWEEP, json, shared_cache, signal, status, submit, wait_for,
 };
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -83,4 +85,60 @@ fn services_and_slurm_workers_finish_a_sweep_and_leave_when_told() {
         .nrp(&["best", "--coordinator", &address, "--output", "json"])
         .output();
     assert_eq!(json(&best.unwrap()).as_array().unwrap().len(), 3);
+}
+
+/// The grace that the job script gives a worker where `scontrol` says this of the cluster.
+fn slurm_grace(configuration: Option<&str>, given: Option<&str>) -> Duration {
+    let place = Place::new();
+    let scontrol = match configuration {
+        Some(line) => format!("#!/bin/sh\necho 'KillOnBadExit = 0'\necho '{line}'\n"),
+        None => "#!/bin/sh\nexit 1\n".to_owned(),
+    };
+    let scontrol = place.write("scontrol", scontrol);
+    std::fs::set_permissions(&scontrol, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut script = Command::new("bash");
+    script
+        .arg(deploy("slurm/nrp-workers.sbatch"))
+        .env("PATH", format!("{}:{path}", place.path("").display()))
+        // It says what it would run.
+        .env("NRP", "echo")
+        .env("NRP_COORDINATOR", "head:7321")
+        .env("SLURM_JOB_ID", "77");
+    if let Some(given) = given {
+        script.env("NRP_GRACE", given);
+    }
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let line = String::from_utf8(output.stdout).unwrap();
+    let mut words = line
+        .split_whitespace()
+        .skip_while(|word| *word != "--grace");
+    humantime::parse_duration(words.nth(1).unwrap()).unwrap()
+}
+
+#[test]
+fn a_worker_under_slurm_hands_back_before_it_is_killed() {
+    let seconds = Duration::from_secs;
+    let kill_wait = |seconds: u64| format!("KillWait                = {seconds} sec");
+    assert_eq!(
+        slurm_grace(None, None),
+        seconds(20),
+        "Slurm's own 30 s, less ten"
+    );
+    for (wait, grace) in [(30, 20), (60, 50), (300, 290), (12, 2), (10, 0), (5, 0)] {
+        assert_eq!(
+            slurm_grace(Some(&kill_wait(wait)), None),
+            seconds(grace),
+            "{wait}"
+        );
+    }
+    assert_eq!(slurm_grace(Some(&kill_wait(30)), Some("1m")), seconds(60));
+    // A signal of its own before the time is over would end the job that much earlier.
+    let script = std::fs::read_to_string(deploy("slurm/nrp-workers.sbatch")).unwrap();
+    assert!(
+        !script
+            .lines()
+            .any(|line| line.starts_with("#SBATCH --signal"))
+    );
 }

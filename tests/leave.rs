@@ -222,6 +222,54 @@ fn a_worker_leaves_when_the_coordinator_tells_it_to() {
 }
 
 #[test]
+fn workers_that_left_in_order_are_gone_from_lists_at_once() {
+    let place = Place::new();
+    let (_served, address) = coordinator(&place, ANY, &["--lease", "24h"]);
+    submit(&place, &address, &sweep(1_000_000));
+    let workers = || {
+        let workers = asked(&place, &["workers", "list", "--coordinator", &address]);
+        workers.as_array().unwrap().len()
+    };
+    let mut busy = worker(&place, &address, "busy");
+    wait_for("a job", || {
+        (status(&place, &address)["leased"] != 0).then_some(())
+    });
+    let mut killed = worker(&place, &address, "killed");
+    wait_for("two workers", || (workers() == 2).then_some(()));
+    signal(&busy.0, "TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&busy.0, "TERM");
+    assert_ends(&mut busy);
+    assert_eq!(workers(), 1, "one that was not killed said goodbye");
+    killed.kill();
+    assert_eq!(workers(), 1, "one that was killed may come back");
+}
+
+#[test]
+fn a_worker_whose_coordinator_is_gone_leaves_after_its_idle_timeout() {
+    let place = Place::new();
+    let (mut served, address) = coordinator(&place, ANY, &[]);
+    let idle = ["--idle-timeout", "2s"];
+    let mut worker = Killed::spawn(&mut worker_command(&place, &address, "w", &idle));
+    wait_for("the worker", || {
+        let workers = asked(&place, &["workers", "list", "--coordinator", &address]);
+        (workers.as_array().unwrap().len() == 1).then_some(())
+    });
+    served.kill();
+    assert_ends(&mut worker);
+    // One with outcomes that nobody takes leaves them in the spool.
+    let (mut served, address) = coordinator(&place, &address, &[]);
+    submit(&place, &address, &sweep(60));
+    let mut worker = Killed::spawn(&mut worker_command(&place, &address, "w", &idle));
+    wait_for("a job", || {
+        (status(&place, &address)["leased"] != 0).then_some(())
+    });
+    served.kill();
+    assert_ends(&mut worker);
+    assert!(!spooled(&place, "outcome").is_empty());
+}
+
+#[test]
 fn a_worker_that_has_nothing_to_do_leaves_after_its_idle_timeout() {
     let place = Place::new();
     let (_served, address) = coordinator(&place, ANY, &[]);

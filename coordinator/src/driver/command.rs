@@ -121,6 +121,11 @@ pub(crate) enum Command {
         lease: LeaseRef,
         reply: Reply<()>,
     },
+    /// A worker ends.
+    Leave {
+        holder: Holder,
+        reply: Reply<()>,
+    },
     /// Put a snapshot of the state into the next batch: the journal has grown.
     Snapshot,
     /// What there is at this moment, for metrics.

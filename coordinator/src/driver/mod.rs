@@ -322,7 +322,8 @@ impl Driver {
             | Command::Heartbeat { .. }
             | Command::Report { .. }
             | Command::Rung { .. }
-            | Command::Release { .. } => self.on_worker(command),
+            | Command::Release { .. }
+            | Command::Leave { .. } => self.on_worker(command),
             Command::Snapshot => self.snapshot_due = true,
             Command::Census { reply } => {
                 let census = self.census();
@@ -415,6 +416,11 @@ impl Driver {
                 reply,
             } => {
                 self.tell(Event::JobReleased { holder, lease });
+                self.answer(reply, ());
+            }
+            Command::Leave { holder, reply } => {
+                self.disappear(&holder);
+                self.tell(Event::WorkerLeft(holder));
                 self.answer(reply, ());
             }
             Command::Submit { .. }

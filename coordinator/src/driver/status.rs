@@ -147,6 +147,16 @@ impl Driver {
         self.batch.changed = true;
     }
 
+    /// Shows a worker that said goodbye no longer, nor serves it; of its successor it says nothing.
+    pub(super) fn disappear(&mut self, holder: &Holder) {
+        let presence = self.presence.get(&holder.worker);
+        if presence.is_some_and(|presence| presence.instance == holder.instance) {
+            self.presence.remove(&holder.worker);
+            self.unpark(&holder.worker);
+            self.batch.changed = true;
+        }
+    }
+
     /// Shows what a worker does; answers whether it has announced itself.
     pub(super) fn show(
         &mut self,

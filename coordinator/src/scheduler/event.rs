@@ -91,6 +91,8 @@ pub enum Event {
         /// What it holds.
         leases: Vec<LeaseRef>,
     },
+    /// A worker has ended, in order: it holds nothing any more.
+    WorkerLeft(Holder),
     /// A worker hands a job back.
     JobReleased {
         /// Which worker.

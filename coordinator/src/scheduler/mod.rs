@@ -132,6 +132,7 @@ impl Scheduler {
             Event::LeasesRenewed { holder, leases } => {
                 actions.push(self.on_leases_renewed(now_ms, &holder, leases));
             }
+            Event::WorkerLeft(holder) => self.on_worker_left(now_ms, &holder, &mut actions),
             Event::JobReleased { holder, lease } => {
                 self.on_job_released(now_ms, &holder, lease, &mut actions);
             }

@@ -46,6 +46,9 @@ enum Step {
     Release {
         pick: usize,
     },
+    Leave {
+        worker: usize,
+    },
     Report {
         pick: usize,
         trial: usize,
@@ -87,7 +90,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (worker.clone(), proptest::collection::vec(0..4u64, 0..4))
             .prop_map(|(worker, groups)| Step::Hold { worker, groups }),
         10 => worker.clone().prop_map(|worker| Step::Ask { worker }),
-        6 => worker.prop_map(|worker| Step::Heartbeat { worker }),
+        6 => worker.clone().prop_map(|worker| Step::Heartbeat { worker }),
+        1 => worker.prop_map(|worker| Step::Leave { worker }),
         1 => any::<usize>().prop_map(|pick| Step::Release { pick }),
         20 => (any::<usize>(), 0..5usize, any::<u8>())
             .prop_map(|(pick, trial, ending)| Step::Report { pick, trial, ending }),
@@ -159,6 +163,10 @@ impl World {
                 if let Some((worker, instance, job)) = self.pick(pick) {
                     self.scene.release(NAMES[worker], &instance, job.lease);
                 }
+            }
+            Step::Leave { worker } => {
+                let instance = self.instance(worker);
+                self.scene.leave(NAMES[worker], &instance);
             }
             Step::Report {
                 pick,

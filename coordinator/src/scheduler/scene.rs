@@ -248,6 +248,10 @@ impl Scene {
         self.tell(Event::JobReleased { holder, lease });
     }
 
+    pub(super) fn leave(&mut self, worker: &str, instance: &str) {
+        self.tell(Event::WorkerLeft(holder(worker, instance)));
+    }
+
     pub(super) fn report(
         &mut self,
         worker: &str,

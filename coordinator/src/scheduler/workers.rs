@@ -110,6 +110,31 @@ impl Scheduler {
         }
     }
 
+    /// A worker ended in order: what it still holds is handed back, and nobody waits for it.
+    pub(super) fn on_worker_left(
+        &mut self,
+        now_ms: u64,
+        holder: &Holder,
+        actions: &mut Vec<Action>,
+    ) {
+        let current = self.workers.get(&holder.worker);
+        let Some(worker) = current.filter(|worker| worker.instance == holder.instance) else {
+            return;
+        };
+        for job in worker.jobs.clone() {
+            let lease = self
+                .leases
+                .get(&job)
+                .filter(|lease| lease.holder == *holder);
+            if let Some(lease) = lease.map(|lease| lease.lease) {
+                self.lose_lease(now_ms, lease, LeaseEnd::Released, actions);
+            }
+        }
+        self.set_live(&holder.worker, false);
+        self.workers
+            .retain(|name, worker| *name != holder.worker || !worker.jobs.is_empty());
+    }
+
     /// A worker said what its cache holds. Nothing that it did not say is believed but for the
     /// group it does or did last.
     pub(super) fn on_activations_held(
@@ -330,6 +355,29 @@ mod tests {
         assert_eq!(scene.lease("a", "2").expect("a job").trials, job.trials);
         assert_eq!(scene.refused("a", "1"), Refusal::Superseded);
         assert_eq!(scene.heartbeat("a", "1", &[job.lease]).0, [job.lease]);
+    }
+
+    #[test]
+    fn who_left_in_order_is_forgotten_and_what_it_held_is_no_loss() {
+        let mut scene = Scene::new();
+        scene.submit(1, 0..2);
+        for round in 0..2 * LOSSES_MAX {
+            let instance = round.to_string();
+            scene.register("a", &instance, 2);
+            assert_eq!(scene.lease("a", &instance).expect("a job").trials.len(), 2);
+            scene.leave("a", "another");
+            assert_eq!(
+                scene.sweep(1).1.leased,
+                2,
+                "only the process that left left"
+            );
+            scene.leave("a", &instance);
+            assert_eq!(scene.sweep(1).1.waiting, 2);
+            assert_eq!(scene.core.capacity, Capacity::default());
+            assert!(scene.core.workers.is_empty());
+        }
+        assert_eq!(scene.sweep(1).1.failed, 0);
+        assert_eq!(scene.refused("a", "1"), Refusal::NotRegistered);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use crate::scheduler::{LANES_MAX, LeaseRef, Verdict};
 use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_server::Workers;
 use nrp_proto::wire::{
-    self, HeartbeatReply, HeartbeatRequest, LeaseReply, LeaseRequest, RegisterReply,
-    RegisterRequest, ReleaseReply, ReleaseRequest, ReportReply, ReportRequest, RungReply,
-    RungRequest,
+    self, HeartbeatReply, HeartbeatRequest, LeaseReply, LeaseRequest, LeaveReply, LeaveRequest,
+    RegisterReply, RegisterRequest, ReleaseReply, ReleaseRequest, ReportReply, ReportRequest,
+    RungReply, RungRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -180,6 +180,14 @@ impl Workers for Service {
         };
         self.link.ask(release).await?;
         Ok(Response::new(ReleaseReply {}))
+    }
+
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
+        let request = request.into_inner();
+        let holder = check::holder(request.worker, request.instance)?;
+        let leave = |reply| Command::Leave { holder, reply };
+        self.link.ask(leave).await?;
+        Ok(Response::new(LeaveReply {}))
     }
 }
 

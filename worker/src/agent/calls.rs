@@ -5,7 +5,7 @@ use crate::totals;
 use backon::{ExponentialBuilder, Retryable};
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
-    Activity, HeartbeatReply, HeartbeatRequest, LeaseRef, LeaseReply, LeaseRequest,
+    Activity, HeartbeatReply, HeartbeatRequest, LeaseRef, LeaseReply, LeaseRequest, LeaveRequest,
     RegisterRequest, ReleaseRequest, Report, ReportRequest, RungRequest, Verdict,
 };
 use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX, Refusal};
@@ -14,12 +14,14 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 /// Longest that any one call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a connection is tried, and how long its answer may take before another is made: a
 /// network that was cut and healed must not wait for the system to give the old one up.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// How long a worker that ends waits for the answer to its goodbye.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a trial waits for the answer at a rung before it goes on without.
 const RUNG_PATIENCE: Duration = Duration::from_secs(5);
 /// Shortest and longest wait between two tries, before up to as much again at random.
@@ -130,9 +132,13 @@ impl Calls {
         })
     }
 
-    /// Asks for a job, and says which activations are at hand; registers again where the
-    /// coordinator was restarted meanwhile.
-    pub(super) async fn lease(&self, held: Vec<String>) -> Result<LeaseReply, WorkerError> {
+    /// Asks for a job, for `patience` at most, and says which activations are at hand; registers
+    /// again where the coordinator was restarted meanwhile.
+    pub(super) async fn lease(
+        &self,
+        held: Vec<String>,
+        patience: Duration,
+    ) -> Result<LeaseReply, WorkerError> {
         loop {
             let request = LeaseRequest {
                 worker: self.name.clone(),
@@ -143,9 +149,9 @@ impl Calls {
                 let request = request.clone();
                 async move { client.lease(request).await }
             };
-            match self.persist(COORDINATOR_AWAY, call).await {
+            match self.persist(patience, call).await {
                 Err(WorkerError::Refused(refusal)) if refusal.code == Code::NotFound => {
-                    self.register(COORDINATOR_AWAY).await?;
+                    self.register(patience).await?;
                 }
                 reply => return reply,
             }
@@ -207,6 +213,18 @@ impl Calls {
                 tracing::debug!(trial, epochs, %status, "no answer at a rung; the trial goes on");
                 None
             }
+        }
+    }
+
+    /// Says goodbye, once and in a moment: a coordinator that is away learns of it by silence.
+    pub(super) async fn leave(&self) {
+        let mut request = Request::new(LeaveRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+        });
+        request.set_timeout(GOODBYE_PATIENCE);
+        if let Err(status) = self.client.clone().leave(request).await {
+            tracing::debug!(%status, "no answer to a goodbye");
         }
     }
 

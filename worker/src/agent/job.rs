@@ -2,12 +2,12 @@
 //! coordinator, and the job handed back where it cannot end.
 
 use super::stop::Wish;
-use super::{Agent, Shared, WorkerError};
+use super::{Agent, Idle, Shared, WorkerError};
 use crate::executor::{Control, Executor};
 use nrp_proto::REPORTS_MAX;
 use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, Report};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -21,6 +21,15 @@ const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long trials go on without asking at rungs once an answer has not come: a coordinator that is
 /// away must not hold up each of a job's trials.
 const RUNG_SILENCE: Duration = Duration::from_secs(30);
+
+/// A job that is computed, until it is dropped, also where it panics.
+struct Busy(Arc<Idle>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.on_job_ended();
+    }
+}
 
 /// The executor's side of a job.
 struct JobControl {
@@ -86,6 +95,7 @@ impl Agent {
         &self,
         mut executor: Executor,
         job: Job,
+        idle_timeout: Option<Duration>,
     ) -> Result<Option<Executor>, WorkerError> {
         let lease = LeaseRef {
             job: job.id,
@@ -104,7 +114,10 @@ impl Agent {
             runtime: Handle::current(),
             silent: Mutex::new(None),
         };
+        self.idle.on_job_begun();
+        let idle = self.idle.clone();
         let running = tokio::task::spawn_blocking(move || {
+            let _busy = Busy(idle);
             let ended = executor.run(&job, &control);
             (executor, ended)
         });
@@ -121,6 +134,7 @@ impl Agent {
         let ended = tokio::select! {
             ended = ended => Some(ended),
             () = self.break_off() => None,
+            () = self.idled(idle_timeout) => None,
         };
         let whole = matches!(ended, Some(Ok((_, Ok(())))));
         if !whole || self.broken_off.load(Ordering::Relaxed) {

@@ -17,9 +17,9 @@ use crate::activation::{ActivationError, Cache, CacheConfig};
 use crate::device::{self, DeviceError};
 use crate::executor::{ExecuteError, Executor};
 use burn::tensor::Device;
-use calls::{COORDINATOR_AWAY, Calls, Terms};
+use calls::{CALL_TIMEOUT, COORDINATOR_AWAY, Calls, Terms};
 use miette::Diagnostic;
-use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, Report};
+use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, LeaseReply, Report};
 use nrp_proto::{REPORTS_MAX, Refusal};
 use spool::Spool;
 use std::collections::HashSet;
@@ -220,12 +220,14 @@ impl Agent {
             () = self.stop.reached(Wish::Drain) => return Ok(()),
         };
         tracing::info!(worker = self.calls.name, "registered");
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             ended = self.work(executor, left, idle_timeout) => ended,
             never = self.give_signs_of_life(terms) => never,
             () = self.end_grace(grace) => Ok(()),
-        }
+        };
+        self.calls.leave().await;
+        ended
     }
 
     /// Reports what earlier processes left, then runs jobs until the worker is to end.
@@ -240,22 +242,31 @@ impl Agent {
             tracing::info!(outcomes, "reporting what was left in the spool");
             tokio::select! {
                 delivered = self.deliver(reports) => delivered?,
+                () = self.idled(idle_timeout) => return Ok(()),
                 () = self.stop.reached(Wish::Drain) => return Ok(()),
             }
         }
         loop {
             let cache = executor.cache().clone();
             let held = tokio::task::spawn_blocking(move || cache.held()).await;
+            let patience = idle_timeout.map_or(COORDINATOR_AWAY, |most| {
+                most.saturating_sub(self.idle.lasted())
+            });
             let reply = tokio::select! {
                 biased;
                 () = self.stop.reached(Wish::Drain) => return Ok(()),
-                reply = self.calls.lease(held.unwrap_or_default()) => reply?,
+                reply = self.calls.lease(held.unwrap_or_default(), patience) => reply,
+            };
+            let reply = match reply {
+                // It is as good as one that has nothing to do.
+                Err(WorkerError::Unreachable { .. }) if idle_timeout.is_some() => {
+                    LeaseReply::default()
+                }
+                reply => reply?,
             };
             match reply.job {
                 Some(job) => {
-                    self.idle.on_job_begun();
-                    let same = self.run_job(executor, job).await?;
-                    self.idle.on_job_ended();
+                    let same = self.run_job(executor, job, idle_timeout).await?;
                     match same {
                         Some(same) => executor = same,
                         None => return Ok(()),
@@ -317,6 +328,19 @@ impl Agent {
         }
     }
 
+    /// Resolves when no device has computed for as long as a worker stays idle, and long enough for
+    /// an answer to what was reported last: what then has none stays in the spool.
+    async fn idled(&self, idle_timeout: Option<Duration>) {
+        let Some(most) = idle_timeout else {
+            return std::future::pending().await;
+        };
+        let most = most.max(CALL_TIMEOUT);
+        while let Some(left) = most.checked_sub(self.idle.lasted()) {
+            tokio::time::sleep(left.max(IDLE_WAIT)).await;
+        }
+        tracing::warn!("no answer to outcomes for too long; they stay in the spool");
+    }
+
     /// Ends the grace of a worker that drains. Never resolves.
     async fn end_grace(&self, grace: Duration) {
         self.stop.reached(Wish::Drain).await;
@@ -326,7 +350,7 @@ impl Agent {
     }
 }
 
-/// For how long no device of the worker has had a job.
+/// For how long no device of the worker has computed.
 struct Idle(Mutex<(usize, Instant)>);
 
 impl Default for Idle {
