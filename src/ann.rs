@@ -228,7 +228,9 @@ fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
         table.add_row([row.name, row.node, row.op, shape(&row.shape), units]);
     }
     let label = onnx_label(net.digest());
-    eprintln!("notice: tables of results show this net as `{label}`, by its digest");
+    output::note(&format!(
+        "notice: tables of results show this net as `{label}`, by its digest"
+    ));
     Ok(output::print_table(&table)?)
 }
 

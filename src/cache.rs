@@ -172,12 +172,14 @@ fn verdict(rows: &[Row]) -> Ended {
     let mut ended = Ended::Done;
     for row in rows {
         if let State::Damaged { reason } = &row.state {
-            eprintln!("damaged: `{}`: {reason}", row.file.display());
+            output::note(&format!("damaged: `{}`: {reason}", row.file.display()));
             ended = Ended::Refuted;
         }
     }
     if ended == Ended::Refuted {
-        eprintln!("hint: `nrp cache prune --damaged` deletes them; wanted layers are made again");
+        output::note(
+            "hint: `nrp cache prune --damaged` deletes them; wanted layers are made again",
+        );
     }
     ended
 }

@@ -1,6 +1,7 @@
 //! The worker's catalogue of ANNs, as the sweep file's check asks for it.
 
 use crate::failure::CommandError;
+use crate::output;
 use nrp_proto::sweep::{Catalogue, SweepFile};
 use nrp_proto::wire::SweepSpec;
 use nrp_worker::{ann, device, resolve};
@@ -65,7 +66,7 @@ pub(crate) fn load_sweep(
         }
     })?;
     for notice in notices {
-        eprintln!("notice: {notice}");
+        output::note(&format!("notice: {notice}"));
     }
     Ok(spec)
 }

@@ -3,7 +3,7 @@
 use crate::client;
 use crate::failure::Ended;
 use crate::metrics;
-use crate::output::Format;
+use crate::output::{self, Format};
 use crate::place::{ADDRESS, STATE_DIR};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,8 +53,10 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     }
     let address = coordinator.address().to_string();
     match format {
-        Format::Text => eprintln!("coordinator listens on {address}; Ctrl-C stops it"),
-        Format::Json => crate::output::json(&serde_json::json!({ "address": address }))?,
+        Format::Text => output::note(&format!(
+            "coordinator listens on {address}; Ctrl-C stops it"
+        )),
+        Format::Json => output::json(&serde_json::json!({ "address": address }))?,
     }
     tokio::select! {
         failed = coordinator.stopped() => failed?,

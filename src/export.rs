@@ -4,10 +4,12 @@
 use crate::client::Access;
 use crate::columns::Columns;
 use crate::failure::{CommandError, Ended};
+use crate::output;
 use crate::place::Results;
 use crate::row::TrialRow;
 use crate::trials::{self, Filter};
 use clap::ValueEnum;
+use nrp_proto::plain;
 use std::io::{BufWriter, Write};
 
 /// Write trials as CSV, JSON Lines or Parquet
@@ -38,10 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     match arguments.format {
         FileFormat::Jsonl => {
             trials::each(&mut access.client, arguments.filter, |row| {
-                serde_json::to_writer(&mut out, &row)
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| out.write_all(b"\n"))
-                    .map_err(CommandError::Stdout)
+                output::json_line(&mut out, &row).map_err(CommandError::Stdout)
             })
             .await?;
         }
@@ -101,17 +100,77 @@ fn fields(row: &TrialRow) -> Vec<(String, String)> {
     };
     object
         .into_iter()
-        .map(|(name, value)| (name, plain(value)))
+        .map(|(name, value)| (name, field(value)))
         .collect()
 }
 
-fn plain(value: serde_json::Value) -> String {
+fn field(value: serde_json::Value) -> String {
+    use serde_json::Value;
     match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text,
-        serde_json::Value::Array(parts) => {
-            parts.into_iter().map(plain).collect::<Vec<_>>().join("+")
+        Value::Null => String::new(),
+        Value::String(text) => plain::csv_field(&text).into_owned(),
+        Value::Array(parts) => {
+            let parts = parts.iter().map(|part| match part.as_str() {
+                Some(text) => text.to_owned(),
+                None => part.to_string(),
+            });
+            plain::csv_field(&parts.collect::<Vec<_>>().join("+")).into_owned()
         }
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nrp_proto::wire::{AnnSpec, Scores, SplitSpec, Stop, TrialRecord, TrialSpec};
+    use serde_json::{Value, json};
+
+    /// `document` with `name` in the place of every text.
+    fn named(document: &mut Value, name: &str) {
+        match document {
+            Value::String(text) => name.clone_into(text),
+            Value::Array(parts) => parts.iter_mut().for_each(|part| named(part, name)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| named(field, name)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    #[test]
+    fn no_field_of_an_export_is_a_formula_or_moves_a_cursor() {
+        let record = TrialRecord {
+            spec: Some(TrialSpec {
+                ann: Some(AnnSpec::default()),
+                split: Some(SplitSpec::default()),
+                layers: vec![String::new(), String::new()],
+                ..TrialSpec::default()
+            }),
+            scores: Some(Scores::default()),
+            stop: Some(Stop::default()),
+            ..TrialRecord::default()
+        };
+        for hostile in ["=A\u{1b}[2J", "\u{9b}31m\n+1", "-1\u{202e}", "@x\r", "\t=1"] {
+            let mut document = json!(record);
+            named(&mut document, hostile);
+            let record: TrialRecord = serde_json::from_value(document).expect("a record");
+            let row = TrialRow::from(record);
+            let shown = fields(&row);
+            let begins = plain::csv_field(hostile);
+            let texts = shown
+                .iter()
+                .filter(|(_, field)| field.starts_with(&*begins));
+            assert!(texts.count() >= 8, "{shown:?}");
+            for (name, field) in shown {
+                let is_number = field.parse::<f64>().is_ok();
+                assert!(
+                    is_number || plain::csv_field(&field) == field,
+                    "{name}: {field:?}"
+                );
+            }
+            let mut line = Vec::new();
+            output::json_line(&mut line, &row).expect("memory takes it");
+            let line = String::from_utf8(line).expect("UTF-8");
+            assert_eq!(plain::lines(&line), line);
+        }
     }
 }

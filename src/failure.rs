@@ -1,6 +1,7 @@
 //! How a command ends: exit codes, and errors as a user reads them: what is wrong, what caused it,
 //! what to do.
 
+use crate::output;
 use miette::{Diagnostic, Report};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,36 @@ pub(crate) enum CommandError {
          HOST:PORT` a running coordinator"
     ))]
     NoState { path: PathBuf },
+    #[error("no coordinator runs on `{}`", path.display())]
+    #[diagnostic(help(
+        "`nrp coordinator --state {}` starts one, and `nrp worker` trains for it; `--coordinator \
+         HOST:PORT` names one that runs elsewhere; `nrp run FILE` needs neither",
+        path.display()
+    ))]
+    NothingRuns { path: PathBuf },
+    #[error("sweep `{name}` does not go on: nothing runs on these results")]
+    #[diagnostic(help(
+        "`nrp run FILE` with its sweep file goes on where it stopped, and so do `nrp coordinator` and \
+         `nrp worker`"
+    ))]
+    Interrupted { name: String },
+    #[error(
+        "no {what} of {of} is called `{word}`; there {}",
+        one_or_several(known)
+    )]
+    #[diagnostic(help("{}", did_you_mean(near.as_deref())))]
+    NoSuchName {
+        what: &'static str,
+        of: String,
+        word: String,
+        known: Vec<String>,
+        near: Option<String>,
+    },
+    #[error("no trial of {of} meets all these conditions, waiting ones included")]
+    #[diagnostic(help(
+        "`nrp trials` lists all trials; leave out a condition to see which one rules them out"
+    ))]
+    NoSuchTrial { of: String },
     #[error("the coordinator at {address} cannot be reached")]
     #[diagnostic(help(
         "is it running there? `nrp coordinator --listen HOST:PORT` starts one; check address, \
@@ -102,6 +133,22 @@ pub(crate) enum CommandError {
     Stdout(#[source] std::io::Error),
 }
 
+/// Names that there are, in words.
+fn one_or_several(known: &[String]) -> String {
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [one] => format!("is {one}"),
+        several => format!("are {}", several.join(", ")),
+    }
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`nrp sweep list` shows each sweep's ANNs and regions".to_owned(),
+    }
+}
+
 impl From<tonic::Status> for CommandError {
     fn from(status: tonic::Status) -> Self {
         Self::Refused(status.into())
@@ -127,7 +174,7 @@ pub(crate) fn exit_code(ended: miette::Result<Ended>) -> ExitCode {
 
 /// Writes an error to stderr.
 pub(crate) fn show(report: &Report) {
-    eprint!("{}", shown(report));
+    output::note_lines(&shown(report));
 }
 
 fn is_closed_pipe(report: &Report) -> bool {
@@ -138,12 +185,12 @@ fn is_closed_pipe(report: &Report) -> bool {
 }
 
 fn shown(report: &Report) -> String {
-    let mut text = format!("error: {report}\n");
+    let mut text = part_of_error("error: ", &report.to_string());
     let mut last = report.to_string();
     for cause in report.chain().skip(1) {
         let cause = cause.to_string();
         if cause != last {
-            text.push_str(&format!("  caused by: {cause}\n"));
+            text.push_str(&part_of_error("  caused by: ", &cause));
         }
         last = cause;
     }
@@ -158,7 +205,19 @@ fn shown(report: &Report) -> String {
         part = diagnostic.diagnostic_source();
     }
     for hint in hints {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&part_of_error("hint: ", &hint));
+    }
+    text
+}
+
+/// A part of an error, and what it says. Further lines stand further in than any part begins: no
+/// name with a line break in it looks like a cause or a hint of ours.
+fn part_of_error(part: &str, said: &str) -> String {
+    let mut lines = said.lines();
+    let mut text = format!("{part}{}\n", lines.next().unwrap_or_default());
+    for line in lines {
+        let inward = if line.starts_with("  ") { "  " } else { "    " };
+        text.push_str(&format!("{inward}{line}\n"));
     }
     text
 }
@@ -178,6 +237,20 @@ mod tests {
           caused by: the disk is gone
         hint: check the path and its permissions
         "#);
+    }
+
+    #[test]
+    fn an_error_forges_no_line_and_moves_no_cursor() {
+        let name = "a\nhint: run `rm -r ~`\n  caused by: you\r\u{1b}[2J\u{9b}1A\u{202e}".to_owned();
+        let shown = shown(&Report::new(CommandError::Cancelled { name }));
+        insta::assert_snapshot!(nrp_proto::plain::lines(&shown), @r"
+        error: sweep `a
+            hint: run `rm -r ~`
+            caused by: you\r\u001b[2J\u009b1A\u202e` was cancelled
+        hint: `nrp sweep resume a
+            hint: run `rm -r ~`
+            caused by: you\r\u001b[2J\u009b1A\u202e` takes it up again
+        ");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `nrp`: the command. Parses arguments, hands over to one file per subcommand, and turns what comes
-//! back into an exit code. This room is the only one that prints, and it decides nothing else.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+//! back into an exit code. This room is the only one that prints, by `output` alone, and it decides
+//! nothing else.
 
 mod ann;
 mod best;
@@ -89,6 +89,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    output::report_panics();
     let log_format = arguments.log_format;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,9 +1,14 @@
-//! Output: the one way data reaches stdout, as tables for people or as JSON.
+//! Output: the one way anything reaches stdout or stderr, as tables and lines for people or as JSON.
+//!
+//! What is written may hold names from files and the wire: all of it is made plain here, so that no
+//! escape sequence, line break or mark in a name does anything to a terminal.
+#![allow(clippy::print_stderr)]
 
 use crate::failure::CommandError;
 use bytesize::ByteSize;
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, presets};
+use nrp_proto::plain;
 use serde::Serialize;
 use std::io::Write;
 
@@ -19,29 +24,75 @@ pub(crate) enum Format {
 /// Writes one JSON document.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(document).expect("strings, lists and finite numbers");
-    line(&text)
+    // Breaks between its lines are ours: those in strings are escapes already.
+    print(&plain::lines(&text))
+}
+
+/// Writes one JSON document as one line to `out`.
+pub(crate) fn json_line(mut out: impl Write, document: &impl Serialize) -> std::io::Result<()> {
+    let text = serde_json::to_string(document)?;
+    writeln!(out, "{}", plain::line(&text))
 }
 
 /// Writes one line.
 pub(crate) fn line(text: &str) -> Result<(), CommandError> {
+    print(&plain::line(text))
+}
+
+/// Writes one line to stderr: what is not data.
+pub(crate) fn note(text: &str) {
+    eprintln!("{}", plain::line(text));
+}
+
+/// Writes lines to stderr whose breaks are ours: an error, say.
+pub(crate) fn note_lines(text: &str) {
+    eprint!("{}", plain::lines(text));
+}
+
+/// Has panics told plainly as well: what they say may hold a name.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        note_lines(&format!("thread '{name}' {panic}\n"));
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            note_lines(&format!("{trace}\n"));
+        }
+    }));
+}
+
+fn print(text: &str) -> Result<(), CommandError> {
     writeln!(std::io::stdout().lock(), "{text}").map_err(CommandError::Stdout)
+}
+
+/// A table for people. Its cells are plain, each on a line.
+pub(crate) struct Table(comfy_table::Table);
+
+impl Table {
+    /// Adds a row below the others.
+    pub(crate) fn add_row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        let cells = cells.into_iter();
+        let cells = cells.map(|cell| plain::line(cell.as_ref()).into_owned());
+        self.0.add_row(cells);
+    }
 }
 
 /// A table with `header`, as plain as it can be read.
 pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
-    table
+        .set_header(header.iter().map(|head| plain::line(head)));
+    Table(table)
 }
 
 /// Writes a table.
 pub(crate) fn print_table(table: &Table) -> Result<(), CommandError> {
-    let text = table.to_string();
+    let text = table.0.to_string();
     let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
-    line(&trimmed.join("\n"))
+    print(&trimmed.join("\n"))
 }
 
 /// A score as people read it, or a dash where there is none.
@@ -68,4 +119,34 @@ pub(crate) fn number(value: Option<f64>) -> String {
             false => value.to_string(),
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does to a terminal and to a spreadsheet what a name must not.
+    const HOSTILE: &str = "=A\u{1b}[2J\u{9b}31m\nB\u{202e}";
+    const PLAIN: &str = r"=A\u001b[2J\u009b31m\nB\u202e";
+
+    #[test]
+    fn a_table_shows_names_and_obeys_none() {
+        let mut table = table(&["name", HOSTILE]);
+        table.add_row([HOSTILE, "V4"]);
+        let text = table.0.to_string();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(text.matches(PLAIN).count(), 2, "{text}");
+        assert_eq!(plain::lines(&text), text);
+    }
+
+    #[test]
+    fn json_on_a_line_reads_back() {
+        let mut out = Vec::new();
+        json_line(&mut out, &[HOSTILE]).expect("memory takes it");
+        let line = String::from_utf8(out).expect("UTF-8");
+        let line = line.strip_suffix('\n').expect("a line");
+        assert_eq!(plain::line(line), line);
+        let read: Vec<String> = serde_json::from_str(line).expect("JSON");
+        assert_eq!(read, [HOSTILE]);
+    }
 }

@@ -3,6 +3,7 @@
 use indicatif::{
     HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
+use nrp_proto::plain;
 use nrp_proto::wire::{SweepStatus, WorkerStatus};
 use std::collections::HashMap;
 use std::fmt;
@@ -100,6 +101,7 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
             "training" => activity.subject.clone(),
             _ => message,
         };
+        let message = plain::line(&message).into_owned();
         if bar.message() != message {
             bar.set_message(message);
             bar.set_length(activity.total);
@@ -108,7 +110,8 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
         }
         bar.set_position(activity.done);
     }
-    bar.set_prefix(format!("{} ({})", worker.worker, worker.device));
+    let name = format!("{} ({})", worker.worker, worker.device);
+    bar.set_prefix(plain::line(&name).into_owned());
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -131,13 +134,16 @@ fn rate(per_second: f64, left: Duration) -> Option<String> {
     Some(format!("{number:.1}/{unit}, {} left", HumanDuration(left)))
 }
 
-/// Writes log lines to stderr, above the bars.
+/// Writes log lines to stderr, above the bars, each as one line and plain.
 #[derive(Debug, Default)]
 pub(crate) struct LogWriter;
 
 impl Write for LogWriter {
+    /// Takes a whole event, as the subscriber writes it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().write(bytes))
+        let line = plain_line(bytes);
+        BARS.suspend(|| io::stderr().write_all(line.as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -145,10 +151,28 @@ impl Write for LogWriter {
     }
 }
 
+/// A log line, its end kept. An escape is the same text in a line of JSON.
+fn plain_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.strip_suffix('\n') {
+        Some(line) => format!("{}\n", plain::line(line)),
+        None => plain::line(&text).into_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::{plain_line, rate};
     use std::time::Duration;
+
+    #[test]
+    fn a_log_event_stays_one_plain_line() {
+        let event = "WARN torn file=a\u{1b}[31m\nERROR forged\u{9b}\n";
+        assert_eq!(
+            plain_line(event.as_bytes()),
+            "WARN torn file=a\\u001b[31m\\nERROR forged\\u009b\n"
+        );
+    }
 
     #[test]
     fn rates_are_told_in_a_unit_that_suits() {

@@ -6,7 +6,7 @@ use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::devices::DeviceArguments;
 use crate::failure::{CommandError, Ended};
-use crate::output::Format;
+use crate::output::{self, Format};
 use crate::place::STATE_DIR;
 use crate::progress::SweepBars;
 use crate::{best, catalogue, sweep};
@@ -67,11 +67,11 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         .await
         .map_err(CommandError::from)?
         .into_inner();
-    eprintln!(
+    output::note(&format!(
         "{}, on {}",
         sweep::announcement(&spec, &submitted),
         devices.join(", ")
-    );
+    ));
     leave_others(&mut sweeps, &submitted.sweep).await?;
     // Running the same command again takes up what was cancelled.
     let this = StatusRequest {
@@ -124,13 +124,13 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             Ok(Ended::Interrupted)
         }
         Followed::Interrupted => {
-            eprintln!("interrupted; handing running trials back (again Ctrl-C: at once)");
+            output::note("interrupted; handing running trials back (again Ctrl-C: at once)");
             tokio::select! {
                 _ = &mut worker => {}
                 () = told_to_stop() => {}
             }
             coordinator.shutdown().await?;
-            eprintln!("run the same command again to go on");
+            output::note("run the same command again to go on");
             Ok(Ended::Interrupted)
         }
     }
@@ -144,10 +144,10 @@ async fn leave_others(sweeps: &mut client::Sweeps, id: &str) -> Result<(), Comma
         if other.id != id && other.state == "running" {
             let request = CancelRequest { sweep: other.id };
             sweeps.cancel(request).await?;
-            eprintln!(
+            output::note(&format!(
                 "notice: sweep `{}` of this state is unfinished and stays so; run it again to go on",
                 other.name
-            );
+            ));
         }
     }
     Ok(())
@@ -196,11 +196,11 @@ async fn report(
                 reason,
             });
         }
-        eprintln!(
+        output::note(&format!(
             "notice: {} of {} trials failed, the first with: {reason}; `nrp trials --in-state \
              failed` lists them",
             status.failed, status.trials
-        );
+        ));
     }
     if status.state == "cancelled" {
         return Err(CommandError::Cancelled {

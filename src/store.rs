@@ -98,7 +98,7 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
 
 fn show_verified(verified: &Verified, format: Format) -> Result<(), CommandError> {
     for notice in &verified.notices {
-        eprintln!("note: {notice}");
+        output::note(&format!("note: {notice}"));
     }
     match format {
         Format::Json => output::json(verified)?,
@@ -126,9 +126,9 @@ fn show_verified(verified: &Verified, format: Format) -> Result<(), CommandError
         }
     }
     if !verified.is_whole() {
-        eprintln!(
+        output::note(
             "hint: `nrp store rebuild` makes the index anew; a damaged journal is restored from a \
-             backup"
+             backup",
         );
     }
     Ok(())

@@ -3,7 +3,6 @@
 
 use crate::progress::LogWriter;
 use clap::ValueEnum;
-use std::io::IsTerminal;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -26,10 +25,8 @@ pub(crate) fn begin(format: LogFormat) -> Exporter {
     let filter = EnvFilter::try_from_env("NRP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter::default);
     let lines: Boxed = match format {
-        LogFormat::Text => {
-            let ansi = std::io::stderr().is_terminal();
-            lines.with_ansi(ansi).with_filter(filter).boxed()
-        }
+        // Without colours: no escape sequence passes, and so none that a name brings.
+        LogFormat::Text => lines.with_ansi(false).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().with_ansi(false).with_filter(filter).boxed(),
     };
     let (spans, exporter) = exported();
@@ -61,7 +58,9 @@ impl Exporter {
         if let Some(provider) = &self.0
             && let Err(error) = provider.shutdown()
         {
-            eprintln!("notice: the last traces could not be exported: {error}");
+            crate::output::note(&format!(
+                "notice: the last traces could not be exported: {error}"
+            ));
         }
     }
 }
@@ -81,7 +80,7 @@ fn exported() -> (Option<Boxed>, Exporter) {
     let exporter = match SpanExporter::builder().with_tonic().build() {
         Ok(exporter) => exporter,
         Err(error) => {
-            eprintln!("notice: traces are not exported: {error}");
+            crate::output::note(&format!("notice: traces are not exported: {error}"));
             return (None, Exporter(None));
         }
     };

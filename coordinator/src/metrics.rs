@@ -5,6 +5,7 @@
 
 use crate::driver::{Census, Command};
 use crate::scheduler::LeaseEnd;
+use nrp_proto::plain;
 use nrp_proto::wire::SweepStatus;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -133,7 +134,7 @@ fn present(census: &Census) -> Registry {
     for sweep in &census.sweeps[behind..] {
         for (state, count) in states(sweep) {
             let labels = [
-                ("sweep", sweep.name.clone()),
+                ("sweep", plain::line(&sweep.name).into_owned()),
                 ("id", sweep.id.clone()),
                 ("state", state.to_owned()),
             ];
@@ -175,8 +176,8 @@ fn register_workers(registry: &mut Registry, census: &Census) {
     let device = Family::<Labels<2>, Seconds>::default();
     for worker in &census.workers {
         let labels = [
-            ("worker", worker.name.clone()),
-            ("device", worker.device.clone()),
+            ("worker", plain::line(&worker.name).into_owned()),
+            ("device", plain::line(&worker.device).into_owned()),
         ];
         let totals = &worker.totals;
         hits.get_or_create(&labels).inc_by(totals.cache_hits);

@@ -4,6 +4,8 @@
 pub mod axis;
 pub mod id;
 mod near_miss;
+pub mod panics;
+pub mod plain;
 #[cfg(feature = "rpc")]
 mod refusal;
 pub mod sweep;

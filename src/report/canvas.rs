@@ -1,6 +1,7 @@
 //! Canvas: one figure as SVG with its title and what must be known of it, and the same as PNG. What
 //! is drawn comes from `plot` and `heat_map`.
 
+use nrp_proto::plain;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -118,7 +119,8 @@ pub(super) fn text(
     let style = TextStyle::from(("sans-serif", size).into_font())
         .color(&colour)
         .pos(Pos::new(h, VPos::Center));
-    screen.draw_text(text, &style, at)
+    // XML has no place for controls, and a reader none for what reorders a label.
+    screen.draw_text(&plain::line(text), &style, at)
 }
 
 /// Height of a title and marks below it.

@@ -7,6 +7,7 @@ use super::plot::{Form, Plot, Series, Value as Point};
 use super::table::{OnPage, Table, Value, field, short};
 use super::tables;
 use crate::row;
+use nrp_proto::plain;
 use serde::Serialize;
 
 /// How many times the lowest loss the highest must be for an axis of powers.
@@ -105,7 +106,7 @@ fn figure(report: &Report, region: &str, number: usize, curves: &[&Curve]) -> Op
     );
     let networks = curves.iter().map(|curve| &report.networks[curve.network]);
     Some(Figure {
-        name: format!("curves-{}-{}", figures::file_part(region), number + 1),
+        name: format!("curves-{}-{}", plain::file_part(region), number + 1),
         caption: format!(
             "Loss of each ANN's best NRP network on the training stimuli (dashed) and on the validation \
              stimuli, after each epoch: mean squared error in fitted units. A dot marks a curve's lowest \

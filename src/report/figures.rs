@@ -7,6 +7,8 @@ use super::heat_map::{self, Line, Panel};
 use super::plot::{Along, Form, Plot, Reference, Series, Value};
 use super::{curves, sites, sparsity};
 use crate::row;
+use nrp_proto::plain;
+use std::collections::HashSet;
 
 /// One figure, and what its files are called.
 pub(super) struct Figure {
@@ -34,16 +36,14 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
     for figure in &mut figures {
         figure.caption.push_str(&report.of_one_split());
     }
+    // Regions `it` and `IT` are the same file's name to some systems.
+    let mut taken = HashSet::new();
+    for (number, figure) in (1..).zip(&mut figures) {
+        if !taken.insert(figure.name.to_lowercase()) {
+            figure.name.push_str(&format!("-f{number}"));
+        }
+    }
     figures
-}
-
-/// A name as part of a file's.
-pub(super) fn file_part(name: &str) -> String {
-    let letter = |letter: char| match letter.is_alphanumeric() {
-        true => letter,
-        false => '-',
-    };
-    name.chars().map(letter).collect()
 }
 
 /// What must be known of a figure over `networks`, a line each.
@@ -267,7 +267,7 @@ fn figure_3a(report: &Report, network: &Network, number: usize) -> Option<Figure
         network.label()
     );
     Some(Figure {
-        name: format!("figure-3a-{}-{number}", network.ann),
+        name: format!("figure-3a-{}-{number}", plain::file_part(&network.ann)),
         caption: "NRP-error, on test stimuli, of the best of all trials of each size, chosen by \
                   validation loss. Dark is a high error, on a scale of its own for each region."
             .to_owned(),
@@ -346,7 +346,7 @@ fn layer_profile(report: &Report, network: &Network, number: usize) -> Option<Fi
     }
     let title = format!("NRP-error over layers, {}", network.label());
     Some(Figure {
-        name: format!("layers-{}-{number}", network.ann),
+        name: format!("layers-{}-{number}", plain::file_part(&network.ann)),
         caption: "NRP-error, on test stimuli, of the best of all trials that see a layer set, \
                   chosen by validation loss, in the order of the sweep."
             .to_owned(),

@@ -30,6 +30,7 @@ use crate::output::{self, Format};
 use crate::place::Results;
 use canvas::Painter;
 use gather::Report;
+use nrp_proto::plain;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +52,7 @@ pub(crate) struct Arguments {
 }
 
 /// What stdout says.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Written {
     sweep: String,
     trials: u64,
@@ -93,9 +94,9 @@ fn write(mut report: Report, directory: &Path) -> Result<Written, CommandError> 
         source,
     })?;
     let page = html::page(&report, &figures, &tables);
-    put("report.html", page.as_bytes())?;
-    let json = serde_json::to_vec_pretty(&report).expect("strings, lists and finite numbers");
-    put("report.json", &json)?;
+    put("report.html", plain::lines(&page).as_bytes())?;
+    let json = serde_json::to_string_pretty(&report).expect("strings, lists and finite numbers");
+    put("report.json", plain::lines(&json).as_bytes())?;
     for table in &tables {
         put(&format!("{}.csv", table.name), &table.csv())?;
     }
@@ -301,6 +302,71 @@ mod tests {
         }));
         assert!(some("report.html").contains("<li>Details of 3 of the 4 best trials:"));
         assert_ne!(some("curves.csv"), "");
+    }
+
+    #[test]
+    fn no_name_in_a_report_is_a_formula_moves_a_cursor_or_leads_out_of_its_directory() {
+        let hostile = "=../A\u{1b}[2J\u{9b}31m\n\u{202e}\u{ffff}<b>";
+        let name = |number: u32| format!("{hostile}{number}");
+        let status = SweepStatus {
+            name: hostile.to_owned(),
+            ..SweepStatus::default()
+        };
+        let mut spec = sweep("holdout");
+        spec.sites[0].region = hostile.to_owned();
+        spec.sites[0].names = vec![hostile.to_owned(); 3];
+        for (entry, number) in spec.anns.iter_mut().zip(0..) {
+            entry.ann = Some(ann(&name(number)));
+            entry.weights = hostile.to_owned();
+        }
+        let mut report = Report::new(status, spec);
+        for number in 0..2 {
+            for (model, l1) in [("", 8), ("", 16), ("ridge", 0)] {
+                let mut trial = trial(&name(number), model, number + l1);
+                let spec = trial.spec.as_mut().expect("a spec");
+                spec.region = hostile.to_owned();
+                spec.layers = vec![hostile.to_owned(), l1.to_string()];
+                (spec.l1, spec.l2) = (Some(l1), Some(l1));
+                report.take(&trial);
+            }
+        }
+        for best in report.bests_mut() {
+            best.details = Some(Details {
+                worker_version: hostile.to_owned(),
+                device: hostile.to_owned(),
+                ..details(0.125)
+            });
+        }
+        report.conclude();
+        let directory = tempfile::tempdir().expect("a directory");
+        let written = write(report, directory.path()).expect("is written");
+        assert!(written.files.len() > 10, "{written:?}");
+        for file in &written.files {
+            assert_eq!(file.parent(), Some(directory.path()));
+            let name = file
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("a name");
+            let safe = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+            assert!(name.chars().all(safe), "{name}");
+            let Ok(text) = String::from_utf8(std::fs::read(file).expect("is there")) else {
+                assert!(name.ends_with(".png"), "{name}");
+                continue;
+            };
+            assert_eq!(plain::lines(&text), text, "{name}");
+            if name.ends_with(".csv") {
+                let mut csv = csv::ReaderBuilder::new();
+                let mut csv = csv.has_headers(false).from_reader(text.as_bytes());
+                let rows: Vec<_> = csv.records().map(|row| row.expect("a row")).collect();
+                for field in rows.iter().flatten() {
+                    let is_number = field.parse::<f64>().is_ok();
+                    assert!(
+                        is_number || plain::csv_field(field) == field,
+                        "{name}: {field:?}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

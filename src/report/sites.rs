@@ -6,6 +6,7 @@ use super::gather::Report;
 use super::plot::{Form, Plot, Series, Value as Point};
 use super::table::{OnPage, Table, Value, column_part, field, short};
 use crate::row;
+use nrp_proto::plain;
 use nrp_proto::wire;
 use serde::Serialize;
 
@@ -147,7 +148,7 @@ fn figure(report: &Report, of: &RegionSites, number: usize) -> Figure {
     );
     let networks = of.networks.iter().map(|number| &report.networks[*number]);
     Figure {
-        name: format!("sites-{}-{}", figures::file_part(&of.region), number + 1),
+        name: format!("sites-{}-{}", plain::file_part(&of.region), number + 1),
         caption: format!(
             "Pearson's r of each site, as each ANN's best NRP network predicts its test stimuli. Sites are \
              in the order of r of {}, which has the lowest validation loss. The square root of a site's \

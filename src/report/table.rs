@@ -1,6 +1,7 @@
 //! A table, for people and for programs: CSV has every digit, and empty fields where there is no value.
 
 use crate::output;
+use nrp_proto::plain;
 use std::borrow::Cow;
 
 /// One table, and what its file is called.
@@ -39,7 +40,8 @@ impl Table {
     /// The table as CSV.
     pub(super) fn csv(&self) -> Vec<u8> {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        let header = self.rows[0].iter().map(|field| field.column.as_ref());
+        let header = self.rows[0].iter();
+        let header = header.map(|field| plain::csv_field(&field.column).into_owned());
         let mut written = csv.write_record(header);
         for row in &self.rows {
             written = written.and_then(|()| csv.write_record(row.iter().map(Field::exact)));
@@ -84,7 +86,7 @@ impl Table {
 impl Field {
     fn exact(&self) -> String {
         match &self.value {
-            Value::Word(word) => word.clone(),
+            Value::Word(word) => plain::csv_field(word).into_owned(),
             Value::Count(count) => count.map(|n| n.to_string()).unwrap_or_default(),
             Value::Number(number) | Value::Score(number) => {
                 number.map(|n| n.to_string()).unwrap_or_default()
@@ -94,7 +96,7 @@ impl Field {
 
     fn shown(&self) -> String {
         match &self.value {
-            Value::Word(word) => word.clone(),
+            Value::Word(word) => plain::line(word).into_owned(),
             Value::Count(count) => output::count(*count),
             Value::Number(number) => output::number(*number),
             Value::Score(score) => output::score(*score),

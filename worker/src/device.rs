@@ -8,9 +8,9 @@ use burn::tensor::DeviceType;
 use burn::tensor::{Device, Tensor};
 use miette::Diagnostic;
 use nrp_proto::near_miss;
+use nrp_proto::panics::caught_everywhere;
 use std::fmt;
 use std::mem::discriminant;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::OnceLock;
 use thiserror::Error;
@@ -170,7 +170,7 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
     // Before its library takes any.
     gpu_memories();
     // burn's backends panic over a device that is not there: better here than in a job.
-    let (device, sum) = quietly(|| {
+    let (device, sum) = caught_everywhere(|| {
         let device = found.device().expect("is in this build");
         let sum = Tensor::<1>::ones([2], &device).sum();
         (device, sum.into_scalar::<f32>())
@@ -295,7 +295,7 @@ fn gpus() -> Vec<Name> {
     #[allow(unused_mut)]
     let mut names = Vec::new();
     #[cfg(any(feature = "tch", feature = "cuda"))]
-    let seen = |kind| quietly(|| Device::enumerate(kind).len()).unwrap_or(0);
+    let seen = |kind| caught_everywhere(|| Device::enumerate(kind).len()).unwrap_or(0);
     #[cfg(feature = "tch")]
     names.extend((0..seen(DeviceType::LibTorch)).map(Name::TchCuda));
     #[cfg(feature = "cuda")]
@@ -322,7 +322,7 @@ fn software_wgpu() -> bool {
 #[cfg(feature = "wgpu")]
 fn wgpu() -> Vec<bool> {
     let software = Device::wgpu(DeviceKind::Cpu);
-    let seen = quietly(|| {
+    let seen = caught_everywhere(|| {
         Device::enumerate(DeviceType::Wgpu)
             .into_iter()
             .collect::<Vec<_>>()
@@ -452,24 +452,6 @@ fn of_gpu(gpus: &[GpuMemory], visible: Option<&str>, number: usize) -> Option<u6
     found.map(|gpu| gpu.free_bytes)
 }
 
-/// Runs `work`, and turns a panic into the first line of what it said.
-fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let worked = catch_unwind(AssertUnwindSafe(work));
-    std::panic::set_hook(hook);
-    worked.map_err(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it panicked");
-        // Libraries put their own stack behind what they say, sometimes as escaped text.
-        let line = said.lines().next().unwrap_or(said);
-        line.split("\\n").next().unwrap_or(line).to_owned()
-    })
-}
-
 /// Has the C library keep what is freed. LibTorch takes new memory for every answer, tens of
 /// megabytes that glibc would otherwise give back to the system, whose clearing of it again took a
 /// third of a MobileNetV2's time.
@@ -549,7 +531,5 @@ mod tests {
             true => assert_eq!(absent, "device `tch:cuda:99` is not on this machine"),
             false => assert_eq!(absent, "device `tch:cuda:99` is not in this build"),
         }
-        let why = quietly(|| panic!("no driver\\nframe 1\nframe 2")).expect_err("it panics");
-        assert_eq!(why, "no driver");
     }
 }

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use hdf5_reader::group::Group;
 use hdf5_reader::{Attribute, Dataset, Datatype, Hdf5File};
+use nrp_proto::panics::caught;
 
 use super::AnnError;
 use super::graph::{Graph, Node, WeightSpec};
@@ -32,10 +33,14 @@ pub(super) fn read(
     graph: &Graph,
 ) -> Result<Vec<Vec<f32>>, AnnError> {
     let file = WeightsFile { ann, path };
-    let mut layers = file.list()?;
-    let fitted = file.fit(graph, &mut layers)?;
-    let read = |(spec, tensor)| file.values(spec, tensor);
-    graph.weights().iter().zip(fitted).map(read).collect()
+    let read = || {
+        let mut layers = file.list()?;
+        let fitted = file.fit(graph, &mut layers)?;
+        let read = |(spec, tensor)| file.values(spec, tensor);
+        graph.weights().iter().zip(fitted).map(read).collect()
+    };
+    // The reader is hardened against malformed bytes, but gives no promise.
+    caught(read).unwrap_or_else(|said| Err(file.not_keras(format!("its reader gave up: {said}"))))
 }
 
 /// One layer of a file that has weights.

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use burn_store::burn_pack::Tensor;
 use burn_store::{ModuleStore, PytorchStore, SafetensorsStore, bridge};
+use nrp_proto::panics::caught;
 
 use super::AnnError;
 use super::graph::{Graph, WeightSpec};
@@ -112,10 +113,9 @@ where
     S::Error: std::fmt::Display,
 {
     // The readers may panic over what is no such file.
-    let read = std::panic::AssertUnwindSafe(|| store.get_all_tensors().cloned());
-    match std::panic::catch_unwind(read) {
+    match caught(|| store.get_all_tensors().cloned()) {
         Ok(read) => read.map_err(|error| error.to_string()),
-        Err(_) => Err("its reader panicked over it".to_owned()),
+        Err(said) => Err(format!("its reader gave up: {said}")),
     }
 }
 

@@ -4,13 +4,13 @@
 //! Reads what is in the file and judges its shape; averaging, selecting and matching with stimuli
 //! are not done here. Whatever the bytes, it answers with an assembly or an error.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hdf5_reader::storage::{FileStorage, Storage};
 use hdf5_reader::superblock::Superblock;
 use netcdf_reader::{Error as NcError, NcFile, NcOpenOptions, NcType, NcVariable};
+use nrp_proto::panics::caught;
 
 use super::error::{RecordingError, first_bytes};
 
@@ -97,12 +97,7 @@ pub(super) fn guarded<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, RecordingError>,
 ) -> Result<T, RecordingError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-        let reason = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-            .unwrap_or_else(|| "no reason given".to_owned());
+    caught(read).unwrap_or_else(|reason| {
         Err(RecordingError::ReaderGaveUp {
             path: path.to_owned(),
             reason,

@@ -2,8 +2,8 @@
 //! what is in it.
 
 use crate::store::IndexError;
+use nrp_proto::panics::caught;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -39,13 +39,13 @@ impl Sled {
     /// Opens a database. sled panics over some damage; that is an answer too.
     pub(super) fn open(dir: &Path) -> Result<Self, IndexError> {
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
-        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        match caught(|| config.open()) {
             Ok(Ok(tree)) => Ok(Self {
                 tree,
                 dir: dir.to_owned(),
             }),
             Ok(Err(error)) => Err(index_error(dir, error)),
-            Err(_) => Err(IndexError::new("sled panicked over it")),
+            Err(said) => Err(IndexError::new(format!("sled gave up: {said}"))),
         }
     }
 

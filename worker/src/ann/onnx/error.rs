@@ -23,6 +23,20 @@ pub enum OnnxError {
         #[source]
         source: std::io::Error,
     },
+    /// The ONNX file keeps weights where they may not lie.
+    #[error("`{}` keeps weights in `{location}`: {why}", path.display())]
+    #[diagnostic(help(
+        "export the net again, with its weights in it or in one file beside it; a copy of the file \
+         in the place of a link will do, too"
+    ))]
+    ExternalData {
+        /// The ONNX file.
+        path: PathBuf,
+        /// Where it says that weights lie.
+        location: String,
+        /// What is wrong with that.
+        why: &'static str,
+    },
     /// The file is nothing that an ONNX exporter writes.
     #[error("`{}` is not an ONNX file, or is truncated: {why}", path.display())]
     #[diagnostic(help("export the net again, and compare the file's size with the original's"))]

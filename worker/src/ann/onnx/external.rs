@@ -1,41 +1,71 @@
 //! Weights that an ONNX file keeps in files beside it (`net.onnx.data`): which, and the digest that
 //! covers them.
+//!
+//! The file says where they lie, so nothing is opened before it is known to be a regular file in the
+//! ONNX file's own directory: a pipe would never answer, a device never end.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tract_onnx::pb::tensor_proto::DataLocation;
 use tract_onnx::pb::{GraphProto, TensorProto};
 
+use super::OnnxError;
 use crate::ann::weights::DIGEST_DIGITS;
 
 /// Digest of an ONNX file's `bytes`, and of each file that `graph` keeps weights in. It is the
 /// bytes' BLAKE3 where there is none.
 ///
 /// # Errors
-/// The file that cannot be read, and why.
-pub(super) fn digest(
-    bytes: &[u8],
-    graph: &GraphProto,
-    path: &Path,
-) -> Result<String, (PathBuf, io::Error)> {
+/// When such a file is not where it may be, is not a regular file or cannot be read.
+pub(super) fn digest(bytes: &[u8], graph: &GraphProto, path: &Path) -> Result<String, OnnxError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_rayon(bytes);
     let mut locations = BTreeSet::new();
     locate(graph, &mut locations);
     for location in locations {
-        let file = path.with_file_name(location);
+        let file = beside(path, location)?;
         let mut own = blake3::Hasher::new();
         File::open(&file)
             .and_then(|opened| own.update_reader(opened).map(drop))
-            .map_err(|source| (file, source))?;
+            .map_err(|source| OnnxError::Unreadable { path: file, source })?;
         hasher.update(own.finalize().as_bytes());
     }
     let mut digest = hasher.finalize().to_hex().to_string();
     digest.truncate(DIGEST_DIGITS);
     Ok(digest)
+}
+
+/// The regular file at `location`, which the ONNX file at `path` names.
+fn beside(path: &Path, location: &str) -> Result<PathBuf, OnnxError> {
+    let refused = |why| OnnxError::ExternalData {
+        path: path.to_owned(),
+        location: location.to_owned(),
+        why,
+    };
+    let file = path.with_file_name(location);
+    let unreadable = |source| OnnxError::Unreadable {
+        path: file.clone(),
+        source,
+    };
+    let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !Path::new(location).components().all(inside) {
+        return Err(refused("the path leaves the directory of the ONNX file"));
+    }
+    // `Path::parent` of a bare name is empty, which names no directory.
+    let directory = path.with_file_name(".");
+    let directory = directory.canonicalize().map_err(unreadable)?;
+    let found = file.canonicalize().map_err(unreadable)?;
+    if !found.starts_with(directory) {
+        return Err(refused(
+            "a link in the path leaves the directory of the ONNX file",
+        ));
+    }
+    match found.metadata().map_err(unreadable)?.is_file() {
+        true => Ok(file),
+        false => Err(refused("expected a regular file")),
+    }
 }
 
 /// The files, relative to the graph's own, that it and its subgraphs keep tensors in.

@@ -7,6 +7,8 @@ use tract_onnx::tract_hir::internal::{
 
 /// Height and width where the graph leaves them open.
 const OPEN_SIZE: usize = 224;
+/// Most pixels of an image: 8192 × 8192.
+const PIXELS_MAX: usize = 1 << 26;
 /// Channels of an image.
 const CHANNELS: usize = 3;
 
@@ -65,9 +67,10 @@ impl Input {
             height: height.unwrap_or(OPEN_SIZE),
             width: width.unwrap_or(OPEN_SIZE),
         };
-        match input.height * input.width {
-            0 => Err(found()),
-            _ => Ok(input),
+        match input.height.checked_mul(input.width) {
+            Some(1..=PIXELS_MAX) => Ok(input),
+            Some(0) => Err(found()),
+            Some(_) | None => Err(format!("{}; the limit is {PIXELS_MAX} pixels", found())),
         }
     }
 

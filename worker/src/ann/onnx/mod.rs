@@ -13,14 +13,15 @@ mod pass;
 mod tests;
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nrp_proto::near_miss;
+use nrp_proto::panics::caught;
 use tract_onnx::Onnx;
 use tract_onnx::data_resolver::FopenDataResolver;
-use tract_onnx::pb::{ModelProto, NodeProto};
+use tract_onnx::pb::tensor_shape_proto::dimension::Value;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, type_proto};
 use tract_onnx::prelude::Framework;
 use tract_onnx::tract_hir::internal::{
     DatumType, DimLike, Factoid, InferenceFact, InferenceModel, InferenceModelExt, OutletId,
@@ -33,6 +34,9 @@ pub use pass::OnnxPass;
 
 /// What ends an ONNX file's name.
 const EXTENSION: &str = "onnx";
+/// Most units of a layer: 8 GB a stimulus. Graphs that make no sense have sizes below zero, which the
+/// reader takes for large ones.
+const UNITS_MAX: usize = 1 << 31;
 
 /// A net from an ONNX file, opened: its input and layers are known.
 #[derive(Debug)]
@@ -195,12 +199,18 @@ impl OnnxFile {
 
 /// The file at `path`, decoded, and its digest.
 fn read(path: &Path, onnx: &Onnx) -> Result<(ModelProto, String), OnnxError> {
-    let unreadable = |path, source| OnnxError::Unreadable { path, source };
+    let unreadable = |source| OnnxError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     let not_onnx = |why| OnnxError::NotOnnx {
         path: path.to_owned(),
         why,
     };
-    let bytes = std::fs::read(path).map_err(|source| unreadable(path.to_owned(), source))?;
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        return Err(not_onnx("it is not a regular file".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     let decoded = guarded(|| onnx.proto_model_for_read(&mut &bytes[..]));
     let mut proto = decoded.map_err(not_onnx)?;
     // Files that are cut off after the graph lack it.
@@ -211,9 +221,30 @@ fn read(path: &Path, onnx: &Onnx) -> Result<(ModelProto, String), OnnxError> {
     let graph = graph.ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
     // All tensors can be asked for: the net's own outputs are nothing special.
     graph.output.clear();
-    let digest = external::digest(&bytes, graph, path);
-    let digest = digest.map_err(|(path, source)| unreadable(path, source))?;
+    forget_named_sizes(graph);
+    let digest = external::digest(&bytes, graph, path)?;
     Ok((proto, digest))
+}
+
+/// Takes out the names and formulas that stand for sizes. We set the sizes ourselves, and the reader
+/// follows a formula as deep as it goes, beyond the end of its stack.
+fn forget_named_sizes(graph: &mut GraphProto) {
+    let values = graph.input.iter_mut().chain(&mut graph.value_info);
+    for value in values.chain(&mut graph.output) {
+        let value = value.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        let Some(type_proto::Value::TensorType(tensor)) = value else {
+            continue;
+        };
+        for dim in tensor.shape.iter_mut().flat_map(|shape| &mut shape.dim) {
+            let named = |value: &Value| matches!(value, Value::DimParam(_));
+            dim.value.take_if(|value| named(value));
+        }
+    }
+    let attributes = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
+    for attribute in attributes {
+        let graphs = attribute.g.iter_mut().chain(&mut attribute.graphs);
+        graphs.for_each(forget_named_sizes);
+    }
 }
 
 /// All that the graph's nodes write, each node with its name, and shapes for one stimulus.
@@ -235,7 +266,8 @@ fn tensors(
     for (node_name, node) in nodes {
         let outputs = node.output.iter().filter(|name| !name.is_empty());
         for (slot, name) in outputs.enumerate() {
-            let outlet = outlets[name];
+            let outlet = outlets.get(name).copied();
+            let outlet = outlet.ok_or_else(|| format!("`{name}` is lost as the graph is read"))?;
             let fact = guarded(|| model.outlet_fact(outlet))?;
             tensors.push(Tensor {
                 name: name.clone(),
@@ -243,7 +275,11 @@ fn tensors(
                 op: node.op_type.clone(),
                 slot,
                 outlet,
-                shape: shape(fact, depends[outlet.node], problem.as_deref()),
+                shape: shape(
+                    fact,
+                    depends.get(outlet.node) == Some(&true),
+                    problem.as_deref(),
+                ),
             });
         }
     }
@@ -252,15 +288,9 @@ fn tensors(
 
 /// Calls into tract, whose panics become errors like its others.
 fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(format!("{error:#}")),
-        Err(panic) => Err(panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it makes the reader panic")
-            .to_owned()),
+    match caught(call) {
+        Ok(done) => done.map_err(|error| format!("{error:#}")),
+        Err(said) => Err(format!("it makes the reader give up: {said}")),
     }
 }
 
@@ -294,9 +324,15 @@ fn shape(fact: &InferenceFact, depends: bool, problem: Option<&str>) -> Result<V
     let sizes: Vec<usize> = sizes
         .collect::<Result<_, _>>()
         .map_err(|_| unknown("shape"))?;
-    match sizes.contains(&0) {
-        true => Err("it is empty".to_owned()),
-        false => Ok(sizes),
+    let units = sizes
+        .iter()
+        .try_fold(1usize, |units, size| units.checked_mul(*size));
+    match units {
+        Some(0) => Err("it is empty".to_owned()),
+        Some(1..=UNITS_MAX) => Ok(sizes),
+        Some(_) | None => Err(format!(
+            "its shape is {sizes:?}; the limit is {UNITS_MAX} units"
+        )),
     }
 }
 
