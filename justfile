@@ -80,6 +80,11 @@ bench-train-memory LANES="8":
 bench-store TRIALS="1000000":
     NRP_BENCH_TRIALS={{TRIALS}} cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' --config 'profile.dev.package.nrp-proto.opt-level=3' -- --ignored --nocapture a_million_recorded
 
+# Memory and time of a sweep of a million cells, from submission to rebuild (Linux); writes docs/performance.md
+bench-million PYTHON="python3":
+    cargo build --locked
+    {{PYTHON}} coordinator/benches/coordinator/million.py target/debug/nrp
+
 # What early stopping and random search spare, and what they miss; writes docs/results/early-stopping.md
 bench-search PYTHON="python3" DATA="../shared/data":
     cargo build --locked

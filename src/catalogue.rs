@@ -47,7 +47,7 @@ pub(crate) fn load_sweep(
     let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
     file.check(&Anns).map_err(refused)?;
     let mut spec = file.to_spec();
-    spec.trials()?;
+    spec.check_trials()?;
     let beside = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

@@ -21,6 +21,10 @@ pub(crate) struct Arguments {
     /// life six times as often
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = lease)]
     lease: Duration,
+    /// Most trials without an outcome, over all sweeps; a sweep that would make more is refused. Each
+    /// takes some 300 bytes of memory
+    #[arg(long, value_name = "TRIALS", default_value_t = nrp_coordinator::scheduler::OPEN_TRIALS_MAX)]
+    max_open_trials: u64,
     /// Answer `GET /metrics`, as Prometheus reads it, on this address; off by default
     #[arg(long, value_name = "HOST:PORT")]
     metrics_listen: Option<String>,
@@ -41,6 +45,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     let mut config = client::config(&arguments.state, &arguments.listen).await?;
     config.lease_ms = arguments.lease.as_millis() as u64;
     config.heartbeat_ms = config.lease_ms / 6;
+    config.open_trials_max = arguments.max_open_trials;
     let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
     if let Some(listen) = &arguments.metrics_listen {

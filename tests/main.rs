@@ -15,6 +15,7 @@ mod harness;
 mod hostile_names;
 mod kill;
 mod leave;
+mod memory;
 mod nightly;
 mod onnx;
 mod other_languages;

@@ -2,7 +2,7 @@
 
 use crate::driver::{self, Awake, Clock, Command, Replayed, Running, SystemClock};
 use crate::metrics::MetricsReader;
-use crate::scheduler::Settings;
+use crate::scheduler::{OPEN_TRIALS_MAX, Settings};
 use crate::service::{self, Link};
 use crate::store::{DiskStore, Store, StoreError};
 use miette::Diagnostic;
@@ -40,6 +40,8 @@ pub struct Config {
     pub lease_ms: u64,
     /// How often workers are told to say that they are alive.
     pub heartbeat_ms: u64,
+    /// Most trials without an outcome, over all sweeps.
+    pub open_trials_max: u64,
 }
 
 impl Config {
@@ -50,6 +52,7 @@ impl Config {
             listen,
             lease_ms: LEASE_MS,
             heartbeat_ms: HEARTBEAT_MS,
+            open_trials_max: OPEN_TRIALS_MAX,
         }
     }
 }
@@ -134,6 +137,7 @@ impl Coordinator {
         let (listener, address) = bind(config.listen).await?;
         let settings = Settings {
             lease_ms: config.lease_ms,
+            open_trials_max: config.open_trials_max,
             ..Settings::default()
         };
         let state_dir = config.state_dir.clone();

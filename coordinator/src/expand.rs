@@ -28,7 +28,9 @@ pub(crate) fn for_each<E: From<GridError>>(
 
 /// The keys alone, where the contents are not needed.
 pub(crate) fn keys(spec: &SweepSpec) -> Result<Vec<TrialKey>, GridError> {
-    let mut keys = Vec::new();
+    spec.check_trials()?;
+    // As many as there may be, at once: growing would need twice the memory for a moment.
+    let mut keys = Vec::with_capacity(spec.trial_count() as usize);
     for_each(spec, |key, _| {
         keys.push(key);
         Ok::<_, GridError>(())

@@ -144,7 +144,7 @@ mod tests {
                 priority: None,
                 reply,
             };
-            world.ask(submit).await;
+            world.ask(submit).await.expect("is taken");
             for worker in ["a", "b"] {
                 let register = |reply| Command::Register {
                     holder: holder(worker),

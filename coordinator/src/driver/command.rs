@@ -3,8 +3,8 @@
 
 use super::catalogue::LookupError;
 use crate::scheduler::{
-    ActivationsId, Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, TrialId, TrialKey,
-    TrialView, Verdict,
+    ActivationsId, Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, TooManyOpen, TrialId,
+    TrialKey, TrialView, Verdict,
 };
 use crate::store::IndexError;
 use nrp_proto::wire::{
@@ -23,7 +23,7 @@ pub(crate) enum Command {
         spec: Box<SweepSpec>,
         trials: Vec<TrialKey>,
         priority: Option<i32>,
-        reply: Reply<Submitted>,
+        reply: Reply<Result<Submitted, TooManyOpen>>,
     },
     Cancel {
         sweep: String,

@@ -24,7 +24,7 @@ pub(crate) use writer::settle;
 use crate::expand;
 use crate::scheduler::{
     Action, Event, Fact, Holder, Refusal, Scheduler, Settings, Snapshot, SweepCounts, SweepId,
-    SweepState, TrialKey, Verdict,
+    SweepState, TooManyOpen, TrialKey, Verdict,
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
@@ -246,7 +246,7 @@ impl Driver {
                 reply,
             } => {
                 let submitted = self.submit(sweep, spec, trials);
-                if let Some(priority) = priority {
+                if let (Ok(_), Some(priority)) = (&submitted, priority) {
                     self.tell(Event::SweepPrioritised { sweep, priority });
                 }
                 self.answer(reply, submitted);
@@ -457,7 +457,13 @@ impl Driver {
         self.answer(reply, status);
     }
 
-    fn submit(&mut self, sweep: SweepId, spec: Box<SweepSpec>, trials: Vec<TrialKey>) -> Submitted {
+    fn submit(
+        &mut self,
+        sweep: SweepId,
+        spec: Box<SweepSpec>,
+        trials: Vec<TrialKey>,
+    ) -> Result<Submitted, TooManyOpen> {
+        self.core.check_room(&trials)?;
         let running = |core: &Scheduler| match core.sweep(sweep) {
             Some((SweepState::Running | SweepState::Finished, _)) => true,
             Some((SweepState::Cancelled | SweepState::Paused, _)) | None => false,
@@ -476,11 +482,11 @@ impl Driver {
             }
         };
         let (_, counts) = self.core.sweep(sweep).expect("was just submitted");
-        Submitted {
+        Ok(Submitted {
             trials: counts.trials(),
             closed: counts.finished + counts.failed + counts.stopped,
             known,
-        }
+        })
     }
 
     fn report(&mut self, report: Report) -> Verdict {

@@ -222,7 +222,7 @@ mod tests {
                 reply,
             };
             running.commands.send(submit).await.expect("is taken");
-            answer.await.expect("is answered");
+            answer.await.expect("is answered").expect("is taken");
         }
         let (facts, snapshot) =
             tokio::task::spawn_blocking(move || snapshots.recv_timeout(Duration::from_secs(60)))

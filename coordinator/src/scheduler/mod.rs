@@ -37,14 +37,14 @@ pub use ids::{
 };
 pub use settings::{
     ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, CENSUS_MS, COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS,
-    HELD_LOOKED, HELD_MAX, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, STEAL_AFTER_MS, Settings,
-    TURNS_LOOKED, WORKERS_MAX,
+    HELD_LOOKED, HELD_MAX, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, OPEN_TRIALS_MAX, STEAL_AFTER_MS,
+    Settings, TURNS_LOOKED, WORKERS_MAX,
 };
 #[cfg(test)]
 pub(crate) use snapshot::durable;
 pub use snapshot::{Kept, Snapshot};
 pub use sweeps::{SweepCounts, SweepState};
-pub use trials::TrialView;
+pub use trials::{TooManyOpen, TrialView};
 
 use leases::{Lease, Role};
 use outcomes::Report;

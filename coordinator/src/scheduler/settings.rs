@@ -48,13 +48,19 @@ pub const CENSUS_MS: u64 = 1_000;
 /// Most workers remembered; idle ones are forgotten first.
 pub const WORKERS_MAX: usize = 10_000;
 
-/// How long things last.
+/// Most trials without an outcome, over all sweeps, unless somebody says otherwise. Each takes some
+/// 300 bytes, whether it waits, runs or was cancelled.
+pub const OPEN_TRIALS_MAX: u64 = 4_000_000;
+
+/// How long things last, and how much there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How long a lease lives without a heartbeat.
     pub lease_ms: u64,
     /// How old a lease is, at least, before an idle worker gets a copy of it.
     pub copy_after_ms: u64,
+    /// Most trials without an outcome, over all sweeps; a sweep that would make more is not submitted.
+    pub open_trials_max: u64,
 }
 
 impl Default for Settings {
@@ -62,6 +68,7 @@ impl Default for Settings {
         Self {
             lease_ms: 30_000,
             copy_after_ms: 30_000,
+            open_trials_max: OPEN_TRIALS_MAX,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::ids::{GroupId, JobId, PassId, RowId, TrialId};
 use super::settings::LOSSES_ALONE;
 use super::sweeps::SweepNo;
 use super::{Scheduler, SweepId, TrialKey, turns};
+use thiserror::Error;
 
 /// A trial's rank: the order first submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +104,38 @@ pub enum TrialView {
     Cancelled,
 }
 
+/// A sweep would make more trials without an outcome than there may be.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+#[error("it adds {added} trials to {open} that have no outcome yet, and the limit is {limit}")]
+pub struct TooManyOpen {
+    /// Trials without an outcome, over all sweeps, cancelled ones among them.
+    pub open: u64,
+    /// Trials of the sweep that no other has.
+    pub added: u64,
+    /// The limit.
+    pub limit: u64,
+}
+
 impl Scheduler {
+    /// Whether a sweep with these trials may be submitted. What is known already, in a sweep that is
+    /// submitted again, adds nothing.
+    ///
+    /// # Errors
+    /// When there would be more trials without an outcome than the settings allow.
+    pub fn check_room(&self, trials: &[TrialKey]) -> Result<(), TooManyOpen> {
+        let limit = self.settings.open_trials_max;
+        let open = self.open_in_row.values().sum::<u64>();
+        if open.saturating_add(trials.len() as u64) <= limit {
+            return Ok(());
+        }
+        let is_new = |key: &&TrialKey| !self.trial_numbers.contains_key(&key.id);
+        let added = trials.iter().filter(is_new).count() as u64;
+        match added == 0 || open.saturating_add(added) <= limit {
+            true => Ok(()),
+            false => Err(TooManyOpen { open, added, limit }),
+        }
+    }
+
     /// Where a trial is, for a sweep or over all; none where it was never submitted.
     pub fn trial(&self, sweep: Option<SweepId>, id: TrialId) -> Option<TrialView> {
         let trial = self.at(*self.trial_numbers.get(&id)?);

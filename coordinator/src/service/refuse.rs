@@ -1,7 +1,7 @@
 //! Refusals: a status that says what is wrong, and a hint beside it that says what to do.
 
 use crate::driver::{Absent, LeaseError, LookupError};
-use crate::scheduler::Refusal;
+use crate::scheduler::{Refusal, TooManyOpen};
 use miette::Diagnostic;
 use tonic::{Code, Status};
 
@@ -49,6 +49,16 @@ pub(super) fn lookup(error: LookupError) -> Status {
         LookupError::Ambiguous { .. } => Code::InvalidArgument,
     };
     refuse(code, error.to_string(), &hint)
+}
+
+pub(super) fn too_many_open(sweep: &str, error: TooManyOpen) -> Status {
+    refuse(
+        Code::ResourceExhausted,
+        format!("sweep `{sweep}` cannot be taken: {error}"),
+        "wait until more of them have an outcome, shorten an axis of the grid, or ask the \
+         coordinator's admin for a larger `--max-open-trials`; cancelled trials count, since they \
+         may be taken up again",
+    )
 }
 
 pub(super) fn absent(absent: Absent) -> Status {

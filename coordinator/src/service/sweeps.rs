@@ -56,6 +56,7 @@ impl Sweeps for Service {
             Err(_) => return Err(refuse::stopping()),
         };
         let sweep: SweepId = spec.id().parse().expect("a sweep's id has 16 digits");
+        let name = spec.name.clone();
         let spec = Box::new(spec);
         let submit = |reply| Command::Submit {
             sweep,
@@ -65,6 +66,7 @@ impl Sweeps for Service {
             reply,
         };
         let submitted = self.link.ask(submit).await?;
+        let submitted = submitted.map_err(|error| refuse::too_many_open(&name, error))?;
         Ok(Response::new(SubmitReply {
             sweep: sweep.to_string(),
             trials: submitted.trials,

@@ -78,6 +78,7 @@ impl Host {
             lease_ms: LEASE_MS,
             // Copies are as rare as they are late: here they come early.
             copy_after_ms: 1_000,
+            ..Settings::default()
         };
         let mut replayed = Replayed::new(settings);
         let (mut store, torn) = JournalStore::open(Box::new(disk.clone()), &mut |fact| {

@@ -3,6 +3,7 @@
 #![cfg(feature = "service")]
 
 mod malformed;
+mod open_trials;
 mod operations;
 mod questions;
 mod world;

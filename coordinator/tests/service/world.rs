@@ -26,9 +26,14 @@ pub(crate) fn config(dir: &Path) -> Config {
 
 /// Starts a coordinator, once the one before has let go of the directory.
 pub(crate) async fn start(dir: &Path) -> World {
+    start_with(config(dir)).await
+}
+
+/// As [`start`], with other settings.
+pub(crate) async fn start_with(config: Config) -> World {
     let begun = Instant::now();
     let coordinator = loop {
-        match Coordinator::start(config(dir)).await {
+        match Coordinator::start(config.clone()).await {
             Ok(coordinator) => break coordinator,
             Err(CoordinatorError::Store(StoreError::InUse { .. }))
                 if begun.elapsed() < DEADLINE =>

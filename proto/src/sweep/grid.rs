@@ -110,8 +110,17 @@ impl SweepSpec {
         Ok(trials)
     }
 
+    /// Whether [`SweepSpec::for_each_trial`] will find trials, without expanding the grid: it takes no
+    /// time and no memory, however many trials there are.
+    ///
+    /// # Errors
+    /// When there are more than [`TRIALS_MAX`], or none.
+    pub fn check_trials(&self) -> Result<(), GridError> {
+        self.tried().map(|_| ())
+    }
+
     /// As [`SweepSpec::trials`], one after the other and without what they share: a million of them
-    /// take a second, and no memory.
+    /// take a second, and the memory of their ids.
     ///
     /// # Errors
     /// When there are more than [`TRIALS_MAX`], or none; or what `visit` fails with.
@@ -119,13 +128,26 @@ impl SweepSpec {
         &self,
         mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let (space, cells) = self.tried()?;
+        match &self.random {
+            None => space.for_each(|| 0..cells, &mut visit)?,
+            Some(random) => {
+                let drawn = draw(cells, random.trials, random.seed);
+                space.for_each(|| drawn.iter().copied(), &mut visit)?;
+            }
+        }
+        space.for_each_baseline(visit)
+    }
+
+    /// The space of its trials and the number of its cells, once the limits are kept.
+    fn tried(&self) -> Result<(Space<'_>, u64), GridError> {
         let empty = |part| GridError::Empty {
             name: self.name.clone(),
             part,
         };
         let grid = self.grid.as_ref().ok_or_else(|| empty("the grid"))?;
         if self.split.is_none() || self.training.is_none() {
-            return Err(empty("the split or the training protocol").into());
+            return Err(empty("the split or the training protocol"));
         }
         let space = Space::of(self, grid);
         let (cells, splits) = (space.cells(), u64::from(self.splits()));
@@ -136,34 +158,25 @@ impl SweepSpec {
             Some(_) => u64::MAX,
         };
         let cells = match u64::try_from(cells) {
-            Ok(0) => return Err(empty("an axis").into()),
+            Ok(0) => return Err(empty("an axis")),
             Ok(cells) if cells <= most_cells => cells,
             Ok(_) | Err(_) => {
                 return Err(GridError::TooLarge {
                     name: self.name.clone(),
                     cells: cells.saturating_mul(splits.into()),
                     most: most.max(most_cells),
-                }
-                .into());
+                });
             }
         };
-        match &self.random {
-            None => space.for_each(|| 0..cells, &mut visit)?,
-            Some(random) => {
-                let most = cells.min(most / splits);
-                if !(1..=most).contains(&random.trials) {
-                    return Err(GridError::Draws {
-                        name: self.name.clone(),
-                        asked: random.trials,
-                        most,
-                    }
-                    .into());
-                }
-                let drawn = draw(cells, random.trials, random.seed);
-                space.for_each(|| drawn.iter().copied(), &mut visit)?;
-            }
+        let most = cells.min(most / splits);
+        match self.random {
+            Some(random) if !(1..=most).contains(&random.trials) => Err(GridError::Draws {
+                name: self.name.clone(),
+                asked: random.trials,
+                most,
+            }),
+            Some(_) | None => Ok((space, cells)),
         }
-        space.for_each_baseline(visit)
     }
 }
 
@@ -229,6 +242,36 @@ mod tests {
         assert!(matches!(spec.trials(), Err(GridError::TooLarge { .. })));
         spec.random = Some(RandomSearch { trials: 1, seed: 0 });
         assert!(matches!(spec.trials(), Err(GridError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_grid_is_checked_without_its_trials_as_it_is_with_them() {
+        let mut specs = vec![spec(""), spec("seed = [0, 0]"), SweepSpec::default()];
+        let of = |change: &dyn Fn(&mut SweepSpec)| {
+            let mut spec = spec("");
+            change(&mut spec);
+            spec
+        };
+        specs.extend([
+            of(&|spec| spec.grid.as_mut().expect("a grid").seed = (0..100_000).collect()),
+            of(&|spec| spec.grid.as_mut().expect("a grid").l1.clear()),
+            of(&|spec| spec.training = None),
+            of(&|spec| spec.random = Some(RandomSearch { trials: 9, seed: 0 })),
+            of(&|spec| spec.random = Some(RandomSearch { trials: 0, seed: 0 })),
+            of(&|spec| {
+                spec.random = Some(RandomSearch {
+                    trials: 257,
+                    seed: 0,
+                })
+            }),
+        ]);
+        let checks = specs.iter().map(SweepSpec::check_trials);
+        let checks: Vec<_> = checks.collect();
+        let expanded: Vec<_> = specs.iter().map(|spec| spec.trials().map(|_| ())).collect();
+        assert_eq!(checks, expanded);
+        let refused = checks.iter().map(Result::is_err).collect::<Vec<_>>();
+        let expected = [false, false, true, true, true, true, false, true, true];
+        assert_eq!(refused, expected);
     }
 
     #[test]

@@ -23,10 +23,14 @@ pub(super) fn stretch(sweep: SweepId, number: u32) -> Vec<u8> {
     [b"o", sweep.as_slice(), &number.to_be_bytes()].concat()
 }
 
-/// That a trial is one of a sweep's.
-pub(super) fn member(sweep: SweepId, trial: TrialId) -> Vec<u8> {
-    let sweep = sweep.0.to_be_bytes();
-    [b"w", sweep.as_slice(), &trial.0.to_be_bytes()].concat()
+/// All blocks of a sweep's members.
+pub(super) fn all_members(sweep: SweepId) -> Vec<u8> {
+    [b"w", sweep.0.to_be_bytes().as_slice()].concat()
+}
+
+/// A block of a sweep's members, by its last.
+pub(super) fn members(sweep: SweepId, last: TrialId) -> Vec<u8> {
+    [all_members(sweep), last.0.to_be_bytes().to_vec()].concat()
 }
 
 /// A trial with what came of it.
@@ -105,7 +109,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'd') => "the details of trial",
         Some(b'g') => "job group",
         Some(b'o') => "the list of trials of sweep",
-        Some(b'w') => "the membership of sweep and trial",
+        Some(b'w') => "the members of sweep and trial",
         Some(b'r') => "row",
         Some(b'q') => "the row of sweep",
         Some(b'x') => "the sweep of row",

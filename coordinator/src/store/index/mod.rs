@@ -4,11 +4,13 @@
 //! catches up from wherever it stands.
 
 mod keys;
+mod members;
 mod ordered;
 mod query;
 mod records;
 mod results;
 mod standing;
+mod submission;
 mod tables;
 mod views;
 
@@ -17,23 +19,19 @@ pub(crate) use results::Asked;
 pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 
 use super::IndexError;
-use crate::expand;
-use crate::scheduler::{Ending, Fact, GroupId, RowId, SweepId, TrialId, TrialKey};
+use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
 use nrp_proto::Message;
-use nrp_proto::wire::{Stop, SweepSpec, TrialRecord, TrialSpec};
+use nrp_proto::wire::{Stop, SweepSpec};
 use ordered::{Memory, Ordered, Pair, Sled};
 use records::{Groups, Packed};
 use standing::Standing;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use views::Views;
 
 /// The format this version writes; an index of another is rebuilt.
-const FORMAT: u64 = 5;
-
-/// Trials in one stretch of a sweep's list.
-const STRETCH_TRIALS: usize = 1_024;
+const FORMAT: u64 = 6;
 
 /// Pairs read at once where all are.
 const WALK_PAIRS: usize = 1_024;
@@ -260,68 +258,6 @@ impl Changes<'_> {
         self.put(keys::sweep(sweep), Vec::new())
     }
 
-    fn add_trials(&mut self, sweep: SweepId, spec: &SweepSpec) -> Result<(), IndexError> {
-        let mut rows = BTreeSet::new();
-        let mut groups = BTreeMap::new();
-        let mut stretches = 0;
-        let mut stretch = Vec::new();
-        expand::for_each::<IndexError>(spec, |key, trial| {
-            if rows.insert(key.row) {
-                let example = trial.shared.with_cell(trial.cell);
-                self.put(keys::row(key.row), example.encode_to_vec())?;
-                self.put(keys::sweep_row(sweep, key.row), Vec::new())?;
-                self.put(keys::row_sweep(key.row, sweep), Vec::new())?;
-            }
-            self.put(keys::member(sweep, key.id), Vec::new())?;
-            let is_new = match groups.get(&key.group) {
-                Some(is_new) => *is_new,
-                None => {
-                    let is_new = self.add_group(key.group, trial.shared)?;
-                    groups.insert(key.group, is_new);
-                    is_new
-                }
-            };
-            // A group that is new has no trial yet.
-            if is_new || self.get(&keys::trial(key.id))?.is_none() {
-                self.add(&key, trial.cell)?;
-            }
-            stretch.extend(key.id.0.to_be_bytes());
-            if stretch.len() >= STRETCH_TRIALS * size_of::<TrialId>() {
-                let full = std::mem::take(&mut stretch);
-                self.put(keys::stretch(sweep, stretches), full)?;
-                stretches += 1;
-            }
-            Ok(())
-        })?;
-        match stretch.is_empty() {
-            true => Ok(()),
-            false => self.put(keys::stretch(sweep, stretches), stretch),
-        }
-    }
-
-    /// Adds what a trial shares with its group; whether that is new.
-    fn add_group(&mut self, group: GroupId, trial: &TrialSpec) -> Result<bool, IndexError> {
-        let key = keys::group(group);
-        let is_new = self.get(&key)?.is_none();
-        if is_new {
-            self.put(key, trial.without_cell().encode_to_vec())?;
-        }
-        Ok(is_new)
-    }
-
-    fn add(&mut self, key: &TrialKey, trial: &TrialSpec) -> Result<(), IndexError> {
-        let record = TrialRecord {
-            spec: Some(trial.clone()),
-            ..TrialRecord::default()
-        };
-        let packed = Packed {
-            group: key.group,
-            record,
-        };
-        self.known += 1;
-        self.put(keys::trial(key.id), packed.bytes())
-    }
-
     fn close(
         &mut self,
         trial: TrialId,
@@ -432,7 +368,12 @@ impl Changes<'_> {
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), IndexError> {
         self.pending.insert(key, value);
-        match self.pending.len() >= CHANGES_MAX {
+        self.write_above(CHANGES_MAX)
+    }
+
+    /// Writes out what is pending once it is so many changes.
+    fn write_above(&mut self, changes_max: usize) -> Result<(), IndexError> {
+        match self.pending.len() >= changes_max {
             true => self.write(),
             false => Ok(()),
         }

@@ -22,11 +22,14 @@ pub(super) struct Packed {
 impl Packed {
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + self.record.encoded_len());
-        bytes.extend(self.group.0.to_be_bytes());
-        self.record
-            .encode(&mut bytes)
-            .expect("a vector takes any record");
+        self.append_to(&mut bytes);
         bytes
+    }
+
+    pub(super) fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.group.0.to_be_bytes());
+        let encoded = self.record.encode(bytes);
+        encoded.expect("a vector takes any record");
     }
 
     pub(super) fn read(trial: TrialId, bytes: &[u8]) -> Result<Self, IndexError> {

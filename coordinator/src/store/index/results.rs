@@ -4,7 +4,7 @@
 use super::standing::Standing;
 use super::tables::{Cells, Measure};
 use super::views::{Known, Shape, Table};
-use super::{Index, keys};
+use super::{Index, keys, members};
 use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
 use nrp_proto::axis::{Axis, Condition, Value};
@@ -154,10 +154,7 @@ impl Index {
                 return Ok(true);
             }
             if let Some(sweep) = sweep
-                && self
-                    .map
-                    .get(&keys::member(sweep, standing.trial))?
-                    .is_none()
+                && !members::is_member(&*self.map, sweep, standing.trial)?
             {
                 return Ok(true);
             }
