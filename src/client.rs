@@ -1,5 +1,6 @@
 //! The client's way to results: a coordinator that runs already, or one started for the moment on a
-//! state directory. Either way the results come over gRPC.
+//! state directory, which writes to it only where something is to be changed. Either way the results
+//! come over gRPC.
 
 use crate::failure::CommandError;
 use crate::output;
@@ -47,6 +48,13 @@ fn endpoint(address: &str) -> Result<Endpoint, CommandError> {
     })
 }
 
+/// What results are opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Change,
+}
+
 /// A client, and the coordinator that was started for it, if one was.
 pub(crate) struct Access {
     pub(crate) client: Sweeps,
@@ -54,8 +62,20 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Opens the results that the user named.
+    /// Opens the results that the user named, to read them: nothing is written to a state directory.
     pub(crate) async fn open(results: &Results) -> miette::Result<Self> {
+        Self::with(results, Purpose::Read).await
+    }
+
+    /// As `open`, to change something.
+    pub(crate) async fn change(results: &Results) -> miette::Result<Self> {
+        if results.salvage {
+            return Err(CommandError::SalvageChanges.into());
+        }
+        Self::with(results, Purpose::Change).await
+    }
+
+    async fn with(results: &Results, purpose: Purpose) -> miette::Result<Self> {
         if let Some(address) = &results.coordinator {
             return Ok(Self {
                 client: connect(address).await?,
@@ -79,7 +99,12 @@ impl Access {
             }
             .into());
         }
-        match start(config(&results.state, "127.0.0.1:0").await?).await {
+        let config = config(&results.state, "127.0.0.1:0").await?;
+        let started = match purpose {
+            Purpose::Read => Coordinator::read(config, results.salvage).await,
+            Purpose::Change => Coordinator::start(config).await,
+        };
+        match started.map(noted).map_err(miette::Report::from) {
             Ok(coordinator) => Ok(Self {
                 client: connect(&coordinator.address().to_string()).await?,
                 started: Some(coordinator),
@@ -148,11 +173,14 @@ pub(crate) async fn config(state: &Path, listen: &str) -> Result<Config, Command
 
 /// Starts a coordinator; its notices go to stderr.
 pub(crate) async fn start(config: Config) -> miette::Result<Coordinator> {
-    let coordinator = Coordinator::start(config).await?;
+    Ok(noted(Coordinator::start(config).await?))
+}
+
+fn noted(coordinator: Coordinator) -> Coordinator {
     for notice in coordinator.notices() {
         output::note(&format!("notice: {notice}"));
     }
-    Ok(coordinator)
+    coordinator
 }
 
 /// Whether another process holds the state directory.

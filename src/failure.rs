@@ -92,6 +92,9 @@ pub(crate) enum CommandError {
         "`nrp trials` lists all trials; leave out a condition to see which one rules them out"
     ))]
     NoSuchTrial { of: String },
+    #[error("`--salvage` only reads, and this command changes the state")]
+    #[diagnostic(help("`nrp store repair` makes a journal of what is intact; then leave it out"))]
+    SalvageChanges,
     #[error("the coordinator at {address} cannot be reached")]
     #[diagnostic(help(
         "is it running there? `nrp coordinator --listen HOST:PORT` starts one; check address, \

@@ -20,6 +20,10 @@ pub(crate) struct Results {
     /// them. Where the default is not there, the coordinator at 127.0.0.1:7321
     #[arg(long, value_name = "DIR", default_value = STATE_DIR, conflicts_with = "coordinator")]
     pub(crate) state: PathBuf,
+
+    /// Read past damaged lines of the journal; a notice says what is missing, and nothing is changed
+    #[arg(long, conflicts_with = "coordinator")]
+    pub(crate) salvage: bool,
 }
 
 impl Results {

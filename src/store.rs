@@ -1,9 +1,10 @@
-//! `nrp store`: whether a state directory is whole, how large it is, and a copy of it.
+//! `nrp store`: whether a state directory is whole, how large it is, a copy of it, and what is left of
+//! it when it is damaged.
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::STATE_DIR;
-use nrp_coordinator::{Stats, Verified};
+use nrp_coordinator::{Repaired, Stats, Verified};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -12,8 +13,15 @@ use std::path::PathBuf;
 pub(crate) enum Command {
     /// Read every line of the journal and every record of the index, and tell what is wrong
     ///
-    /// Exit code 1 when something is. Nothing else may be using the directory.
+    /// Exit code 1 when something is. Nothing else may be using the directory, and nothing in it is
+    /// changed.
     Verify(Place),
+    /// Keep what is intact of a damaged journal
+    ///
+    /// The repaired journal has every intact line to the byte, and takes the damaged one's place, which
+    /// is kept beside it as `journal.jsonl.damaged-1`. What is lost is told; trials whose outcome is
+    /// lost are open again. Nothing else may be using the directory.
+    Repair(RepairArguments),
     /// Make the index anew from the journal
     ///
     /// Nothing else may be using the directory. The journal has everything, so nothing is lost.
@@ -34,6 +42,18 @@ pub(crate) struct Place {
     /// The state, which `nrp run` and `nrp coordinator` write
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     state: PathBuf,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RepairArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The same, without `--state`
+    #[arg(value_name = "DIR", conflicts_with = "state")]
+    dir: Option<PathBuf>,
+    /// Only tell what is damaged and what would be lost; exit code 1 if something is
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -70,6 +90,18 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
                 ))?,
             }
             Ok(Ended::Done)
+        }
+        Command::Repair(arguments) => {
+            let dir = arguments.dir.unwrap_or(arguments.place.state);
+            let repaired = nrp_coordinator::repair(&dir, arguments.dry_run)?;
+            match format {
+                Format::Json => output::json(&repaired)?,
+                Format::Text => show_repaired(&repaired)?,
+            }
+            Ok(match repaired.is_whole || repaired.kept.is_some() {
+                true => Ended::Done,
+                false => Ended::Refuted,
+            })
         }
         Command::Backup(arguments) => {
             let to = &arguments.to;
@@ -128,10 +160,63 @@ fn show_verified(verified: &Verified, format: Format) -> Result<(), CommandError
     if !verified.is_whole() {
         output::note(
             "hint: `nrp store rebuild` makes the index anew; a damaged journal is restored from a \
-             backup",
+             backup, or `nrp store repair` keeps what is intact of it",
         );
     }
     Ok(())
+}
+
+fn show_repaired(repaired: &Repaired) -> Result<(), CommandError> {
+    if repaired.is_whole {
+        return output::line("every line of the journal can be read; there is nothing to repair");
+    }
+    let damage = &repaired.damage;
+    for finding in &damage.findings {
+        let line = finding.line.unwrap_or_default();
+        let path = finding.path.display();
+        output::line(&format!("`{path}`, line {line}: {}", finding.problem))?;
+    }
+    if damage.further > 0 {
+        output::line(&format!("and {} more", damage.further))?;
+    }
+    output::line(&format!("in all: {damage}"))?;
+    if !damage.named.is_empty() {
+        let named = damage.named.join(", ");
+        output::line(&format!("damaged places name {named}"))?;
+    }
+    for lost in &repaired.lost_outcomes {
+        let (trial, sweep, state) = (&lost.trial, &lost.sweep, &lost.state);
+        output::line(&format!(
+            "lost: the outcome ({state}) of trial {trial} of sweep `{sweep}`, which is open again"
+        ))?;
+    }
+    if repaired.further_outcomes > 0 {
+        output::line(&format!(
+            "lost: {} more outcomes",
+            repaired.further_outcomes
+        ))?;
+    }
+    if !repaired.index_at_hand {
+        output::line("which outcomes are lost is not known: there is no index that could tell")?;
+    }
+    if repaired.without_sweep > 0 {
+        output::line(&format!(
+            "{} intact lines are about trials of a sweep that is lost: they are kept, and count for \
+             nothing",
+            repaired.without_sweep
+        ))?;
+    }
+    let left = format!(
+        "{} intact lines, {} trials with {} outcomes",
+        repaired.lines, repaired.trials, repaired.outcomes
+    );
+    match &repaired.kept {
+        Some(kept) => output::line(&format!(
+            "the journal is repaired: {left}; the damaged one is kept as `{}`",
+            kept.display()
+        )),
+        None => output::line(&format!("nothing was changed; a repair leaves {left}")),
+    }
 }
 
 fn show_stats(stats: &Stats) -> Result<(), CommandError> {

@@ -131,14 +131,14 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         }
         Command::Watch(One { sweep, results }) => return watch(sweep, &results, format).await,
         Command::Cancel(One { sweep, results }) => {
-            let mut access = Access::open(&results).await?;
+            let mut access = Access::change(&results).await?;
             let reply = access.client.cancel(CancelRequest { sweep }).await;
             let sweep = reply.map_err(CommandError::from)?.into_inner();
             show_of(&access, vec![sweep], format)?;
             access.close().await?;
         }
         Command::Resume(One { sweep, results }) => {
-            let mut access = Access::open(&results).await?;
+            let mut access = Access::change(&results).await?;
             let reply = access.client.resume(ResumeRequest { sweep }).await;
             let sweep = reply.map_err(CommandError::from)?.into_inner();
             show_of(&access, vec![sweep], format)?;
@@ -151,7 +151,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             access.close().await?;
         }
         Command::Pause(One { sweep, results }) => {
-            let mut access = Access::open(&results).await?;
+            let mut access = Access::change(&results).await?;
             let reply = access.client.pause(PauseRequest { sweep }).await;
             let sweep = reply.map_err(CommandError::from)?.into_inner();
             show_of(&access, vec![sweep], format)?;
@@ -162,7 +162,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             priority,
             results,
         } => {
-            let mut access = Access::open(&results).await?;
+            let mut access = Access::change(&results).await?;
             let request = PrioritiseRequest { sweep, priority };
             let reply = access.client.prioritise(request).await;
             let sweep = reply.map_err(CommandError::from)?.into_inner();

@@ -1,10 +1,13 @@
 //! `nrp store`: a state directory is checked, backed up and measured, whole and damaged, also while
 //! a coordinator runs.
 
-use crate::harness::{ANY, Place, SMALL_SWEEP, coordinator, json, refusal};
+use crate::harness::{ANY, Place, SMALL_SWEEP, coordinator, json, lasting, refusal};
 use serde_json::Value;
-use std::path::PathBuf;
-use std::process::Output;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::SystemTime;
 
 /// Trials of the small sweep, in two regions.
 const TRIALS: u64 = 8;
@@ -128,4 +131,185 @@ fn a_running_coordinator_is_backed_up_and_not_disturbed() {
     json(&store(&place, &["backup", "copy", "--state", "state"]));
     let verified = json(&store(&place, &["verify", "--state", "copy"]));
     assert_eq!(verified["entries"], stats["entries"]);
+}
+
+/// Every file and directory under a path, with its time and content.
+fn tree(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
+    let mut found = BTreeMap::new();
+    let mut paths = vec![dir.to_owned()];
+    while let Some(path) = paths.pop() {
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let content = match path.is_dir() {
+            true => {
+                let entries = std::fs::read_dir(&path).unwrap();
+                paths.extend(entries.map(|entry| entry.unwrap().path()));
+                None
+            }
+            false => Some(std::fs::read(&path).unwrap()),
+        };
+        found.insert(path, (modified, content));
+    }
+    found
+}
+
+/// What only reads a state, and what each writes outside it.
+const QUERIES: [&[&str]; 9] = [
+    &["best"],
+    &["trials"],
+    &["marginals", "--by", "l1"],
+    &["export", "--format", "csv"],
+    &["sweep", "list"],
+    &["sweep", "status"],
+    &["sweep", "explain"],
+    &["store", "verify"],
+    &["store", "stats"],
+];
+
+/// The state of a coordinator that was killed, with the beginning of a line that it was at.
+fn killed(place: &Place) {
+    let (mut served, _) = coordinator(place, ANY, &[]);
+    served.kill();
+    let mut bytes = std::fs::read(journal(place, "state")).unwrap();
+    let length = bytes.len();
+    let last = bytes[..length - 1].iter().rposition(|byte| *byte == b'\n');
+    let torn = bytes[last.unwrap() + 1..length - 20].to_vec();
+    bytes.extend(torn);
+    std::fs::write(journal(place, "state"), bytes).unwrap();
+}
+
+#[test]
+fn queries_leave_a_state_as_it_is() {
+    let place = with_results();
+    let trials = place.trials();
+    json(&store(&place, &["backup", "copy", "--state", "state"]));
+    killed(&place);
+    for state in ["state", "copy"] {
+        let before = tree(&place.path(state));
+        for query in QUERIES {
+            let output = place.nrp(query).args(["--state", state]).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{query:?} on {state}: {stderr}");
+            assert!(!output.stdout.is_empty(), "{query:?}");
+        }
+        let report = place
+            .nrp(&["report", "--out", "report", "--state", state])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&report.stderr);
+        assert!(report.status.success(), "{stderr}");
+        assert_eq!(tree(&place.path(state)), before, "{state} is as it was");
+        std::fs::remove_dir_all(place.path("report")).unwrap();
+    }
+    assert_eq!(place.trials(), trials);
+    // What changes something still does, and drops the torn line.
+    json(
+        &place
+            .nrp(&[
+                "sweep", "priority", "small", "3", "--state", "state", "--output", "json",
+            ])
+            .output()
+            .unwrap(),
+    );
+    let verified = json(&store(&place, &["verify", "--state", "state"]));
+    assert_eq!(verified["notices"], Value::Array(Vec::new()), "{verified}");
+}
+
+#[test]
+fn another_user_reads_a_state_that_he_may_not_write_to() {
+    let place = with_results();
+    let trials = place.trials();
+    killed(&place);
+    let writable = |is: bool| {
+        for path in tree(&place.path("state")).keys() {
+            let mode = match (path.is_dir(), is) {
+                (true, true) => 0o755,
+                (true, false) => 0o555,
+                (false, true) => 0o644,
+                (false, false) => 0o444,
+            };
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path, permissions).unwrap();
+        }
+    };
+    writable(false);
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(place.path(""), open).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(env!("CARGO_BIN_EXE_nrp"))
+            .args(arguments)
+            .current_dir(place.path(""))
+            .env_remove("NRP_COORDINATOR")
+            .output()
+    };
+    if !as_nobody(&["--version"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this user cannot run nrp as another one");
+        return writable(true);
+    }
+    let before = tree(&place.path("state"));
+    for query in QUERIES {
+        let output = as_nobody(&[query, &["--state", "state"]].concat()).unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{query:?}: {stderr}");
+    }
+    let read = as_nobody(&["trials", "--state", "state", "--output", "json"]).unwrap();
+    assert_eq!(json(&read).as_array().unwrap(), &trials);
+    assert_eq!(tree(&place.path("state")), before);
+    let refused = as_nobody(&["sweep", "priority", "small", "3", "--state", "state"]).unwrap();
+    assert!(refusal(&refused).contains("cannot be locked"));
+    writable(true);
+}
+
+#[test]
+fn a_damaged_journal_is_read_past_repaired_and_its_lost_trial_run_again() {
+    let place = with_results();
+    let whole = place.trials();
+    let bytes = std::fs::read(journal(&place, "state")).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let number = lines
+        .iter()
+        .position(|line| line.contains("outcome_recorded"))
+        .unwrap();
+    let start: usize = lines[..number].iter().map(|line| line.len()).sum();
+    let mut damaged = bytes.clone();
+    // In its scores, behind the trial's id.
+    damaged[start + lines[number].len() / 2] ^= 1;
+    std::fs::write(journal(&place, "state"), &damaged).unwrap();
+
+    let best = |more: &[&str]| {
+        let mut command = place.nrp(&["best", "--state", "state", "--output", "json"]);
+        command.args(more).output().unwrap()
+    };
+    let refused = refusal(&best(&[]));
+    assert!(
+        refused.contains("`nrp store repair`") && refused.contains("`--salvage`"),
+        "{refused}"
+    );
+    let read = best(&["--salvage"]);
+    json(&read);
+    let notice = String::from_utf8_lossy(&read.stderr).into_owned();
+    assert!(notice.contains("1 entry is lost"), "{notice}");
+    let changing = place
+        .nrp(&["sweep", "resume", "small", "--state", "state", "--salvage"])
+        .output();
+    assert!(refusal(&changing.unwrap()).contains("`--salvage` only reads"));
+
+    let dry = store(&place, &["repair", "state", "--dry-run"]);
+    assert_eq!(dry.status.code(), Some(1));
+    assert_eq!(std::fs::read(journal(&place, "state")).unwrap(), damaged);
+    let repaired = json(&store(&place, &["repair", "state"]));
+    let lost = repaired["lost_outcomes"].as_array().unwrap();
+    assert_eq!(lost.len(), 1, "{repaired}");
+    assert!(lines[number].contains(lost[0]["trial"].as_str().unwrap()));
+    assert_eq!(repaired["outcomes"], TRIALS - 1);
+    let kept = repaired["kept"].as_str().unwrap();
+    assert_eq!(std::fs::read(place.path(kept)).unwrap(), damaged);
+    let verified = json(&store(&place, &["verify", "--state", "state"]));
+    assert_eq!(verified["findings"], Value::Array(Vec::new()));
+
+    json(&place.run(&place.path("small.toml")).output().unwrap());
+    assert_eq!(lasting(&place.trials()), lasting(&whole));
 }

@@ -1,14 +1,14 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
-use crate::driver::{self, Awake, Clock, Command, Replayed, Running, SystemClock};
+use crate::driver::{self, Awake, Clock, Command, Replayed, Running, Stopped, SystemClock};
 use crate::metrics::MetricsReader;
 use crate::scheduler::{OPEN_TRIALS_MAX, Settings};
 use crate::service::{self, Link};
-use crate::store::{DiskStore, Store, StoreError};
+use crate::store::{DiskStore, ReadStore, Store, StoreError};
 use miette::Diagnostic;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -134,6 +134,24 @@ impl Coordinator {
     /// # Errors
     /// When the address or the state directory cannot be used; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self, CoordinatorError> {
+        Self::launch(config, open).await
+    }
+
+    /// As `start`, of a state that is only read: nothing is written to its directory, and a change
+    /// that is asked for ends the coordinator. With `past_damage`, damaged lines of the journal are
+    /// left out, and a notice says so.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or another process that can be asked has it open.
+    pub async fn read(config: Config, past_damage: bool) -> Result<Self, CoordinatorError> {
+        let open = move |dir: &Path, settings| open_to_read(dir, past_damage, settings);
+        Self::launch(config, open).await
+    }
+
+    async fn launch(
+        config: Config,
+        open: impl FnOnce(&Path, Settings) -> Result<Opened, StoreError> + Send + 'static,
+    ) -> Result<Self, CoordinatorError> {
         let (listener, address) = bind(config.listen).await?;
         let settings = Settings {
             lease_ms: config.lease_ms,
@@ -142,10 +160,14 @@ impl Coordinator {
         };
         let state_dir = config.state_dir.clone();
         let opened = tokio::task::spawn_blocking(move || open(&state_dir, settings)).await;
-        let (store, replayed, notices) = opened.map_err(|_| CoordinatorError::Bug)??;
+        let Opened {
+            store,
+            replayed,
+            notices,
+            clock,
+        } = opened.map_err(|_| CoordinatorError::Bug)??;
         let index = Arc::downgrade(store.index());
-        let clock = Box::new(Awake::new(SystemClock::new()));
-        let running = driver::spawn(replayed, Box::new(store), clock, config.lease_ms)
+        let running = driver::spawn(replayed, store, clock, config.lease_ms)
             .map_err(|source| CoordinatorError::Thread { source })?;
         let link = Link {
             commands: running.commands.clone(),
@@ -241,18 +263,48 @@ async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Coordinat
     })
 }
 
+/// A state that was opened.
+struct Opened {
+    store: Box<dyn Store>,
+    replayed: Replayed,
+    /// What the user should know.
+    notices: Vec<String>,
+    /// What its time is.
+    clock: Box<dyn Clock>,
+}
+
 /// Opens the store and replays it.
-fn open(
-    state_dir: &std::path::Path,
-    settings: Settings,
-) -> Result<(DiskStore, Replayed, Vec<String>), StoreError> {
+fn open(state_dir: &Path, settings: Settings) -> Result<Opened, StoreError> {
     let clock = SystemClock::new();
     let mut replayed = Replayed::new(settings);
     let visit = &mut |fact| replayed.take(clock.now_ms(), fact);
     let (mut store, mut notices) = DiskStore::open(state_dir, visit)?;
     notices.extend(store.check_index(replayed.core.totals())?);
     notices.extend(store.compact_if_due(clock.wall_ms(), || replayed.snapshot())?);
-    Ok((store, replayed, notices))
+    Ok(Opened {
+        store: Box::new(store),
+        replayed,
+        notices,
+        clock: Box::new(Awake::new(SystemClock::new())),
+    })
+}
+
+/// As `open`, without writing: time stands still, so that no lease lapses.
+fn open_to_read(
+    state_dir: &Path,
+    past_damage: bool,
+    settings: Settings,
+) -> Result<Opened, StoreError> {
+    let mut replayed = Replayed::new(settings);
+    let visit = &mut |fact| replayed.take(0, fact);
+    let (mut store, notices) = ReadStore::open(state_dir, past_damage, visit)?;
+    store.check_index(replayed.core.totals())?;
+    Ok(Opened {
+        store: Box::new(store),
+        replayed,
+        notices,
+        clock: Box::new(Stopped),
+    })
 }
 
 async fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {

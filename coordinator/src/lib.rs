@@ -27,6 +27,8 @@ pub use coordinator::{Config, Coordinator, CoordinatorError};
 #[cfg(feature = "service")]
 pub use metrics::MetricsReader;
 #[cfg(feature = "service")]
-pub use store::{Backup, Finding, IndexError, StoreError, Verified, backup, rebuild_index, verify};
+pub use store::{
+    Backup, Damage, Finding, IndexError, StoreError, Verified, backup, rebuild_index, verify,
+};
 #[cfg(feature = "service")]
-pub use upkeep::{Counts, Stats, SweepStats, stats};
+pub use upkeep::{Counts, LostOutcome, Repaired, Stats, SweepStats, repair, stats};

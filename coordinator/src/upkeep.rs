@@ -1,10 +1,12 @@
-//! What a state directory holds, in numbers. Reads the journal alone, also while it is written to.
+//! What a state directory holds, in numbers, which reads the journal alone, also while it is written
+//! to; and what is left of it when its journal is damaged.
 
 use crate::driver::Replayed;
-use crate::scheduler::{Settings, SweepCounts};
-use crate::store::{self, StoreError};
+use crate::scheduler::{Fact, Settings, SweepCounts, TrialId, TrialView};
+use crate::store::{self, Damage, Repair, StoreError, index_at_hand, recorded};
 use serde::Serialize;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// A state directory in numbers.
 #[derive(Debug, Serialize)]
@@ -98,4 +100,136 @@ pub fn stats(dir: &Path) -> Result<Stats, StoreError> {
         trials: replayed.core.counts().into(),
         sweeps: sweeps.collect(),
     })
+}
+
+/// Most lost outcomes that are told one by one.
+const LOST_MAX: usize = 100;
+
+/// What repairing a journal found and did.
+#[derive(Debug, Default, Serialize)]
+pub struct Repaired {
+    /// Whether every line can be read, so that there is nothing to repair.
+    pub is_whole: bool,
+    /// Where the damaged journal is kept; none where nothing was changed.
+    pub kept: Option<PathBuf>,
+    /// What is damaged.
+    pub damage: Damage,
+    /// Intact lines, which the repaired journal has.
+    pub lines: u64,
+    /// Trials that they make.
+    pub trials: u64,
+    /// How many of them have an outcome.
+    pub outcomes: u64,
+    /// Intact lines about trials whose sweep is lost: kept, and without effect.
+    pub without_sweep: u64,
+    /// Outcomes that are lost, up to a bound.
+    pub lost_outcomes: Vec<LostOutcome>,
+    /// How many more are.
+    pub further_outcomes: u64,
+    /// Whether the index was there to tell which outcomes are lost.
+    pub index_at_hand: bool,
+}
+
+/// An outcome that the index knows of and the journal no longer does.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct LostOutcome {
+    /// The trial's id.
+    pub trial: String,
+    /// A sweep that has it.
+    pub sweep: String,
+    /// How it ended.
+    pub state: String,
+}
+
+/// Repairs the journal in `dir`, which nothing else may be using: what is intact takes its place, and
+/// it is kept under another name. `dry` only says what would become of it.
+///
+/// # Errors
+/// When the directory cannot be used, or the journal cannot be put together from its intact lines.
+pub fn repair(dir: &Path, dry: bool) -> Result<Repaired, StoreError> {
+    let Some(repair) = Repair::find(dir, dry)? else {
+        return Ok(Repaired {
+            is_whole: true,
+            ..Repaired::default()
+        });
+    };
+    let salvage = repair.salvage();
+    let mut replayed = Replayed::new(Settings::default());
+    let mut without_sweep = 0;
+    salvage.visit(&mut |_, fact| {
+        let lost = trial_of(&fact).is_some_and(|id| replayed.core.trial(None, id).is_none());
+        without_sweep += u64::from(lost);
+        replayed.take(0, fact)
+    })?;
+    let (trials, outcomes) = replayed.core.totals();
+    let mut repaired = Repaired {
+        damage: salvage.damage().clone(),
+        lines: salvage.lines(),
+        trials,
+        outcomes,
+        without_sweep,
+        ..Repaired::default()
+    };
+    if let Some((index, _scratch)) = index_at_hand(dir) {
+        repaired.index_at_hand = repaired.compare(&replayed, &index).is_ok();
+    }
+    repaired.kept = repair.make()?;
+    Ok(repaired)
+}
+
+impl Repaired {
+    /// Finds outcomes that only the index knows of.
+    fn compare(&mut self, replayed: &Replayed, index: &store::Index) -> Result<(), StoreError> {
+        let mut seen = BTreeSet::new();
+        for (sweep, name, ..) in replayed.sweeps() {
+            for number in 0.. {
+                let Some(stretch) = index.stretch(sweep, number)? else {
+                    break;
+                };
+                for id in stretch {
+                    let has_outcome = match replayed.core.trial(None, id) {
+                        Some(view) => has_outcome(&view),
+                        None => true,
+                    };
+                    if has_outcome {
+                        continue;
+                    }
+                    let state = index.trial(id)?.unwrap_or_default().state;
+                    if state != recorded::OPEN && seen.insert(id) {
+                        self.lose(id, name, state);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, trial: TrialId, sweep: &str, state: String) {
+        match self.lost_outcomes.len() < LOST_MAX {
+            true => self.lost_outcomes.push(LostOutcome {
+                trial: trial.to_string(),
+                sweep: sweep.to_owned(),
+                state,
+            }),
+            false => self.further_outcomes += 1,
+        }
+    }
+}
+
+/// The trial whose outcome or attempts a fact is about.
+fn trial_of(fact: &Fact) -> Option<TrialId> {
+    if let Fact::OutcomeRecorded { trial, .. }
+    | Fact::AttemptFailed { trial, .. }
+    | Fact::RungReached { trial, .. } = fact
+    {
+        return Some(*trial);
+    }
+    None
+}
+
+fn has_outcome(view: &TrialView) -> bool {
+    matches!(
+        view,
+        TrialView::Finished | TrialView::Failed | TrialView::Stopped
+    )
 }

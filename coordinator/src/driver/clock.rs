@@ -36,6 +36,19 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock that stands still: for a state that is read, in which nothing is to happen.
+pub(crate) struct Stopped;
+
+impl Clock for Stopped {
+    fn now_ms(&self) -> u64 {
+        0
+    }
+
+    fn wall_ms(&self) -> u64 {
+        0
+    }
+}
+
 /// Longest from one look at the clock to the next in a driver that runs; what goes beyond is time in
 /// which it was held up: stopped, suspended, or waiting for the disk.
 const HELD_UP_MS: u64 = 1_000;

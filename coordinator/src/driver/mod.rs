@@ -13,7 +13,7 @@ mod status;
 mod writer;
 
 pub(crate) use catalogue::LookupError;
-pub(crate) use clock::{Awake, Clock, SystemClock};
+pub(crate) use clock::{Awake, Clock, Stopped, SystemClock};
 pub(crate) use command::{
     Absent, Census, Command, Fenced, LeaseError, Leased, Reply, Report, Submitted,
 };

@@ -2,15 +2,17 @@
 //! made again whenever it does not fit the journal.
 
 use super::files::Directory;
-use super::journal::{FILE_NAME, Journal};
+use super::journal::{FILE_NAME, Journal, Visit};
 use super::lines::Place;
 use super::{Index, IndexError, Stamped, Store, StoreError, line};
 use crate::scheduler::{Fact, Snapshot};
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
 /// Facts the index takes in at once while it catches up.
 const CATCH_UP_FACTS: usize = 1_000;
@@ -26,6 +28,14 @@ pub(crate) struct DiskStore {
 
 /// The index's name in the state directory.
 pub(super) const INDEX_DIR: &str = "index";
+
+/// The lock's name in the state directory.
+const LOCK: &str = "lock";
+
+/// How often, and how long apart, the lock is tried: a process that only looks whether it is free
+/// has it for a moment.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Facts an index still lacks.
 pub(super) struct Pending {
@@ -45,19 +55,10 @@ impl DiskStore {
         let lock = lock(dir)?;
         let index_dir = dir.join(INDEX_DIR);
         let existed = index_dir.exists();
-        let (journal, torn, opened) = std::thread::scope(|scope| {
-            let mut opening = Opening {
-                thread: Some(scope.spawn(|| index_pending(&index_dir))),
-                early: Vec::new(),
-                opened: None,
-            };
-            let files = Box::new(Directory::new(dir));
-            let (journal, torn) = Journal::open(files, &mut |place, fact| {
-                opening.take(place, &fact);
-                visit(fact)
-            })?;
-            Ok::<_, StoreError>((journal, torn, opening.into_opened()))
-        })?;
+        let files = Box::new(Directory::new(dir));
+        let open_index = || index_pending(&index_dir);
+        let read = |visit: &mut Visit<'_>| Journal::open(files, visit);
+        let ((journal, torn), opened) = read_with_index(open_index, read, visit)?;
         let mut notices: Vec<String> = torn.into_iter().collect();
         // sled recovers from garbage by starting over, and says nothing.
         let empty = matches!(&opened, Ok((_, pending)) if pending.applied == 0);
@@ -119,13 +120,8 @@ impl DiskStore {
     /// Compares the index with what the journal was replayed to, and rebuilds it where they differ.
     /// Answers what the user should know.
     pub(crate) fn check_index(&mut self, totals: (u64, u64)) -> Result<Option<String>, StoreError> {
-        let problem = match self.index.totals() {
-            Ok(found) if found == totals => return Ok(None),
-            Ok((trials, outcomes)) => format!(
-                "it has {trials} trials with {outcomes} outcomes, the journal {} with {}",
-                totals.0, totals.1
-            ),
-            Err(error) => error.to_string(),
+        let Some(problem) = differs(&self.index, totals) else {
+            return Ok(None);
         };
         let index_dir = self.dir.join(INDEX_DIR);
         // sled holds a lock of its own while it is open.
@@ -221,8 +217,20 @@ impl Pending {
     }
 }
 
+/// How an index differs from what the journal was replayed to, if it does.
+pub(super) fn differs(index: &Index, totals: (u64, u64)) -> Option<String> {
+    match index.totals() {
+        Ok(found) if found == totals => None,
+        Ok((trials, outcomes)) => Some(format!(
+            "it has {trials} trials with {outcomes} outcomes, the journal {} with {}",
+            totals.0, totals.1
+        )),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 /// An index, with what it still lacks.
-type Opened = Result<(Index, Pending), IndexError>;
+pub(super) type Opened = Result<(Index, Pending), IndexError>;
 
 /// An index that is opened on a thread of its own while the journal's first sweeps are expanded:
 /// either takes about a second at a million trials.
@@ -267,6 +275,26 @@ impl Opening<'_> {
         self.opened();
         self.opened.expect("just before")
     }
+}
+
+/// Reads a journal by `read` while an index opens, and tells the index and `visit` every fact.
+pub(super) fn read_with_index<J>(
+    open_index: impl FnOnce() -> Opened + Send,
+    read: impl FnOnce(&mut Visit<'_>) -> Result<J, StoreError>,
+    visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
+) -> Result<(J, Opened), StoreError> {
+    std::thread::scope(|scope| {
+        let mut opening = Opening {
+            thread: Some(scope.spawn(open_index)),
+            early: Vec::new(),
+            opened: None,
+        };
+        let read = read(&mut |place, fact| {
+            opening.take(place, &fact);
+            visit(fact)
+        })?;
+        Ok((read, opening.into_opened()))
+    })
 }
 
 /// Opens an index.
@@ -346,19 +374,47 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Takes the lock of a state directory.
 fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let io = |source| StoreError::Io {
         action: "locked",
         path: path.clone(),
         source,
     };
     let file = File::create(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            dir: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+    }
+    Err(StoreError::InUse {
+        dir: dir.to_owned(),
+    })
+}
+
+/// Whether a process has a state directory open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// A process has.
+    Yes,
+    /// None has.
+    No,
+    /// This user may not look at the lock.
+    Unknown,
+}
+
+/// Whether a process has the state in `dir` open. Changes nothing: a shared lock, held for a moment.
+pub(super) fn is_held(dir: &Path) -> Held {
+    match File::open(dir.join(LOCK)) {
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Held::No,
+            Err(TryLockError::WouldBlock) => Held::Yes,
+            Err(TryLockError::Error(_)) => Held::Unknown,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Held::No,
+        Err(_) => Held::Unknown,
     }
 }

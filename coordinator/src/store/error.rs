@@ -27,6 +27,22 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
+    /// It was opened to be read.
+    #[error("state directory `{}` was opened to be read, and something was to be written to it", .dir.display())]
+    #[diagnostic(help("`nrp coordinator --state DIR` opens it for changes; nothing was written"))]
+    ReadOnly {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// There is no place for a copy of the index.
+    #[error("a temporary directory cannot be made in `{}`", .dir.display())]
+    #[diagnostic(help("the environment variable TMPDIR names another place"))]
+    Scratch {
+        /// Where it was to be.
+        dir: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// A new directory was asked for.
     #[error("`{}` is not empty", .dir.display())]
     #[diagnostic(help("name a directory that is not there yet; it will be made"))]
@@ -56,8 +72,9 @@ pub enum StoreError {
     /// A line of the journal is damaged.
     #[error("journal `{}`, line {line}: {problem}", .path.display())]
     #[diagnostic(help(
-        "the file was changed after it was written; restore it from a backup, or keep a copy and \
-         delete that line by hand: what it recorded is then lost"
+        "the file was changed after it was written; restore it from a backup, or let `nrp store \
+         repair` keep what is intact (`--dry-run` shows what is lost); queries read past the damage \
+         with `--salvage`"
     ))]
     BadLine {
         /// The journal.
@@ -65,6 +82,20 @@ pub enum StoreError {
         /// Counted from 1.
         line: u64,
         /// What is wrong.
+        problem: String,
+    },
+    /// A damaged journal that cannot be put together from its intact lines.
+    #[error("journal `{}` cannot be repaired: line {line}: {problem}", .path.display())]
+    #[diagnostic(help(
+        "nothing was changed; restore it from a backup, or, if a newer version of nrp wrote it, let \
+         that one repair it"
+    ))]
+    Unrepairable {
+        /// The journal.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is in the way.
         problem: String,
     },
     /// The disk is full.
@@ -94,7 +125,9 @@ pub enum StoreError {
     },
     /// A file or directory cannot be used.
     #[error("`{}` cannot be {action}", .path.display())]
-    #[diagnostic(help("check that the directory given with `--state` exists and is yours"))]
+    #[diagnostic(help(
+        "check that the directory given with `--state` exists and that you may use it so"
+    ))]
     Io {
         /// What was tried.
         action: &'static str,

@@ -319,7 +319,11 @@ fn create(files: &dyn Files) -> io::Result<()> {
 /// Reads all of it; also answers how many bytes a snapshot may drop. One thread reads and decodes
 /// while this one tells `visit`: at a million trials each has seconds to do.
 fn read(files: &dyn Files, visit: &mut Visit<'_>) -> Result<(Lines, u64), StoreError> {
-    let lines = Lines::open(files)?;
+    read_lines(Lines::open(files)?, visit)
+}
+
+/// As `read`, of a journal that was opened.
+pub(super) fn read_lines(lines: Lines, visit: &mut Visit<'_>) -> Result<(Lines, u64), StoreError> {
     std::thread::scope(|scope| {
         let (chunks, decoded) = mpsc::sync_channel(CHUNKS_MAX);
         let reading = scope.spawn(move || decode(lines, &chunks));

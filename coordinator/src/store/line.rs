@@ -146,7 +146,7 @@ pub(super) fn verify(line: &[u8]) -> Result<(), String> {
 }
 
 /// A line's checksum and the rest of it.
-fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (crc, rest) = line
         .strip_prefix(LINE_START)?
         .split_at_checked(CRC_DIGITS)?;

@@ -11,6 +11,9 @@ mod journal;
 mod line;
 mod lines;
 mod memory;
+mod reading;
+mod repair;
+mod salvage;
 mod sizes;
 mod verify;
 
@@ -29,15 +32,22 @@ mod million_questions;
 #[cfg(test)]
 mod questions;
 #[cfg(test)]
+mod salvaging;
+#[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+mod untouched;
 
 pub use backup::{Backup, backup};
 pub use disk::rebuild_index;
 pub use error::{IndexError, StoreError};
+pub use salvage::Damage;
 pub use verify::{Finding, Verified, verify};
 
 pub(crate) use disk::DiskStore;
 pub(crate) use index::{Asked, CELLS_MAX, Cells, Index, Measure, Row, recorded};
+pub(crate) use reading::{ReadStore, index_at_hand};
+pub(crate) use repair::Repair;
 pub(crate) use sizes::sizes;
 #[cfg(test)]
 pub(crate) use {

@@ -1,12 +1,12 @@
 //! Verifying: every line of the journal is read, and every record of the index compared with what
-//! the journal makes of it. Changes nothing but that an index that is behind catches up, as at any
-//! start.
+//! the journal makes of it. Changes nothing: opening an index writes to it, so a copy is compared.
 
-use super::disk::{INDEX_DIR, Pending, index_pending, lock_existing, remove};
+use super::disk::{INDEX_DIR, Pending, index_pending};
 use super::files::{Directory, Files};
 use super::index::{self, Index};
 use super::journal::FILE_NAME;
 use super::lines::Lines;
+use super::reading::Scratch;
 use super::{IndexError, StoreError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Most findings that are told one by one.
 const FINDINGS_MAX: usize = 100;
 
-/// Where the index that the journal makes lies meanwhile.
+/// Where the index that the journal makes lies meanwhile, in a temporary directory.
 const CHECK_DIR: &str = "index.check";
 
 /// Something that is wrong in a state directory.
@@ -50,23 +50,17 @@ pub struct Verified {
 /// # Errors
 /// When it cannot be read at all, or is in use.
 pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
-    let _lock = lock_existing(dir)?;
-    let check_dir = dir.join(CHECK_DIR);
-    remove(&check_dir)?;
-    let verified = verify_beside(dir, &check_dir);
-    remove(&check_dir)?;
-    verified
-}
-
-fn verify_beside(dir: &Path, check_dir: &Path) -> Result<Verified, StoreError> {
+    if !dir.join(FILE_NAME).is_file() {
+        return Err(StoreError::NoState {
+            dir: dir.to_owned(),
+        });
+    }
+    let scratch = Scratch::new(dir)?;
     let mut verified = Verified::default();
-    let expected = Index::open(check_dir)?;
+    let expected = Index::open(&scratch.dir.path().join(CHECK_DIR))?;
     let mut making = Pending::of_nothing();
     let index_dir = dir.join(INDEX_DIR);
-    let mut found = match index_dir.exists() {
-        true => Some(index_pending(&index_dir)),
-        false => None,
-    };
+    let mut found = scratch.is_copied.then(|| index_pending(&scratch.index_dir));
     verified.journal(dir, &mut |place, fact| {
         making.take(&expected, place, &fact)?;
         if let Some(Ok((index, pending))) = &mut found
@@ -84,7 +78,10 @@ fn verify_beside(dir: &Path, check_dir: &Path) -> Result<Verified, StoreError> {
     making.finish(&expected, verified.entries)?;
     let compared = match found {
         None => {
-            let notice = "there is no index; the next start makes one from the journal";
+            let notice = match index_dir.exists() {
+                true => "the index cannot be read, so it was not compared with the journal",
+                false => "there is no index; the next start makes one from the journal",
+            };
             verified.notices.push(notice.to_owned());
             return Ok(verified);
         }
@@ -92,7 +89,9 @@ fn verify_beside(dir: &Path, check_dir: &Path) -> Result<Verified, StoreError> {
             let behind = verified.entries.saturating_sub(pending.applied());
             pending.finish(&index, verified.entries)?;
             if behind > 0 {
-                let notice = format!("the index was {behind} entries behind, and has caught up");
+                let notice = format!(
+                    "the index is {behind} entries behind, which the next start makes up for"
+                );
                 verified.notices.push(notice);
             }
             verified.compare(&index_dir, &index, &expected)

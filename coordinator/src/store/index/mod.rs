@@ -223,7 +223,9 @@ impl Changes<'_> {
                 reason,
                 attempts,
             } => {
-                let mut packed = self.packed(*trial)?;
+                let Some(mut packed) = self.packed(*trial)? else {
+                    return Ok(());
+                };
                 packed.record.attempts = *attempts;
                 packed.record.reason.clone_from(reason);
                 packed.record.worker.clone_from(worker);
@@ -265,7 +267,9 @@ impl Changes<'_> {
         attempts: u32,
         outcome: &Ending,
     ) -> Result<(), IndexError> {
-        let mut packed = self.packed(trial)?;
+        let Some(mut packed) = self.packed(trial)? else {
+            return Ok(());
+        };
         let record = &mut packed.record;
         self.closed += u64::from(record.state == recorded::OPEN);
         worker.clone_into(&mut record.worker);
@@ -352,11 +356,10 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn packed(&self, trial: TrialId) -> Result<Packed, IndexError> {
-        match self.get(&keys::trial(trial))? {
-            Some(bytes) => Packed::read(trial, &bytes),
-            None => Err(IndexError::new(format!("trial {trial} is not in it"))),
-        }
+    /// A trial's record; none where its sweep is not known, as in the scheduler: its line may be lost.
+    fn packed(&self, trial: TrialId) -> Result<Option<Packed>, IndexError> {
+        let bytes = self.get(&keys::trial(trial))?;
+        bytes.map(|bytes| Packed::read(trial, &bytes)).transpose()
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {

@@ -1,0 +1,326 @@
+//! Reading a state directory without writing to it: one that is read-only, another user's, a backup,
+//! or what a killed coordinator left.
+//!
+//! The journal is read up to its last whole line. The index cannot be read in place, since opening
+//! it writes to it: a copy of it is opened in a temporary directory, or another is made there. That
+//! of a short journal is made in memory.
+
+use super::disk::{
+    Held, INDEX_DIR, Opened, Pending, differs, index_pending, is_held, read_with_index, remove,
+};
+use super::files::{Directory, Files};
+use super::journal::{FILE_NAME, Visit, read_lines};
+use super::lines::{Lines, Torn};
+use super::salvage::Salvage;
+use super::{Index, Stamped, Store, StoreError};
+use crate::scheduler::{Fact, Snapshot};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tempfile::TempDir;
+
+/// The longest journal whose index is made in memory.
+pub(super) const IN_MEMORY_BYTES_MAX: u64 = 32 << 20;
+
+/// How often reading begins again when the journal is changed meanwhile.
+const TRIES: u32 = 5;
+
+/// A state that is read, and left as it is.
+pub(crate) struct ReadStore {
+    dir: PathBuf,
+    index: Arc<Index>,
+    /// Where the index lies, if not in memory. Declared behind it, so that it is removed after it.
+    scratch: Option<TempDir>,
+    source: Source,
+}
+
+/// Where facts are read from.
+struct Source {
+    files: Directory,
+    /// What is intact, where lines are damaged.
+    salvage: Option<Salvage>,
+    /// How much of the journal was read at first.
+    upto_bytes: Option<u64>,
+}
+
+impl Source {
+    /// Of the journal in a directory; past its damage, where that is asked for and there is some.
+    fn find(dir: &Path, past_damage: bool) -> Result<Self, StoreError> {
+        let files = Directory::new(dir);
+        let salvage = match past_damage {
+            true => match read_lines(Lines::open(&files)?, &mut |_, _| Ok(())) {
+                Ok(_) => None,
+                Err(StoreError::BadLine { .. }) => Some(Salvage::find(&files)?),
+                Err(other) => return Err(other),
+            },
+            false => None,
+        };
+        Ok(Self {
+            files,
+            salvage,
+            upto_bytes: None,
+        })
+    }
+
+    /// Tells `visit` every fact; answers the last entry's number, and the torn line at the end.
+    fn read(&mut self, visit: &mut Visit<'_>) -> Result<(u64, Option<Torn>), StoreError> {
+        if let Some(salvage) = &self.salvage {
+            salvage.visit(visit)?;
+            return Ok((salvage.last_seq(), None));
+        }
+        let mut lines = Lines::open(&self.files)?;
+        if let Some(bytes) = self.upto_bytes {
+            lines = lines.upto(bytes);
+        }
+        let (lines, _) = read_lines(lines, visit)?;
+        self.upto_bytes = Some(lines.good_bytes());
+        Ok((lines.last_seq(), lines.torn().cloned()))
+    }
+}
+
+impl ReadStore {
+    /// Reads the state in `dir` and tells `visit` every fact in it; with `past_damage`, those that
+    /// are left of a damaged journal. Also answers what the user should know.
+    ///
+    /// # Errors
+    /// When there is no state, it cannot be read, or a process has it open that can be asked.
+    pub(crate) fn open(
+        dir: &Path,
+        past_damage: bool,
+        visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
+    ) -> Result<(Self, Vec<String>), StoreError> {
+        Self::open_above(dir, IN_MEMORY_BYTES_MAX, past_damage, visit)
+    }
+
+    /// As `open`, with another bound than [`IN_MEMORY_BYTES_MAX`].
+    pub(super) fn open_above(
+        dir: &Path,
+        in_memory_bytes_max: u64,
+        past_damage: bool,
+        visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
+    ) -> Result<(Self, Vec<String>), StoreError> {
+        let in_memory = journal_bytes(dir)? <= in_memory_bytes_max;
+        let mut source = Source::find(dir, past_damage)?;
+        let scratch = match (in_memory, source.salvage.is_some()) {
+            (true, _) => None,
+            // The index may know what is lost.
+            (false, true) => Some(Scratch::empty()?),
+            (false, false) => Some(Scratch::new(dir)?),
+        };
+        let open_index = || match &scratch {
+            None => Ok((Index::in_memory(), Pending::of_nothing())),
+            Some(scratch) => index_pending(&scratch.index_dir),
+        };
+        let read = |visit: &mut Visit<'_>| source.read(visit);
+        let ((last_seq, torn), opened) = read_with_index(open_index, read, visit)?;
+        let path = source.files.path(FILE_NAME);
+        let damage = source.salvage.as_ref().map(|salvage| {
+            format!(
+                "journal `{}` is damaged, and what is lost is missing here: {}; `nrp store repair` \
+                 repairs it",
+                path.display(),
+                salvage.damage()
+            )
+        });
+        let torn = torn.map(|torn| {
+            format!(
+                "journal `{}`: its last line (line {}, {} bytes) is torn and does not count",
+                path.display(),
+                torn.line,
+                torn.bytes
+            )
+        });
+        let mut store = Self {
+            dir: dir.to_owned(),
+            index: Arc::new(Index::in_memory()),
+            scratch: scratch.map(|scratch| scratch.dir),
+            source,
+        };
+        store.index = Arc::new(match caught_up(opened, last_seq) {
+            Ok(index) => index,
+            Err(problem) => store.made_anew(&problem)?,
+        });
+        Ok((store, damage.into_iter().chain(torn).collect()))
+    }
+
+    /// Compares the index with what the journal was replayed to, and makes another where they differ.
+    pub(crate) fn check_index(&mut self, totals: (u64, u64)) -> Result<(), StoreError> {
+        if let Some(problem) = differs(&self.index, totals) {
+            // sled holds a lock of its own while it is open.
+            self.index = Arc::new(Index::in_memory());
+            self.index = Arc::new(self.made_anew(&problem)?);
+        }
+        Ok(())
+    }
+
+    /// The index that the journal makes.
+    fn made_anew(&mut self, problem: &str) -> Result<Index, StoreError> {
+        tracing::debug!(problem, "the index is made from the journal");
+        let index = match &self.scratch {
+            None => Index::in_memory(),
+            Some(scratch) => {
+                let index_dir = scratch.path().join(INDEX_DIR);
+                remove(&index_dir)?;
+                Index::open(&index_dir)?
+            }
+        };
+        let mut pending = Pending::of_nothing();
+        let (last_seq, _) = self
+            .source
+            .read(&mut |place, fact| Ok(pending.take(&index, place, &fact)?))?;
+        pending.finish(&index, last_seq)?;
+        Ok(index)
+    }
+}
+
+impl Store for ReadStore {
+    fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
+        match facts {
+            [] => Ok(0),
+            _ => Err(StoreError::ReadOnly {
+                dir: self.dir.clone(),
+            }),
+        }
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn compact(&mut self, _at_ms: u64, _snapshot: Snapshot) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+}
+
+/// A temporary directory, and the place of an index in it: a copy of the state's, where one could be
+/// made.
+pub(super) struct Scratch {
+    pub(super) dir: TempDir,
+    pub(super) index_dir: PathBuf,
+    /// Whether the copy was made.
+    pub(super) is_copied: bool,
+}
+
+impl Scratch {
+    /// Without a copy.
+    fn empty() -> Result<Self, StoreError> {
+        let mut builder = tempfile::Builder::new();
+        let made = builder.prefix("nrp-index-").tempdir();
+        let dir = made.map_err(|source| StoreError::Scratch {
+            dir: std::env::temp_dir(),
+            source,
+        })?;
+        Ok(Self {
+            index_dir: dir.path().join(INDEX_DIR),
+            dir,
+            is_copied: false,
+        })
+    }
+
+    /// For the state in `dir`.
+    ///
+    /// # Errors
+    /// When a process has the state open, or there is no place for it.
+    pub(super) fn new(dir: &Path) -> Result<Self, StoreError> {
+        let mut scratch = Self::empty()?;
+        let from = dir.join(INDEX_DIR);
+        for _ in 0..TRIES {
+            let before = stamp(dir);
+            match is_held(dir) {
+                Held::Yes => {
+                    return Err(StoreError::InUse {
+                        dir: dir.to_owned(),
+                    });
+                }
+                // It may be written to.
+                Held::Unknown => break,
+                Held::No => {}
+            }
+            let copied = copy_tree(&from, &scratch.index_dir);
+            // A coordinator that started meanwhile has written to the journal.
+            scratch.is_copied = copied.is_ok() && before.is_some() && before == stamp(dir);
+            if scratch.is_copied {
+                return Ok(scratch);
+            }
+            remove(&scratch.index_dir)?;
+            if let Err(error) = copied {
+                tracing::debug!(%error, "the index is not copied");
+                break;
+            }
+        }
+        Ok(scratch)
+    }
+}
+
+/// A copy of the index of the state in `dir`, which nobody may be writing to, where one can be read.
+pub(crate) fn index_at_hand(dir: &Path) -> Option<(Index, TempDir)> {
+    let scratch = Scratch::empty().ok()?;
+    copy_tree(&dir.join(INDEX_DIR), &scratch.index_dir).ok()?;
+    let index = Index::open(&scratch.index_dir).ok()?;
+    Some((index, scratch.dir))
+}
+
+/// The length of the journal in `dir`, which no process that can be asked has open.
+fn journal_bytes(dir: &Path) -> Result<u64, StoreError> {
+    let path = dir.join(FILE_NAME);
+    let found = match fs::metadata(&path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::NoState {
+                dir: dir.to_owned(),
+            });
+        }
+        Err(source) => {
+            return Err(StoreError::Io {
+                action: "read",
+                path,
+                source,
+            });
+        }
+    };
+    match is_held(dir) {
+        Held::Yes => Err(StoreError::InUse {
+            dir: dir.to_owned(),
+        }),
+        Held::No | Held::Unknown => Ok(found.len()),
+    }
+}
+
+/// What changes with every write to the journal.
+fn stamp(dir: &Path) -> Option<(u64, SystemTime)> {
+    let found = fs::metadata(dir.join(FILE_NAME)).ok()?;
+    Some((found.len(), found.modified().ok()?))
+}
+
+/// Copies a directory.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_tree(&entry.path(), &target)?,
+            false => {
+                // Not `fs::copy`, which would make a read-only file of one that is.
+                let mut source = fs::File::open(entry.path())?;
+                io::copy(&mut source, &mut fs::File::create(&target)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An index that has all entries up to `last_seq`, or why it cannot be used.
+fn caught_up(opened: Opened, last_seq: u64) -> Result<Index, String> {
+    let caught_up = opened.and_then(|(index, mut pending)| {
+        pending.finish(&index, last_seq)?;
+        Ok(index)
+    });
+    caught_up.map_err(|error| error.to_string())
+}

@@ -1,0 +1,137 @@
+//! Repair: a journal of what is intact in a damaged one, in its place. The damaged one is kept under
+//! another name.
+//!
+//! What is intact is kept to the byte, as the snapshot of the new journal, which may have gaps. The
+//! index is deleted before the journal is replaced, since it may know what is lost: the next start
+//! makes it anew.
+
+use super::StoreError;
+use super::disk::{Held, INDEX_DIR, is_held, lock_existing, remove};
+use super::files::{Directory, Files};
+use super::journal::{FILE_NAME, NEW_FILE_NAME, read_lines, write_error};
+use super::line;
+use super::lines::Lines;
+use super::salvage::Salvage;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes that are written between two syncs.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// A state whose journal is damaged, locked.
+pub(crate) struct Repair {
+    dir: PathBuf,
+    salvage: Salvage,
+    lock: Option<File>,
+}
+
+impl Repair {
+    /// What is to be repaired in `dir`, or nothing where every line of the journal can be read. `dry`
+    /// only looks.
+    pub(crate) fn find(dir: &Path, dry: bool) -> Result<Option<Self>, StoreError> {
+        let lock = match dry {
+            true => None,
+            false => Some(lock_existing(dir)?),
+        };
+        if dry && is_held(dir) == Held::Yes {
+            return Err(StoreError::InUse {
+                dir: dir.to_owned(),
+            });
+        }
+        if !dir.join(FILE_NAME).is_file() {
+            return Err(StoreError::NoState {
+                dir: dir.to_owned(),
+            });
+        }
+        let files = Directory::new(dir);
+        match is_readable(&files, FILE_NAME) {
+            Ok(()) => Ok(None),
+            Err(StoreError::BadLine { .. }) => Ok(Some(Self {
+                dir: dir.to_owned(),
+                salvage: Salvage::find(&files)?,
+                lock,
+            })),
+            Err(other) => Err(other),
+        }
+    }
+
+    pub(crate) fn salvage(&self) -> &Salvage {
+        &self.salvage
+    }
+
+    /// Puts a journal of what is intact in the damaged one's place; answers where that one is kept.
+    /// None where it was only looked at.
+    pub(crate) fn make(self) -> Result<Option<PathBuf>, StoreError> {
+        if self.lock.is_none() {
+            return Ok(None);
+        }
+        let files = Directory::new(&self.dir);
+        write(&files, &self.salvage)?;
+        is_readable(&files, NEW_FILE_NAME)?;
+        let kept = keep(&files).map_err(|source| StoreError::Io {
+            action: "copied",
+            path: files.path(FILE_NAME),
+            source,
+        })?;
+        remove(&self.dir.join(INDEX_DIR))?;
+        files
+            .rename(NEW_FILE_NAME, FILE_NAME)
+            .and_then(|()| files.sync_names())
+            .map_err(|source| write_error(files.path(FILE_NAME), source))?;
+        Ok(Some(kept))
+    }
+}
+
+/// Whether all lines can be read, up to one that is torn.
+fn is_readable(files: &Directory, name: &str) -> Result<(), StoreError> {
+    read_lines(Lines::open_named(files, name)?, &mut |_, _| Ok(())).map(|_| ())
+}
+
+/// Writes the new journal, and syncs it.
+fn write(files: &Directory, salvage: &Salvage) -> Result<(), StoreError> {
+    let path = files.path(NEW_FILE_NAME);
+    let unwritten = |source| write_error(path.clone(), source);
+    let mut file = files.create(NEW_FILE_NAME).map_err(unwritten)?;
+    let mut bytes = Vec::new();
+    line::encode_header(salvage.last_seq(), &mut bytes);
+    if salvage.last_seq() > 0 {
+        let mut crc = crc32fast::Hasher::new();
+        salvage.each(&mut |content| {
+            let start = bytes.len();
+            bytes.extend_from_slice(content);
+            bytes.push(b'\n');
+            crc.update(&bytes[start..]);
+            if bytes.len() >= PIECE_BYTES {
+                let written = file.append(&bytes).and_then(|()| file.sync());
+                written.map_err(unwritten)?;
+                bytes.clear();
+            }
+            Ok(())
+        })?;
+        line::encode_snapshot_end(salvage.lines(), crc.finalize(), &mut bytes);
+    }
+    let written = file.append(&bytes).and_then(|()| file.sync());
+    written.map_err(unwritten)
+}
+
+/// Keeps the damaged journal under a name that nothing has, and makes that durable.
+fn keep(files: &Directory) -> io::Result<PathBuf> {
+    for number in 1.. {
+        let path = files.path(&format!("{FILE_NAME}.damaged-{number}"));
+        // The journal's own file, which nobody writes to any more: as good as a copy.
+        match fs::hard_link(files.path(FILE_NAME), &path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Ok(()) => {}
+            Err(_) if path.exists() => continue,
+            // Not every file system has links.
+            Err(_) => {
+                fs::copy(files.path(FILE_NAME), &path)?;
+                File::open(&path)?.sync_all()?;
+            }
+        }
+        files.sync_names()?;
+        return Ok(path);
+    }
+    unreachable!("some name is free")
+}

@@ -1,0 +1,607 @@
+//! Salvage: what is intact in a journal that is damaged. Writes nothing.
+//!
+//! A line is intact where its own checksum holds. Intact lines are found wherever they begin, also
+//! behind a line break that is damaged, and put in the order that their numbers tell: one that is
+//! there twice counts once, one in another place is read in its own. What a snapshot made itself has
+//! no numbers of its own; its checksum tells whether an order is the one it was written in, and where
+//! none is, its sweeps come first, since all else is about them. Nothing is made up: where two intact
+//! lines contradict each other, or one says what this version does not know, the journal is refused.
+
+use super::StoreError;
+use super::files::{Directory, Files};
+use super::journal::{FILE_NAME, Visit};
+use super::line::{self, FORMAT, Header, Line, SnapshotEnd, VERSION, VERSION_OLDEST};
+use super::lines::Place;
+use super::verify::Finding;
+use crate::scheduler::{Fact, Kept};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+/// Longest piece of a file that is looked at as one line.
+const RAW_BYTES_MAX: u64 = 256 << 20;
+
+/// Most lines of a snapshot of which it is tried whether each is the one too many.
+const DOUBLES_MAX: usize = 64;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// Most damaged places, and most ids in them, that are told one by one.
+const TOLD_MAX: usize = 100;
+
+/// How the content of the first line begins.
+const HEADER: &[u8] = b"\"format\":";
+
+/// How ids of trials and of sweeps are written: what is before them, and how many digits they have.
+const IDS: [(&str, &[u8], usize); 2] = [
+    ("trial", b"\"trial\":\"", 32),
+    ("sweep", b"\"sweep\":\"", 16),
+];
+
+/// What is damaged in a journal, and what of it is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// Damaged places, up to a bound.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub further: u64,
+    /// Numbers of entries that are lost, first and last; none of those behind the last that is left.
+    pub lost_entries: Vec<(u64, u64)>,
+    /// Lines of the snapshot that are lost; none where there is no telling.
+    pub lost_of_snapshot: Option<u64>,
+    /// Trials and sweeps that damaged places name, up to a bound.
+    pub named: Vec<String>,
+}
+
+impl Damage {
+    /// How many entries are known to be lost, beside those of the snapshot.
+    pub fn lost(&self) -> u64 {
+        let counts = self
+            .lost_entries
+            .iter()
+            .map(|(first, last)| last - first + 1);
+        counts.sum()
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = self.findings.len() as u64 + self.further;
+        let plural = |count| if count == 1 { "" } else { "s" };
+        write!(f, "{places} damaged place{}", plural(places))?;
+        if let Some(first) = self.findings.first() {
+            let line = first.line.unwrap_or_default();
+            write!(f, " (line {line}: {})", first.problem)?;
+        }
+        match (self.lost(), self.lost_of_snapshot) {
+            (0, None | Some(0)) => write!(f, ", no entry between others is lost"),
+            (lost, of_snapshot) => {
+                let lost = lost + of_snapshot.unwrap_or(0);
+                match lost {
+                    1 => write!(f, ", 1 entry is lost")?,
+                    lost => write!(f, ", {lost} entries are lost")?,
+                }
+                for (number, (first, last)) in self.lost_entries.iter().take(8).enumerate() {
+                    f.write_str(if number == 0 { ": " } else { ", " })?;
+                    match first == last {
+                        true => write!(f, "{first}")?,
+                        false => write!(f, "{first} to {last}")?,
+                    }
+                }
+                match self.lost_entries.len() > 8 {
+                    true => write!(f, ", …"),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// The intact lines of a journal.
+pub(crate) struct Salvage {
+    path: PathBuf,
+    /// In the order in which they are read.
+    pieces: Vec<Piece>,
+    last_seq: u64,
+    damage: Damage,
+}
+
+/// An intact line behind the first.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    offset: u64,
+    /// Without its line break.
+    bytes: usize,
+    /// The line that it stands in.
+    line: u64,
+    seq: u64,
+    crc: u32,
+    kind: Kind,
+}
+
+/// What the order of a snapshot's lines depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Submission,
+    /// About a sweep, or a lease: a snapshot makes it anew.
+    Made,
+    /// About a trial: a snapshot may keep it as it was.
+    Kept,
+}
+
+impl Kind {
+    fn of(fact: &Fact) -> Self {
+        match (fact, fact.kept()) {
+            (Fact::SweepSubmitted { .. }, _) => Kind::Submission,
+            (_, Kept::Never) => Kind::Made,
+            (_, Kept::Always | Kept::LastFailure(_)) => Kind::Kept,
+        }
+    }
+}
+
+impl Piece {
+    fn is_same(&self, other: &Piece) -> bool {
+        (self.seq, self.bytes, self.crc) == (other.seq, other.bytes, other.crc)
+    }
+}
+
+/// What is found, line by line.
+struct Scan {
+    path: PathBuf,
+    pieces: Vec<Piece>,
+    header: Option<Header>,
+    end: Option<SnapshotEnd>,
+    /// How many pieces stood before the line that ends the snapshot.
+    before_end: usize,
+    damage: Damage,
+}
+
+impl Salvage {
+    /// Finds what is intact in the journal in a state directory.
+    ///
+    /// # Errors
+    /// When it cannot be read, nothing in it is a journal's, or its intact lines contradict each
+    /// other.
+    pub(super) fn find(files: &Directory) -> Result<Self, StoreError> {
+        let path = files.path(FILE_NAME);
+        let mut scan = Scan {
+            path: path.clone(),
+            pieces: Vec::new(),
+            header: None,
+            end: None,
+            before_end: 0,
+            damage: Damage::default(),
+        };
+        let mut reader = BufReader::with_capacity(READ_BYTES, open(&path)?);
+        let (mut raw, mut offset, mut number) = (Vec::new(), 0, 1);
+        loop {
+            raw.clear();
+            let limited = &mut (&mut reader).take(RAW_BYTES_MAX);
+            let read = limited.read_until(b'\n', &mut raw);
+            if read.map_err(|source| unread(&path, source))? == 0 {
+                break;
+            }
+            scan.take_raw(&raw, offset, number)?;
+            offset += raw.len() as u64;
+            number += u64::from(raw.ends_with(b"\n"));
+        }
+        scan.into_salvage()
+    }
+
+    /// What is damaged.
+    pub(crate) fn damage(&self) -> &Damage {
+        &self.damage
+    }
+
+    /// The number of the last entry that is left.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// How many lines are left, behind the first.
+    pub(crate) fn lines(&self) -> u64 {
+        self.pieces.len() as u64
+    }
+
+    /// Tells `visit` every fact that is left, as of one snapshot.
+    pub(crate) fn visit(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let upto = self.last_seq;
+        self.each(&mut |content| match line::decode(content) {
+            Ok(Line::Entry(entry)) => visit(Place::Snapshot { upto }, entry.event),
+            Ok(Line::SnapshotEnd(_)) | Err(_) => Err(self.changed()),
+        })
+    }
+
+    /// Tells `take` every line that is left, without its line break.
+    pub(super) fn each(
+        &self,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut reader = BufReader::with_capacity(READ_BYTES, open(&self.path)?);
+        let (mut at, mut content) = (0, Vec::new());
+        for piece in &self.pieces {
+            content.resize(piece.bytes, 0);
+            let distance = piece.offset.cast_signed() - at;
+            let read = reader
+                .seek_relative(distance)
+                .and_then(|()| reader.read_exact(&mut content));
+            read.map_err(|source| unread(&self.path, source))?;
+            at = piece.offset.cast_signed() + content.len() as i64;
+            line::verify(&content).map_err(|_| self.changed())?;
+            take(&content)?;
+        }
+        Ok(())
+    }
+
+    /// Of a line that was intact a moment ago.
+    fn changed(&self) -> StoreError {
+        let source = io::Error::other("it was changed while it was read");
+        unread(&self.path, source)
+    }
+}
+
+impl Scan {
+    /// Takes in what is between two line breaks: a line, part of one, or several.
+    fn take_raw(&mut self, raw: &[u8], offset: u64, number: u64) -> Result<(), StoreError> {
+        let mut starts: Vec<_> = places(raw, line::LINE_START).collect();
+        if starts.first() != Some(&0) {
+            starts.insert(0, 0);
+        }
+        let ends = starts.iter().skip(1).copied().chain([raw.len()]);
+        for (start, end) in starts.iter().copied().zip(ends) {
+            let segment = &raw[start..end];
+            let content = segment.strip_suffix(b"\n").unwrap_or(segment);
+            let Some(bytes) = intact(content) else {
+                let problem = match line::verify(content) {
+                    Err(problem) => problem,
+                    Ok(()) => "it is damaged".to_owned(),
+                };
+                self.find_damage(number, problem);
+                self.name(content);
+                continue;
+            };
+            if bytes < content.len() {
+                let behind = content.len() - bytes;
+                self.find_damage(
+                    number,
+                    format!("{behind} bytes behind it do not belong to it"),
+                );
+            } else if content.len() == segment.len() && end < raw.len() {
+                self.find_damage(number, "its line break is missing".to_owned());
+            }
+            self.take_intact(&content[..bytes], offset + start as u64, number)?;
+        }
+        Ok(())
+    }
+
+    fn take_intact(&mut self, content: &[u8], offset: u64, number: u64) -> Result<(), StoreError> {
+        let unknown = |problem: String| self.refused(number, problem);
+        let rest = line::split(content).map_or(content, |(_, rest)| rest);
+        if rest.starts_with(HEADER) {
+            let header = serde_json::from_slice(content);
+            let header = header.map_err(|error| unknown(error.to_string()))?;
+            return self.take_header(header, number);
+        }
+        match line::decode(content).map_err(unknown)? {
+            Line::SnapshotEnd(end) => {
+                match &self.end {
+                    Some(before) if *before != end => {
+                        let problem = "it ends another snapshot than a line before it";
+                        return Err(self.refused(number, problem.to_owned()));
+                    }
+                    Some(_) => self.find_damage(number, "it is there twice".to_owned()),
+                    None => self.before_end = self.pieces.len(),
+                }
+                self.end = Some(end);
+            }
+            Line::Entry(entry) => self.pieces.push(Piece {
+                offset,
+                bytes: content.len(),
+                line: number,
+                seq: entry.seq,
+                crc: crc32fast::hash(content),
+                kind: Kind::of(&entry.event),
+            }),
+        }
+        Ok(())
+    }
+
+    fn take_header(&mut self, header: Header, number: u64) -> Result<(), StoreError> {
+        if header.format != FORMAT {
+            return Err(self.refused(number, "it names another format".to_owned()));
+        }
+        if !(VERSION_OLDEST..=VERSION).contains(&header.version) {
+            return Err(StoreError::Version {
+                dir: self.path.parent().map(PathBuf::from).unwrap_or_default(),
+                found: header.version,
+                oldest: VERSION_OLDEST,
+                newest: VERSION,
+            });
+        }
+        match &self.header {
+            Some(before) if before.snapshot != header.snapshot => {
+                let problem = "it begins another journal than a line before it";
+                return Err(self.refused(number, problem.to_owned()));
+            }
+            Some(_) => self.find_damage(number, "it is there twice".to_owned()),
+            None if number > 1 => {
+                self.find_damage(number, "it is the first line, in another place".to_owned());
+            }
+            None => {}
+        }
+        self.header = Some(header);
+        Ok(())
+    }
+
+    fn into_salvage(mut self) -> Result<Salvage, StoreError> {
+        if self.pieces.is_empty() && self.header.is_none() {
+            let problem = "this is not a journal of nrp, or no line of it is intact".to_owned();
+            return Err(self.refused(1, problem));
+        }
+        if self.header.is_none() {
+            self.find_damage(1, "the line that begins the journal is lost".to_owned());
+        }
+        let pieces = std::mem::take(&mut self.pieces);
+        let upto = self.snapshot_upto(&pieces);
+        let (snapshot, entries): (Vec<_>, Vec<_>) =
+            pieces.into_iter().partition(|piece| piece.seq <= upto);
+        let mut pieces = match upto {
+            0 => Vec::new(),
+            _ => self.order_snapshot(snapshot, upto)?,
+        };
+        let entries = self.order_entries(entries)?;
+        let mut due = upto + 1;
+        for piece in &entries {
+            if piece.seq > due {
+                let last = piece.seq - 1;
+                self.damage.lost_entries.push((due, last));
+                let problem = match due == last {
+                    true => format!("entry {due} is missing before it"),
+                    false => format!("entries {due} to {last} are missing before it"),
+                };
+                self.find_damage(piece.line, problem);
+            }
+            due = piece.seq + 1;
+        }
+        let last_seq = entries.last().map_or(upto, |piece| piece.seq);
+        pieces.extend(entries);
+        if self.damage.findings.is_empty() {
+            let problem = "lines stand in another order than they were written in";
+            self.find_damage(1, problem.to_owned());
+        }
+        Ok(Salvage {
+            path: self.path,
+            pieces,
+            last_seq,
+            damage: self.damage,
+        })
+    }
+
+    /// The entries that the snapshot stands for; 0 where there is none. Where the first line is
+    /// lost, its lines tell: those that it made itself have that number, and come first.
+    fn snapshot_upto(&self, pieces: &[Piece]) -> u64 {
+        if let Some(header) = &self.header {
+            return header.snapshot;
+        }
+        if self.end.is_some() {
+            let before = pieces[..self.before_end].iter();
+            return before.map(|piece| piece.seq).max().unwrap_or(0);
+        }
+        let mut pieces = pieces.iter();
+        match pieces.next() {
+            Some(first) if pieces.clone().any(|piece| piece.seq < first.seq) => first.seq,
+            Some(first) if pieces.any(|piece| piece.seq == first.seq && !piece.is_same(first)) => {
+                first.seq
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    /// The entries behind the snapshot, by their numbers.
+    fn order_entries(&mut self, mut entries: Vec<Piece>) -> Result<Vec<Piece>, StoreError> {
+        for pair in entries.windows(2) {
+            if pair[1].seq < pair[0].seq {
+                let problem = format!("entry {} stands behind {}", pair[1].seq, pair[0].seq);
+                self.find_damage(pair[1].line, problem);
+            }
+        }
+        entries.sort_by_key(|piece| piece.seq);
+        let mut ordered: Vec<Piece> = Vec::with_capacity(entries.len());
+        for piece in entries {
+            match ordered.last() {
+                Some(last) if last.is_same(&piece) => {
+                    self.find_damage(piece.line, format!("it is line {} again", last.line));
+                }
+                Some(last) if last.seq == piece.seq => {
+                    let (seq, other) = (piece.seq, last.line);
+                    let problem =
+                        format!("it is entry {seq}, and so is line {other}, which differs");
+                    return Err(self.refused(piece.line, problem));
+                }
+                Some(_) | None => ordered.push(piece),
+            }
+        }
+        Ok(ordered)
+    }
+
+    /// The lines of the snapshot: in the first of some orders that its checksum vouches for, or in
+    /// the likeliest.
+    fn order_snapshot(&mut self, found: Vec<Piece>, upto: u64) -> Result<Vec<Piece>, StoreError> {
+        let likeliest = sorted(&found, upto);
+        let Some(end) = &self.end else {
+            self.find_damage(1, "the line that ends the snapshot is lost".to_owned());
+            return Ok(likeliest);
+        };
+        let (written, crc) = (end.snapshot_lines, end.snapshot_crc.clone());
+        let is_whole = |order: &[Piece]| -> Result<bool, StoreError> {
+            Ok(order.len() as u64 == written && self.crc(order)? == crc)
+        };
+        if is_whole(&found)? {
+            return Ok(found);
+        }
+        let mut orders = vec![likeliest.clone()];
+        if found.len() as u64 == written + 1 {
+            // One of those that are there twice is one too many.
+            let doubles = (0..found.len()).filter(|at| {
+                let mut others = found.iter().enumerate();
+                others.any(|(other, piece)| other != *at && piece.is_same(&found[*at]))
+            });
+            for double in doubles.take(DOUBLES_MAX) {
+                let mut order = found.clone();
+                order.remove(double);
+                orders.push(order);
+            }
+        }
+        for order in orders {
+            if is_whole(&order)? {
+                let problem = "a line of the snapshot stands twice, or in another place";
+                self.find_damage(1, problem.to_owned());
+                return Ok(order);
+            }
+        }
+        let best = match likeliest.len() as u64 > written {
+            true => without_doubles(&likeliest),
+            false => likeliest,
+        };
+        let lost = written.saturating_sub(best.len() as u64);
+        let problem = match lost {
+            0 => "the snapshot is not as it was written".to_owned(),
+            lost => format!("{lost} of {written} lines of the snapshot are lost"),
+        };
+        self.find_damage(1, problem);
+        self.damage.lost_of_snapshot = Some(lost);
+        Ok(best)
+    }
+
+    /// The checksum of lines together, each with its line break.
+    fn crc(&self, pieces: &[Piece]) -> Result<String, StoreError> {
+        let mut crc = crc32fast::Hasher::new();
+        let mut file = open(&self.path)?;
+        let mut content = Vec::new();
+        for piece in pieces {
+            content.resize(piece.bytes, 0);
+            let read = file
+                .seek(SeekFrom::Start(piece.offset))
+                .and_then(|_| file.read_exact(&mut content));
+            read.map_err(|source| unread(&self.path, source))?;
+            crc.update(&content);
+            crc.update(b"\n");
+        }
+        Ok(line::digits(crc.finalize()))
+    }
+
+    fn find_damage(&mut self, line: u64, problem: String) {
+        match self.damage.findings.len() < TOLD_MAX {
+            true => self.damage.findings.push(Finding {
+                path: self.path.clone(),
+                line: Some(line),
+                problem,
+            }),
+            false => self.damage.further += 1,
+        }
+    }
+
+    /// Remembers what a damaged place says that it is about.
+    fn name(&mut self, content: &[u8]) {
+        for (what, before, digits) in IDS {
+            for start in places(content, before) {
+                let id = content.get(start + before.len()..).unwrap_or_default();
+                let id = id
+                    .get(..digits)
+                    .filter(|id| id.iter().all(u8::is_ascii_hexdigit));
+                let Some(id) = id else { continue };
+                let named = format!("{what} {}", String::from_utf8_lossy(id));
+                if self.damage.named.len() < TOLD_MAX && !self.damage.named.contains(&named) {
+                    self.damage.named.push(named);
+                }
+            }
+        }
+    }
+
+    fn refused(&self, line: u64, problem: String) -> StoreError {
+        StoreError::Unrepairable {
+            path: self.path.clone(),
+            line,
+            problem,
+        }
+    }
+}
+
+/// A snapshot's lines in the order that they were most likely written in.
+fn sorted(found: &[Piece], upto: u64) -> Vec<Piece> {
+    let mut sorted = found.to_vec();
+    let mut made = found.iter().filter(|piece| piece.kind != Kind::Kept);
+    if made.all(|piece| piece.seq == upto) {
+        // As a compaction writes it.
+        sorted.sort_by_key(|piece| piece.kind != Kind::Submission);
+    } else if numbered_once(found) {
+        // As a repair writes it.
+        sorted.sort_by_key(|piece| piece.seq);
+    }
+    sorted
+}
+
+/// Each line once.
+fn without_doubles(pieces: &[Piece]) -> Vec<Piece> {
+    let mut seen = BTreeSet::new();
+    let single = pieces
+        .iter()
+        .filter(|piece| seen.insert((piece.seq, piece.bytes, piece.crc)));
+    single.copied().collect()
+}
+
+/// Whether no two lines have the same number.
+fn numbered_once(pieces: &[Piece]) -> bool {
+    let mut numbers: Vec<_> = pieces.iter().map(|piece| piece.seq).collect();
+    numbers.sort_unstable();
+    numbers.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// The length of the line that `bytes` begin with, if it is intact.
+fn intact(bytes: &[u8]) -> Option<usize> {
+    if line::verify(bytes).is_ok() {
+        return Some(bytes.len());
+    }
+    // What follows it may be damaged: it ends with one of these braces.
+    let (written, rest) = line::split(bytes)?;
+    let written = std::str::from_utf8(written).ok()?;
+    let written = u32::from_str_radix(written, 16)
+        .ok()
+        .filter(|crc| line::digits(*crc) == written)?;
+    let (before, mut from) = (bytes.len() - rest.len(), 0);
+    let mut crc = crc32fast::Hasher::new();
+    for (position, byte) in rest.iter().enumerate() {
+        if *byte == b'}' {
+            crc.update(&rest[from..=position]);
+            from = position + 1;
+            if crc.clone().finalize() == written {
+                return Some(before + from);
+            }
+        }
+    }
+    None
+}
+
+/// Where `bytes` have `pattern`.
+fn places<'a>(bytes: &'a [u8], pattern: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let windows = bytes.windows(pattern.len()).enumerate();
+    windows
+        .filter(move |(_, window)| *window == pattern)
+        .map(|(position, _)| position)
+}
+
+fn open(path: &std::path::Path) -> Result<File, StoreError> {
+    File::open(path).map_err(|source| unread(path, source))
+}
+
+fn unread(path: &std::path::Path, source: io::Error) -> StoreError {
+    StoreError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    }
+}
