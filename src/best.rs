@@ -8,8 +8,9 @@ use crate::client::{Access, Sweeps};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
-use crate::row::{self, Cell, TestScores};
-use crate::scope::{self, Scope};
+use crate::row::{self, Cell, Provenance, TestScores};
+use crate::scope::{self, Chosen, Scope};
+use crate::setting::Origin;
 use clap::ValueEnum;
 use nrp_proto::wire::{BestRequest, BestRow, TrialRecord, TrialsRequest};
 use serde::Serialize;
@@ -85,6 +86,8 @@ pub(crate) struct Row {
     pub(crate) cell: Cell,
     #[serde(flatten)]
     pub(crate) scores: TestScores,
+    #[serde(flatten)]
+    pub(crate) provenance: Provenance,
     /// Free parameters of the NRP network.
     pub(crate) parameters: Option<u64>,
 }
@@ -96,54 +99,83 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         (true, Over::ValidationMse) => "validation_mse",
         (true, Over::NrpError) => "nrp_error",
     };
-    scope::check(&mut access.client, arguments.asked()).await?;
+    let chosen = arguments.scope.choose(&mut access.client).await?;
+    let asked = TrialsRequest {
+        sweep: chosen.named(),
+        ..arguments.asked()
+    };
+    scope::check(&mut access.client, asked).await?;
     let request = BestRequest {
-        sweep: arguments.scope.sweep.unwrap_or_default(),
         ann: arguments.scope.ann.unwrap_or_default(),
         filters: arguments.scope.filters,
         top: arguments.top,
         front: front.to_owned(),
         ..BestRequest::default()
     };
-    show(
-        &mut access.client,
-        request,
-        arguments.region.as_deref(),
-        format,
-    )
-    .await?;
+    let region = arguments.region.as_deref();
+    show(&mut access.client, &chosen, request, region, format).await?;
     access.close().await?;
     Ok(Ended::Done)
 }
 
-/// Asks for the best trials and writes them to stdout.
+/// Asks for the best trials of each sweep and writes them to stdout.
 pub(crate) async fn show(
     client: &mut Sweeps,
+    chosen: &Chosen,
     request: BestRequest,
     region: Option<&str>,
     format: Format,
 ) -> Result<(), CommandError> {
+    let mut document = Vec::new();
+    for sweep in &chosen.sweeps {
+        let request = BestRequest {
+            sweep: sweep.id.clone(),
+            ..request.clone()
+        };
+        let rows = rows(client, request, region, &sweep.origin()).await?;
+        document.push((sweep, rows));
+    }
+    chosen.announce(format)?;
+    match format {
+        Format::Json => {
+            let rows = document.into_iter().flat_map(|(_, rows)| rows);
+            output::json(&rows.collect::<Vec<_>>())
+        }
+        Format::Text => document.iter().try_for_each(|(sweep, rows)| {
+            chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
+            text(rows)
+        }),
+    }
+}
+
+/// The best trials of a sweep, with their means where there are such.
+pub(crate) async fn rows(
+    client: &mut Sweeps,
+    request: BestRequest,
+    region: Option<&str>,
+    origin: &Origin,
+) -> Result<Vec<Row>, CommandError> {
     // Averages are of best trials alone.
     let averaged = request.front.is_empty() && request.top <= 1;
     let found = ask(client, request).await?;
     let mut rows = match averaged {
-        true => with_means(&found),
+        true => with_means(&found, origin),
         false => {
             let best = found.into_iter().flat_map(|row| row.best);
-            best.map(shown).collect()
+            best.map(|record| shown(record, origin)).collect()
         }
     };
     if let Some(region) = region {
         rows.retain(|row| row.cell.region == region);
     }
-    match format {
-        Format::Json => output::json(&rows),
-        Format::Text => text(&rows),
-    }
+    Ok(rows)
 }
 
 /// All pages together.
-async fn ask(client: &mut Sweeps, mut request: BestRequest) -> Result<Vec<BestRow>, CommandError> {
+pub(crate) async fn ask(
+    client: &mut Sweeps,
+    mut request: BestRequest,
+) -> Result<Vec<BestRow>, CommandError> {
     let mut rows = Vec::new();
     loop {
         let reply = client.best(request.clone()).await?.into_inner();
@@ -156,13 +188,13 @@ async fn ask(client: &mut Sweeps, mut request: BestRequest) -> Result<Vec<BestRo
 }
 
 /// The best trials in the order given, each group's mean after its regions.
-fn with_means(rows: &[BestRow]) -> Vec<Row> {
+fn with_means(rows: &[BestRow], origin: &Origin) -> Vec<Row> {
     rows.chunk_by(|a, b| a.group == b.group)
         .flat_map(|group| {
             let best: Vec<Row> = group
                 .iter()
                 .filter_map(|row| row.best.first().cloned())
-                .map(shown)
+                .map(|record| shown(record, origin))
                 .collect();
             let finished = group
                 .iter()
@@ -174,26 +206,34 @@ fn with_means(rows: &[BestRow]) -> Vec<Row> {
 }
 
 /// A finished trial as it is shown.
-pub(crate) fn shown(record: TrialRecord) -> Row {
+pub(crate) fn shown(record: TrialRecord, origin: &Origin) -> Row {
     Row {
+        provenance: record
+            .scores
+            .as_ref()
+            .map(Provenance::from)
+            .unwrap_or_default(),
         scores: record
             .scores
             .as_ref()
             .map(TestScores::from)
             .unwrap_or_default(),
         parameters: record.scores.as_ref().map(|scores| scores.parameters),
-        cell: Cell::new(record.id, record.spec.unwrap_or_default()),
+        cell: Cell::new(record.id, record.spec.unwrap_or_default(), origin),
     }
 }
 
 /// The mean of several rows' scores; of what they are, only what they share.
 pub(crate) fn mean(rows: &[Row]) -> Row {
     /// The value all rows have, if they have one.
-    fn shared<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Cell) -> Option<T>) -> Option<T> {
-        let first = of(&rows[0].cell)?;
+    fn all<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Row) -> Option<T>) -> Option<T> {
+        let first = of(&rows[0])?;
         rows.iter()
-            .all(|row| of(&row.cell).as_ref() == Some(&first))
+            .all(|row| of(row).as_ref() == Some(&first))
             .then_some(first)
+    }
+    fn shared<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Cell) -> Option<T>) -> Option<T> {
+        all(rows, |row| of(&row.cell))
     }
     /// Absent where a row has no such score: a mean over fewer regions would be another figure.
     fn average(rows: &[Row], of: impl Fn(&TestScores) -> Option<f64>) -> Option<f64> {
@@ -203,8 +243,10 @@ pub(crate) fn mean(rows: &[Row]) -> Row {
     let first = &rows[0].cell;
     Row {
         cell: Cell {
+            setting: first.setting.clone(),
             ann: first.ann.clone(),
             weights: first.weights.clone(),
+            preprocessing: shared(rows, |cell| cell.preprocessing.clone()),
             region: MEAN.to_owned(),
             model: first.model.clone(),
             layers: shared(rows, |cell| cell.layers.clone()),
@@ -219,7 +261,6 @@ pub(crate) fn mean(rows: &[Row]) -> Row {
             projection: shared(rows, |cell| cell.projection.clone()),
             linear_path: shared(rows, |cell| cell.linear_path.clone()),
             ensemble: shared(rows, |cell| cell.ensemble),
-            scheme: shared(rows, |cell| cell.scheme.clone()),
             split: shared(rows, |cell| cell.split),
             seed: shared(rows, |cell| cell.seed),
             trial: shared(rows, |cell| cell.trial.clone()),
@@ -239,9 +280,16 @@ pub(crate) fn mean(rows: &[Row]) -> Row {
             split_half_consistency: average(rows, |scores| scores.split_half_consistency),
             validation_mse: average(rows, |scores| scores.validation_mse),
         },
-        parameters: rows[0]
-            .parameters
-            .filter(|first| rows.iter().all(|row| row.parameters == Some(*first))),
+        provenance: Provenance {
+            epochs: all(rows, |row| row.provenance.epochs),
+            best_epoch: all(rows, |row| row.provenance.best_epoch),
+            cache_dtype: all(rows, |row| row.provenance.cache_dtype.clone()),
+            reached_sparsity: all(rows, |row| row.provenance.reached_sparsity),
+            worker_version: all(rows, |row| row.provenance.worker_version.clone()),
+            device: all(rows, |row| row.provenance.device.clone()),
+            recorded_at: all(rows, |row| row.provenance.recorded_at.clone()),
+        },
+        parameters: all(rows, |row| row.parameters),
     }
 }
 
@@ -272,7 +320,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
         "dropout",
         "linear path",
         "ensemble",
-        "sparsity",
+        "zeros",
         "split",
         "seed",
         "parameters",
@@ -281,6 +329,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
     for Row {
         cell,
         scores,
+        provenance,
         parameters,
     } in rows
     {
@@ -307,7 +356,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
             output::number(cell.dropout),
             cell.linear_path.clone().unwrap_or_else(|| "–".to_owned()),
             output::count(cell.ensemble),
-            output::number(cell.sparsity),
+            cell.zeros_label(provenance.reached_sparsity),
             cell.split_label(),
             output::count(cell.seed),
             output::count(*parameters),
@@ -352,9 +401,13 @@ mod tests {
         }
     }
 
+    fn of(rows: &[BestRow]) -> Vec<Row> {
+        with_means(rows, &Origin::default())
+    }
+
     #[test]
     fn the_mean_averages_regions_and_keeps_what_they_share() {
-        let rows = with_means(&[
+        let rows = of(&[
             best_row("V4", Some(1.0), 16, 0),
             best_row("IT", Some(2.0), 64, 0),
         ]);
@@ -368,12 +421,12 @@ mod tests {
 
     #[test]
     fn there_is_no_mean_before_all_regions_have_finished() {
-        let open = with_means(&[
+        let open = of(&[
             best_row("V4", Some(1.0), 16, 0),
             best_row("IT", Some(2.0), 64, 3),
         ]);
         assert_eq!(open.len(), 2);
-        let none = with_means(&[
+        let none = of(&[
             best_row("V4", Some(1.0), 16, 0),
             best_row("IT", None, 64, 0),
         ]);

@@ -31,6 +31,13 @@ pub(crate) struct CacheArguments {
     cache_dtype: Dtype,
 }
 
+impl CacheArguments {
+    /// Number format of stored activations.
+    pub(crate) fn dtype(&self) -> Dtype {
+        self.cache_dtype
+    }
+}
+
 fn dtype() -> impl TypedValueParser<Value = Dtype> {
     PossibleValuesParser::new(Dtype::ALL.map(Dtype::name)).try_map(|name| name.parse::<Dtype>())
 }

@@ -4,6 +4,8 @@ use crate::failure::CommandError;
 use crate::output;
 use nrp_proto::sweep::{Catalogue, SweepFile};
 use nrp_proto::wire::SweepSpec;
+use nrp_worker::forecast::Forecast;
+use nrp_worker::resolve::{Asked, Resolved};
 use nrp_worker::{ann, device, resolve};
 use std::path::{Path, PathBuf};
 
@@ -29,13 +31,15 @@ impl Catalogue for Anns {
     }
 }
 
-/// Reads and checks the sweep file at `path`, finds its files and digests them. Notices go to
+/// Reads and checks the sweep file at `path`, finds its files and digests them; with what the sweep
+/// will take, and with `measure` how long its ANNs look at the stimuli on `device`. Notices go to
 /// stderr.
 pub(crate) fn load_sweep(
     path: &Path,
     data_dir: Option<PathBuf>,
     device: &str,
-) -> miette::Result<SweepSpec> {
+    measure: bool,
+) -> miette::Result<(SweepSpec, Forecast)> {
     let text = std::fs::read_to_string(path).map_err(|source| CommandError::Read {
         path: path.to_owned(),
         source,
@@ -46,6 +50,10 @@ pub(crate) fn load_sweep(
     };
     let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
     file.check(&Anns).map_err(refused)?;
+    let asked = Asked {
+        must_stratify: file.split.stratify.is_some(),
+        measure,
+    };
     let mut spec = file.to_spec();
     spec.check_trials()?;
     let beside = path
@@ -59,14 +67,13 @@ pub(crate) fn load_sweep(
         source,
     })?;
     let device = device::open(device)?;
-    let notices = resolve::resolve(&mut spec, &data_dir, &device).map_err(|source| {
-        CommandError::Resolve {
-            name: spec.name.clone(),
-            source,
-        }
+    let resolved = resolve::resolve(&mut spec, &data_dir, &device, asked);
+    let Resolved { forecast, notices } = resolved.map_err(|source| CommandError::Resolve {
+        name: spec.name.clone(),
+        source,
     })?;
     for notice in notices {
         output::note(&format!("notice: {notice}"));
     }
-    Ok(spec)
+    Ok((spec, forecast))
 }

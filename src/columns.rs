@@ -10,6 +10,7 @@ use parquet::schema::types::Type;
 use serde_json::Value;
 use std::io::Write;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// Rows of a group, which are held until they are written together.
 const GROUP_ROWS: usize = 16_384;
@@ -24,7 +25,25 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 45] = [
+const COLUMNS: [(&str, Kind); 63] = [
+    ("sweep", Kind::Text),
+    ("sweep_id", Kind::Text),
+    ("recordings", Kind::Text),
+    ("recordings_digest", Kind::Text),
+    ("train_fraction", Kind::Real),
+    ("validation_fraction", Kind::Real),
+    ("test_fraction", Kind::Real),
+    ("stratify", Kind::Text),
+    ("split_seed", Kind::Whole),
+    ("inputs", Kind::Text),
+    ("targets", Kind::Text),
+    ("batch_size", Kind::Whole),
+    ("max_epochs", Kind::Whole),
+    ("patience", Kind::Whole),
+    ("preprocessing", Kind::Text),
+    ("worker_version", Kind::Text),
+    ("device", Kind::Text),
+    ("recorded_at", Kind::Text),
     ("trial", Kind::Text),
     ("state", Kind::Text),
     ("ann", Kind::Text),
@@ -72,6 +91,23 @@ const COLUMNS: [(&str, Kind); 45] = [
     ("reason", Kind::Text),
 ];
 
+/// A whole number that a signed column of 64 bits has no room for.
+#[derive(Debug, Error)]
+#[error(
+    "{number} of column `{column}` is too large for Parquet's signed integers: the limit is {}",
+    i64::MAX
+)]
+pub(crate) struct TooLarge {
+    column: &'static str,
+    number: u64,
+}
+
+impl From<TooLarge> for ParquetError {
+    fn from(error: TooLarge) -> Self {
+        ParquetError::External(Box::new(error))
+    }
+}
+
 /// A column's values that wait to be written; `there` tells which rows have one.
 struct Waiting {
     name: &'static str,
@@ -100,7 +136,7 @@ impl Waiting {
         }
     }
 
-    fn push(&mut self, value: &Value) {
+    fn push(&mut self, value: &Value) -> Result<(), TooLarge> {
         let there = match &mut self.values {
             Values::Text(values) => {
                 let text = match value {
@@ -113,11 +149,21 @@ impl Waiting {
                 text.map(|text| values.push(text.as_str().into()))
             }
             Values::Flag(values) => value.as_bool().map(|flag| values.push(flag)),
-            // Bits as they are: the column says that they are unsigned.
-            Values::Whole(values) => value.as_u64().map(|number| values.push(number as i64)),
+            // Signed, as every reader knows them: unsigned ones wrap around where one is taken from
+            // another, and some readers know none.
+            Values::Whole(values) => {
+                let number = value.as_u64().map(|number| {
+                    i64::try_from(number).map_err(|_| TooLarge {
+                        column: self.name,
+                        number,
+                    })
+                });
+                number.transpose()?.map(|number| values.push(number))
+            }
             Values::Real(values) => value.as_f64().map(|number| values.push(number)),
         };
         self.there.push(i16::from(there.is_some()));
+        Ok(())
     }
 }
 
@@ -149,7 +195,7 @@ impl<W: Write + Send> Columns<W> {
     pub(crate) fn push(&mut self, row: &TrialRow) -> Result<(), ParquetError> {
         let row = serde_json::to_value(row).expect("strings, lists and finite numbers");
         for column in &mut self.columns {
-            column.push(&row[column.name]);
+            column.push(&row[column.name])?;
         }
         self.rows += 1;
         match self.rows >= GROUP_ROWS {
@@ -206,11 +252,11 @@ impl<W: Write + Send> Columns<W> {
 }
 
 fn field(name: &str, kind: Kind) -> Result<Type, ParquetError> {
-    let unsigned = LogicalType::integer(64, false);
+    let signed = LogicalType::integer(64, true);
     let (physical, logical) = match kind {
         Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Kind::Flag => (Physical::BOOLEAN, None),
-        Kind::Whole => (Physical::INT64, Some(unsigned)),
+        Kind::Whole => (Physical::INT64, Some(signed)),
         Kind::Real => (Physical::DOUBLE, None),
     };
     Type::primitive_type_builder(name, physical)
@@ -222,6 +268,7 @@ fn field(name: &str, kind: Kind) -> Result<Type, ParquetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::Origin;
     use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
@@ -231,7 +278,7 @@ mod tests {
             nrp_error: seed as f64 / 3.0,
             ..Scores::default()
         };
-        TrialRow::from(TrialRecord {
+        let record = TrialRecord {
             id: format!("{seed:032x}"),
             spec: Some(TrialSpec {
                 layers: vec!["a".to_owned(), "b".to_owned()],
@@ -242,7 +289,8 @@ mod tests {
             state: "finished".to_owned(),
             scores: (seed != 1).then_some(scores),
             ..TrialRecord::default()
-        })
+        };
+        TrialRow::new(record, &Origin::default())
     }
 
     #[test]
@@ -260,7 +308,7 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         let mut columns = Columns::new(&mut file).expect("begins");
         let rows = GROUP_ROWS as u64 + 2;
-        for seed in (0..rows).chain([u64::MAX]) {
+        for seed in (0..rows).chain([i64::MAX as u64]) {
             columns.push(&row(seed)).expect("is taken");
         }
         columns.close().expect("ends");
@@ -278,6 +326,18 @@ mod tests {
         assert_eq!(field(1, "nrp_error"), Field::Null);
         assert_eq!(field(2, "nrp_error"), Field::Double(2.0 / 3.0));
         assert_eq!(field(2, "l2"), Field::Null);
-        assert_eq!(field(rows as usize, "seed"), Field::ULong(u64::MAX));
+        assert_eq!(field(rows as usize, "seed"), Field::Long(i64::MAX));
+        assert_eq!(field(0, "l1"), Field::Long(16));
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_refused_by_name() {
+        let mut columns = Columns::new(Vec::new()).expect("begins");
+        let error = columns.push(&row(u64::MAX)).expect_err("does not fit");
+        let said = error.to_string();
+        assert!(
+            said.contains("18446744073709551615 of column `seed`"),
+            "{said}"
+        );
     }
 }

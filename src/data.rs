@@ -66,8 +66,8 @@ fn text(report: &Report) -> Result<(), CommandError> {
                     100.0 * region.missing_fraction
                 ),
                 region.empty_cells.to_string(),
-                format!("{:.4}", region.mean),
-                format!("{:.4}", region.sd),
+                output::significant(region.mean),
+                output::significant(region.sd),
                 region.noise.as_ref().map_or_else(
                     || "–".to_owned(),
                     |noise| {

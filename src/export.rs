@@ -2,9 +2,9 @@
 //! trials.
 
 use crate::client::Access;
-use crate::columns::Columns;
+use crate::columns::{Columns, TooLarge};
 use crate::failure::{CommandError, Ended};
-use crate::output;
+use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
 use crate::trials::{self, Filter};
@@ -13,6 +13,9 @@ use nrp_proto::plain;
 use std::io::{BufWriter, Write};
 
 /// Write trials as CSV, JSON Lines or Parquet
+///
+/// Of the latest sweep, unless another is named; stderr says which. Each line has its sweep, its
+/// recordings and everything else that determines the trial.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The format
@@ -36,35 +39,46 @@ enum FileFormat {
 
 pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     let mut access = Access::open(&arguments.results).await?;
+    let chosen = arguments.filter.choose(&mut access.client).await?;
+    // Stdout is for the trials alone.
+    chosen.announce(Format::Json)?;
+    let (client, filter) = (&mut access.client, &arguments.filter);
     let mut out = BufWriter::new(std::io::stdout());
     match arguments.format {
         FileFormat::Jsonl => {
-            trials::each(&mut access.client, arguments.filter, |row| {
-                output::json_line(&mut out, &row).map_err(CommandError::Stdout)
-            })
-            .await?;
+            for sweep in &chosen.sweeps {
+                trials::each(client, filter, sweep, |row| {
+                    output::json_line(&mut out, &row).map_err(CommandError::Stdout)
+                })
+                .await?;
+            }
         }
         FileFormat::Csv => {
             let mut csv = csv::Writer::from_writer(&mut out);
             let mut header_written = false;
-            trials::each(&mut access.client, arguments.filter, |row| {
-                if !header_written {
-                    header_written = true;
-                    let header: Vec<_> = fields(&row).into_iter().map(|(name, _)| name).collect();
-                    csv.write_record(header).map_err(csv_error)?;
-                }
-                csv.write_record(fields(&row).into_iter().map(|(_, value)| value))
-                    .map_err(csv_error)
-            })
-            .await?;
+            for sweep in &chosen.sweeps {
+                trials::each(client, filter, sweep, |row| {
+                    let fields = fields(&row).into_iter();
+                    if !header_written {
+                        header_written = true;
+                        let header = fields.clone().map(|(name, _)| name);
+                        csv.write_record(header).map_err(csv_error)?;
+                    }
+                    csv.write_record(fields.map(|(_, value)| value))
+                        .map_err(csv_error)
+                })
+                .await?;
+            }
             csv.flush().map_err(CommandError::Stdout)?;
         }
         FileFormat::Parquet => {
             let mut columns = Columns::new(&mut out).map_err(parquet_error)?;
-            trials::each(&mut access.client, arguments.filter, |row| {
-                columns.push(&row).map_err(parquet_error)
-            })
-            .await?;
+            for sweep in &chosen.sweeps {
+                trials::each(client, filter, sweep, |row| {
+                    columns.push(&row).map_err(parquet_error)
+                })
+                .await?;
+            }
             columns.close().map_err(parquet_error)?;
         }
     }
@@ -77,6 +91,10 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
 fn parquet_error(error: parquet::errors::ParquetError) -> CommandError {
     use parquet::errors::ParquetError;
     let error = match error {
+        ParquetError::External(cause) if cause.is::<TooLarge>() => {
+            let too_large = cause.downcast().expect("was just asked");
+            return CommandError::TooLarge(*too_large);
+        }
         // A pipe that was closed is told by what the system said.
         ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
             Ok(error) => *error,
@@ -123,7 +141,10 @@ fn field(value: serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nrp_proto::wire::{AnnSpec, Scores, SplitSpec, Stop, TrialRecord, TrialSpec};
+    use crate::setting::Origin;
+    use nrp_proto::wire::{
+        AnnSpec, Details, Scores, SplitSpec, Stop, TrainingSpec, TrialRecord, TrialSpec,
+    };
     use serde_json::{Value, json};
 
     /// `document` with `name` in the place of every text.
@@ -143,23 +164,32 @@ mod tests {
                 ann: Some(AnnSpec::default()),
                 split: Some(SplitSpec::default()),
                 layers: vec![String::new(), String::new()],
+                training: Some(TrainingSpec::default()),
                 ..TrialSpec::default()
             }),
-            scores: Some(Scores::default()),
+            scores: Some(Scores {
+                details: Some(Details::default()),
+                ..Scores::default()
+            }),
             stop: Some(Stop::default()),
             ..TrialRecord::default()
         };
         for hostile in ["=A\u{1b}[2J", "\u{9b}31m\n+1", "-1\u{202e}", "@x\r", "\t=1"] {
+            let origin = Origin {
+                sweep: hostile.to_owned(),
+                sweep_id: hostile.to_owned(),
+                recordings: hostile.to_owned(),
+            };
             let mut document = json!(record);
             named(&mut document, hostile);
             let record: TrialRecord = serde_json::from_value(document).expect("a record");
-            let row = TrialRow::from(record);
+            let row = TrialRow::new(record, &origin);
             let shown = fields(&row);
             let begins = plain::csv_field(hostile);
             let texts = shown
                 .iter()
                 .filter(|(_, field)| field.starts_with(&*begins));
-            assert!(texts.count() >= 8, "{shown:?}");
+            assert!(texts.count() >= 16, "{shown:?}");
             for (name, field) in shown {
                 let is_number = field.parse::<f64>().is_ok();
                 assert!(

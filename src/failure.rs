@@ -131,6 +131,9 @@ pub(crate) enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    #[error("the trials cannot be written as Parquet")]
+    #[diagnostic(help("`--format csv` and `--format jsonl` take it"))]
+    TooLarge(#[source] crate::columns::TooLarge),
     #[error("stdout cannot be written")]
     #[diagnostic(help("check where it was redirected to: free space, permissions"))]
     Stdout(#[source] std::io::Error),

@@ -2,6 +2,7 @@
 //! back into an exit code. This room is the only one that prints, by `output` alone, and it decides
 //! nothing else.
 
+mod advice;
 mod ann;
 mod best;
 mod cache;
@@ -22,9 +23,12 @@ mod report;
 mod row;
 mod run;
 mod scope;
+mod setting;
 mod store;
 mod sweep;
+mod takes;
 mod telemetry;
+mod time_left;
 mod trials;
 mod worker;
 mod workers;

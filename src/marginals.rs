@@ -7,6 +7,7 @@ use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row;
 use crate::scope::{self, Scope};
+use crate::setting::Setting;
 use clap::ValueEnum;
 use nrp_proto::axis::Axis;
 use nrp_proto::id::RANDOM_PREFIX;
@@ -16,7 +17,8 @@ use serde_json::Value;
 /// Show mean and best scores over one or two axes of the grid, per ANN and region
 ///
 /// The best trial of a cell is the one with the lowest validation loss; what is shown of it is the
-/// score asked for, on test stimuli unless that is the validation loss itself.
+/// score asked for, on test stimuli unless that is the validation loss itself. Of the latest sweep,
+/// unless another is named; the first line says which.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// One axis or two: `l1,l2`
@@ -51,26 +53,43 @@ enum Score {
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let mut access = Access::open(&arguments.results).await?;
-    let request = MarginalsRequest {
-        sweep: arguments.scope.sweep.unwrap_or_default(),
-        ann: arguments.scope.ann.unwrap_or_default(),
-        region: arguments.region.unwrap_or_default(),
-        filters: arguments.scope.filters,
-        by: arguments.by.clone(),
-        ..MarginalsRequest::default()
-    };
+    let chosen = arguments.scope.choose(&mut access.client).await?;
     let asked = TrialsRequest {
-        sweep: request.sweep.clone(),
-        ann: request.ann.clone(),
-        region: request.region.clone(),
-        filters: request.filters.clone(),
+        sweep: chosen.named(),
+        ann: arguments.scope.ann.clone().unwrap_or_default(),
+        region: arguments.region.clone().unwrap_or_default(),
+        filters: arguments.scope.filters.clone(),
         ..TrialsRequest::default()
     };
-    scope::check(&mut access.client, asked).await?;
-    let rows = ask(&mut access.client, request).await?;
+    scope::check(&mut access.client, asked.clone()).await?;
+    let mut all = Vec::new();
+    for sweep in &chosen.sweeps {
+        let request = MarginalsRequest {
+            sweep: sweep.id.clone(),
+            ann: asked.ann.clone(),
+            region: asked.region.clone(),
+            filters: asked.filters.clone(),
+            by: arguments.by.clone(),
+            ..MarginalsRequest::default()
+        };
+        let rows = ask(&mut access.client, request).await?;
+        all.push((sweep, rows));
+    }
+    chosen.announce(format)?;
     match format {
-        Format::Json => output::json(&document(&rows, &arguments.by))?,
-        Format::Text => text(&rows, &arguments.by, arguments.of)?,
+        Format::Json => {
+            let cells = all.iter().flat_map(|(sweep, rows)| {
+                let setting = sweep.setting();
+                document(rows, &arguments.by, &setting)
+            });
+            output::json(&cells.collect::<Vec<_>>())?;
+        }
+        Format::Text => {
+            for (sweep, rows) in &all {
+                chosen.introduce(sweep, [])?;
+                text(rows, &arguments.by, arguments.of)?;
+            }
+        }
     }
     access.close().await?;
     Ok(Ended::Done)
@@ -93,7 +112,7 @@ async fn ask(
 }
 
 /// One object a cell, its values under their axes' names.
-fn document(rows: &[MarginalsRow], by: &[String]) -> Vec<Value> {
+fn document(rows: &[MarginalsRow], by: &[String], setting: &Setting) -> Vec<Value> {
     let cells = rows
         .iter()
         .flat_map(|row| row.cells.iter().map(move |cell| (row, cell)));
@@ -102,6 +121,8 @@ fn document(rows: &[MarginalsRow], by: &[String]) -> Vec<Value> {
             "ann": row.ann,
             "weights": row.weights_digest,
             "region": row.region,
+            "model": row.model,
+            "split": row.split,
             "simulated": row.simulated,
             "random_weights": row.weights_digest.starts_with(RANDOM_PREFIX),
             "trials": cell.trials,
@@ -111,6 +132,10 @@ fn document(rows: &[MarginalsRow], by: &[String]) -> Vec<Value> {
             "best_validation_mse": cell.best_validation_mse,
             "best_trial": cell.best_trial,
         });
+        let shared = serde_json::to_value(setting).expect("strings and finite numbers");
+        for (name, value) in shared.as_object().into_iter().flatten() {
+            object[name] = value.clone();
+        }
         for (axis, value) in by.iter().zip(&cell.values) {
             object[axis] = typed(axis, value);
         }
@@ -123,7 +148,12 @@ fn document(rows: &[MarginalsRow], by: &[String]) -> Vec<Value> {
 fn typed(axis: &str, value: &str) -> Value {
     let is_word = matches!(
         axis.parse(),
-        Ok(Axis::Ann | Axis::Region | Axis::Model | Axis::Layers | Axis::Projection)
+        Ok(Axis::Ann
+            | Axis::Region
+            | Axis::Model
+            | Axis::Layers
+            | Axis::Projection
+            | Axis::LinearPath)
     );
     match (value, is_word) {
         ("", _) => Value::Null,
@@ -142,7 +172,7 @@ fn text(rows: &[MarginalsRow], by: &[String], of: Score) -> Result<(), CommandEr
     };
     let mean = format!("mean {score}");
     let best = format!("best trial's {score}");
-    let mut header = vec!["ANN", "region"];
+    let mut header = vec!["ANN", "region", "model", "split"];
     header.extend(by.iter().map(String::as_str));
     header.extend(["trials", &mean, &best, "best trial"]);
     let mut table = output::table(&header);
@@ -151,6 +181,8 @@ fn text(rows: &[MarginalsRow], by: &[String], of: Score) -> Result<(), CommandEr
             let mut line = vec![
                 row::ann_label(&row.ann, &row.weights_digest),
                 row::region_label(&row.region, row.simulated),
+                row::model_label(&row.model),
+                row.split.to_string(),
             ];
             let values = cell.values.iter().map(|value| match value.as_str() {
                 "" => "–".to_owned(),
@@ -193,7 +225,7 @@ mod tests {
             ..MarginalsRow::default()
         };
         let by = ["learning_rate".to_owned(), "l2".to_owned()];
-        let document = document(&[row], &by);
+        let document = document(&[row], &by, &Setting::default());
         assert_eq!(document[0]["learning_rate"], 1e-3);
         assert_eq!(document[0]["l2"], Value::Null);
         assert_eq!(document[0]["random_weights"], true);

@@ -1,51 +1,109 @@
-//! Progress on a terminal: a bar for the trials, a line for each worker. Nothing on a pipe.
+//! Progress on a terminal: a bar for the trials with the time left, the best so far, a line for each
+//! worker. Nothing on a pipe.
+
+use crate::best;
+use crate::client::Sweeps;
+use crate::failure::CommandError;
+use crate::output;
+use crate::row;
+use crate::time_left::{Left, Measured};
 
 use indicatif::{
     HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
+use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
-use nrp_proto::wire::{SweepStatus, WorkerStatus};
-use std::collections::HashMap;
+use nrp_proto::wire::{BestRequest, BestRow, StatusRequest, SweepStatus, WorkerStatus};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::io::{self, Write};
-use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// How often elapsed times move on while nothing else happens.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often the best so far is asked for, at most.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// All bars of this process; log lines go above them.
 static BARS: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 
+/// Shows progress until the sweep has ended, or is as `until` says; the last that was seen of it.
+pub(crate) async fn follow(
+    client: &mut Sweeps,
+    sweep: &str,
+    until: impl Fn(&SweepStatus) -> bool,
+) -> Result<Option<SweepStatus>, CommandError> {
+    let request = StatusRequest {
+        sweep: sweep.to_owned(),
+    };
+    let mut stream = client.watch(request).await?.into_inner();
+    let mut bars = SweepBars::new();
+    let mut last = None;
+    let mut asked: Option<(Instant, u64)> = None;
+    while let Some(status) = stream.message().await? {
+        // Nobody sees it on a pipe.
+        let is_due = match asked {
+            None => true,
+            Some((at, finished)) => finished != status.finished && at.elapsed() >= ASKED_EVERY,
+        };
+        if is_due && io::stderr().is_terminal() {
+            asked = Some((Instant::now(), status.finished));
+            let request = BestRequest {
+                sweep: status.id.clone(),
+                ..BestRequest::default()
+            };
+            bars.know(&best::ask(client, request).await?);
+        }
+        bars.show(&status);
+        let is_over = until(&status);
+        last = Some(status);
+        if is_over {
+            break;
+        }
+    }
+    bars.clear();
+    Ok(last)
+}
+
 /// Bars of one sweep.
-pub(crate) struct SweepBars {
+struct SweepBars {
+    since: Instant,
+    measured: Measured,
     trials: ProgressBar,
-    workers: Mutex<HashMap<String, ProgressBar>>,
+    best: ProgressBar,
+    workers: HashMap<String, ProgressBar>,
 }
 
 impl SweepBars {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let trials = BARS.add(ProgressBar::new(0));
-        trials.set_style(style(
-            "trials {bar:30} {pos}/{len}{msg}{rate}, {elapsed} gone",
-        ));
+        trials.set_style(style("trials {bar:30} {pos}/{len}{msg}, {elapsed} gone"));
         trials.enable_steady_tick(TICK);
+        let best = BARS.add(ProgressBar::new(0));
+        best.set_style(style("{msg}"));
         Self {
+            since: Instant::now(),
+            measured: Measured::default(),
             trials,
-            workers: Mutex::default(),
+            best,
+            workers: HashMap::new(),
         }
     }
 
+    /// Shows what is best so far.
+    fn know(&mut self, rows: &[BestRow]) {
+        self.measured.know(rows);
+        self.best.set_message(best_so_far(rows));
+    }
+
     /// Shows how far the sweep is.
-    pub(crate) fn show(&self, status: &SweepStatus) {
-        // What was finished before counts neither for the rate nor for the time left.
+    fn show(&mut self, status: &SweepStatus) {
+        self.measured.take(self.since.elapsed(), status);
         let ended = status.finished + status.failed + status.stopped + status.cancelled;
-        if self.trials.length() != Some(status.trials) {
-            self.trials.set_length(status.trials);
-            self.trials.set_position(ended);
-            self.trials.reset_eta();
-        }
+        self.trials.set_length(status.trials);
         self.trials.set_position(ended);
         let mut parts = Vec::new();
         for (trials, how) in [(status.failed, "failed"), (status.stopped, "stopped")] {
@@ -53,12 +111,13 @@ impl SweepBars {
                 parts.push(format!("{trials} {how}"));
             }
         }
-        self.trials.set_message(match parts.is_empty() {
+        let counts = match parts.is_empty() {
             true => String::new(),
             false => format!(" ({})", parts.join(", ")),
-        });
-        let mut bars = self.workers.lock().expect("no holder panics");
-        bars.retain(|name, bar| {
+        };
+        let left = self.measured.left(status).map_or_else(String::new, left);
+        self.trials.set_message(format!("{counts}{left}"));
+        self.workers.retain(|name, bar| {
             let there = status.workers.iter().any(|worker| worker.worker == *name);
             if !there {
                 BARS.remove(bar);
@@ -66,7 +125,8 @@ impl SweepBars {
             there
         });
         for worker in &status.workers {
-            let bar = bars
+            let bar = self
+                .workers
                 .entry(worker.worker.clone())
                 .or_insert_with(|| BARS.add(ProgressBar::new(0)));
             show_worker(bar, worker);
@@ -74,10 +134,63 @@ impl SweepBars {
     }
 
     /// Takes the bars away.
-    pub(crate) fn clear(&self) {
+    fn clear(&self) {
         self.trials.finish_and_clear();
-        for bar in self.workers.lock().expect("no holder panics").values() {
+        self.best.finish_and_clear();
+        for bar in self.workers.values() {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// How long still, as far as that is known.
+fn left(left: Left) -> String {
+    let time = |seconds: f64| HumanDuration(Duration::from_secs_f64(seconds.max(1.0)));
+    let mut text = format!(", about {} left", time(left.seconds));
+    if left.extraction_seconds >= 1.0 {
+        let extraction = time(left.extraction_seconds);
+        text.push_str(&format!(", {extraction} of them to extract activations"));
+    }
+    match left.unknown_passes {
+        0 => {}
+        1 => text.push_str(" and the extraction of an ANN"),
+        anns => text.push_str(&format!(" and the extraction of {anns} ANNs")),
+    }
+    text
+}
+
+/// The NRP network with the lowest validation loss in each region, of the first split that has one.
+fn best_so_far(rows: &[BestRow]) -> String {
+    let mut best: BTreeMap<&str, (f64, String)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.model == NRP_NETWORK) {
+        let Some(trial) = row.best.first() else {
+            continue;
+        };
+        let (Some(scores), Some(spec)) = (&trial.scores, &trial.spec) else {
+            continue;
+        };
+        if spec.split_number() > 0 {
+            continue;
+        }
+        let lower = best
+            .get(row.region.as_str())
+            .is_none_or(|(loss, _)| scores.validation_mse < *loss);
+        if lower {
+            let region = row::region_label(&row.region, spec.simulated());
+            let said = format!(
+                "{region} {} NRP-error {}, validation MSE {}",
+                row::ann_label(&row.ann, &row.weights_digest),
+                output::significant(scores.nrp_error),
+                output::significant(scores.validation_mse)
+            );
+            best.insert(&row.region, (scores.validation_mse, said));
+        }
+    }
+    match best.is_empty() {
+        true => String::new(),
+        false => {
+            let said: Vec<String> = best.into_values().map(|(_, said)| said).collect();
+            format!("best so far: {}", said.join("; "))
         }
     }
 }
@@ -162,8 +275,49 @@ fn plain_line(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{plain_line, rate};
-    use std::time::Duration;
+    use super::*;
+    use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
+
+    #[test]
+    fn the_best_so_far_is_told_for_each_region_by_validation_loss() {
+        let row = |ann: &str, region: &str, nrp_error: f64, validation_mse: f64| BestRow {
+            ann: ann.to_owned(),
+            region: region.to_owned(),
+            model: NRP_NETWORK.to_owned(),
+            best: vec![TrialRecord {
+                spec: Some(TrialSpec::default()),
+                scores: Some(Scores {
+                    nrp_error,
+                    validation_mse,
+                    ..Scores::default()
+                }),
+                ..TrialRecord::default()
+            }],
+            ..BestRow::default()
+        };
+        let rows = [
+            row("a", "V4", 1e-6, 0.75),
+            row("b", "V4", 3e-6, 0.5),
+            row("a", "IT", 2.0, 0.9),
+        ];
+        insta::assert_snapshot!(best_so_far(&rows), @"best so far: IT a NRP-error 2.000, validation MSE 0.9000; V4 b NRP-error 3.000e-6, validation MSE 0.5000");
+        assert_eq!(best_so_far(&[BestRow::default()]), "");
+    }
+
+    #[test]
+    fn time_left_says_what_of_it_is_extraction_and_what_is_not_known() {
+        let shown = |seconds, extraction_seconds, unknown_passes| {
+            left(Left {
+                seconds,
+                extraction_seconds,
+                unknown_passes,
+            })
+        };
+        insta::assert_compact_debug_snapshot!(
+            [shown(90.0, 0.0, 0), shown(600.0, 300.0, 0), shown(90.0, 0.0, 2)],
+            @r#"[", about 2 minutes left", ", about 10 minutes left, 5 minutes of them to extract activations", ", about 2 minutes left and the extraction of 2 ANNs"]"#
+        );
+    }
 
     #[test]
     fn a_log_event_stays_one_plain_line() {

@@ -1,9 +1,10 @@
 //! One trial as users see it: the same fields, in the same order, in `best`, `trials` and `export`.
 
 use crate::output;
+use crate::setting::{Origin, Setting};
 use nrp_proto::id::{NO_PROJECTION, NRP_NETWORK, RANDOM_PREFIX};
 use nrp_proto::sweep::Scheme;
-use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
+use nrp_proto::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
 use nrp_worker::ann;
 use serde::Serialize;
 
@@ -11,9 +12,13 @@ use serde::Serialize;
 /// where a linear baseline has no such thing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Cell {
+    #[serde(flatten)]
+    pub(crate) setting: Setting,
     pub(crate) ann: String,
     /// Digest of the weights, or `random:SEED`.
     pub(crate) weights: String,
+    /// How images are made into the ANN's input.
+    pub(crate) preprocessing: Option<String>,
     pub(crate) region: String,
     /// What predicts the responses: `nrp`, or a linear baseline.
     pub(crate) model: String,
@@ -34,8 +39,6 @@ pub(crate) struct Cell {
     pub(crate) linear_path: Option<String>,
     /// Networks whose predictions are averaged.
     pub(crate) ensemble: Option<u32>,
-    /// How the stimuli were divided, as the sweep file spells it.
-    pub(crate) scheme: Option<String>,
     /// Which of the scheme's splits, from 0.
     pub(crate) split: Option<u32>,
     pub(crate) seed: Option<u64>,
@@ -64,6 +67,24 @@ pub(crate) struct TestScores {
     pub(crate) validation_mse: Option<f64>,
 }
 
+/// Where and how a trial was trained; absent where it has no scores, or was recorded before this was
+/// kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Provenance {
+    /// Epochs trained, and the one whose weights were kept.
+    pub(crate) epochs: Option<u32>,
+    pub(crate) best_epoch: Option<u32>,
+    /// Format in which the activations were stored.
+    pub(crate) cache_dtype: Option<String>,
+    /// Fraction of zero weights in the ANN's kernels, counted.
+    pub(crate) reached_sparsity: Option<f64>,
+    /// Version of the worker's program, and the device it trained on.
+    pub(crate) worker_version: Option<String>,
+    pub(crate) device: Option<String>,
+    /// When the coordinator took the scores, in UTC.
+    pub(crate) recorded_at: Option<String>,
+}
+
 /// One trial with its state.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct TrialRow {
@@ -75,13 +96,9 @@ pub(crate) struct TrialRow {
     pub(crate) sites: Option<u32>,
     pub(crate) sites_scored: Option<u32>,
     pub(crate) parameters: Option<u64>,
-    pub(crate) epochs: Option<u32>,
-    pub(crate) best_epoch: Option<u32>,
+    #[serde(flatten)]
+    pub(crate) provenance: Provenance,
     pub(crate) train_seconds: Option<f64>,
-    /// Format in which the activations were stored.
-    pub(crate) cache_dtype: Option<String>,
-    /// Fraction of zero weights in the ANN's kernels, counted.
-    pub(crate) reached_sparsity: Option<f64>,
     pub(crate) attempts: u32,
     pub(crate) worker: Option<String>,
     pub(crate) reason: Option<String>,
@@ -124,40 +141,68 @@ pub(crate) fn short(id: &str) -> &str {
 }
 
 /// A text that is absent when empty.
-fn text(text: String) -> Option<String> {
+pub(crate) fn text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
 impl Cell {
-    pub(crate) fn new(id: String, spec: TrialSpec) -> Self {
+    /// All fields of a trial are named here, so that one that is added is not forgotten.
+    pub(crate) fn new(id: String, spec: TrialSpec, origin: &Origin) -> Self {
         let simulated = spec.simulated();
         let random_weights = spec.random_weights();
         let projection = spec.projection().to_owned();
-        let model = spec.model().to_owned();
+        let model_name = spec.model().to_owned();
         let of_network = spec.is_nrp_network();
-        let (linear_path, ensemble) = (spec.linear_path().to_owned(), spec.ensemble());
-        let split = spec.split.unwrap_or_default();
-        let ann = spec.ann.unwrap_or_default();
+        let (linear_path_name, networks) = (spec.linear_path().to_owned(), spec.ensemble());
+        let TrialSpec {
+            ann,
+            recordings_digest,
+            region,
+            split,
+            layers,
+            l1,
+            l2,
+            depth,
+            learning_rate,
+            weight_decay,
+            dropout,
+            seed,
+            training,
+            model: _,
+            linear_path: _,
+            ensemble: _,
+        } = spec;
+        let AnnSpec {
+            name,
+            weights_digest,
+            preprocessing,
+            sparsity,
+            pruning,
+        } = ann.unwrap_or_default();
+        let split = split.unwrap_or_default();
+        let number = split.number;
+        let training = training.unwrap_or_default();
         Self {
-            model,
-            ann: ann.name,
-            weights: ann.weights_digest,
-            region: spec.region,
-            layers: Some(spec.layers),
-            l1: spec.l1,
-            l2: spec.l2,
-            depth: of_network.then_some(spec.depth),
-            learning_rate: of_network.then_some(spec.learning_rate),
-            weight_decay: of_network.then_some(spec.weight_decay),
-            dropout: of_network.then_some(spec.dropout),
-            sparsity: Some(ann.sparsity),
-            pruning: text(ann.pruning),
+            setting: Setting::new(origin, recordings_digest, split, training, of_network),
+            model: model_name,
+            ann: name,
+            weights: weights_digest,
+            preprocessing: text(preprocessing),
+            region,
+            layers: Some(layers),
+            l1,
+            l2,
+            depth: of_network.then_some(depth),
+            learning_rate: of_network.then_some(learning_rate),
+            weight_decay: of_network.then_some(weight_decay),
+            dropout: of_network.then_some(dropout),
+            sparsity: Some(sparsity),
+            pruning: text(pruning),
             projection: Some(projection),
-            linear_path: of_network.then_some(linear_path),
-            ensemble: of_network.then_some(ensemble),
-            scheme: text(split.scheme),
-            split: Some(split.number),
-            seed: of_network.then_some(spec.seed),
+            linear_path: of_network.then_some(linear_path_name),
+            ensemble: of_network.then_some(networks),
+            split: Some(number),
+            seed: of_network.then_some(seed),
             trial: Some(id),
             simulated,
             random_weights,
@@ -180,9 +225,19 @@ impl Cell {
     /// Which split, as tables show it: one that was tested on what it was selected on is never shown
     /// as another.
     pub(crate) fn split_label(&self) -> String {
-        match (self.scheme.as_deref(), self.split) {
+        match (self.setting.scheme.as_deref(), self.split) {
             (Some(scheme), _) if scheme == Scheme::ValidationIsTest.name() => scheme.to_owned(),
             (_, split) => output::count(split),
+        }
+    }
+
+    /// Its ANN's fraction of zero weights as tables show it: counted, and as asked for where nobody
+    /// has counted.
+    pub(crate) fn zeros_label(&self, reached: Option<f64>) -> String {
+        match (reached, self.sparsity) {
+            (Some(reached), _) => output::score(Some(reached)),
+            (None, Some(asked)) if asked > 0.0 => format!("{asked} asked"),
+            (None, _) => "–".to_owned(),
         }
     }
 
@@ -215,8 +270,24 @@ impl From<&Scores> for TestScores {
     }
 }
 
-impl From<TrialRecord> for TrialRow {
-    fn from(record: TrialRecord) -> Self {
+impl From<&Scores> for Provenance {
+    fn from(scores: &Scores) -> Self {
+        let details = scores.details.clone().unwrap_or_default();
+        let recorded = (scores.recorded_at_ms > 0).then_some(scores.recorded_at_ms);
+        Self {
+            epochs: Some(scores.epochs),
+            best_epoch: Some(scores.best_epoch),
+            cache_dtype: text(scores.cache_dtype.clone()),
+            reached_sparsity: scores.reached_sparsity,
+            worker_version: text(details.worker_version),
+            device: text(details.device),
+            recorded_at: recorded.map(output::time),
+        }
+    }
+}
+
+impl TrialRow {
+    pub(crate) fn new(record: TrialRecord, origin: &Origin) -> Self {
         let scores = record.scores.as_ref();
         // Where it stopped is of interest while it is not finished.
         let stop = record.stop.filter(|_| record.state == "stopped");
@@ -228,15 +299,16 @@ impl From<TrialRecord> for TrialRow {
             sites: scores.map(|scores| scores.sites),
             sites_scored: scores.map(|scores| scores.sites_scored),
             parameters: scores.map(|scores| scores.parameters),
-            epochs: scores
-                .map(|scores| scores.epochs)
-                .or(stop.map(|stop| stop.epochs)),
-            best_epoch: scores.map(|scores| scores.best_epoch),
             train_seconds: scores.map(|scores| scores.train_seconds),
-            cache_dtype: scores.and_then(|scores| text(scores.cache_dtype.clone())),
-            reached_sparsity: scores.and_then(|scores| scores.reached_sparsity),
+            provenance: match (scores, &stop) {
+                (Some(scores), _) => Provenance::from(scores),
+                (None, stop) => Provenance {
+                    epochs: stop.map(|stop| stop.epochs),
+                    ..Provenance::default()
+                },
+            },
             scores: test,
-            cell: Cell::new(record.id, record.spec.unwrap_or_default()),
+            cell: Cell::new(record.id, record.spec.unwrap_or_default(), origin),
             state: record.state,
             attempts: record.attempts,
             worker: text(record.worker),

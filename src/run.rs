@@ -8,8 +8,9 @@ use crate::devices::DeviceArguments;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::STATE_DIR;
-use crate::progress::SweepBars;
-use crate::{best, catalogue, sweep};
+use crate::scope::Chosen;
+use crate::takes::Takes;
+use crate::{advice, best, catalogue, progress, sweep};
 use nrp_proto::wire::{
     BestRequest, CancelRequest, ListRequest, ResumeRequest, StatusRequest, SubmitRequest,
     SweepStatus, TrialsRequest,
@@ -52,7 +53,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let devices = arguments.devices.resolve()?;
-    let spec = catalogue::load_sweep(&arguments.file, arguments.data_dir.clone(), &devices[0])?;
+    let data_dir = arguments.data_dir.clone();
+    let (spec, forecast) = catalogue::load_sweep(&arguments.file, data_dir, &devices[0], true)?;
+    let takes = Takes::new(&spec, &forecast, arguments.cache.dtype());
     let config = client::config(&arguments.state, "127.0.0.1:0").await?;
     let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
@@ -72,6 +75,9 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         sweep::announcement(&spec, &submitted),
         devices.join(", ")
     ));
+    if submitted.already_finished < submitted.trials {
+        takes.in_words().iter().for_each(|line| output::note(line));
+    }
     leave_others(&mut sweeps, &submitted.sweep).await?;
     // Running the same command again takes up what was cancelled.
     let this = StatusRequest {
@@ -163,19 +169,14 @@ enum Followed {
 
 /// Shows progress until the sweep has ended; returns its last status.
 async fn follow(sweeps: &mut client::Sweeps, id: &str) -> Result<SweepStatus, CommandError> {
-    let bars = SweepBars::new();
+    progress::follow(sweeps, id, |_| false).await?;
     let request = StatusRequest {
         sweep: id.to_owned(),
     };
-    let mut stream = sweeps.clone().watch(request.clone()).await?.into_inner();
-    while let Some(status) = stream.message().await? {
-        bars.show(&status);
-    }
-    bars.clear();
     Ok(sweeps.status(request).await?.into_inner())
 }
 
-/// Writes the best configurations of a sweep that has ended.
+/// Writes the best configurations of a sweep that has ended, and what they say about the next.
 async fn report(
     sweeps: &mut client::Sweeps,
     status: &SweepStatus,
@@ -207,9 +208,24 @@ async fn report(
             name: status.name.clone(),
         });
     }
-    let request = BestRequest {
-        sweep: status.id.clone(),
-        ..Default::default()
+    let chosen = Chosen::one(sweeps, &status.id).await?;
+    best::show(sweeps, &chosen, BestRequest::default(), None, format).await?;
+    let [sweep] = chosen.sweeps.as_slice() else {
+        unreachable!("one sweep was named");
     };
-    best::show(sweeps, request, None, format).await
+    let request = BestRequest {
+        sweep: sweep.id.clone(),
+        ..BestRequest::default()
+    };
+    let winners = best::ask(sweeps, request).await?.into_iter();
+    let winners = winners.filter_map(|row| row.best.into_iter().next());
+    let origin = sweep.origin();
+    let winners: Vec<_> = winners.map(|of| best::shown(of, &origin)).collect();
+    for sentence in advice::all(&sweep.spec, &winners) {
+        match format {
+            Format::Text => output::line(&format!("advice: {sentence}"))?,
+            Format::Json => output::note(&format!("advice: {sentence}")),
+        }
+    }
+    Ok(())
 }

@@ -1,16 +1,27 @@
-//! Scope: which trials a question is about, the same words in every command that asks.
+//! Scope: which sweeps and trials a question is about, the same words and the same rule in every
+//! command that asks: the latest sweep, unless another is named or all are asked for. What is answered
+//! begins with which it is.
 
 use crate::client::Sweeps;
 use crate::failure::CommandError;
+use crate::output::{self, Format};
+use crate::row::Provenance;
+use crate::setting::{self, Origin, Setting};
 use nrp_proto::near_miss;
-use nrp_proto::wire::{ListRequest, StatusRequest, SweepStatus, TrialsRequest};
+use nrp_proto::wire::{ListRequest, StatusRequest, SweepSpec, SweepStatus, TrialsRequest};
+
+/// Digits of a digest in introductions; JSON has all.
+const DIGEST_DIGITS: usize = 12;
 
 /// Which trials.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Scope {
-    /// Only this sweep: its name, id, or the beginning of its id
+    /// This sweep: its name, id, or the beginning of its id; default: the latest
     #[arg(long)]
     pub(crate) sweep: Option<String>,
+    /// Every sweep, one after the other
+    #[arg(long, conflicts_with = "sweep")]
+    pub(crate) all_sweeps: bool,
     /// Only this ANN
     #[arg(long)]
     pub(crate) ann: Option<String>,
@@ -88,4 +99,234 @@ fn must_be_among<'a>(
         near: near_miss(word, known.iter().map(String::as_str)).map(str::to_owned),
         known,
     })
+}
+
+/// The sweeps that a question is about.
+pub(crate) struct Chosen {
+    /// In the order in which they were submitted.
+    pub(crate) sweeps: Vec<ChosenSweep>,
+    headline: String,
+}
+
+/// A sweep, and what it was submitted with.
+pub(crate) struct ChosenSweep {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) spec: SweepSpec,
+}
+
+impl Scope {
+    /// The sweeps that are meant.
+    pub(crate) async fn choose(&self, client: &mut Sweeps) -> Result<Chosen, CommandError> {
+        if !self.all_sweeps {
+            let sweep = self.sweep.as_deref().unwrap_or_default();
+            return Chosen::one(client, sweep).await;
+        }
+        let listed = client.list(ListRequest {}).await?.into_inner().sweeps;
+        let headline = match listed.as_slice() {
+            [] => "there are no sweeps".to_owned(),
+            [one] => one_is(one),
+            more => format!("all {} sweeps, one after the other", more.len()),
+        };
+        let mut sweeps = Vec::with_capacity(listed.len());
+        for status in listed {
+            sweeps.push(ChosenSweep::new(client, status).await?);
+        }
+        Ok(Chosen { sweeps, headline })
+    }
+}
+
+impl Chosen {
+    /// One sweep by its name, its id or the beginning of that; the latest where nothing is named.
+    pub(crate) async fn one(client: &mut Sweeps, sweep: &str) -> Result<Self, CommandError> {
+        let request = StatusRequest {
+            sweep: sweep.to_owned(),
+        };
+        let status = client.status(request).await?.into_inner();
+        let mut headline = one_is(&status);
+        if sweep.is_empty() {
+            let all = client.list(ListRequest {}).await?.into_inner().sweeps.len();
+            if all > 1 {
+                headline.push_str(&format!(
+                    ", the latest of {all}; `--sweep NAME` shows another, `--all-sweeps` all"
+                ));
+            }
+        }
+        Ok(Self {
+            sweeps: vec![ChosenSweep::new(client, status).await?],
+            headline,
+        })
+    }
+
+    /// Says which sweeps follow: in the first line of stdout where people read that, else on stderr.
+    pub(crate) fn announce(&self, format: Format) -> Result<(), CommandError> {
+        match format {
+            Format::Text => output::line(&self.headline),
+            Format::Json => {
+                output::note(&format!("notice: {}", self.headline));
+                Ok(())
+            }
+        }
+    }
+
+    /// Says what the trials of one of the sweeps have in common, before a table of them.
+    pub(crate) fn introduce<'a>(
+        &self,
+        sweep: &ChosenSweep,
+        rows: impl IntoIterator<Item = &'a Provenance>,
+    ) -> Result<(), CommandError> {
+        if self.sweeps.len() > 1 {
+            output::line("")?;
+            output::line(&name_and_id(&sweep.name, &sweep.id))?;
+        }
+        for line in sweep.introduction(rows) {
+            output::line(&line)?;
+        }
+        output::line("")
+    }
+
+    /// The id of the only one; empty of several, as a question about any of them names it.
+    pub(crate) fn named(&self) -> String {
+        match self.sweeps.as_slice() {
+            [one] => one.id.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// What `announce` says.
+    pub(crate) fn headline(&self) -> &str {
+        &self.headline
+    }
+}
+
+impl ChosenSweep {
+    async fn new(client: &mut Sweeps, status: SweepStatus) -> Result<Self, CommandError> {
+        let request = StatusRequest {
+            sweep: status.id.clone(),
+        };
+        Ok(Self {
+            spec: client.describe(request).await?.into_inner(),
+            name: status.name,
+            id: status.id,
+        })
+    }
+
+    /// Where its rows come from.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::new(&self.name, &self.id, &self.spec)
+    }
+
+    /// What its NRP networks share.
+    pub(crate) fn setting(&self) -> Setting {
+        let spec = self.spec.clone();
+        Setting::new(
+            &self.origin(),
+            spec.recordings_digest,
+            spec.split.unwrap_or_default(),
+            spec.training.unwrap_or_default(),
+            true,
+        )
+    }
+
+    fn introduction<'a>(&self, rows: impl IntoIterator<Item = &'a Provenance>) -> Vec<String> {
+        let spec = &self.spec;
+        let files = spec.files.clone().unwrap_or_default();
+        let digest = &spec.recordings_digest;
+        let training = spec.training.clone().unwrap_or_default();
+        let mut lines = vec![
+            format!(
+                "recordings {} ({})",
+                setting::recordings(&files),
+                digest.get(..DIGEST_DIGITS).unwrap_or(digest)
+            ),
+            format!(
+                "split {}",
+                setting::split(&spec.split.clone().unwrap_or_default())
+            ),
+            format!(
+                "inputs {}, targets {}; {}",
+                training.inputs,
+                training.targets,
+                setting::training(&training)
+            ),
+        ];
+        let mut trained: Vec<String> = Vec::new();
+        for row in rows {
+            let known = [
+                row.worker_version.as_ref().map(|of| format!("nrp {of}")),
+                row.device.as_ref().map(|of| format!("on {of}")),
+                row.cache_dtype
+                    .as_ref()
+                    .map(|of| format!("activations as {of}")),
+            ];
+            let known = known.into_iter().flatten().collect::<Vec<_>>().join(", ");
+            if !known.is_empty() && !trained.contains(&known) {
+                trained.push(known);
+            }
+        }
+        if !trained.is_empty() {
+            lines.push(format!("trained by {}", trained.join("; ")));
+        }
+        lines
+    }
+}
+
+fn one_is(status: &SweepStatus) -> String {
+    name_and_id(&status.name, &status.id)
+}
+
+fn name_and_id(name: &str, id: &str) -> String {
+    format!("sweep `{name}` ({id})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nrp_proto::wire::{RecordingsFiles, SplitSpec, TrainingSpec};
+
+    #[test]
+    fn a_table_is_introduced_by_what_its_rows_share() {
+        let sweep = ChosenSweep {
+            name: "small".to_owned(),
+            id: "0123".to_owned(),
+            spec: SweepSpec {
+                files: Some(RecordingsFiles {
+                    assembly: "v4.nc".to_owned(),
+                    ..RecordingsFiles::default()
+                }),
+                recordings_digest: "0123456789abcdef".to_owned(),
+                split: Some(SplitSpec {
+                    scheme: "holdout".to_owned(),
+                    train: 0.8,
+                    validation: 0.1,
+                    test: 0.1,
+                    seed: 7,
+                    ..SplitSpec::default()
+                }),
+                training: Some(TrainingSpec {
+                    batch_size: 64,
+                    max_epochs: 100,
+                    patience: 5,
+                    inputs: "centred".to_owned(),
+                    targets: "none".to_owned(),
+                    ..TrainingSpec::default()
+                }),
+                ..SweepSpec::default()
+            },
+        };
+        let row = |device: Option<&str>| Provenance {
+            device: device.map(str::to_owned),
+            worker_version: device.map(|_| "0.1.0".to_owned()),
+            ..Provenance::default()
+        };
+        let rows = [row(Some("flex")), row(None), row(Some("flex"))];
+        insta::assert_snapshot!(sweep.introduction(&rows).join("\n"), @r"
+        recordings v4.nc (0123456789ab)
+        split holdout: 0.8 of the stimuli to train, 0.1 to validate, 0.1 to test; not stratified; seed 7
+        inputs centred, targets none; Adam, batches of 64, at most 100 epochs, until the validation loss has not fallen for 5 epochs, weights of the best epoch kept
+        trained by nrp 0.1.0, on flex
+        ");
+        let setting = sweep.setting();
+        assert_eq!((setting.split_seed, setting.patience), (7, Some(5)));
+    }
 }

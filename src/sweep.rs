@@ -5,11 +5,14 @@ use crate::client::{self, Access};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
-use crate::progress::SweepBars;
+use crate::progress;
+use crate::takes::Takes;
 use nrp_proto::wire::{
     CancelRequest, ExplainReply, ExplainRequest, ListRequest, PauseRequest, PrioritiseRequest,
     ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus,
 };
+use nrp_worker::activation::Dtype;
+use nrp_worker::forecast::Forecast;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -99,7 +102,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         } => {
             // A refused connection is told before minutes of digesting files.
             let mut client = client::running(&results).await?;
-            let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
+            let (spec, _) = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE, false)?;
             let request = SubmitRequest {
                 sweep: Some(spec.clone()),
                 priority,
@@ -112,8 +115,8 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             }
         }
         Command::Check { file, data_dir } => {
-            let spec = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE)?;
-            checked(&spec, format)?;
+            let (spec, forecast) = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE, true)?;
+            checked(&spec, &forecast, format)?;
         }
         Command::List { results } => {
             let mut access = Access::open(&results).await?;
@@ -191,6 +194,8 @@ struct Checked<'a> {
     cells: u128,
     regions: &'a [String],
     anns: Vec<CheckedAnn<'a>>,
+    #[serde(flatten)]
+    takes: Takes,
 }
 
 /// An ANN at one sparsity.
@@ -208,7 +213,7 @@ struct CheckedAnn<'a> {
     of_region: Vec<&'a str>,
 }
 
-fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
+fn checked(spec: &SweepSpec, forecast: &Forecast, format: Format) -> Result<(), CommandError> {
     let cells = spec.cells();
     let anns = spec.anns.iter().filter_map(|entry| {
         let ann = entry.ann.as_ref()?;
@@ -231,6 +236,7 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
         cells,
         regions: &spec.regions,
         anns: anns.collect(),
+        takes: Takes::new(spec, forecast, Dtype::F32),
     };
     if format == Format::Json {
         return output::json(&checked);
@@ -285,7 +291,9 @@ fn checked(spec: &SweepSpec, format: Format) -> Result<(), CommandError> {
     };
     let (trials, regions) = (checked.trials, checked.regions.join(" and "));
     output::line("")?;
-    output::line(&format!("{trials} trials{drawn}{splits}, in {regions}"))
+    output::line(&format!("{trials} trials{drawn}{splits}, in {regions}"))?;
+    let takes = checked.takes.in_words();
+    takes.iter().try_for_each(|line| output::line(line))
 }
 
 /// What to say of a sweep just submitted.
@@ -311,20 +319,14 @@ pub(crate) fn announcement(spec: &SweepSpec, submitted: &SubmitReply) -> String 
 
 async fn watch(sweep: String, results: &Results, format: Format) -> miette::Result<Ended> {
     let mut access = Access::open(results).await?;
-    let stream = access.client.watch(StatusRequest { sweep }).await;
-    let mut stream = stream.map_err(CommandError::from)?.into_inner();
-    let bars = SweepBars::new();
-    let mut last = None;
-    while let Some(status) = stream.message().await.map_err(CommandError::from)? {
-        if access.nothing_runs() && status.state == RUNNING {
+    let nothing_runs = access.nothing_runs();
+    let is_left = |status: &SweepStatus| nothing_runs && status.state == RUNNING;
+    let last = progress::follow(&mut access.client, &sweep, is_left).await?;
+    if let Some(status) = last {
+        if is_left(&status) {
             access.close().await?;
             return Err(CommandError::Interrupted { name: status.name }.into());
         }
-        bars.show(&status);
-        last = Some(status);
-    }
-    bars.clear();
-    if let Some(status) = last {
         show(&[status], format)?;
     }
     access.close().await?;

@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
-use crate::scope::{self, Scope};
+use crate::scope::{self, Chosen, ChosenSweep, Scope};
 use nrp_proto::wire::TrialsRequest;
 
 /// List trials with their state and scores
@@ -30,45 +30,67 @@ pub(crate) struct Filter {
     in_state: Option<String>,
 }
 
-impl From<Filter> for TrialsRequest {
-    fn from(filter: Filter) -> Self {
-        Self {
-            sweep: filter.scope.sweep.unwrap_or_default(),
-            ann: filter.scope.ann.unwrap_or_default(),
-            filters: filter.scope.filters,
-            region: filter.region.unwrap_or_default(),
-            state: filter.in_state.unwrap_or_default(),
+impl Filter {
+    /// Which sweeps it is about; refuses what none of them has.
+    pub(crate) async fn choose(&self, client: &mut Sweeps) -> Result<Chosen, CommandError> {
+        let chosen = self.scope.choose(client).await?;
+        scope::check(client, self.request(chosen.named())).await?;
+        Ok(chosen)
+    }
+
+    fn request(&self, sweep: String) -> TrialsRequest {
+        TrialsRequest {
+            sweep,
+            ann: self.scope.ann.clone().unwrap_or_default(),
+            filters: self.scope.filters.clone(),
+            region: self.region.clone().unwrap_or_default(),
+            state: self.in_state.clone().unwrap_or_default(),
         }
     }
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let mut access = Access::open(&arguments.results).await?;
-    let mut rows = Vec::new();
-    each(&mut access.client, arguments.filter, |row| {
-        rows.push(row);
-        Ok(())
-    })
-    .await?;
+    let chosen = arguments.filter.choose(&mut access.client).await?;
+    let mut document = Vec::new();
+    for sweep in &chosen.sweeps {
+        let mut rows = Vec::new();
+        each(&mut access.client, &arguments.filter, sweep, |row| {
+            rows.push(row);
+            Ok(())
+        })
+        .await?;
+        document.push((sweep, rows));
+    }
+    chosen.announce(format)?;
     match format {
-        Format::Json => output::json(&rows)?,
-        Format::Text => text(&rows)?,
+        Format::Json => {
+            let rows = document.into_iter().flat_map(|(_, rows)| rows);
+            output::json(&rows.collect::<Vec<_>>())?;
+        }
+        Format::Text => {
+            for (sweep, rows) in &document {
+                chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
+                text(rows)?;
+            }
+        }
     }
     access.close().await?;
     Ok(Ended::Done)
 }
 
-/// Hands every trial to `sink`, as it comes.
+/// Hands every trial of a sweep to `sink`, as it comes.
 pub(crate) async fn each(
     client: &mut Sweeps,
-    filter: Filter,
+    filter: &Filter,
+    sweep: &ChosenSweep,
     mut sink: impl FnMut(TrialRow) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    let request = TrialsRequest::from(filter);
-    scope::check(client, request.clone()).await?;
+    let request = filter.request(sweep.id.clone());
+    let origin = sweep.origin();
     let mut stream = client.trials(request).await?.into_inner();
     while let Some(record) = stream.message().await? {
-        sink(record.into())?;
+        sink(TrialRow::new(record, &origin))?;
     }
     Ok(())
 }
@@ -92,7 +114,7 @@ fn text(rows: &[TrialRow]) -> Result<(), CommandError> {
         "dropout",
         "linear path",
         "ensemble",
-        "sparsity",
+        "zeros",
         "split",
         "seed",
         "NRP-error",
@@ -125,7 +147,7 @@ fn text(rows: &[TrialRow]) -> Result<(), CommandError> {
             output::number(cell.dropout),
             cell.linear_path.clone().unwrap_or_else(|| "–".to_owned()),
             output::count(cell.ensemble),
-            output::number(cell.sparsity),
+            cell.zeros_label(row.provenance.reached_sparsity),
             cell.split_label(),
             output::count(cell.seed),
             output::score(row.scores.nrp_error),
@@ -136,7 +158,7 @@ fn text(rows: &[TrialRow]) -> Result<(), CommandError> {
             output::score(row.scores.ceiling_median),
             output::score(row.scores.pearson2_over_ceiling),
             output::score(row.scores.validation_mse),
-            output::count(row.epochs),
+            output::count(row.provenance.epochs),
             row.train_seconds
                 .map_or_else(|| "–".to_owned(), |s| format!("{s:.1}")),
             row.worker.clone().unwrap_or_default(),

@@ -389,3 +389,66 @@ fn a_sweep_file_with_mistakes_names_them_all() {
     );
     says(&error, &["conv_pw_14_relu", "did you mean", "conv_pw_1"]);
 }
+
+#[test]
+fn a_column_to_stratify_by_that_is_named_must_be_there() {
+    let Recordings { place } = Recordings::new();
+    let check = |stratify: &str, file: &str| {
+        let sweep = SWEEP.replace("[split]", &format!("[split]\n{stratify}"));
+        place.write(file, sweep);
+        place.nrp(&["sweep", "check", file]).output().unwrap()
+    };
+    let error = refusal(&check("stratify = \"colour\"", "named.toml"));
+    assert!(
+        error.contains("the stimulus set has no column `colour` to stratify by"),
+        "{error}"
+    );
+    // The default's name is a name, too.
+    let error = refusal(&check("stratify = \"object_name\"", "named.toml"));
+    assert!(error.contains("no column `object_name`"), "{error}");
+    for stratify in ["", "stratify = \"\""] {
+        assert!(check(stratify, "default.toml").status.success());
+    }
+    let csv = std::fs::read_to_string(place.path("stimuli.csv")).unwrap();
+    let mut lines = csv.lines();
+    let mut some = format!("{},colour\n", lines.next().unwrap());
+    for (line, colour) in lines.zip(["red", "red", "blue", "blue"]) {
+        some.push_str(&format!("{line},{colour}\n"));
+    }
+    place.write("stimuli.csv", some);
+    assert!(
+        check("stratify = \"colour\"", "named.toml")
+            .status
+            .success()
+    );
+    let error = refusal(&check("stratify = \"color\"", "named.toml"));
+    assert!(error.contains("colour"), "it says which there are: {error}");
+}
+
+#[test]
+fn weights_that_are_zero_without_the_sweeps_saying_so_are_noticed() {
+    let Some(weights) = shared("data/weights/resnet50_pruned_815.h5") else {
+        return;
+    };
+    let place = Place::new();
+    let sweep = SMALL_SWEEP
+        .replace("\"mobilenet\"", "\"resnet50\"")
+        .replace(
+            "\"random:1\"",
+            &format!("{:?}", weights.display().to_string()),
+        )
+        .replace("global_average_pooling2d", "avg_pool");
+    place.write("sweep.toml", sweep);
+    let checked = place
+        .nrp(&["sweep", "check", "sweep.toml"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.success(), "{told}");
+    assert!(
+        told.contains(
+            "of the weights of resnet50's kernels are zero, though the sweep file asks for no"
+        ),
+        "{told}"
+    );
+}

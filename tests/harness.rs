@@ -174,13 +174,31 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
     }
 }
 
+/// Trials without the sweep that they were asked of: others may have them as well.
+pub(crate) fn of_any_sweep(trials: &[Value]) -> Vec<Value> {
+    let mut trials = trials.to_vec();
+    for trial in trials.iter_mut().flat_map(Value::as_object_mut) {
+        for name in ["sweep", "sweep_id"] {
+            trial.remove(name).unwrap();
+        }
+    }
+    trials
+}
+
 /// What of a trial must not depend on when, where and how often it was interrupted.
 pub(crate) fn lasting(trials: &[Value]) -> Vec<Value> {
     let mut trials: Vec<Value> = trials
         .iter()
         .map(|trial| {
             let mut trial = trial.as_object().unwrap().clone();
-            for passing in ["train_seconds", "worker", "attempts"] {
+            for passing in [
+                "train_seconds",
+                "worker",
+                "attempts",
+                "recorded_at",
+                "sweep",
+                "sweep_id",
+            ] {
                 trial.remove(passing).unwrap();
             }
             Value::Object(trial)

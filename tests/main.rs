@@ -31,3 +31,4 @@ mod slurm;
 mod splits;
 mod store;
 mod truth;
+mod which_sweep;

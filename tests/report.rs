@@ -88,6 +88,7 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
     assert_eq!(files[0], "out/report.html");
     let figures = [
         "figure-2a",
+        "figure-2a-published",
         "figure-2c",
         "figure-3a-mobilenet-1",
         "figure-3a-mobilenet_v2-2",
@@ -105,7 +106,10 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
     let page = read(&place.path("out/report.html"));
     for name in figures {
         let svg = read(&place.path(&format!("out/{name}.svg")));
-        let mark = "Simulated recordings, random weights: says nothing about brains";
+        let mark = match name {
+            "figure-2a-published" => "Published numbers, none of this sweep",
+            _ => "Simulated recordings, random weights: says nothing about brains",
+        };
         assert!(svg.starts_with("<svg") && svg.contains(mark), "{name}");
         assert!(page.contains(&svg), "{name}");
         let png = std::fs::read(place.path(&format!("out/{name}.png"))).unwrap();
@@ -123,6 +127,41 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         !page.contains("108 trials have finished</strong>"),
         "nothing is missing"
     );
+
+    // Two units are on no one axis.
+    let ours = read(&place.path("out/figure-2a.svg"));
+    let published = read(&place.path("out/figure-2a-published.svg"));
+    assert!(!ours.contains("published") && published.contains("units of the paper"));
+
+    // It says when its outcomes are from, and is the same when it is made again.
+    let before = ["report.html", "report.json"].map(|of| read(&place.path(&format!("out/{of}"))));
+    let outcomes = &document(&place)["sweep"]["outcomes"];
+    let last = outcomes["last_recorded_at"].as_str().unwrap();
+    assert!(before[0].contains(last), "{last}");
+    assert_eq!(outcomes["undated"], 0);
+    report(&place, &["reported"]);
+    let again = ["report.html", "report.json"].map(|of| read(&place.path(&format!("out/{of}"))));
+    assert!(before == again);
+    report(&place, &["reported", "--dated"]);
+    let written = document(&place)["written_at"].clone();
+    let written = written.as_str().unwrap();
+    assert!(written >= last && read(&place.path("out/report.html")).contains(written));
+
+    // Every best epoch was among the first three: what to try next is on the page and in the data.
+    let advice = document(&place)["advice"].clone();
+    let advice: Vec<&str> = advice
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(Value::as_str)
+        .collect();
+    assert!(
+        advice
+            .iter()
+            .any(|said| said.contains("raise `max_epochs`")),
+        "{advice:?}"
+    );
+    assert!(page.contains("What to try next"));
 
     let best = place
         .nrp(&["best", "--state", "state", "--output", "json"])

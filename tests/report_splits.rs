@@ -154,6 +154,8 @@ fn what_selects_on_its_test_stimuli_says_so_everywhere() {
     let svgs = files
         .iter()
         .filter_map(|file| file.as_str().filter(|of| of.ends_with(".svg")));
+    // What is published are nobody's scores here.
+    let svgs = svgs.filter(|of| !of.ends_with("figure-2a-published.svg"));
     let mut figures = 0;
     for svg in svgs {
         assert!(read(&place.path(svg)).contains(mark), "{svg}");

@@ -1,6 +1,6 @@
 //! `nrp run`, from a sweep file to the best configuration.
 
-use crate::harness::{Place, SMALL_SWEEP, json, shared, shared_cache};
+use crate::harness::{Place, SMALL_SWEEP, json, of_any_sweep, shared, shared_cache};
 use serde_json::Value;
 use std::path::Path;
 
@@ -91,9 +91,10 @@ fn a_sweep_ends_with_the_best_configuration_of_each_region_and_their_mean() {
     );
     let more = place.trials();
     assert_eq!(more.len(), 16);
-    for trial in &trials {
+    let more = of_any_sweep(&more);
+    for trial in of_any_sweep(&trials) {
         assert!(
-            more.contains(trial),
+            more.contains(&trial),
             "a finished trial was trained again: {trial}"
         );
     }
@@ -107,7 +108,10 @@ fn tables_label_what_is_simulated_and_random() {
     for command in ["best", "trials"] {
         let output = place.nrp(&[command, "--state", "state"]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        for line in text.lines().skip(1) {
+        // Behind what all rows share, and the table's head.
+        let (_, table) = text.split_once("\n\n").unwrap();
+        assert!(table.lines().count() > 2);
+        for line in table.lines().skip(1) {
             assert!(line.contains("(simulated)"), "{line}");
             assert!(line.contains("(random weights)"), "{line}");
         }
@@ -280,4 +284,37 @@ images = "small.zip""#,
             "{format}: {report}"
         );
     }
+}
+
+#[test]
+fn a_run_says_before_what_it_takes_and_after_what_to_try() {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    let checked = place
+        .nrp(&["sweep", "check", "small.toml"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(
+        said.contains("\ndisk: ") && said.contains("\ntime: about "),
+        "{said}"
+    );
+    let checked = place
+        .nrp(&["sweep", "check", "small.toml", "--output", "json"])
+        .output();
+    let checked = json(&checked.unwrap());
+    let stimuli = checked["stimuli"].as_u64().unwrap();
+    // One layer of 1024 units, in 32 bits.
+    assert_eq!(checked["cache_bytes"].as_u64().unwrap(), stimuli * 1024 * 4);
+    assert!(checked["extraction_seconds"].as_f64().unwrap() > 0.0);
+    assert_eq!(checked["epochs_at_most"], 8 * 12);
+
+    let ran = place.run(&file).output().unwrap();
+    json(&ran);
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(told.contains("disk: "), "{told}");
+    assert!(told.contains("advice: `learning_rate` = "), "{told}");
+    // Nothing is left to do: nothing is said of it.
+    let again = place.run(&file).output().unwrap();
+    assert!(!String::from_utf8_lossy(&again.stderr).contains("disk: "));
 }

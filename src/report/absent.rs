@@ -6,8 +6,8 @@ use super::gather::Report;
 const FIGURES: [(&str, &str); 8] = [
     (
         "figure-2a",
-        "Figure 2A (NRP-error against top-1 accuracy): no ANN of the published Table 1 has \
-         outcomes of all trials in all regions, and scores in each.",
+        "Figure 2A (NRP-error against top-1 accuracy): no ANN of the published Table 1 \
+         that is dense, as those are, has outcomes of all trials in all regions, and scores in each.",
     ),
     (
         "figure-2b",
@@ -49,6 +49,9 @@ pub(super) fn all(report: &Report, has: impl Fn(&str) -> bool) -> Vec<String> {
     let mut absent: Vec<&str> = missing.map(|(_, why)| *why).collect();
     if report.winners().all(|winner| winner.over_seeds.is_none()) {
         absent.push("Error bars: no winning configuration has finished with several seeds.");
+    }
+    if report.is_partial() {
+        absent.push("Advice on what to try next: the sweep has trials without scores.");
     }
     absent.extend(splits(report));
     absent.extend(comparisons(report));
@@ -118,6 +121,9 @@ fn sites(report: &Report) -> Option<&'static str> {
 fn provenance(report: &Report) -> Vec<&'static str> {
     let protocol = &report.protocol;
     let mut absent = Vec::new();
+    if report.sweep.outcomes.undated > 0 {
+        absent.push("Dates of some outcomes: they were recorded before dates were kept.");
+    }
     if protocol.worker_versions.is_empty() || protocol.devices.is_empty() {
         absent.push(
             "Versions and devices of the workers: no best trial's outcome has them. Those that were \

@@ -221,6 +221,7 @@ mod tests {
     use super::*;
     use crate::best;
     use crate::report::splits::Split;
+    use crate::setting::Origin;
     use nrp_proto::wire::{Details, TrialRecord};
 
     fn predictor(ann: &str) -> Predictor {
@@ -239,7 +240,7 @@ mod tests {
                 trials: 1,
                 open: 0,
                 best: Some(Best {
-                    row: best::shown(TrialRecord::default()),
+                    row: best::shown(TrialRecord::default(), &Origin::default()),
                     details: Some(Details {
                         site_error: errors.to_vec(),
                         ..Details::default()

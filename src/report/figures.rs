@@ -6,9 +6,12 @@ use super::gather::{Network, Region, Report, Size, Winner};
 use super::heat_map::{self, Line, Panel};
 use super::plot::{Along, Form, Plot, Reference, Series, Value};
 use super::{curves, sites, sparsity};
-use crate::row;
+use crate::{output, row};
 use nrp_proto::plain;
 use std::collections::HashSet;
+
+/// The figure that shows nothing of the sweep's.
+pub(super) const PUBLISHED: &str = "figure-2a-published";
 
 /// One figure, and what its files are called.
 pub(super) struct Figure {
@@ -22,6 +25,7 @@ pub(super) struct Figure {
 pub(super) fn all(report: &Report) -> Vec<Figure> {
     let mut figures = Vec::new();
     figures.extend(figure_2a(report));
+    figures.extend(figure_2a_published(report));
     figures.extend(figure_2b(report));
     figures.extend(figure_2c(report));
     for (number, network) in (1..).zip(&report.networks) {
@@ -34,7 +38,10 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
     figures.extend(sites::figures(report));
     figures.extend(curves::figures(report));
     for figure in &mut figures {
-        figure.caption.push_str(&report.of_one_split());
+        // What is published has no splits of ours.
+        if figure.name != PUBLISHED {
+            figure.caption.push_str(&report.of_one_split());
+        }
     }
     // Regions `it` and `IT` are the same file's name to some systems.
     let mut taken = HashSet::new();
@@ -78,8 +85,13 @@ pub(super) fn marks<'a>(
 impl Report {
     /// How much of the sweep is there.
     pub(super) fn progress(&self) -> String {
+        let stopped = match self.stopped() {
+            0 => String::new(),
+            1 => ", 1 was stopped early, as the sweep asks".to_owned(),
+            stopped => format!(", {stopped} were stopped early, as the sweep asks"),
+        };
         format!(
-            "{} of {} trials have finished",
+            "{} of {} trials have finished{stopped}",
             self.sweep.finished, self.sweep.trials
         )
     }
@@ -98,27 +110,22 @@ impl Report {
 
 /// NRP-error against top-1 accuracy.
 fn figure_2a(report: &Report) -> Option<Figure> {
-    let mut series = Vec::new();
     let with_both: Vec<_> = report
         .compared()
         .filter_map(|(number, net)| Some((number, net, net.mean.as_ref()?, net.published?)))
         .collect();
-    for (number, network, mean, published) in &with_both {
-        let mut point = |name, y: Value, hollow| {
-            series.push(Series {
-                name,
-                marker: Marker {
-                    number: *number,
-                    hollow,
-                },
-                points: vec![((published.top1, None), y)],
-                form: Form::Points,
-            });
-        };
-        point(network.label(), mean.error()?, false);
-        let name = format!("{}, published", network.ann);
-        point(name, (published.nrp_error, None), true);
-    }
+    let series = with_both
+        .iter()
+        .filter_map(|(number, network, mean, published)| {
+            let accuracy = (published.top1, None);
+            Some(point(
+                network.label(),
+                *number,
+                false,
+                (accuracy, mean.error()?),
+            ))
+        });
+    let series = series.collect();
     let (_, first, mean, _) = with_both.first()?;
     let regions: Vec<&str> = first.regions.iter().map(|of| of.region.as_str()).collect();
     let networks = with_both.iter().map(|(_, network, ..)| *network);
@@ -127,9 +134,8 @@ fn figure_2a(report: &Report) -> Option<Figure> {
         name: "figure-2a".to_owned(),
         title: title.to_owned(),
         caption: format!(
-            "Mean over {} of the NRP-error of each ANN's best configurations, against the accuracy \
-             on ImageNet that is published of the trained ANN. Hollow: the published NRP-error, \
-             mean of V4 and IT, in the units of the paper's recordings. {}{}",
+            "Mean over {} of the NRP-error of each ANN's best configurations, in the recordings' own \
+             units, against the accuracy on ImageNet that is published of the trained ANN. {}{}",
             regions.join(" and "),
             report.bars(),
             report.left_out()
@@ -143,6 +149,49 @@ fn figure_2a(report: &Report) -> Option<Figure> {
         }
         .svg(title, &marks(report, networks)),
     })
+}
+
+/// The paper's own Figure 2A, of the same ANNs. Its errors are in other units than ours, and so are on
+/// an axis of their own.
+fn figure_2a_published(report: &Report) -> Option<Figure> {
+    let mut series: Vec<Series> = Vec::new();
+    for (number, network) in report.compared() {
+        let Some(published) = network.published.filter(|_| network.mean.is_some()) else {
+            continue;
+        };
+        // The same ANN may be there with several weights.
+        if series.iter().any(|of| of.name == network.ann) {
+            continue;
+        }
+        let at = ((published.top1, None), (published.nrp_error, None));
+        series.push(point(network.ann.clone(), number, true, at));
+    }
+    let title = "Figure 2A as published: NRP-error against top-1 accuracy";
+    (!series.is_empty()).then(|| Figure {
+        name: PUBLISHED.to_owned(),
+        title: title.to_owned(),
+        caption:
+            "What Anand, Sen & Roy (2021) report of the same ANNs: mean of V4 and IT, in the units \
+                  of their recordings. Orders may be compared with Figure 2A's, numbers may not."
+                .to_owned(),
+        svg: Plot {
+            x_name: "top-1 accuracy",
+            y_name: "published NRP-error, units of the paper",
+            series,
+            ..Plot::default()
+        }
+        .svg(title, &["Published numbers, none of this sweep".to_owned()]),
+    })
+}
+
+/// A series of one point.
+fn point(name: String, number: usize, hollow: bool, at: (Value, Value)) -> Series {
+    Series {
+        name,
+        marker: Marker { number, hollow },
+        points: vec![at],
+        form: Form::Points,
+    }
 }
 
 /// Linear baselines against NRP networks: in IT, as the paper has it, or else in the first region that
@@ -369,7 +418,7 @@ pub(super) fn references(winner: &Winner, along: Along, suffix: &str) -> Vec<Ref
     let scores = &winner.row.scores;
     let reference = |name: &str, value: Option<f64>, colour, dash| {
         value.map(|value| Reference {
-            name: format!("{name}{suffix} ({value:.4})"),
+            name: format!("{name}{suffix} ({})", output::significant(value)),
             along,
             value,
             colour,
@@ -386,11 +435,12 @@ fn comparison(region: &Region) -> Option<String> {
     let scores = &region.best.as_ref()?.row.scores;
     let mean = scores.mean_predictor_error?;
     let floor = match scores.noise_floor {
-        Some(floor) => format!("noise floor {floor:.4}"),
+        Some(floor) => format!("noise floor {}", output::significant(floor)),
         None => "noise floor not known".to_owned(),
     };
     Some(format!(
-        "{}: mean predictor {mean:.4}, {floor}",
-        region.region
+        "{}: mean predictor {}, {floor}",
+        region.region,
+        output::significant(mean)
     ))
 }

@@ -5,17 +5,21 @@
 use super::compare::{self, Comparison};
 use super::curves::{self, Curve};
 use super::details;
+pub(super) use super::network::Network;
+use super::outcomes::Outcomes;
 use super::protocol::Protocol;
-use super::published::{self, Published};
+use super::published;
 use super::sites::{self, RegionSites};
 use super::splits::{Best, Model};
+use crate::advice;
 use crate::best::{self, Row};
 use crate::client::Sweeps;
 use crate::failure::CommandError;
 use crate::row::{self, Cell};
-use nrp_proto::id::NRP_NETWORK;
+use crate::scope::{Chosen, ChosenSweep};
+use crate::setting::Origin;
 use nrp_proto::wire::{
-    Scores, StatusRequest, SweepSpec, SweepStatus, TrialRecord, TrialSpec, TrialsRequest,
+    AnnEntry, Scores, StatusRequest, SweepSpec, SweepStatus, TrialRecord, TrialSpec, TrialsRequest,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +29,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Report {
     /// Version of the `nrp` that wrote the report.
     pub(super) nrp_version: &'static str,
+    /// When it was written; absent unless it was asked for, so that a report made again is the same.
+    pub(super) written_at: Option<String>,
     pub(super) sweep: Sweep,
     pub(super) protocol: Protocol,
     /// In the order of the grid.
@@ -37,11 +43,16 @@ pub(crate) struct Report {
     pub(super) comparisons: Vec<Comparison>,
     /// Each network and its linear baselines in each region.
     pub(super) network_against_linear: Vec<Comparison>,
+    /// What the results say about the next sweep; none before it has ended.
+    pub(super) advice: Vec<String>,
     /// What a reader might look for and why it is not there.
     pub(super) not_in_this_report: Vec<String>,
     /// What the sweep was submitted with.
     #[serde(skip)]
     pub(super) spec: SweepSpec,
+    /// Where its rows come from.
+    #[serde(skip)]
+    pub(super) origin: Origin,
 }
 
 /// The sweep and how far it is.
@@ -55,29 +66,7 @@ pub(super) struct Sweep {
     pub(super) finished: u64,
     /// Trials by state, of those states in which there are any.
     pub(super) in_state: BTreeMap<String, u64>,
-}
-
-/// An ANN with certain weights: a line of Table 1.
-#[derive(Debug, Serialize)]
-pub(super) struct Network {
-    pub(super) ann: String,
-    /// Digest of the weights, or `random:SEED`.
-    pub(super) weights: String,
-    /// As the sweep file names it.
-    pub(super) weights_file: String,
-    pub(super) random_weights: bool,
-    pub(super) preprocessing: String,
-    /// Fraction of zero weights that was asked for.
-    pub(super) sparsity: f64,
-    /// The same in its kernels, counted; absent of an ONNX net, and before a trial has finished.
-    pub(super) reached_sparsity: Option<f64>,
-    /// How the zeros were chosen; empty at sparsity 0.
-    pub(super) pruning: String,
-    /// Absent where the paper has no such ANN, and where weights were set to zero.
-    pub(super) published: Option<Published>,
-    pub(super) regions: Vec<Region>,
-    /// The best trials' mean over regions, once all have finished.
-    pub(super) mean: Option<Winner>,
+    pub(super) outcomes: Outcomes,
 }
 
 /// What predicts one region from one ANN. All but `models` is of the first split, and all but that and
@@ -135,15 +124,14 @@ pub(super) struct Size {
     pub(super) best: Row,
 }
 
-/// Asks a coordinator for all that a report on `sweep` (name, id, or its beginning; empty: the
-/// latest) shows.
-pub(super) async fn gather(client: &mut Sweeps, sweep: String) -> Result<Report, CommandError> {
-    let status = client.status(StatusRequest { sweep }).await?.into_inner();
-    let request = StatusRequest {
-        sweep: status.id.clone(),
+/// Asks a coordinator for all that a report on the chosen sweep shows.
+pub(super) async fn gather(client: &mut Sweeps, chosen: &Chosen) -> Result<Report, CommandError> {
+    let [ChosenSweep { id, spec, .. }] = chosen.sweeps.as_slice() else {
+        unreachable!("a report is on one sweep");
     };
-    let spec = client.describe(request).await?.into_inner();
-    let mut report = Report::new(status, spec);
+    let request = StatusRequest { sweep: id.clone() };
+    let status = client.status(request).await?.into_inner();
+    let mut report = Report::new(status, spec.clone());
     let mut request = TrialsRequest {
         sweep: report.sweep.id.clone(),
         ..TrialsRequest::default()
@@ -170,6 +158,7 @@ impl Report {
     pub(super) fn new(status: SweepStatus, spec: SweepSpec) -> Self {
         Self {
             nrp_version: env!("CARGO_PKG_VERSION"),
+            origin: Origin::new(&status.name, &status.id, &spec),
             sweep: Sweep {
                 id: status.id,
                 name: status.name,
@@ -200,13 +189,14 @@ impl Report {
         };
         let network = found(&mut self.networks, same, || Network {
             random_weights: spec.random_weights(),
-            published: published::of(&ann.name).filter(|_| ann.sparsity == 0.0),
+            published: None,
             ann: ann.name.clone(),
             weights: ann.weights_digest.clone(),
-            weights_file: weights_file(&self.spec, &spec),
+            weights_file: entry(&self.spec, &spec)
+                .map_or_else(String::new, |of| of.weights.clone()),
             preprocessing: ann.preprocessing.clone(),
             sparsity: ann.sparsity,
-            reached_sparsity: None,
+            reached_sparsity: entry(&self.spec, &spec).and_then(|of| of.reached_sparsity),
             pruning: ann.pruning.clone(),
             regions: Vec::new(),
             mean: None,
@@ -232,17 +222,24 @@ impl Report {
         }
         let same = |model: &Model| model.model == spec.model();
         let model = found(&mut region.models, same, || Model::new(spec.model()));
-        model.take(record, &spec, is_open);
-        let Some(scores) = &record.scores else {
+        let row = record.scores.as_ref().map(|_| {
+            let record = record.clone();
+            best::shown(record, &self.origin)
+        });
+        model.take(row.as_ref(), &spec, is_open);
+        let (Some(scores), Some(row)) = (&record.scores, &row) else {
             return;
         };
         self.sweep.finished += 1;
+        self.sweep
+            .outcomes
+            .take(row.provenance.recorded_at.as_ref());
         if !scores.cache_dtype.is_empty() {
             add(&mut self.protocol.cache_dtype, scores.cache_dtype.clone());
         }
         match (of_first, spec.is_nrp_network()) {
-            (true, true) => region.take(record, &spec, scores),
-            (true, false) => region.take_baseline(record),
+            (true, true) => region.take(row, &spec, scores),
+            (true, false) => region.take_baseline(row),
             (false, _) => {}
         }
     }
@@ -252,7 +249,8 @@ impl Report {
         let Some(scores) = &record.scores else {
             return;
         };
-        let cell = Cell::new(record.id.clone(), record.spec.clone().unwrap_or_default());
+        let spec = record.spec.clone().unwrap_or_default();
+        let cell = Cell::new(record.id.clone(), spec, &self.origin);
         let regions = self.networks.iter_mut().flat_map(|net| &mut net.regions);
         for winner in regions.filter_map(|region| region.best.as_mut()) {
             let of_winner = Cell {
@@ -290,16 +288,33 @@ impl Report {
                 }
             }
             network.mean = mean(&network.regions);
+            network.published = published::of(&network.ann).filter(|_| network.is_dense());
         }
         self.curves = curves::all(self);
         self.sites = sites::all(self);
         self.comparisons = compare::networks(self);
         self.network_against_linear = compare::with_linear(self);
+        if !self.is_partial() {
+            let winners: Vec<Row> = self.bests().map(|best| best.row.clone()).collect();
+            self.advice = advice::all(&self.spec, &winners);
+        }
     }
 
-    /// Whether some trial has no outcome with scores yet, or never will.
+    /// Trials that early stopping gave up, as the sweep asks.
+    pub(super) fn stopped(&self) -> u64 {
+        self.sweep.in_state.get("stopped").copied().unwrap_or(0)
+    }
+
+    /// Whether some trial has not ended as it should yet, or never will: with scores, or stopped early
+    /// by design.
     pub(super) fn is_partial(&self) -> bool {
-        self.sweep.finished < self.sweep.trials
+        self.sweep.finished + self.stopped() < self.sweep.trials
+    }
+
+    /// Networks of which many weights are zero without the sweep's saying so.
+    pub(super) fn undeclared(&self) -> impl Iterator<Item = &Network> {
+        let networks = self.networks.iter();
+        networks.filter(|network| network.pruning.is_empty() && !network.is_dense())
     }
 
     /// The best trials of all networks.
@@ -334,8 +349,8 @@ impl Report {
     /// Whether a figure that compares ANNs shows a network: not where it is pruned, and the same ANN is
     /// there unpruned. Figure 3B compares those.
     pub(super) fn is_compared(&self, network: &Network) -> bool {
-        let unpruned = |of: &Network| of.ann == network.ann && of.sparsity == 0.0;
-        network.sparsity == 0.0 || !self.networks.iter().any(unpruned)
+        let dense = |of: &Network| of.ann == network.ann && of.is_dense();
+        network.is_dense() || !self.networks.iter().any(dense)
     }
 
     /// Networks that figures which compare ANNs show, each with its number.
@@ -370,58 +385,24 @@ impl Report {
     }
 }
 
-impl Network {
-    /// As figures and tables show it.
-    pub(super) fn label(&self) -> String {
-        let ann = row::ann_label(&self.ann, &self.weights);
-        match self.sparsity {
-            0.0 => ann,
-            _ => format!("{ann}, {:.1} % zeros", 100.0 * self.zeros()),
-        }
-    }
-
-    /// Fraction of zero weights: counted, and as asked for where nobody has counted.
-    pub(super) fn zeros(&self) -> f64 {
-        self.reached_sparsity.unwrap_or(self.sparsity)
-    }
-
-    /// The best trial in a region.
-    pub(super) fn best_in(&self, region: &str) -> Option<&Winner> {
-        let region = self.regions.iter().find(|of| of.region == region)?;
-        region.best.as_ref()
-    }
-
-    /// What predicts a region.
-    pub(super) fn model(&self, region: &str, model: &str) -> Option<&Model> {
-        let region = self.regions.iter().find(|of| of.region == region)?;
-        region.models.iter().find(|of| of.model == model)
-    }
-
-    /// The best NRP network in a region, of the first split.
-    pub(super) fn network_in(&self, region: &str) -> Option<&Best> {
-        self.model(region, NRP_NETWORK)?.first()
-    }
-}
-
 impl Region {
     /// Takes in a finished trial of a linear baseline.
-    fn take_baseline(&mut self, record: &TrialRecord) {
-        let row = best::shown(record.clone());
+    fn take_baseline(&mut self, row: &Row) {
         let same = |other: &Row| other.cell.model == row.cell.model;
-        better(found(&mut self.baselines, same, || row.clone()), record);
+        better(found(&mut self.baselines, same, || row.clone()), row);
     }
 
     /// Takes in a finished trial of an NRP network.
-    fn take(&mut self, record: &TrialRecord, spec: &TrialSpec, scores: &Scores) {
-        let best = self.best.get_or_insert_with(|| Winner::new(record));
-        better(&mut best.row, record);
+    fn take(&mut self, row: &Row, spec: &TrialSpec, scores: &Scores) {
+        let best = self.best.get_or_insert_with(|| Winner::new(row));
+        better(&mut best.row, row);
         let same = |set: &LayerSet| set.best.cell.layers.as_ref() == Some(&spec.layers);
         let set = found(&mut self.layer_sets, same, || LayerSet {
             trials: 0,
-            best: best::shown(record.clone()),
+            best: row.clone(),
         });
         set.trials += 1;
-        better(&mut set.best, record);
+        better(&mut set.best, row);
         let same = |size: &Size| {
             let Cell { l1, l2, depth, .. } = size.best.cell;
             (l1, l2, depth) == (spec.l1, spec.l2, Some(spec.depth))
@@ -429,18 +410,18 @@ impl Region {
         let size = found(&mut self.sizes, same, || Size {
             trials: 0,
             mean_nrp_error: 0.0,
-            best: best::shown(record.clone()),
+            best: row.clone(),
         });
         size.trials += 1;
         size.mean_nrp_error += (scores.nrp_error - size.mean_nrp_error) / size.trials as f64;
-        better(&mut size.best, record);
+        better(&mut size.best, row);
     }
 }
 
 impl Winner {
-    fn new(record: &TrialRecord) -> Self {
+    fn new(row: &Row) -> Self {
         Self {
-            row: best::shown(record.clone()),
+            row: row.clone(),
             over_seeds: None,
             errors: BTreeMap::new(),
         }
@@ -491,21 +472,19 @@ fn mean(regions: &[Region]) -> Option<Winner> {
     })
 }
 
-/// The weights of a trial's ANN, as the sweep's file names them.
-fn weights_file(sweep: &SweepSpec, trial: &TrialSpec) -> String {
-    let entry = sweep.anns.iter().find(|entry| entry.ann == trial.ann);
-    entry.map_or_else(String::new, |entry| entry.weights.clone())
+/// What the sweep says of a trial's ANN.
+fn entry<'a>(sweep: &'a SweepSpec, trial: &TrialSpec) -> Option<&'a AnnEntry> {
+    sweep.anns.iter().find(|entry| entry.ann == trial.ann)
 }
 
 /// Puts a finished trial in the place of a best one, if it is better: the rule of `nrp best`.
-pub(super) fn better(best: &mut Row, record: &TrialRecord) {
-    let Some(scores) = &record.scores else {
-        return;
+pub(super) fn better(best: &mut Row, row: &Row) {
+    let order = |of: &Row| {
+        let loss = of.scores.validation_mse.unwrap_or(f64::INFINITY);
+        (loss, of.cell.trial.clone())
     };
-    let by = best.scores.validation_mse.unwrap_or(f64::INFINITY);
-    let id = best.cell.trial.as_ref();
-    if (scores.validation_mse, Some(&record.id)) < (by, id) {
-        *best = best::shown(record.clone());
+    if order(row) < order(best) {
+        *best = row.clone();
     }
 }
 

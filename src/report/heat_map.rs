@@ -1,10 +1,11 @@
 //! Heat map: scores over NRP-L1, NRP-L2 and depth, a panel for each depth and region.
 
 use super::canvas::{self, Align, Drawn, FAINT, INK, Screen};
+use crate::output;
 use plotters::prelude::*;
 
 /// Width and height of a cell.
-const CELL: (i32, i32) = (74, 34);
+const CELL: (i32, i32) = (84, 34);
 /// Beside and above the cells of a panel: names of their rows and columns.
 const LEFT: i32 = 84;
 const ABOVE: i32 = 58;
@@ -107,7 +108,7 @@ fn draw(screen: &Screen<'_>, panel: &Panel, at: (i32, i32), scale: (f64, f64)) -
             false => INK,
         };
         let middle = (x + CELL.0 / 2 - 1, y + CELL.1 / 2 - 1);
-        let score = format!("{score:.4}");
+        let score = output::significant(score);
         canvas::text(screen, &score, middle, Align::Centre, 15, ink)?;
     }
     Ok(())

@@ -54,6 +54,7 @@ pub(super) fn page(report: &Report, figures: &[Figure], tables: &[Table]) -> Str
             is_partial => report.is_partial(),
             any_random => report.networks.iter().any(|network| network.random_weights),
             validation_is_test => report.protocol.validation_is_test,
+            undeclared => report.undeclared().map(|network| network.label()).collect::<Vec<_>>(),
             labels => report.labels(),
             protocol => report.protocol.shown(),
             figures => figures.collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! `nrp report`: a sweep's results as files to look at, to print and to compute with.
 //!
-//! `gather` asks a coordinator, for `details` too; `splits`, `brain_score`, `compare` and `bootstrap`
+//! `gather` asks a coordinator, for `details` too, and makes of each ANN a `network`; `splits`, `brain_score`, `compare` and `bootstrap`
 //! compute; `figures`, `sparsity`, `sites`, `curves`, `protocol` and `tables` say what is shown; `canvas`,
 //! `plot`, `heat_map` and `table` draw, `html` makes the page. Files are written here alone.
 
@@ -15,6 +15,8 @@ mod figures;
 mod gather;
 mod heat_map;
 mod html;
+mod network;
+mod outcomes;
 mod plot;
 mod protocol;
 mod published;
@@ -28,6 +30,7 @@ use crate::client::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
+use crate::scope::Chosen;
 use canvas::Painter;
 use gather::Report;
 use nrp_proto::plain;
@@ -47,6 +50,10 @@ pub(crate) struct Arguments {
     /// Where the files go; it is made if it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Also say when the report was written. Without it, a report made again is the same, byte by byte;
+    /// when its outcomes were recorded it says anyway
+    #[arg(long)]
+    dated: bool,
     #[command(flatten)]
     results: Results,
 }
@@ -63,7 +70,10 @@ struct Written {
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let mut access = Access::open(&arguments.results).await?;
-    let report = gather::gather(&mut access.client, arguments.sweep).await?;
+    let chosen = Chosen::one(&mut access.client, &arguments.sweep).await?;
+    output::note(&format!("notice: {}", chosen.headline()));
+    let mut report = gather::gather(&mut access.client, &chosen).await?;
+    report.written_at = arguments.dated.then(output::now);
     access.close().await?;
     let written = write(report, &arguments.out)?;
     match format {
@@ -304,6 +314,88 @@ mod tests {
         assert_ne!(some("curves.csv"), "");
     }
 
+    /// A report on a network whose file has so many zeros, of a sweep that asks for none.
+    fn with_zeros(zeros: f64) -> Report {
+        let mut spec = sweep("holdout");
+        for entry in &mut spec.anns {
+            entry.reached_sparsity = Some(zeros);
+        }
+        let mut report = Report::new(SweepStatus::default(), spec);
+        for name in ANNS {
+            report.take(&trial(name, "", 0));
+        }
+        report.conclude();
+        report
+    }
+
+    #[test]
+    fn zeros_that_a_file_has_are_shown_as_counted_and_not_beside_a_dense_net() {
+        let read = written(with_zeros(0.8152));
+        let table = read("table-1.csv");
+        assert!(table.contains("\"mobilenet, 81.5 % zeros\""), "{table}");
+        assert!(table.contains(",0.8152,0,"), "counted, asked: {table}");
+        assert!(
+            !table.contains("0.704"),
+            "the dense net's accuracy: {table}"
+        );
+        let page = read("report.html");
+        let warned = "<strong>mobilenet, 81.5 % zeros</strong>: these weights are zero in the file";
+        assert!(page.contains(warned), "{page}");
+        assert!(page.contains("<td class=\"number\">81.52 %</td>"), "{page}");
+        assert_eq!(read("figure-2a.svg"), "");
+        // A few zeros are no pruning.
+        let read = written(with_zeros(1e-4));
+        assert!(read("table-1.csv").contains(",0.704,"));
+        assert!(!read("report.html").contains("% zeros"));
+        assert_ne!(read("figure-2a.svg"), "");
+    }
+
+    #[test]
+    fn a_sweep_whose_trials_were_stopped_by_design_has_finished() {
+        let with = |state: &str| {
+            let mut report = Report::new(SweepStatus::default(), sweep("holdout"));
+            report.take(&trial("mobilenet", "", 0));
+            report.take(&TrialRecord {
+                state: state.to_owned(),
+                scores: None,
+                ..trial("mobilenet", "", 1)
+            });
+            report.conclude();
+            written(report)("report.html")
+        };
+        let stopped = with("stopped");
+        let said = "1 of 2 trials have finished, 1 was stopped early, as the sweep asks";
+        assert!(stopped.contains(said), "{stopped}");
+        assert!(!stopped.contains("class=\"warn\""), "{stopped}");
+        for state in ["failed", "waiting"] {
+            let warned = "<p class=\"warn\"><strong>1 of 2 trials have finished</strong>";
+            assert!(with(state).contains(warned), "{state}");
+        }
+    }
+
+    #[test]
+    fn errors_in_small_units_have_their_digits_on_page_and_figures() {
+        let mut report = Report::new(SweepStatus::default(), sweep("holdout"));
+        for (number, name) in (0..).zip(ANNS) {
+            let mut record = trial(name, "", 0);
+            let scores = record.scores.as_mut().expect("has some");
+            scores.nrp_error = 1.25e-6 + f64::from(number) * 1e-7;
+            scores.mean_predictor_error = 2.5e-6;
+            scores.noise_floor = Some(0.75e-6);
+            report.take(&record);
+        }
+        report.conclude();
+        let read = written(report);
+        let page = read("report.html");
+        for shown in ["1.250e-6", "1.350e-6", "2.500e-6", "7.500e-7"] {
+            assert!(page.contains(shown), "{shown}");
+        }
+        let figure = read("figure-2a.svg");
+        assert!(figure.contains("mean predictor (2.500e-6)"), "{figure}");
+        assert!(figure.contains("\n1.5e-6\n"), "{figure}");
+        assert!(!page.contains("0.0000"));
+    }
+
     #[test]
     fn no_name_in_a_report_is_a_formula_moves_a_cursor_or_leads_out_of_its_directory() {
         let hostile = "=../A\u{1b}[2J\u{9b}31m\n\u{202e}\u{ffff}<b>";
@@ -388,7 +480,9 @@ mod tests {
         let tables = tables::all(&report);
         assert!(figures.len() > 2 && tables.len() > 4);
         let mark = "Scores are of stimuli that also selected";
-        for figure in &figures {
+        // What is published are nobody's scores here.
+        let ours = figures.iter().filter(|of| of.name != figures::PUBLISHED);
+        for figure in ours {
             assert!(figure.svg.contains(mark), "{}", figure.name);
             assert!(figure.caption.contains(mark), "{}", figure.name);
         }

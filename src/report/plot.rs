@@ -115,6 +115,7 @@ impl Plot {
             // The first one on top.
             y = categories as f64 - 0.5..-0.5;
         }
+        let (x_unit, y_unit) = self.units(&x, &y);
         let area = screen.margin(head, 0, left, LEGEND);
         let mut chart = ChartBuilder::on(&area)
             .margin_left(16)
@@ -122,7 +123,16 @@ impl Plot {
             .margin_top(8)
             .x_label_area_size(52)
             .y_label_area_size(if categories == 0 { 76 } else { 8 })
-            .build_cartesian_2d(x.clone(), y.clone())?;
+            .build_cartesian_2d(
+                x.start / x_unit..x.end / x_unit,
+                y.start / y_unit..y.end / y_unit,
+            )?;
+        let (x_span, y_span) = (x.end - x.start, (y.end - y.start).abs());
+        let x_label = |value: &f64| match self.x_is_whole {
+            true => whole(*value, x_span),
+            false => short(value * x_unit, x_span),
+        };
+        let y_label = |value: &f64| short(value * y_unit, y_span);
         let mut mesh = chart.configure_mesh();
         mesh.x_desc(self.x_name)
             .axis_desc_style(("sans-serif", 17, &INK))
@@ -131,15 +141,18 @@ impl Plot {
             .bold_line_style(INK.mix(0.1))
             .axis_style(INK.mix(0.5))
             .x_labels(7)
-            .x_label_formatter(if self.x_is_whole { &whole } else { &short })
-            .y_label_formatter(&short);
+            .x_label_formatter(&x_label)
+            .y_label_formatter(&y_label);
         match (categories, self.y_is_log) {
             (0, false) => mesh.y_labels(8).y_desc(self.y_name),
             (0, true) => mesh.y_labels(0).disable_y_mesh().y_desc(self.y_name),
             (_, _) => mesh.y_labels(0).disable_y_mesh(),
         };
         mesh.draw()?;
-        let place = |x: f64, y: f64| chart.plotting_area().map_coordinate(&(x, y));
+        let place = |x: f64, y: f64| {
+            let area = chart.plotting_area();
+            area.map_coordinate(&(x / x_unit, y / y_unit))
+        };
         let pixel = |x: f64, y: f64| place(x, self.scaled(y));
         let line = |from, to, colour: RGBColor, dash: i32| {
             let points = vec![from, to];
@@ -245,10 +258,25 @@ impl Plot {
             (low.min(value), high.max(value))
         });
         let margin = match high - low {
-            0.0 => 0.5 * high.abs().max(0.1),
+            0.0 if high == 0.0 => 0.05,
+            0.0 => 0.5 * high.abs(),
             width => 0.08 * width,
         };
         low - margin..high + margin
+    }
+
+    /// What numbers along x and y are divided by before they are drawn: a power of ten where they are
+    /// very small or large, since what draws the axes takes a width below 2e-16 for none.
+    fn units(&self, x: &Range<f64>, y: &Range<f64>) -> (f64, f64) {
+        let x_unit = match self.x_is_whole {
+            true => 1.0,
+            false => unit(x),
+        };
+        let y_unit = match self.y_is_log || !self.y_categories.is_empty() {
+            true => 1.0,
+            false => unit(y),
+        };
+        (x_unit, y_unit)
     }
 
     /// Where a number lies along y.
@@ -344,16 +372,33 @@ fn bar(screen: &Screen<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor) 
     Ok(())
 }
 
-/// A number on an axis, without the digits that arithmetic leaves behind.
-fn short(value: &f64) -> String {
-    let rounded = (value * 1e6).round() / 1e6;
-    rounded.to_string()
+/// The power of ten of the largest number on an axis; 1 where numbers are neither small nor large.
+fn unit(axis: &Range<f64>) -> f64 {
+    let largest = axis.start.abs().max(axis.end.abs());
+    match (1e-3..1e6).contains(&largest) || largest == 0.0 {
+        true => 1.0,
+        false => 10f64.powf(largest.log10().floor()),
+    }
+}
+
+/// A number on an axis that is `span` long, without the digits that arithmetic leaves behind.
+fn short(value: f64, span: f64) -> String {
+    if value.abs() < 1e-9 * span {
+        return "0".to_owned();
+    }
+    let digits = value.abs().log10().floor() - span.log10().floor() + 4.0;
+    let rounded = format!("{value:.*e}", digits.clamp(0.0, 14.0) as usize);
+    let rounded: f64 = rounded.parse().unwrap_or(value);
+    match (1e-3..1e6).contains(&rounded.abs()) {
+        true => rounded.to_string(),
+        false => format!("{rounded:e}"),
+    }
 }
 
 /// The same, of what is counted: nothing between two numbers.
-fn whole(value: &f64) -> String {
+fn whole(value: f64, span: f64) -> String {
     match value.fract().abs() < 1e-9 {
-        true => short(value),
+        true => short(value, span),
         false => String::new(),
     }
 }
@@ -389,6 +434,49 @@ mod tests {
         assert_eq!(x, y);
         assert!(x.contains(&0.80) && y.contains(&0.90));
         assert_ne!(plot(false).range(Along::X), plot(false).range(Along::Y));
+    }
+
+    #[test]
+    fn axes_of_small_units_show_their_numbers() {
+        let plot = |errors: [f64; 2]| {
+            let plot = Plot {
+                x_name: "error",
+                series: vec![Series {
+                    name: String::new(),
+                    marker: Marker::NEUTRAL,
+                    points: errors.map(|error| ((error, None), (error, None))).into(),
+                    form: Form::Points,
+                }],
+                ..Plot::default()
+            };
+            plot.svg("volts", &[])
+        };
+        let svg = plot([1e-6, 3e-6]);
+        for shown in ["\n1e-6\n", "\n2e-6\n", "\n3e-6\n"] {
+            assert!(svg.contains(shown), "{shown} in {svg}");
+        }
+        assert!(!svg.contains("\n0\n"), "{svg}");
+        // Squared, of picoamperes.
+        assert!(plot([1e-24, 3e-24]).contains("\n2e-24\n"));
+        let one = Plot {
+            references: vec![Reference {
+                name: String::new(),
+                along: Along::Y,
+                value: 2e-6,
+                colour: INK,
+                dash: 1,
+            }],
+            ..Plot::default()
+        };
+        assert_eq!(one.range(Along::Y), 1e-6..3e-6);
+        let shown = [
+            (0.1 + 0.2, 1.0),
+            (-1.2e-17, 1.0),
+            (100_000_002.0, 10.0),
+            (0.005, 0.01),
+        ];
+        let shown = shown.map(|(value, span)| short(value, span));
+        assert_eq!(shown, ["0.3", "0", "1.00000002e8", "0.005"]);
     }
 
     #[test]

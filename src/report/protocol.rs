@@ -3,6 +3,7 @@
 
 use super::gather::{Report, add};
 use crate::output;
+use crate::setting::{self, list};
 use nrp_proto::id::NO_LINEAR_PATH;
 use nrp_proto::sweep::Scheme;
 use nrp_proto::wire::{
@@ -100,10 +101,10 @@ impl Protocol {
         let numbers =
             |values: &[f64]| list(values.iter().map(|value| output::number(Some(*value))));
         let mut shown = vec![
-            ("Recordings", self.recordings_shown()),
+            ("Recordings", setting::recordings(&self.recordings)),
             ("Recordings' digest", self.recordings_digest.clone()),
-            ("Split", self.split_shown()),
-            ("Training", self.training_shown()),
+            ("Split", setting::split(&self.split)),
+            ("Training", setting::training(&self.training)),
             ("Inputs", self.training.inputs.clone()),
             ("Targets", self.training.targets.clone()),
             ("Projection", self.training.projection.clone()),
@@ -155,61 +156,6 @@ impl Protocol {
         ));
         shown
     }
-
-    fn recordings_shown(&self) -> String {
-        let RecordingsFiles {
-            assembly,
-            stimuli,
-            images,
-            variations,
-        } = &self.recordings;
-        let files = [assembly, stimuli, images].into_iter();
-        let files = list(files.filter(|file| !file.is_empty()));
-        match variations.is_empty() {
-            true => files,
-            false => format!("{files}; variation levels {}", list(variations)),
-        }
-    }
-
-    fn split_shown(&self) -> String {
-        let SplitSpec {
-            scheme,
-            train,
-            validation,
-            test,
-            stratify,
-            seed,
-            number: _,
-        } = &self.split;
-        let stratified = match stratify.as_str() {
-            "" => "not stratified".to_owned(),
-            column => format!("stratified by `{column}` where the stimulus set has it"),
-        };
-        let parts = match self.validation_is_test {
-            true => {
-                format!("{train} of the stimuli to train, the others both to validate and to test")
-            }
-            false => {
-                format!("{train} of the stimuli to train, {validation} to validate, {test} to test")
-            }
-        };
-        let drawn = match self.splits {
-            0 | 1 => String::new(),
-            splits => format!("; drawn {splits} times"),
-        };
-        format!("{scheme}: {parts}{drawn}; {stratified}; seed {seed}")
-    }
-
-    fn training_shown(&self) -> String {
-        let patience = match self.training.patience {
-            0 => "to the last epoch".to_owned(),
-            epochs => format!("until the validation loss has not fallen for {epochs} epochs"),
-        };
-        format!(
-            "Adam, batches of {}, at most {} epochs, {patience}, weights of the best epoch kept",
-            self.training.batch_size, self.training.max_epochs
-        )
-    }
 }
 
 impl Report {
@@ -230,14 +176,6 @@ impl Report {
             true => " Scores are of stimuli that also selected: on others they would be worse.",
             false => "",
         }
-    }
-}
-
-fn list(values: impl IntoIterator<Item = impl ToString>) -> String {
-    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
-    match values.is_empty() {
-        true => "–".to_owned(),
-        false => values.join(", "),
     }
 }
 

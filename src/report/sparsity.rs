@@ -19,22 +19,22 @@ pub(super) fn studies(report: &Report) -> Vec<Study<'_>> {
     let mut studies: Vec<Study<'_>> = Vec::new();
     let scored = |network: &&Network| network.regions.iter().any(|of| of.best.is_some());
     let scored = || report.networks.iter().filter(scored);
-    for network in scored().filter(|network| !network.pruning.is_empty()) {
+    for network in scored().filter(|network| !network.is_dense()) {
         // A checkpoint has other weights than what it was made from.
         let same = |other: &Network| {
             other.ann == network.ann
-                && (network.pruning == Pruning::CHECKPOINT || other.weights == network.weights)
+                && (network.pruned_by() == Pruning::CHECKPOINT || other.weights == network.weights)
         };
         let of_this = |of: &&mut Study<'_>| {
-            of.pruning == network.pruning && of.networks.iter().any(|other| same(other))
+            of.pruning == network.pruned_by() && of.networks.iter().any(|other| same(other))
         };
         match studies.iter_mut().find(of_this) {
             Some(study) => study.networks.push(network),
             None => {
-                let dense = scored().filter(|other| other.pruning.is_empty() && same(other));
+                let dense = scored().filter(|other| other.is_dense() && same(other));
                 studies.push(Study {
                     networks: dense.chain([network]).collect(),
-                    pruning: &network.pruning,
+                    pruning: network.pruned_by(),
                 });
             }
         }

@@ -6,9 +6,9 @@ use super::compare::LINEAR_FIT;
 use super::gather::{Report, better, found};
 use super::table::{Field, OnPage, Table, Value, field};
 use super::tables;
-use crate::best::{self, Row};
+use crate::best::Row;
 use crate::row::{self, TestScores};
-use nrp_proto::wire::{Details, TrialRecord, TrialSpec};
+use nrp_proto::wire::{Details, TrialSpec};
 use serde::Serialize;
 
 /// NRP networks on an ANN, or one linear baseline, in every split.
@@ -70,8 +70,8 @@ impl Model {
         }
     }
 
-    /// Takes in a trial of it.
-    pub(super) fn take(&mut self, record: &TrialRecord, spec: &TrialSpec, is_open: bool) {
+    /// Takes in a trial of it, whose row is there once it has scores.
+    pub(super) fn take(&mut self, row: Option<&Row>, spec: &TrialSpec, is_open: bool) {
         let number = spec.split_number();
         let split = found(
             &mut self.splits,
@@ -85,12 +85,12 @@ impl Model {
         );
         split.trials += 1;
         split.open += u64::from(is_open);
-        if record.scores.is_some() {
+        if let Some(row) = row {
             let best = split.best.get_or_insert_with(|| Best {
-                row: best::shown(record.clone()),
+                row: row.clone(),
                 details: None,
             });
-            better(&mut best.row, record);
+            better(&mut best.row, row);
         }
     }
 
@@ -263,7 +263,9 @@ fn scores(over: Option<&OverSplits>) -> Vec<Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nrp_proto::wire::{Scores, SplitSpec};
+    use crate::best;
+    use crate::setting::Origin;
+    use nrp_proto::wire::{Scores, SplitSpec, TrialRecord};
 
     /// Of a trial: its split, its state, and its validation loss and NRP-error if it has them.
     type Taken = (u32, &'static str, Option<(f64, f64)>);
@@ -291,7 +293,9 @@ mod tests {
                 }),
                 ..TrialRecord::default()
             };
-            model.take(&record, &spec, *state == "waiting");
+            let has_scores = record.scores.is_some();
+            let row = best::shown(record, &Origin::default());
+            model.take(has_scores.then_some(&row), &spec, *state == "waiting");
         }
         model.conclude();
         model

@@ -51,7 +51,12 @@ fn sweep(path: &Path) -> miette::Result<(SweepSpec, PathBuf)> {
     let text = std::fs::read_to_string(path).into_diagnostic()?;
     let mut spec = SweepFile::parse(&text)?.to_spec();
     let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
-    resolve::resolve(&mut spec, &directory, &device::open("flex")?)?;
+    resolve::resolve(
+        &mut spec,
+        &directory,
+        &device::open("flex")?,
+        resolve::Asked::default(),
+    )?;
     Ok((spec, directory))
 }
 

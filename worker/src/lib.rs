@@ -9,6 +9,7 @@ pub mod ann;
 pub mod baseline;
 pub mod device;
 pub mod executor;
+pub mod forecast;
 pub mod nrp;
 pub mod recording;
 pub mod resolve;

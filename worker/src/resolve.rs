@@ -1,7 +1,8 @@
 //! Resolution: from the names in a sweep to the files on this machine, and from those to their
 //! digests. The submitting client fills in digests; a worker checks that its own files have them.
 
-use crate::ann::{AnnError, OpenedAnn, Pruning, WeightsSource};
+use crate::ann::{self, AnnError, OpenedAnn, Pruning, WeightsSource};
+use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
 use crate::recording::{RecordingError, Recordings, Region, Source};
 use burn::tensor::Device;
@@ -10,11 +11,16 @@ use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
 use nrp_proto::sweep::{Assembly, Scheme};
 use nrp_proto::wire::{AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use thiserror::Error;
 
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
 const SIMULATED_SEED: u64 = 1;
+
+/// Zeros among the weights from which on a net no longer counts as dense, as a fraction. A net that was
+/// trained and never pruned has next to none.
+pub const ZEROS_OF_DENSE: f64 = 0.01;
 
 /// Why a sweep's files do not fit it.
 #[derive(Debug, Error, Diagnostic)]
@@ -120,6 +126,32 @@ pub fn split(
     Ok((split, notice))
 }
 
+/// Refuses a column to stratify by that the stimulus set lacks, or has for some stimuli alone.
+fn require_column(recordings: &Recordings, column: &str) -> Result<(), SplitError> {
+    let stimuli = &recordings.stimuli;
+    let has = |labels: &BTreeMap<String, String>| labels.contains_key(column);
+    let missing = stimuli.iter().filter(|of| !has(&of.labels)).count();
+    match missing {
+        0 => Ok(()),
+        all if all == stimuli.len() => {
+            let known = stimuli.iter().flat_map(|stimulus| stimulus.labels.keys());
+            let known: BTreeSet<&str> = known.map(String::as_str).collect();
+            Err(SplitError::NoColumn {
+                column: column.to_owned(),
+                known: match known.is_empty() {
+                    true => "none".to_owned(),
+                    false => known.into_iter().collect::<Vec<_>>().join(", "),
+                },
+            })
+        }
+        missing => Err(SplitError::EmptyColumn {
+            column: column.to_owned(),
+            missing,
+            stimuli: stimuli.len(),
+        }),
+    }
+}
+
 /// What is known of a region's sites; nothing of more than are kept apart.
 fn region_sites(region: &Region) -> RegionSites {
     let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
@@ -133,8 +165,18 @@ fn region_sites(region: &Region) -> RegionSites {
 
 /// What the user is told of an ANN that is pruned.
 fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Option<String> {
+    let reached = reached?;
     let how = match pruning {
-        Pruning::None => return None,
+        Pruning::None if reached < ZEROS_OF_DENSE => return None,
+        Pruning::None => {
+            return Some(format!(
+                "{:.2} % of the weights of {}'s kernels are zero, though the sweep file asks for no \
+                 sparsity: results show the count; `sparsity` and `pruning` of an `[[ann]]` declare a \
+                 pruned checkpoint",
+                100.0 * reached,
+                ann.name
+            ));
+        }
         Pruning::Layer(_) => "in one shot, layer by layer",
         Pruning::Global(_) => "in one shot, all layers together",
         Pruning::Checkpoint(_) => "by a checkpoint of its own",
@@ -143,12 +185,30 @@ fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Opti
         "{} at sparsity {}, pruned {how}: {:.2} % of its kernels' weights are zero",
         ann.name,
         ann.sparsity,
-        100.0 * reached?
+        100.0 * reached
     ))
 }
 
+/// What is asked of [`resolve`] besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
+    /// Whether the user has named the column to stratify by, so that it must be there.
+    pub must_stratify: bool,
+    /// Whether to measure how long an ANN looks at a stimulus.
+    pub measure: bool,
+}
+
+/// What resolution found besides digests.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    /// What the sweep will take.
+    pub forecast: Forecast,
+    /// What the user is to be told.
+    pub notices: Vec<String>,
+}
+
 /// Fills in what only the files can tell: digests, preprocessing and the data directory; and checks
-/// that they can be used at all. Returns notices for the user.
+/// that they can be used at all. Returns what the sweep will take, and notices for the user.
 ///
 /// # Errors
 /// When a file is missing, damaged, of another net, or lacks what the sweep asks for.
@@ -156,7 +216,8 @@ pub fn resolve(
     spec: &mut SweepSpec,
     data_dir: &Path,
     device: &Device,
-) -> Result<Vec<String>, ResolveError> {
+    asked: Asked,
+) -> Result<Resolved, ResolveError> {
     let files = spec.files.clone().unwrap_or_default();
     let source = recordings_source(&files, data_dir);
     let recordings = Recordings::open(&source, &spec.regions).map_err(ResolveError::Recording)?;
@@ -164,8 +225,13 @@ pub fn resolve(
     spec.recordings_digest = recordings_digest(&source).map_err(ResolveError::Recording)?;
     spec.data_dir = data_dir.to_string_lossy().into_owned();
     spec.sites = recordings.regions.iter().map(region_sites).collect();
+    let mut training = 0;
     if let Some(split_spec) = &spec.split {
-        let (_, notice) = split(&recordings, split_spec).map_err(ResolveError::Split)?;
+        if asked.must_stratify && !split_spec.stratify.is_empty() {
+            require_column(&recordings, &split_spec.stratify).map_err(ResolveError::Split)?;
+        }
+        let (parts, notice) = split(&recordings, split_spec).map_err(ResolveError::Split)?;
+        training = parts.train.len();
         notices.extend(notice);
         if Scheme::of(split_spec) == Ok(Scheme::ValidationIsTest) {
             let notice = "the validation stimuli are the test stimuli: scores are of what selects, and \
@@ -173,6 +239,11 @@ pub fn resolve(
             notices.push(notice.to_owned());
         }
     }
+    let mut forecast = Forecast {
+        stimuli: recordings.stimuli.len(),
+        training,
+        ..Forecast::default()
+    };
     for entry in &mut spec.anns {
         let Some(ann_spec) = &mut entry.ann else {
             continue;
@@ -190,11 +261,27 @@ pub fn resolve(
             .flat_map(|set| set.layers.clone())
             .collect();
         let pruning = Pruning::try_from(&*ann_spec).map_err(failed)?;
-        let loaded = ann.load(&weights, pruning, &layers, device);
-        entry.reached_sparsity = loaded.map_err(failed)?.reached_sparsity();
+        let net = ann
+            .load(&weights, pruning, &layers, device)
+            .map_err(failed)?;
+        entry.reached_sparsity = net.reached_sparsity();
         notices.extend(pruning_notice(ann_spec, pruning, entry.reached_sparsity));
+        let of_ann = forecast.anns.iter().find(|of| of.ann == ann_spec.name);
+        let seconds_per_stimulus = match (asked.measure, of_ann) {
+            (false, _) => None,
+            // Zeros make no pass faster; an ONNX file is a net of its own.
+            (true, Some(of)) if ann_spec.name != ann::ONNX => of.seconds_per_stimulus,
+            (true, _) => Some(forecast::seconds_per_stimulus(&ann, &net).map_err(failed)?),
+        };
         ann_spec.weights_digest = ann.weights_digest(&weights).map_err(failed)?;
         ann_spec.preprocessing = ann.preprocessing_id();
+        let layers: BTreeSet<&String> = layers.iter().collect();
+        let units = layers.into_iter().map(|layer| ann.units(layer));
+        forecast.anns.push(AnnForecast {
+            ann: ann_spec.name.clone(),
+            units: units.collect::<Result<_, _>>().map_err(failed)?,
+            seconds_per_stimulus,
+        });
     }
-    Ok(notices)
+    Ok(Resolved { forecast, notices })
 }

@@ -316,6 +316,7 @@ fn outcome(trial: &str) -> Outcome {
             device: "flex".to_owned(),
         }),
         split_half_consistency: Some(0.9),
+        recorded_at_ms: 0,
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

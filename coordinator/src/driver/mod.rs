@@ -23,8 +23,8 @@ pub(crate) use writer::settle;
 
 use crate::expand;
 use crate::scheduler::{
-    Action, Event, Fact, Holder, Refusal, Scheduler, Settings, Snapshot, SweepCounts, SweepId,
-    SweepState, TooManyOpen, TrialKey, Verdict,
+    Action, Attempt, Event, Fact, Holder, Refusal, Scheduler, Settings, Snapshot, SweepCounts,
+    SweepId, SweepState, TooManyOpen, TrialKey, Verdict,
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
@@ -494,8 +494,11 @@ impl Driver {
             worker,
             lease,
             trial,
-            attempt,
+            mut attempt,
         } = report;
+        if let Attempt::Finished(scores) = &mut attempt {
+            scores.recorded_at_ms = self.clock.wall_ms();
+        }
         let actions = self.tell(Event::OutcomeReported {
             worker,
             lease,

@@ -202,6 +202,8 @@ fn best_row(row: Row, best: Vec<TrialRecord>) -> BestRow {
     BestRow {
         group: row.example.comparable_group(),
         model: row.example.model().to_owned(),
+        sparsity: ann.sparsity,
+        pruning: ann.pruning,
         ann: ann.name,
         weights_digest: ann.weights_digest,
         region: row.example.region,
@@ -229,6 +231,8 @@ fn marginals_row(row: Row, cells: Cells) -> MarginalsRow {
         ann: ann.name,
         weights_digest: ann.weights_digest,
         simulated: row.example.simulated(),
+        model: row.example.model().to_owned(),
+        split: row.example.split_number(),
         region: row.example.region,
         cells: cells.collect(),
     }

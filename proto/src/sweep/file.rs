@@ -86,16 +86,20 @@ fn default_regions() -> Vec<String> {
 pub struct SplitTable {
     pub scheme: String,
     pub fractions: Vec<f64>,
-    pub stratify: String,
+    /// Absent: by [`STRATIFY`] where the stimulus set has that.
+    pub stratify: Option<String>,
     pub seed: i64,
 }
+
+/// The column that splits are stratified by where a sweep file names none and the stimulus set has it.
+pub(super) const STRATIFY: &str = "object_name";
 
 impl Default for SplitTable {
     fn default() -> Self {
         Self {
             scheme: Scheme::Holdout.to_string(),
             fractions: vec![0.8, 0.1, 0.1],
-            stratify: "object_name".to_owned(),
+            stratify: None,
             seed: 1,
         }
     }

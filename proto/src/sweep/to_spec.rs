@@ -1,5 +1,6 @@
 //! From the sweep file to the sweep on the wire.
 
+use super::file::STRATIFY;
 use super::{AnnTable, Assembly, LayerSets, Pruning, SweepFile};
 use crate::id::NO_LINEAR_PATH;
 use crate::wire::{
@@ -31,7 +32,7 @@ impl SweepFile {
                 train: split.fractions[0],
                 validation: split.fractions[1],
                 test: split.fractions[2],
-                stratify: split.stratify.clone(),
+                stratify: split.stratify.as_deref().unwrap_or(STRATIFY).to_owned(),
                 seed: split.seed as u64,
                 number: 0,
             }),

@@ -69,7 +69,7 @@ impl Dtype {
     }
 
     /// Bytes of one value.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::Bf16 => 2,

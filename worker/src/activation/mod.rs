@@ -26,6 +26,7 @@ pub use file::CachedLayer;
 pub use inventory::{Entry, Prune, Pruned, State};
 pub use key::{CacheKey, Dtype, RowSpace, UnknownDtype};
 pub use projection::ensure_projected;
+pub(crate) use row_space::most as rank_max;
 
 use bytesize::ByteSize;
 use miette::Diagnostic;

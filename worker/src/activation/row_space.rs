@@ -45,7 +45,7 @@ impl From<ActivationError> for Failure {
 }
 
 /// Most dimensions that the span may have: centring takes one.
-pub(super) fn most(units: usize, training: usize) -> usize {
+pub(crate) fn most(units: usize, training: usize) -> usize {
     units.min(training.saturating_sub(1)).max(1)
 }
 

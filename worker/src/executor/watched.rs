@@ -227,10 +227,26 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         reached_sparsity: None,
         details: None,
         split_half_consistency,
+        recorded_at_ms: 0,
     }
 }
 
-/// A number to five decimals: what is kept of it is for statistics and pictures.
+/// A number to six significant digits, whatever its unit: what is kept of it is for statistics and
+/// pictures.
 fn short(value: f64) -> f32 {
-    ((value * 1e5).round() / 1e5) as f32
+    let rounded = format!("{value:.5e}");
+    rounded.parse().unwrap_or(value as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_in_small_units_keep_their_digits() {
+        let kept = [1.234_567_8e-6, 0.123_456_78, -12.345_678, 3e-24, 0.0].map(short);
+        assert_eq!(kept, [1.23457e-6, 0.123_457, -12.3457, 3e-24, 0.0]);
+        assert!(short(f64::NAN).is_nan());
+        assert_eq!(short(1e300), f32::INFINITY);
+    }
 }

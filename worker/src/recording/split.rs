@@ -52,6 +52,26 @@ pub enum SplitError {
     #[error(transparent)]
     #[diagnostic(help("coordinator and worker must be of one version"))]
     Scheme(#[from] UnknownScheme),
+    /// The column to stratify by is not there.
+    #[error("the stimulus set has no column `{column}` to stratify by")]
+    #[diagnostic(help("its columns are {known}; `stratify = \"\"` stratifies by none"))]
+    NoColumn {
+        /// The column that was named.
+        column: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The column to stratify by has no value for some stimuli.
+    #[error("{missing} of {stimuli} stimuli have no value in column `{column}`")]
+    #[diagnostic(help("fill the column, or stratify by none: `stratify = \"\"`"))]
+    EmptyColumn {
+        /// The column that was named.
+        column: String,
+        /// Stimuli without a value.
+        missing: usize,
+        /// How many stimuli there are.
+        stimuli: usize,
+    },
     /// Labels that do not belong to the stimuli.
     #[error("{labels} labels for {stimuli} stimuli")]
     #[diagnostic(help("stratify by a column of the stimulus set"))]

@@ -21,7 +21,7 @@ pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 use super::IndexError;
 use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
 use nrp_proto::Message;
-use nrp_proto::wire::{Stop, SweepSpec};
+use nrp_proto::wire::{Details, Stop, SweepSpec};
 use ordered::{Memory, Ordered, Pair, Sled};
 use records::{Groups, Packed};
 use standing::Standing;
@@ -31,7 +31,7 @@ use std::path::Path;
 use views::Views;
 
 /// The format this version writes; an index of another is rebuilt.
-const FORMAT: u64 = 6;
+const FORMAT: u64 = 7;
 
 /// Pairs read at once where all are.
 const WALK_PAIRS: usize = 1_024;
@@ -282,6 +282,12 @@ impl Changes<'_> {
                 // Of use to few, and larger than all else.
                 let mut scores = (**scores).clone();
                 let details = scores.details.take();
+                // What every row shows of them.
+                scores.details = details.as_ref().map(|details| Details {
+                    worker_version: details.worker_version.clone(),
+                    device: details.device.clone(),
+                    ..Details::default()
+                });
                 record.scores = Some(scores);
                 self.rank(trial, &packed, again)?;
                 if let Some(details) = details {

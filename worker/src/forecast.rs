@@ -1,0 +1,113 @@
+//! Forecast: what a sweep will take before it starts: bytes of activations, and how long its ANNs look
+//! at the stimuli here, from a few images that they are shown for it.
+
+use crate::activation::{Dtype, rank_max};
+use crate::ann::{AnnError, LoadedAnn, OpenedAnn};
+use nrp_proto::sweep::Projection;
+use serde::Serialize;
+use std::time::Instant;
+
+/// Images that an ANN is shown to measure its pace, at least; each thread has one.
+const PROBE_STIMULI: usize = 2;
+
+/// What a sweep will take.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Stimuli.
+    pub stimuli: usize,
+    /// Of them, those of a split's training part.
+    pub training: usize,
+    /// An entry for each ANN with certain weights and sparsity.
+    pub anns: Vec<AnnForecast>,
+}
+
+/// What one ANN will take.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct AnnForecast {
+    /// Its name.
+    pub ann: String,
+    /// Units of each layer that some layer set has, each once.
+    pub units: Vec<usize>,
+    /// Seconds that it looks at a stimulus, measured here; absent where nobody measured.
+    pub seconds_per_stimulus: Option<f64>,
+}
+
+impl Forecast {
+    /// Bytes of all activations as they lie in the cache, without the files' headers: each layer's
+    /// `[stimuli, units]`, and where they are projected, for each of `splits` their coordinates beside
+    /// them.
+    pub fn cache_bytes(&self, dtype: Dtype, projection: Projection, splits: u32) -> u64 {
+        let units = self.anns.iter().flat_map(|ann| &ann.units);
+        let rows = units.map(|units| {
+            let projected = match projection {
+                Projection::None => 0,
+                Projection::RowSpace | Projection::Pca(_) => {
+                    splits as usize * rank_max(*units, self.training)
+                }
+            };
+            (units * dtype.bytes() + projected * size_of::<f32>()) as u64
+        });
+        rows.sum::<u64>() * self.stimuli as u64
+    }
+
+    /// Seconds that the ANNs look at all stimuli, where all were measured.
+    pub fn extraction_seconds(&self) -> Option<f64> {
+        let seconds = self.anns.iter().map(|ann| ann.seconds_per_stimulus);
+        let of_one: f64 = seconds.sum::<Option<f64>>()?;
+        Some(of_one * self.stimuli as f64)
+    }
+}
+
+/// Seconds that an ANN looks at one stimulus. What the image is does not matter to that.
+pub(crate) fn seconds_per_stimulus(ann: &OpenedAnn, net: &LoadedAnn) -> Result<f64, AnnError> {
+    let stimuli = PROBE_STIMULI.max(rayon::current_num_threads());
+    let images = vec![0.0; stimuli * ann.input().iter().product::<usize>()];
+    // The first time, memory is taken and code compiled.
+    net.activations(&images)?;
+    let started = Instant::now();
+    net.activations(&images)?;
+    Ok(started.elapsed().as_secs_f64() / stimuli as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    fn forecast(seconds: [Option<f64>; 2]) -> Forecast {
+        let units = [vec![1000, 20], vec![500]];
+        let anns = units.into_iter().zip(seconds);
+        Forecast {
+            stimuli: 100,
+            training: 80,
+            anns: anns
+                .map(|(units, seconds_per_stimulus)| AnnForecast {
+                    ann: "a".to_owned(),
+                    units,
+                    seconds_per_stimulus,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_every_layer_once_and_of_its_projections() {
+        let forecast = forecast([None, None]);
+        let bytes = |dtype, projection| forecast.cache_bytes(dtype, projection, 2);
+        assert_eq!(bytes(Dtype::F32, Projection::None), 100 * 1520 * 4);
+        assert_eq!(bytes(Dtype::F16, Projection::None), 100 * 1520 * 2);
+        // 80 training stimuli span 79 dimensions, and 20 units 20.
+        let projected = 100 * 2 * (79 + 20 + 79) * 4;
+        let pca = Projection::Pca(NonZeroU32::MIN);
+        for projection in [Projection::RowSpace, pca] {
+            assert_eq!(bytes(Dtype::F32, projection), 100 * 1520 * 4 + projected);
+        }
+    }
+
+    #[test]
+    fn a_time_is_told_only_where_all_anns_were_measured() {
+        assert_eq!(forecast([Some(0.5), None]).extraction_seconds(), None);
+        let seconds = forecast([Some(0.5), Some(0.25)]).extraction_seconds();
+        assert_eq!(seconds, Some(75.0));
+    }
+}
