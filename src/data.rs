@@ -2,7 +2,9 @@
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
+use nrp_proto::sweep::MISTAKES_LISTED;
 use nrp_worker::recording::{self, Report};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Check recordings
@@ -107,6 +109,15 @@ fn text(report: &Report) -> Result<(), CommandError> {
             counts(&images.modes)
         ))?;
     }
+    if let Some(images) = report
+        .images
+        .as_ref()
+        .filter(|of| !of.duplicates.is_empty())
+    {
+        output::line("the same picture under several ids:")?;
+        let groups = images.duplicates.iter().map(|ids| ids.join(" = "));
+        listed(groups)?;
+    }
     for notice in &report.notices {
         output::line(&format!("notice: {notice}"))?;
     }
@@ -114,10 +125,19 @@ fn text(report: &Report) -> Result<(), CommandError> {
         0 => output::line("nothing is wrong"),
         n => {
             output::line(&format!("{n} problem{}:", if n == 1 { "" } else { "s" }))?;
-            report
-                .problems
-                .iter()
-                .try_for_each(|problem| output::line(&format!("  {problem}")))
+            listed(report.problems.iter())
         }
+    }
+}
+
+/// A line each; of many, the first.
+fn listed(all: impl ExactSizeIterator<Item = impl Display>) -> Result<(), CommandError> {
+    let more = all.len().saturating_sub(MISTAKES_LISTED);
+    for one in all.take(MISTAKES_LISTED) {
+        output::line(&format!("  {one}"))?;
+    }
+    match more {
+        0 => Ok(()),
+        more => output::line(&format!("  and {more} more")),
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::row::text;
 use nrp_proto::sweep::Scheme;
-use nrp_proto::wire::{RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec};
+use nrp_proto::wire::{Duplicates, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec};
 use serde::Serialize;
 
 /// The sweep that rows are of, and its recordings as its file names them.
@@ -41,6 +41,9 @@ pub(crate) struct Setting {
     pub(crate) test_fraction: f64,
     /// The column that was asked for; absent where none was.
     pub(crate) stratify: Option<String>,
+    /// `together` where the split keeps the ids of one picture together; absent where every stimulus is
+    /// drawn by itself.
+    pub(crate) duplicates: Option<String>,
     pub(crate) split_seed: u64,
     pub(crate) inputs: Option<String>,
     pub(crate) targets: Option<String>,
@@ -72,6 +75,7 @@ impl Setting {
             seed,
             // It differs between trials.
             number: _,
+            duplicates,
         } = split;
         let TrainingSpec {
             batch_size,
@@ -92,6 +96,7 @@ impl Setting {
             validation_fraction: validation,
             test_fraction: test,
             stratify: text(stratify),
+            duplicates: text(duplicates),
             split_seed: seed,
             inputs: text(inputs),
             targets: text(targets),
@@ -118,6 +123,32 @@ pub(crate) fn recordings(files: &RecordingsFiles) -> String {
     }
 }
 
+/// Which pictures are shown under several ids, and what the split does with them.
+pub(crate) fn same_pictures(duplicates: &Duplicates, split: &SplitSpec) -> String {
+    let Duplicates {
+        pictures,
+        stimuli,
+        of_stimuli,
+        named,
+        torn,
+    } = duplicates;
+    let split = match split.duplicates.is_empty() {
+        true => format!(
+            "{torn} of them are both in training and held out, so scores are better than those of \
+             new pictures"
+        ),
+        false => "the split keeps the ids of each together".to_owned(),
+    };
+    let among = match named.len() as u64 == *pictures {
+        true => "",
+        false => "among them ",
+    };
+    format!(
+        "{stimuli} of {of_stimuli} stimuli show {pictures} pictures ({among}{}); {split}",
+        list(named)
+    )
+}
+
 /// How the stimuli are divided.
 pub(crate) fn split(split: &SplitSpec) -> String {
     let SplitSpec {
@@ -128,6 +159,7 @@ pub(crate) fn split(split: &SplitSpec) -> String {
         stratify,
         seed,
         number: _,
+        duplicates,
     } = split;
     // A word that this version does not know has one split, as far as it knows.
     let known = Scheme::of(split).unwrap_or(Scheme::Holdout);
@@ -147,7 +179,11 @@ pub(crate) fn split(split: &SplitSpec) -> String {
         0 | 1 => String::new(),
         splits => format!("; drawn {splits} times"),
     };
-    format!("{scheme}: {parts}{drawn}; {stratified}; seed {seed}")
+    let together = match duplicates.is_empty() {
+        true => "",
+        false => "; the ids of one picture together",
+    };
+    format!("{scheme}: {parts}{drawn}; {stratified}{together}; seed {seed}")
 }
 
 /// How NRP networks are trained.

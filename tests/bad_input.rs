@@ -1,6 +1,8 @@
 //! Bad input of every kind: a clear error, exit code 1, and nothing lost.
 
-use crate::harness::{Killed, Place, SMALL_SWEEP, json, refusal, shared, shared_cache, wait_for};
+use crate::harness::{
+    Killed, Place, SMALL_SWEEP, bmp, json, refusal, shared, shared_cache, wait_for,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,23 +38,15 @@ learning_rate = [1e-3]
 max_epochs = 2
 "#;
 
-/// A grey PNG of one pixel.
-const PNG: &[u8] = &[
-    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0,
-    1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T',
-    0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1, 0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N',
-    b'D', 0xae, 0x42, 0x60, 0x82,
-];
-
 impl Recordings {
     fn new() -> Self {
         let place = Place::new();
         std::fs::copy(testdata("newer-netcdf4.nc"), place.path("assembly.nc")).unwrap();
         let mut csv = "stimulus_id,filename\n".to_owned();
         std::fs::create_dir(place.path("images")).unwrap();
-        for stimulus in ["s0", "s1", "s2", "s3"] {
-            csv.push_str(&format!("{stimulus},{stimulus}.png\n"));
-            place.write(&format!("images/{stimulus}.png"), PNG);
+        for (level, stimulus) in ["s0", "s1", "s2", "s3"].into_iter().enumerate() {
+            csv.push_str(&format!("{stimulus},{stimulus}.bmp\n"));
+            place.write(&format!("images/{stimulus}.bmp"), bmp(level as u8));
         }
         place.write("stimuli.csv", csv);
         place.write("sweep.toml", SWEEP);
@@ -126,17 +120,17 @@ fn an_image_that_is_none_is_named() {
     let recordings = Recordings::new();
     recordings
         .place
-        .write("images/s2.png", "not a picture at all");
-    says(&recordings.refusal(), &["s2.png"]);
+        .write("images/s2.bmp", "not a picture at all");
+    says(&recordings.refusal(), &["s2.bmp"]);
     // Nothing is lost: with the image mended, the same command goes on.
-    recordings.place.write("images/s2.png", PNG);
+    recordings.place.write("images/s2.bmp", bmp(2));
     json(&recordings.run());
 }
 
 #[test]
 fn a_stimulus_without_image_is_named() {
     let recordings = Recordings::new();
-    std::fs::remove_file(recordings.place.path("images/s1.png")).unwrap();
+    std::fs::remove_file(recordings.place.path("images/s1.bmp")).unwrap();
     says(&recordings.refusal(), &["s1"]);
 }
 
@@ -181,7 +175,7 @@ fn files_that_changed_since_the_sweep_was_submitted_are_refused_by_a_worker() {
         .output()
         .unwrap();
     assert!(submitted.status.success());
-    place.write("images/s2.png", [PNG, b"changed"].concat());
+    place.write("images/s2.bmp", [&bmp(2)[..], b"changed"].concat());
     let worker = place
         .nrp(&["worker", "--coordinator", &address, "--cache", "cache"])
         .output()

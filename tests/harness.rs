@@ -98,6 +98,30 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// A BMP of one pixel; each level is a picture of its own.
+pub(crate) fn bmp(level: u8) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for word in [
+        58_u32,
+        0,
+        54,
+        40,
+        1,
+        1,
+        1 | 24 << 16,
+        0,
+        4,
+        2835,
+        2835,
+        0,
+        0,
+    ] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend([level, 100, 200, 0]);
+    bytes
+}
+
 /// A command's stdout as JSON; it must have succeeded.
 pub(crate) fn json(output: &Output) -> Value {
     assert!(

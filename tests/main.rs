@@ -23,6 +23,7 @@ mod places;
 mod projection;
 mod pruning;
 mod questions;
+mod recordings;
 mod report;
 mod report_splits;
 mod rounds;

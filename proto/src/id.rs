@@ -245,6 +245,7 @@ impl SweepSpec {
             entry.reached_sparsity = None;
         }
         content.sites.clear();
+        content.duplicates = None;
         hash("nrp sweep 2026", &content.encode_to_vec(), 16)
     }
 }

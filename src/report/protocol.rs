@@ -7,7 +7,8 @@ use crate::setting::{self, list};
 use nrp_proto::id::NO_LINEAR_PATH;
 use nrp_proto::sweep::Scheme;
 use nrp_proto::wire::{
-    EarlyStopping, RandomSearch, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec, TrialSpec,
+    Duplicates, EarlyStopping, RandomSearch, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
+    TrialSpec,
 };
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ pub(super) struct Protocol {
     pub(super) recordings_digest: String,
     /// The first of its scheme.
     pub(super) split: SplitSpec,
+    /// Pictures that are shown under several ids; absent where there are none.
+    pub(super) duplicates: Option<Duplicates>,
     /// How many its scheme has.
     pub(super) splits: u32,
     /// Whether scores are of stimuli that also selected.
@@ -58,6 +61,7 @@ impl Protocol {
             splits: scheme.splits(),
             validation_is_test: scheme == Scheme::ValidationIsTest,
             split,
+            duplicates: spec.duplicates.clone(),
             training: spec.training.clone().unwrap_or_default(),
             random_search: spec.random,
             early_stopping: spec.early_stopping,
@@ -115,6 +119,12 @@ impl Protocol {
             ("Weight decays", numbers(&self.weight_decay)),
             ("Dropouts", numbers(&self.dropout)),
         ];
+        if let Some(duplicates) = &self.duplicates {
+            shown.push((
+                "Same pictures",
+                setting::same_pictures(duplicates, &self.split),
+            ));
+        }
         if self.linear_path.iter().any(|path| path != NO_LINEAR_PATH) {
             shown.push(("Linear paths", list(&self.linear_path)));
         }
@@ -199,6 +209,7 @@ mod tests {
             stratify: "object_name".to_owned(),
             seed: 1,
             number: 0,
+            duplicates: String::new(),
         };
         let of = |split: &SplitSpec| {
             let spec = SweepSpec {

@@ -18,7 +18,7 @@ use crate::nrp::{
 };
 use crate::recording::split::SplitError;
 use crate::recording::{RecordingError, Recordings, Source};
-use crate::resolve;
+use crate::resolve::{self, ResolveError};
 use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
@@ -77,6 +77,16 @@ pub enum ExecuteError {
         #[diagnostic_source]
         source: TrainError,
     },
+}
+
+impl From<ResolveError> for ExecuteError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Ann { ann: _, source } => source.into(),
+            ResolveError::Recording(source) => source.into(),
+            ResolveError::Split(source) => source.into(),
+        }
+    }
 }
 
 /// What a job's caller hears and says.

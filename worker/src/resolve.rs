@@ -4,15 +4,16 @@
 use crate::ann::{self, AnnError, OpenedAnn, Pruning, WeightsSource};
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{RecordingError, Recordings, Region, Source};
+use crate::recording::{Duplicates, MAX_NAMED, RecordingError, Recordings, Region, Source};
 use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
-use nrp_proto::sweep::{Assembly, Scheme};
-use nrp_proto::wire::{AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
+use nrp_proto::sweep::{self, Assembly, Scheme};
+use nrp_proto::wire::{self, AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 use thiserror::Error;
 
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
@@ -38,14 +39,14 @@ pub enum ResolveError {
     /// The recordings or their stimuli.
     #[error("the recordings cannot be used")]
     Recording(
-        #[source]
+        #[from]
         #[diagnostic_source]
         RecordingError,
     ),
     /// The split leaves a part empty.
     #[error("the stimuli cannot be split")]
     Split(
-        #[source]
+        #[from]
         #[diagnostic_source]
         SplitError,
     ),
@@ -95,11 +96,11 @@ pub fn weights_source(weights: &str, data_dir: &Path) -> Result<WeightsSource, A
 /// Divides the stimuli as `spec` says. The second value is a notice, where there is one to give.
 ///
 /// # Errors
-/// When a part would be empty.
+/// When a part would be empty, or images that must be compared cannot be decoded.
 pub fn split(
     recordings: &Recordings,
     spec: &SplitSpec,
-) -> Result<(Split, Option<String>), SplitError> {
+) -> Result<(Split, Option<String>), ResolveError> {
     let fractions = [spec.train, spec.validation, spec.test];
     let strata = (!spec.stratify.is_empty())
         .then(|| {
@@ -115,12 +116,20 @@ pub fn split(
             spec.stratify
         )
     });
+    let together: &[Vec<usize>] = match spec.duplicates.as_str() {
+        "" => &[],
+        word => match word.parse().map_err(SplitError::from)? {
+            sweep::Duplicates::Ignored => &[],
+            sweep::Duplicates::Together => &recordings.duplicates()?.groups,
+        },
+    };
     let split = split::split(
-        Scheme::of(spec)?,
+        Scheme::of(spec).map_err(SplitError::from)?,
         spec.number,
         recordings.stimuli.len(),
         fractions,
         strata.as_deref(),
+        together,
         spec.seed,
     )?;
     Ok((split, notice))
@@ -150,6 +159,78 @@ fn require_column(recordings: &Recordings, column: &str) -> Result<(), SplitErro
             stimuli: stimuli.len(),
         }),
     }
+}
+
+/// Decodes every image, and says in `spec` what becomes of those that are the same. Returns notices.
+fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, ResolveError> {
+    let started = Instant::now();
+    let duplicates = recordings.duplicates()?;
+    let images = recordings.stimuli.len();
+    let seconds = started.elapsed().as_secs_f64();
+    let mut notices = vec![format!(
+        "all {images} images were decoded, in {seconds:.1} s"
+    )];
+    let Some(split_spec) = &mut spec.split else {
+        return Ok(notices);
+    };
+    let ignored = split_spec.duplicates == sweep::Duplicates::Ignored.name();
+    split_spec.duplicates = match duplicates.groups.is_empty() || ignored {
+        true => String::new(),
+        false => sweep::Duplicates::Together.name().to_owned(),
+    };
+    if duplicates.groups.is_empty() {
+        return Ok(notices);
+    }
+    let torn = torn(recordings, split_spec, duplicates)?;
+    let pictures = duplicates.groups.len();
+    let mut named = duplicates.named(&recordings.stimuli);
+    let printable = |name: &mut String| *name = name.replace(char::is_control, "\u{fffd}");
+    named.truncate(MAX_NAMED);
+    named.iter_mut().for_each(printable);
+    let shown = match pictures - named.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    };
+    notices.push(format!(
+        "pictures shown under several ids: {pictures} ({shown}); {}",
+        match ignored {
+            true => format!(
+                "`duplicates = \"ignored\"`, so {torn} of them are both in training and held out, \
+                 and scores are better than those of new pictures"
+            ),
+            false => "the split keeps the ids of each together".to_owned(),
+        }
+    ));
+    spec.duplicates = Some(wire::Duplicates {
+        pictures: pictures as u64,
+        stimuli: duplicates.stimuli() as u64,
+        of_stimuli: images as u64,
+        named,
+        torn: torn as u64,
+    });
+    Ok(notices)
+}
+
+/// Of the pictures shown under several ids, how many a split has both in training and elsewhere.
+fn torn(
+    recordings: &Recordings,
+    spec: &SplitSpec,
+    duplicates: &Duplicates,
+) -> Result<usize, ResolveError> {
+    let mut torn = vec![false; duplicates.groups.len()];
+    for number in 0..Scheme::of(spec).map_err(SplitError::from)?.splits() {
+        let spec = SplitSpec {
+            number,
+            ..spec.clone()
+        };
+        let (split, _) = split(recordings, &spec)?;
+        for (torn, group) in torn.iter_mut().zip(&duplicates.groups) {
+            let trains = |stimulus: &usize| split.train.binary_search(stimulus).is_ok();
+            let trained = group.iter().filter(|of| trains(of)).count();
+            *torn |= (1..group.len()).contains(&trained);
+        }
+    }
+    Ok(torn.into_iter().filter(|torn| *torn).count())
 }
 
 /// What is known of a region's sites; nothing of more than are kept apart.
@@ -220,17 +301,18 @@ pub fn resolve(
 ) -> Result<Resolved, ResolveError> {
     let files = spec.files.clone().unwrap_or_default();
     let source = recordings_source(&files, data_dir);
-    let recordings = Recordings::open(&source, &spec.regions).map_err(ResolveError::Recording)?;
+    let recordings = Recordings::open(&source, &spec.regions)?;
     let mut notices = recordings.notices.clone();
-    spec.recordings_digest = recordings_digest(&source).map_err(ResolveError::Recording)?;
+    spec.recordings_digest = recordings_digest(&source)?;
     spec.data_dir = data_dir.to_string_lossy().into_owned();
     spec.sites = recordings.regions.iter().map(region_sites).collect();
+    notices.extend(look(spec, &recordings)?);
     let mut training = 0;
     if let Some(split_spec) = &spec.split {
         if asked.must_stratify && !split_spec.stratify.is_empty() {
-            require_column(&recordings, &split_spec.stratify).map_err(ResolveError::Split)?;
+            require_column(&recordings, &split_spec.stratify)?;
         }
-        let (parts, notice) = split(&recordings, split_spec).map_err(ResolveError::Split)?;
+        let (parts, notice) = split(&recordings, split_spec)?;
         training = parts.train.len();
         notices.extend(notice);
         if Scheme::of(split_spec) == Ok(Scheme::ValidationIsTest) {

@@ -234,6 +234,11 @@ pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
     if let Some(split) = &spec.split {
         text("split's scheme", &split.scheme, NAME_BYTES_MAX)?;
         text("split's column", &split.stratify, NAME_BYTES_MAX)?;
+        text(
+            "split's word for duplicates",
+            &split.duplicates,
+            NAME_BYTES_MAX,
+        )?;
         for fraction in [split.train, split.validation, split.test] {
             finite("split's fraction", fraction)?;
         }
@@ -249,6 +254,12 @@ pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
         many("ceilings", region.ceilings.len(), ENTRIES_MAX)?;
         for site in &region.names {
             text("site's name", site, NAME_BYTES_MAX)?;
+        }
+    }
+    if let Some(duplicates) = &spec.duplicates {
+        many("duplicates", duplicates.named.len(), ENTRIES_MAX)?;
+        for named in &duplicates.named {
+            text("duplicates' ids", named, TEXT_BYTES_MAX)?;
         }
     }
     many("baselines", spec.baselines.len(), ENTRIES_MAX)?;

@@ -1,7 +1,7 @@
 //! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
 //! of them this version can run, is not known here.
 
-use super::{Mistake, Scheme, SearchTable, SweepError, kinds};
+use super::{Duplicates, Mistake, Scheme, SearchTable, SweepError, kinds};
 use crate::id::NO_LINEAR_PATH;
 use crate::near_miss;
 use serde::Deserialize;
@@ -88,6 +88,7 @@ pub struct SplitTable {
     pub fractions: Vec<f64>,
     /// Absent: by [`STRATIFY`] where the stimulus set has that.
     pub stratify: Option<String>,
+    pub duplicates: String,
     pub seed: i64,
 }
 
@@ -100,6 +101,7 @@ impl Default for SplitTable {
             scheme: Scheme::Holdout.to_string(),
             fractions: vec![0.8, 0.1, 0.1],
             stratify: None,
+            duplicates: Duplicates::Together.name().to_owned(),
             seed: 1,
         }
     }
@@ -251,7 +253,10 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
         "recordings",
         &["assembly", "stimuli", "images", "variations", "regions"],
     ),
-    ("split", &["scheme", "fractions", "stratify", "seed"]),
+    (
+        "split",
+        &["scheme", "fractions", "stratify", "duplicates", "seed"],
+    ),
     (
         "ann",
         &[

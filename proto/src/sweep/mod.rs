@@ -6,6 +6,7 @@
 
 mod baseline;
 mod check;
+mod duplicates;
 mod file;
 mod grid;
 mod kinds;
@@ -18,6 +19,7 @@ mod to_spec;
 
 pub use baseline::{Baseline, UnknownBaseline};
 pub use check::Catalogue;
+pub use duplicates::{Duplicates, UnknownDuplicates};
 pub use file::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, RecordingsTable,
     SplitTable, SweepFile, TrainingTable,
@@ -31,6 +33,9 @@ pub use space::GridTrial;
 use miette::Diagnostic;
 use std::fmt;
 use thiserror::Error;
+
+/// How many of many mistakes are listed before the others are only counted.
+pub const MISTAKES_LISTED: usize = 50;
 
 /// One mistake in a sweep file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,8 +120,35 @@ fn list(mistakes: &[Mistake]) -> String {
         1 => "the sweep file has a mistake".to_owned(),
         n => format!("the sweep file has {n} mistakes"),
     };
-    for mistake in mistakes {
+    for mistake in mistakes.iter().take(MISTAKES_LISTED) {
         text.push_str(&format!("\n  {mistake}"));
     }
+    if let more @ 1.. = mistakes.len().saturating_sub(MISTAKES_LISTED) {
+        text.push_str(&format!("\n  and {more} more"));
+    }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_mistakes_is_cut_after_the_first_fifty() {
+        let mistake = |index: usize| Mistake {
+            key: format!("grid.l1[{index}]"),
+            value: "0".to_owned(),
+            problem: "a layer has 1 to 65536 units".to_owned(),
+            near_miss: None,
+        };
+        let listed = |mistakes: usize| list(&(0..mistakes).map(mistake).collect::<Vec<_>>());
+        let lines = |mistakes: usize| listed(mistakes).lines().count();
+        assert_eq!(
+            [lines(1), lines(50), lines(51), lines(970)],
+            [2, 51, 52, 52]
+        );
+        let text = listed(970);
+        assert!(text.starts_with("the sweep file has 970 mistakes\n  `grid.l1[0]` = 0"));
+        assert!(text.ends_with("`grid.l1[49]` = 0: a layer has 1 to 65536 units\n  and 920 more"));
+    }
 }

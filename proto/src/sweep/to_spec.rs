@@ -1,7 +1,7 @@
 //! From the sweep file to the sweep on the wire.
 
 use super::file::STRATIFY;
-use super::{AnnTable, Assembly, LayerSets, Pruning, SweepFile};
+use super::{AnnTable, Assembly, Duplicates, LayerSets, Pruning, SweepFile};
 use crate::id::NO_LINEAR_PATH;
 use crate::wire::{
     AnnEntry, AnnSpec, Grid, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
@@ -35,6 +35,11 @@ impl SweepFile {
                 stratify: split.stratify.as_deref().unwrap_or(STRATIFY).to_owned(),
                 seed: split.seed as u64,
                 number: 0,
+                // "together" is for the caller to say, who knows whether there are any.
+                duplicates: match split.duplicates.as_str() {
+                    word if word == Duplicates::Together.name() => String::new(),
+                    word => word.to_owned(),
+                },
             }),
             anns: self.ann.iter().flat_map(ann_entries).collect(),
             grid: Some(Grid {
@@ -67,6 +72,7 @@ impl SweepFile {
             random: self.search.random(),
             early_stopping: self.search.early_stopping(),
             sites: Vec::new(),
+            duplicates: None,
         }
     }
 }

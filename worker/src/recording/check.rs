@@ -12,13 +12,11 @@ use super::arrays;
 use super::assembly::Assembly;
 use super::average::Cells;
 use super::ceiling::{Noise, NoiseReport};
+use super::duplicates::{self, Duplicates, Pixels};
 use super::error::{RecordingError, counted, named, some_of};
 use super::images::{Entry, Images, Picture};
 use super::stimuli::{Stimulus, StimulusSet};
 use super::{unlisted, ventral};
-
-/// How many unreadable images are named before they are only counted.
-const MAX_IMAGE_PROBLEMS: usize = 20;
 
 /// What the given files hold, and what is wrong with them.
 #[derive(Debug, Default, Serialize)]
@@ -99,6 +97,9 @@ pub struct ImagesReport {
     pub sizes: BTreeMap<String, usize>,
     /// How often each pixel format occurs.
     pub modes: BTreeMap<String, usize>,
+    /// The pictures that several stimuli show, each with their ids; where no stimulus set was given,
+    /// with the files.
+    pub duplicates: Vec<Vec<String>>,
 }
 
 /// Reads whatever of responses (`.nc`, `.npy`, `.npz`, `.hdf5`), a stimulus set (`.csv`) and images
@@ -198,7 +199,7 @@ fn kind(path: &Path) -> Result<Kind, RecordingError> {
 
 impl Report {
     fn problem(&mut self, error: &RecordingError) {
-        self.problems.push(in_full(error));
+        self.problems.push(error.in_full());
     }
 
     fn kept<T>(&mut self, opened: Result<T, RecordingError>) -> Option<T> {
@@ -268,8 +269,11 @@ impl Report {
         self.take_assembly(&ventral.assembly);
         self.take_stimuli(&ventral.set, Some(&ventral.assembly));
         let images = &ventral.images;
-        let decoded = (0..images.len()).into_par_iter();
-        let decoded = decoded.map(|index| images.picture(index).map(Seen::of));
+        let stimuli = ventral.set.stimuli.par_iter().enumerate();
+        let decoded = stimuli.map(|(index, stimulus)| {
+            let seen = images.picture(index).map(Seen::of);
+            (stimulus.id.clone(), seen)
+        });
         self.take_decoded(images.path(), images.len(), decoded.collect());
     }
 
@@ -314,14 +318,18 @@ impl Report {
                 };
                 self.found_images(images, set.stimuli.iter().filter(needed))
             }
-            None => images
-                .entries()
-                .map(|entry| (entry.clone(), entry.file))
-                .collect(),
+            None => {
+                let entries = images.entries().iter();
+                entries
+                    .map(|entry| (entry.clone(), entry.file.clone()))
+                    .collect()
+            }
         };
-        let decode =
-            |(entry, stimulus): &(Entry, String)| images.decode(entry, stimulus).map(Seen::of);
-        let decoded = wanted.par_iter().map(decode).collect();
+        let decoded = wanted.into_par_iter().map(|(entry, stimulus)| {
+            let seen = images.decode(&entry, &stimulus).map(Seen::of);
+            (stimulus, seen)
+        });
+        let decoded = decoded.collect();
         self.take_decoded(&images.path, images.len(), decoded);
     }
 
@@ -329,23 +337,21 @@ impl Report {
         &mut self,
         path: &Path,
         files: usize,
-        decoded: Vec<Result<Seen, RecordingError>>,
+        decoded: Vec<(String, Result<Seen, RecordingError>)>,
     ) {
         let (mut sizes, mut modes) = (BTreeMap::new(), BTreeMap::<String, usize>::new());
-        let (mut readable, mut unreadable) = (0, 0);
-        for image in decoded {
+        let mut readable = 0;
+        let (mut shown_by, mut pixels) = (Vec::new(), Vec::new());
+        for (stimulus, image) in decoded {
             match image {
                 Ok(seen) => {
                     readable += 1;
+                    shown_by.push(stimulus);
+                    pixels.push(seen.pixels);
                     *sizes.entry(seen.size).or_default() += 1;
                     *modes.entry(seen.mode).or_default() += 1;
                 }
-                Err(error) => {
-                    unreadable += 1;
-                    if unreadable <= MAX_IMAGE_PROBLEMS {
-                        self.problem(&error);
-                    }
-                }
+                Err(error) => self.problem(&error),
             }
         }
         if let Some(deep) = modes.get("L16") {
@@ -355,18 +361,36 @@ impl Report {
                 path.display()
             ));
         }
-        if unreadable > MAX_IMAGE_PROBLEMS {
-            let more = counted(unreadable - MAX_IMAGE_PROBLEMS, "unreadable image");
-            self.problems
-                .push(format!("`{}`: {more} more", path.display()));
-        }
+        let duplicates = self.found_duplicates(path, &Duplicates::among(&pixels), &shown_by);
         self.images = Some(ImagesReport {
             path: path.to_owned(),
             files,
             readable,
             sizes,
             modes,
+            duplicates,
         });
+    }
+
+    /// Says which pictures several of `shown_by` show.
+    fn found_duplicates(
+        &mut self,
+        path: &Path,
+        duplicates: &Duplicates,
+        shown_by: &[String],
+    ) -> Vec<Vec<String>> {
+        let pictures = duplicates.groups.len();
+        if pictures > 0 {
+            let all = counted(pictures, "picture");
+            let stimuli = duplicates.stimuli();
+            self.notices.push(format!(
+                "`{}`: {all} shown under several ids, {stimuli} in all: a split keeps the ids of one \
+                 picture together, unless `[split] duplicates = \"ignored\"`",
+                path.display()
+            ));
+        }
+        let named = |group: &Vec<usize>| group.iter().map(|&at| shown_by[at].clone()).collect();
+        duplicates.groups.iter().map(named).collect()
     }
 
     fn found_images<'s>(
@@ -374,19 +398,14 @@ impl Report {
         images: &Images,
         stimuli: impl Iterator<Item = &'s Stimulus>,
     ) -> Vec<(Entry, String)> {
-        let mut found = Vec::new();
-        let mut missing = Vec::new();
-        for stimulus in stimuli {
-            match images.find(stimulus) {
-                Ok(Some(entry)) => found.push((entry, stimulus.id.clone())),
-                Ok(None) => missing.push(stimulus),
-                Err(error) => self.problem(&error),
-            }
+        let matched = images.matched(stimuli);
+        for error in &matched.errors {
+            self.problem(error);
         }
-        if !missing.is_empty() {
-            self.problem(&images.without(&missing));
-        }
-        found
+        let images = matched.images.into_iter();
+        images
+            .map(|(entry, stimulus)| (entry, stimulus.id.clone()))
+            .collect()
     }
 }
 
@@ -394,6 +413,7 @@ impl Report {
 struct Seen {
     size: String,
     mode: String,
+    pixels: Pixels,
 }
 
 impl Seen {
@@ -401,6 +421,7 @@ impl Seen {
         Self {
             size: format!("{}x{}", picture.rgb.width(), picture.rgb.height()),
             mode: picture.mode,
+            pixels: duplicates::pixels(&picture.rgb),
         }
     }
 }
@@ -439,20 +460,6 @@ fn region_report(region: String, cells: &Cells, noise: Option<&Noise>) -> Region
         },
         noise: noise.and_then(Noise::report),
     }
-}
-
-/// The error and its causes on one line.
-fn in_full(error: &RecordingError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

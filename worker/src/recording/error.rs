@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 use nrp_proto::near_miss;
+use nrp_proto::sweep::MISTAKES_LISTED;
 use thiserror::Error;
 
 /// How many of many offenders an error names before it only counts them.
@@ -303,6 +304,19 @@ pub enum RecordingError {
         /// The stimulus set.
         path: PathBuf,
     },
+    /// Two columns of one name.
+    #[error("`{}`: columns {first} and {second} are both called `{column}`", path.display())]
+    #[diagnostic(help("rename or drop one of them: only you know which is meant"))]
+    ColumnTwice {
+        /// The stimulus set.
+        path: PathBuf,
+        /// The name.
+        column: String,
+        /// The place of the earlier, counted from 1.
+        first: usize,
+        /// The place of the later.
+        second: usize,
+    },
     /// A line without an id.
     #[error("`{}` line {line}: the id is empty", path.display())]
     #[diagnostic(help("give each stimulus an id, the one the assembly uses"))]
@@ -355,7 +369,7 @@ pub enum RecordingError {
     /// Stimuli without an image.
     #[error("`{}` has no image of {}: {}", images.display(), counted(*count, "stimulus"), named(missing, *count))]
     #[diagnostic(help(
-        "an image is looked for under its `filename` (or `image_file_name`, `stimulus_path_within_store`), then under the stimulus's id with .png, .jpg or .jpeg"
+        "an image is looked for under its `filename` (where that is empty, `image_file_name`, then `stimulus_path_within_store`, then the stimulus's id), with .png, .jpg or .jpeg where that is left out; folders in the path must agree as far as both have them"
     ))]
     NoImage {
         /// The zip or folder.
@@ -379,6 +393,32 @@ pub enum RecordingError {
         name: String,
         /// Some of the paths found.
         found: Vec<String>,
+    },
+    /// One file under the paths of several stimuli.
+    #[error("`{}` has one image for two stimuli: {}", images.display(), named(found, *count))]
+    #[diagnostic(help(
+        "give each stimulus the path of its own image; where both did show this one, write the same path at both"
+    ))]
+    SharedImage {
+        /// The zip or folder.
+        images: PathBuf,
+        /// Some of the files, each with two of its stimuli.
+        found: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+    /// Several images that cannot be used.
+    #[error("{count} of {images} images cannot be used{}", listed(problems, *count))]
+    #[diagnostic(help(
+        "replace them; `nrp data check` says all that is wrong with recordings at once"
+    ))]
+    BrokenImages {
+        /// How many images the stimuli have.
+        images: usize,
+        /// What is wrong with the first, one by one.
+        problems: Vec<String>,
+        /// How many cannot be used.
+        count: usize,
     },
     /// An image that is larger than any stimulus should be.
     #[error("`{}`: `{file}` of stimulus `{stimulus}` is too large: {size}", images.display())]
@@ -408,6 +448,47 @@ pub enum RecordingError {
         /// What it is instead, in words.
         found: String,
     },
+}
+
+impl RecordingError {
+    /// What is wrong with some of `images`, in one error.
+    pub(super) fn of_images(mut errors: Vec<Self>, images: usize) -> Self {
+        match errors.len() {
+            1 => errors.remove(0),
+            count => Self::BrokenImages {
+                images,
+                problems: errors
+                    .iter()
+                    .take(MISTAKES_LISTED)
+                    .map(Self::in_full)
+                    .collect(),
+                count,
+            },
+        }
+    }
+
+    /// The error and its causes on one line.
+    pub(super) fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let said = error.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// A line for each of these, and one that counts the others of `count`.
+fn listed(some: &[String], count: usize) -> String {
+    let mut lines: Vec<String> = some.iter().map(|one| format!("\n  {one}")).collect();
+    if let more @ 1.. = count - some.len() {
+        lines.push(format!("\n  and {more} more"));
+    }
+    lines.concat()
 }
 
 /// "it starts with" in words: what a file that is not what it should be looks like.

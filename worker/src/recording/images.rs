@@ -3,7 +3,9 @@
 //! Never unpacks to disk, never reads outside the folder, and never lets a file's claims decide how
 //! much memory it takes.
 
-use std::collections::{BTreeMap, HashMap};
+mod places;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use zip::ZipArchive;
 
 use super::error::{MAX_NAMED, RecordingError, first_bytes, some_of};
 use super::stimuli::Stimulus;
+use places::{Found, Places};
 
 /// Largest image file that is read, unpacked.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -32,10 +35,9 @@ pub(super) struct Images {
     /// The zip or folder.
     pub(super) path: PathBuf,
     container: Container,
-    /// Paths inside, with `/` between folders, to what the container calls them.
-    by_path: BTreeMap<String, usize>,
-    /// Last parts of these paths.
-    by_name: HashMap<String, Vec<String>>,
+    /// Its files, in the order of their paths.
+    entries: Vec<Entry>,
+    places: Places,
 }
 
 enum Container {
@@ -45,11 +47,20 @@ enum Container {
 }
 
 /// An image's place in its container; made by [`Images::find`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Entry {
     /// The path inside the zip or folder.
     pub(super) file: String,
+    /// Its number in a zip; 0 in a folder.
     index: usize,
+}
+
+/// Stimuli and their images.
+pub(super) struct Matched<'s> {
+    /// Of the stimuli that have one, in their order.
+    pub(super) images: Vec<(Entry, &'s Stimulus)>,
+    /// Why others have none, or not one of their own.
+    pub(super) errors: Vec<RecordingError>,
 }
 
 impl Images {
@@ -59,17 +70,12 @@ impl Images {
             path: path.to_owned(),
             source,
         };
-        let (container, by_path): (_, BTreeMap<String, usize>) =
+        let (container, mut entries): (_, Vec<Entry>) =
             if std::fs::metadata(path).map_err(io)?.is_dir() {
                 let mut files = Vec::new();
                 walk(path, "", 0, &mut files)?;
-                files.sort();
-                let by_path = files
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, file)| (file, i))
-                    .collect();
-                (Container::Folder, by_path)
+                let entries = files.into_iter().map(|file| Entry { file, index: 0 });
+                (Container::Folder, entries.collect())
             } else {
                 let file = BufReader::new(File::open(path).map_err(io)?);
                 let archive = ZipArchive::new(file).map_err(|source| RecordingError::Zip {
@@ -79,106 +85,119 @@ impl Images {
                 let names = archive
                     .file_names_raw()
                     .map(|name| String::from_utf8_lossy(name).replace('\\', "/"));
-                let by_path = names
+                let entries = names
                     .enumerate()
                     .filter(|(_, name)| !name.ends_with('/'))
-                    .map(|(i, name)| (name, i))
+                    .map(|(index, file)| Entry { file, index })
                     .collect();
-                (Container::Zip(Box::new(Mutex::new(archive))), by_path)
+                (Container::Zip(Box::new(Mutex::new(archive))), entries)
             };
-        let mut by_name: HashMap<String, Vec<String>> = HashMap::new();
-        for file in by_path.keys() {
-            by_name
-                .entry(last_part(file).to_owned())
-                .or_default()
-                .push(file.clone());
-        }
+        entries.sort();
         Ok(Self {
             path: path.to_owned(),
             container,
-            by_path,
-            by_name,
+            places: Places::of(&entries),
+            entries,
         })
     }
 
     /// How many files there are, images or not.
     pub(super) fn len(&self) -> usize {
-        self.by_path.len()
+        self.entries.len()
     }
 
     /// Every file, images or not, in the order of their paths.
-    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.by_path.iter().map(|(file, &index)| Entry {
-            file: file.clone(),
-            index,
-        })
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
-    /// The image of `stimulus`, or `None`: by its path first, then by a file name that occurs once.
+    /// The image of `stimulus`, or `None`; see [`places`].
     ///
     /// # Errors
-    /// When its file name occurs in several folders.
+    /// When several files may be it.
     pub(super) fn find(&self, stimulus: &Stimulus) -> Result<Option<Entry>, RecordingError> {
-        for name in stimulus.image_names() {
-            let name = name.replace('\\', "/");
-            let name = name.strip_prefix("./").unwrap_or(&name);
-            if let Some((file, &index)) = self.by_path.get_key_value(name) {
-                return Ok(Some(Entry {
-                    file: file.clone(),
-                    index,
-                }));
-            }
-            match self.by_name.get(last_part(name)).map(Vec::as_slice) {
-                None | Some([]) => {}
-                Some([file]) => {
-                    return Ok(Some(Entry {
-                        file: file.clone(),
-                        index: self.by_path[file],
-                    }));
-                }
-                Some(several) => {
-                    return Err(RecordingError::AmbiguousImage {
-                        images: self.path.clone(),
-                        stimulus: stimulus.id.clone(),
-                        name: last_part(name).to_owned(),
-                        found: several.iter().take(MAX_NAMED).cloned().collect(),
-                    });
-                }
-            }
+        match self.places.image(stimulus) {
+            Found::Nothing => Ok(None),
+            Found::One(entry) => Ok(Some(entry)),
+            Found::Several(entries) => Err(RecordingError::AmbiguousImage {
+                images: self.path.clone(),
+                stimulus: stimulus.id.clone(),
+                name: stimulus.image_name().to_owned(),
+                found: entries
+                    .into_iter()
+                    .take(MAX_NAMED)
+                    .map(|entry| entry.file)
+                    .collect(),
+            }),
         }
-        Ok(None)
     }
 
     /// The images of all `stimuli`, in their order.
     ///
     /// # Errors
-    /// When any has none; the error names them.
+    /// When any has none, several, or another's; the first of what [`Images::matched`] finds.
     pub(super) fn find_all<'s>(
         &self,
         stimuli: impl IntoIterator<Item = &'s Stimulus>,
     ) -> Result<Vec<Entry>, RecordingError> {
-        let mut found = Vec::new();
-        let mut missing = Vec::new();
-        for stimulus in stimuli {
-            match self.find(stimulus)? {
-                Some(entry) => found.push(entry),
-                None => missing.push(stimulus),
-            }
-        }
-        match missing.is_empty() {
-            true => Ok(found),
-            false => Err(self.without(&missing)),
+        let mut matched = self.matched(stimuli);
+        match matched.errors.is_empty() {
+            true => Ok(matched.images.into_iter().map(|(entry, _)| entry).collect()),
+            false => Err(matched.errors.remove(0)),
         }
     }
 
+    /// The images of `stimuli`, as far as they have one, and all that is wrong with the others: a
+    /// file may be the image of several stimuli only where the stimulus set says so.
+    pub(super) fn matched<'s>(
+        &self,
+        stimuli: impl IntoIterator<Item = &'s Stimulus>,
+    ) -> Matched<'s> {
+        let (mut images, mut errors) = (Vec::new(), Vec::new());
+        let mut missing = Vec::new();
+        let mut firsts: HashMap<Entry, &Stimulus> = HashMap::new();
+        let mut shared = Vec::new();
+        for stimulus in stimuli {
+            match self.find(stimulus) {
+                Ok(Some(entry)) => {
+                    let first = *firsts.entry(entry.clone()).or_insert(stimulus);
+                    if !places::same(first.image_name(), stimulus.image_name()) {
+                        shared.push((entry.file.clone(), first, stimulus));
+                    }
+                    images.push((entry, stimulus));
+                }
+                Ok(None) => missing.push(stimulus),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !missing.is_empty() {
+            errors.push(self.without(&missing));
+        }
+        if !shared.is_empty() {
+            errors.push(self.shared(&shared));
+        }
+        Matched { images, errors }
+    }
+
     /// The error that these stimuli have no image here.
-    pub(super) fn without(&self, missing: &[&Stimulus]) -> RecordingError {
-        let described =
-            |stimulus: &&Stimulus| format!("{} ({})", stimulus.id, stimulus.image_names()[0]);
-        let (missing, count) = some_of(missing.iter().map(described));
+    fn without(&self, missing: &[&Stimulus]) -> RecordingError {
+        let (missing, count) = some_of(missing.iter().map(|stimulus| described(stimulus)));
         RecordingError::NoImage {
             images: self.path.clone(),
             missing,
+            count,
+        }
+    }
+
+    /// The error that these files are each found for two stimuli.
+    fn shared(&self, shared: &[(String, &Stimulus, &Stimulus)]) -> RecordingError {
+        let both = |(file, first, second): &(String, &Stimulus, &Stimulus)| {
+            format!("{file} for {} and {}", described(first), described(second))
+        };
+        let (found, count) = some_of(shared.iter().map(both));
+        RecordingError::SharedImage {
+            images: self.path.clone(),
+            found,
             count,
         }
     }
@@ -337,8 +356,9 @@ fn cut_short(jpeg: &[u8]) -> bool {
     end_of_image < start_of_scan
 }
 
-fn last_part(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// A stimulus, and the path that its image is looked for under.
+fn described(stimulus: &Stimulus) -> String {
+    format!("{} ({})", stimulus.id, stimulus.image_name())
 }
 
 /// Lists the files below `folder` as paths relative to the first folder. Links to folders are not

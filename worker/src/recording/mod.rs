@@ -10,6 +10,7 @@ mod average;
 mod ceiling;
 mod chance;
 mod check;
+mod duplicates;
 mod error;
 mod images;
 mod npy;
@@ -20,12 +21,15 @@ mod stimuli;
 mod ventral;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use image::RgbImage;
+use rayon::prelude::*;
 
 pub use assembly::MAX_RESPONSES_BYTES;
 pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
+pub use duplicates::Duplicates;
 pub use error::{MAX_NAMED, RecordingError};
 pub use images::{MAX_FILE_BYTES, MAX_SIDE_PIXELS};
 pub use source::Source;
@@ -47,6 +51,8 @@ pub struct Recordings {
     /// What the user should know although it is no error.
     pub notices: Vec<String>,
     pictures: Pictures,
+    /// Once they were looked for.
+    duplicates: OnceLock<Duplicates>,
 }
 
 /// Responses of the sites of one brain region.
@@ -133,6 +139,34 @@ impl Recordings {
         }
     }
 
+    /// The pictures that several stimuli show. At first it decodes every image, on all processors,
+    /// so none is broken where this succeeds; then it remembers.
+    ///
+    /// # Errors
+    /// When images cannot be decoded; the error lists them.
+    pub fn duplicates(&self) -> Result<&Duplicates, RecordingError> {
+        if let Some(known) = self.duplicates.get() {
+            return Ok(known);
+        }
+        let stimuli = 0..self.stimuli.len();
+        let pictures = stimuli.into_par_iter().map(|stimulus| {
+            let picture = self.image(stimulus)?;
+            Ok(duplicates::pixels(&picture))
+        });
+        let pictures: Vec<Result<_, RecordingError>> = pictures.collect();
+        let (mut seen, mut errors) = (Vec::new(), Vec::new());
+        for picture in pictures {
+            match picture {
+                Ok(picture) => seen.push(picture),
+                Err(error) => errors.push(error),
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(self.duplicates.get_or_init(|| Duplicates::among(&seen))),
+            false => Err(RecordingError::of_images(errors, self.stimuli.len())),
+        }
+    }
+
     fn from_files(
         assembly: &Assembly,
         set: StimulusSet,
@@ -166,6 +200,7 @@ impl Recordings {
             simulated: false,
             notices,
             pictures,
+            duplicates: OnceLock::new(),
         })
     }
 
@@ -179,6 +214,7 @@ impl Recordings {
             simulated: true,
             notices: Vec::new(),
             pictures: Pictures::Rendered(made.images),
+            duplicates: OnceLock::new(),
         })
     }
 }

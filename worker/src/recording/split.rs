@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use miette::Diagnostic;
-use nrp_proto::sweep::{Scheme, UnknownScheme};
+use nrp_proto::sweep::{Scheme, UnknownDuplicates, UnknownScheme};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,25 @@ pub enum SplitError {
         /// The part without stimuli.
         part: &'static str,
     },
+    /// A part that would be empty because the ids of one picture stay together.
+    #[error(
+        "no split of {stimuli} stimuli by {fractions:?} keeps the ids of each picture together: none are left to {part}"
+    )]
+    #[diagnostic(help(
+        "leave all but one id of each picture out of the recordings, or set `duplicates = \"ignored\"` under `[split]`; `nrp data check` lists which they are"
+    ))]
+    Together {
+        /// How many stimuli there are.
+        stimuli: usize,
+        /// What was asked for.
+        fractions: [f64; 3],
+        /// The part without stimuli.
+        part: &'static str,
+    },
+    /// An unknown word for what is done with duplicates.
+    #[error(transparent)]
+    #[diagnostic(help("coordinator and worker must be of one version"))]
+    Duplicates(#[from] UnknownDuplicates),
     /// A scheme that is none.
     #[error(transparent)]
     #[diagnostic(help("coordinator and worker must be of one version"))]
@@ -89,6 +108,10 @@ pub enum SplitError {
 /// Sizes are rounded by largest remainder, so that they are exact in total. With `strata`, each
 /// part holds each label in proportion, give or take one stimulus at either end of the part.
 ///
+/// The stimuli of each group in `together` are drawn as one, with the label of the first: sizes and
+/// proportions are then as near as half a group. A group of more than half the smallest held-out
+/// part would leave little else in it, so it trains.
+///
 /// # Errors
 /// When the fractions are not positive or do not sum to 1, or a part would be empty.
 pub fn split(
@@ -97,9 +120,10 @@ pub fn split(
     stimuli: usize,
     fractions: [f64; 3],
     strata: Option<&[String]>,
+    together: &[Vec<usize>],
     seed: u64,
 ) -> Result<Split, SplitError> {
-    let sizes = sizes(stimuli, fractions)?;
+    let [of_train, of_validation, of_test] = sizes(stimuli, fractions)?;
     if let Some(labels) = strata
         && labels.len() != stimuli
     {
@@ -112,20 +136,44 @@ pub fn split(
         Scheme::Holdout | Scheme::ValidationIsTest => generator(seed, "nrp holdout v1"),
         Scheme::Shuffle => generator(seed, &format!("nrp shuffle v1 {number}")),
     };
-    let order = interleaved(stimuli, strata, &mut rng);
-    let part = |from: usize, size: usize| {
-        let mut part = order[from..from + size].to_vec();
-        part.sort_unstable();
-        part
+    let held_out = of_validation + of_test;
+    let (ends, smallest) = match scheme {
+        Scheme::Holdout | Scheme::Shuffle => (
+            [of_train, of_train + of_validation],
+            of_validation.min(of_test),
+        ),
+        Scheme::ValidationIsTest => ([of_train, of_train], held_out),
     };
-    let train = part(0, sizes[0]);
-    let [validation, test] = match scheme {
-        Scheme::Holdout | Scheme::Shuffle => [
-            part(sizes[0], sizes[1]),
-            part(sizes[0] + sizes[1], sizes[2]),
-        ],
-        Scheme::ValidationIsTest => [(); 2].map(|()| part(sizes[0], sizes[1] + sizes[2])),
-    };
+    let drawn = interleaved(units(stimuli, together), strata, &mut rng);
+    let is_large = |unit: &Vec<usize>| unit.len() > 1 && 2 * unit.len() > smallest;
+    let (large, others): (Vec<_>, Vec<_>) = drawn.into_iter().partition(is_large);
+    let mut parts = [const { Vec::new() }; 3];
+    let mut before = 0;
+    for unit in large.into_iter().chain(others) {
+        // It belongs where its middle lies.
+        let middle = 2 * before + unit.len();
+        let part = ends.iter().filter(|end| middle > 2 * **end).count();
+        before += unit.len();
+        parts[part].extend(unit);
+    }
+    parts.iter_mut().for_each(|part| part.sort_unstable());
+    let [train, mut validation, test] = parts;
+    if scheme == Scheme::ValidationIsTest {
+        validation.clone_from(&test);
+    }
+    for (part, of_part) in [
+        ("train", &train),
+        ("validation", &validation),
+        ("test", &test),
+    ] {
+        if of_part.is_empty() {
+            return Err(SplitError::Together {
+                stimuli,
+                fractions,
+                part,
+            });
+        }
+    }
     Ok(Split {
         train,
         validation,
@@ -133,31 +181,51 @@ pub fn split(
     })
 }
 
-/// A random order in which every stretch holds every label in proportion: the `k`th of a label's
-/// `n` stimuli stands at `(k + offset) / n` of the way.
-fn interleaved(stimuli: usize, strata: Option<&[String]>, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for stimulus in 0..stimuli {
-        let label = strata.map_or("", |labels| labels[stimulus].as_str());
-        groups.entry(label).or_default().push(stimulus);
+/// What is drawn as one: each group of `together`, and every other stimulus by itself; in the order
+/// of their first stimuli.
+fn units(stimuli: usize, together: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = (0..stimuli).map(|stimulus| vec![stimulus]).collect();
+    for group in together {
+        for &stimulus in group {
+            units[stimulus].clear();
+        }
+        if let Some(&first) = group.first() {
+            units[first].clone_from(group);
+        }
     }
-    let mut placed: Vec<(f64, u64, usize)> = Vec::with_capacity(stimuli);
-    for group in groups.values_mut() {
-        shuffle(group, rng);
+    units.retain(|unit| !unit.is_empty());
+    units
+}
+
+/// A random order in which every stretch holds every label in proportion: the middle of a unit
+/// stands at `(k + offset) / n` of the way, where `k` of its label's `n` stimuli come before.
+fn interleaved(
+    units: Vec<Vec<usize>>,
+    strata: Option<&[String]>,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<&str, Vec<Vec<usize>>> = BTreeMap::new();
+    for unit in units {
+        let label = strata.map_or("", |labels| labels[unit[0]].as_str());
+        groups.entry(label).or_default().push(unit);
+    }
+    let mut placed: Vec<(f64, u64, Vec<usize>)> = Vec::new();
+    for mut group in groups.into_values() {
+        shuffle(&mut group, rng);
         let offset = unit(rng);
-        for (k, &stimulus) in group.iter().enumerate() {
-            let place = (k as f64 + offset) / group.len() as f64;
-            placed.push((place, rng.next_u64(), stimulus));
+        let stimuli: usize = group.iter().map(Vec::len).sum();
+        let mut before = 0;
+        for unit in group {
+            let middle = before as f64 + (unit.len() - 1) as f64 / 2.0;
+            before += unit.len();
+            placed.push(((middle + offset) / stimuli as f64, rng.next_u64(), unit));
         }
     }
     placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    placed
-        .into_iter()
-        .map(|(_, _, stimulus)| stimulus)
-        .collect()
+    placed.into_iter().map(|(_, _, unit)| unit).collect()
 }
 
-fn shuffle(items: &mut [usize], rng: &mut ChaCha8Rng) {
+fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(rng, last as u64 + 1) as usize);
     }
@@ -215,7 +283,7 @@ mod tests {
         strata: Option<&[String]>,
         seed: u64,
     ) -> Result<Split, SplitError> {
-        split(Scheme::Holdout, 0, stimuli, fractions, strata, seed)
+        split(Scheme::Holdout, 0, stimuli, fractions, strata, &[], seed)
     }
 
     fn assert_whole(split: &Split, stimuli: usize) {
@@ -281,7 +349,16 @@ mod tests {
     fn shuffles_are_stratified_divisions_of_their_own() {
         let labels: Vec<String> = (0..320).map(|i| format!("object{}", i % 8)).collect();
         let shuffle = |number, seed| {
-            split(Scheme::Shuffle, number, 320, USUAL, Some(&labels), seed).expect("a split")
+            split(
+                Scheme::Shuffle,
+                number,
+                320,
+                USUAL,
+                Some(&labels),
+                &[],
+                seed,
+            )
+            .expect("a split")
         };
         let all: Vec<Split> = (0..Scheme::SHUFFLES).map(|n| shuffle(n, 1)).collect();
         for (number, one) in all.iter().enumerate() {
@@ -299,13 +376,138 @@ mod tests {
 
     #[test]
     fn validation_stimuli_test_where_the_scheme_says_so() {
-        let one = split(Scheme::ValidationIsTest, 0, 100, USUAL, None, 1).expect("a split");
+        let one = split(Scheme::ValidationIsTest, 0, 100, USUAL, None, &[], 1).expect("a split");
         let parts = holdout(100, USUAL, None, 1).expect("a split");
         assert_eq!(one.train, parts.train);
         assert_eq!(one.validation, one.test);
         let mut held_out = [parts.validation, parts.test].concat();
         held_out.sort_unstable();
         assert_eq!(one.test, held_out);
+    }
+
+    /// Groups among `stimuli`, some of each size given; the other stimuli are alone.
+    fn groups(stimuli: usize, sizes: &[usize], seed: u64) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..stimuli).collect();
+        shuffle(&mut order, &mut generator(seed, "groups"));
+        let group = |&size: &usize| {
+            let mut group = order.split_off(order.len() - size);
+            group.sort_unstable();
+            group
+        };
+        sizes.iter().map(group).collect()
+    }
+
+    #[test]
+    fn the_same_picture_under_two_ids_is_on_one_side_of_every_split() {
+        let twins: Vec<usize> = std::iter::repeat_n(2, 60).chain([3, 3, 5, 8, 20]).collect();
+        for scheme in Scheme::ALL {
+            for seed in 0..20 {
+                let together = groups(300, &twins, seed);
+                let number = seed as u32 % scheme.splits();
+                let split = split(scheme, number, 300, USUAL, None, &together, seed);
+                let split = split.expect("a split");
+                let part = |stimulus: &usize| {
+                    [&split.train, &split.validation, &split.test]
+                        .map(|part| part.contains(stimulus))
+                };
+                for group in &together {
+                    assert!(
+                        group.iter().all(|of| part(of) == part(&group[0])),
+                        "{group:?}"
+                    );
+                }
+                // Half of the largest group that is no more than half of a part of 30.
+                let near = |part: &[usize], size: usize| part.len().abs_diff(size) <= 4;
+                match scheme {
+                    Scheme::Holdout | Scheme::Shuffle => {
+                        assert_whole(&split, 300);
+                        let [a, b] = [&split.validation, &split.test];
+                        assert!(near(&split.train, 240), "{}", split.train.len());
+                        assert!(
+                            a.len().abs_diff(30) <= 8 && near(b, 30),
+                            "{} {}",
+                            a.len(),
+                            b.len()
+                        );
+                    }
+                    Scheme::ValidationIsTest => {
+                        assert_eq!(split.validation, split.test);
+                        let all = [&split.train[..], &split.test].concat();
+                        assert_eq!(all.len(), 300);
+                        // Here 20 are no more than half of 60.
+                        assert!(split.train.len().abs_diff(240) <= 10);
+                    }
+                }
+                if scheme != Scheme::ValidationIsTest {
+                    let blank = together.last().expect("20 of them");
+                    assert!(blank.iter().all(|of| split.train.contains(of)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strata_stay_in_proportion_where_ids_stay_together() {
+        let labels: Vec<String> = (0..400).map(|i| format!("object{}", i % 4)).collect();
+        for seed in 0..10 {
+            // Twins are of one object: i and i + 4.
+            let together: Vec<Vec<usize>> = (0..200)
+                .filter(|i| i % 8 < 4)
+                .map(|i| vec![i, i + 4])
+                .collect();
+            let split = split(
+                Scheme::Holdout,
+                0,
+                400,
+                USUAL,
+                Some(&labels),
+                &together,
+                seed,
+            );
+            let split = split.expect("a split");
+            for object in 0..4 {
+                let held = |part: &[usize]| part.iter().filter(|&&i| i % 4 == object).count();
+                let found = [&split.train, &split.validation, &split.test].map(|part| held(part));
+                for (found, wanted) in found.into_iter().zip([80_usize, 10, 10]) {
+                    assert!(
+                        found.abs_diff(wanted) <= 3,
+                        "object{object}: {found} for {wanted}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn stimuli_that_are_alone_are_drawn_as_if_there_were_no_groups() {
+        for scheme in Scheme::ALL {
+            let alone: Vec<Vec<usize>> = (0..97).map(|stimulus| vec![stimulus]).collect();
+            let of = |together: &[Vec<usize>]| split(scheme, 0, 97, USUAL, None, together, 5);
+            assert_eq!(of(&alone), of(&[]));
+        }
+    }
+
+    #[test]
+    fn ids_of_one_picture_that_leave_nothing_to_a_part_are_refused() {
+        let all = vec![(0..20).collect::<Vec<_>>()];
+        let refusal = split(Scheme::Holdout, 0, 20, USUAL, None, &all, 1).expect_err("a refusal");
+        assert!(
+            matches!(
+                refusal,
+                SplitError::Together {
+                    part: "validation",
+                    ..
+                }
+            ),
+            "{refusal}"
+        );
+        // What can be split is: with parts of one stimulus each, a pair trains.
+        for seed in 0..20 {
+            let split = split(Scheme::Holdout, 0, 13, USUAL, None, &[vec![3, 9]], seed);
+            let split = split.expect("a split");
+            assert!(split.train.contains(&3) && split.train.contains(&9));
+            assert_eq!((split.validation.len(), split.test.len()), (1, 1));
+        }
     }
 
     #[test]

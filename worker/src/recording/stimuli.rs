@@ -10,9 +10,6 @@ use super::error::{RecordingError, counted, named, some_of};
 
 /// The columns that may hold an image's path, the likeliest first.
 const FILE_COLUMNS: [&str; 3] = ["filename", "image_file_name", "stimulus_path_within_store"];
-/// The endings tried after a stimulus's id when no column gives its image.
-const IMAGE_ENDINGS: [&str; 4] = ["", ".png", ".jpg", ".jpeg"];
-
 /// One stimulus as the stimulus set lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stimulus {
@@ -23,20 +20,13 @@ pub struct Stimulus {
 }
 
 impl Stimulus {
-    /// Where its image may be, the likeliest first.
-    pub(super) fn image_names(&self) -> Vec<String> {
-        let columns = FILE_COLUMNS
+    /// The path of its image: of the columns that may hold one, the first that does; its id where
+    /// none does. An id never stands for a path that leads nowhere.
+    pub(super) fn image_name(&self) -> &str {
+        let mut columns = FILE_COLUMNS
             .iter()
             .filter_map(|column| self.labels.get(*column));
-        columns
-            .filter(|name| !name.is_empty())
-            .cloned()
-            .chain(
-                IMAGE_ENDINGS
-                    .iter()
-                    .map(|ending| format!("{}{ending}", self.id)),
-            )
-            .collect()
+        columns.find(|name| !name.is_empty()).unwrap_or(&self.id)
     }
 }
 
@@ -66,6 +56,7 @@ impl StimulusSet {
             .iter()
             .map(|column| column.trim().to_owned())
             .collect();
+        refuse_twice(path, &columns)?;
         let id_column = STIMULUS_IDS
             .iter()
             .find_map(|id| columns.iter().position(|column| column == id))
@@ -124,6 +115,23 @@ impl StimulusSet {
     }
 }
 
+/// Refuses two columns of one name: which of them is meant, nothing tells. Columns without a name are
+/// none's business.
+fn refuse_twice(path: &Path, columns: &[String]) -> Result<(), RecordingError> {
+    for (at, column) in columns.iter().enumerate() {
+        let before = columns[..at].iter().position(|other| other == column);
+        if let Some(first) = before.filter(|_| !column.is_empty()) {
+            return Err(RecordingError::ColumnTwice {
+                path: path.to_owned(),
+                column: column.clone(),
+                first: first + 1,
+                second: at + 1,
+            });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,12 +162,23 @@ mod tests {
             assert_eq!(set.stimuli.len(), 2);
             assert_eq!(set.stimuli[0].id, "a");
             assert_eq!(set.stimuli[1].labels["object_name"], "cat, big");
-            assert_eq!(set.stimuli[0].image_names()[..2], ["one.png", "a"]);
-            assert_eq!(
-                set.stimuli[1].image_names(),
-                ["b", "b.png", "b.jpg", "b.jpeg"]
-            );
+            assert_eq!(set.stimuli[0].image_name(), "one.png");
+            assert_eq!(set.stimuli[1].image_name(), "b");
         }
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_refused_with_both_places() {
+        assert_eq!(
+            refusal(b"image_id,filename,x,filename \na,one.png,1,two.png\n"),
+            "`: columns 2 and 4 are both called `filename`"
+        );
+        assert_eq!(
+            refusal(b"image_id,image_id\na,b\n"),
+            "`: columns 1 and 2 are both called `image_id`"
+        );
+        // As a spreadsheet leaves them.
+        assert!(read(b"image_id,,\na,,\n").is_ok());
     }
 
     #[test]

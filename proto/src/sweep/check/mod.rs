@@ -7,7 +7,7 @@ mod recordings;
 mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
-use super::{Baseline, GridTable, Mistake, Projection, Scheme, SweepError, SweepFile};
+use super::{Baseline, Duplicates, GridTable, Mistake, Projection, Scheme, SweepError, SweepFile};
 use crate::id::NO_LINEAR_PATH;
 use crate::near_miss;
 use std::collections::HashSet;
@@ -176,6 +176,8 @@ impl SweepFile {
     fn check_split(&self, found: &mut Found) {
         let split = &self.split;
         found.word("split.scheme", &split.scheme, &SCHEMES);
+        let words = Duplicates::ALL.map(Duplicates::name);
+        found.word("split.duplicates", &split.duplicates, &words);
         let shown = format!("{:?}", split.fractions);
         let sum: f64 = split.fractions.iter().sum();
         if split.fractions.len() != 3 {

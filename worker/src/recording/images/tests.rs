@@ -107,41 +107,91 @@ fn what_is_no_image_is_described() {
     }
 }
 
+/// What is found for a stimulus `s` with this path, in a folder and in a zip.
+fn found(files: &[&str], path: &str) -> String {
+    let pixel = png(1, 1);
+    let files: Vec<(&str, &[u8])> = files.iter().map(|file| (*file, &pixel[..])).collect();
+    let [zipped, in_folder] = [true, false].map(|zipped| {
+        let (_kept, container) = container(&files, zipped);
+        let images = Images::open(&container).expect("images");
+        match images.find(&stimulus("s", path)) {
+            Ok(None) => "nothing".to_owned(),
+            Ok(Some(entry)) => entry.file,
+            Err(error) => {
+                let text = error.to_string();
+                let (_, found) = text.split_once("stimulus `s`: ").expect("the files");
+                format!("several: {found}")
+            }
+        }
+    });
+    assert_eq!(zipped, in_folder, "{path} in {files:?}");
+    zipped
+}
+
 #[test]
-fn images_are_found_by_path_then_by_a_unique_name() {
-    let (one, two) = (png(1, 1), png(2, 2));
-    let files = [
-        ("set/a.png", &one[..]),
-        ("a.png", &two),
-        ("set/b.png", &one),
-        ("c/b.png", &one),
-    ];
-    let lonely = [("deep/down/id7.jpg", &two[..])];
-    for zipped in [true, false] {
-        let (_kept, path) = container(&[&files[..], &lonely].concat(), zipped);
-        let images = Images::open(&path).expect("images");
-        assert_eq!(decode(&images, "a.png").expect("an image").width(), 2);
-        assert_eq!(decode(&images, "./set/a.png").expect("an image").width(), 1);
-        let error = images.find(&stimulus("s", "b.png")).expect_err("an error");
-        assert!(
-            error
-                .to_string()
-                .ends_with("stimulus `s`: c/b.png, set/b.png"),
-            "{error}"
-        );
-        let entry = images.find(&stimulus("id7", "gone.png")).expect("no error");
-        assert_eq!(entry.expect("an image").file, "deep/down/id7.jpg");
-        assert_eq!(
-            images.find(&stimulus("s", "gone.png")).expect("no error"),
-            None
-        );
-        assert_eq!(
-            images
-                .find(&stimulus("s", "../container"))
-                .expect("no error"),
-            None
-        );
+fn an_image_is_the_file_whose_path_agrees_in_whole_parts() {
+    let set = ["set/a.png", "a.png", "set/b.png", "c/b.png", "x/im-1.jpg"];
+    for (path, file) in [
+        ("a.png", "a.png"),
+        ("./set/a.png", "set/a.png"),
+        ("set\\a.png", "set/a.png"),
+        ("b.png", "several: c/b.png, set/b.png"),
+        ("data/c/b.png", "c/b.png"),
+        ("/home/lab/c/b.png", "c/b.png"),
+        ("x/im-1.jpg", "x/im-1.jpg"),
+        ("im-1.jpg", "x/im-1.jpg"),
+        ("x/im-1", "x/im-1.jpg"),
+        // Parts are whole, and a file that is called alike lies elsewhere.
+        ("1.jpg", "nothing"),
+        ("y/im-1.jpg", "nothing"),
+        ("gone/b.png", "nothing"),
+        ("gone/a.png", "a.png"),
+        ("../container", "nothing"),
+        ("s", "nothing"),
+    ] {
+        assert_eq!(found(&set, path), file, "{path}");
     }
+    // One more folder than the stimulus set has, and one less.
+    let more = ["set/a/0.png", "set/b/0.png"];
+    assert_eq!(found(&more, "b/0.png"), "set/b/0.png");
+    assert_eq!(found(&["a/0.png", "b/0.png"], "set/b/0.png"), "b/0.png");
+    // Of several, the one that agrees in most.
+    assert_eq!(
+        found(&["0.png", "a/0.png", "b/0.png"], "x/a/0.png"),
+        "a/0.png"
+    );
+    assert_eq!(found(&["s.png", "s.jpg"], "s"), "several: s.png, s.jpg");
+}
+
+#[test]
+fn an_image_of_that_id_does_not_stand_for_a_path_that_leads_nowhere() {
+    assert_eq!(found(&["s.png", "other.png"], "gone.png"), "nothing");
+    assert_eq!(found(&["s.png", "other.png"], ""), "s.png");
+}
+
+#[test]
+fn one_file_for_two_stimuli_is_refused_but_where_both_name_it() {
+    let pixel = png(1, 1);
+    let (_kept, path) = container(&[("0.png", &pixel), ("1.png", &pixel)], true);
+    let images = Images::open(&path).expect("images");
+    let [natural, scrambled, twice, again] = [
+        stimulus("s0", "natural/0.png"),
+        stimulus("s1", "scrambled/0.png"),
+        stimulus("s2", "1.png"),
+        stimulus("s3", "./1.png"),
+    ];
+    let error = images
+        .find_all([&natural, &scrambled, &twice])
+        .expect_err("one image");
+    let text = error.to_string();
+    assert!(
+        text.ends_with(
+            "container` has one image for two stimuli: `0.png for s0 (natural/0.png) and s1 (scrambled/0.png)`"
+        ),
+        "{text}"
+    );
+    let both = images.find_all([&twice, &again, &natural]).expect("images");
+    assert_eq!(both[0], both[1]);
 }
 
 #[test]
@@ -180,7 +230,7 @@ fn a_cut_or_corrupted_zip_is_an_error() {
         };
         for entry in images.entries() {
             // Either answer will do; a panic will not.
-            let _ = images.decode(&entry, "s");
+            let _ = images.decode(entry, "s");
         }
     }
 }

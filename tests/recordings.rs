@@ -1,0 +1,305 @@
+//! Recordings that could be read as others than they are: the wrong image, the wrong axis, the same
+//! picture twice. Each is said, by `data check`, `sweep check` and `run` alike.
+
+use crate::harness::{Place, bmp, json, refusal, shared};
+use std::process::Output;
+
+const SWEEP: &str = r#"
+name = "lab"
+[recordings]
+assembly = "V4.npy"
+stimuli = "stimuli.csv"
+images = "IMAGES"
+regions = ["V4"]
+[split]
+SPLIT
+[[ann]]
+name = "mobilenet"
+weights = "random:1"
+layer_sets = [["global_average_pooling2d"]]
+[grid]
+l1 = [4]
+l2 = [4]
+learning_rate = [1e-3]
+[training]
+max_epochs = 2
+"#;
+
+/// Recordings of a laboratory: a folder of files, and a sweep over them.
+struct Lab {
+    place: Place,
+}
+
+impl Lab {
+    /// With `stimuli` pictures, all different, and three sites.
+    fn new(stimuli: usize) -> Self {
+        let lab = Self::of("images");
+        std::fs::create_dir(lab.place.path("images")).unwrap();
+        let mut csv = "stimulus_id,filename,object_name\n".to_owned();
+        for stimulus in 0..stimuli {
+            csv.push_str(&format!(
+                "s{stimulus},{stimulus}.bmp,object{}\n",
+                stimulus % 2
+            ));
+            lab.picture(stimulus, stimulus as u8);
+        }
+        lab.place.write("stimuli.csv", csv);
+        lab.array(&[stimuli, 3]);
+        lab
+    }
+
+    /// That brings its own files but for the sweep.
+    fn of(images: &str) -> Self {
+        let place = Place::new();
+        let lab = Self { place };
+        lab.sweep(images, "", "");
+        lab
+    }
+
+    /// A folder of `../shared/inputs`, where it is there.
+    fn shared(inputs: &str) -> Option<Self> {
+        let folder = shared(&format!("inputs/{inputs}"))?;
+        let lab = Self::of("images.zip");
+        for file in ["V4.npy", "stimuli.csv", "images.zip"] {
+            std::fs::copy(folder.join(file), lab.place.path(file)).unwrap();
+        }
+        Some(lab)
+    }
+
+    fn sweep(&self, images: &str, recordings: &str, split: &str) {
+        let sweep = SWEEP.replace("IMAGES", images).replace("SPLIT", split);
+        let sweep = sweep.replace("[split]", &format!("{recordings}\n[split]"));
+        self.place.write("sweep.toml", sweep);
+    }
+
+    fn picture(&self, stimulus: usize, level: u8) {
+        let file = format!("images/{stimulus}.bmp");
+        self.place.write(&file, bmp(level));
+    }
+
+    /// `V4.npy` of this shape, with values that differ.
+    fn array(&self, shape: &[usize]) {
+        let shown: String = shape.iter().map(|length| format!("{length}, ")).collect();
+        let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shown}), }}");
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(format!("{header:117}\n").as_bytes());
+        let values = 0..shape.iter().product::<usize>();
+        bytes.extend(values.flat_map(|n| ((n * 7 % 23) as f64).to_le_bytes()));
+        self.place.write("V4.npy", bytes);
+    }
+
+    fn nrp(&self, arguments: &[&str]) -> Output {
+        self.place.nrp(arguments).output().unwrap()
+    }
+
+    fn data_check(&self, images: &str, arguments: &[&str]) -> Output {
+        let files = ["data", "check", "V4.npy", "stimuli.csv", images];
+        self.nrp(&[&files, arguments].concat())
+    }
+
+    fn sweep_check(&self) -> Output {
+        self.nrp(&["sweep", "check", "sweep.toml"])
+    }
+
+    fn run(&self) -> Output {
+        self.place
+            .run(&self.place.path("sweep.toml"))
+            .output()
+            .unwrap()
+    }
+
+    /// What all three commands refuse the recordings with, which must be the same.
+    fn refusal(&self, images: &str) -> String {
+        let checked = self.data_check(images, &[]);
+        assert_eq!(checked.status.code(), Some(1));
+        let listed = String::from_utf8(checked.stdout).unwrap();
+        let (_, problems) = listed.split_once("1 problem:\n").expect("one problem");
+        let problem = problems.trim().to_owned();
+        for output in [self.sweep_check(), self.run()] {
+            let here = format!("{}/", self.place.directory.path().display());
+            let error = unwrapped(&refusal(&output)).replace(&here, "");
+            assert!(error.contains(&problem), "`{problem}` is not in: {error}");
+        }
+        problem
+    }
+}
+
+/// An error's text without the breaks that a narrow terminal needs.
+fn unwrapped(error: &str) -> String {
+    error.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_file_called_alike_in_another_folder_is_no_image_of_a_stimulus() {
+    let Some(lab) = Lab::shared("missing-folder") else {
+        return;
+    };
+    let problem = lab.refusal("images.zip");
+    assert!(
+        problem.starts_with("`images.zip` has no image of 12 stimuli: `im")
+            && problem.contains("(scrambled/")
+            && !problem.contains("natural"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_column_that_is_there_twice_is_refused_with_both_places() {
+    let Some(lab) = Lab::shared("filename-twice") else {
+        return;
+    };
+    assert_eq!(
+        lab.refusal("images.zip"),
+        "`stimuli.csv`: columns 2 and 4 are both called `filename`"
+    );
+}
+
+#[test]
+fn one_more_folder_in_the_zip_is_seen_through() {
+    let Some(lab) = Lab::shared("one-more-folder") else {
+        return;
+    };
+    let report = json(&lab.data_check("images.zip", &["--output", "json"]));
+    assert_eq!(report["images"]["readable"], 24);
+    assert!(lab.sweep_check().status.success());
+}
+
+#[test]
+fn an_image_of_the_id_does_not_stand_for_a_path_that_leads_nowhere() {
+    let lab = Lab::new(20);
+    let csv = std::fs::read_to_string(lab.place.path("stimuli.csv")).unwrap();
+    let csv = csv.replace("s7,7.bmp", "s7,gone.bmp");
+    lab.place.write("stimuli.csv", csv);
+    lab.place.write("images/s7.png", bmp(77));
+    lab.sweep("images", "", "");
+    assert_eq!(
+        lab.refusal("images"),
+        "`images` has no image of 1 stimulus: `s7 (gone.bmp)`"
+    );
+}
+
+#[test]
+fn a_broken_image_is_found_before_the_sweep_starts() {
+    let lab = Lab::new(20);
+    lab.sweep("images", "", "");
+    lab.place.write("images/11.bmp", &bmp(11)[..40]);
+    let problem = lab.refusal("images");
+    assert!(
+        problem.starts_with("`images`: `11.bmp` of stimulus `s11` is no image"),
+        "{problem}"
+    );
+    // Of many, the first fifty are listed.
+    let lab = Lab::new(70);
+    lab.sweep("images", "", "");
+    for stimulus in 5..70 {
+        lab.place.write(&format!("images/{stimulus}.bmp"), "words");
+    }
+    for output in [lab.sweep_check(), lab.run()] {
+        let error = refusal(&output);
+        let listed = error.matches("is no image").count();
+        assert!(error.contains("65 of 70 images cannot be used"), "{error}");
+        assert!(
+            listed == 50 && error.contains("and 15 more"),
+            "{listed}: {error}"
+        );
+    }
+    let output = lab.data_check("images", &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let listed = text.matches("is no image").count();
+    assert!(
+        listed == 50 && text.contains("65 problems:") && text.contains("and 15 more"),
+        "{listed}: {text}"
+    );
+}
+
+#[test]
+fn a_check_says_how_long_the_images_took() {
+    let lab = Lab::new(20);
+    lab.sweep("images", "", "");
+    let output = lab.sweep_check();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(
+        text.contains("notice: all 20 images were decoded, in "),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_same_picture_under_two_ids_is_said_and_kept_on_one_side() {
+    let lab = Lab::new(40);
+    // Thirteen pictures under three ids each, and one that is alone.
+    for stimulus in 0..40 {
+        lab.picture(
+            stimulus,
+            (stimulus % 13) as u8 + u8::from(stimulus == 39) * 100,
+        );
+    }
+    let checked = lab.data_check("images", &[]);
+    assert!(checked.status.success());
+    let text = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        text.contains("13 pictures shown under several ids, 39 in all"),
+        "{text}"
+    );
+    assert!(text.contains("\n  s0 = s13 = s26\n"), "{text}");
+    let fractions = "fractions = [0.6, 0.2, 0.2]";
+    lab.sweep("images", "", fractions);
+    let together = lab.run();
+    let best = json(&together);
+    let said = stderr(&together);
+    assert!(
+        said.contains("the split keeps the ids of each together"),
+        "{said}"
+    );
+    // The report has it as well.
+    let report = |name: &str| {
+        let mut command = lab
+            .place
+            .nrp(&["report", name, "--state", "state", "--out", name]);
+        assert!(command.output().unwrap().status.success());
+        std::fs::read_to_string(lab.place.path(&format!("{name}/report.html"))).unwrap()
+    };
+    let page = report("lab");
+    assert!(page.contains("39 of 40 stimuli show 13 pictures"), "{page}");
+    // Left alone, they are torn: another split, so other trials, and that is said.
+    lab.sweep(
+        "images",
+        "",
+        &format!("{fractions}\nduplicates = \"ignored\""),
+    );
+    let sweep = std::fs::read_to_string(lab.place.path("sweep.toml")).unwrap();
+    lab.place
+        .write("sweep.toml", sweep.replace("\"lab\"", "\"torn\""));
+    let ignored = lab.run();
+    let said = stderr(&ignored);
+    assert!(
+        said.contains("of them are both in training and held out"),
+        "{said}"
+    );
+    assert_ne!(json(&ignored)[0]["trial"], best[0]["trial"]);
+    let page = report("torn");
+    assert!(
+        page.contains("of them are both in training and held out"),
+        "{page}"
+    );
+}
+
+#[test]
+fn recordings_without_duplicates_keep_the_ids_of_their_trials() {
+    let lab = Lab::new(20);
+    let trials = |split: &str| {
+        lab.sweep("images", "", split);
+        let best = json(&lab.run());
+        best[0]["trial"].as_str().unwrap().to_owned()
+    };
+    let before = trials("");
+    // As the version before there was a choice called it.
+    assert_eq!(before, "42098daf9906c4e3d9f710f1dc5ca002");
+    assert_eq!(trials("duplicates = \"together\""), before);
+    assert_eq!(trials("duplicates = \"ignored\""), before);
+}

@@ -1,0 +1,98 @@
+//! Which file is a stimulus's image: the one whose path agrees with the stimulus set's in whole
+//! parts, or none.
+//!
+//! Knows paths only and opens nothing. A file that is merely called alike, in another folder, is
+//! another stimulus's image as likely as not, so it is never taken.
+
+use std::collections::HashMap;
+
+use super::Entry;
+use crate::recording::stimuli::Stimulus;
+
+/// The endings that an image's name may lack in the stimulus set.
+const LEFT_OUT: [&str; 3] = [".png", ".jpg", ".jpeg"];
+
+/// Files by the last part of their paths.
+pub(super) struct Places(HashMap<String, Vec<Entry>>);
+
+/// What is found under a path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    One(Entry),
+    /// Files that agree with it equally well.
+    Several(Vec<Entry>),
+}
+
+impl Places {
+    pub(super) fn of(entries: &[Entry]) -> Self {
+        let mut by_name: HashMap<String, Vec<Entry>> = HashMap::new();
+        for entry in entries {
+            if let Some(last) = parts(&entry.file).last() {
+                let alike = by_name.entry((*last).to_owned()).or_default();
+                alike.push(entry.clone());
+            }
+        }
+        Self(by_name)
+    }
+
+    /// The image of `stimulus`. Its name may lack its ending where no file has it as it is.
+    pub(super) fn image(&self, stimulus: &Stimulus) -> Found {
+        let name = stimulus.image_name();
+        match self.under(name) {
+            Found::Nothing => {}
+            found @ (Found::One(_) | Found::Several(_)) => return found,
+        }
+        let mut found = Vec::new();
+        for ending in LEFT_OUT {
+            match self.under(&format!("{name}{ending}")) {
+                Found::Nothing => {}
+                Found::One(entry) => found.push(entry),
+                Found::Several(entries) => found.extend(entries),
+            }
+        }
+        Found::of(found)
+    }
+
+    /// The file at `path`, or the one that agrees with it in most parts, from the last on: one of
+    /// the two paths ends with the whole of the other.
+    fn under(&self, path: &str) -> Found {
+        let path = parts(path);
+        let Some(alike) = path.last().and_then(|last| self.0.get(*last)) else {
+            return Found::Nothing;
+        };
+        // Parts that agree, and whether nothing else is in either path.
+        let agreement = |entry: &Entry| {
+            let file = parts(&entry.file);
+            let agree = file.ends_with(&path) || path.ends_with(&file);
+            agree.then(|| (file.len().min(path.len()), file.len() == path.len()))
+        };
+        let best = alike.iter().filter_map(agreement).max();
+        let found = alike.iter().filter(|entry| agreement(entry) == best);
+        match best {
+            None => Found::Nothing,
+            Some(_) => Found::of(found.cloned().collect()),
+        }
+    }
+}
+
+impl Found {
+    fn of(mut entries: Vec<Entry>) -> Self {
+        match entries.len() {
+            0 => Self::Nothing,
+            1 => Self::One(entries.remove(0)),
+            _ => Self::Several(entries),
+        }
+    }
+}
+
+/// Whether two paths of the stimulus set are one.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    parts(one) == parts(other)
+}
+
+/// The parts of a path, whichever system wrote it.
+fn parts(path: &str) -> Vec<&str> {
+    let parts = path.split(['/', '\\']);
+    parts.filter(|part| !matches!(*part, "" | ".")).collect()
+}
