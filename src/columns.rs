@@ -34,6 +34,7 @@ const COLUMNS: [(&str, Kind); 63] = [
     ("validation_fraction", Kind::Real),
     ("test_fraction", Kind::Real),
     ("stratify", Kind::Text),
+    ("duplicates", Kind::Text),
     ("split_seed", Kind::Whole),
     ("inputs", Kind::Text),
     ("targets", Kind::Text),

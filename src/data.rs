@@ -3,7 +3,7 @@
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use nrp_proto::sweep::MISTAKES_LISTED;
-use nrp_worker::recording::{self, Report};
+use nrp_worker::recording::{self, Axes, Report};
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -19,12 +19,17 @@ pub(crate) enum Command {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// What the axes of NumPy arrays are, as `sites,stimuli,repetitions`; needed where the stimulus
+        /// set's length leaves a choice
+        #[arg(long, value_delimiter = ',', value_name = "AXIS")]
+        axes: Option<Vec<String>>,
     },
 }
 
 pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
-    let Command::Check { files } = command;
-    let report = recording::check(&files)?;
+    let Command::Check { files, axes } = command;
+    let axes = axes.map_or(Axes::Evident, Axes::Given);
+    let report = recording::check(&files, &axes)?;
     match format {
         Format::Json => output::json(&report)?,
         Format::Text => text(&report)?,

@@ -114,12 +114,14 @@ pub(crate) fn recordings(files: &RecordingsFiles) -> String {
         stimuli,
         images,
         variations,
+        axes,
     } = files;
     let files = [assembly, stimuli, images].into_iter();
     let files = list(files.filter(|file| !file.is_empty()));
-    match variations.is_empty() {
-        true => files,
-        false => format!("{files}; variation levels {}", list(variations)),
+    match (variations.is_empty(), axes.is_empty()) {
+        (true, true) => files,
+        (true, false) => format!("{files}; arrays of {}", axes.join(" × ")),
+        (false, _) => format!("{files}; variation levels {}", list(variations)),
     }
 }
 

@@ -303,3 +303,68 @@ fn recordings_without_duplicates_keep_the_ids_of_their_trials() {
     assert_eq!(trials("duplicates = \"together\""), before);
     assert_eq!(trials("duplicates = \"ignored\""), before);
 }
+
+#[test]
+fn an_array_in_matlab_order_is_asked_about_and_read_as_told() {
+    let Some(lab) = Lab::shared("matlab-order") else {
+        return;
+    };
+    let question = "`V4.npy`: array `V4` is 5 x 48 x 3 and `stimuli.csv` lists 48 stimuli, which fits \
+                    repetitions x stimuli x sites, or sites x stimuli x repetitions";
+    assert_eq!(lab.refusal("images.zip"), question);
+    let region = |axes: &str| {
+        let output = lab.data_check("images.zip", &["--axes", axes, "--output", "json"]);
+        let region = &json(&output)["assembly"]["regions"][0];
+        (region["sites"].clone(), region["repetitions_max"].clone())
+    };
+    assert_eq!(region("sites,stimuli,repetitions"), (5.into(), 3.into()));
+    assert_eq!(region("repetitions,stimuli,sites"), (3.into(), 5.into()));
+    let best = |axes: &str| {
+        lab.sweep("images.zip", &format!("axes = {axes}"), "");
+        json(&lab.run())[0].clone()
+    };
+    let [matlab, documented] = [
+        best(r#"["sites", "stimuli", "repetitions"]"#),
+        best(r#"["repetitions", "stimuli", "sites"]"#),
+    ];
+    assert_ne!(matlab["trial"], documented["trial"]);
+    assert!(matlab["nrp_error"].is_number() && documented["nrp_error"].is_number());
+}
+
+#[test]
+fn a_table_on_its_side_gives_the_trials_of_its_order_and_says_so() {
+    let lab = Lab::new(20);
+    lab.array(&[3, 20]);
+    lab.sweep("images", "", "");
+    let output = lab.run();
+    let said = stderr(&output);
+    assert!(said.contains("is read as sites x stimuli"), "{said}");
+    let evident = json(&output)[0]["trial"].clone();
+    lab.sweep("images", "axes = [\"sites\", \"stimuli\"]", "");
+    assert_eq!(json(&lab.run())[0]["trial"], evident);
+    lab.sweep("images", "axes = [\"stimuli\", \"sites\"]", "");
+    let error = refusal(&lab.run());
+    assert!(error.contains("has 3 stimuli (20 sites)"), "{error}");
+}
+
+#[test]
+fn axes_are_named_of_arrays_alone_and_in_known_words() {
+    let lab = Lab::new(20);
+    for (axes, problem) in [
+        (r#"["stimuli"]"#, "axes must be"),
+        (r#"["stimuli", "units"]"#, "axes must be"),
+    ] {
+        lab.sweep("images", &format!("axes = {axes}"), "");
+        let error = refusal(&lab.sweep_check());
+        assert!(
+            error.contains("recordings.axes") && error.contains(problem),
+            "{error}"
+        );
+    }
+    lab.sweep("images", "axes = [\"stimuli\", \"sites\"]", "");
+    let sweep = std::fs::read_to_string(lab.place.path("sweep.toml")).unwrap();
+    lab.place
+        .write("sweep.toml", sweep.replace("V4.npy", "V4.nc"));
+    let error = refusal(&lab.sweep_check());
+    assert!(error.contains("only NumPy arrays have axes"), "{error}");
+}

@@ -4,7 +4,7 @@
 use crate::ann::{self, AnnError, OpenedAnn, Pruning, WeightsSource};
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{Duplicates, MAX_NAMED, RecordingError, Recordings, Region, Source};
+use crate::recording::{Axes, Duplicates, MAX_NAMED, RecordingError, Recordings, Region, Source};
 use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::SITES_MAX;
@@ -66,6 +66,10 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
             assembly: data_dir.join(assembly),
             stimuli: data_dir.join(&files.stimuli),
             images: data_dir.join(&files.images),
+            axes: match files.axes.as_slice() {
+                [] => Axes::Documented,
+                axes => Axes::Given(axes.to_vec()),
+            },
         },
     }
 }
@@ -299,9 +303,19 @@ pub fn resolve(
     device: &Device,
     asked: Asked,
 ) -> Result<Resolved, ResolveError> {
-    let files = spec.files.clone().unwrap_or_default();
-    let source = recordings_source(&files, data_dir);
+    let mut files = spec.files.clone().unwrap_or_default();
+    let mut source = recordings_source(&files, data_dir);
+    if let Source::Files { axes, .. } = &mut source
+        && *axes == Axes::Documented
+    {
+        *axes = Axes::Evident;
+    }
     let recordings = Recordings::open(&source, &spec.regions)?;
+    // A worker reads them in the same order, without a thought.
+    let axes = recordings.axes.iter().map(|axis| axis.name().to_owned());
+    files.axes = axes.collect();
+    let source = recordings_source(&files, data_dir);
+    spec.files = Some(files);
     let mut notices = recordings.notices.clone();
     spec.recordings_digest = recordings_digest(&source)?;
     spec.data_dir = data_dir.to_string_lossy().into_owned();

@@ -230,6 +230,10 @@ pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
         text("stimulus set's path", &files.stimuli, TEXT_BYTES_MAX)?;
         text("images' path", &files.images, TEXT_BYTES_MAX)?;
         many("variations", files.variations.len(), ENTRIES_MAX)?;
+        many("axes", files.axes.len(), ENTRIES_MAX)?;
+        for axis in &files.axes {
+            text("axis of arrays", axis, NAME_BYTES_MAX)?;
+        }
     }
     if let Some(split) = &spec.split {
         text("split's scheme", &split.scheme, NAME_BYTES_MAX)?;

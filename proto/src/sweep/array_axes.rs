@@ -24,11 +24,7 @@ pub struct UnknownAxes(pub Vec<String>);
 
 impl ArrayAxis {
     /// All of them, in the order that arrays have unless something else is said or evident.
-    pub const ALL: [ArrayAxis; 3] = [
-        ArrayAxis::Repetitions,
-        ArrayAxis::Stimuli,
-        ArrayAxis::Sites,
-    ];
+    pub const ALL: [ArrayAxis; 3] = [ArrayAxis::Repetitions, ArrayAxis::Stimuli, ArrayAxis::Sites];
 
     /// Its word.
     pub const fn name(self) -> &'static str {

@@ -32,6 +32,7 @@ pub struct RecordingsTable {
     pub stimuli: Option<String>,
     pub images: Option<String>,
     pub variations: Option<Vec<i64>>,
+    pub axes: Option<Vec<String>>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -251,7 +252,14 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ),
     (
         "recordings",
-        &["assembly", "stimuli", "images", "variations", "regions"],
+        &[
+            "assembly",
+            "stimuli",
+            "images",
+            "variations",
+            "axes",
+            "regions",
+        ],
     ),
     (
         "split",

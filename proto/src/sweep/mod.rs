@@ -4,6 +4,7 @@
 //! `SweepFile::check` what this version can run, `SweepFile::to_spec` what goes to a coordinator, and
 //! `SweepSpec::trials` the grid and which of its cells are tried.
 
+mod array_axes;
 mod baseline;
 mod check;
 mod duplicates;
@@ -17,6 +18,7 @@ mod search;
 mod space;
 mod to_spec;
 
+pub use array_axes::{ArrayAxis, UnknownAxes};
 pub use baseline::{Baseline, UnknownBaseline};
 pub use check::Catalogue;
 pub use duplicates::{Duplicates, UnknownDuplicates};

@@ -22,6 +22,7 @@ impl SweepFile {
                 stimuli: self.recordings.stimuli.clone().unwrap_or_default(),
                 images: self.recordings.images.clone().unwrap_or_default(),
                 variations: self.recordings.variations(),
+                axes: self.recordings.axes.clone().unwrap_or_default(),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),

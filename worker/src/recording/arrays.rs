@@ -1,18 +1,24 @@
 //! Recordings as NumPy arrays: `.npy`, and `.npz` with an array per region.
 //!
 //! An array is stimuli x sites, or repetitions x stimuli x sites with NaN where a stimulus was shown
-//! less often. Row `i` belongs to line `i` of the stimulus set: nothing else ties them together, so
-//! their counts must agree. A region is named as its array in the `.npz`; an array without a name of
-//! its own (a `.npy`, or `arr_0`, as `numpy.savez` calls it) is named as its file. Words `regions`
-//! and `sites` beside a single array name each of its sites' region, and the sites.
+//! less often; `axes` tells arrays of another order. Row `i` belongs to line `i` of the stimulus set:
+//! nothing else ties them together, so their counts must agree. A region is named as its array in the
+//! `.npz`; an array without a name of its own (a `.npy`, or `arr_0`, as `numpy.savez` calls it) is
+//! named as its file. Words `regions` and `sites` beside a single array name each of its sites'
+//! region, and the sites.
 //!
 //! Values are taken as they are; averaging is not done here.
 
+mod axes;
+
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use nrp_proto::sweep::ArrayAxis;
 use zip::ZipArchive;
+
+pub use axes::Axes;
 
 use super::assembly::Assembly;
 use super::error::RecordingError;
@@ -42,36 +48,54 @@ struct Block {
     values: Vec<f64>,
 }
 
-/// Reads the arrays at `path`. Without a stimulus set, stimuli are named by their row.
+/// A table of numbers.
+struct Table {
+    name: String,
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+/// A list of words, or of numbers that stand for some.
+struct Words {
+    name: String,
+    shape: Vec<usize>,
+    entries: Vec<String>,
+}
+
+/// Reads the arrays at `path`, their axes as `axes` says. Without a stimulus set, stimuli are named
+/// by their row.
 ///
 /// # Errors
-/// When an array is no table of numbers, arrays disagree, or there are more or fewer stimuli than
-/// the stimulus set has lines.
-pub(super) fn open(path: &Path, set: Option<&StimulusSet>) -> Result<Assembly, RecordingError> {
+/// When an array is no table of numbers, arrays disagree, their axes are not clear, or there are more
+/// or fewer stimuli than the stimulus set has lines.
+pub(super) fn open(
+    path: &Path,
+    axes: &Axes,
+    set: Option<&StimulusSet>,
+) -> Result<Assembly, RecordingError> {
     let failed = |problem| RecordingError::BadArrays {
         path: path.to_owned(),
         problem,
     };
-    let (mut blocks, mut words) = (Vec::new(), Vec::new());
-    for (name, array) in read(path)? {
-        match array.entries {
-            Entries::Words(entries) => words.push((name, array.shape, entries)),
-            // Sites may be named by numbers.
-            Entries::Numbers(numbers) if name == SITES && array.shape.len() == 1 => {
-                let entries = numbers.iter().map(f64::to_string).collect();
-                words.push((name, array.shape, entries));
-            }
-            Entries::Numbers(numbers) => {
-                blocks.push(Block::new(name, &array.shape, numbers).map_err(failed)?);
-            }
-        }
-    }
+    let (tables, words) = tables(path)?;
+    let order = order(path, &tables, &words, axes, set)?;
+    let documented = axes::documented(order.len());
+    let shapes: Vec<&[usize]> = tables.iter().map(|table| &table.shape[..]).collect();
+    let as_documented = shapes.iter().all(|shape| {
+        let of = |order| axes::reading(order, shape);
+        of(&order) == of(&documented)
+    });
+    let blocks: Vec<Block> = tables
+        .into_iter()
+        .map(|table| Block::new(table, &order))
+        .collect();
     let first = agreeing(&blocks).map_err(failed)?;
     let (repetitions, stimuli) = (first.repetitions, first.stimuli);
     if let Some(set) = set.filter(|set| set.stimuli.len() != stimuli) {
         return Err(RecordingError::RowsUnlike {
             path: path.to_owned(),
             array: first.name.clone(),
+            axes: axes::shown(&order),
             rows: stimuli,
             sites: first.sites,
             stimuli: set.path.clone(),
@@ -85,7 +109,118 @@ pub(super) fn open(path: &Path, set: Option<&StimulusSet>) -> Result<Assembly, R
     };
     let shown = (0..repetitions).flat_map(|_| ids.iter().cloned()).collect();
     let values = side_by_side(blocks);
-    Ok(Assembly::by_rows(path, sites, regions, shown, values))
+    let mut assembly = Assembly::by_rows(path, sites, regions, shown, values);
+    if set.is_none() && *axes == Axes::Evident {
+        assembly.notices.push(format!(
+            "without the stimulus set `{}` is taken for {}; `--axes` says otherwise",
+            path.display(),
+            axes::shown(&order)
+        ));
+    }
+    if !as_documented {
+        if *axes == Axes::Evident {
+            assembly.notices.push(format!(
+                "`{}` is read as {}: nothing else fits what is known of it",
+                path.display(),
+                axes::shown(&order)
+            ));
+        }
+        assembly.axes = order;
+    }
+    Ok(assembly)
+}
+
+/// Tables and words of the file.
+fn tables(path: &Path) -> Result<(Vec<Table>, Vec<Words>), RecordingError> {
+    let (mut tables, mut words) = (Vec::new(), Vec::new());
+    for (name, array) in read(path)? {
+        let shape = array.shape;
+        match array.entries {
+            Entries::Words(entries) => words.push(Words {
+                name,
+                shape,
+                entries,
+            }),
+            // Sites may be named by numbers.
+            Entries::Numbers(numbers) if name == SITES && shape.len() == 1 => words.push(Words {
+                name,
+                shape,
+                entries: numbers.iter().map(f64::to_string).collect(),
+            }),
+            Entries::Numbers(values) => {
+                let table = Table {
+                    name,
+                    shape,
+                    values,
+                };
+                let table = table
+                    .checked()
+                    .map_err(|problem| RecordingError::BadArrays {
+                        path: path.to_owned(),
+                        problem,
+                    })?;
+                tables.push(table);
+            }
+        }
+    }
+    Ok((tables, words))
+}
+
+/// What the axes of all tables are.
+fn order(
+    path: &Path,
+    tables: &[Table],
+    words: &[Words],
+    axes: &Axes,
+    set: Option<&StimulusSet>,
+) -> Result<Vec<ArrayAxis>, RecordingError> {
+    let most = tables
+        .iter()
+        .map(|table| table.shape.len())
+        .max()
+        .unwrap_or(2);
+    match axes {
+        Axes::Documented => Ok(axes::documented(most)),
+        Axes::Given(words) => {
+            let given = ArrayAxis::of_array(words).map_err(|error| error.to_string());
+            let given = given.and_then(|given| match given.len() == most {
+                true => Ok(given),
+                false => {
+                    let names = axes::shown(&given);
+                    Err(format!("it has {most} axes, and `axes` names {names}"))
+                }
+            });
+            given.map_err(|problem| RecordingError::BadArrays {
+                path: path.to_owned(),
+                problem,
+            })
+        }
+        Axes::Evident => {
+            let known = axes::Known {
+                shapes: tables.iter().map(|table| &table.shape[..]).collect(),
+                stimuli: set.map(|set| set.stimuli.len()),
+                named_sites: words
+                    .iter()
+                    .filter(|words| [SITES, REGIONS].contains(&words.name.as_str()))
+                    .map(|words| words.entries.len())
+                    .collect(),
+            };
+            let mut orders = known.orders();
+            match (&orders[..], tables) {
+                // Where it is only looked at, the documented order will do.
+                _ if set.is_none() => Ok(orders.remove(0)),
+                ([_, _, ..], [table, ..]) => Err(RecordingError::AxesUnclear {
+                    path: path.to_owned(),
+                    array: table.name.clone(),
+                    shape: times(&table.shape),
+                    stimuli: set.map_or_else(PathBuf::new, |set| set.path.clone()),
+                    lines: set.map_or(0, |set| set.stimuli.len()),
+                    orders,
+                }),
+                _ => Ok(orders.remove(0)),
+            }
+        }
+    }
 }
 
 /// Every array of the file, named.
@@ -138,29 +273,47 @@ fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
     Ok(arrays)
 }
 
+impl Table {
+    fn checked(self) -> Result<Self, String> {
+        let Self { name, shape, .. } = &self;
+        match shape.len() {
+            _ if self.values.is_empty() => {
+                Err(format!("array `{name}` is empty, {}", times(shape)))
+            }
+            2 | 3 => Ok(self),
+            axes => Err(format!(
+                "array `{name}` has {axes} axes; wanted are stimuli x sites, \
+                 or repetitions x stimuli x sites"
+            )),
+        }
+    }
+}
+
 impl Block {
-    fn new(name: String, shape: &[usize], values: Vec<f64>) -> Result<Self, String> {
-        let (repetitions, stimuli, sites) = match *shape {
-            [stimuli, sites] => (1, stimuli, sites),
-            [repetitions, stimuli, sites] => (repetitions, stimuli, sites),
-            _ => {
-                return Err(format!(
-                    "array `{name}` has {} axes; wanted are stimuli x sites, \
-                     or repetitions x stimuli x sites",
-                    shape.len()
-                ));
+    /// The table with its axes in the documented order.
+    fn new(table: Table, order: &Vec<ArrayAxis>) -> Self {
+        let strides = axes::reading(order, &table.shape);
+        let [(repetitions, r), (stimuli, m), (sites, n)] = strides;
+        let values = match strides == axes::reading(&axes::documented(order.len()), &table.shape) {
+            true => table.values,
+            false => {
+                let mut values = Vec::with_capacity(table.values.len());
+                for repetition in 0..repetitions {
+                    for stimulus in 0..stimuli {
+                        let first = repetition * r + stimulus * m;
+                        values.extend((0..sites).map(|site| table.values[first + site * n]));
+                    }
+                }
+                values
             }
         };
-        if values.is_empty() {
-            return Err(format!("array `{name}` is empty, {}", times(shape)));
-        }
-        Ok(Self {
-            name,
+        Self {
+            name: table.name,
             repetitions,
             stimuli,
             sites,
             values,
-        })
+        }
     }
 
     fn shown(&self) -> String {
@@ -193,10 +346,7 @@ fn agreeing(blocks: &[Block]) -> Result<&Block, String> {
 }
 
 /// The names of all sites, and their regions.
-fn site_names(
-    blocks: &[Block],
-    words: Vec<(String, Vec<usize>, Vec<String>)>,
-) -> Result<(Vec<String>, Vec<String>), String> {
+fn site_names(blocks: &[Block], words: Vec<Words>) -> Result<(Vec<String>, Vec<String>), String> {
     let by_position = |block: &Block| {
         let name = block.name.clone();
         (0..block.sites).map(move |site| format!("{name}.{site}"))
@@ -204,7 +354,12 @@ fn site_names(
     let mut sites: Vec<String> = blocks.iter().flat_map(by_position).collect();
     let region = |block: &Block| std::iter::repeat_n(block.name.clone(), block.sites);
     let mut regions: Vec<String> = blocks.iter().flat_map(region).collect();
-    for (name, shape, entries) in words {
+    for Words {
+        name,
+        shape,
+        entries,
+    } in words
+    {
         let names = match name.as_str() {
             SITES => &mut sites,
             REGIONS => &mut regions,

@@ -12,6 +12,8 @@ use hdf5_reader::superblock::Superblock;
 use netcdf_reader::{Error as NcError, NcFile, NcOpenOptions, NcType, NcVariable};
 use nrp_proto::panics::caught;
 
+use nrp_proto::sweep::ArrayAxis;
+
 use super::error::{RecordingError, first_bytes};
 
 /// Largest table of responses that is read, in bytes as stored. The largest public assembly (256
@@ -35,6 +37,8 @@ pub(super) struct Assembly {
     pub(super) shown: Vec<String>,
     /// What the user should know although it is no error.
     pub(super) notices: Vec<String>,
+    /// Of an array, what its axes were, where that is not the documented order.
+    pub(super) axes: Vec<ArrayAxis>,
     values: Vec<f64>,
     site_stride: usize,
     presentation_stride: usize,
@@ -63,6 +67,7 @@ impl Assembly {
             regions,
             shown,
             notices: Vec::new(),
+            axes: Vec::new(),
             values,
         }
     }
@@ -202,6 +207,7 @@ fn read(path: &Path) -> Result<Assembly, RecordingError> {
         regions,
         shown,
         notices,
+        axes: Vec::new(),
         values,
         site_stride,
         presentation_stride,

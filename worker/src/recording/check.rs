@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::arrays;
+use super::arrays::{self, Axes};
 use super::assembly::Assembly;
 use super::average::Cells;
 use super::ceiling::{Noise, NoiseReport};
@@ -107,7 +107,9 @@ pub struct ImagesReport {
 ///
 /// # Errors
 /// When no file is given, or two of one kind. Everything else is a problem in the report.
-pub fn check(paths: &[PathBuf]) -> Result<Report, RecordingError> {
+///
+/// `axes` says how the axes of NumPy arrays are told apart.
+pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
     if paths.is_empty() {
         return Err(RecordingError::Nothing);
     }
@@ -138,7 +140,7 @@ pub fn check(paths: &[PathBuf]) -> Result<Report, RecordingError> {
     let assembly = given
         .get(&Kind::Assembly)
         .map(|path| match arrays::named_so(path) {
-            true => arrays::open(path, stimuli.as_ref()),
+            true => arrays::open(path, axes, stimuli.as_ref()),
             false => Assembly::open(path),
         });
     let assembly = assembly.and_then(|opened| report.kept(opened));
@@ -491,7 +493,7 @@ mod tests {
             testdata("newer-netcdf4.nc"),
             files.stimuli(),
         ];
-        let report = check(&paths).expect("a report");
+        let report = check(&paths, &Axes::Evident).expect("a report");
         assert_eq!(report.problems, Vec::<String>::new());
         let assembly = report.assembly.expect("an assembly");
         assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
@@ -517,7 +519,7 @@ mod tests {
         files.write_image("words.png", b"<html>no</html>");
         files.remove_image("s1.png");
         let paths = [testdata("silent-site.nc"), files.stimuli(), files.images()];
-        let report = check(&paths).expect("a report");
+        let report = check(&paths, &Axes::Evident).expect("a report");
         let problems = report.problems.join("\n").replace(&files.root(), "");
         let problems = problems.replace(testdata("").to_str().expect("a path"), "");
         insta::assert_snapshot!(problems, @r#"
@@ -538,16 +540,19 @@ mod tests {
             files.stimuli(),
             PathBuf::from("lab.mat"),
         ];
-        let report = check(&paths).expect("a report");
+        let report = check(&paths, &Axes::Evident).expect("a report");
         assert!(report.assembly.is_none() && report.stimuli.is_some());
         insta::assert_snapshot!(report.problems.join("\n"), @r"
         `lab.mat` is none of the files recordings consist of
         cannot read `gone.nc`: No such file or directory (os error 2)
         ");
-        assert!(matches!(check(&[]), Err(RecordingError::Nothing)));
+        assert!(matches!(
+            check(&[], &Axes::Evident),
+            Err(RecordingError::Nothing)
+        ));
         let twice = [files.stimuli(), files.stimuli()];
         assert!(matches!(
-            check(&twice),
+            check(&twice, &Axes::Evident),
             Err(RecordingError::TwoOfAKind { .. })
         ));
     }
@@ -558,7 +563,7 @@ mod tests {
             [("v4-201025", 89, 1200, 1200), ("v4-210325", 50, 640, 4840)]
         {
             let Some(paths) = real(set) else { return };
-            let report = check(&paths).expect("a report");
+            let report = check(&paths, &Axes::Evident).expect("a report");
             assert_eq!(report.problems, Vec::<String>::new());
             let assembly = report.assembly.expect("an assembly");
             assert_eq!(

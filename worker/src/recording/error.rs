@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 use nrp_proto::near_miss;
-use nrp_proto::sweep::MISTAKES_LISTED;
+use nrp_proto::sweep::{ArrayAxis, MISTAKES_LISTED};
 use thiserror::Error;
 
 /// How many of many offenders an error names before it only counts them.
@@ -168,13 +168,15 @@ pub enum RecordingError {
         problem: String,
     },
     /// An array has other stimuli than the stimulus set.
-    #[error("`{}`: array `{array}` has {} ({sites} sites), `{}` lists {lines}", path.display(), counted(*rows, "stimulus"), stimuli.display())]
-    #[diagnostic(help("row i of the array belongs to line i of the stimulus set{}", if sites == lines { "; this one looks transposed: give it as stimuli x sites" } else { ", so both need as many" }))]
+    #[error("`{}`: array `{array}`, as {axes}, has {} ({sites} sites), `{}` lists {lines}", path.display(), counted(*rows, "stimulus"), stimuli.display())]
+    #[diagnostic(help("row i of the array belongs to line i of the stimulus set{}", if sites == lines { "; this one looks transposed: say so with `axes` under `[recordings]`" } else { ", so both need as many" }))]
     RowsUnlike {
         /// The file.
         path: PathBuf,
         /// The array.
         array: String,
+        /// How its axes are taken.
+        axes: String,
         /// Its stimuli.
         rows: usize,
         /// Its sites.
@@ -183,6 +185,23 @@ pub enum RecordingError {
         stimuli: PathBuf,
         /// Its stimuli.
         lines: usize,
+    },
+    /// An array whose axes may be several things.
+    #[error("`{}`: array `{array}` is {shape} and `{}` lists {}, which fits {}", path.display(), stimuli.display(), counted(*lines, "stimulus"), either(orders))]
+    #[diagnostic(help("say which it is: `axes = {}` under `[recordings]` ({}); in `nrp data check`, `--axes {}`", in_toml(&orders[0]), others(&orders[1..]), words(&orders[0]).join(",")))]
+    AxesUnclear {
+        /// The file.
+        path: PathBuf,
+        /// The first array.
+        array: String,
+        /// Its axes' lengths.
+        shape: String,
+        /// The stimulus set.
+        stimuli: PathBuf,
+        /// Its stimuli.
+        lines: usize,
+        /// What its axes may be, two or more.
+        orders: Vec<Vec<ArrayAxis>>,
     },
     /// A `.hdf5` that is something else.
     #[error("`{}` is not an HDF5 file", path.display())]
@@ -535,6 +554,32 @@ pub(super) fn named(some: &[String], count: usize) -> String {
         0 => quoted,
         more => format!("{quoted} and {more} more"),
     }
+}
+
+fn words(order: &[ArrayAxis]) -> Vec<&'static str> {
+    order.iter().map(|axis| axis.name()).collect()
+}
+
+/// "sites x stimuli, or stimuli x sites".
+fn either(orders: &[Vec<ArrayAxis>]) -> String {
+    let orders: Vec<String> = orders
+        .iter()
+        .map(|order| words(order).join(" x "))
+        .collect();
+    orders.join(", or ")
+}
+
+/// `["sites", "stimuli"]`, as a sweep file has it.
+fn in_toml(order: &[ArrayAxis]) -> String {
+    format!("{:?}", words(order))
+}
+
+fn others(orders: &[Vec<ArrayAxis>]) -> String {
+    let orders: Vec<String> = orders
+        .iter()
+        .map(|order| format!("or {}", in_toml(order)))
+        .collect();
+    orders.join(", ")
 }
 
 fn offer(word: &str, candidates: &[String]) -> String {

@@ -24,8 +24,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use image::RgbImage;
+use nrp_proto::sweep::ArrayAxis;
 use rayon::prelude::*;
 
+pub use arrays::Axes;
 pub use assembly::MAX_RESPONSES_BYTES;
 pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
@@ -50,6 +52,9 @@ pub struct Recordings {
     pub simulated: bool,
     /// What the user should know although it is no error.
     pub notices: Vec<String>,
+    /// What the axes of NumPy arrays were taken for; empty where that is the documented order, and of
+    /// other files.
+    pub axes: Vec<ArrayAxis>,
     pictures: Pictures,
     /// Once they were looked for.
     duplicates: OnceLock<Duplicates>,
@@ -90,10 +95,11 @@ impl Recordings {
                 assembly,
                 stimuli,
                 images,
+                axes,
             } => {
                 let set = StimulusSet::open(stimuli)?;
                 let assembly = match arrays::named_so(assembly) {
-                    true => arrays::open(assembly, Some(&set))?,
+                    true => arrays::open(assembly, axes, Some(&set))?,
                     false => Assembly::open(assembly)?,
                 };
                 let images = Images::open(images)?;
@@ -199,6 +205,7 @@ impl Recordings {
             regions,
             simulated: false,
             notices,
+            axes: assembly.axes.clone(),
             pictures,
             duplicates: OnceLock::new(),
         })
@@ -213,6 +220,7 @@ impl Recordings {
             regions: made.regions,
             simulated: true,
             notices: Vec::new(),
+            axes: Vec::new(),
             pictures: Pictures::Rendered(made.images),
             duplicates: OnceLock::new(),
         })

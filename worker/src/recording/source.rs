@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::arrays::Axes;
 use super::error::RecordingError;
 use super::images::Images;
 use super::simulated;
@@ -22,6 +23,8 @@ pub enum Source {
         stimuli: PathBuf,
         /// The images, a zip or a folder.
         images: PathBuf,
+        /// How the axes of NumPy arrays are told apart.
+        axes: Axes,
     },
     /// A file laid out as `ventral_neural_data.hdf5`, which brings stimuli and images.
     Ventral {
@@ -45,8 +48,15 @@ impl Source {
     pub fn digest(&self) -> Result<String, RecordingError> {
         let mut hasher = blake3::Hasher::new_derive_key("nrp recordings v1");
         match self {
-            Self::Files { assembly, .. } => {
+            Self::Files { assembly, axes, .. } => {
                 hasher.update(file_hash(assembly)?.as_bytes());
+                match axes {
+                    // What is evident is so by the files alone.
+                    Axes::Documented | Axes::Evident => {}
+                    Axes::Given(axes) => {
+                        hasher.update(format!("axes {}", axes.join(" ")).as_bytes());
+                    }
+                }
             }
             Self::Ventral { file, .. } => {
                 // The levels chosen are in the stimuli's digest.

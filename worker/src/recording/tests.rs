@@ -82,6 +82,7 @@ impl Files {
             assembly,
             stimuli: self.stimuli(),
             images: self.images(),
+            axes: Axes::Evident,
         }
     }
 
@@ -367,6 +368,7 @@ fn real_recordings_have_the_values_numpy_gives() {
             assembly,
             stimuli,
             images,
+            axes: Axes::Documented,
         };
         let recordings = Recordings::open(&source, &[]).expect(set);
         assert_eq!(recordings.notices, Vec::<String>::new());
@@ -390,6 +392,7 @@ fn the_noise_of_real_recordings_is_what_numpy_finds() {
             assembly,
             stimuli,
             images,
+            axes: Axes::Documented,
         };
         let recordings = Recordings::open(&source, &[]).expect("recordings");
         recordings.regions[0].noise.clone()

@@ -2,7 +2,7 @@
 
 use super::{DUPLICATE, Found, quote, repeated};
 use crate::near_miss;
-use crate::sweep::{Assembly, SweepFile};
+use crate::sweep::{ArrayAxis, Assembly, SweepFile};
 
 impl SweepFile {
     pub(super) fn check_recordings(&self, found: &mut Found) {
@@ -55,6 +55,19 @@ impl SweepFile {
                     let problem = "only a `.hdf5` has variation levels; leave it out";
                     found.add(key, format!("{levels:?}"), problem);
                 }
+            }
+        }
+        if let Some(axes) = &recordings.axes {
+            let key = "recordings.axes";
+            let file = recordings
+                .assembly
+                .rsplit_once('.')
+                .map(|(_, ending)| ending);
+            if !matches!(file, Some("npy" | "npz")) {
+                let problem = "only NumPy arrays have axes to be named; leave it out";
+                found.add(key, format!("{axes:?}"), problem);
+            } else if let Err(error) = ArrayAxis::of_array(axes) {
+                found.add(key, format!("{axes:?}"), error.to_string());
             }
         }
         if recordings.regions.is_empty() {

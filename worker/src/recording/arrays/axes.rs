@@ -50,7 +50,10 @@ impl Known<'_> {
                 readings.iter().all(|of| shared(*of) == shared(readings[0]))
             },
             &|order| {
-                let sites = self.readings(order).into_iter().map(|[_, _, (sites, _)]| sites);
+                let sites = self
+                    .readings(order)
+                    .into_iter()
+                    .map(|[_, _, (sites, _)]| sites);
                 let sites: usize = sites.sum();
                 self.named_sites.iter().all(|named| *named == sites)
             },
@@ -98,7 +101,8 @@ pub(super) fn reading(order: &Order, shape: &[usize]) -> Reading {
         .collect();
     ArrayAxis::ALL.map(|axis| {
         let at = of_array.iter().position(|of| *of == axis);
-        let (length, stride) = at.map_or((1, 0), |at| (shape[at], shape[at + 1..].iter().product()));
+        let (length, stride) =
+            at.map_or((1, 0), |at| (shape[at], shape[at + 1..].iter().product()));
         // With a single entry there is no distance.
         (length, if length == 1 { 0 } else { stride })
     })
@@ -113,9 +117,16 @@ pub(super) fn shown(order: &[ArrayAxis]) -> String {
 fn permutations(axes: usize) -> Vec<Order> {
     let [a, b, c] = ArrayAxis::ALL;
     match axes {
-        3 => [[a, b, c], [c, b, a], [b, c, a], [b, a, c], [c, a, b], [a, c, b]]
-            .map(|order| order.to_vec())
-            .to_vec(),
+        3 => [
+            [a, b, c],
+            [c, b, a],
+            [b, c, a],
+            [b, a, c],
+            [c, a, b],
+            [a, c, b],
+        ]
+        .map(|order| order.to_vec())
+        .to_vec(),
         _ => vec![vec![b, c], vec![c, b]],
     }
 }
@@ -156,7 +167,10 @@ mod tests {
         assert_eq!(fitting(&[&[5, 48, 3]], 48, &[]), [DOCUMENTED, MATLAB]);
         assert_eq!(
             fitting(&[&[48, 5, 3]], 48, &[]),
-            ["stimuli x sites x repetitions", "stimuli x repetitions x sites"]
+            [
+                "stimuli x sites x repetitions",
+                "stimuli x repetitions x sites"
+            ]
         );
         assert_eq!(
             fitting(&[&[48, 48]], 48, &[]),

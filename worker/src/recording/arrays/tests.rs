@@ -1,7 +1,7 @@
 //! Arrays as NumPy writes them, by `make_arrays.py`: the table of `make_assemblies.py` once more.
 
-use crate::recording::check;
 use crate::recording::tests::{Files, assert_near, testdata, written};
+use crate::recording::{Axes, Source, check};
 
 use super::super::{Noise, Recordings};
 
@@ -87,7 +87,6 @@ fn what_is_no_table_of_responses_is_refused() {
         "flat.npz",
         "words.npz",
         "three-sites.npz",
-        "transposed.npy",
         "objects.npy",
         "half.npy",
         "record.npy",
@@ -98,19 +97,154 @@ fn what_is_no_table_of_responses_is_refused() {
     `flat.npz`: array `V4` has 1 axes; wanted are stimuli x sites, or repetitions x stimuli x sites
     `words.npz`: array `animal` holds words; only `regions` and `sites` may
     `three-sites.npz`: `sites` has 3 entries, there are 5 sites
-    `transposed.npy`: array `transposed` has 5 stimuli (4 sites), `stimuli.csv` lists 4
     `objects.npy`: it holds Python objects, which are not loaded; save numbers (`astype("float32")`) or words (`astype(str)`)
     `half.npy`: its entries are of type `<f2`; float32, float64, whole numbers and words are read
     `record.npy`: its entries are records; save one table of numbers
     "#);
-    let error = files.open("transposed.npy", &[]).err().expect("an error");
-    let help = miette::Diagnostic::help(&error).expect("help").to_string();
-    assert!(help.contains("looks transposed"), "{help}");
-    files.write_stimuli("stimulus_id\ns0\ns1\ns2\n");
+    files.write_stimuli("stimulus_id\ns0\ns1\n");
     assert_eq!(
-        files.refusal("regions.npz", &[]),
-        "`regions.npz`: array `V4` has 4 stimuli (3 sites), `stimuli.csv` lists 3"
+        files.refusal("named-sites.npz", &[]),
+        "`named-sites.npz`: array `named-sites`, as repetitions x stimuli x sites, has 4 stimuli (5 sites), \
+         `stimuli.csv` lists 2"
     );
+}
+
+/// Writes a `.npy` of this shape whose entries are 0, 1, 2, … in the order of rows.
+fn counting(path: &std::path::Path, shape: &[usize]) {
+    let shown: String = shape.iter().map(|length| format!("{length}, ")).collect();
+    let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shown}), }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:117}\n").as_bytes());
+    let values = 0..shape.iter().product::<usize>();
+    bytes.extend(values.flat_map(|value| (value as f64).to_le_bytes()));
+    std::fs::write(path, bytes).expect("a written array");
+}
+
+/// The source of an array of this shape for four stimuli, its axes told so.
+fn source(files: &Files, shape: &[usize], axes: Axes) -> (tempfile::TempDir, Source) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("V4.npy");
+    counting(&path, shape);
+    let mut source = files.source(path);
+    if let Source::Files { axes: of, .. } = &mut source {
+        *of = axes;
+    }
+    (folder, source)
+}
+
+fn given(axes: &[&str]) -> Axes {
+    Axes::Given(axes.iter().map(|axis| (*axis).to_owned()).collect())
+}
+
+#[test]
+fn matlab_order_is_never_silently_taken_for_another() {
+    let files = files();
+    // 2 sites, 4 stimuli, 3 repetitions: the entry of site a, stimulus b, repetition c is 12a + 3b + c.
+    let shape = [2, 4, 3];
+    let (_kept, asked) = source(&files, &shape, Axes::Evident);
+    let error = Recordings::open(&asked, &[]).err().expect("a question");
+    let text = error.to_string();
+    assert!(
+        text.contains("array `V4` is 2 x 4 x 3 and")
+            && text.ends_with(
+                "lists 4 stimuli, which fits repetitions x stimuli x sites, or sites x stimuli x repetitions"
+            ),
+        "{text}"
+    );
+    let help = miette::Diagnostic::help(&error).expect("help").to_string();
+    assert!(
+        help.contains(r#"axes = ["repetitions", "stimuli", "sites"]"#)
+            && help.contains(r#"or ["sites", "stimuli", "repetitions"]"#),
+        "{help}"
+    );
+    let (_kept, told) = source(&files, &shape, given(&["sites", "stimuli", "repetitions"]));
+    let recordings = Recordings::open(&told, &[]).expect("recordings");
+    let v4 = &recordings.regions[0];
+    assert_eq!((v4.sites.len(), v4.repetitions), (2, (3, 3)));
+    let means =
+        (0..4).flat_map(|stimulus| [0, 1].map(|site| (12 * site + 3 * stimulus + 1) as f32));
+    assert_eq!(v4.responses, means.collect::<Vec<_>>());
+    assert_eq!(recordings.axes.len(), 3);
+    let (_kept, documented) = source(&files, &shape, given(&["repetitions", "stimuli", "sites"]));
+    let recordings = Recordings::open(&documented, &[]).expect("recordings");
+    assert_eq!(recordings.regions[0].repetitions, (2, 2));
+    assert_eq!(recordings.axes, [], "as it always was");
+    // A worker reads what was submitted, and asks nobody.
+    let (_kept, submitted) = source(&files, &shape, Axes::Documented);
+    let same = Recordings::open(&submitted, &[]).expect("recordings");
+    assert_eq!(same.regions[0].responses, recordings.regions[0].responses);
+}
+
+#[test]
+fn a_table_that_lies_on_its_side_is_read_as_the_stimulus_set_tells() {
+    let files = files();
+    let recordings = files.open("transposed.npy", &[]).expect("recordings");
+    let upright = files.open("little.npy", &[]).expect("recordings");
+    assert_eq!(
+        recordings.regions[0].responses,
+        upright.regions[0].responses
+    );
+    let notice = &recordings.notices[0];
+    assert!(notice.contains("is read as sites x stimuli"), "{notice}");
+    assert!(upright.notices.is_empty() && upright.axes.is_empty());
+    // As many sites as stimuli.
+    let (_kept, square) = source(&files, &[4, 4], Axes::Evident);
+    let error = Recordings::open(&square, &[]).err().expect("a question");
+    assert!(
+        error
+            .to_string()
+            .ends_with("which fits stimuli x sites, or sites x stimuli"),
+        "{error}"
+    );
+    let first_row = |axes| {
+        let (_kept, source) = source(&files, &[4, 4], axes);
+        let recordings = Recordings::open(&source, &[]).expect("recordings");
+        recordings.regions[0].responses[..4].to_vec()
+    };
+    assert_eq!(
+        first_row(given(&["stimuli", "sites"])),
+        [0.0, 1.0, 2.0, 3.0]
+    );
+    assert_eq!(
+        first_row(given(&["sites", "stimuli"])),
+        [0.0, 4.0, 8.0, 12.0]
+    );
+    for wrong in [
+        &["sites", "stimuli", "repetitions"][..],
+        &["sites"],
+        &["sites", "pictures"],
+    ] {
+        let (_kept, source) = source(&files, &[4, 4], given(wrong));
+        let error = Recordings::open(&source, &[]).err().expect("an error");
+        assert!(error.to_string().contains("axes"), "{error}");
+    }
+}
+
+#[test]
+fn digests_know_the_axes_but_not_the_documented_ones() {
+    let files = files();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("V4.npy");
+    counting(&path, &[2, 4, 3]);
+    let digest = |axes| {
+        let mut source = files.source(path.clone());
+        if let Source::Files { axes: of, .. } = &mut source {
+            *of = axes;
+        }
+        (
+            source.digest().expect("a digest"),
+            source.stimulus_digest().expect("a digest"),
+        )
+    };
+    let plain = digest(Axes::Documented);
+    let matlab = digest(given(&["sites", "stimuli", "repetitions"]));
+    assert_eq!(digest(Axes::Evident), plain);
+    assert_ne!(matlab.0, plain.0);
+    assert_ne!(
+        matlab.0,
+        digest(given(&["stimuli", "sites", "repetitions"])).0
+    );
+    assert_eq!(matlab.1, plain.1, "the stimuli are the same");
 }
 
 #[test]
@@ -167,12 +301,13 @@ fn a_header_decides_neither_memory_nor_success() {
 #[test]
 fn the_check_reports_arrays_with_and_without_their_stimuli() {
     let files = files();
-    let report = check(&[testdata("regions.npz"), files.stimuli()]).expect("a report");
+    let report =
+        check(&[testdata("regions.npz"), files.stimuli()], &Axes::Evident).expect("a report");
     assert_eq!(report.problems, Vec::<String>::new());
     let assembly = report.assembly.expect("an assembly");
     assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
     let noise = assembly.regions[1].noise.as_ref().expect("repetitions");
     assert!(noise.ceiling_median > 0.9 && noise.noise_floor > 0.0);
-    let alone = check(&[testdata("regions.npz")]).expect("a report");
+    let alone = check(&[testdata("regions.npz")], &Axes::Evident).expect("a report");
     assert_eq!(alone.assembly.expect("an assembly").stimuli, 4);
 }

@@ -2,7 +2,7 @@
 //! h5py in `make_arrays.py`.
 
 use crate::recording::tests::testdata;
-use crate::recording::{RecordingError, Recordings, Source, check};
+use crate::recording::{Axes, RecordingError, Recordings, Source, check};
 
 fn source(name: &str, variations: &[u32]) -> Source {
     Source::Ventral {
@@ -233,7 +233,7 @@ fn a_cut_or_corrupted_file_is_an_error_never_a_panic() {
 
 #[test]
 fn the_check_reports_what_the_file_brings() {
-    let report = check(&[testdata("ventral.hdf5")]).expect("a report");
+    let report = check(&[testdata("ventral.hdf5")], &Axes::Evident).expect("a report");
     assert_eq!(report.problems, Vec::<String>::new());
     let assembly = report.assembly.expect("responses");
     assert_eq!(
@@ -245,7 +245,11 @@ fn the_check_reports_what_the_file_brings() {
     assert_eq!((images.files, images.readable), (10, 10));
     assert_eq!(images.sizes["4x6"], 10);
     assert_eq!(report.stimuli.expect("stimuli").columns.len(), 4);
-    let beside = check(&[testdata("ventral.hdf5"), testdata("pictures.zip")]).expect("a report");
+    let beside = check(
+        &[testdata("ventral.hdf5"), testdata("pictures.zip")],
+        &Axes::Evident,
+    )
+    .expect("a report");
     assert_eq!(beside.problems.len(), 1);
     assert!(
         beside.problems[0].ends_with("brings its own images"),
