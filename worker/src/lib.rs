@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod agent;
 pub mod ann;
+mod archive;
 pub mod baseline;
 pub mod device;
 pub mod executor;

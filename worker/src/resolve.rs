@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
+use nrp_proto::plain;
 use nrp_proto::sweep::{self, Assembly, Scheme};
 use nrp_proto::wire::{self, AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,7 +189,7 @@ fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, Re
     let torn = torn(recordings, split_spec, duplicates)?;
     let pictures = duplicates.groups.len();
     let mut named = duplicates.named(&recordings.stimuli);
-    let printable = |name: &mut String| *name = name.replace(char::is_control, "\u{fffd}");
+    let printable = |name: &mut String| *name = plain::line(name).into_owned();
     named.truncate(MAX_NAMED);
     named.iter_mut().for_each(printable);
     let shown = match pictures - named.len() {

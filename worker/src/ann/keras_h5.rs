@@ -20,11 +20,15 @@ use nrp_proto::panics::caught;
 
 use super::AnnError;
 use super::graph::{Graph, Node, WeightSpec};
+use crate::archive;
 
 /// What a zip begins with.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 /// The weights in a `.keras` archive.
 const ARCHIVED: &str = "model.weights.h5";
+
+/// Largest weights file that is unpacked from an archive; it is held in memory.
+const MAX_ARCHIVED_BYTES: u64 = 4 << 30;
 
 /// Every weight tensor of the file, row-major, in the graph's order.
 pub(super) fn read(
@@ -94,8 +98,9 @@ impl WeightsFile<'_> {
         }
     }
 
-    /// The weights file in a `.keras` archive; nothing where the file is no archive.
-    fn archived(&self) -> Result<Option<Vec<u8>>, AnnError> {
+    /// The weights file in a `.keras` archive, `limit` bytes at most; nothing where the file is no
+    /// archive.
+    fn archived(&self, limit: u64) -> Result<Option<Vec<u8>>, AnnError> {
         let unreadable = |source| AnnError::WeightsUnreadable {
             ann: self.ann,
             path: self.path.to_owned(),
@@ -110,17 +115,17 @@ impl WeightsFile<'_> {
         }
         let mut archive = zip::ZipArchive::new(file)
             .map_err(|error| self.not_keras(format!("a damaged archive: {error}")))?;
-        let mut weights = archive
+        let weights = archive
             .by_name(ARCHIVED)
             .map_err(|_| self.not_keras(format!("an archive without `{ARCHIVED}`")))?;
-        let mut bytes = Vec::new();
-        weights.read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = archive::unpack(weights, limit);
+        let bytes = bytes.map_err(|error| self.not_keras(format!("`{ARCHIVED}`: {error}")))?;
         Ok(Some(bytes))
     }
 
     /// The file's layers that have weights.
     fn list(&self) -> Result<Listing, AnnError> {
-        let opened = match self.archived()? {
+        let opened = match self.archived(MAX_ARCHIVED_BYTES)? {
             Some(bytes) => Hdf5File::from_vec(bytes),
             None => Hdf5File::open(self.path),
         };
@@ -492,6 +497,21 @@ mod tests {
 
     fn mobilenet() -> Graph {
         find("mobilenet").expect("offered").graph()
+    }
+
+    #[test]
+    fn an_archive_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
+        let path = testdata("tiny.keras");
+        let file = WeightsFile {
+            ann: "tiny",
+            path: &path,
+        };
+        let weights = file.archived(MAX_ARCHIVED_BYTES).expect("an archive");
+        let length = weights.expect("weights").len() as u64;
+        assert!(file.archived(length).is_ok());
+        let error = file.archived(length - 1).expect_err("too large");
+        let bound = format!("it unpacks to {length} bytes, the limit is {}", length - 1);
+        assert!(error.to_string().contains(&bound), "{error}");
     }
 
     #[test]

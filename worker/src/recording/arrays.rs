@@ -20,6 +20,9 @@ use zip::ZipArchive;
 
 pub use axes::Axes;
 
+use crate::archive;
+
+use super::MAX_RESPONSES_BYTES;
 use super::assembly::Assembly;
 use super::error::RecordingError;
 use super::npy::{Array, Entries};
@@ -241,6 +244,7 @@ fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
     if file.metadata().map_err(io)?.is_dir() {
         return Err(io(std::io::ErrorKind::IsADirectory.into()));
     }
+    let bytes = file.metadata().map_err(io)?.len();
     let file = BufReader::new(file);
     if path
         .extension()
@@ -257,6 +261,8 @@ fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
         let problem = format!("{} arrays; at most {MAX_ARRAYS} are read", archive.len());
         return Err(failed("", problem));
     }
+    archive::check_total(&archive, bytes, MAX_RESPONSES_BYTES as u64)
+        .map_err(|error| failed("", error.to_string()))?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
         let unreadable = |error| failed("", format!("its entry {index} cannot be read ({error})"));

@@ -20,6 +20,9 @@ use super::error::{RecordingError, first_bytes};
 /// sites x 148,480 presentations) takes 152 MB; a damaged header may claim anything.
 pub const MAX_RESPONSES_BYTES: usize = 4 << 30;
 
+/// Most responses that are read, however few bytes each takes: in memory it is eight.
+pub const MAX_RESPONSES: usize = MAX_RESPONSES_BYTES / 4;
+
 const NEUROID: &str = "neuroid";
 const PRESENTATION: &str = "presentation";
 /// The coordinate naming stimuli: today's spelling first, then the one before 2022.
@@ -161,6 +164,16 @@ fn read(path: &Path) -> Result<Assembly, RecordingError> {
                 length,
             });
         }
+    }
+    let responses = shape
+        .iter()
+        .try_fold(1_u64, |n, &length| n.checked_mul(length));
+    if responses.is_none_or(|n| n > MAX_RESPONSES as u64) {
+        let lengths: Vec<String> = shape.iter().map(u64::to_string).collect();
+        return Err(RecordingError::TooManyResponses {
+            path: path.to_owned(),
+            problem: format!("`{name}` is {}", lengths.join(" x ")),
+        });
     }
     let extent = |dimension: &str| {
         let axis = names.iter().position(|&found| found == dimension);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::arrays::{self, Axes};
+use super::arrays::Axes;
 use super::assembly::Assembly;
 use super::average::Cells;
 use super::ceiling::{Noise, NoiseReport};
@@ -16,7 +16,7 @@ use super::duplicates::{self, Duplicates, Pixels};
 use super::error::{RecordingError, counted, named, some_of};
 use super::images::{Entry, Images, Picture};
 use super::stimuli::{Stimulus, StimulusSet};
-use super::{unlisted, ventral};
+use super::{responses, unlisted, ventral};
 
 /// What the given files hold, and what is wrong with them.
 #[derive(Debug, Default, Serialize)]
@@ -130,6 +130,11 @@ pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
         }
     }
     if let Some(path) = given.get(&Kind::Ventral) {
+        if let Axes::Given(_) = axes {
+            report.problem(&RecordingError::NoArrays {
+                path: path.to_path_buf(),
+            });
+        }
         report.take_ventral(path, &given);
         return Ok(report);
     }
@@ -139,10 +144,7 @@ pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
     let stimuli = stimuli.and_then(|opened| report.kept(opened));
     let assembly = given
         .get(&Kind::Assembly)
-        .map(|path| match arrays::named_so(path) {
-            true => arrays::open(path, axes, stimuli.as_ref()),
-            false => Assembly::open(path),
-        });
+        .map(|path| responses(path, axes, stimuli.as_ref()));
     let assembly = assembly.and_then(|opened| report.kept(opened));
     let images = given.get(&Kind::Images).map(|path| Images::open(path));
     let images = images.and_then(|opened| report.kept(opened));

@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 
 use miette::Diagnostic;
-use nrp_proto::near_miss;
 use nrp_proto::sweep::{ArrayAxis, MISTAKES_LISTED};
+use nrp_proto::{near_miss, plain};
 use thiserror::Error;
 
 /// How many of many offenders an error names before it only counts them.
@@ -203,6 +203,13 @@ pub enum RecordingError {
         /// What its axes may be, two or more.
         orders: Vec<Vec<ArrayAxis>>,
     },
+    /// Axes of what is not an array.
+    #[error("`{}` says itself what its axes are", path.display())]
+    #[diagnostic(help("leave `axes` out: it is for NumPy arrays, `.npy` and `.npz`"))]
+    NoArrays {
+        /// The file.
+        path: PathBuf,
+    },
     /// A `.hdf5` that is something else.
     #[error("`{}` is not an HDF5 file", path.display())]
     #[diagnostic(help(
@@ -385,6 +392,28 @@ pub enum RecordingError {
         /// What the reader said.
         source: zip::result::ZipError,
     },
+    /// A zip that would unpack to more than it should hold.
+    #[error("`{}` is not unpacked: {problem}", path.display())]
+    #[diagnostic(help(
+        "its entries claim more than their bytes can hold: pack the images again, or give the folder of unpacked images"
+    ))]
+    ArchiveTooLarge {
+        /// The zip.
+        path: PathBuf,
+        /// What it claims.
+        problem: String,
+    },
+    /// More responses than are read.
+    #[error("`{}`: {problem}, the limit is {} responses", path.display(), super::MAX_RESPONSES)]
+    #[diagnostic(help(
+        "select the sites and presentations of interest, or average repetitions, before saving"
+    ))]
+    TooManyResponses {
+        /// The file.
+        path: PathBuf,
+        /// What holds them, and how many.
+        problem: String,
+    },
     /// Stimuli without an image.
     #[error("`{}` has no image of {}: {}", images.display(), counted(*count, "stimulus"), named(missing, *count))]
     #[diagnostic(help(
@@ -479,7 +508,7 @@ impl RecordingError {
                 problems: errors
                     .iter()
                     .take(MISTAKES_LISTED)
-                    .map(Self::in_full)
+                    .map(|error| plain::line(&error.in_full()).into_owned())
                     .collect(),
                 count,
             },

@@ -15,6 +15,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use zip::ZipArchive;
 
+use crate::archive::{self, ArchiveError};
+
 use super::error::{MAX_NAMED, RecordingError, first_bytes, some_of};
 use super::stimuli::Stimulus;
 use places::{Found, Places};
@@ -77,10 +79,19 @@ impl Images {
                 let entries = files.into_iter().map(|file| Entry { file, index: 0 });
                 (Container::Folder, entries.collect())
             } else {
-                let file = BufReader::new(File::open(path).map_err(io)?);
+                let file = File::open(path).map_err(io)?;
+                let bytes = file.metadata().map_err(io)?.len();
+                let file = BufReader::new(file);
                 let archive = ZipArchive::new(file).map_err(|source| RecordingError::Zip {
                     path: path.to_owned(),
                     source,
+                })?;
+                let all = MAX_FILE_BYTES.saturating_mul(archive.len() as u64);
+                archive::check_total(&archive, bytes, all).map_err(|error| {
+                    RecordingError::ArchiveTooLarge {
+                        path: path.to_owned(),
+                        problem: error.to_string(),
+                    }
                 })?;
                 let names = archive
                     .file_names_raw()
@@ -225,15 +236,14 @@ impl Images {
                         path: self.path.clone(),
                         source,
                     })?;
-                file.take(MAX_FILE_BYTES + 1)
-                    .read_to_end(&mut bytes)
-                    .map_err(|source| {
-                        self.no_picture(
-                            entry,
-                            stimulus,
-                            format!("it cannot be unpacked ({source})"),
-                        )
-                    })?;
+                bytes = archive::unpack(file, MAX_FILE_BYTES).map_err(|error| match error {
+                    ArchiveError::Total { .. } | ArchiveError::Entry { .. } => {
+                        self.too_large(entry, stimulus, error.to_string())
+                    }
+                    ArchiveError::Io(_) | ArchiveError::Zip(_) => {
+                        self.no_picture(entry, stimulus, error.to_string())
+                    }
+                })?;
             }
         }
         if bytes.len() as u64 > MAX_FILE_BYTES {

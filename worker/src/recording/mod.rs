@@ -21,6 +21,7 @@ mod stimuli;
 mod ventral;
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use image::RgbImage;
@@ -28,7 +29,7 @@ use nrp_proto::sweep::ArrayAxis;
 use rayon::prelude::*;
 
 pub use arrays::Axes;
-pub use assembly::MAX_RESPONSES_BYTES;
+pub use assembly::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use duplicates::Duplicates;
@@ -98,10 +99,7 @@ impl Recordings {
                 axes,
             } => {
                 let set = StimulusSet::open(stimuli)?;
-                let assembly = match arrays::named_so(assembly) {
-                    true => arrays::open(assembly, axes, Some(&set))?,
-                    false => Assembly::open(assembly)?,
-                };
+                let assembly = responses(assembly, axes, Some(&set))?;
                 let images = Images::open(images)?;
                 Self::from_files(&assembly, set, regions, |stimuli| {
                     let entries = images.find_all(stimuli)?;
@@ -227,11 +225,26 @@ impl Recordings {
     }
 }
 
+/// The responses of an assembly or of NumPy arrays, by the file's name.
+fn responses(
+    path: &Path,
+    axes: &Axes,
+    set: Option<&StimulusSet>,
+) -> Result<Assembly, RecordingError> {
+    match (arrays::named_so(path), axes) {
+        (true, _) => arrays::open(path, axes, set),
+        (false, Axes::Documented | Axes::Evident) => Assembly::open(path),
+        (false, Axes::Given(_)) => Err(RecordingError::NoArrays {
+            path: path.to_owned(),
+        }),
+    }
+}
+
 /// The row of each presentation's stimulus.
 fn rows_of(
     assembly: &Assembly,
     rows: &HashMap<&str, usize>,
-    set: &std::path::Path,
+    set: &Path,
 ) -> Result<Vec<usize>, RecordingError> {
     let unlisted = unlisted(assembly, |id| rows.contains_key(id));
     let (ids, count) = some_of(unlisted);

@@ -6,7 +6,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::MAX_RESPONSES_BYTES;
+use super::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
@@ -56,7 +56,7 @@ impl Array {
         let header = Header::read(&mut reader)?;
         let too_large = || {
             format!(
-                "{} holds more than {MAX_RESPONSES_BYTES} bytes",
+                "{} holds more than {MAX_RESPONSES_BYTES} bytes, or {MAX_RESPONSES} entries",
                 header.shown()
             )
         };
@@ -64,6 +64,7 @@ impl Array {
             .shape
             .iter()
             .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        let entries = entries.filter(|entries| *entries <= MAX_RESPONSES);
         let bytes = entries.and_then(|n| n.checked_mul(header.entry_bytes));
         let bytes = bytes
             .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)

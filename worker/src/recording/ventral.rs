@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use hdf5_reader::{Dataset, Datatype, Hdf5File, SliceInfo, SliceInfoElem};
 use image::RgbImage;
 
-use super::MAX_RESPONSES_BYTES;
 use super::assembly::{Assembly, guarded, storage};
 use super::error::RecordingError;
 use super::images::{MAX_SIDE_PIXELS, Picture};
 use super::stimuli::{Stimulus, StimulusSet};
+use super::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 
 const IMAGES: &str = "images";
 const AVERAGES: &str = "time_averaged_trial_averaged";
@@ -269,6 +269,16 @@ impl<'a> File<'a> {
     }
 
     fn numbers(&self, data: &Dataset) -> Result<Vec<f64>, RecordingError> {
+        let entries = data
+            .shape()
+            .iter()
+            .try_fold(1_u64, |n, &length| n.checked_mul(length));
+        if entries.is_none_or(|n| n > MAX_RESPONSES as u64) {
+            return Err(RecordingError::TooManyResponses {
+                path: self.path.to_owned(),
+                problem: format!("dataset `{}` is {}", data.name(), shown(data)),
+            });
+        }
         numbers(data, &SliceInfo::all(data.ndim()), self.path)
     }
 

@@ -1,5 +1,6 @@
 //! Arrays as NumPy writes them, by `make_arrays.py`: the table of `make_assemblies.py` once more.
 
+use crate::archive::testing::{claiming, zipped};
 use crate::recording::tests::{Files, assert_near, testdata, written};
 use crate::recording::{Axes, Source, check};
 
@@ -86,7 +87,6 @@ fn what_is_no_table_of_responses_is_refused() {
         "differing.npz",
         "flat.npz",
         "words.npz",
-        "three-sites.npz",
         "objects.npy",
         "half.npy",
         "record.npy",
@@ -96,7 +96,6 @@ fn what_is_no_table_of_responses_is_refused() {
     `differing.npz`: its regions differ in repetitions or stimuli: `V4` 3 x 4 x 3, `IT` 2 x 4 x 2; give each as many, NaN where nothing was recorded
     `flat.npz`: array `V4` has 1 axes; wanted are stimuli x sites, or repetitions x stimuli x sites
     `words.npz`: array `animal` holds words; only `regions` and `sites` may
-    `three-sites.npz`: `sites` has 3 entries, there are 5 sites
     `objects.npy`: it holds Python objects, which are not loaded; save numbers (`astype("float32")`) or words (`astype(str)`)
     `half.npy`: its entries are of type `<f2`; float32, float64, whole numbers and words are read
     `record.npy`: its entries are records; save one table of numbers
@@ -221,6 +220,46 @@ fn a_table_that_lies_on_its_side_is_read_as_the_stimulus_set_tells() {
 }
 
 #[test]
+fn a_list_of_sites_tells_which_axis_they_are() {
+    let files = files();
+    // 3 x 4 x 5 with three sites named.
+    let recordings = files.open("three-sites.npz", &[]).expect("recordings");
+    let region = &recordings.regions[0];
+    assert_eq!((region.sites.len(), region.repetitions), (3, (5, 5)));
+    assert!(recordings.notices[0].contains("sites x stimuli x repetitions"));
+    let mut source = files.source(testdata("three-sites.npz"));
+    if let Source::Files { axes, .. } = &mut source {
+        *axes = Axes::Documented;
+    }
+    let error = Recordings::open(&source, &[]).err().expect("an error");
+    assert!(
+        error
+            .to_string()
+            .ends_with("`sites` has 3 entries, there are 5 sites"),
+        "{error}"
+    );
+}
+
+#[test]
+fn axes_of_what_is_no_array_are_refused() {
+    let files = files();
+    let axes = given(&["sites", "stimuli"]);
+    let mut source = files.source(testdata("newer-netcdf4.nc"));
+    if let Source::Files { axes: of, .. } = &mut source {
+        *of = axes.clone();
+    }
+    let error = Recordings::open(&source, &[]).err().expect("an error");
+    assert!(
+        error.to_string().ends_with("says itself what its axes are"),
+        "{error}"
+    );
+    for file in ["newer-netcdf4.nc", "ventral.hdf5"] {
+        let report = check(&[testdata(file)], &axes).expect("a report");
+        assert!(report.problems[0].ends_with("says itself what its axes are"));
+    }
+}
+
+#[test]
 fn digests_know_the_axes_but_not_the_documented_ones() {
     let files = files();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -296,6 +335,32 @@ fn a_header_decides_neither_memory_nor_success() {
         std::fs::write(&path, &bytes).expect("a written file");
         let _ = Recordings::open(&files.source(path.clone()), &[]);
     }
+}
+
+#[test]
+fn an_archive_of_arrays_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
+    let files = files();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("V4.npz");
+    let array = std::fs::read(testdata("little.npy")).expect("the array");
+    let claims = |claimed: u32| {
+        let zip = zipped(&[("V4.npy", &array)]);
+        std::fs::write(&path, claiming(zip, array.len() as u32, claimed)).expect("a zip");
+        let opened = Recordings::open(&files.source(path.clone()), &[]);
+        opened
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    assert_eq!(claims(array.len() as u32), "");
+    let error = claims(u32::MAX - 1);
+    assert!(
+        error.contains("claim to unpack to 4294967294 bytes, the limit is"),
+        "{error}"
+    );
+    // What lies beyond its claim is not read.
+    let error = claims(array.len() as u32 - 1);
+    assert!(error.contains("larger than its declared"), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::*;
+use crate::archive::testing::{claiming, zipped};
 use crate::recording::tests::testdata;
 
 fn stimulus(id: &str, filename: &str) -> Stimulus {
@@ -207,6 +208,50 @@ fn bombs_are_refused_before_they_burst() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_zip_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
+    let pixel = png(1, 1);
+    let noise = |at: u32| {
+        let mixed = (at ^ at >> 15).wrapping_mul(0x2c1b_3c6d);
+        ((mixed ^ mixed >> 12).wrapping_mul(0x297a_2d39) >> 24) as u8
+    };
+    let noise: Vec<u8> = (0..400_000).map(noise).collect();
+    let length = pixel.len() as u32;
+    let claims = |claimed: u32| {
+        let zip = claiming(
+            zipped(&[("noise", &noise), ("a.png", &pixel)]),
+            length,
+            claimed,
+        );
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("claims.zip");
+        std::fs::write(&path, zip).expect("a zip");
+        let error = Images::open(&path).and_then(|images| decode(&images, "a.png"));
+        error.expect_err("an error")
+    };
+    // An image that claims too much; its few bytes are never looked at.
+    let error = claims(MAX_FILE_BYTES as u32 + 1);
+    assert!(
+        matches!(error, RecordingError::ImageTooLarge { .. })
+            && error
+                .to_string()
+                .ends_with("it unpacks to 67108865 bytes, the limit is 67108864"),
+        "{error}"
+    );
+    // An archive that claims more than images may take, or than its bytes can hold.
+    let error = claims(u32::MAX - 1);
+    assert!(
+        matches!(error, RecordingError::ArchiveTooLarge { .. }),
+        "{error}"
+    );
+    // An image that holds more than it claims.
+    let error = claims(length - 1);
+    assert!(
+        error.to_string().contains("larger than its declared"),
+        "{error}"
+    );
 }
 
 #[test]

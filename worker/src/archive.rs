@@ -1,0 +1,145 @@
+//! Archives: how much a zip file may unpack to. A few kilobytes can claim terabytes, or hold them.
+//!
+//! What an archive claims is checked before a byte is unpacked; that it holds no more, zip's reader
+//! checks while it is. What an entry is, and how large it may be, its own reader knows.
+
+use std::io::{Read, Seek};
+
+use thiserror::Error;
+use zip::ZipArchive;
+use zip::read::ZipFile;
+
+/// How many times its own size an archive may unpack to. Deflate's limit is 1,032: what claims more
+/// has entries that share their bytes.
+const MAX_INFLATION: u64 = 1_100;
+
+/// Why an archive or one of its entries is not unpacked.
+#[derive(Debug, Error)]
+pub(crate) enum ArchiveError {
+    #[error("its entries claim to unpack to {claimed} bytes, the limit is {limit}")]
+    Total { claimed: u64, limit: u64 },
+    #[error("it unpacks to {claimed} bytes, the limit is {limit}")]
+    Entry { claimed: u64, limit: u64 },
+    #[error("it cannot be unpacked ({0})")]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Zip(#[from] zip::result::ZipError),
+}
+
+/// Refuses an archive of `bytes` whose entries claim to unpack to more than `limit` in all, or to more
+/// than deflate makes of so many bytes.
+pub(crate) fn check_total<R: Read + Seek>(
+    archive: &ZipArchive<R>,
+    bytes: u64,
+    limit: u64,
+) -> Result<(), ArchiveError> {
+    let mut claimed = 0_u64;
+    for index in 0..archive.len() {
+        claimed = claimed.saturating_add(archive.by_index_data(index)?.size());
+    }
+    let limit = limit.min(bytes.saturating_mul(MAX_INFLATION));
+    match claimed > limit {
+        true => Err(ArchiveError::Total { claimed, limit }),
+        false => Ok(()),
+    }
+}
+
+/// An entry's bytes, `limit` at most.
+pub(crate) fn unpack<R: Read>(
+    mut entry: ZipFile<'_, R>,
+    limit: u64,
+) -> Result<Vec<u8>, ArchiveError> {
+    let claimed = entry.size();
+    if claimed > limit {
+        return Err(ArchiveError::Entry { claimed, limit });
+    }
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Zips for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::io::{Cursor, Write};
+
+    /// A zip of these entries.
+    pub(crate) fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in entries {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(*name, options).expect("an entry");
+            zip.write_all(bytes).expect("its bytes");
+        }
+        zip.finish().expect("a zip").into_inner()
+    }
+
+    /// Makes each entry that unpacks to `length` bytes claim that it unpacks to `claimed`.
+    pub(crate) fn claiming(mut zip: Vec<u8>, length: u32, claimed: u32) -> Vec<u8> {
+        // Where the length stands after the signature of a local and of a central header.
+        for (signature, offset) in [(b"PK\x03\x04", 22), (b"PK\x01\x02", 24)] {
+            let mut changed = 0;
+            for at in 0..zip.len().saturating_sub(offset + 4) {
+                let field = at + offset..at + offset + 4;
+                if zip[at..].starts_with(signature) && zip[field.clone()] == length.to_le_bytes() {
+                    zip[field].copy_from_slice(&claimed.to_le_bytes());
+                    changed += 1;
+                }
+            }
+            assert!(changed > 0, "no entry has {length} bytes");
+        }
+        zip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{claiming, zipped};
+    use super::*;
+    use std::io::Cursor;
+
+    fn open(zip: Vec<u8>) -> (ZipArchive<Cursor<Vec<u8>>>, u64) {
+        let bytes = zip.len() as u64;
+        (ZipArchive::new(Cursor::new(zip)).expect("a zip"), bytes)
+    }
+
+    #[test]
+    fn what_claims_too_much_is_refused_before_it_is_unpacked() {
+        let (mut archive, bytes) = open(zipped(&[("a", &[7; 1000])]));
+        assert!(check_total(&archive, bytes, 1000).is_ok());
+        let unpacked = |archive: &mut ZipArchive<Cursor<Vec<u8>>>, limit| {
+            unpack(archive.by_index(0).expect("an entry"), limit)
+        };
+        assert_eq!(unpacked(&mut archive, 1000).expect("its bytes"), [7; 1000]);
+        let text = unpacked(&mut archive, 999)
+            .expect_err("too large")
+            .to_string();
+        assert_eq!(text, "it unpacks to 1000 bytes, the limit is 999");
+        let text = check_total(&archive, bytes, 999)
+            .expect_err("too large")
+            .to_string();
+        assert_eq!(
+            text,
+            "its entries claim to unpack to 1000 bytes, the limit is 999"
+        );
+        // More than deflate can make of it.
+        let claims = claiming(zipped(&[("a", &[7; 1000])]), 1000, u32::MAX - 1);
+        let (mut archive, bytes) = open(claims);
+        assert!(matches!(
+            check_total(&archive, bytes, u64::MAX),
+            Err(ArchiveError::Total { .. })
+        ));
+        assert!(matches!(
+            unpacked(&mut archive, 1 << 20),
+            Err(ArchiveError::Entry { claimed, .. }) if claimed == u64::from(u32::MAX - 1)
+        ));
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_it_claims_is_not_unpacked_to_its_end() {
+        let (mut archive, _) = open(claiming(zipped(&[("a", &[7; 100_000])]), 100_000, 10));
+        let error = unpack(archive.by_index(0).expect("an entry"), 1 << 20);
+        let text = error.expect_err("a lie").to_string();
+        assert!(text.contains("larger than its declared"), "{text}");
+    }
+}
