@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 63] = [
+const COLUMNS: [(&str, Kind); 64] = [
     ("sweep", Kind::Text),
     ("sweep_id", Kind::Text),
     ("recordings", Kind::Text),
