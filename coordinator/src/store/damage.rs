@@ -3,7 +3,7 @@
 use super::files::{Append, Directory, Files};
 use super::journal::{FILE_NAME, Journal};
 use super::samples::{failed, finished, granted, id, stamped, submitted, sweep, trials};
-use super::{DiskStore, Store, StoreError};
+use super::{DiskStore, Index, Store, StoreError, verify};
 use crate::scheduler::Fact;
 use miette::Diagnostic;
 use std::fs;
@@ -260,6 +260,32 @@ fn an_index_that_is_gone_is_rebuilt() {
         "{notices:?}"
     );
     assert_eq!(store.index().totals().expect("reads"), (2, 2));
+}
+
+#[test]
+fn an_index_of_another_version_is_no_damage_and_is_rebuilt() {
+    let (dir, facts) = written();
+    let index = Index::open(&dir.path().join("index")).expect("opens");
+    index.set_format(5);
+    drop(index);
+    let verified = verify(dir.path()).expect("reads");
+    assert!(verified.is_whole(), "{:?}", verified.findings);
+    let expected = "is of format 5, and this version's is 6";
+    assert!(
+        verified
+            .notices
+            .iter()
+            .any(|notice| notice.contains(expected)),
+        "{:?}",
+        verified.notices
+    );
+    let (store, found, notices) = open(dir.path()).expect("opens");
+    assert_eq!(found, facts);
+    assert!(notices[0].contains(expected), "{notices:?}");
+    assert_ne!(store.index().totals().expect("reads"), (0, 0));
+    drop(store);
+    let verified = verify(dir.path()).expect("reads");
+    assert!(verified.is_whole() && verified.records > 0, "{verified:?}");
 }
 
 #[test]

@@ -164,6 +164,19 @@ pub enum IndexError {
         /// What is wrong.
         problem: String,
     },
+    /// Another version of nrp wrote it.
+    #[error(
+        "the index of the state directory is of format {found}, and this version's is {expected}"
+    )]
+    #[diagnostic(help(
+        "the next start of this version makes it again from the journal; nothing is lost"
+    ))]
+    OtherFormat {
+        /// The format it is of.
+        found: u64,
+        /// The format that this version writes.
+        expected: u64,
+    },
     /// The system does not let it be read or written.
     #[error("the index `{}` cannot be read or written", .path.display())]
     #[diagnostic(help(

@@ -35,10 +35,11 @@ pub(crate) const DROPPABLE_BYTES_MIN: u64 = 8 << 20;
 /// Bytes that are written between two syncs at most, but for a line that is longer.
 const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
-/// Facts that are decoded before they are passed on, and how often that may have happened before
-/// somebody takes them: while a sweep of a million trials is expanded, as many outcomes are read as
-/// 90 MB hold.
+/// Facts, and bytes of their lines, that are decoded before they are passed on, and how often that may
+/// have happened before somebody takes them: while a sweep of a million trials is expanded, as many
+/// outcomes are read as 64 MiB of lines hold, however long each is.
 const CHUNK_FACTS: usize = 1_024;
+const CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS_MAX: usize = 256;
 
 /// Whose visits tell every fact of a journal, with its place.
@@ -344,12 +345,16 @@ fn decode(
     chunks: &mpsc::SyncSender<Vec<(Place, Fact)>>,
 ) -> Result<(Lines, u64), StoreError> {
     let mut droppable = 0;
-    let mut chunk = Vec::new();
+    let (mut chunk, mut chunk_bytes) = (Vec::new(), 0);
     while let Some((place, entry)) = lines.next()? {
         droppable += droppable_bytes(place, &entry.event, lines.line());
         chunk.push((place, entry.event));
-        if chunk.len() >= CHUNK_FACTS && chunks.send(std::mem::take(&mut chunk)).is_err() {
-            break;
+        chunk_bytes += lines.line().len();
+        if chunk.len() >= CHUNK_FACTS || chunk_bytes >= CHUNK_BYTES {
+            chunk_bytes = 0;
+            if chunks.send(std::mem::take(&mut chunk)).is_err() {
+                break;
+            }
         }
     }
     // An error of whom it is sent to is already known there.
@@ -362,5 +367,35 @@ pub(super) fn droppable_bytes(place: Place, fact: &Fact, line: &[u8]) -> u64 {
     match place {
         Place::Entry(_) if is_droppable(fact) => line.len() as u64,
         Place::Entry(_) | Place::Snapshot { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::Directory;
+    use super::super::samples::{large_scores, line_bytes, recorded_with, stamped};
+    use super::*;
+    use crate::scheduler::TrialId;
+
+    #[test]
+    fn what_is_read_ahead_is_bounded_in_bytes_however_long_outcomes_are() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let files = || Box::new(Directory::new(dir.path()));
+        let (mut journal, _) = Journal::open(files(), &mut |_, _| Ok(())).expect("opens");
+        let facts: Vec<_> = (0..1_500)
+            .map(|n| recorded_with(TrialId(n), large_scores(n)))
+            .collect();
+        journal.append(&stamped(facts.clone())).expect("appends");
+        let (chunks, decoded) = mpsc::sync_channel(facts.len());
+        decode(Lines::open(&*files()).expect("opens"), &chunks).expect("reads");
+        drop(chunks);
+        let mut read = Vec::new();
+        for chunk in decoded {
+            let bytes = chunk.iter().map(|(_, fact)| line_bytes(fact));
+            let longest = bytes.clone().max().unwrap_or(0);
+            assert!(bytes.sum::<usize>() <= CHUNK_BYTES + longest);
+            read.extend(chunk.into_iter().map(|(_, fact)| fact));
+        }
+        assert_eq!(read, facts);
     }
 }

@@ -97,8 +97,14 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
             verified.compare(&index_dir, &index, &expected)
         }),
     };
-    if let Err(error) = compared {
-        verified.find(&index_dir, None, error.to_string());
+    match compared {
+        Ok(()) => {}
+        // What an earlier version wrote is whole, and goes at the next start.
+        Err(error @ IndexError::OtherFormat { .. }) => {
+            let notice = format!("{error}; it was not compared, and the next start makes it again");
+            verified.notices.push(notice);
+        }
+        Err(error) => verified.find(&index_dir, None, error.to_string()),
     }
     Ok(verified)
 }

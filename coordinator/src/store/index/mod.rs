@@ -78,7 +78,10 @@ impl Index {
         };
         match (index.number(keys::FORMAT)?, index.applied()?) {
             (Some(FORMAT), _) | (None, 0) => Ok(index),
-            (Some(format), _) => Err(IndexError::new(format!("it is of format {format}"))),
+            (Some(found), _) => Err(IndexError::OtherFormat {
+                found,
+                expected: FORMAT,
+            }),
             (None, _) => Err(IndexError::new("its format is missing")),
         }
     }
@@ -112,6 +115,13 @@ impl Index {
         changes.write()?;
         self.views.take(&changes.finished);
         Ok(())
+    }
+
+    /// Makes it one of another version.
+    #[cfg(test)]
+    pub(super) fn set_format(&self, format: u64) {
+        let changes = [(keys::FORMAT.to_vec(), format.to_be_bytes().to_vec())];
+        self.map.write(changes.into()).expect("writes");
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, IndexError> {
