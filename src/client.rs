@@ -154,7 +154,7 @@ pub(crate) async fn running(results: &Results) -> Result<Sweeps, CommandError> {
 
 /// Whether a process runs on a state directory. One that was killed leaves its address there, where
 /// anybody may listen since, but not its lock.
-fn is_held(state: &Path) -> bool {
+pub(crate) fn is_held(state: &Path) -> bool {
     let lock = std::fs::File::open(state.join("lock"));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -141,10 +141,14 @@ pub(crate) enum CommandError {
 
 /// Names that there are, in words.
 fn one_or_several(known: &[String]) -> String {
-    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    match names.as_slice() {
-        [one] => format!("is {one}"),
-        several => format!("are {}", several.join(", ")),
+    /// Names that are told; `nrp sweep list` has all.
+    const TOLD: usize = 20;
+    let names = known.iter().take(TOLD).map(|name| format!("`{name}`"));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match known.len() {
+        1 => format!("is {names}"),
+        0..=TOLD => format!("are {names}"),
+        all => format!("are {names} and {} more", all - TOLD),
     }
 }
 

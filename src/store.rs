@@ -4,6 +4,7 @@
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::STATE_DIR;
+use crate::{client, sweep};
 use nrp_coordinator::{Repaired, Stats, Verified};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -118,7 +119,11 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
             Ok(Ended::Done)
         }
         Command::Stats(place) => {
-            let stats = nrp_coordinator::stats(&place.state)?;
+            let mut stats = nrp_coordinator::stats(&place.state)?;
+            let is_idle = !client::is_held(&place.state);
+            for sweep in stats.sweeps.iter_mut().filter(|_| is_idle) {
+                sweep.state = sweep::unless_interrupted(sweep.state);
+            }
             match format {
                 Format::Json => output::json(&stats)?,
                 Format::Text => show_stats(&stats)?,

@@ -349,6 +349,14 @@ fn explain(explained: &ExplainReply, format: Format) -> Result<(), CommandError>
 /// A sweep's state while trials may start.
 const RUNNING: &str = "running";
 
+/// The state of a sweep that nothing runs.
+pub(crate) fn unless_interrupted(state: &str) -> &str {
+    match state {
+        RUNNING => "interrupted",
+        other => other,
+    }
+}
+
 /// Shows how sweeps stand. Where nothing runs, none of them is running: what is left of it waits.
 fn show_of(
     access: &Access,
@@ -358,10 +366,8 @@ fn show_of(
     let mut interrupted = false;
     for sweep in sweeps.iter_mut().filter(|_| access.nothing_runs()) {
         sweep.waiting += std::mem::take(&mut sweep.leased);
-        if sweep.state == RUNNING {
-            "interrupted".clone_into(&mut sweep.state);
-            interrupted = true;
-        }
+        interrupted |= sweep.state == RUNNING;
+        sweep.state = unless_interrupted(&sweep.state).to_owned();
     }
     show(&sweeps, format)?;
     if interrupted {

@@ -85,6 +85,10 @@ fn a_sweep_is_interrupted_and_not_running_after_ctrl_c() {
             stderr(&answer)
         );
     }
+    let stats = place
+        .nrp(&["store", "stats", "--state", "state", "--output", "json"])
+        .output();
+    assert_eq!(json(&stats.unwrap())["sweeps"][0]["state"], "interrupted");
     // It would wait for ever.
     assert!(refusal(&ask(&["watch"])).contains("nrp run FILE"));
     assert_eq!(json(&ask(&["pause"]))[0]["state"], "paused");

@@ -31,9 +31,11 @@ impl<'a> Slurm<'a> {
             eprintln!("skipped: only root may start a Slurm");
             return None;
         }
-        let ports: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind(ANY).unwrap()).collect();
-        let ports = ports.iter().map(|port| port.local_addr().unwrap().port());
-        let ports: Vec<u16> = ports.collect();
+        let ports = {
+            // Both at once, so that they differ; free again afterwards.
+            let free = [ANY, ANY].map(|any| TcpListener::bind(any).unwrap());
+            free.map(|port| port.local_addr().unwrap().port())
+        };
         let host = String::from_utf8(shell("hostname").stdout).unwrap();
         let (host, here) = (host.trim(), place.path(""));
         let here = here.display();
