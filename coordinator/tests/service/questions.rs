@@ -175,6 +175,8 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
     let outcome = Outcome {
         result: Some(outcome::Result::Scores(Scores {
             details: Some(details.clone()),
+            // The coordinator's own clock counts.
+            recorded_at_ms: 7,
             ..Scores::default()
         })),
     };
@@ -198,7 +200,19 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
         let found: Vec<_> = found.iter().map(Message::encode_to_vec).collect();
         assert_eq!(found, expected);
         let trials = world.trials("finished").await.expect("streams");
-        assert_eq!(trials[0].scores, Some(Scores::default()), "without them");
+        let scores = trials[0].scores.clone().expect("has some");
+        assert!(scores.recorded_at_ms > 1_700_000_000_000, "{scores:?}");
+        let shown = Scores {
+            // Of them only what every row shows.
+            details: Some(Details {
+                worker_version: "1".to_owned(),
+                device: "flex".to_owned(),
+                ..Details::default()
+            }),
+            recorded_at_ms: scores.recorded_at_ms,
+            ..Scores::default()
+        };
+        assert_eq!(scores, shown);
         let described = world.sweeps.describe(StatusRequest::default()).await;
         let described = described.expect("is answered").into_inner();
         assert_eq!(described.encode_to_vec(), spec.encode_to_vec());
