@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 64] = [
+const COLUMNS: [(&str, Kind); 65] = [
     ("sweep", Kind::Text),
     ("sweep_id", Kind::Text),
     ("recordings", Kind::Text),
@@ -81,6 +81,7 @@ const COLUMNS: [(&str, Kind); 64] = [
     ("validation_mse", Kind::Real),
     ("sites", Kind::Whole),
     ("sites_scored", Kind::Whole),
+    ("sites_left_out", Kind::Whole),
     ("parameters", Kind::Whole),
     ("epochs", Kind::Whole),
     ("best_epoch", Kind::Whole),

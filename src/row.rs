@@ -95,6 +95,8 @@ pub(crate) struct TrialRow {
     pub(crate) scores: TestScores,
     pub(crate) sites: Option<u32>,
     pub(crate) sites_scored: Option<u32>,
+    /// Sites that do not select, since their training responses say too little.
+    pub(crate) sites_left_out: Option<u32>,
     pub(crate) parameters: Option<u64>,
     #[serde(flatten)]
     pub(crate) provenance: Provenance,
@@ -298,6 +300,7 @@ impl TrialRow {
         Self {
             sites: scores.map(|scores| scores.sites),
             sites_scored: scores.map(|scores| scores.sites_scored),
+            sites_left_out: scores.map(|scores| scores.sites_left_out),
             parameters: scores.map(|scores| scores.parameters),
             train_seconds: scores.map(|scores| scores.train_seconds),
             provenance: match (scores, &stop) {

@@ -192,6 +192,7 @@ mod tests {
             validation_mse: vec![30.0, 1.5, f32::NAN],
             worker_version: "0.0.1".to_owned(),
             device: "flex".to_owned(),
+            sites_left_out: Vec::new(),
         }
     }
 

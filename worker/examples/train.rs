@@ -32,7 +32,8 @@ fn main() -> miette::Result<()> {
     let device = device::open(device)?;
     let activations = MadeUp { units: [units] };
     let stimuli: Vec<usize> = (0..STIMULI).collect();
-    let responses: Vec<f32> = (0..STIMULI * SITES).map(|cell| draw(cell as u64)).collect();
+    let responses = (0..STIMULI * SITES).map(|cell| f64::from(draw(cell as u64)));
+    let responses: Vec<f64> = responses.collect();
     let data = Data {
         activations: &activations,
         responses: &responses,

@@ -4,6 +4,8 @@
 //! A trial that fails is an outcome of its own. What hinders the whole job (a file that is missing,
 //! a full disk) is an error of this worker, and no trial is blamed for it.
 
+#[cfg(test)]
+mod tests;
 mod watched;
 
 use crate::activation::{
@@ -26,6 +28,7 @@ use nrp_proto::id::NO_LINEAR_PATH;
 use nrp_proto::sweep::{Baseline, Projection, Scheme, UnknownBaseline, UnknownProjection};
 use nrp_proto::wire::{Activity, Job, Outcome, TrainingSpec, TrialSpec};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use thiserror::Error;
@@ -67,6 +70,15 @@ pub enum ExecuteError {
     #[error("the job cannot be understood: {0}")]
     #[diagnostic(help("coordinator and worker must be of one version"))]
     Job(String),
+    /// Something panicked outside of any one trial.
+    #[error("the job ended in a panic: {message}")]
+    #[diagnostic(help(
+        "this is a fault in nrp or in a library: please report it with the message"
+    ))]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
     /// Training was hindered by the machine.
     #[error("NRP networks on {layers} cannot be trained here")]
     Train {
@@ -85,6 +97,7 @@ impl From<ResolveError> for ExecuteError {
             ResolveError::Ann { ann: _, source } => source.into(),
             ResolveError::Recording(source) => source.into(),
             ResolveError::Split(source) => source.into(),
+            error @ ResolveError::Components { .. } => Self::Job(error.to_string()),
         }
     }
 }
@@ -200,8 +213,18 @@ impl Executor {
     /// Runs `job` until all its trials have their outcome or `control` says stop.
     ///
     /// # Errors
-    /// When the job is hindered here; trials without outcome are then as before.
+    /// When the job is hindered here, by a panic too; trials without outcome are then as before.
     pub fn run(&mut self, job: &Job, control: &dyn Control) -> Result<(), ExecuteError> {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.attempt(job, control)));
+        ended.unwrap_or_else(|panic| {
+            // They may be half made.
+            (self.opened, self.kernel) = (None, None);
+            let message = nrp::said(&*panic).to_owned();
+            Err(ExecuteError::Panicked { message })
+        })
+    }
+
+    fn attempt(&mut self, job: &Job, control: &dyn Control) -> Result<(), ExecuteError> {
         let Some(first) = job.trials.first().and_then(|trial| trial.spec.as_ref()) else {
             return Ok(());
         };

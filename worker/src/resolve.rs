@@ -17,6 +17,8 @@ use std::path::Path;
 use std::time::Instant;
 use thiserror::Error;
 
+mod split_notices;
+
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
 const SIMULATED_SEED: u64 = 1;
 
@@ -51,6 +53,19 @@ pub enum ResolveError {
         #[diagnostic_source]
         SplitError,
     ),
+    /// More principal components are asked for than the training stimuli can have.
+    #[error(
+        "`projection` asks for {asked} principal components, and {stimuli} training stimuli have {limit} at most"
+    )]
+    #[diagnostic(help("the limit is `pca:{limit}`; `\"row-space\"` takes all that there are"))]
+    Components {
+        /// What was asked for.
+        asked: u32,
+        /// Training stimuli of the split.
+        stimuli: usize,
+        /// One fewer: their mean is taken from them.
+        limit: usize,
+    },
 }
 
 /// The recordings that `files` names, relative to `data_dir`.
@@ -330,6 +345,7 @@ pub fn resolve(
         let (parts, notice) = split(&recordings, split_spec)?;
         training = parts.train.len();
         notices.extend(notice);
+        notices.extend(split_notices::of(spec, &recordings, &parts)?);
         if Scheme::of(split_spec) == Ok(Scheme::ValidationIsTest) {
             let notice = "the validation stimuli are the test stimuli: scores are of what selects, and \
                           better than new stimuli's would be";

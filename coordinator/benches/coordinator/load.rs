@@ -314,9 +314,11 @@ fn outcome(trial: &str) -> Outcome {
             validation_mse: vec![0.812_34; 37],
             worker_version: "0.1.0".to_owned(),
             device: "flex".to_owned(),
+            sites_left_out: Vec::new(),
         }),
         split_half_consistency: Some(0.9),
         recorded_at_ms: 0,
+        sites_left_out: 0,
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

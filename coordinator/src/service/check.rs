@@ -211,6 +211,7 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
 fn check_details(details: &wire::Details) -> Result<(), Status> {
     many("sites", details.site_error.len(), SITES_MAX)?;
     many("sites", details.site_pearson.len(), SITES_MAX)?;
+    many("sites", details.sites_left_out.len(), SITES_MAX)?;
     many("epochs", details.training_mse.len(), EPOCHS_MAX)?;
     many("epochs", details.validation_mse.len(), EPOCHS_MAX)?;
     text("version", &details.worker_version, NAME_BYTES_MAX)?;

@@ -167,6 +167,7 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
         validation_mse: vec![1.0, 0.75],
         worker_version: "1".to_owned(),
         device: "flex".to_owned(),
+        sites_left_out: vec![1],
     };
     let mut world = start(dir.path()).await;
     world.submit(spec.clone()).await;

@@ -3,8 +3,7 @@
 use super::kernel::{Centred, Kernel};
 use super::spectrum::{Spectrum, product};
 use super::{ols, pls, ridge};
-use crate::nrp::scaling::SiteStatistics;
-use crate::nrp::{Data, TargetScaling, TrainError, Trained, score};
+use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};
 use faer::{Mat, MatRef};
 use nrp_proto::sweep::Baseline;
 use std::collections::BTreeMap;
@@ -26,7 +25,7 @@ pub fn evaluate(
     targets: TargetScaling,
     refit: bool,
 ) -> Result<Trained, TrainError> {
-    data.check()?;
+    check(kernel, data)?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let held_out = [data.validation, data.test].concat();
@@ -34,17 +33,21 @@ pub fn evaluate(
     let validation_mse = validation_mse(&predicted, &sites, data);
     if !refit {
         let of_test = predicted.submatrix(data.validation.len(), 0, data.test.len(), data.sites);
-        return Ok(scored(of_test, validation_mse, &sites, data));
+        return scored(of_test, validation_mse, &sites, data);
     }
     let fitted = [data.train, data.validation].concat();
     let data = Data {
         train: &fitted,
         ..*data
     };
+    let left_out = sites.left_out();
     let sites = SiteStatistics::measure(&data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let predicted = predict(baseline, kernel, data.train, &responses, data.test)?;
-    Ok(scored(predicted.as_ref(), validation_mse, &sites, &data))
+    Ok(Trained {
+        left_out,
+        ..scored(predicted.as_ref(), validation_mse, &sites, &data)?
+    })
 }
 
 /// What ridge regression predicts in fitted units, as [`Data::linear_path`] has it. With `refit` the test
@@ -58,7 +61,7 @@ pub fn linear_path(
     targets: TargetScaling,
     refit: bool,
 ) -> Result<Vec<f32>, TrainError> {
-    data.check()?;
+    check(kernel, data)?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let fitted = match refit {
@@ -97,14 +100,25 @@ pub fn linear_path(
     Ok(path)
 }
 
-/// Mean squared error of the first rows of `predicted`, in fitted units.
+/// Refuses what cannot be fitted to or predicted from.
+fn check(kernel: &Kernel, data: &Data<'_>) -> Result<(), TrainError> {
+    data.check()?;
+    match kernel.is_finite() {
+        true => Ok(()),
+        // Those of training stimuli were seen to be numbers.
+        false => Err(data.wild_activation()?.unwrap_or(TrainError::Spectrum)),
+    }
+}
+
+/// Mean squared error of the first rows of `predicted`, in fitted units, over the sites that select.
 fn validation_mse(predicted: &Mat<f64>, sites: &SiteStatistics, data: &Data<'_>) -> f64 {
     let measured = sites.scaled(data.responses, data.validation);
     let (mut squares, mut present) = (0.0, 0_usize);
     for (cell, measured) in measured.iter().enumerate() {
-        if !measured.is_nan() {
-            let predicted = predicted[(cell / data.sites, cell % data.sites)];
-            squares += (predicted - f64::from(*measured)).powi(2);
+        let site = cell % data.sites;
+        if !measured.is_nan() && sites.selects(site) {
+            let predicted = predicted[(cell / data.sites, site)];
+            squares += (predicted - measured).powi(2);
             present += 1;
         }
     }
@@ -112,24 +126,27 @@ fn validation_mse(predicted: &Mat<f64>, sites: &SiteStatistics, data: &Data<'_>)
 }
 
 /// Scores of predictions for the test stimuli, which are in fitted units.
+///
+/// # Errors
+/// When a prediction is no number.
 fn scored(
     predicted: MatRef<'_, f64>,
     validation_mse: f64,
     sites: &SiteStatistics,
     data: &Data<'_>,
-) -> Trained {
-    let mut of_test = Vec::with_capacity(data.test.len() * data.sites);
-    for row in 0..data.test.len() {
-        of_test.extend((0..data.sites).map(|site| predicted[(row, site)] as f32));
+) -> Result<Trained, TrainError> {
+    let row = |row| (0..data.sites).map(move |site| predicted[(row, site)]);
+    let of_test = sites.about_means((0..data.test.len()).flat_map(row));
+    if let Some(wild) = of_test.iter().position(|value| !value.is_finite()) {
+        return Err(TrainError::NonFinitePrediction {
+            stimulus: data.test[wild / data.sites],
+            site: wild % data.sites,
+            value: of_test[wild],
+        });
     }
-    sites.restore(&mut of_test);
-    let measured = data.test.iter();
-    let measured: Vec<f32> = measured
-        .flat_map(|stimulus| &data.responses[stimulus * data.sites..][..data.sites])
-        .copied()
-        .collect();
+    let measured = sites.measured(data.responses, data.test);
     let noise = data.noise.map(|noise| noise.at(data.test));
-    Trained {
+    Ok(Trained {
         test: score(
             &of_test,
             &measured,
@@ -140,7 +157,8 @@ fn scored(
         validation_mse,
         best_epoch: 0,
         epochs: 0,
-    }
+        left_out: sites.left_out(),
+    })
 }
 
 /// Predictions `[others, sites]` of a baseline that is fitted to `responses`, `[fitted, sites]`, NaN
@@ -215,8 +233,8 @@ fn centre(responses: impl Iterator<Item = f64> + Clone) -> (f64, Vec<f64>) {
     (mean, centred.collect())
 }
 
-fn rows(values: &[f32], columns: usize) -> Mat<f64> {
+fn rows(values: &[f64], columns: usize) -> Mat<f64> {
     Mat::from_fn(values.len() / columns, columns, |row, column| {
-        f64::from(values[row * columns + column])
+        values[row * columns + column]
     })
 }

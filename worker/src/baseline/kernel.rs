@@ -94,6 +94,11 @@ impl Kernel {
         })
     }
 
+    /// Whether all are numbers: one activation that is none spoils them all, by the stimuli's mean.
+    pub(super) fn is_finite(&self) -> bool {
+        (0..self.products.nrows()).all(|at| self.products[(at, at)].is_finite())
+    }
+
     /// Units of the layer set.
     pub(super) fn units(&self) -> usize {
         self.units

@@ -10,6 +10,7 @@ use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::{Activity, Details, Failure, Job, Outcome, Scores, outcome};
 use nrp_proto::{EPOCHS_MAX, SITES_MAX};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// A job's trials while they are trained.
@@ -81,8 +82,9 @@ impl Watched<'_> {
             if self.on_start(trial).is_break() {
                 continue;
             }
-            let fitted = baseline::evaluate(baseline, kernel, self.data, targets, refit);
-            match fitted {
+            let fit = || baseline::evaluate(baseline, kernel, self.data, targets, refit);
+            let fitted = catch_unwind(AssertUnwindSafe(fit));
+            match fitted.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic))) {
                 Err(error) if !error.is_of_the_trial() => return Err(error),
                 ended => self.report(trial, ended, nrp::linear_parameters(self.data)),
             }
@@ -91,7 +93,8 @@ impl Watched<'_> {
     }
 
     /// What a trial's scores are made of.
-    fn details(&self, trial: usize, test: &RegionScores) -> Details {
+    fn details(&self, trial: usize, trained: &Trained) -> Details {
+        let test = &trained.test;
         let kept = |values: &[Option<f64>]| match values.len() <= SITES_MAX {
             true => values
                 .iter()
@@ -107,6 +110,12 @@ impl Watched<'_> {
             validation_mse: heard.validation_mse.clone(),
             worker_version: env!("CARGO_PKG_VERSION").to_owned(),
             device: self.device.to_owned(),
+            sites_left_out: trained
+                .left_out
+                .iter()
+                .take(SITES_MAX)
+                .map(|&site| site as u32)
+                .collect(),
         }
     }
 
@@ -116,14 +125,16 @@ impl Watched<'_> {
             Ok(trained) => outcome::Result::Scores(Scores {
                 cache_dtype: self.dtype.name().to_owned(),
                 reached_sparsity: self.job.reached_sparsity,
-                details: Some(self.details(trial, &trained.test)),
+                sites_left_out: trained.left_out.len() as u32,
+                details: Some(self.details(trial, &trained)),
                 ..scores(&trained, parameters, self.data.sites, self.started)
             }),
             // It was stopped, and has no outcome.
             Err(TrainError::Interrupted { epoch: _ }) => return,
             Err(error) => outcome::Result::Failure(Failure {
                 reason: error.to_string(),
-                r#final: true,
+                // A panic may be of this machine: it is tried again, a few times at most.
+                r#final: !matches!(error, TrainError::Panicked { .. }),
             }),
         };
         let result = Some(result);
@@ -227,6 +238,7 @@ fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) ->
         reached_sparsity: None,
         details: None,
         split_half_consistency,
+        sites_left_out: 0,
         recorded_at_ms: 0,
     }
 }

@@ -8,9 +8,8 @@
 //! stimulus that is what is left by the fit to the others: what is left by a fit to all is close to
 //! nothing, and says nothing about new stimuli.
 
-use std::any::Any;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Device;
 
@@ -21,14 +20,18 @@ use super::ensemble::{self, Ensembles};
 use super::error::TrainError;
 use super::metrics::score;
 use super::network::{Parameter, Values};
-use super::scaling::SiteStatistics;
+use super::sites::SiteStatistics;
 use super::source::Source;
 use super::train::{EpochReport, Trained, Watch};
 use super::trial::{Data, Protocol, Trial};
 
 /// A loss this many times that of the constant prediction is divergence. Adam's steps are bounded,
-/// so a learning rate of 1e6 may stay finite; nothing is learned at such a distance.
+/// so a learning rate of 1e6 may stay finite; nothing is learned at such a distance. Where responses
+/// are below 1, of a loss of 1: first weights predict numbers of that size.
 const DIVERGED: f64 = 1e8;
+/// A held-out activation is what went wrong where it is beyond this, and beyond all training
+/// activations as many times over.
+const FAR: f32 = 1e3;
 
 /// A network in a cohort: a trial's own, or one of its ensemble.
 pub(super) struct Lane {
@@ -84,6 +87,8 @@ struct Run<'a, 'b> {
     ensembles: &'b mut Ensembles,
     /// Responses of the source's stimuli, in fitted units, less what a linear path predicts.
     targets: &'a [f32],
+    /// Those of the validation stimuli, without sites that do not select.
+    selecting: &'a [f32],
     validation: &'a [Vec<usize>],
     test: &'a [Vec<usize>],
 }
@@ -138,19 +143,16 @@ impl Setting<'_> {
     /// Trains `lanes`, each of which leaves them when it ends.
     ///
     /// # Errors
-    /// When the machine hinders it; the lanes that are left have then not ended.
+    /// When the machine hinders it, or something panicked; lanes whose trials have not ended have then
+    /// not begun.
     pub(super) fn train(
         &self,
         lanes: &mut Vec<Lane>,
         ensembles: &mut Ensembles,
         watch: &mut dyn Watch,
     ) -> Result<(), TrainError> {
-        // burn's backends panic where a device has no more memory.
         let trained = catch_unwind(AssertUnwindSafe(|| self.run(lanes, ensembles, watch)));
-        trained.unwrap_or_else(|panic| match out_of_memory(&*panic) {
-            Some(reason) => Err(TrainError::OutOfMemory { reason }),
-            None => resume_unwind(panic),
-        })
+        trained.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic)))
     }
 
     fn run(
@@ -163,12 +165,15 @@ impl Setting<'_> {
             return Ok(());
         };
         let (seed, linear_path) = (first.order, first.linear_path);
+        // Lanes may begin anew.
+        lanes.iter_mut().for_each(|lane| lane.best = None);
         let configs: Vec<LaneConfig> = lanes.iter().map(|lane| lane.config.clone()).collect();
         let values = |lane: usize, parameter: Parameter| lanes[lane].first_values(parameter);
         let array = self.engine.array(&configs, &values, self.device)?;
         let data = self.data;
         let stimuli = [data.train, data.validation, data.test].concat();
-        let mut targets = self.sites.scaled(data.responses, &stimuli);
+        let targets = self.sites.scaled(data.responses, &stimuli);
+        let mut targets: Vec<f32> = targets.into_iter().map(|target| target as f32).collect();
         let held_out = data.train.len() + data.validation.len();
         if let Some(path) = data.linear_path.filter(|_| linear_path) {
             assert_eq!(path.len(), targets.len(), "a prediction for each cell");
@@ -176,12 +181,14 @@ impl Setting<'_> {
                 .iter_mut()
                 .zip(path)
                 .for_each(|(of, path)| *of -= path);
+        }
+        let selecting = self.selecting(&targets[self.validation_cells()]);
+        if linear_path {
             // With NRP-out at 0 nothing is added to the path, and that is a candidate.
             let of_validation = vec![0.0; data.validation.len() * data.sites];
-            let measured = &targets[data.train.len() * data.sites..held_out * data.sites];
             let best = Best {
                 epoch: 0,
-                validation_mse: mean_square(&of_validation, measured),
+                validation_mse: mean_square(&of_validation, &selecting),
                 of_validation,
                 of_test: vec![0.0; data.test.len() * data.sites],
             };
@@ -195,6 +202,7 @@ impl Setting<'_> {
             lanes,
             ensembles,
             targets: &targets,
+            selecting: &selecting,
             validation: &self.batches(&Vec::from_iter(data.train.len()..held_out)),
             test: &self.batches(&Vec::from_iter(held_out..stimuli.len())),
         };
@@ -221,6 +229,16 @@ impl Setting<'_> {
         train.len() * sites..(train.len() + validation.len()) * sites
     }
 
+    /// The validation targets that select, NaN at the other sites.
+    fn selecting(&self, targets: &[f32]) -> Vec<f32> {
+        let cells = targets.iter().zip((0..self.data.sites).cycle());
+        let cell = |(target, site): (&f32, usize)| match self.sites.selects(site) {
+            true => *target,
+            false => f32::NAN,
+        };
+        cells.map(cell).collect()
+    }
+
     fn batches(&self, positions: &[usize]) -> Vec<Vec<usize>> {
         let batches = positions.chunks(self.protocol.batch_size);
         batches.map(<[usize]>::to_vec).collect()
@@ -228,7 +246,7 @@ impl Setting<'_> {
 
     /// The loss, unless it is beyond all measure.
     fn sane(&self, lane: &LaneConfig, epoch: usize, loss: f64) -> Result<f64, TrainError> {
-        let most = DIVERGED * self.sites.mean_square.max(f64::MIN_POSITIVE);
+        let most = DIVERGED * self.sites.mean_square.max(1.0);
         if loss.is_finite() && loss < most {
             return Ok(loss);
         }
@@ -239,31 +257,66 @@ impl Setting<'_> {
         })
     }
 
+    /// The held-out activation that is so far from the training stimuli's that it explains a wild
+    /// prediction, if there is one. `first` is the position of the part's first stimulus.
+    fn far_activation(
+        &self,
+        part: &'static str,
+        first: usize,
+        stimuli: &[usize],
+    ) -> Result<Option<TrainError>, TrainError> {
+        let held_out = self.source.largest(first..first + stimuli.len())?;
+        let training = self.source.largest(0..self.data.train.len())?;
+        let usual = FAR * training.value.abs().max(1.0);
+        // Not a number is far as well.
+        let is_near = held_out.value.abs() <= usual;
+        Ok((!is_near).then(|| TrainError::HeldOutActivation {
+            part,
+            stimulus: stimuli[held_out.position - first],
+            layer: held_out.layer,
+            unit: held_out.unit,
+            value: held_out.value,
+        }))
+    }
+
+    /// The validation loss, unless it is beyond all measure: then why.
+    fn sane_on_validation(
+        &self,
+        lane: &LaneConfig,
+        epoch: usize,
+        loss: f64,
+    ) -> Result<f64, TrainError> {
+        self.sane(lane, epoch, loss).or_else(|diverged| {
+            let Data {
+                train, validation, ..
+            } = self.data;
+            let far = self.far_activation("validation", train.len(), validation)?;
+            Err(far.unwrap_or(diverged))
+        })
+    }
+
     /// Scores the best weights of a lane, or of its ensemble.
     fn score(&self, lane: &Lane, best: &Best, epochs: usize) -> Result<Trained, TrainError> {
         let data = self.data;
-        let mut predicted = best.of_test.clone();
+        let mut predicted: Vec<f64> = best.of_test.iter().map(|&of| f64::from(of)).collect();
         if let Some(path) = data.linear_path.filter(|_| lane.linear_path) {
             let of_test = &path[path.len() - predicted.len()..];
             predicted
                 .iter_mut()
                 .zip(of_test)
-                .for_each(|(of, path)| *of += path);
+                .for_each(|(of, path)| *of += f64::from(*path));
         }
-        self.sites.restore(&mut predicted);
-        if let Some(wild) = predicted.iter().find(|value| !value.is_finite()) {
-            return Err(TrainError::Diverged {
-                epoch: best.epoch,
-                learning_rate: lane.config.adam.learning_rate,
-                loss: f64::from(*wild),
-            });
+        let predicted = self.sites.about_means(predicted);
+        if let Some(wild) = predicted.iter().position(|value| !value.is_finite()) {
+            let first = data.train.len() + data.validation.len();
+            let far = self.far_activation("test", first, data.test)?;
+            return Err(far.unwrap_or(TrainError::NonFinitePrediction {
+                stimulus: data.test[wild / data.sites],
+                site: wild % data.sites,
+                value: predicted[wild],
+            }));
         }
-        let measured: Vec<f32> = data
-            .test
-            .iter()
-            .flat_map(|stimulus| &data.responses[stimulus * data.sites..][..data.sites])
-            .copied()
-            .collect();
+        let measured = self.sites.measured(data.responses, data.test);
         let noise = data.noise.map(|noise| noise.at(data.test));
         Ok(Trained {
             test: score(
@@ -276,6 +329,7 @@ impl Setting<'_> {
             validation_mse: best.validation_mse,
             best_epoch: best.epoch,
             epochs,
+            left_out: self.sites.left_out(),
         })
     }
 }
@@ -317,18 +371,21 @@ impl Run<'_, '_> {
                 Ok(false) => None,
                 Ok(true) => {
                     let best = lane.best.clone().expect("remembered just before");
-                    let targets = &self.targets[self.setting.validation_cells()];
+                    let selecting = self.selecting;
                     let of_all = self.ensembles.join(lane, best, epoch, |of_validation| {
-                        mean_square(of_validation, targets)
+                        mean_square(of_validation, selecting)
                     });
-                    of_all.map(|(best, epochs)| self.setting.score(lane, &best, epochs))
+                    of_all.map(|(best, epochs)| {
+                        let score = || self.setting.score(lane, &best, epochs);
+                        // The other lanes' trials have nothing to do with it.
+                        catch_unwind(AssertUnwindSafe(score))
+                            .unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic)))
+                    })
                 }
-                Err(error) => {
-                    self.ensembles.give_up(lane);
-                    Some(Err(error))
-                }
+                Err(error) => Some(Err(error)),
             };
             if let Some(ended) = ended {
+                self.ensembles.end(lane);
                 watch.on_end(lane.trial, ended);
             }
         }
@@ -369,13 +426,16 @@ impl Run<'_, '_> {
         let predicted = setting
             .source
             .read(self.validation, |reader| array.predict(reader))?;
-        let measured = &targets.values[setting.validation_cells()];
+        let selecting = self.selecting;
         let lanes = self.lanes.iter().zip(learn).zip(predicted);
         let losses = lanes.map(|((lane, squares), of_validation)| {
-            let sane = |loss| setting.sane(&lane.config, epoch, loss);
             Ok(Losses {
-                training_mse: sane(squares / cells as f64)?,
-                validation_mse: sane(mean_square(&of_validation, measured))?,
+                training_mse: setting.sane(&lane.config, epoch, squares / cells as f64)?,
+                validation_mse: setting.sane_on_validation(
+                    &lane.config,
+                    epoch,
+                    mean_square(&of_validation, selecting),
+                )?,
                 of_validation,
             })
         });
@@ -424,14 +484,4 @@ fn mean_square(predicted: &[f32], measured: &[f32]) -> f64 {
         (count + 1, sum + square)
     });
     sum / count as f64
-}
-
-/// What a library said when it panicked, if it had no memory.
-fn out_of_memory(panic: &(dyn Any + Send)) -> Option<String> {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied())?;
-    let line = said.lines().next().unwrap_or(said);
-    line.to_lowercase()
-        .contains("memory")
-        .then(|| line.to_owned())
 }

@@ -14,8 +14,8 @@ pub(super) struct Ensembles {
     /// Networks that have ended, by trial and number, with the epochs they trained; of trials that have
     /// more than one.
     ended: BTreeMap<usize, BTreeMap<usize, (Best, usize)>>,
-    /// Trials that end with a network that failed or was stopped.
-    given_up: BTreeSet<usize>,
+    /// Trials that have ended: with all their networks, or with one that failed or was stopped.
+    over: BTreeSet<usize>,
 }
 
 /// Seed of a network's own draws; the first has the trial's.
@@ -29,17 +29,17 @@ impl Ensembles {
     pub(super) fn begins(&mut self, lane: &Lane, watch: &mut dyn Watch) -> bool {
         let begun = self.begun.entry(lane.trial);
         *begun.or_insert_with(|| watch.on_start(lane.trial).is_continue())
-            && !self.given_up.contains(&lane.trial)
+            && !self.over.contains(&lane.trial)
     }
 
     /// Whether a lane's trial has ended without it.
     pub(super) fn has_ended(&self, lane: &Lane) -> bool {
-        self.given_up.contains(&lane.trial)
+        self.over.contains(&lane.trial)
     }
 
     /// Ends a lane's trial, whose other lanes leave as well.
-    pub(super) fn give_up(&mut self, lane: &Lane) {
-        self.given_up.insert(lane.trial);
+    pub(super) fn end(&mut self, lane: &Lane) {
+        self.over.insert(lane.trial);
         self.ended.remove(&lane.trial);
     }
 

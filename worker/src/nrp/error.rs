@@ -1,5 +1,6 @@
 //! Why a trial could not be trained.
 
+use std::any::Any;
 use std::error::Error;
 
 use miette::Diagnostic;
@@ -29,6 +30,56 @@ pub enum TrainError {
         learning_rate: f64,
         /// The mean squared error found, in fitted target units.
         loss: f64,
+    },
+    /// A held-out stimulus is so far from the training stimuli that nothing can be predicted for it.
+    #[error(
+        "unit {unit} of ANN layer {layer} of the layer set has an activation of {value:e} at {part} stimulus {stimulus}, far beyond those of the training stimuli: no response can be predicted there"
+    )]
+    #[diagnostic(help(
+        "look at that stimulus's image; with `inputs = \"per-unit\"` a unit that hardly varies over the training stimuli is divided by next to nothing: `\"centred\"` does not do so"
+    ))]
+    HeldOutActivation {
+        /// `validation` or `test`.
+        part: &'static str,
+        /// The stimulus's row in the recordings.
+        stimulus: usize,
+        /// The layer's place in the layer set, from 0.
+        layer: usize,
+        /// The unit's index in that layer.
+        unit: usize,
+        /// The activation.
+        value: f32,
+    },
+    /// A prediction is infinite or not a number, although the model was fitted.
+    #[error("the fitted model predicts {value} for test stimulus {stimulus} at site {site}")]
+    #[diagnostic(help(
+        "the model itself is fitted and has not diverged: numbers overflow while it predicts; scale `inputs` and `targets`"
+    ))]
+    NonFinitePrediction {
+        /// The stimulus's row in the recordings.
+        stimulus: usize,
+        /// The site's column in the responses of its region, from 0.
+        site: usize,
+        /// What is predicted.
+        value: f64,
+    },
+    /// Responses are too large for the network's single precision.
+    #[error(
+        "responses reach {largest:e} as they are fitted, and networks are trained in single precision, in which squares end at 3e38"
+    )]
+    #[diagnostic(help("set `targets = \"standardised\"`"))]
+    LargeResponses {
+        /// The largest magnitude.
+        largest: f64,
+    },
+    /// Code of ours or of a library panicked.
+    #[error("the trial ended in a panic: {message}")]
+    #[diagnostic(help(
+        "this is a fault in nrp or in a library: please report it with the message; other trials go on"
+    ))]
+    Panicked {
+        /// What it said.
+        message: String,
     },
     /// A setting no network can be trained with.
     #[error("`{setting}` is {value}")]
@@ -133,6 +184,10 @@ impl TrainError {
     pub(crate) fn is_of_the_trial(&self) -> bool {
         match self {
             Self::Diverged { .. }
+            | Self::HeldOutActivation { .. }
+            | Self::NonFinitePrediction { .. }
+            | Self::LargeResponses { .. }
+            | Self::Panicked { .. }
             | Self::Setting { .. }
             | Self::NoResponses { .. }
             | Self::NoTrainingResponses { .. }
@@ -146,10 +201,31 @@ impl TrainError {
         }
     }
 
+    /// Of a panic: burn's backends panic where a device has no more memory.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let message = said(panic);
+        let line = message.lines().next().unwrap_or(message);
+        match line.to_lowercase().contains("memory") {
+            true => Self::OutOfMemory {
+                reason: line.to_owned(),
+            },
+            false => Self::Panicked {
+                message: message.to_owned(),
+            },
+        }
+    }
+
     /// Wraps what a device said.
     pub(crate) fn device(error: impl Error) -> Self {
         Self::Device {
             reason: error.to_string(),
         }
     }
+}
+
+/// What a panic said.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no reason given")
 }

@@ -3,6 +3,7 @@
 //! Pure host code in f64. A measured value that is NaN is missing and skipped everywhere.
 //! No result is ever NaN: what is undefined is `None`.
 
+use super::sites::ROUNDING;
 use crate::recording::Noise;
 
 /// The scores of one region.
@@ -49,8 +50,9 @@ pub struct RegionScores {
 /// 0, for it says nothing about the stimuli; leaving it out would reward a network that gives up.
 ///
 /// # Shapes
-/// - `predicted`, `measured`: `[stimuli, sites]`, row-major, in the recordings' units
-/// - `training_mean`: `[sites]`, each site's mean over the training stimuli
+/// - `predicted`, `measured`: `[stimuli, sites]`, row-major, in the recordings' units, each less its
+///   site's training mean: so no offset, however large, costs digits
+/// - `training_mean`: `[sites]`, what was taken from them
 /// - `noise`: of these stimuli and sites, where stimuli were repeated
 ///
 /// r² over the ceiling is taken of the two medians, as Brain-Score does, and not site by site: a
@@ -59,8 +61,8 @@ pub struct RegionScores {
 /// # Panics
 /// When the shapes disagree, a prediction is not finite, or no measured value is present.
 pub fn score(
-    predicted: &[f32],
-    measured: &[f32],
+    predicted: &[f64],
+    measured: &[f64],
     sites: usize,
     training_mean: &[f64],
     noise: Option<&Noise>,
@@ -86,15 +88,15 @@ pub fn score(
                 continue;
             }
             assert!(predicted[cell].is_finite(), "predictions are finite");
-            x.push(f64::from(predicted[cell]));
-            y.push(f64::from(measured[cell]));
+            x.push(predicted[cell]);
+            y.push(measured[cell]);
         }
         cells += y.len();
         let of_site = x.iter().zip(&y).map(|(x, y)| (x - y).abs()).sum::<f64>();
         error += of_site;
         site_error.push((!y.is_empty()).then(|| of_site / y.len() as f64));
-        mean_error += y.iter().map(|y| (y - site_mean).abs()).sum::<f64>();
-        let fit = fit(&x, &y);
+        mean_error += y.iter().map(|y| y.abs()).sum::<f64>();
+        let fit = fit(&x, &y, *site_mean);
         site_pearson.push(fit.as_ref().map(|fit| fit.pearson));
         let Some(fit) = fit else { continue };
         r2.push(1.0 - fit.residual / fit.total);
@@ -133,8 +135,8 @@ struct SiteFit {
     pearson: f64,
 }
 
-/// The fit of predictions `x` to measurements `y`, or `None` where `y` is constant.
-fn fit(x: &[f64], y: &[f64]) -> Option<SiteFit> {
+/// The fit of predictions `x` to measurements `y`, both about `mean`, or `None` where `y` is constant.
+fn fit(x: &[f64], y: &[f64], mean: f64) -> Option<SiteFit> {
     let n = y.len() as f64;
     let (x_mean, y_mean) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
     let (mut residual, mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0, 0.0);
@@ -144,11 +146,15 @@ fn fit(x: &[f64], y: &[f64]) -> Option<SiteFit> {
         yy += (y - y_mean) * (y - y_mean);
         xy += (x - x_mean) * (y - y_mean);
     }
-    // Compared, not subtracted: the mean of equal numbers may be off by a rounding.
-    if y.iter().all(|value| *value == y[0]) {
+    // Compared with each other, not with their mean, which may be off by a rounding. Equal responses may
+    // be off by one, too, where they were averaged over different repetitions.
+    let rounding = |value: &f64| ROUNDING * (mean + value).abs();
+    if y.iter()
+        .all(|value| (value - y[0]).abs() <= rounding(value))
+    {
         return None;
     }
-    let constant = x.iter().all(|value| *value == x[0]);
+    let constant = xx.sqrt() <= ROUNDING * yy.sqrt() || x.iter().all(|value| *value == x[0]);
     let spread = xx.sqrt() * yy.sqrt();
     let pearson = if constant || spread == 0.0 {
         0.0
@@ -196,24 +202,41 @@ mod tests {
         sites_scored: usize,
     }
 
+    /// Scores of numbers with their means.
+    fn scored(
+        predicted: &[f64],
+        measured: &[f64],
+        training_mean: &[f64],
+        noise: Option<&Noise>,
+    ) -> RegionScores {
+        let sites = training_mean.len();
+        let less = |values: &[f64]| -> Vec<f64> {
+            let cells = values.iter().zip(training_mean.iter().cycle());
+            cells.map(|(value, mean)| value - mean).collect()
+        };
+        score(
+            &less(predicted),
+            &less(measured),
+            sites,
+            training_mean,
+            noise,
+        )
+    }
+
     #[test]
     fn agrees_with_scikit_learn() {
         let cases: Vec<Fixture> =
             serde_json::from_str(include_str!("testdata/metrics.json")).expect("readable fixture");
         assert!(cases.len() >= 3);
         for case in cases {
-            let measured: Vec<f32> = case
+            let measured: Vec<f64> = case
                 .measured
                 .iter()
-                .map(|value| value.unwrap_or(f32::NAN))
+                .map(|value| value.map_or(f64::NAN, f64::from))
                 .collect();
-            let found = score(
-                &case.predicted,
-                &measured,
-                case.sites,
-                &case.training_mean,
-                None,
-            );
+            let predicted: Vec<f64> = case.predicted.iter().map(|&value| value.into()).collect();
+            assert_eq!(case.training_mean.len(), case.sites);
+            let found = scored(&predicted, &measured, &case.training_mean, None);
             // Both sides compute in f64; only the order of the sums differs.
             let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{a} is not {b}");
             close(found.nrp_error, case.nrp_error);
@@ -227,8 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn responses_that_differ_by_rounding_alone_are_constant() {
+        // 0.1, averaged over three and over two repetitions.
+        let thirds = (0.1 + 0.1 + 0.1) / 3.0;
+        assert_ne!(thirds, 0.1);
+        let found = scored(&[0.2, 0.1], &[thirds, 0.1], &[0.1], None);
+        assert_eq!((found.sites_scored, found.r2_mean), (0, None));
+    }
+
+    #[test]
     fn undefined_is_none_not_nan() {
-        let found = score(&[1.0, 2.0], &[3.0, 3.0], 1, &[2.5], None);
+        let found = scored(&[1.0, 2.0], &[3.0, 3.0], &[2.5], None);
         assert_eq!(
             found,
             RegionScores {
@@ -251,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_constant_prediction_correlates_with_nothing() {
-        let found = score(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0], 1, &[2.0], None);
+        let found = scored(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0], &[2.0], None);
         assert_eq!(found.pearson_median, Some(0.0));
         assert_eq!(found.r2_mean, Some(0.0));
         assert_eq!(found.sites_scored, 1);
@@ -260,7 +292,7 @@ mod tests {
     #[test]
     fn a_constant_site_is_left_out_of_r2_but_not_of_the_error() {
         let measured = [1.0, 5.0, 2.0, 5.0];
-        let found = score(&[1.0, 0.0, 2.0, 0.0], &measured, 2, &[1.5, 5.0], None);
+        let found = scored(&[1.0, 0.0, 2.0, 0.0], &measured, &[1.5, 5.0], None);
         assert_eq!(found.nrp_error, 2.5);
         assert_eq!(found.r2_mean, Some(1.0));
         assert_eq!(found.sites_scored, 1);
@@ -270,14 +302,14 @@ mod tests {
     fn noise_is_that_of_the_cells_and_sites_that_are_scored() {
         // Four sites: r = 1, r = -1, a constant one that is not scored, one without a ceiling.
         let predicted = [1.0, 2.0, 0.0, 1.0, 2.0, 1.0, 0.0, 2.0];
-        let measured = [1.0, 1.0, 7.0, 1.0, 2.0, 2.0, 7.0, f32::NAN];
+        let measured = [1.0, 1.0, 7.0, 1.0, 2.0, 2.0, 7.0, f64::NAN];
         let mut noise = Noise {
             ceilings: vec![Some(0.9), Some(0.5), Some(0.1), None],
             errors: vec![0.1, 0.2, 0.3, 0.2, 0.1, 0.2, 0.3, f32::NAN],
             consistency: Some(0.6),
         };
         let mean = [1.5, 1.5, 7.0, 1.0];
-        let found = score(&predicted, &measured, 4, &mean, Some(&noise));
+        let found = scored(&predicted, &measured, &mean, Some(&noise));
         // The errors are f32.
         assert!((found.noise_floor.expect("known") - 0.2).abs() < 1e-7);
         assert!((found.ceiling_median.expect("known") - 0.7).abs() < 1e-12);
@@ -296,9 +328,8 @@ mod tests {
         // One site: the ratio has the sign of r, and needs a ceiling above 0.
         noise.ceilings = vec![Some(0.5)];
         noise.errors = vec![f32::NAN; 2];
-        let one = |predicted: &[f32], noise: &Noise| {
-            score(predicted, &[1.0, 2.0], 1, &[1.5], Some(noise))
-        };
+        let one =
+            |predicted: &[f64], noise: &Noise| scored(predicted, &[1.0, 2.0], &[1.5], Some(noise));
         for (predicted, expected) in [([1.0, 2.0], 2.0), ([2.0, 1.0], -2.0)] {
             let found = one(&predicted, &noise).pearson2_over_ceiling;
             assert!((found.expect("defined") - expected).abs() < 1e-12);

@@ -13,7 +13,8 @@
 //!   `kernel`, `device` and `stack` with burn's operations, and LibTorch's fused Adam (`libtorch`)
 //! - `source`: batches of scaled activations, read ahead
 //! - [`metrics`]: NRP-error, R², Pearson r
-//! - [`scaling`]: what the training stimuli say about inputs and targets
+//! - [`scaling`]: what the training stimuli say about inputs
+//! - `sites`: what they say about sites: how targets are scaled, and which sites select
 
 mod adam;
 mod cohort;
@@ -30,6 +31,7 @@ mod libtorch;
 pub mod metrics;
 pub mod network;
 pub mod scaling;
+mod sites;
 mod source;
 mod stack;
 pub mod train;
@@ -43,9 +45,11 @@ mod parity_tests;
 mod train_tests;
 
 pub use error::TrainError;
+pub(crate) use error::said;
 pub use metrics::{RegionScores, score};
 pub use network::NrpConfig;
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};
+pub(crate) use sites::{SiteStatistics, left_out};
 pub use train::{EpochReport, Trained, Watch, train};
 pub(crate) use trial::linear_parameters;
 pub use trial::{Activations, Data, NetworkShape, Protocol, Trial};

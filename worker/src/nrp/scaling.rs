@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::error::TrainError;
-use super::trial::{Activations, Data};
+use super::trial::Activations;
 
 /// How a layer's activations are scaled before the NRP network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,7 +16,8 @@ pub enum InputScaling {
     /// variance over its units.
     #[default]
     Centred,
-    /// Each unit less its mean, divided by its standard deviation; constant units by 1.
+    /// Each unit less its mean, divided by its standard deviation; constant units by 1, and those whose
+    /// standard deviation is below [`f32::MIN_POSITIVE`].
     PerUnit,
 }
 
@@ -52,7 +53,8 @@ pub struct InputStatistics {
 struct LayerStatistics {
     /// `[units]`
     mean: Vec<f32>,
-    /// `[units]`: one over the standard deviation, 1 for a constant unit.
+    /// `[units]`: one over the standard deviation, 1 for a constant unit. Finite: a subnormal deviation
+    /// counts as 0.
     unit_scale: Vec<f32>,
     /// One over the root of the mean variance, 1 for a constant layer.
     layer_scale: f32,
@@ -173,12 +175,9 @@ impl LayerStatistics {
             .zip(&squares)
             .map(|(sum, square)| ((square - sum * sum / n) / n).max(0.0))
             .collect();
-        let scale = |variance: f64| {
-            if variance > 0.0 {
-                variance.sqrt().recip() as f32
-            } else {
-                1.0
-            }
+        let scale = |variance: f64| match variance.sqrt() {
+            deviation if deviation >= f64::from(f32::MIN_POSITIVE) => deviation.recip() as f32,
+            _ => 1.0,
         };
         Ok(Self {
             mean: shift
@@ -216,86 +215,4 @@ fn add_up(values: &[f32], units: usize, shift: &[f32], sums: &mut [f64], squares
                 }
             }
         });
-}
-
-/// Mean and spread of every site over the training stimuli.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SiteStatistics {
-    /// `[sites]`: the mean predictor's answer, in the recordings' units.
-    pub(crate) training_mean: Vec<f64>,
-    /// `[sites]`: what is subtracted from a response before fitting.
-    offset: Vec<f64>,
-    /// `[sites]`: what it is then divided by.
-    spread: Vec<f64>,
-    /// Mean square of the scaled training responses: the loss of always answering 0.
-    pub(crate) mean_square: f64,
-}
-
-impl SiteStatistics {
-    /// Takes the statistics of `data`'s training stimuli.
-    ///
-    /// # Errors
-    /// When a site has no response to any of them.
-    pub(crate) fn measure(data: &Data<'_>, scaling: TargetScaling) -> Result<Self, TrainError> {
-        let sites = data.sites;
-        let (mut means, mut offset, mut spread) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut square_sum, mut cells) = (0.0, 0_usize);
-        for site in 0..sites {
-            let present: Vec<f64> = data
-                .train
-                .iter()
-                .map(|stimulus| f64::from(data.responses[stimulus * sites + site]))
-                .filter(|value| !value.is_nan())
-                .collect();
-            if present.is_empty() {
-                let stimuli = data.train.len();
-                return Err(TrainError::NoTrainingResponses { site, stimuli });
-            }
-            let n = present.len() as f64;
-            let mean = present.iter().sum::<f64>() / n;
-            let variance = present.iter().map(|y| (y - mean) * (y - mean)).sum::<f64>() / n;
-            let (from, by) = match scaling {
-                TargetScaling::None => (0.0, 1.0),
-                TargetScaling::Centred => (mean, 1.0),
-                TargetScaling::Standardised if variance > 0.0 => (mean, variance.sqrt()),
-                TargetScaling::Standardised => (mean, 1.0),
-            };
-            square_sum += present
-                .iter()
-                .map(|y| ((y - from) / by).powi(2))
-                .sum::<f64>();
-            cells += present.len();
-            means.push(mean);
-            offset.push(from);
-            spread.push(by);
-        }
-        Ok(Self {
-            training_mean: means,
-            offset,
-            spread,
-            mean_square: square_sum / cells as f64,
-        })
-    }
-
-    /// Responses of `stimuli` as they are fitted: `[stimuli, sites]`, NaN where missing.
-    pub(crate) fn scaled(&self, responses: &[f32], stimuli: &[usize]) -> Vec<f32> {
-        let sites = self.offset.len();
-        let mut scaled = Vec::with_capacity(stimuli.len() * sites);
-        for stimulus in stimuli {
-            for (site, response) in responses[stimulus * sites..][..sites].iter().enumerate() {
-                let centred = f64::from(*response) - self.offset[site];
-                scaled.push((centred / self.spread[site]) as f32);
-            }
-        }
-        scaled
-    }
-
-    /// Turns predictions `[stimuli, sites]` back into the recordings' units, in place.
-    pub(crate) fn restore(&self, predicted: &mut [f32]) {
-        for row in predicted.chunks_exact_mut(self.offset.len()) {
-            for (site, value) in row.iter_mut().enumerate() {
-                *value = (f64::from(*value) * self.spread[site] + self.offset[site]) as f32;
-            }
-        }
-    }
 }

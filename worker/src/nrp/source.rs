@@ -5,6 +5,7 @@
 //! same bits. For a device, activations that are stored in 16 bits and read anew stay as they are
 //! stored: half as much has to go there, where they are turned into f32 and scaled.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rayon::prelude::*;
@@ -77,6 +78,15 @@ struct Buffers {
     bits: Vec<Vec<u16>>,
     /// `0, 1, 2, …`
     rows: Vec<usize>,
+}
+
+/// A scaled activation, and where it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Activation {
+    pub(crate) position: usize,
+    pub(crate) layer: usize,
+    pub(crate) unit: usize,
+    pub(crate) value: f32,
 }
 
 /// Gives batches in their order.
@@ -202,6 +212,33 @@ impl<'a> Source<'a> {
             source: self,
             values: Held::Streamed(buffers, spent),
         })
+    }
+
+    /// The scaled activation of the largest magnitude at some positions; one that is no number, where
+    /// there is one.
+    ///
+    /// # Errors
+    /// When the activations cannot be read.
+    pub(crate) fn largest(&self, positions: Range<usize>) -> Result<Activation, TrainError> {
+        let mut largest = Activation::default();
+        for position in positions {
+            for (layer, &units) in self.units().iter().enumerate() {
+                let mut row = vec![0.0; units];
+                self.row(layer, self.stimuli[position], &mut row)?;
+                for (unit, value) in row.into_iter().enumerate() {
+                    // In this order what is no number comes last.
+                    if value.abs().total_cmp(&largest.value.abs()).is_gt() {
+                        largest = Activation {
+                            position,
+                            layer,
+                            unit,
+                            value,
+                        };
+                    }
+                }
+            }
+        }
+        Ok(largest)
     }
 
     fn gives_bits(&self, layer: usize) -> bool {

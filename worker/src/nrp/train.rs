@@ -18,13 +18,17 @@ use super::engine::{Engine, LaneConfig};
 use super::ensemble::Ensembles;
 use super::error::TrainError;
 use super::metrics::RegionScores;
-use super::scaling::{InputStatistics, SiteStatistics};
+use super::scaling::InputStatistics;
+use super::sites::SiteStatistics;
 use super::source::Source;
 use super::trial::{Data, Protocol, Trial};
 use crate::device;
 
 /// Scaled activations that may stay in memory, in bytes.
 const RESIDENT_BYTES: u64 = 2 << 30;
+/// Largest fitted response that networks are trained on: its square is far from the end of single
+/// precision.
+const LARGEST_TARGET: f64 = 1e16;
 /// The part of the free memory that activations which stay may take.
 const RESIDENT_SHARE: u64 = 4;
 
@@ -37,7 +41,8 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Mean squared error over the epoch's batches, in fitted target units.
     pub training_mse: f64,
-    /// Mean squared error on the validation stimuli after the epoch, in fitted target units.
+    /// Mean squared error on the validation stimuli after the epoch, in fitted target units, of the
+    /// sites that select.
     pub validation_mse: f64,
     /// The epoch with the lowest validation loss so far.
     pub best_epoch: usize,
@@ -48,15 +53,18 @@ pub struct EpochReport {
 pub struct Trained {
     /// Scores of the best weights on the test stimuli, in the recordings' units.
     pub test: RegionScores,
-    /// Mean squared error of the best weights over the present validation cells, in fitted target
-    /// units: with standardised targets 1 is about what the mean predictor gets. Of an ensemble, that
-    /// of its mean prediction.
+    /// Mean squared error of the best weights over the present validation cells of the sites that
+    /// select, in fitted target units: with standardised targets 1 is about what the mean predictor
+    /// gets. Of an ensemble, that of its mean prediction.
     pub validation_mse: f64,
     /// The epoch of the best weights, from 1, the last of an ensemble's; 0 where a linear path alone
     /// was best.
     pub best_epoch: usize,
     /// Epochs trained, the most of an ensemble's.
     pub epochs: usize,
+    /// Sites of the region whose validation error does not count, in rising order: their training
+    /// responses say too little.
+    pub left_out: Vec<usize>,
 }
 
 /// What the caller of [`train`] hears and says of its trials, each named by its place among them.
@@ -124,7 +132,7 @@ pub(crate) fn train_within(
     let mut measured = None;
     for (number, trial) in trials.iter().enumerate() {
         let checked = trial.check(protocol, data);
-        match checked.and_then(|()| SiteStatistics::measure(data, protocol.targets)) {
+        match checked.and_then(|()| measured_sites(data, protocol)) {
             Ok(sites) => {
                 measured = Some(sites);
                 waiting.push(number);
@@ -176,10 +184,34 @@ pub(crate) fn train_within(
     for mut cohort in cohorts {
         cohort.retain(|lane| ensembles.begins(lane, watch));
         halving(cohort, &mut |lanes| {
-            setting.train(lanes, &mut ensembles, watch)
+            lanes.retain(|lane| !ensembles.has_ended(lane));
+            match (setting.train(lanes, &mut ensembles, watch), &lanes[..]) {
+                // Alone, it is the trial that panics.
+                (Err(error @ TrainError::Panicked { .. }), [lane]) => {
+                    ensembles.end(lane);
+                    watch.on_end(lane.trial, Err(error));
+                    lanes.clear();
+                    Ok(())
+                }
+                (ended, _) => ended,
+            }
         })?;
     }
     Ok(())
+}
+
+/// What the training stimuli say about sites.
+///
+/// # Errors
+/// When a site has no training response, or fitted responses are too large.
+fn measured_sites(data: &Data<'_>, protocol: &Protocol) -> Result<SiteStatistics, TrainError> {
+    let sites = SiteStatistics::measure(data, protocol.targets)?;
+    let fitted = sites.scaled(data.responses, data.train).into_iter();
+    let largest = fitted.map(f64::abs).fold(0.0, f64::max);
+    match largest <= LARGEST_TARGET {
+        true => Ok(sites),
+        false => Err(TrainError::LargeResponses { largest }),
+    }
 }
 
 /// Cuts lanes into cohorts, each of lanes that may be together and with no more bytes than there is room for.
@@ -212,8 +244,8 @@ fn cohorts(
     Ok(cohorts)
 }
 
-/// Trains a cohort, which `train` takes lanes from as they end; where memory runs out after all,
-/// those that are left are trained in halves.
+/// Trains a cohort, which `train` takes lanes from as they end; where memory runs out after all, or
+/// something panics, those that are left are trained in halves: so a panic is its trial's in the end.
 ///
 /// # Errors
 /// What `train` says, and that memory ran out for a single lane.
@@ -222,12 +254,10 @@ fn halving(
     train: &mut dyn FnMut(&mut Vec<Lane>) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     match train(&mut cohort) {
-        Err(TrainError::OutOfMemory { reason }) if cohort.len() > 1 => {
-            tracing::warn!(
-                lanes = cohort.len(),
-                reason,
-                "memory ran out; half as many go on"
-            );
+        Err(error @ (TrainError::OutOfMemory { .. } | TrainError::Panicked { .. }))
+            if cohort.len() > 1 =>
+        {
+            tracing::warn!(lanes = cohort.len(), %error, "half as many go on, from their start");
             let others = cohort.split_off(cohort.len().div_ceil(2));
             halving(cohort, train)?;
             halving(others, train)

@@ -9,10 +9,13 @@ use serde::Deserialize;
 use super::draws::{Draws, Purpose};
 use super::engine::Engine;
 use super::error::TrainError;
-use super::scaling::{InputScaling, InputStatistics, SiteStatistics, TargetScaling};
+use super::scaling::{InputScaling, InputStatistics, TargetScaling};
+use super::sites::SiteStatistics;
 use super::train::{EpochReport, Limits, Trained, Watch, train_within};
 use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
 use crate::activation::Dtype;
+
+mod robustness;
 
 /// Activations in memory, `[stimuli, units]` per layer.
 pub(super) struct InMemory {
@@ -79,7 +82,7 @@ impl Activations for InMemory {
 /// Made-up recordings: responses of a teacher to random activations.
 pub(super) struct World {
     pub(super) activations: InMemory,
-    responses: Vec<f32>,
+    responses: Vec<f64>,
     sites: usize,
     pub(super) train: Vec<usize>,
     validation: Vec<usize>,
@@ -111,7 +114,7 @@ impl World {
                 .map(|value| (value - 5.0) / 2.0)
                 .collect();
             for site in 0..sites {
-                responses.push(3.5 + teacher(&seen, site) + noise * normal());
+                responses.push(f64::from(3.5 + teacher(&seen, site) + noise * normal()));
             }
         }
         Self {
@@ -475,11 +478,11 @@ fn the_caller_may_stop() {
 fn missing_responses_are_skipped() {
     let mut world = World::new(&[12, 8], 4, 0.1, nonlinear);
     for cell in (0..world.responses.len()).step_by(7) {
-        world.responses[cell] = f32::NAN;
+        world.responses[cell] = f64::NAN;
     }
     // A whole batch's worth of training stimuli without any response.
     for stimulus in 0..40 {
-        world.responses[stimulus * 4..][..4].fill(f32::NAN);
+        world.responses[stimulus * 4..][..4].fill(f64::NAN);
     }
     let trained = world.train(&trial(), &protocol()).expect("trains");
     assert!(trained.test.nrp_error < 0.7 * trained.test.mean_predictor_error);
@@ -489,7 +492,7 @@ fn missing_responses_are_skipped() {
 fn a_site_without_training_responses_is_named() {
     let mut world = World::new(&[12], 3, 0.1, nonlinear);
     for stimulus in &world.train {
-        world.responses[stimulus * 3 + 2] = f32::NAN;
+        world.responses[stimulus * 3 + 2] = f64::NAN;
     }
     let error = world.train(&trial(), &protocol()).expect_err("refused");
     insta::assert_snapshot!(error, @"site 2 of the region has no response to any of the 280 training stimuli");
@@ -499,7 +502,7 @@ fn a_site_without_training_responses_is_named() {
 fn a_part_without_responses_is_named() {
     let mut world = World::new(&[12], 3, 0.1, nonlinear);
     for stimulus in &world.test {
-        world.responses[stimulus * 3..][..3].fill(f32::NAN);
+        world.responses[stimulus * 3..][..3].fill(f64::NAN);
     }
     let error = world.train(&trial(), &protocol()).expect_err("refused");
     insta::assert_snapshot!(error, @"the test stimuli hold no response: 60 stimuli, 3 sites, all missing");
@@ -590,10 +593,10 @@ fn scaling_matches_scikit_learn() {
         }
     }
 
-    let missing = |values: &[Option<f32>]| -> Vec<f32> {
+    let missing = |values: &[Option<f32>]| -> Vec<f64> {
         values
             .iter()
-            .map(|value| value.unwrap_or(f32::NAN))
+            .map(|value| value.map_or(f64::NAN, f64::from))
             .collect()
     };
     let responses = missing(&case.responses);
@@ -612,12 +615,12 @@ fn scaling_matches_scikit_learn() {
         assert!((found - expected).abs() < 1e-12);
     }
     let every: Vec<usize> = (0..responses.len() / case.sites).collect();
-    let mut scaled = sites.scaled(&responses, &every);
+    let scaled = sites.scaled(&responses, &every);
     for (found, expected) in scaled.iter().zip(missing(&case.standardised)) {
         assert!((found - expected).abs() < 1e-6 || (found.is_nan() && expected.is_nan()));
     }
-    sites.restore(&mut scaled);
-    for (found, expected) in scaled.iter().zip(responses) {
-        assert!((found - expected).abs() < 1e-5 || (found.is_nan() && expected.is_nan()));
+    let restored = sites.about_means(scaled);
+    for (found, expected) in restored.iter().zip(sites.measured(&responses, &every)) {
+        assert!((found - expected).abs() < 1e-12 || (found.is_nan() && expected.is_nan()));
     }
 }

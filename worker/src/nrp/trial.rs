@@ -100,7 +100,7 @@ pub struct Data<'a> {
     /// Activations of the trial's layer set.
     pub activations: &'a dyn Activations,
     /// `[stimuli, sites]`, row-major, in the recordings' units; NaN where missing.
-    pub responses: &'a [f32],
+    pub responses: &'a [f64],
     /// The noise in them, where stimuli were repeated.
     pub noise: Option<&'a Noise>,
     /// Sites of the region.
@@ -124,6 +124,29 @@ pub(crate) fn linear_parameters(data: &Data<'_>) -> u64 {
 }
 
 impl Data<'_> {
+    /// The first activation of a held-out stimulus that is no number, if there is one.
+    pub(crate) fn wild_activation(&self) -> Result<Option<TrainError>, TrainError> {
+        for (part, stimuli) in [("validation", self.validation), ("test", self.test)] {
+            for &stimulus in stimuli {
+                for (layer, &units) in self.activations.units().iter().enumerate() {
+                    let mut row = vec![0.0; units];
+                    let read = self.activations.gather(layer, &[stimulus], &mut row);
+                    read.map_err(|source| TrainError::Activations { layer, source })?;
+                    if let Some(unit) = row.iter().position(|value| !value.is_finite()) {
+                        return Ok(Some(TrainError::HeldOutActivation {
+                            part,
+                            stimulus,
+                            layer,
+                            unit,
+                            value: row[unit],
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Refuses what no model can be fitted to and scored on.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         assert!(self.sites > 0, "a region has sites");

@@ -27,6 +27,8 @@ const NEUROID: &str = "neuroid";
 const PRESENTATION: &str = "presentation";
 /// The coordinate naming stimuli: today's spelling first, then the one before 2022.
 pub(super) const STIMULUS_IDS: [&str; 2] = ["stimulus_id", "image_id"];
+/// The coordinates that number repetitions: Brain-Score's, and that of its Cadena recordings.
+const REPETITIONS: [&str; 2] = ["repetition", "repetition_id"];
 
 /// Responses of sites to presentations, as stored.
 pub(super) struct Assembly {
@@ -38,6 +40,8 @@ pub(super) struct Assembly {
     pub(super) regions: Vec<String>,
     /// The stimulus shown, per presentation.
     pub(super) shown: Vec<String>,
+    /// The repetition number of each presentation, where the file has any.
+    pub(super) repetitions: Option<Vec<String>>,
     /// What the user should know although it is no error.
     pub(super) notices: Vec<String>,
     /// Of an array, what its axes were, where that is not the documented order.
@@ -69,6 +73,7 @@ impl Assembly {
             sites,
             regions,
             shown,
+            repetitions: None,
             notices: Vec::new(),
             axes: Vec::new(),
             values,
@@ -203,6 +208,8 @@ fn read(path: &Path) -> Result<Assembly, RecordingError> {
             reader.no_coordinate(variables, "`stimulus_id` or `image_id`", PRESENTATION)
         })?;
 
+    let repetitions = reader.repetitions(variables, presentations);
+
     let values = reader.ok(reader.file.read_variable_unpacked_masked(&name))?;
     let (values, offset) = values
         .as_standard_layout()
@@ -219,6 +226,7 @@ fn read(path: &Path) -> Result<Assembly, RecordingError> {
         sites: site_names,
         regions,
         shown,
+        repetitions,
         notices,
         axes: Vec::new(),
         values,
@@ -359,6 +367,24 @@ impl<'a> Reader<'a> {
             return Err(self.bad_coordinate(name, problem));
         }
         Ok(Some(words))
+    }
+
+    /// The repetition numbers, where they can be read: whole numbers or words, and numbers with a point
+    /// as pandas writes a column with gaps.
+    fn repetitions(&self, variables: &[NcVariable], presentations: usize) -> Option<Vec<String>> {
+        if let Ok(Some(words)) =
+            self.coordinate(variables, &REPETITIONS, PRESENTATION, presentations)
+        {
+            return Some(words);
+        }
+        let floats = |variable: &&NcVariable| {
+            spans(variable, PRESENTATION)
+                && matches!(variable.dtype(), NcType::Float | NcType::Double)
+                && REPETITIONS.contains(&variable.name())
+        };
+        let variable = variables.iter().find(floats)?;
+        let numbers = self.file.read_variable_as_f64(variable.name()).ok()?;
+        (numbers.len() == presentations).then(|| numbers.iter().map(f64::to_string).collect())
     }
 
     fn bad_coordinate(&self, name: &str, problem: String) -> RecordingError {

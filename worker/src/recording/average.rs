@@ -6,6 +6,7 @@ use super::Region;
 use super::assembly::Assembly;
 use super::ceiling::Noise;
 use super::error::{RecordingError, some_of};
+use super::presentations::Presentations;
 
 /// Averages the sites of `region` over the repetitions of each stimulus, in `f64`, skipping NaN.
 ///
@@ -23,8 +24,8 @@ pub(super) fn average(
     cells.refuse_infinite(assembly)?;
     cells.refuse_silent(assembly)?;
     let mean = |(sum, &count): (&f64, &u32)| match count {
-        0 => f32::NAN,
-        count => (sum / f64::from(count)) as f32,
+        0 => f64::NAN,
+        count => sum / f64::from(count),
     };
     Ok(Region {
         name: region.to_owned(),
@@ -111,7 +112,9 @@ impl Cells {
     pub(super) fn noise(&self, assembly: &Assembly, stimulus_of: &[usize]) -> Option<Noise> {
         let value = |presentation, column: usize| assembly.value(presentation, self.sites[column]);
         let stimuli = self.repetitions.len();
-        Noise::measure(stimulus_of, stimuli, self.sites.len(), value)
+        let labels = assembly.repetitions.as_deref();
+        let shown = Presentations::of(stimulus_of, stimuli, labels);
+        Noise::measure(&shown, self.sites.len(), value)
     }
 
     /// Refuses a region with an infinite response.
@@ -149,5 +152,31 @@ impl Cells {
                 count,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn averages_far_from_zero_keep_their_digits() {
+        let tiny = 2_f64.powi(-40);
+        let values = vec![
+            1e8 + 6.0,
+            -3.0 * tiny,
+            1e8 - 6.0,
+            5.0 * tiny,
+            1e8 + 0.25,
+            tiny,
+        ];
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        let shown = ["a", "a", "b"].map(str::to_owned).to_vec();
+        let (sites, regions) = (names(["s", "t"]), names(["V4", "V4"]));
+        let assembly = Assembly::by_rows(Path::new("made.npy"), sites, regions, shown, values);
+        let region = average(&assembly, "V4", &[0, 0, 1], 2).expect("averages");
+        assert_eq!(region.responses, [1e8, tiny, 1e8 + 0.25, tiny]);
     }
 }

@@ -12,8 +12,10 @@ mod chance;
 mod check;
 mod duplicates;
 mod error;
+mod floor;
 mod images;
 mod npy;
+mod presentations;
 mod simulated;
 mod source;
 pub mod split;
@@ -70,7 +72,7 @@ pub struct Region {
     pub sites: Vec<String>,
     /// Rates, `[stimuli, sites]` row by row, averaged over repetitions; NaN where nothing was
     /// recorded.
-    pub responses: Vec<f32>,
+    pub responses: Vec<f64>,
     /// Fewest and most recorded repetitions of a stimulus.
     pub repetitions: (usize, usize),
     /// What the repetitions say about noise, where there are any.

@@ -71,7 +71,7 @@ fn an_array_without_a_name_is_called_as_its_file() {
         assert_eq!(region.noise, None::<Noise>);
         // The first repetition holds whole numbers.
         let expected = (0..4).flat_map(|stimulus| (0..5).map(move |site| 10 * site + stimulus));
-        let expected: Vec<f32> = expected.map(|rate| rate as f32).collect();
+        let expected: Vec<f64> = expected.map(f64::from).collect();
         assert_eq!(region.responses, expected, "{name}");
     }
     assert_eq!(
@@ -161,7 +161,7 @@ fn matlab_order_is_never_silently_taken_for_another() {
     let v4 = &recordings.regions[0];
     assert_eq!((v4.sites.len(), v4.repetitions), (2, (3, 3)));
     let means =
-        (0..4).flat_map(|stimulus| [0, 1].map(|site| (12 * site + 3 * stimulus + 1) as f32));
+        (0..4).flat_map(|stimulus| [0, 1].map(|site| f64::from(12 * site + 3 * stimulus + 1)));
     assert_eq!(v4.responses, means.collect::<Vec<_>>());
     assert_eq!(recordings.axes.len(), 3);
     let (_kept, documented) = source(&files, &shape, given(&["repetitions", "stimuli", "sites"]));

@@ -14,6 +14,7 @@ use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 
 use super::chance::{generator, normal};
+use super::presentations::Presentations;
 use super::stimuli::Stimulus;
 use super::{Noise, Region};
 
@@ -147,9 +148,10 @@ fn repeated(rates: &[f64], noise_sd: &[f64], rng: &mut ChaCha8Rng) -> Vec<[f64; 
     rates.iter().enumerate().map(one).collect()
 }
 
-fn averaged(rates: &[[f64; REPETITIONS]]) -> Vec<f32> {
+/// Rounded to single precision, as a recording system would.
+fn averaged(rates: &[[f64; REPETITIONS]]) -> Vec<f64> {
     let mean = |repetitions: &[f64; REPETITIONS]| {
-        (repetitions.iter().sum::<f64>() / REPETITIONS as f64) as f32
+        f64::from((repetitions.iter().sum::<f64>() / REPETITIONS as f64) as f32)
     };
     rates.iter().map(mean).collect()
 }
@@ -160,7 +162,7 @@ fn noise(rates: &[[f64; REPETITIONS]], sites: usize) -> Option<Noise> {
         .map(|p| p / REPETITIONS)
         .collect();
     let value = |p: usize, site: usize| rates[p / REPETITIONS * sites + site][p % REPETITIONS];
-    Noise::measure(&shown, stimuli, sites, value)
+    Noise::measure(&Presentations::of(&shown, stimuli, None), sites, value)
 }
 
 #[cfg(test)]
@@ -217,7 +219,7 @@ mod tests {
                 let rates: Vec<f64> = region.responses[site..]
                     .iter()
                     .step_by(sites)
-                    .map(|&x| x.into())
+                    .copied()
                     .collect();
                 let mean = rates.iter().sum::<f64>() / 320.0;
                 let variance = rates.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 320.0;
@@ -247,13 +249,7 @@ mod tests {
             let (first, second) = (recorded("first"), recorded("second"));
             let mut sum = 0.0;
             for site in 0..20 {
-                let column = |all: &[f32]| {
-                    all[site..]
-                        .iter()
-                        .step_by(20)
-                        .map(|&x| f64::from(x))
-                        .collect()
-                };
+                let column = |all: &[f64]| all[site..].iter().step_by(20).copied().collect();
                 let (a, b): (Vec<f64>, Vec<f64>) = (column(&first), column(&second));
                 sum += correlation(&a, &b).expect("both vary");
             }
@@ -287,7 +283,7 @@ mod tests {
             }
             for region in &made.regions[..REGIONS.len()] {
                 for rate in &region.responses {
-                    hasher.update(&rate.to_le_bytes());
+                    hasher.update(&(*rate as f32).to_le_bytes());
                 }
             }
             hasher.finalize().to_hex()[..16].to_owned()

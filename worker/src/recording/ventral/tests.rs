@@ -56,7 +56,7 @@ fn images_labels_responses_and_trials_are_read() {
         assert_eq!(region.repetitions, (2, 3));
         for (row, (image, trials)) in rows.into_iter().enumerate() {
             for (site, &unit) in units.iter().enumerate() {
-                let found = f64::from(region.responses[row * units.len() + site]);
+                let found = region.responses[row * units.len() + site];
                 // float32 in the file: relative 6e-8 of at most 7.
                 assert!(
                     (found - expected(image, unit, trials)).abs() < 1e-6,
@@ -148,7 +148,7 @@ fn trials_in_another_order_are_not_used() {
         (1, 2),
         "level 3 as averaged, level 0 by trials"
     );
-    let found = f64::from(region.responses[2]);
+    let found = region.responses[2];
     assert!((found - expected(0, 0, 3)).abs() < 1e-6);
     let notice = &shuffled.notices[0];
     assert!(
