@@ -27,6 +27,11 @@ pub(crate) enum Command {
     ///
     /// Nothing else may be using the directory. The journal has everything, so nothing is lost.
     Rebuild(Place),
+    /// Make the journal and the index as short as they can be
+    ///
+    /// Nothing else may be using the directory. A coordinator keeps the journal short by itself; this is
+    /// for what has been given up, and for the index, which by itself keeps the space it once had.
+    Compact(Place),
     /// Copy the state to a new directory, and read the copy back
     ///
     /// Also while a coordinator runs: the copy is of one moment. It holds the journal; the first
@@ -88,6 +93,20 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
                 Format::Json => output::json(&Rebuilt { trials, outcomes })?,
                 Format::Text => output::line(&format!(
                     "the index is made anew: {trials} trials with {outcomes} outcomes"
+                ))?,
+            }
+            Ok(Ended::Done)
+        }
+        Command::Compact(place) => {
+            let compacted = nrp_coordinator::compact(&place.state)?;
+            match format {
+                Format::Json => output::json(&compacted)?,
+                Format::Text => output::line(&format!(
+                    "the journal has {} of {}, the index {} of {}",
+                    output::size(compacted.journal_bytes),
+                    output::size(compacted.journal_bytes_before),
+                    output::size(compacted.index_bytes),
+                    output::size(compacted.index_bytes_before)
                 ))?,
             }
             Ok(Ended::Done)

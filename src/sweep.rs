@@ -1,4 +1,4 @@
-//! `nrp sweep`: check, launch, list, watch, explain, order, pause, cancel and resume sweeps on a coordinator.
+//! `nrp sweep`: check, launch, list, watch, explain, order, pause, cancel, resume and delete sweeps on a coordinator.
 
 use crate::catalogue;
 use crate::client::{self, Access};
@@ -8,8 +8,9 @@ use crate::place::Results;
 use crate::progress;
 use crate::takes::Takes;
 use nrp_proto::wire::{
-    CancelRequest, ExplainReply, ExplainRequest, ListRequest, PauseRequest, PrioritiseRequest,
-    ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus,
+    CancelRequest, DeleteReply, DeleteRequest, ExplainReply, ExplainRequest, ListRequest,
+    PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
+    SweepSpec, SweepStatus,
 };
 use nrp_worker::activation::Dtype;
 use nrp_worker::forecast::Forecast;
@@ -54,6 +55,20 @@ pub(crate) enum Command {
     Watch(One),
     /// Start no further trial of a sweep; finished ones are kept
     Cancel(One),
+    /// Delete a sweep that has finished or was cancelled, with its trials and what came of them
+    ///
+    /// Trials that other sweeps have stay. The space is free when the command ends; the coordinator
+    /// answers nothing else meanwhile, seconds for 100 000 trials. Submitted again, the sweep starts
+    /// afresh. Nothing brings it back but a backup.
+    Delete {
+        /// Its name, id, or the beginning of its id
+        sweep: String,
+        /// Only tell what would go
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        results: Results,
+    },
     /// Take a cancelled or paused sweep up again, and give failed trials new attempts
     Resume(One),
     /// Say why trials of a sweep, or one trial, wait
@@ -138,6 +153,23 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             let reply = access.client.cancel(CancelRequest { sweep }).await;
             let sweep = reply.map_err(CommandError::from)?.into_inner();
             show_of(&access, vec![sweep], format)?;
+            access.close().await?;
+        }
+        Command::Delete {
+            sweep,
+            dry_run,
+            results,
+        } => {
+            let mut access = match dry_run {
+                true => Access::open(&results).await?,
+                false => Access::change(&results).await?,
+            };
+            let reply = access.client.delete(DeleteRequest { sweep, dry_run }).await;
+            let deleted = reply.map_err(CommandError::from)?.into_inner();
+            match format {
+                Format::Json => output::json(&deleted)?,
+                Format::Text => output::line(&farewell(&deleted, dry_run))?,
+            }
             access.close().await?;
         }
         Command::Resume(One { sweep, results }) => {
@@ -314,6 +346,26 @@ pub(crate) fn announcement(spec: &SweepSpec, submitted: &SubmitReply) -> String 
         },
         trials = submitted.trials,
         finished = submitted.already_finished,
+    )
+}
+
+/// What to say of a sweep that is deleted, or would be.
+fn farewell(deleted: &DeleteReply, dry_run: bool) -> String {
+    let stay = match deleted.shared {
+        0 => String::new(),
+        shared => format!("; {shared} trials that other sweeps have stay"),
+    };
+    format!(
+        "sweep `{}` ({}) {}: {} trials go, {} of them with an outcome{stay}",
+        deleted.name,
+        deleted.sweep,
+        if dry_run {
+            "would be deleted"
+        } else {
+            "is deleted"
+        },
+        deleted.trials,
+        deleted.outcomes,
     )
 }
 

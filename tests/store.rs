@@ -313,3 +313,133 @@ fn a_damaged_journal_is_read_past_repaired_and_its_lost_trial_run_again() {
     json(&place.run(&place.path("small.toml")).output().unwrap());
     assert_eq!(lasting(&place.trials()), lasting(&whole));
 }
+
+/// Four of the small sweep's eight trials.
+fn part() -> String {
+    SMALL_SWEEP
+        .replace("\"small\"", "\"part\"")
+        .replace("l1 = [8, 16]", "l1 = [8]")
+}
+
+fn delete(place: &Place, arguments: &[&str]) -> Output {
+    let mut command = place.nrp(&["sweep", "delete"]);
+    command.args(arguments).args(["--output", "json"]);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_deleted_sweep_is_gone_its_shared_trials_stay_and_it_starts_afresh() {
+    let place = with_results();
+    let file = place.write("part.toml", part());
+    json(&place.run(&file).output().unwrap());
+    let whole = store_bytes(&place);
+    let dry = json(&delete(&place, &["small", "--dry-run", "--state", "state"]));
+    assert_eq!(
+        (&dry["trials"], &dry["outcomes"], &dry["shared"]),
+        (&4.into(), &4.into(), &4.into()),
+        "{dry}"
+    );
+    assert_eq!(store_bytes(&place), whole, "nothing was changed");
+
+    let deleted = json(&delete(&place, &["small", "--state", "state"]));
+    assert_eq!(deleted, dry);
+    assert!(store_bytes(&place) < whole);
+    let stats = json(&store(&place, &["stats", "--state", "state"]));
+    assert_eq!(stats["trials"]["finished"], 4, "{stats}");
+    assert_eq!(stats["sweeps"].as_array().unwrap().len(), 1);
+    let verified = json(&store(&place, &["verify", "--state", "state"]));
+    assert_eq!(verified["findings"], Value::Array(Vec::new()));
+    assert_eq!(place.trials().len(), 4);
+    let again = refusal(&delete(&place, &["small", "--state", "state"]));
+    assert!(again.contains("there is no sweep `small`"), "{again}");
+
+    json(&place.run(&place.path("small.toml")).output().unwrap());
+    assert_eq!(place.trials().len(), 8);
+    let stats = json(&store(&place, &["stats", "--state", "state"]));
+    assert_eq!(stats["trials"]["finished"], TRIALS, "{stats}");
+    let compacted = json(&store(&place, &["compact", "--state", "state"]));
+    let bytes = |name: &str| compacted[name].as_u64().unwrap();
+    assert!(bytes("journal_bytes") < bytes("journal_bytes_before"));
+    let verified = json(&store(&place, &["verify", "--state", "state"]));
+    assert_eq!(verified["findings"], Value::Array(Vec::new()));
+    assert_eq!(place.trials().len(), 8);
+}
+
+/// The journal's length.
+fn store_bytes(place: &Place) -> u64 {
+    std::fs::metadata(journal(place, "state")).unwrap().len()
+}
+
+#[test]
+fn a_sweep_that_has_not_ended_is_not_deleted() {
+    let place = Place::new();
+    let file = place.write("small.toml", SMALL_SWEEP);
+    let (_served, address) = coordinator(&place, ANY, &[]);
+    let submit = place
+        .nrp(&["sweep", "submit", "--coordinator", &address])
+        .arg(&file)
+        .output();
+    assert!(submit.unwrap().status.success());
+    let refused = refusal(&delete(&place, &["small", "--coordinator", &address]));
+    assert!(
+        refused.contains("is running and cannot be deleted")
+            && refused.contains("`nrp sweep cancel small`"),
+        "{refused}"
+    );
+    let cancel = place
+        .nrp(&["sweep", "cancel", "small", "--coordinator", &address])
+        .output();
+    assert!(cancel.unwrap().status.success());
+    let deleted = json(&delete(&place, &["small", "--coordinator", &address]));
+    assert_eq!(
+        (&deleted["trials"], &deleted["outcomes"]),
+        (&TRIALS.into(), &0.into())
+    );
+    let list = place
+        .nrp(&[
+            "sweep",
+            "list",
+            "--coordinator",
+            &address,
+            "--output",
+            "json",
+        ])
+        .output();
+    assert_eq!(json(&list.unwrap()), Value::Array(Vec::new()));
+}
+
+#[test]
+fn killed_while_it_deletes_a_coordinator_leaves_a_sweep_whole_or_gone() {
+    let place = with_results();
+    let file = place.write("part.toml", part());
+    json(&place.run(&file).output().unwrap());
+    std::fs::rename(place.path("state"), place.path("before")).unwrap();
+    for round in 0..12 {
+        let _ = std::fs::remove_dir_all(place.path("state"));
+        let copied = Command::new("cp")
+            .args(["-r", "before", "state"])
+            .current_dir(place.path(""))
+            .status();
+        assert!(copied.unwrap().success());
+        let (mut served, address) = coordinator(&place, ANY, &[]);
+        let mut asked = place
+            .nrp(&["sweep", "delete", "small", "--coordinator", &address])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(4 * round));
+        served.kill();
+        let answered = asked.wait().unwrap().success();
+        let stats = json(&store(&place, &["stats", "--state", "state"]));
+        let finished = stats["trials"]["finished"].as_u64().unwrap();
+        assert!([4, TRIALS].contains(&finished), "{stats}");
+        assert!(!answered || finished == 4, "what was answered stays");
+        assert_eq!(place.trials().len(), 4, "the other is whole");
+        json(&place.run(&place.path("small.toml")).output().unwrap());
+        let stats = json(&store(&place, &["stats", "--state", "state"]));
+        assert_eq!(stats["trials"]["finished"], TRIALS);
+        let verified = json(&store(&place, &["verify", "--state", "state"]));
+        assert_eq!(verified["findings"], Value::Array(Vec::new()), "{verified}");
+    }
+}

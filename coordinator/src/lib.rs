@@ -28,7 +28,8 @@ pub use coordinator::{Config, Coordinator, CoordinatorError};
 pub use metrics::MetricsReader;
 #[cfg(feature = "service")]
 pub use store::{
-    Backup, Damage, Finding, IndexError, StoreError, Verified, backup, rebuild_index, verify,
+    Backup, Compacted, Damage, Finding, IndexError, StoreError, Verified, backup, rebuild_index,
+    verify,
 };
 #[cfg(feature = "service")]
-pub use upkeep::{Counts, LostOutcome, Repaired, Stats, SweepStats, repair, stats};
+pub use upkeep::{Counts, LostOutcome, Repaired, Stats, SweepStats, compact, repair, stats};

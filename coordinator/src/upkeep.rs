@@ -1,9 +1,11 @@
 //! What a state directory holds, in numbers, which reads the journal alone, also while it is written
-//! to; and what is left of it when its journal is damaged.
+//! to; what is left of it when its journal is damaged; and all of it in as little space as it takes.
 
-use crate::driver::Replayed;
-use crate::scheduler::{Fact, Settings, SweepCounts, TrialId, TrialView};
-use crate::store::{self, Damage, Repair, StoreError, index_at_hand, recorded};
+use crate::driver::{Clock, Replayed, SystemClock};
+use crate::scheduler::{Settings, SweepCounts, TrialId, TrialView};
+use crate::store::{
+    self, Compacted, Damage, DiskStore, JOURNAL, Repair, StoreError, index_at_hand, recorded,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -102,6 +104,22 @@ pub fn stats(dir: &Path) -> Result<Stats, StoreError> {
     })
 }
 
+/// Makes the state in `dir`, which nothing else may be using, as short as it can be: the journal, and
+/// the index.
+///
+/// # Errors
+/// When a line of the journal is damaged, or the directory cannot be used.
+pub fn compact(dir: &Path) -> Result<Compacted, StoreError> {
+    if !dir.join(JOURNAL).is_file() {
+        return Err(StoreError::NoState {
+            dir: dir.to_owned(),
+        });
+    }
+    let mut replayed = Replayed::new(Settings::default());
+    let (mut store, _) = DiskStore::open(dir, &mut |fact| replayed.take(0, fact))?;
+    store.compact_all(SystemClock::new().wall_ms(), replayed.snapshot())
+}
+
 /// Most lost outcomes that are told one by one.
 const LOST_MAX: usize = 100;
 
@@ -157,7 +175,9 @@ pub fn repair(dir: &Path, dry: bool) -> Result<Repaired, StoreError> {
     let mut replayed = Replayed::new(Settings::default());
     let mut without_sweep = 0;
     salvage.visit(&mut |_, fact| {
-        let lost = trial_of(&fact).is_some_and(|id| replayed.core.trial(None, id).is_none());
+        let lost = fact
+            .trial()
+            .is_some_and(|id| replayed.core.trial(None, id).is_none());
         without_sweep += u64::from(lost);
         replayed.take(0, fact)
     })?;
@@ -214,17 +234,6 @@ impl Repaired {
             false => self.further_outcomes += 1,
         }
     }
-}
-
-/// The trial whose outcome or attempts a fact is about.
-fn trial_of(fact: &Fact) -> Option<TrialId> {
-    if let Fact::OutcomeRecorded { trial, .. }
-    | Fact::AttemptFailed { trial, .. }
-    | Fact::RungReached { trial, .. } = fact
-    {
-        return Some(*trial);
-    }
-    None
 }
 
 fn has_outcome(view: &TrialView) -> bool {

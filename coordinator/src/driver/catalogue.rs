@@ -38,6 +38,11 @@ impl Catalogue {
         known
     }
 
+    /// Forgets a sweep.
+    pub(super) fn remove(&mut self, id: SweepId) {
+        self.sweeps.retain(|(known, _)| *known != id);
+    }
+
     /// Whether a submission of this sweep would change nothing in here.
     pub(crate) fn is_latest(&self, id: SweepId, spec: &SweepSpec) -> bool {
         self.sweeps

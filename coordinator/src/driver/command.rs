@@ -3,12 +3,12 @@
 
 use super::catalogue::LookupError;
 use crate::scheduler::{
-    ActivationsId, Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, TooManyOpen, TrialId,
-    TrialKey, TrialView, Verdict,
+    ActivationsId, Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, SweepState, TooManyOpen,
+    TrialId, TrialKey, TrialView, Verdict,
 };
 use crate::store::IndexError;
 use nrp_proto::wire::{
-    Activity, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus, WorkerTotals,
+    Activity, DeleteReply, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus, WorkerTotals,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -32,6 +32,12 @@ pub(crate) enum Command {
     Resume {
         sweep: String,
         reply: Reply<Result<SweepStatus, LookupError>>,
+    },
+    Delete {
+        sweep: String,
+        /// Only tell what would go.
+        dry_run: bool,
+        reply: Reply<Result<DeleteReply, DeleteError>>,
     },
     Pause {
         sweep: String,
@@ -177,6 +183,17 @@ pub(crate) struct Fenced {
 pub(crate) struct Absent {
     pub(crate) worker: String,
     pub(crate) near_miss: Option<String>,
+}
+
+/// Why a sweep is not deleted.
+#[derive(Debug)]
+pub(crate) enum DeleteError {
+    Lookup(LookupError),
+    /// It has not ended.
+    Open {
+        name: String,
+        state: SweepState,
+    },
 }
 
 /// What there is at a moment.

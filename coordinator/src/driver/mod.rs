@@ -15,7 +15,7 @@ mod writer;
 pub(crate) use catalogue::LookupError;
 pub(crate) use clock::{Awake, Clock, Stopped, SystemClock};
 pub(crate) use command::{
-    Absent, Census, Command, Fenced, LeaseError, Leased, Reply, Report, Submitted,
+    Absent, Census, Command, DeleteError, Fenced, LeaseError, Leased, Reply, Report, Submitted,
 };
 pub(crate) use writer::Batch;
 #[cfg(test)]
@@ -28,7 +28,7 @@ use crate::scheduler::{
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
-use nrp_proto::wire::{SweepSpec, SweepStatus};
+use nrp_proto::wire::{DeleteReply, SweepSpec, SweepStatus};
 use status::Presence;
 use std::collections::{BTreeMap, VecDeque};
 use std::thread::JoinHandle;
@@ -76,6 +76,9 @@ impl Replayed {
                 })?;
             }
             self.catalogue.enter(*sweep, spec.clone());
+        }
+        if let Fact::SweepDeleted { sweep } = &fact {
+            self.catalogue.remove(*sweep);
         }
         self.core.on_event(now_ms, Event::Replayed { fact, trials });
         Ok(())
@@ -212,6 +215,12 @@ impl Driver {
             for command in commands.drain(..) {
                 stop |= matches!(command, Command::Stop);
                 self.on_command(command);
+                if self.batch.purges {
+                    let batch = std::mem::take(&mut self.batch);
+                    if batches.send(batch).await.is_err() {
+                        return;
+                    }
+                }
             }
             let batch = self.turn();
             if !batch.is_empty() && batches.send(batch).await.is_err() {
@@ -253,6 +262,14 @@ impl Driver {
             }
             Command::Cancel { sweep, reply } => {
                 self.change(&sweep, Event::SweepCancelled, reply);
+            }
+            Command::Delete {
+                sweep,
+                dry_run,
+                reply,
+            } => {
+                let deleted = self.delete(&sweep, dry_run);
+                self.answer(reply, deleted);
             }
             Command::Resume { sweep, reply } => self.change(&sweep, Event::SweepResumed, reply),
             Command::Pause { sweep, reply } => self.change(&sweep, Event::SweepPaused, reply),
@@ -425,6 +442,7 @@ impl Driver {
             }
             Command::Submit { .. }
             | Command::Cancel { .. }
+            | Command::Delete { .. }
             | Command::Resume { .. }
             | Command::Pause { .. }
             | Command::Prioritise { .. }
@@ -486,6 +504,37 @@ impl Driver {
             trials: counts.trials(),
             closed: counts.finished + counts.failed + counts.stopped,
             known,
+        })
+    }
+
+    /// Forgets a sweep that has ended. The store does without it in one step: its batch ends here.
+    fn delete(&mut self, asked: &str, dry_run: bool) -> Result<DeleteReply, DeleteError> {
+        let sweep = self.catalogue.find(asked).map_err(DeleteError::Lookup)?;
+        let spec = self.catalogue.get(sweep).expect("it was just found");
+        let name = spec.name.clone();
+        let (state, _) = self
+            .core
+            .sweep(sweep)
+            .expect("the catalogue follows the scheduler");
+        if !state.has_ended() {
+            return Err(DeleteError::Open { name, state });
+        }
+        let goes = self.core.deletion(sweep).unwrap_or_default();
+        if !dry_run {
+            self.tell(Event::SweepDeleted(sweep));
+            self.catalogue.remove(sweep);
+            let mut snapshot = self.catalogue.snapshot(&self.core);
+            // What is told of it: of no effect where the sweep is not known.
+            snapshot.after.push(Fact::SweepDeleted { sweep });
+            self.batch.snapshot = Some((self.clock.wall_ms(), snapshot));
+            self.batch.purges = true;
+        }
+        Ok(DeleteReply {
+            sweep: sweep.to_string(),
+            name,
+            trials: goes.trials,
+            outcomes: goes.outcomes,
+            shared: goes.shared,
         })
     }
 
@@ -585,6 +634,11 @@ impl Driver {
     }
 
     fn record(&mut self, fact: Fact) {
+        // It becomes durable with the journal that does without the sweep.
+        if let Fact::SweepDeleted { .. } = fact {
+            self.batch.changed = true;
+            return;
+        }
         let at_ms = self.clock.wall_ms();
         self.batch.facts.push(Stamped { at_ms, fact });
     }

@@ -11,6 +11,7 @@ pub(super) fn observe(fact: &Fact) {
         }
         Fact::SweepCancelled { sweep } => tracing::info!(%sweep, "sweep cancelled"),
         Fact::SweepResumed { sweep } => tracing::info!(%sweep, "sweep resumed"),
+        Fact::SweepDeleted { sweep } => tracing::info!(%sweep, "sweep deleted"),
         Fact::SweepPaused { sweep } => tracing::info!(%sweep, "sweep paused"),
         Fact::SweepPrioritised { sweep, priority } => {
             tracing::info!(%sweep, priority, "sweep prioritised");

@@ -6,7 +6,7 @@ use super::command::Command;
 use super::observe::observe;
 use crate::metrics::COUNTS;
 use crate::scheduler::Snapshot;
-use crate::store::{Index, Stamped, Store, StoreError};
+use crate::store::{Index, Remake, Stamped, Store, StoreError};
 use std::sync::mpsc::{Receiver, SyncSender};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,6 +28,8 @@ pub(crate) struct Batch {
     pub(super) changed: bool,
     /// What the facts up to the last of these make, and the wall clock; nothing is added behind it.
     pub(super) snapshot: Option<(u64, Snapshot)>,
+    /// Whether the snapshot is of less than the facts make: a sweep was deleted.
+    pub(super) purges: bool,
 }
 
 impl Batch {
@@ -40,6 +42,7 @@ impl Batch {
         self.effects.extend(other.effects);
         self.changed |= other.changed;
         self.snapshot = other.snapshot;
+        self.purges |= other.purges;
     }
 }
 
@@ -50,6 +53,8 @@ pub(super) type Written = Result<Recorded, StoreError>;
 pub(super) struct Recorded {
     batch: Batch,
     last_seq: u64,
+    /// Makes the index of what the store has now.
+    remake: Option<Remake>,
 }
 
 /// Makes batches durable until nobody sends any more, or until a write fails.
@@ -67,8 +72,9 @@ pub(super) fn write(
         {
             batch.add(next);
         }
-        let snapshot = batch.snapshot.take();
-        asked &= snapshot.is_none();
+        // The shorter journal that the store may be at is given up for one without what was deleted.
+        asked &= batch.snapshot.is_none();
+        let snapshot = batch.snapshot.take_if(|_| !batch.purges);
         let recorded = record(store, batch);
         let failed = recorded.is_err();
         if written.send(recorded).is_err() || failed {
@@ -119,27 +125,42 @@ pub(crate) fn settle(
     mut batch: Batch,
     changes: &watch::Sender<u64>,
 ) -> Result<bool, StoreError> {
-    let snapshot = batch.snapshot.take();
+    let snapshot = batch.snapshot.take_if(|_| !batch.purges);
     let recorded = record(store, batch)?;
     act(&store.index().clone(), recorded, changes)?;
     keep(store, snapshot)
 }
 
-/// Makes a batch durable.
-fn record(store: &mut dyn Store, batch: Batch) -> Written {
+/// Makes a batch durable, and has the store do without what was deleted.
+fn record(store: &mut dyn Store, mut batch: Batch) -> Written {
     let last_seq = store.record(&batch.facts)?;
+    let remake = match batch.snapshot.take() {
+        Some((at_ms, snapshot)) => Some(store.purge(at_ms, snapshot)?),
+        None => None,
+    };
     if !batch.facts.is_empty() {
         COUNTS.batch_facts.observe(batch.facts.len() as f64);
     }
-    Ok(Recorded { batch, last_seq })
+    Ok(Recorded {
+        batch,
+        last_seq,
+        remake,
+    })
 }
 
 /// Takes what is durable into the index, and does what waited for that.
 fn act(index: &Index, recorded: Recorded, changes: &watch::Sender<u64>) -> Result<(), StoreError> {
-    let Recorded { batch, last_seq } = recorded;
+    let Recorded {
+        batch,
+        last_seq,
+        remake,
+    } = recorded;
     if !batch.facts.is_empty() {
         let facts = batch.facts.iter().map(|stamped| &stamped.fact);
         index.apply(last_seq, facts)?;
+    }
+    if let Some(remake) = remake {
+        remake(index)?;
     }
     for stamped in &batch.facts {
         observe(&stamped.fact);
@@ -194,6 +215,10 @@ mod tests {
             // The test may have ended.
             let _ = self.taken.send((facts.collect(), snapshot));
             Ok(())
+        }
+
+        fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError> {
+            self.store.purge(at_ms, snapshot)
         }
 
         fn index(&self) -> &Arc<Index> {

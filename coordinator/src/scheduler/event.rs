@@ -59,6 +59,8 @@ pub enum Event {
     SweepCancelled(SweepId),
     /// A client asked for a sweep to be taken up again.
     SweepResumed(SweepId),
+    /// A client asked for a sweep that has ended to be forgotten.
+    SweepDeleted(SweepId),
     /// A client asked for a sweep to start nothing more for now.
     SweepPaused(SweepId),
     /// A client said how urgent a sweep is.
@@ -219,6 +221,11 @@ pub enum Fact {
     },
     /// A sweep was taken up again, its failed trials with fresh attempts.
     SweepResumed {
+        /// Which.
+        sweep: SweepId,
+    },
+    /// A sweep was forgotten, with the trials that no other sweep has.
+    SweepDeleted {
         /// Which.
         sweep: SweepId,
     },

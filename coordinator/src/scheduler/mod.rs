@@ -6,6 +6,7 @@
 //! the same state. No event costs work in proportion to all trials.
 
 mod copies;
+mod deletion;
 mod event;
 mod explain;
 mod halving;
@@ -27,6 +28,7 @@ mod random_events;
 #[cfg(test)]
 mod scene;
 
+pub use deletion::Deletion;
 pub use event::{
     Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, Refusal, TrialKey, Verdict,
 };
@@ -118,6 +120,7 @@ impl Scheduler {
                 self.on_sweep_cancelled(now_ms, sweep, &mut actions);
             }
             Event::SweepResumed(sweep) => self.on_sweep_resumed(now_ms, sweep, &mut actions),
+            Event::SweepDeleted(sweep) => self.on_sweep_deleted(now_ms, sweep, &mut actions),
             Event::SweepPaused(sweep) => self.on_sweep_paused(now_ms, sweep, &mut actions),
             Event::SweepPrioritised { sweep, priority } => {
                 self.on_sweep_prioritised(now_ms, sweep, priority, &mut actions);
@@ -191,6 +194,7 @@ impl Scheduler {
             Fact::SweepSubmitted { .. } => {}
             Fact::SweepCancelled { sweep } => self.cancel(*sweep),
             Fact::SweepResumed { sweep } => self.resume(*sweep),
+            Fact::SweepDeleted { sweep } => self.delete(*sweep),
             Fact::SweepPaused { sweep } => self.pause(*sweep),
             Fact::SweepPrioritised { sweep, priority } => self.prioritise(*sweep, *priority),
             Fact::LeaseGranted {

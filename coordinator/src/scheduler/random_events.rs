@@ -373,6 +373,7 @@ impl World {
                 | Fact::LeaseEnded { .. }
                 | Fact::RungReached { .. }
                 | Fact::AttemptFailed { .. } => {}
+                Fact::SweepDeleted { .. } => panic!("nobody deletes one"),
                 Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {
                     panic!("only a snapshot says so")
                 }

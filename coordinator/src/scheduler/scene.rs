@@ -69,6 +69,15 @@ impl Scene {
         actions
     }
 
+    /// Deletes a sweep; the journal without it takes the journal's place.
+    pub(super) fn delete(&mut self, sweep: u64) {
+        self.tell(Event::SweepDeleted(SweepId(sweep)));
+        let compacted = self.compacted(&self.core);
+        let whole = self.replayed(&self.journal);
+        assert_eq!(durable(&whole), durable(&self.replayed(&compacted)));
+        self.journal = compacted;
+    }
+
     /// A crash of the coordinator: a new one reads the journal back.
     pub(super) fn restart(&mut self) {
         self.core = self.replayed(&self.journal);
@@ -112,7 +121,8 @@ impl Scene {
                 }
                 Kept::Never => false,
             };
-            if keep {
+            let deleted = fact.trial().filter(|id| snapshot.deleted.contains(id));
+            if keep && deleted.is_none() {
                 kept.push(fact.clone());
             }
         }

@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub before: Vec<Fact>,
     /// Trials whose last failure is kept; see [`Kept::LastFailure`].
     pub failures: BTreeSet<TrialId>,
+    /// Trials that were deleted: of these no line is kept.
+    pub deleted: BTreeSet<TrialId>,
     /// How the open trials and the leases stand.
     pub after: Vec<Fact>,
 }
@@ -54,6 +56,7 @@ impl Fact {
             Fact::RungReached { .. } => Kept::Always,
             Fact::SweepSubmitted { .. }
             | Fact::SweepCancelled { .. }
+            | Fact::SweepDeleted { .. }
             | Fact::SweepPaused { .. }
             | Fact::SweepPrioritised { .. }
             | Fact::SweepResumed { .. }
@@ -61,6 +64,25 @@ impl Fact {
             | Fact::LeaseEnded { .. }
             | Fact::TrialCarried { .. }
             | Fact::EpochReached { .. } => Kept::Never,
+        }
+    }
+
+    /// The trial whose attempts or outcome it is about, if it is.
+    pub fn trial(&self) -> Option<TrialId> {
+        match self {
+            Fact::AttemptFailed { trial, .. }
+            | Fact::RungReached { trial, .. }
+            | Fact::OutcomeRecorded { trial, .. }
+            | Fact::TrialCarried { trial, .. } => Some(*trial),
+            Fact::SweepSubmitted { .. }
+            | Fact::SweepCancelled { .. }
+            | Fact::SweepDeleted { .. }
+            | Fact::SweepPaused { .. }
+            | Fact::SweepPrioritised { .. }
+            | Fact::SweepResumed { .. }
+            | Fact::LeaseGranted { .. }
+            | Fact::LeaseEnded { .. }
+            | Fact::EpochReached { .. } => None,
         }
     }
 }
@@ -75,13 +97,13 @@ impl Scheduler {
         };
         // Ranks follow from the first submissions; if some sweep was submitted again since, the
         // order of the latest is told as well.
-        let mut sweeps: Vec<_> = self.sweeps.iter().collect();
+        let mut sweeps: Vec<_> = self.living_sweeps().collect();
         let mut before: Vec<_> = sweeps.iter().map(|sweep| submitted(sweep.id)).collect();
         if !sweeps.is_sorted_by_key(|sweep| sweep.submission) {
             sweeps.sort_by_key(|sweep| sweep.submission);
             before.extend(sweeps.iter().map(|sweep| submitted(sweep.id)));
         }
-        for sweep in &self.sweeps {
+        for sweep in self.living_sweeps() {
             let (id, priority) = (sweep.id, sweep.priority);
             before.extend((!sweep.wanted).then_some(Fact::SweepCancelled { sweep: id }));
             before.extend(sweep.paused.then_some(Fact::SweepPaused { sweep: id }));
@@ -92,7 +114,7 @@ impl Scheduler {
         }
         let mut failures = BTreeSet::new();
         let mut after = Vec::new();
-        for trial in &self.trials {
+        for trial in self.living() {
             let open = trial.state.may_go_on();
             if trial.state == TrialState::Failed || open && trial.attempts > 0 {
                 failures.insert(trial.id);
@@ -126,6 +148,7 @@ impl Scheduler {
         Snapshot {
             before,
             failures,
+            deleted: self.deleted_trials(),
             after,
         }
     }
@@ -160,34 +183,48 @@ impl Scheduler {
 /// Everything about the state that a restart must bring back.
 #[cfg(test)]
 pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + use<> {
-    let trials = core.trials.iter().map(|trial| {
+    // By ids and ranks: what was deleted has numbers until the next start.
+    let sweep_ids = |trial: &super::Trial| {
+        let numbers = trial.sweeps.iter();
+        let ids = numbers.map(|number| core.sweeps[number.0 as usize].id);
+        ids.collect::<Vec<_>>()
+    };
+    let id = |number: &TrialNo| core.at(*number).id;
+    let trials = core.living().map(|trial| {
         // What is closed gets fresh ones when it is opened again.
         let open = trial.state.may_go_on();
         let history = open.then_some((trial.attempts, trial.losses));
         let key = (trial.id, trial.group, trial.pass, trial.row);
         let state = (trial.state, trial.stopped);
-        (key, state, history, trial.sweeps.clone())
+        (key, state, history, sweep_ids(trial))
     });
-    let mut submissions: Vec<_> = core.sweeps.iter().collect();
+    let mut submissions: Vec<_> = core.living_sweeps().collect();
     submissions.sort_by_key(|sweep| sweep.submission);
     let submissions = submissions.into_iter().map(|sweep| sweep.id);
-    let sweeps = core.sweeps.iter().map(|sweep| {
+    let sweeps = core.living_sweeps().map(|sweep| {
         let counts = (sweep.counts, sweep.open_in_row.clone());
         let told = (sweep.wanted, sweep.paused, sweep.priority);
-        (sweep.id, sweep.trials.clone(), told, counts)
+        let trials: Vec<_> = sweep.trials.iter().map(id).collect();
+        (sweep.id, trials, told, counts)
     });
     let leases = core.leases.values().map(|lease| {
-        let trials = (lease.open.clone(), lease.taken.clone());
+        let known = |number: &&TrialNo| !core.at(**number).is_deleted();
+        let open: Vec<_> = lease.open.iter().map(id).collect();
+        let taken: Vec<_> = lease.taken.iter().filter(known).map(id).collect();
+        let trials = (open, taken);
         let standing = (lease.origin, lease.role);
         (lease.lease, lease.holder.clone(), standing, trials)
     });
+    let copies = core.copies.iter().map(|(number, job)| (id(number), *job));
+    let rung_losses = core.rung_losses.iter();
+    let rung_losses = rung_losses.map(|(number, losses)| (id(number), losses.clone()));
     (
         trials.collect::<Vec<_>>(),
         submissions.collect::<Vec<_>>(),
         sweeps.collect::<Vec<_>>(),
         leases.collect::<Vec<_>>(),
-        core.copies.clone(),
+        copies.collect::<Vec<_>>(),
         core.last_epoch,
-        core.rung_losses.clone(),
+        rung_losses.collect::<Vec<_>>(),
     )
 }

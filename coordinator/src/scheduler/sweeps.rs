@@ -57,6 +57,26 @@ pub struct SweepCounts {
     pub cancelled: u64,
 }
 
+impl Sweep {
+    /// One that has no trial yet, or none any more.
+    pub(super) fn new(id: SweepId, halving: Option<Halving>) -> Self {
+        Self {
+            id,
+            trials: Vec::new(),
+            wanted: false,
+            paused: false,
+            priority: 0,
+            queue: Queue::default(),
+            turn: None,
+            served: 0,
+            submission: 0,
+            halving,
+            counts: SweepCounts::default(),
+            open_in_row: BTreeMap::new(),
+        }
+    }
+}
+
 impl SweepCounts {
     /// All of them.
     pub fn trials(&self) -> u64 {
@@ -89,6 +109,14 @@ pub enum SweepState {
 }
 
 impl SweepState {
+    /// Whether nothing more is to come of it, unless somebody takes it up.
+    pub fn has_ended(self) -> bool {
+        match self {
+            SweepState::Running | SweepState::Paused => false,
+            SweepState::Finished | SweepState::Cancelled => true,
+        }
+    }
+
     /// Its word on the wire and in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -104,7 +132,7 @@ impl Scheduler {
     /// All trials, each once, by where they are. Counts them.
     pub fn counts(&self) -> SweepCounts {
         let mut counts = SweepCounts::default();
-        for trial in &self.trials {
+        for trial in self.living() {
             *counts.of(trial.state) += 1;
         }
         counts
@@ -149,20 +177,8 @@ impl Scheduler {
     fn add_sweep(&mut self, id: SweepId, halving: Option<Halving>, keys: &[TrialKey]) -> SweepNo {
         let number = u32::try_from(self.sweeps.len()).expect("memory ends before 2^32 sweeps");
         let number = SweepNo(number);
-        let mut sweep = Sweep {
-            id,
-            trials: Vec::with_capacity(keys.len()),
-            wanted: false,
-            paused: false,
-            priority: 0,
-            queue: Queue::default(),
-            turn: None,
-            served: 0,
-            submission: 0,
-            halving,
-            counts: SweepCounts::default(),
-            open_in_row: BTreeMap::new(),
-        };
+        let mut sweep = Sweep::new(id, halving);
+        sweep.trials.reserve(keys.len());
         self.trials.reserve(keys.len());
         self.trial_numbers.reserve(keys.len());
         for key in keys {

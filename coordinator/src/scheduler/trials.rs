@@ -48,6 +48,13 @@ pub(super) enum TrialState {
     Cancelled,
 }
 
+impl Trial {
+    /// Whether it went with its last sweep.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.sweeps.is_empty()
+    }
+}
+
 impl TrialState {
     /// Whether an outcome is still to come.
     pub(super) fn is_open(self) -> bool {
@@ -167,7 +174,7 @@ impl Scheduler {
     /// Trials known, and those with an outcome, a stop among them even where it is not the last
     /// word.
     pub fn totals(&self) -> (u64, u64) {
-        let known = self.trials.len() as u64;
+        let known = self.trial_numbers.len() as u64;
         let open = self.open_in_row.values().sum::<u64>();
         (known, known - open + self.revived)
     }

@@ -1,6 +1,6 @@
 //! Refusals: a status that says what is wrong, and a hint beside it that says what to do.
 
-use crate::driver::{Absent, LeaseError, LookupError};
+use crate::driver::{Absent, DeleteError, LeaseError, LookupError};
 use crate::scheduler::{Refusal, TooManyOpen};
 use miette::Diagnostic;
 use tonic::{Code, Status};
@@ -59,6 +59,17 @@ pub(super) fn too_many_open(sweep: &str, error: TooManyOpen) -> Status {
          coordinator's admin for a larger `--max-open-trials`; cancelled trials count, since they \
          may be taken up again",
     )
+}
+
+pub(super) fn delete(error: DeleteError) -> Status {
+    match error {
+        DeleteError::Lookup(error) => lookup(error),
+        DeleteError::Open { name, state } => refuse(
+            Code::FailedPrecondition,
+            format!("sweep `{name}` is {} and cannot be deleted", state.name()),
+            &format!("`nrp sweep cancel {name}` ends it; then it can be deleted"),
+        ),
+    }
 }
 
 pub(super) fn absent(absent: Absent) -> Status {

@@ -7,11 +7,11 @@ use crate::expand;
 use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
-    BestReply, BestRequest, CancelRequest, DetailsReply, DetailsRequest, DrainRequest,
-    ExplainReply, ExplainRequest, ListReply, ListRequest, ListTrialsReply, ListTrialsRequest,
-    MarginalsReply, MarginalsRequest, PauseRequest, PrioritiseRequest, ResumeRequest,
-    StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus, TrialRecord, TrialsRequest,
-    WorkersReply, WorkersRequest,
+    BestReply, BestRequest, CancelRequest, DeleteReply, DeleteRequest, DetailsReply,
+    DetailsRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply, ListRequest,
+    ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest, PauseRequest,
+    PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec,
+    SweepStatus, TrialRecord, TrialsRequest, WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -134,6 +134,27 @@ impl Sweeps for Service {
             .ask(|reply| Command::Cancel { sweep, reply })
             .await?;
         status.map(Response::new).map_err(refuse::lookup)
+    }
+
+    async fn delete(
+        &self,
+        request: Request<DeleteRequest>,
+    ) -> Result<Response<DeleteReply>, Status> {
+        let DeleteRequest { sweep, dry_run } = request.into_inner();
+        if sweep.is_empty() {
+            return Err(refuse::refuse(
+                Code::InvalidArgument,
+                "the sweep to delete is missing",
+                "name it, or give its id: `nrp sweep list` lists all of them",
+            ));
+        }
+        let delete = |reply| Command::Delete {
+            sweep,
+            dry_run,
+            reply,
+        };
+        let deleted = self.link.ask(delete).await?;
+        deleted.map(Response::new).map_err(refuse::delete)
     }
 
     async fn resume(

@@ -287,6 +287,8 @@ impl Kept {
                 }
             }
             Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch),
+            // Nobody deletes one.
+            Fact::SweepDeleted { .. } => {}
             Fact::SweepPaused { .. } => counts.pauses += 1,
             Fact::SweepCancelled { sweep } => {
                 let trials = self.submitted.get(&sweep);

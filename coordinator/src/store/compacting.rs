@@ -69,7 +69,7 @@ pub(super) fn history() -> Vec<Fact> {
 }
 
 /// The state that a journal makes.
-fn state(dir: &Path) -> (u64, impl PartialEq + std::fmt::Debug + use<>) {
+pub(super) fn state(dir: &Path) -> (u64, impl PartialEq + std::fmt::Debug + use<>) {
     let mut replayed = Replayed::new(Settings::default());
     let visit = &mut |_, fact| replayed.take(0, fact);
     let (journal, notice) = Journal::open(directory(dir), visit).expect("opens");
@@ -296,7 +296,7 @@ fn a_line_missing_from_a_snapshot_or_out_of_place_is_noticed() {
 }
 
 /// A disk of a process that is killed after some steps.
-struct Halting {
+pub(super) struct Halting {
     disk: Directory,
     steps: Steps,
 }
@@ -308,9 +308,13 @@ struct HaltingFile {
 
 /// Steps still to be done.
 #[derive(Clone)]
-struct Steps(Arc<AtomicUsize>);
+pub(super) struct Steps(Arc<AtomicUsize>);
 
 impl Steps {
+    pub(super) fn new(steps: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(steps)))
+    }
+
     fn take(&self) -> io::Result<()> {
         let one_less = |left: usize| left.checked_sub(1);
         let taken = self
@@ -321,12 +325,19 @@ impl Steps {
             .map_err(|_| io::Error::other("was killed"))
     }
 
-    fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Halting {
+    pub(super) fn new(dir: &Path, steps: &Steps) -> Self {
+        Self {
+            disk: Directory::new(dir),
+            steps: steps.clone(),
+        }
+    }
+
     fn file(&self, file: Box<dyn Append>) -> Box<dyn Append> {
         let steps = self.steps.clone();
         Box::new(HaltingFile { file, steps })
@@ -402,11 +413,8 @@ fn killed_at_any_step_one_whole_journal_is_left() {
     for steps in 0.. {
         let dir = tempfile::tempdir().expect("a directory");
         compact(directory(dir.path()), &all, 5).expect("compacts");
-        let steps = Steps(Arc::new(AtomicUsize::new(steps)));
-        let halting = Halting {
-            disk: Directory::new(dir.path()),
-            steps: steps.clone(),
-        };
+        let steps = Steps::new(steps);
+        let halting = Halting::new(dir.path(), &steps);
         // Compacts what was compacted, and appends an entry meanwhile.
         let appended = match compact(Box::new(halting), std::slice::from_ref(&again), 1) {
             Ok(journal) => journal.last_seq() > all.len() as u64,

@@ -144,7 +144,8 @@ impl Compaction {
                         }
                         Kept::Never => false,
                     };
-                    if keep {
+                    let deleted = &self.snapshot.deleted;
+                    if keep && !entry.event.trial().is_some_and(|id| deleted.contains(&id)) {
                         kept.extend_from_slice(lines.line());
                         self.lines += 1;
                     }

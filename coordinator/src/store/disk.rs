@@ -2,10 +2,12 @@
 //! made again whenever it does not fit the journal.
 
 use super::files::Directory;
-use super::journal::{FILE_NAME, Journal, Visit};
-use super::lines::Place;
-use super::{Index, IndexError, Stamped, Store, StoreError, line};
+use super::journal::{FILE_NAME, Journal, Visit, read_lines};
+use super::lines::{Lines, Place};
+use super::sizes::bytes_in;
+use super::{Index, IndexError, Remake, Stamped, Store, StoreError, line};
 use crate::scheduler::{Fact, Snapshot};
+use serde::Serialize;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::resume_unwind;
@@ -24,6 +26,19 @@ pub(crate) struct DiskStore {
     index: Arc<Index>,
     /// Held while the store is open; let go when it is dropped.
     _lock: File,
+}
+
+/// How long journal and index were and are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Compacted {
+    /// The journal's length before.
+    pub journal_bytes_before: u64,
+    /// Its length now.
+    pub journal_bytes: u64,
+    /// The index's length on disk before.
+    pub index_bytes_before: u64,
+    /// Its length now.
+    pub index_bytes: u64,
 }
 
 /// The index's name in the state directory.
@@ -54,6 +69,8 @@ impl DiskStore {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let index_dir = dir.join(INDEX_DIR);
+        // What was to take its place when the process was killed.
+        remove(&index_dir.with_extension("new"))?;
         let existed = index_dir.exists();
         let files = Box::new(Directory::new(dir));
         let open_index = || index_pending(&index_dir);
@@ -117,6 +134,34 @@ impl DiskStore {
         }))
     }
 
+    /// Makes the journal as short as it can be, and the index anew, so that neither has space that it
+    /// does not need; `snapshot` is of what was replayed.
+    pub(crate) fn compact_all(
+        &mut self,
+        at_ms: u64,
+        snapshot: Snapshot,
+    ) -> Result<Compacted, StoreError> {
+        let index_dir = self.dir.join(INDEX_DIR);
+        let index_bytes = |dir: &Path| {
+            bytes_in(dir).map_err(|source| StoreError::Io {
+                action: "read",
+                path: dir.to_owned(),
+                source,
+            })
+        };
+        let before = (self.journal.bytes(), index_bytes(&index_dir)?);
+        self.journal.purge(at_ms, snapshot)?;
+        // sled holds a lock of its own while it is open.
+        self.index = Arc::new(Index::in_memory());
+        drop(rebuild(&index_dir, &self.journal)?);
+        Ok(Compacted {
+            journal_bytes_before: before.0,
+            journal_bytes: self.journal.bytes(),
+            index_bytes_before: before.1,
+            index_bytes: index_bytes(&index_dir)?,
+        })
+    }
+
     /// Compares the index with what the journal was replayed to, and rebuilds it where they differ.
     /// Answers what the user should know.
     pub(crate) fn check_index(&mut self, totals: (u64, u64)) -> Result<Option<String>, StoreError> {
@@ -148,6 +193,22 @@ impl Store for DiskStore {
 
     fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
         self.journal.compact(at_ms, snapshot)
+    }
+
+    fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError> {
+        self.journal.purge(at_ms, snapshot)?;
+        // What is appended meanwhile is not read, and an open file stays when it is replaced.
+        let files = Directory::new(&self.dir);
+        let lines = Lines::open(&files)?.upto(self.journal.bytes());
+        Ok(Box::new(move |index| {
+            index.remake(|fresh| {
+                let mut pending = Pending::of_nothing();
+                let (lines, _) = read_lines(lines, &mut |place, fact| {
+                    Ok(pending.take(fresh, place, &fact)?)
+                })?;
+                Ok(pending.finish(fresh, lines.last_seq())?)
+            })
+        }))
     }
 }
 

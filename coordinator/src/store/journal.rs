@@ -215,6 +215,28 @@ impl Journal {
         }
     }
 
+    /// Puts a journal in this one's place that makes what the snapshot says and no more. One step, on
+    /// disk as well: before the rename nothing of it counts, and where it fails nothing is lost.
+    pub(crate) fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
+        if self.poisoned {
+            let path = self.path.clone();
+            return Err(StoreError::Poisoned { path });
+        }
+        // An entry of its own, so that an index from before does not fit.
+        let seq = self.last_seq + 1;
+        let mut compaction = Compaction::begin(&*self.files, at_ms, snapshot, seq, self.bytes)?;
+        while let Progress::Going = compaction.step(&*self.files)? {}
+        self.compaction = Some(compaction);
+        self.replace()?;
+        self.last_seq = seq;
+        Ok(())
+    }
+
+    /// How long it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Does the next piece of a compaction, if one is under way: a bounded amount of work, so that
     /// what is to be appended does not wait long.
     pub(crate) fn tidy(&mut self) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@
 use super::disk::Pending;
 use super::files::Files;
 use super::journal::Journal;
-use super::{Index, Stamped, Store, StoreError};
-use crate::scheduler::{Fact, Snapshot};
+use super::{Index, Remake, Stamped, Store, StoreError};
+use crate::scheduler::{Fact, Kept, Snapshot};
 use std::sync::Arc;
 
 pub(crate) struct MemoryStore {
@@ -35,6 +35,28 @@ impl Store for MemoryStore {
 
     fn compact(&mut self, _at_ms: u64, _snapshot: Snapshot) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError> {
+        let kept = self.facts.drain(..).filter(|stamped| {
+            let deleted = stamped.fact.trial();
+            let is_deleted = deleted.is_some_and(|trial| snapshot.deleted.contains(&trial));
+            stamped.fact.kept() != Kept::Never && !is_deleted
+        });
+        let kept: Vec<_> = kept.map(|stamped| stamped.fact).collect();
+        let facts = snapshot
+            .before
+            .into_iter()
+            .chain(kept)
+            .chain(snapshot.after);
+        self.facts = facts.map(|fact| Stamped { at_ms, fact }).collect();
+        let facts = self.facts.clone();
+        Ok(Box::new(move |index| {
+            index.remake(|fresh| {
+                let facts = facts.iter().map(|stamped| &stamped.fact);
+                Ok(fresh.apply(facts.len() as u64, facts)?)
+            })
+        }))
     }
 
     fn index(&self) -> &Arc<Index> {
@@ -83,6 +105,18 @@ impl Store for JournalStore {
 
     fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
         self.journal.compact(at_ms, snapshot)
+    }
+
+    fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError> {
+        self.journal.purge(at_ms, snapshot)?;
+        let (mut facts, last_seq) = (Vec::new(), self.journal.last_seq());
+        self.journal.reread(&mut |_, fact| {
+            facts.push(fact);
+            Ok(())
+        })?;
+        Ok(Box::new(move |index| {
+            index.remake(|fresh| Ok(fresh.apply(last_seq, &facts)?))
+        }))
     }
 
     fn index(&self) -> &Arc<Index> {

@@ -30,6 +30,8 @@ mod million;
 #[cfg(test)]
 mod million_questions;
 #[cfg(test)]
+mod purging;
+#[cfg(test)]
 mod questions;
 #[cfg(test)]
 mod salvaging;
@@ -39,13 +41,14 @@ pub(crate) mod samples;
 mod untouched;
 
 pub use backup::{Backup, backup};
-pub use disk::rebuild_index;
+pub use disk::{Compacted, rebuild_index};
 pub use error::{IndexError, StoreError};
 pub use salvage::Damage;
 pub use verify::{Finding, Verified, verify};
 
 pub(crate) use disk::DiskStore;
 pub(crate) use index::{Asked, CELLS_MAX, Cells, Index, Measure, Row, recorded};
+pub(crate) use journal::FILE_NAME as JOURNAL;
 pub(crate) use reading::{ReadStore, index_at_hand};
 pub(crate) use repair::Repair;
 pub(crate) use sizes::sizes;
@@ -66,6 +69,9 @@ pub(crate) struct Stamped {
     pub(crate) at_ms: u64,
     pub(crate) fact: Fact,
 }
+
+/// Makes an index anew from what the store has.
+pub(crate) type Remake = Box<dyn FnOnce(&Index) -> Result<(), StoreError> + Send>;
 
 /// Where facts are kept.
 pub(crate) trait Store: Send {
@@ -102,6 +108,13 @@ pub(crate) trait Store: Send {
     /// # Errors
     /// Are final, as those of `record`.
     fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError>;
+
+    /// Puts a journal in the journal's place, in one step, that makes what the snapshot says and no
+    /// more: less than the facts do, since something was deleted. Answers what makes the index anew.
+    ///
+    /// # Errors
+    /// Are final, as those of `record`; then nothing was deleted.
+    fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError>;
 
     /// What answers questions.
     fn index(&self) -> &Arc<Index>;

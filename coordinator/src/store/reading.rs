@@ -12,7 +12,7 @@ use super::files::{Directory, Files};
 use super::journal::{FILE_NAME, Visit, read_lines};
 use super::lines::{Lines, Torn};
 use super::salvage::Salvage;
-use super::{Index, Stamped, Store, StoreError};
+use super::{Index, Remake, Stamped, Store, StoreError};
 use crate::scheduler::{Fact, Snapshot};
 use std::fs;
 use std::io;
@@ -191,6 +191,12 @@ impl Store for ReadStore {
 
     fn compact(&mut self, _at_ms: u64, _snapshot: Snapshot) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn purge(&mut self, _at_ms: u64, _snapshot: Snapshot) -> Result<Remake, StoreError> {
+        Err(StoreError::ReadOnly {
+            dir: self.dir.clone(),
+        })
     }
 
     fn index(&self) -> &Arc<Index> {

@@ -52,7 +52,7 @@ pub(crate) fn sizes(
 }
 
 /// The lengths of all files in a directory, if it is there.
-fn bytes_in(dir: &Path) -> io::Result<u64> {
+pub(super) fn bytes_in(dir: &Path) -> io::Result<u64> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,

@@ -18,7 +18,7 @@ pub(crate) use query::Row;
 pub(crate) use results::Asked;
 pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 
-use super::IndexError;
+use super::{IndexError, StoreError};
 use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
 use nrp_proto::Message;
 use nrp_proto::wire::{Details, Stop, SweepSpec};
@@ -122,6 +122,20 @@ impl Index {
     pub(super) fn set_format(&self, format: u64) {
         let changes = [(keys::FORMAT.to_vec(), format.to_be_bytes().to_vec())];
         self.map.write(changes.into()).expect("writes");
+    }
+
+    /// Makes it anew: `fill` fills an index that is empty, which then takes this one's place, and on
+    /// disk as much space as what is in it.
+    pub(super) fn remake(
+        &self,
+        fill: impl FnOnce(&Index) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let fresh = Self::over(self.map.fresh()?)?;
+        fill(&fresh)?;
+        self.map.replace(fresh.map)?;
+        self.views.clear();
+        self.groups.clear();
+        Ok(())
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, IndexError> {
@@ -250,6 +264,8 @@ impl Changes<'_> {
             } => self.close(*trial, worker, *attempts, outcome),
             // What runs now, and what next, is not asked of the index.
             Fact::SweepCancelled { .. }
+            // It is made anew without a sweep that is deleted.
+            | Fact::SweepDeleted { .. }
             | Fact::SweepPaused { .. }
             | Fact::SweepPrioritised { .. }
             | Fact::LeaseGranted { .. }

@@ -4,6 +4,8 @@
 use crate::store::IndexError;
 use nrp_proto::panics::caught;
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -31,30 +33,52 @@ pub(super) trait Ordered: Send + Sync {
 
     /// Writes all of it or nothing.
     fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError>;
+
+    /// An empty map beside this one, which may take its place.
+    fn fresh(&self) -> Result<Box<dyn Ordered>, IndexError>;
+
+    /// Puts what [`Ordered::fresh`] gave in this one's place, and frees this one's space.
+    fn replace(&self, fresh: Box<dyn Ordered>) -> Result<(), IndexError>;
 }
 
 /// One tree of sled, so that one batch is atomic.
 pub(super) struct Sled {
-    tree: sled::Db,
+    /// None while another takes its place, which nobody sees, or where that one cannot be opened.
+    tree: RwLock<Option<sled::Db>>,
     dir: PathBuf,
 }
 
 impl Sled {
     /// Opens a database. sled panics over some damage; that is an answer too.
     pub(super) fn open(dir: &Path) -> Result<Self, IndexError> {
-        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
-        match caught(|| config.open()) {
-            Ok(Ok(tree)) => Ok(Self {
-                tree,
-                dir: dir.to_owned(),
-            }),
-            Ok(Err(error)) => Err(index_error(dir, error)),
-            Err(said) => Err(IndexError::new(format!("sled gave up: {said}"))),
-        }
+        Ok(Self {
+            tree: RwLock::new(Some(open(dir)?)),
+            dir: dir.to_owned(),
+        })
     }
 
-    fn error(&self, error: sled::Error) -> IndexError {
-        index_error(&self.dir, error)
+    /// Asks the database, which stays in its place meanwhile.
+    fn ask<T>(
+        &self,
+        ask: impl FnOnce(&sled::Db) -> Result<T, sled::Error>,
+    ) -> Result<T, IndexError> {
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let tree = tree.as_ref();
+        let tree = tree.ok_or_else(|| IndexError::new("it was made anew and cannot be opened"))?;
+        ask(tree).map_err(|error| index_error(&self.dir, error))
+    }
+
+    /// Where another is made.
+    fn fresh_dir(&self) -> PathBuf {
+        self.dir.with_extension("new")
+    }
+}
+
+fn open(dir: &Path) -> Result<sled::Db, IndexError> {
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
+    match caught(|| config.open()) {
+        Ok(opened) => opened.map_err(|error| index_error(dir, error)),
+        Err(said) => Err(IndexError::new(format!("sled gave up: {said}"))),
     }
 }
 
@@ -73,7 +97,7 @@ fn index_error(dir: &Path, error: sled::Error) -> IndexError {
 
 impl Ordered for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        let value = self.tree.get(key).map_err(|error| self.error(error))?;
+        let value = self.ask(|tree| tree.get(key))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -85,15 +109,17 @@ impl Ordered for Sled {
     ) -> Result<Vec<Pair>, IndexError> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let from = after.map_or(Included(prefix), Excluded);
-        let mut pairs = Vec::new();
-        for pair in self.tree.range::<&[u8], _>((from, Unbounded)).take(limit) {
-            let (key, value) = pair.map_err(|error| self.error(error))?;
-            if !key.starts_with(prefix) {
-                break;
+        self.ask(|tree| {
+            let mut pairs = Vec::new();
+            for pair in tree.range::<&[u8], _>((from, Unbounded)).take(limit) {
+                let (key, value) = pair?;
+                if !key.starts_with(prefix) {
+                    break;
+                }
+                pairs.push((key.to_vec(), value.to_vec()));
             }
-            pairs.push((key.to_vec(), value.to_vec()));
-        }
-        Ok(pairs)
+            Ok(pairs)
+        })
     }
 
     fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
@@ -102,9 +128,35 @@ impl Ordered for Sled {
         for (key, value) in changes {
             batch.insert(key, value);
         }
-        let applied = self.tree.apply_batch(batch);
+        let applied = self.ask(|tree| tree.apply_batch(batch));
         collect(changes_made);
-        applied.map_err(|error| self.error(error))
+        applied
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Ordered>, IndexError> {
+        let dir = self.fresh_dir();
+        match fs::remove_dir_all(&dir) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(IndexError::Disk { path: dir, source });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        Ok(Box::new(Self::open(&dir)?))
+    }
+
+    fn replace(&self, fresh: Box<dyn Ordered>) -> Result<(), IndexError> {
+        // Either database is closed before its directory gets another name.
+        drop(fresh);
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        *tree = None;
+        let moved =
+            fs::remove_dir_all(&self.dir).and_then(|()| fs::rename(self.fresh_dir(), &self.dir));
+        moved.map_err(|source| IndexError::Disk {
+            path: self.dir.clone(),
+            source,
+        })?;
+        *tree = Some(open(&self.dir)?);
+        Ok(())
     }
 }
 
@@ -149,6 +201,17 @@ impl Ordered for Memory {
     fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
         map.extend(changes);
+        Ok(())
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Ordered>, IndexError> {
+        Ok(Box::new(Self::default()))
+    }
+
+    fn replace(&self, fresh: Box<dyn Ordered>) -> Result<(), IndexError> {
+        let pairs = fresh.scan(b"", None, usize::MAX)?;
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *map = pairs.into_iter().collect();
         Ok(())
     }
 }

@@ -64,6 +64,14 @@ pub(super) struct Shared {
 pub(super) struct Groups(Mutex<HashMap<GroupId, Arc<Shared>>>);
 
 impl Groups {
+    /// Forgets all that was read.
+    pub(super) fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// What a group shares. `get` reads the index.
     pub(super) fn shared(
         &self,

@@ -176,6 +176,14 @@ mod tests {
                 Err(_) => Err(IndexError::new("the process was killed")),
             }
         }
+
+        fn fresh(&self) -> Result<Box<dyn Ordered>, IndexError> {
+            self.map.fresh()
+        }
+
+        fn replace(&self, fresh: Box<dyn Ordered>) -> Result<(), IndexError> {
+            self.map.replace(fresh)
+        }
     }
 
     fn index(map: &Arc<Memory>, writes: usize) -> Index {

@@ -86,6 +86,11 @@ impl Views {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets all of them.
+    pub(super) fn clear(&self) {
+        self.kept().views.clear();
+    }
+
     /// Asks for a view, and begins it if there is none. `applied` tells the last journal entry that
     /// can be read.
     pub(super) fn ask<E>(
