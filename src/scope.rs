@@ -237,7 +237,7 @@ impl ChosenSweep {
             format!(
                 "recordings {} ({})",
                 setting::recordings(&files),
-                digest.get(..DIGEST_DIGITS).unwrap_or(digest)
+                shortened(digest)
             ),
             format!(
                 "split {}",
@@ -269,6 +269,12 @@ impl ChosenSweep {
         }
         lines
     }
+}
+
+/// A digest's first digits, behind what it says of itself.
+fn shortened(digest: &str) -> &str {
+    let begin = digest.rfind(':').map_or(0, |at| at + 1);
+    digest.get(..begin + DIGEST_DIGITS).unwrap_or(digest)
 }
 
 fn one_is(status: &SweepStatus) -> String {
@@ -326,6 +332,10 @@ mod tests {
         inputs centred, targets none; Adam, batches of 64, at most 100 epochs, until the validation loss has not fallen for 5 epochs, weights of the best epoch kept
         trained by nrp 0.1.0, on flex
         ");
+        assert_eq!(
+            shortened("simulated:0123456789abcdef"),
+            "simulated:0123456789ab"
+        );
         let setting = sweep.setting();
         assert_eq!((setting.split_seed, setting.patience), (7, Some(5)));
     }

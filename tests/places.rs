@@ -128,8 +128,8 @@ fn a_typo_in_a_question_is_an_error_and_does_not_look_like_waiting() {
             (["--ann", "vgg"], "there is `mobilenet`"),
             (["--region", "V5"], "there are `IT`, `V4`"),
             (["--region", "it"], "did you mean `IT`?"),
-            (["--where", "l1=17"], "no trial of these sweeps"),
-            (["--where", "region=V5"], "no trial of these sweeps"),
+            (["--where", "l1=17"], "no trial of sweep `small`"),
+            (["--where", "region=V5"], "no trial of sweep `small`"),
         ] {
             let error = refusal(&ask(&[command, &wrong].concat()));
             assert!(error.contains(says), "{command:?} {wrong:?}: {error}");
