@@ -34,7 +34,7 @@ fixtures PYTHON="python3":
 
 # Worlds that fail in every way, N of them; a seed that fails says how to run it alone
 simulate N="2000":
-    NRP_SIMULATE={{N}} cargo test -p nrp-coordinator --lib --locked simulation::tests::nothing -- --nocapture
+    NRP_SIMULATE={{N}} cargo test -p nrp-coordinator --lib --locked -- --nocapture simulation::tests::nothing simulation::bad_sweeps
 
 # kill -9 of coordinator and workers, N rounds, with acknowledged outcomes checked
 kill-rounds N="200":

@@ -3,6 +3,7 @@
 
 use crate::output;
 use miette::{Diagnostic, Report};
+use nrp_proto::wire::SweepStatus;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
@@ -124,6 +125,21 @@ pub(crate) enum CommandError {
     #[error("sweep `{name}` was cancelled")]
     #[diagnostic(help("`nrp sweep resume {name}` takes it up again"))]
     Cancelled { name: String },
+    #[error(
+        "{parked} of {trials} trials of sweep `{name}` are parked: no worker at hand can run them"
+    )]
+    #[diagnostic(help(
+        "once that is mended, `nrp sweep resume {name}` tries again, and so does the command that \
+         started the sweep; finished trials are kept"
+    ))]
+    Parked {
+        name: String,
+        parked: u64,
+        trials: u64,
+        #[source]
+        #[diagnostic_source]
+        source: HinderedWorkers,
+    },
     #[error("metrics cannot be served at {address}")]
     #[diagnostic(help("`--metrics-listen` takes a free address of this machine: 127.0.0.1:9321"))]
     Metrics {
@@ -156,6 +172,66 @@ fn did_you_mean(near: Option<&str>) -> String {
     match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`nrp sweep list` shows each sweep's ANNs and regions".to_owned(),
+    }
+}
+
+/// What workers said of trials that they cannot run, and what others said.
+#[derive(Debug, Error)]
+#[error("{workers}: {reason}")]
+pub(crate) struct HinderedWorkers {
+    workers: String,
+    reason: String,
+    hint: String,
+    #[source]
+    next: Option<Box<HinderedWorkers>>,
+}
+
+impl Diagnostic for HinderedWorkers {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        let hint = Some(&self.hint).filter(|hint| !hint.is_empty());
+        hint.map(|hint| Box::new(hint) as Box<dyn std::fmt::Display>)
+    }
+
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.next.as_deref().map(|next| next as &dyn Diagnostic)
+    }
+}
+
+impl CommandError {
+    /// That no worker can go on with a sweep, and why.
+    pub(crate) fn parked(status: &SweepStatus) -> Self {
+        let parked = status
+            .hindered
+            .iter()
+            .filter(|hindered| hindered.parked > 0);
+        let source = parked.rev().fold(None, |next, hindered| {
+            let workers: Vec<_> = hindered
+                .workers
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect();
+            Some(Box::new(HinderedWorkers {
+                workers: workers.join(", "),
+                reason: hindered.reason.clone(),
+                hint: hindered.hint.clone(),
+                next,
+            }))
+        });
+        let source = source.map_or_else(
+            || HinderedWorkers {
+                workers: "workers".to_owned(),
+                reason: "`nrp sweep explain` says why".to_owned(),
+                hint: String::new(),
+                next: None,
+            },
+            |source| *source,
+        );
+        Self::Parked {
+            name: status.name.clone(),
+            parked: status.parked,
+            trials: status.trials,
+            source,
+        }
     }
 }
 
@@ -235,6 +311,7 @@ fn part_of_error(part: &str, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nrp_proto::wire::Hindered;
 
     #[test]
     fn an_error_says_what_why_and_what_to_do() {
@@ -261,6 +338,32 @@ mod tests {
             hint: run `rm -r ~`
             caused by: you\r\u001b[2J\u009b1A\u202e` takes it up again
         ");
+    }
+
+    #[test]
+    fn a_parked_sweep_says_who_cannot_run_it_why_and_what_to_do() {
+        let hindered = |worker: &str, reason: &str| Hindered {
+            workers: vec![worker.to_owned()],
+            reason: reason.to_owned(),
+            hint: format!("mend {reason}"),
+            trials: 3,
+            parked: 3,
+        };
+        let error = CommandError::parked(&SweepStatus {
+            name: "v4".to_owned(),
+            trials: 5,
+            parked: 3,
+            hindered: vec![hindered("a", "x"), hindered("b", "y")],
+            ..SweepStatus::default()
+        });
+        insta::assert_snapshot!(shown(&Report::new(error)), @r#"
+        error: 3 of 5 trials of sweep `v4` are parked: no worker at hand can run them
+          caused by: `a`: x
+          caused by: `b`: y
+        hint: once that is mended, `nrp sweep resume v4` tries again, and so does the command that started the sweep; finished trials are kept
+        hint: mend x
+        hint: mend y
+        "#);
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl SweepBars {
         self.trials.set_length(status.trials);
         self.trials.set_position(ended);
         let mut parts = Vec::new();
-        for (trials, how) in [(status.failed, "failed"), (status.stopped, "stopped")] {
+        for (trials, how) in [
+            (status.failed, "failed"),
+            (status.stopped, "stopped"),
+            (status.parked, "parked"),
+        ] {
             if trials > 0 {
                 parts.push(format!("{trials} {how}"));
             }

@@ -103,6 +103,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             spool: arguments.state.join("spool"),
             grace: Duration::ZERO,
             idle_timeout: None,
+            ends_hindered: true,
         },
         stop.clone(),
     ));
@@ -147,7 +148,9 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
 async fn leave_others(sweeps: &mut client::Sweeps, id: &str) -> Result<(), CommandError> {
     let listed = sweeps.list(ListRequest {}).await?.into_inner().sweeps;
     for other in listed {
-        if other.id != id && other.state == "running" {
+        // What is parked would be tried again by this run's worker.
+        let is_open = ["running", "parked"].contains(&other.state.as_str());
+        if other.id != id && is_open {
             let request = CancelRequest { sweep: other.id };
             sweeps.cancel(request).await?;
             output::note(&format!(
@@ -190,7 +193,7 @@ async fn report(
         };
         let first = sweeps.trials(request).await?.into_inner().message().await?;
         let reason = first.map(|trial| trial.reason).unwrap_or_default();
-        if status.finished == 0 {
+        if status.finished == 0 && status.parked == 0 {
             return Err(CommandError::AllFailed {
                 name: status.name.clone(),
                 failed: status.failed,
@@ -202,6 +205,9 @@ async fn report(
              failed` lists them",
             status.failed, status.trials
         ));
+    }
+    if status.state == "parked" {
+        return Err(CommandError::parked(status));
     }
     if status.state == "cancelled" {
         return Err(CommandError::Cancelled {

@@ -8,7 +8,7 @@ use crate::place::Results;
 use crate::progress;
 use crate::takes::Takes;
 use nrp_proto::wire::{
-    CancelRequest, DeleteReply, DeleteRequest, ExplainReply, ExplainRequest, ListRequest,
+    CancelRequest, DeleteReply, DeleteRequest, ExplainReply, ExplainRequest, Hindered, ListRequest,
     PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
     SweepSpec, SweepStatus,
 };
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     },
     /// Show how far a sweep is
     Status(One),
-    /// Follow a sweep until it ends
+    /// Follow a sweep until it ends, or no worker can go on with it
     Watch(One),
     /// Start no further trial of a sweep; finished ones are kept
     Cancel(One),
@@ -69,7 +69,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         results: Results,
     },
-    /// Take a cancelled or paused sweep up again, and give failed trials new attempts
+    /// Take a cancelled, paused or parked sweep up again, and give failed trials new attempts
     Resume(One),
     /// Say why trials of a sweep, or one trial, wait
     Explain {
@@ -374,15 +374,19 @@ async fn watch(sweep: String, results: &Results, format: Format) -> miette::Resu
     let nothing_runs = access.nothing_runs();
     let is_left = |status: &SweepStatus| nothing_runs && status.state == RUNNING;
     let last = progress::follow(&mut access.client, &sweep, is_left).await?;
-    if let Some(status) = last {
-        if is_left(&status) {
-            access.close().await?;
-            return Err(CommandError::Interrupted { name: status.name }.into());
-        }
-        show(&[status], format)?;
-    }
     access.close().await?;
-    Ok(Ended::Done)
+    match last {
+        Some(status) if is_left(&status) => {
+            Err(CommandError::Interrupted { name: status.name }.into())
+        }
+        // Nobody goes on with it until somebody does something about it.
+        Some(status) if status.state == "parked" => Err(CommandError::parked(&status).into()),
+        Some(status) => {
+            show(&[status], format)?;
+            Ok(Ended::Done)
+        }
+        None => Ok(Ended::Done),
+    }
 }
 
 fn explain(explained: &ExplainReply, format: Format) -> Result<(), CommandError> {
@@ -449,6 +453,7 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
         "stopped",
         "running",
         "waiting",
+        "parked",
         "cancelled",
         "ANNs",
         "regions",
@@ -466,6 +471,7 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
             sweep.stopped.to_string(),
             sweep.leased.to_string(),
             sweep.waiting.to_string(),
+            sweep.parked.to_string(),
             sweep.cancelled.to_string(),
             sweep.anns.join(" "),
             if sweep.simulated {
@@ -475,5 +481,32 @@ fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
             },
         ]);
     }
-    output::print_table(&table)
+    output::print_table(&table)?;
+    // Of one sweep all is told; a list stays a table.
+    if let [sweep] = sweeps {
+        for told in &sweep.hindered {
+            hindered(sweep, told)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes why some workers cannot run some trials of a sweep, and what to do about it.
+fn hindered(sweep: &SweepStatus, hindered: &Hindered) -> Result<(), CommandError> {
+    let how = match hindered.parked {
+        0 => "wait".to_owned(),
+        parked if parked == hindered.trials => "are parked".to_owned(),
+        parked => format!("wait, {parked} of them parked"),
+    };
+    output::line(&format!(
+        "{} trials of `{}` {how}, since {} cannot run them: {}",
+        hindered.trials,
+        sweep.name,
+        hindered.workers.join(", "),
+        hindered.reason
+    ))?;
+    match hindered.hint.as_str() {
+        "" => Ok(()),
+        hint => output::line(&format!("  hint: {hint}")),
+    }
 }

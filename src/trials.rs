@@ -26,7 +26,7 @@ pub(crate) struct Filter {
     #[arg(long)]
     region: Option<String>,
     /// Only trials in this state
-    #[arg(long = "in-state", value_parser = ["waiting", "leased", "finished", "failed", "stopped", "cancelled"])]
+    #[arg(long = "in-state", value_parser = ["waiting", "leased", "parked", "finished", "failed", "stopped", "cancelled"])]
     in_state: Option<String>,
 }
 

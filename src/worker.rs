@@ -82,6 +82,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
             lanes: arguments.lanes,
             grace: grace.into(),
             idle_timeout: arguments.idle_timeout.map(Into::into),
+            ends_hindered: false,
         },
         stop.clone(),
     );

@@ -13,11 +13,11 @@ fn testdata(name: &str) -> PathBuf {
 }
 
 /// A place with small recordings that are good, and a sweep over them.
-struct Recordings {
-    place: Place,
+pub(crate) struct Recordings {
+    pub(crate) place: Place,
 }
 
-const SWEEP: &str = r#"
+pub(crate) const SWEEP: &str = r#"
 name = "small-files"
 [recordings]
 assembly = "assembly.nc"
@@ -39,7 +39,7 @@ max_epochs = 2
 "#;
 
 impl Recordings {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place::new();
         std::fs::copy(testdata("newer-netcdf4.nc"), place.path("assembly.nc")).unwrap();
         let mut csv = "stimulus_id,filename\n".to_owned();
@@ -176,13 +176,16 @@ fn files_that_changed_since_the_sweep_was_submitted_are_refused_by_a_worker() {
         .unwrap();
     assert!(submitted.status.success());
     place.write("images/s2.bmp", [&bmp(2)[..], b"changed"].concat());
-    let worker = place
-        .nrp(&["worker", "--coordinator", &address, "--cache", "cache"])
-        .output()
-        .unwrap();
-    says(&refusal(&worker), &["digest", "--data-dir"]);
+    let mut worker =
+        Killed::spawn(&mut place.nrp(&["worker", "--coordinator", &address, "--cache", "cache"]));
+    let watch = ["sweep", "watch", "--coordinator", &address];
+    let watched = place.nrp(&watch).output().unwrap();
+    says(&refusal(&watched), &["parked", "digest", "--data-dir"]);
+    assert!(worker.0.try_wait().unwrap().is_none(), "it goes on");
     served.kill();
-    assert_eq!(place.trials()[0]["state"], "waiting", "no trial is blamed");
+    let trial = &place.trials()[0];
+    assert_eq!(trial["state"], "parked", "no trial is blamed");
+    says(trial["reason"].as_str().unwrap(), &["digest"]);
 }
 
 /// Runs a shell script with a file system of `megabytes` mounted at `directory`, its `$0`, and

@@ -20,6 +20,7 @@ mod nightly;
 mod onnx;
 mod other_languages;
 mod places;
+mod poison;
 mod projection;
 mod pruning;
 mod questions;

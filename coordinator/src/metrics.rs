@@ -95,6 +95,7 @@ impl Counts {
             LeaseEnd::WorkerRestarted => "worker_restarted",
             LeaseEnd::CoordinatorRestarted => "coordinator_restarted",
             LeaseEnd::Released => "released",
+            LeaseEnd::Hindered => "hindered",
         };
         let labels = [("reason", reason.to_owned())];
         self.reassignments.get_or_create(&labels).inc();
@@ -157,10 +158,11 @@ fn present(census: &Census) -> Registry {
     registry
 }
 
-fn states(sweep: &SweepStatus) -> [(&'static str, u64); 6] {
+fn states(sweep: &SweepStatus) -> [(&'static str, u64); 7] {
     [
         ("waiting", sweep.waiting),
         ("leased", sweep.leased),
+        ("parked", sweep.parked),
         ("finished", sweep.finished),
         ("failed", sweep.failed),
         ("stopped", sweep.stopped),

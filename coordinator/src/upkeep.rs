@@ -53,6 +53,8 @@ pub struct Counts {
     pub waiting: u64,
     /// In a worker's hands, when last heard of.
     pub leased: u64,
+    /// Wait, and no worker could run them.
+    pub parked: u64,
     /// Have scores.
     pub finished: u64,
     /// Were set aside.
@@ -69,6 +71,7 @@ impl From<SweepCounts> for Counts {
             all: counts.trials(),
             waiting: counts.waiting,
             leased: counts.leased,
+            parked: counts.parked,
             finished: counts.finished,
             failed: counts.failed,
             stopped: counts.stopped,

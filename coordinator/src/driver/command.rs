@@ -3,8 +3,8 @@
 
 use super::catalogue::LookupError;
 use crate::scheduler::{
-    ActivationsId, Attempt, Holder, LeaseRef, Refusal, RowId, SweepId, SweepState, TooManyOpen,
-    TrialId, TrialKey, TrialView, Verdict,
+    ActivationsId, Attempt, Hindrance, Holder, LeaseRef, Refusal, RowId, SweepId, SweepState,
+    TooManyOpen, TrialId, TrialKey, TrialView, Verdict,
 };
 use crate::store::IndexError;
 use nrp_proto::wire::{
@@ -125,6 +125,8 @@ pub(crate) enum Command {
     Release {
         holder: Holder,
         lease: LeaseRef,
+        /// Why it cannot run it, if it cannot.
+        hindrance: Option<Hindrance>,
         reply: Reply<()>,
     },
     /// A worker ends.

@@ -1,7 +1,9 @@
 //! Why trials wait, in words. What is the case, the scheduler says.
 
 use super::{Driver, LookupError};
-use crate::scheduler::{ATTEMPTS_MAX, LOSSES_MAX, SweepId, SweepWhy, TrialId, TrialWhy, Waits};
+use crate::scheduler::{
+    ATTEMPTS_MAX, HinderedTrials, LOSSES_MAX, SweepId, SweepWhy, TrialId, TrialWhy, Waits,
+};
 use nrp_proto::wire::{ExplainReply, Explanation};
 
 impl Driver {
@@ -61,6 +63,14 @@ impl Driver {
                 );
                 ("held", text)
             }
+            Waits::Hindered { by, others } => {
+                let left = match others {
+                    0 => String::new(),
+                    1 => "; left to the one other worker, which is busy".to_owned(),
+                    others => format!("; left to the {others} other workers, which are busy"),
+                };
+                ("hindered", format!("{}{left}", hindered_words(by)))
+            }
             Waits::Next => (
                 "next",
                 "a worker is idle and gets them with its next request".to_owned(),
@@ -93,6 +103,14 @@ impl Driver {
         words.extend(why.waits.iter().map(|(waits, trials)| {
             let (word, text) = self.waits_words(waits);
             explanation(word, *trials, format!("wait: {text}"))
+        }));
+        words.extend(why.parked.iter().map(|hindered| {
+            let text = format!(
+                "are parked, since no worker at hand can run them: {}; `nrp sweep resume` tries \
+                 again",
+                hindered_words(std::slice::from_ref(hindered))
+            );
+            explanation("parked", hindered.parked, text)
         }));
         words.push(explanation(
             "alone",
@@ -136,6 +154,14 @@ impl Driver {
                 );
                 explanation("leased", 1, text)
             }
+            TrialWhy::Parked { by } => {
+                let text = format!(
+                    "is parked, since no worker at hand can run it: {}; `nrp sweep resume` tries \
+                     again",
+                    hindered_words(by)
+                );
+                explanation("parked", 1, text)
+            }
             TrialWhy::Finished => explanation("finished", 1, "has scores"),
             TrialWhy::Failed => explanation("failed", 1, "was set aside"),
             TrialWhy::Stopped => explanation("stopped", 1, "was stopped early"),
@@ -155,4 +181,27 @@ fn explanation(why: &str, trials: u64, text: impl Into<String>) -> Explanation {
 /// A time that is left, rounded up: it is never said to be over before it is.
 fn seconds(ms: u64) -> String {
     format!("{} s", ms.div_ceil(1_000))
+}
+
+/// Who cannot run something, why, and what to do about it.
+pub(crate) fn hindered_words(by: &[HinderedTrials]) -> String {
+    let one = |hindered: &HinderedTrials| {
+        let workers: Vec<_> = hindered
+            .workers
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let workers = workers.join(", ");
+        let plural = if hindered.workers.len() == 1 {
+            "worker"
+        } else {
+            "workers"
+        };
+        let hint = match hindered.hint.as_str() {
+            "" => String::new(),
+            hint => format!(" ({hint})"),
+        };
+        format!("{plural} {workers}: {}{hint}", hindered.reason)
+    };
+    by.iter().map(one).collect::<Vec<_>>().join("; ")
 }

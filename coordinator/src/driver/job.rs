@@ -37,6 +37,7 @@ pub(super) fn hand_out(
             let _ = driver.try_send(Command::Release {
                 holder,
                 lease,
+                hindrance: None,
                 reply,
             });
         }

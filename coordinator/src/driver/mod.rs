@@ -17,6 +17,7 @@ pub(crate) use clock::{Awake, Clock, Stopped, SystemClock};
 pub(crate) use command::{
     Absent, Census, Command, DeleteError, Fenced, LeaseError, Leased, Reply, Report, Submitted,
 };
+pub(crate) use explain::hindered_words;
 pub(crate) use writer::Batch;
 #[cfg(test)]
 pub(crate) use writer::settle;
@@ -111,7 +112,7 @@ pub(crate) struct Running {
 }
 
 /// A worker that waits for a job.
-struct Parked {
+struct Waiter {
     holder: Holder,
     until_ms: u64,
     reply: Reply<Leased>,
@@ -164,7 +165,7 @@ pub(crate) struct Driver {
     presence_ms: u64,
     presence: BTreeMap<String, Presence>,
     /// Workers that wait for a job, the longest waiting first.
-    parked: VecDeque<Parked>,
+    waiters: VecDeque<Waiter>,
     next_tick_ms: u64,
     batch: Batch,
     snapshot_due: bool,
@@ -185,7 +186,7 @@ impl Driver {
             clock,
             presence_ms,
             presence: BTreeMap::new(),
-            parked: VecDeque::new(),
+            waiters: VecDeque::new(),
             next_tick_ms: 0,
             batch: Batch::default(),
             snapshot_due: false,
@@ -237,7 +238,7 @@ impl Driver {
     /// and then done.
     pub(crate) fn turn(&mut self) -> Batch {
         self.tell(Event::TimePassed);
-        self.serve_parked();
+        self.serve_waiters();
         if std::mem::take(&mut self.snapshot_due) {
             let snapshot = self.catalogue.snapshot(&self.core);
             self.batch.snapshot = Some((self.clock.wall_ms(), snapshot));
@@ -372,8 +373,8 @@ impl Driver {
                     held,
                 });
                 let until_ms = self.clock.now_ms() + LEASE_WAIT_MS;
-                self.unpark(&holder.worker);
-                self.lease(Parked {
+                self.forget_waiter(&holder.worker);
+                self.lease(Waiter {
                     holder,
                     until_ms,
                     reply,
@@ -430,9 +431,14 @@ impl Driver {
             Command::Release {
                 holder,
                 lease,
+                hindrance,
                 reply,
             } => {
-                self.tell(Event::JobReleased { holder, lease });
+                self.tell(Event::JobReleased {
+                    holder,
+                    lease,
+                    hindrance,
+                });
                 self.answer(reply, ());
             }
             Command::Leave { holder, reply } => {
@@ -483,8 +489,10 @@ impl Driver {
     ) -> Result<Submitted, TooManyOpen> {
         self.core.check_room(&trials)?;
         let running = |core: &Scheduler| match core.sweep(sweep) {
-            Some((SweepState::Running | SweepState::Finished, _)) => true,
-            Some((SweepState::Cancelled | SweepState::Paused, _)) | None => false,
+            Some((SweepState::Running | SweepState::Finished, _)) => !core.is_hindered(sweep),
+            Some((SweepState::Cancelled | SweepState::Paused | SweepState::Parked, _)) | None => {
+                false
+            }
         };
         // Submitting what is already so is no news.
         let known = match self.catalogue.is_latest(sweep, &spec) && running(&self.core) {
@@ -567,12 +575,12 @@ impl Driver {
     }
 
     /// Asks for a job for a worker, which waits on if there is none.
-    fn lease(&mut self, worker: Parked) {
+    fn lease(&mut self, worker: Waiter) {
         if worker.reply.is_closed() {
             return;
         }
         if self.is_leaving(&worker.holder.worker) {
-            return self.parked.push_back(worker);
+            return self.waiters.push_back(worker);
         }
         for action in self.tell(Event::JobRequested(worker.holder.clone())) {
             match action {
@@ -586,7 +594,7 @@ impl Driver {
                 Action::Refuse(refusal) => {
                     return self.answer(worker.reply, Err(LeaseError::Refused(refusal)));
                 }
-                Action::NothingToDo => return self.parked.push_back(worker),
+                Action::NothingToDo => return self.waiters.push_back(worker),
                 Action::Record(_)
                 | Action::ReplyVerdict(_)
                 | Action::ReplyRung { .. }
@@ -597,28 +605,31 @@ impl Driver {
 
     /// Gives jobs to those who wait, while there are any. What comes with time alone, a steal or a
     /// copy, is asked for once a tick.
-    fn serve_parked(&mut self) {
+    fn serve_waiters(&mut self) {
         let now_ms = self.clock.now_ms();
         let is_tick = now_ms >= self.next_tick_ms;
         if is_tick {
             self.next_tick_ms = now_ms + TICK.as_millis() as u64;
         }
-        for _ in 0..self.parked.len() {
+        for _ in 0..self.waiters.len() {
             if !is_tick && !self.core.has_waiting() {
                 break;
             }
-            if let Some(worker) = self.parked.pop_front() {
+            if let Some(worker) = self.waiters.pop_front() {
                 self.lease(worker);
             }
         }
-        while let Some(worker) = self.parked.pop_front_if(|worker| worker.until_ms <= now_ms) {
+        while let Some(worker) = self
+            .waiters
+            .pop_front_if(|worker| worker.until_ms <= now_ms)
+        {
             self.answer(worker.reply, Ok(None));
         }
     }
 
     /// A worker that asks again no longer waits for the answer to what it asked before.
-    fn unpark(&mut self, worker: &str) {
-        self.parked.retain(|parked| parked.holder.worker != worker);
+    fn forget_waiter(&mut self, worker: &str) {
+        self.waiters.retain(|waiter| waiter.holder.worker != worker);
     }
 
     /// Tells the core; what is to be recorded goes into the batch, the rest is answered.

@@ -29,17 +29,47 @@ pub(super) fn observe(fact: &Fact) {
             let worker = &holder.worker;
             tracing::info!(job, epoch, worker, trials, copy, "job handed out");
         }
-        Fact::LeaseEnded { job, epoch, reason } => {
+        Fact::LeaseEnded {
+            job,
+            epoch,
+            reason,
+            hindrance,
+        } => {
             COUNTS.reassigned(*reason);
             let (job, epoch) = (job.0, epoch.0);
             match reason {
                 LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => {
                     tracing::warn!(job, epoch, ?reason, "job lost; its trials wait again");
                 }
+                LeaseEnd::Hindered => {
+                    let hindrance = hindrance.as_ref();
+                    let why = hindrance.map_or("", |hindrance| hindrance.reason.as_str());
+                    let hint = hindrance.map_or("", |hindrance| hindrance.hint.as_str());
+                    tracing::warn!(job, epoch, why, hint, "its worker cannot run a job");
+                }
                 LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => {
                     tracing::info!(job, epoch, ?reason, "job taken back; its trials wait again");
                 }
             }
+        }
+        Fact::GroupParked {
+            sweep,
+            group,
+            trials,
+            hindered,
+        } => {
+            for told in hindered {
+                let workers = told.workers.iter().map(|holder| holder.worker.as_str());
+                let workers = workers.collect::<Vec<_>>().join(", ");
+                let (why, hint) = (&told.reason, &told.hint);
+                tracing::warn!(
+                    %sweep, %group, trials, workers, why, hint,
+                    "trials parked: no worker at hand can run them"
+                );
+            }
+        }
+        Fact::GroupUnparked { sweep, group } => {
+            tracing::info!(%sweep, %group, "parked trials are tried again: another worker is there");
         }
         Fact::AttemptFailed {
             trial,

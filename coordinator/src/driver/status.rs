@@ -2,9 +2,9 @@
 
 use super::command::{Census, WorkerCensus};
 use super::{Absent, Driver};
-use crate::scheduler::{Holder, SweepId};
+use crate::scheduler::{HinderedTrials, Holder, SweepId};
 use nrp_proto::near_miss;
-use nrp_proto::wire::{Activity, SweepStatus, WorkerStatus, WorkerTotals};
+use nrp_proto::wire::{Activity, Hindered, SweepStatus, WorkerStatus, WorkerTotals};
 
 /// A worker as it is shown.
 pub(super) struct Presence {
@@ -45,6 +45,8 @@ impl Driver {
             trials: counts.trials(),
             waiting: counts.waiting,
             leased: counts.leased,
+            parked: counts.parked,
+            hindered: self.core.hindered(id).into_iter().map(hindered).collect(),
             finished: counts.finished,
             failed: counts.failed,
             stopped: counts.stopped,
@@ -152,7 +154,7 @@ impl Driver {
         let presence = self.presence.get(&holder.worker);
         if presence.is_some_and(|presence| presence.instance == holder.instance) {
             self.presence.remove(&holder.worker);
-            self.unpark(&holder.worker);
+            self.forget_waiter(&holder.worker);
             self.batch.changed = true;
         }
     }
@@ -175,5 +177,22 @@ impl Driver {
             self.batch.changed = true;
         }
         true
+    }
+}
+
+fn hindered(hindered: HinderedTrials) -> Hindered {
+    let HinderedTrials {
+        workers,
+        reason,
+        hint,
+        trials,
+        parked,
+    } = hindered;
+    Hindered {
+        workers,
+        reason,
+        hint,
+        trials,
+        parked,
     }
 }

@@ -7,27 +7,35 @@
 
 use super::leases::{Lease, Role};
 use super::settings::{COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS};
+use super::sweeps::SweepNo;
 use super::trials::{TrialNo, TrialState};
 use super::{Holder, JobId, Scheduler};
 
 impl Scheduler {
-    /// Trials that a worker with nothing to do should run beside the one that has them.
-    pub(super) fn to_copy(&self, now_ms: u64, holder: &Holder) -> Option<Vec<TrialNo>> {
-        if !self.turns.is_empty() {
-            return None;
-        }
+    /// Trials that a worker for which nothing waits should run beside the one that has them, and the
+    /// sweep whose files they are run on.
+    pub(super) fn to_copy(&self, now_ms: u64, holder: &Holder) -> Option<(Vec<TrialNo>, SweepNo)> {
         let lanes = self.workers[&holder.worker].lanes;
         // Jobs are numbered as they are leased: the longest leased comes first.
         let leases = self.copyable.iter().take(COPIES_LOOKED);
         let leases = leases.map(|job| &self.leases[job]);
         let others = leases.filter(|lease| lease.holder.worker != holder.worker);
         let slow = others.filter(|lease| now_ms >= lease.granted_ms + self.patience_ms(lease));
-        let copies = slow.map(|lease| {
+        let mut copies = slow.filter_map(|lease| {
+            let source = lease.source?;
+            let sweep = &self.sweeps[source.0 as usize];
             let open = lease.open.iter().copied();
-            let open = open.filter(|number| self.is_worth_copying(*number));
-            open.take(lanes).collect::<Vec<_>>()
+            let open = open.filter(|number| {
+                let trial = self.at(*number);
+                self.is_worth_copying(*number)
+                    && sweep.wants(trial.stopped)
+                    && sweep.offers_trial(now_ms, trial.group, *number, holder)
+                    && !sweep.hindrances.is_parked(trial.group)
+            });
+            let trials: Vec<_> = open.take(lanes).collect();
+            (!trials.is_empty()).then_some((trials, source))
         });
-        copies.into_iter().find(|trials| !trials.is_empty())
+        copies.next()
     }
 
     /// How long a lease may take before it is copied: some times what such trials took so far.

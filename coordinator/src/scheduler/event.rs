@@ -1,6 +1,7 @@
 //! What the core is told (events: past facts of the outside), what it orders (actions), and what
 //! it remembers (facts: the journal's content, from which its whole state can be made again).
 
+use super::hindrances::{HinderedWorkers, Hindrance};
 use super::ids::{ActivationsId, Epoch, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
 use nrp_proto::wire::{Scores, SweepSpec};
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,8 @@ pub enum Event {
         holder: Holder,
         /// What it held.
         lease: LeaseRef,
+        /// Why it cannot run it, if it cannot.
+        hindrance: Option<Hindrance>,
     },
     /// A worker reported how an attempt at a trial ended, perhaps late, perhaps again.
     OutcomeReported {
@@ -261,6 +264,9 @@ pub enum Fact {
         /// In a snapshot: whether another worker has, or had, a copy of some of it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         copied: bool,
+        /// The sweep whose files it is run on; absent in journals from before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sweep: Option<SweepId>,
     },
     /// A lease ended before all its trials were reported; the others wait again.
     LeaseEnded {
@@ -270,6 +276,28 @@ pub enum Fact {
         epoch: Epoch,
         /// Why.
         reason: LeaseEnd,
+        /// What keeps its worker from running it, where that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hindrance: Option<Hindrance>,
+    },
+    /// Every worker at hand has said that it cannot run a sweep's trials of a group: they wait for a
+    /// resume, a submission or another worker.
+    GroupParked {
+        /// The sweep.
+        sweep: SweepId,
+        /// The group.
+        group: GroupId,
+        /// How many of its trials waited.
+        trials: u64,
+        /// Who said why.
+        hindered: Vec<HinderedWorkers>,
+    },
+    /// A worker has come that has not said so: they are tried again.
+    GroupUnparked {
+        /// The sweep.
+        sweep: SweepId,
+        /// The group.
+        group: GroupId,
     },
     /// An attempt failed, and the trial will be tried again.
     AttemptFailed {
@@ -357,6 +385,8 @@ pub enum LeaseEnd {
     CoordinatorRestarted,
     /// Its worker handed it back.
     Released,
+    /// Its worker cannot run it, and handed it back.
+    Hindered,
 }
 
 impl LeaseEnd {
@@ -364,7 +394,7 @@ impl LeaseEnd {
     pub(super) fn is_loss(self) -> bool {
         match self {
             LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => true,
-            LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => false,
+            LeaseEnd::CoordinatorRestarted | LeaseEnd::Released | LeaseEnd::Hindered => false,
         }
     }
 }

@@ -2,10 +2,12 @@
 //! counts, by trial in one answer. The words are the driver's.
 
 use super::ids::{GroupId, JobId, SweepId, TrialId};
-use super::settings::{LOSSES_ALONE, STEAL_AFTER_MS};
+use super::settings::{HINDERED_LOOKED, LOSSES_ALONE, STEAL_AFTER_MS};
 use super::trials::{TrialNo, TrialState};
 use super::turns::Turn;
-use super::{Scheduler, SweepCounts};
+use super::workers::Worker;
+use super::{HinderedTrials, Holder, Scheduler, SweepCounts};
+use std::collections::BTreeSet;
 
 /// Most trials that back off which are looked at for the first of a sweep.
 const BACKING_OFF_LOOKED: usize = 10_000;
@@ -35,6 +37,13 @@ pub enum Waits {
         worker: String,
         /// For how much longer, while another is idle.
         for_ms: u64,
+    },
+    /// Some workers cannot run it, or pause; those that could are busy.
+    Hindered {
+        /// Why, by reason.
+        by: Vec<HinderedTrials>,
+        /// How many workers are left to ask.
+        others: usize,
     },
     /// An idle worker gets it as soon as it asks.
     Next,
@@ -66,6 +75,11 @@ pub enum TrialWhy {
         /// Who runs a copy of it.
         copy: Option<String>,
     },
+    /// No worker at hand can run it.
+    Parked {
+        /// Why, by reason.
+        by: Vec<HinderedTrials>,
+    },
     /// It has scores.
     Finished,
     /// It was set aside.
@@ -87,6 +101,8 @@ pub struct SweepWhy {
     pub backing_off: u64,
     /// When the first of these is due.
     pub next_attempt_ms: Option<u64>,
+    /// Why those are parked that are.
+    pub parked: Vec<HinderedTrials>,
     /// How many that have no outcome are suspected of taking workers down.
     pub suspects: u64,
 }
@@ -97,7 +113,9 @@ impl Scheduler {
         let number = *self.sweep_numbers.get(&id)?;
         let sweep = self.sweep_at(id)?;
         let mut waits = Vec::new();
-        if let Some(first) = sweep.queue.first_group() {
+        let mut told = BTreeSet::new();
+        let any = |_: GroupId| true;
+        if let Some(first) = sweep.queue.first_group(any) {
             // What waits of a sweep that does not want it waits for another.
             let first = sweep.queue.group(first).next().expect("is not empty");
             let turn = match sweep.wanted {
@@ -105,20 +123,26 @@ impl Scheduler {
                 false => self.turn_of(first),
             };
             let mut others = sweep.queue.trials();
-            for group in sweep.queue.held() {
+            let hindered = sweep.hindrances.groups.keys().take(HINDERED_LOOKED);
+            for group in sweep.queue.held(any).chain(hindered.copied()) {
                 let why = self.waits(now_ms, turn, group);
-                if matches!(why, Waits::Held { .. }) {
-                    let held = sweep.queue.waiting(group) as u64;
-                    others -= held;
-                    add(&mut waits, why, held);
+                if matches!(why, Waits::Held { .. } | Waits::Hindered { .. }) {
+                    let trials = sweep.queue.waiting(group) as u64;
+                    let trials = if told.insert(group) { trials } else { 0 };
+                    others -= trials;
+                    add(&mut waits, why, trials);
                 }
             }
             if others > 0 {
-                let free = sweep.queue.first_free();
-                let group = free.unwrap_or(self.at(first).group);
+                let untold = |group| !told.contains(&group);
+                let free = sweep.queue.first_free(untold);
+                let group = free.or_else(|| sweep.queue.first_group(untold));
+                let group = group.unwrap_or(self.at(first).group);
                 add(&mut waits, self.waits(now_ms, turn, group), others);
             }
         }
+        let parked = self.hindered(id).into_iter();
+        let parked = parked.filter(|hindered| hindered.parked > 0).collect();
         let is_of = |trial: &TrialNo| self.at(*trial).sweeps.contains(&number);
         let due = self.backing_off.iter().take(BACKING_OFF_LOOKED);
         let mut due = due.filter(|(_, trial)| is_of(trial));
@@ -127,6 +151,7 @@ impl Scheduler {
             counts: sweep.counts,
             waits,
             backing_off: sweep.counts.waiting - sweep.queue.trials(),
+            parked,
             next_attempt_ms: due
                 .next()
                 .map(|(ready_ms, _)| ready_ms.saturating_sub(now_ms)),
@@ -139,7 +164,10 @@ impl Scheduler {
         let number = *self.trial_numbers.get(&id)?;
         let trial = self.at(number);
         let worker = |job: &JobId| self.leases[job].holder.worker.clone();
-        Some(match trial.state {
+        Some(match self.seen_by_all(number) {
+            TrialState::Parked => TrialWhy::Parked {
+                by: self.parked_by(number, None),
+            },
             TrialState::Waiting => TrialWhy::Waits {
                 why: self.waits(now_ms, self.turn_of(number), trial.group),
                 losses: match trial.losses >= LOSSES_ALONE {
@@ -166,7 +194,9 @@ impl Scheduler {
     /// The first turn of a sweep that wants a trial.
     fn turn_of(&self, trial: TrialNo) -> Option<Turn> {
         let stopped = self.at(trial).stopped;
+        let group = self.at(trial).group;
         let wanting = self.sweeps_of(trial).filter(|sweep| sweep.wants(stopped));
+        let wanting = wanting.filter(|sweep| !sweep.hindrances.is_parked(group));
         wanting.filter_map(|sweep| sweep.turn).min()
     }
 
@@ -175,11 +205,32 @@ impl Scheduler {
         let Some(turn) = turn else {
             return Waits::Paused;
         };
-        let live = || self.workers.values().filter(|worker| worker.is_live);
         if self.capacity.workers == 0 {
             return Waits::NoWorker;
         }
-        if live().all(|worker| !worker.jobs.is_empty()) {
+        let sweep = &self.sweeps[turn.sweep.0 as usize];
+        let live = || self.workers.iter().filter(|(_, worker)| worker.is_live);
+        let is_hindered = |(name, worker): &(&String, &Worker)| {
+            let holder = Holder {
+                worker: (*name).clone(),
+                instance: worker.instance.clone(),
+            };
+            worker.is_unfit(now_ms) || !sweep.offers(now_ms, group, &holder)
+        };
+        let hindered = live().filter(&is_hindered).count();
+        let live = || {
+            live()
+                .filter(|it| !is_hindered(it))
+                .map(|(_, worker)| worker)
+        };
+        let all_busy = live().all(|worker| !worker.jobs.is_empty());
+        if all_busy && hindered > 0 {
+            return Waits::Hindered {
+                by: self.hindered_in(now_ms, sweep, group),
+                others: self.capacity.workers - hindered,
+            };
+        }
+        if all_busy {
             let first = self
                 .turns
                 .first()
@@ -197,7 +248,7 @@ impl Scheduler {
         let queue = &self.sweeps[turn.sweep.0 as usize].queue;
         let holders = self.holders(group);
         match holders.holders.first() {
-            Some(worker) if self.are_busy(holders) => {
+            Some(worker) if self.are_busy(holders) && self.is_for_holders(now_ms, sweep, group) => {
                 if self.is_plenty(queue, group) {
                     return Waits::Next;
                 }

@@ -8,7 +8,7 @@
 //! on, and one that was stopped is open for such a sweep. Losses belong to the trials; what is best
 //! in a sweep follows from them in whatever order they came.
 
-use super::ids::RowId;
+use super::ids::{GroupId, RowId};
 use super::outcomes::Report;
 use super::sweeps::Sweep;
 use super::trials::{TrialNo, TrialState};
@@ -146,16 +146,22 @@ impl Sweep {
         self.wanted && !(stopped && self.halving.is_some())
     }
 
-    /// Where a trial is, for this sweep: one that was stopped is over unless it goes on to its end
-    /// for the sweep's own sake.
-    pub(super) fn sees(&self, state: TrialState, stopped: bool) -> TrialState {
+    /// Where a trial of a group is, for this sweep: one that was stopped is over unless it goes on to
+    /// its end for the sweep's own sake, and one that waits is parked with its group.
+    pub(super) fn sees(&self, state: TrialState, stopped: bool, group: GroupId) -> TrialState {
+        let is_over = stopped && self.halving.is_some();
         match state {
-            TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Leased { .. } => {
-                match stopped && self.halving.is_some() {
-                    true => TrialState::Stopped,
-                    false => state,
+            TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Parked => {
+                match (is_over, self.hindrances.is_parked(group)) {
+                    (true, _) => TrialState::Stopped,
+                    (false, true) => TrialState::Parked,
+                    (false, false) => state,
                 }
             }
+            TrialState::Leased { .. } => match is_over {
+                true => TrialState::Stopped,
+                false => state,
+            },
             TrialState::Stopped => match self.halving.is_some() {
                 true => state,
                 // Nobody wants it to its end, so this sweep is cancelled.
@@ -243,6 +249,7 @@ impl Scheduler {
             TrialState::Waiting
             | TrialState::BackingOff { .. }
             | TrialState::Leased { .. }
+            | TrialState::Parked
             | TrialState::Cancelled => {}
         }
         self.take_from_lease(number);

@@ -51,6 +51,7 @@ impl Scheduler {
                         trial.id
                     );
                 }
+                TrialState::Parked => panic!("{} is parked for nobody", trial.id),
                 TrialState::Waiting | TrialState::Finished | TrialState::Failed => {}
                 TrialState::Stopped | TrialState::Cancelled => {
                     assert!(!wanted, "{} is wanted", trial.id);
@@ -87,7 +88,7 @@ impl Scheduler {
             for trial in &sweep.trials {
                 let trial = self.at(*trial);
                 assert!(trial.sweeps.contains(number), "{} forgot {id}", trial.id);
-                let state = sweep.sees(trial.state, trial.stopped);
+                let state = sweep.sees(trial.state, trial.stopped, trial.group);
                 *counts.of(state) += 1;
                 *rows.entry(trial.row).or_default() += u64::from(!state.has_outcome());
             }
@@ -96,8 +97,35 @@ impl Scheduler {
             assert_eq!(rows, sweep.open_in_row, "open rows of {id}");
             assert_eq!(counts.trials(), sweep.trials.len() as u64);
             self.check_queue(sweep);
+            self.check_hindrances(*number, sweep);
         }
         self.check_turns();
+    }
+
+    /// What is parked of a sweep are its groups' trials that wait, and none of them is in its queue.
+    fn check_hindrances(&self, number: SweepNo, sweep: &Sweep) {
+        let mut parked = BTreeSet::new();
+        for (group, hindered) in &sweep.hindrances.groups {
+            assert!(sweep.wanted, "{} is hindered and not wanted", sweep.id);
+            let is_parked = hindered.parked.is_some();
+            assert_eq!(self.parked.contains(&(number, *group)), is_parked);
+            assert_eq!(self.hindered.contains(&(number, *group)), !is_parked);
+            for trial in hindered.parked.iter().flatten() {
+                assert_eq!(self.at(*trial).group, *group);
+                parked.insert(*trial);
+            }
+        }
+        let seen = |trial: &TrialNo| {
+            let trial = self.at(*trial);
+            sweep.sees(trial.state, trial.stopped, trial.group)
+        };
+        let trials = sweep.trials.iter().copied();
+        let expected = trials.filter(|trial| seen(trial) == TrialState::Parked);
+        assert_eq!(parked, expected.collect(), "parked of {}", sweep.id);
+        let known = |(of, group): &&(SweepNo, GroupId)| {
+            *of == number && !sweep.hindrances.groups.contains_key(group)
+        };
+        assert_eq!(self.parked.iter().chain(&self.hindered).find(known), None);
     }
 
     /// A sweep's queue is what waits of it.
@@ -106,7 +134,7 @@ impl Scheduler {
             .trials
             .iter()
             .map(|number| (*number, self.at(*number)));
-        let seen = |trial: &Trial| sweep.sees(trial.state, trial.stopped);
+        let seen = |trial: &Trial| sweep.sees(trial.state, trial.stopped, trial.group);
         let waiting = trials.filter(|(_, trial)| seen(trial) == TrialState::Waiting);
         let waiting: BTreeSet<_> = waiting
             .map(|(number, trial)| (trial.group, number))

@@ -9,7 +9,7 @@ use super::outcomes::Report;
 use super::settings::LOSSES_MAX;
 use super::sweeps::SweepNo;
 use super::trials::{TrialNo, TrialState};
-use super::{Action, Ending, Fact, Holder, LeaseEnd, Scheduler, TrialId};
+use super::{Action, Ending, Fact, Hindrance, Holder, LeaseEnd, Scheduler, SweepId, TrialId};
 use std::collections::BTreeSet;
 
 /// A job in a worker's hands.
@@ -22,6 +22,9 @@ pub(super) struct Lease {
     pub(super) deadline_ms: u64,
     pub(super) origin: Origin,
     pub(super) role: Role,
+    /// The sweep whose files it is run on, and how often its hindrances had been forgotten.
+    pub(super) source: Option<SweepNo>,
+    pub(super) round: u64,
     /// Trials still to be reported; never empty.
     pub(super) open: BTreeSet<TrialNo>,
     /// Trials taken out of the job while it runs.
@@ -89,11 +92,32 @@ impl Scheduler {
         now_ms: u64,
         holder: &Holder,
         lease: LeaseRef,
+        hindrance: Option<Hindrance>,
         actions: &mut Vec<Action>,
     ) {
         if self.is_live(lease) && self.leases[&lease.job].holder == *holder {
-            self.lose_lease(now_ms, lease, LeaseEnd::Released, actions);
+            match hindrance {
+                None => self.lose_lease(now_ms, lease, LeaseEnd::Released, actions),
+                Some(hindrance) => self.on_hindered(now_ms, lease, hindrance, actions),
+            }
         }
+    }
+
+    /// Ends a lease whose worker is hindered, which is no loss of its trials.
+    pub(super) fn lose_hindered(
+        &mut self,
+        now_ms: u64,
+        lease: LeaseRef,
+        hindrance: Hindrance,
+        actions: &mut Vec<Action>,
+    ) {
+        let ended = Fact::LeaseEnded {
+            job: lease.job,
+            epoch: lease.epoch,
+            reason: LeaseEnd::Hindered,
+            hindrance: Some(hindrance),
+        };
+        self.record(now_ms, ended, actions);
     }
 
     pub(super) fn on_time_passed(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
@@ -114,7 +138,9 @@ impl Scheduler {
             }
             self.set_state(trial, TrialState::Waiting);
         }
-        self.take_census(now_ms);
+        if self.take_census(now_ms) {
+            self.park_hindered(now_ms, actions);
+        }
     }
 
     /// Time did not pass while the coordinator was away: every lease runs from now.
@@ -129,6 +155,7 @@ impl Scheduler {
         for number in 0..self.sweeps.len() {
             self.change(SweepNo(number as u32), |sweep| sweep.served = 0);
         }
+        self.settle_hindrances(now_ms);
         self.forget_processes(now_ms);
     }
 
@@ -145,6 +172,7 @@ impl Scheduler {
             job: lease.job,
             epoch: lease.epoch,
             reason,
+            hindrance: None,
         };
         let worker = self.leases[&lease.job].holder.worker.clone();
         self.record(now_ms, ended, actions);
@@ -176,7 +204,7 @@ impl Scheduler {
         holder: &Holder,
         trials: &[TrialId],
         taken: &[TrialId],
-        role: Role,
+        (role, source): (Role, Option<SweepId>),
     ) {
         self.last_epoch = self.last_epoch.max(lease.epoch.0).max(lease.job.0);
         let number = |id: &TrialId| self.trial_numbers.get(id).copied();
@@ -186,7 +214,8 @@ impl Scheduler {
             .filter(|number| match self.at(*number).state {
                 TrialState::Waiting | TrialState::BackingOff { .. } => role != Role::Copy,
                 TrialState::Leased { .. } => role == Role::Copy && self.can_be_copied(*number),
-                TrialState::Finished
+                TrialState::Parked
+                | TrialState::Finished
                 | TrialState::Failed
                 | TrialState::Stopped
                 | TrialState::Cancelled => false,
@@ -212,6 +241,12 @@ impl Scheduler {
         self.set_held(&holder.worker, activations, true);
         let deadline_ms = now_ms + self.settings.lease_ms;
         self.deadlines.insert((deadline_ms, lease.job));
+        let source = source.and_then(|id| self.sweep_numbers.get(&id).copied());
+        let mut round = 0;
+        if let Some(sweep) = source {
+            self.ask_again(sweep, group, &open, &holder.worker);
+            round = self.sweeps[sweep.0 as usize].hindrances.round;
+        }
         let granted = Lease {
             lease,
             holder: holder.clone(),
@@ -219,6 +254,8 @@ impl Scheduler {
             deadline_ms,
             origin: Origin::Witnessed,
             role,
+            source,
+            round,
             open,
             taken,
         };
@@ -227,9 +264,23 @@ impl Scheduler {
     }
 
     /// The transition of [`Fact::LeaseEnded`].
-    pub(super) fn end_lease(&mut self, lease: LeaseRef, reason: LeaseEnd) {
+    pub(super) fn end_lease(
+        &mut self,
+        now_ms: u64,
+        lease: LeaseRef,
+        reason: LeaseEnd,
+        hindrance: Option<&Hindrance>,
+    ) {
         if !self.is_live(lease) {
             return;
+        }
+        let ending = &self.leases[&lease.job];
+        if let (Some(hindrance), Some(sweep)) = (hindrance, ending.source) {
+            let (holder, round) = (ending.holder.clone(), ending.round);
+            let first = ending.open.first().expect("a lease is never empty");
+            let group = self.at(*first).group;
+            let open = ending.open.clone();
+            self.hinder(now_ms, (sweep, round), (group, &open), &holder, hindrance);
         }
         for number in self.drop_lease(lease.job) {
             if self.copies.get(&number) == Some(&lease.job) {

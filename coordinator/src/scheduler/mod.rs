@@ -10,6 +10,7 @@ mod deletion;
 mod event;
 mod explain;
 mod halving;
+mod hindrances;
 mod ids;
 mod invariants;
 mod leases;
@@ -24,6 +25,8 @@ mod turns;
 mod workers;
 
 #[cfg(test)]
+mod bad_sweeps;
+#[cfg(test)]
 mod random_events;
 #[cfg(test)]
 mod scene;
@@ -34,13 +37,15 @@ pub use event::{
 };
 pub use explain::{SweepWhy, TrialWhy, Waits};
 pub use halving::RUNGS_MAX;
+pub use hindrances::{HinderedTrials, HinderedWorkers, Hindrance};
 pub use ids::{
     ActivationsId, Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
 };
 pub use settings::{
     ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, CENSUS_MS, COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS,
-    HELD_LOOKED, HELD_MAX, LANES_MAX, LOSSES_ALONE, LOSSES_MAX, OPEN_TRIALS_MAX, STEAL_AFTER_MS,
-    Settings, TURNS_LOOKED, WORKERS_MAX,
+    HELD_LOOKED, HELD_MAX, HINDERED_LOOKED, HINDERED_MS, HINDERED_WORKERS_SHOWN, LANES_MAX,
+    LOSSES_ALONE, LOSSES_MAX, OPEN_TRIALS_MAX, REASONS_MAX, SETTLE_MS, STEAL_AFTER_MS, Settings,
+    TURNS_LOOKED, UNFIT_MS, WORKERS_MAX,
 };
 #[cfg(test)]
 pub(crate) use snapshot::durable;
@@ -93,6 +98,14 @@ pub struct Scheduler {
     /// What live workers take.
     capacity: Capacity,
     next_census_ms: u64,
+    /// Groups that some worker is hindered in and that are not parked.
+    hindered: BTreeSet<(SweepNo, GroupId)>,
+    /// Groups that are parked.
+    parked: BTreeSet<(SweepNo, GroupId)>,
+    /// Grows with every group that is parked.
+    parkings: u64,
+    /// Until when nothing is parked.
+    settles_ms: u64,
 }
 
 impl Scheduler {
@@ -136,8 +149,12 @@ impl Scheduler {
                 actions.push(self.on_leases_renewed(now_ms, &holder, leases));
             }
             Event::WorkerLeft(holder) => self.on_worker_left(now_ms, &holder, &mut actions),
-            Event::JobReleased { holder, lease } => {
-                self.on_job_released(now_ms, &holder, lease, &mut actions);
+            Event::JobReleased {
+                holder,
+                lease,
+                hindrance,
+            } => {
+                self.on_job_released(now_ms, &holder, lease, hindrance, &mut actions);
             }
             Event::OutcomeReported {
                 worker,
@@ -205,6 +222,7 @@ impl Scheduler {
                 taken,
                 copy,
                 copied,
+                sweep,
             } => {
                 let lease = LeaseRef {
                     job: *job,
@@ -215,17 +233,27 @@ impl Scheduler {
                     (false, true) => Role::Copied,
                     (false, false) => Role::Sole,
                 };
-                self.grant(now_ms, lease, holder, trials, taken, role);
+                self.grant(now_ms, lease, holder, trials, taken, (role, *sweep));
             }
-            Fact::LeaseEnded { job, epoch, reason } => {
-                self.end_lease(
-                    LeaseRef {
-                        job: *job,
-                        epoch: *epoch,
-                    },
-                    *reason,
-                );
+            Fact::LeaseEnded {
+                job,
+                epoch,
+                reason,
+                hindrance,
+            } => {
+                let lease = LeaseRef {
+                    job: *job,
+                    epoch: *epoch,
+                };
+                self.end_lease(now_ms, lease, *reason, hindrance.as_ref());
             }
+            Fact::GroupParked {
+                sweep,
+                group,
+                hindered,
+                ..
+            } => self.park(*sweep, *group, hindered),
+            Fact::GroupUnparked { sweep, group } => self.unpark(now_ms, *sweep, *group),
             Fact::AttemptFailed {
                 trial, attempts, ..
             } => self.fail_attempt(now_ms, *trial, *attempts),

@@ -36,6 +36,7 @@ impl Scheduler {
                 TrialState::Waiting
                 | TrialState::BackingOff { .. }
                 | TrialState::Leased { .. }
+                | TrialState::Parked
                 | TrialState::Cancelled,
                 _,
             ) => {}
@@ -50,6 +51,7 @@ impl Scheduler {
             // However late: the work is done, and nobody has done it before.
             Attempt::Finished(scores) => {
                 self.note_time(now_ms, number, lease);
+                self.prove_fit(&report.worker, lease, self.at(number).group);
                 let outcome = Ending::Finished(scores);
                 self.record_outcome(now_ms, report, attempts, outcome, actions);
             }
@@ -151,6 +153,7 @@ impl Scheduler {
             TrialState::Leased { job } => job == lease.job && self.is_live(lease),
             TrialState::Waiting
             | TrialState::BackingOff { .. }
+            | TrialState::Parked
             | TrialState::Finished
             | TrialState::Failed
             | TrialState::Stopped

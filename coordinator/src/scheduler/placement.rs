@@ -13,7 +13,7 @@
 use super::ids::{Epoch, GroupId, JobId, LeaseRef, PassId, TrialId};
 use super::queue::Queue;
 use super::settings::{ALONG_MAX, LOSSES_ALONE, STEAL_AFTER_MS, TURNS_LOOKED};
-use super::sweeps::SweepNo;
+use super::sweeps::{Sweep, SweepNo};
 use super::trials::TrialNo;
 use super::workers::Worker;
 use super::{Action, Fact, Grant, Holder, Refusal, Scheduler};
@@ -35,66 +35,106 @@ impl Scheduler {
             };
             return actions.push(Action::Refuse(refusal));
         }
+        self.try_parked_again(now_ms, &holder, actions);
         let worker = &self.workers[&holder.worker];
         let (lanes, idle_since_ms) = (worker.lanes, worker.idle_since_ms);
-        if let Some((sweep, group)) = self.place(now_ms, worker) {
-            let queue = &self.sweeps[sweep.0 as usize].queue;
-            let numbers = self.choose(queue, group, self.share(queue, group, lanes));
-            return self.hand_out(now_ms, holder, numbers, Some(sweep), actions);
+        let is_unfit = worker.is_unfit(now_ms);
+        if !is_unfit && let Some((sweep, group)) = self.place(now_ms, worker, &holder) {
+            let numbers = self.choose(now_ms, sweep, group, lanes, &holder);
+            let source = self.source(now_ms, &numbers, sweep, &holder);
+            return self.hand_out(now_ms, holder, numbers, (Some(sweep), source), actions);
         }
-        if let Some(numbers) = self.to_copy(now_ms, &holder) {
-            return self.hand_out(now_ms, holder, numbers, None, actions);
+        let waits = !is_unfit && self.offers_something(now_ms, &holder);
+        if !is_unfit
+            && !waits
+            && let Some((numbers, source)) = self.to_copy(now_ms, &holder)
+        {
+            return self.hand_out(now_ms, holder, numbers, (None, source), actions);
         }
-        let waits = !self.turns.is_empty();
         let worker = self.workers.get_mut(&holder.worker).expect("was heard");
         worker.idle_since_ms = waits.then(|| idle_since_ms.unwrap_or(now_ms));
         actions.push(Action::NothingToDo);
     }
 
-    /// Whether some worker that asks now gets something without waiting for another.
+    /// Whether any worker that asks now gets something without waiting for another.
     pub fn has_waiting(&self) -> bool {
-        let mut queues = self.queues();
-        queues.any(|queue| {
-            queue.first_free().is_some()
-                || queue.held().any(|group| {
+        let mut sweeps = self.in_turn();
+        sweeps.any(|(_, sweep)| {
+            let queue = &sweep.queue;
+            let is_for_all = |group| sweep.is_for_all(group);
+            queue.first_free(is_for_all).is_some()
+                || queue.held(is_for_all).any(|group| {
                     self.is_plenty(queue, group) || !self.are_busy(self.holders(group))
                 })
         })
     }
 
-    /// The queues of the first sweeps that have a turn.
-    fn queues(&self) -> impl Iterator<Item = &Queue> {
-        let turns = self.turns.iter().take(TURNS_LOOKED);
-        turns.map(|turn| &self.sweeps[turn.sweep.0 as usize].queue)
+    /// The first sweeps that have a turn. Those that are hindered come on top, so that they hide no
+    /// other.
+    fn in_turn(&self) -> impl Iterator<Item = (SweepNo, &Sweep)> {
+        let sweeps = self.turns.iter().map(|turn| turn.sweep);
+        let sweeps = sweeps.map(|number| (number, &self.sweeps[number.0 as usize]));
+        let mut looked = 0;
+        sweeps.take_while(move |(_, sweep)| {
+            let go_on = looked < TURNS_LOOKED;
+            looked += usize::from(sweep.hindrances.groups.is_empty());
+            go_on
+        })
+    }
+
+    /// Whether something waits that a worker may get, now or later.
+    fn offers_something(&self, now_ms: u64, holder: &Holder) -> bool {
+        let mut sweeps = self.in_turn();
+        sweeps.any(|(_, sweep)| {
+            let offers = |group| sweep.offers(now_ms, group, holder);
+            sweep.queue.first_group(offers).is_some()
+        })
     }
 
     /// The sweep and the group that a worker gets trials of; none where it is to wait, or where
     /// there are none.
-    fn place(&self, now_ms: u64, worker: &Worker) -> Option<(SweepNo, GroupId)> {
-        let first = self.turns.first()?.sweep;
-        let sweeps = self.turns.iter().take(TURNS_LOOKED).map(|turn| turn.sweep);
-        for (sweep, queue) in sweeps.zip(self.queues()) {
-            let at_hand = self.at_hand(queue, worker).or_else(|| queue.first_free());
-            let plenty = || queue.held().find(|group| self.is_plenty(queue, *group));
+    fn place(&self, now_ms: u64, worker: &Worker, holder: &Holder) -> Option<(SweepNo, GroupId)> {
+        for (number, sweep) in self.in_turn() {
+            let queue = &sweep.queue;
+            let offers = |group| sweep.offers(now_ms, group, holder);
+            let at_hand = self.at_hand(queue, worker, offers);
+            let at_hand = at_hand.or_else(|| queue.first_free(offers));
+            let plenty = || {
+                let mut held = queue.held(offers);
+                held.find(|group| {
+                    self.is_plenty(queue, *group) || !self.is_for_holders(now_ms, sweep, *group)
+                })
+            };
             if let Some(group) = at_hand.or_else(plenty) {
-                return Some((sweep, group));
+                return Some((number, group));
             }
         }
         let idle_since_ms = worker.idle_since_ms?;
-        let is_long = now_ms >= idle_since_ms + STEAL_AFTER_MS;
-        let queue = &self.sweeps[first.0 as usize].queue;
-        let stolen = is_long.then(|| queue.first_group()).flatten();
-        stolen.map(|group| (first, group))
+        if now_ms < idle_since_ms + STEAL_AFTER_MS {
+            return None;
+        }
+        self.in_turn().find_map(|(number, sweep)| {
+            let offers = |group| sweep.offers(now_ms, group, holder);
+            Some((number, sweep.queue.first_group(offers)?))
+        })
     }
 
-    /// The group a worker did last, or the first other one whose activations it holds.
-    fn at_hand(&self, queue: &Queue, worker: &Worker) -> Option<GroupId> {
-        let last = worker.last_group.filter(|group| queue.waiting(*group) > 0);
+    /// The group a worker did last, or the first other one whose activations it holds, of those that
+    /// it is offered.
+    fn at_hand(
+        &self,
+        queue: &Queue,
+        worker: &Worker,
+        offers: impl Fn(GroupId) -> bool,
+    ) -> Option<GroupId> {
+        let last = worker.last_group;
+        let last = last.filter(|group| queue.waiting(*group) > 0 && offers(*group));
         let held = || {
             let groups = worker
                 .held
                 .iter()
                 .flat_map(|id| &self.activations[id].groups);
+            let groups = groups.filter(|group| offers(**group));
             let firsts = groups.filter_map(|group| Some((queue.group(*group).next()?, *group)));
             firsts.min().map(|(_, group)| group)
         };
@@ -116,11 +156,22 @@ impl Scheduler {
         lanes.min(queue.waiting(group).div_ceil(takers))
     }
 
-    /// The first waiting trials of a group that is not empty. A suspect of taking its workers down
-    /// runs alone.
-    fn choose(&self, queue: &Queue, group: GroupId, trials_max: usize) -> Vec<TrialNo> {
+    /// The first waiting trials of a group that a worker is offered. A suspect of taking its workers
+    /// down runs alone.
+    fn choose(
+        &self,
+        now_ms: u64,
+        sweep: SweepNo,
+        group: GroupId,
+        lanes: usize,
+        holder: &Holder,
+    ) -> Vec<TrialNo> {
         let mut chosen: Vec<TrialNo> = Vec::new();
-        for number in queue.group(group).take(trials_max) {
+        let sweep = &self.sweeps[sweep.0 as usize];
+        let trials_max = self.share(&sweep.queue, group, lanes);
+        let waiting = sweep.queue.group(group);
+        let waiting = waiting.filter(|trial| sweep.offers_trial(now_ms, group, *trial, holder));
+        for number in waiting.take(trials_max) {
             let suspect = self.at(number).losses >= LOSSES_ALONE;
             if suspect && !chosen.is_empty() {
                 break;
@@ -133,13 +184,13 @@ impl Scheduler {
         chosen
     }
 
-    /// Leases trials in a sweep's turn or, in nobody's, as a copy.
+    /// Leases trials in a sweep's turn or, in nobody's, as a copy, on the files of another or the same.
     fn hand_out(
         &mut self,
         now_ms: u64,
         holder: Holder,
         numbers: Vec<TrialNo>,
-        turn: Option<SweepNo>,
+        (turn, source): (Option<SweepNo>, SweepNo),
         actions: &mut Vec<Action>,
     ) {
         let number = self.last_epoch + 1;
@@ -150,7 +201,7 @@ impl Scheduler {
         let first = self.at(numbers[0]);
         let (group, pass) = (first.group, first.pass);
         let activations = self.groups[&group].activations;
-        let sweep = self.wanting(numbers[0]).expect("an open trial is wanted");
+        let sweep = self.sweeps[source.0 as usize].id;
         let trials: Vec<_> = numbers.iter().map(|number| self.at(*number).id).collect();
         if let Some(worker) = self.workers.get_mut(&holder.worker) {
             worker.idle_since_ms = None;
@@ -163,6 +214,7 @@ impl Scheduler {
             taken: Vec::new(),
             copy: turn.is_none(),
             copied: false,
+            sweep: Some(sweep),
         };
         let rungs = self.rungs(&numbers);
         self.record(now_ms, fact, actions);
@@ -182,7 +234,7 @@ impl Scheduler {
     /// One trial of each other group of a pass that waits in a sweep that has a turn.
     fn along(&self, pass: PassId, group: GroupId) -> Vec<TrialId> {
         let mut seen = BTreeSet::from([group]);
-        let firsts = self.queues().flat_map(|queue| queue.pass(pass));
+        let firsts = self.in_turn().flat_map(|(_, sweep)| sweep.queue.pass(pass));
         let trials = firsts.take(2 * ALONG_MAX).map(|number| self.at(number));
         let others = trials.filter(|trial| seen.insert(trial.group));
         others.take(ALONG_MAX).map(|trial| trial.id).collect()

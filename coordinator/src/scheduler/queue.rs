@@ -30,21 +30,23 @@ impl Queue {
         self.trials
     }
 
-    /// The group whose first waiting trial comes first.
-    pub(super) fn first_group(&self) -> Option<GroupId> {
-        let firsts = [self.free.iter().next(), self.held.iter().next()];
+    /// The group whose first waiting trial comes first, of those for which `may` says so.
+    pub(super) fn first_group(&self, may: impl Fn(GroupId) -> bool) -> Option<GroupId> {
+        let may = |(_, group): &(&TrialNo, &GroupId)| may(**group);
+        let firsts = [self.free.iter().find(&may), self.held.iter().find(&may)];
         let first = firsts.into_iter().flatten().min();
         first.map(|(_, group)| *group)
     }
 
     /// As [`Queue::first_group`], of those whose activations no live worker has at hand.
-    pub(super) fn first_free(&self) -> Option<GroupId> {
-        self.free.values().next().copied()
+    pub(super) fn first_free(&self, may: impl Fn(GroupId) -> bool) -> Option<GroupId> {
+        self.free.values().copied().find(|group| may(*group))
     }
 
-    /// The first groups whose activations some live worker has at hand.
-    pub(super) fn held(&self) -> impl Iterator<Item = GroupId> + '_ {
-        self.held.values().take(HELD_LOOKED).copied()
+    /// The first groups whose activations some live worker has at hand, of those for which `may` says so.
+    pub(super) fn held(&self, may: impl Fn(GroupId) -> bool) -> impl Iterator<Item = GroupId> {
+        let held = self.held.values().copied();
+        held.filter(move |group| may(*group)).take(HELD_LOOKED)
     }
 
     /// Groups with a waiting trial.

@@ -49,6 +49,10 @@ enum Step {
     Leave {
         worker: usize,
     },
+    Hinder {
+        pick: usize,
+        machine: bool,
+    },
     Report {
         pick: usize,
         trial: usize,
@@ -93,6 +97,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => worker.clone().prop_map(|worker| Step::Heartbeat { worker }),
         1 => worker.prop_map(|worker| Step::Leave { worker }),
         1 => any::<usize>().prop_map(|pick| Step::Release { pick }),
+        5 => (any::<usize>(), any::<bool>())
+            .prop_map(|(pick, machine)| Step::Hinder { pick, machine }),
         20 => (any::<usize>(), 0..5usize, any::<u8>())
             .prop_map(|(pick, trial, ending)| Step::Report { pick, trial, ending }),
         12 => (any::<usize>(), 0..5usize, 0..4usize, any::<u8>())
@@ -143,7 +149,7 @@ impl World {
             }
             Step::Ask { worker } => {
                 let instance = self.instance(worker);
-                let first = self.most_urgent();
+                let first = self.most_urgent(worker);
                 match self.scene.ask(NAMES[worker], &instance) {
                     Ok(Some(job)) => {
                         self.check_urgency(first, worker, &job);
@@ -167,6 +173,13 @@ impl World {
             Step::Leave { worker } => {
                 let instance = self.instance(worker);
                 self.scene.leave(NAMES[worker], &instance);
+            }
+            Step::Hinder { pick, machine } => {
+                if let Some((worker, instance, job)) = self.pick(pick) {
+                    let reason = ["no file", "no memory"][pick % 2];
+                    let scene = &mut self.scene;
+                    scene.hinder_by(NAMES[worker], &instance, job.lease, reason, machine);
+                }
             }
             Step::Report {
                 pick,
@@ -207,18 +220,31 @@ impl World {
         }
     }
 
-    /// The highest priority of a sweep of which something waits that may start.
-    fn most_urgent(&self) -> Option<i32> {
+    /// The highest priority of a sweep of which something waits that may start on a worker.
+    fn most_urgent(&self, worker: usize) -> Option<i32> {
         let core = &self.scene.core;
+        if core.workers.get(NAMES[worker])?.is_unfit(self.scene.now_ms) {
+            return None;
+        }
         let waiting = core.trials.iter();
         let waiting = waiting.filter(|trial| trial.state == TrialState::Waiting);
-        waiting.filter_map(|trial| self.urgency(trial)).max()
+        waiting
+            .filter_map(|trial| self.urgency(trial, worker))
+            .max()
     }
 
-    fn urgency(&self, trial: &Trial) -> Option<i32> {
+    fn urgency(&self, trial: &Trial, worker: usize) -> Option<i32> {
+        let holder = Holder {
+            worker: NAMES[worker].to_owned(),
+            instance: self.instance(worker),
+        };
+        let now_ms = self.scene.now_ms;
+        let number = self.scene.core.trial_numbers[&trial.id];
         let sweeps = trial.sweeps.iter();
         let sweeps = sweeps.map(|sweep| &self.scene.core.sweeps[sweep.0 as usize]);
         let wanting = sweeps.filter(|sweep| sweep.wants(trial.stopped) && !sweep.paused);
+        let wanting =
+            wanting.filter(|sweep| sweep.offers_trial(now_ms, trial.group, number, &holder));
         wanting.map(|sweep| sweep.priority).max()
     }
 
@@ -227,7 +253,7 @@ impl World {
     fn check_urgency(&self, first: Option<i32>, worker: usize, job: &Grant) {
         let core = &self.scene.core;
         for id in &job.trials {
-            let urgency = self.urgency(core.at(core.trial_numbers[id]));
+            let urgency = self.urgency(core.at(core.trial_numbers[id]), worker);
             assert!(urgency.is_some(), "{id} starts and nobody wants it to");
             let Some(first) = first else {
                 let number = core.trial_numbers[id];
@@ -237,7 +263,7 @@ impl World {
             let are_left = core.trials.iter().all(|trial| {
                 let holders = &core.holders(trial.group).holders;
                 trial.state != TrialState::Waiting
-                    || self.urgency(trial) < Some(first)
+                    || self.urgency(trial, worker) < Some(first)
                     || holders.iter().any(|name| **name != *NAMES[worker])
             });
             assert!(urgency >= Some(first) || are_left, "{id} jumps the queue");
@@ -246,7 +272,7 @@ impl World {
 
     /// Nothing waits beside an idle worker for longer than it may.
     fn check_waiting(&self, worker: usize) {
-        if self.most_urgent().is_some() {
+        if self.most_urgent(worker).is_some() {
             let idle_since_ms = self.scene.core.workers[NAMES[worker]].idle_since_ms;
             let idle_ms = self.scene.now_ms - idle_since_ms.expect("it is left idle");
             assert!(idle_ms < STEAL_AFTER_MS, "it has idled for {idle_ms} ms");
@@ -270,7 +296,8 @@ impl World {
         let sweeps = self.scene.core.sweeps.iter();
         let summary = sweeps.map(|sweep| {
             let (state, counts) = self.scene.sweep(sweep.id.0);
-            (state, counts, sweep.priority)
+            let parked = self.scene.core.parked.clone();
+            (state, counts, sweep.priority, parked)
         });
         (
             summary.collect::<Vec<_>>(),
@@ -371,6 +398,8 @@ impl World {
                 | Fact::SweepPaused { .. }
                 | Fact::SweepPrioritised { .. }
                 | Fact::LeaseEnded { .. }
+                | Fact::GroupParked { .. }
+                | Fact::GroupUnparked { .. }
                 | Fact::RungReached { .. }
                 | Fact::AttemptFailed { .. } => {}
                 Fact::SweepDeleted { .. } => panic!("nobody deletes one"),

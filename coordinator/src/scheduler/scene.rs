@@ -255,7 +255,39 @@ impl Scene {
 
     pub(super) fn release(&mut self, worker: &str, instance: &str, lease: LeaseRef) {
         let holder = holder(worker, instance);
-        self.tell(Event::JobReleased { holder, lease });
+        self.tell(Event::JobReleased {
+            holder,
+            lease,
+            hindrance: None,
+        });
+    }
+
+    /// A worker hands a job back that it cannot run.
+    pub(super) fn hinder(&mut self, worker: &str, instance: &str, lease: LeaseRef, reason: &str) {
+        self.hinder_by(worker, instance, lease, reason, false);
+    }
+
+    /// As `hinder`, perhaps by its machine's fault.
+    pub(super) fn hinder_by(
+        &mut self,
+        worker: &str,
+        instance: &str,
+        lease: LeaseRef,
+        reason: &str,
+        machine: bool,
+    ) {
+        let holder = holder(worker, instance);
+        let hindrance = Some(Hindrance {
+            reason: reason.to_owned(),
+            hint: format!("mend {reason}"),
+            machine,
+            of_trials: reason == "no memory",
+        });
+        self.tell(Event::JobReleased {
+            holder,
+            lease,
+            hindrance,
+        });
     }
 
     pub(super) fn leave(&mut self, worker: &str, instance: &str) {

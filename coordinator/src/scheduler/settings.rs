@@ -48,6 +48,26 @@ pub const CENSUS_MS: u64 = 1_000;
 /// Most workers remembered; idle ones are forgotten first.
 pub const WORKERS_MAX: usize = 10_000;
 
+/// How long a worker that could not run a group's job is not offered the group, the first time;
+/// doubled for each further one, up to about an hour.
+pub const HINDERED_MS: u64 = 60_000;
+
+/// How long a worker pauses whose machine may be at fault, the first time; doubled for each further
+/// one without an outcome between them, up to about four minutes.
+pub const UNFIT_MS: u64 = 2_000;
+
+/// How long after a start nothing is parked: workers that were there are to be heard of first.
+pub const SETTLE_MS: u64 = 10_000;
+
+/// Most hindered groups of a sweep that are looked at for what is shown of it.
+pub const HINDERED_LOOKED: usize = 1_000;
+
+/// Most reasons that are kept of a parked group, and shown of a sweep.
+pub const REASONS_MAX: usize = 16;
+
+/// Most workers that are shown with a reason.
+pub const HINDERED_WORKERS_SHOWN: usize = 8;
+
 /// Most trials without an outcome, over all sweeps, unless somebody says otherwise. Each takes some
 /// 300 bytes, whether it waits, runs or was cancelled.
 pub const OPEN_TRIALS_MAX: u64 = 4_000_000;
@@ -76,4 +96,14 @@ impl Default for Settings {
 /// Wait after the `failed`th failed attempt.
 pub(super) fn backoff_ms(failed: u32) -> u64 {
     BACKOFF_MS << failed.saturating_sub(1).min(16)
+}
+
+/// How long a worker that is hindered in a group is not offered it.
+pub(super) fn hindered_ms(times: u32) -> u64 {
+    HINDERED_MS << times.saturating_sub(1).min(6)
+}
+
+/// How long a worker pauses whose machine may be at fault.
+pub(super) fn unfit_ms(times: u32) -> u64 {
+    UNFIT_MS << times.saturating_sub(1).min(7)
 }

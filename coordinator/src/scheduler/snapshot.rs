@@ -62,6 +62,8 @@ impl Fact {
             | Fact::SweepResumed { .. }
             | Fact::LeaseGranted { .. }
             | Fact::LeaseEnded { .. }
+            | Fact::GroupParked { .. }
+            | Fact::GroupUnparked { .. }
             | Fact::TrialCarried { .. }
             | Fact::EpochReached { .. } => Kept::Never,
         }
@@ -82,6 +84,8 @@ impl Fact {
             | Fact::SweepResumed { .. }
             | Fact::LeaseGranted { .. }
             | Fact::LeaseEnded { .. }
+            | Fact::GroupParked { .. }
+            | Fact::GroupUnparked { .. }
             | Fact::EpochReached { .. } => None,
         }
     }
@@ -139,8 +143,10 @@ impl Scheduler {
                 copy: lease.role == Role::Copy,
                 taken: lease.taken.iter().map(id).collect(),
                 copied: lease.role == Role::Copied,
+                sweep: lease.source.map(|sweep| self.sweeps[sweep.0 as usize].id),
             }
         }));
+        after.extend(self.parked_facts());
         if self.last_epoch > 0 {
             let epoch = Epoch(self.last_epoch);
             after.push(Fact::EpochReached { epoch });
@@ -218,8 +224,10 @@ pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + us
     let copies = core.copies.iter().map(|(number, job)| (id(number), *job));
     let rung_losses = core.rung_losses.iter();
     let rung_losses = rung_losses.map(|(number, losses)| (id(number), losses.clone()));
+    let parked: Vec<_> = core.parked_facts().collect();
     (
         trials.collect::<Vec<_>>(),
+        parked,
         submissions.collect::<Vec<_>>(),
         sweeps.collect::<Vec<_>>(),
         leases.collect::<Vec<_>>(),

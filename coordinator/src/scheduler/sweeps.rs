@@ -2,11 +2,12 @@
 //! whether it was cancelled and from where its trials are.
 
 use super::halving::Halving;
+use super::hindrances::Hindrances;
 use super::ids::{RowId, SweepId};
 use super::queue::Queue;
 use super::trials::{TrialNo, TrialState};
 use super::turns::{self, Turn};
-use super::{Action, Fact, Scheduler, TrialKey};
+use super::{Action, Fact, Holder, Scheduler, TrialKey};
 use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ pub(super) struct Sweep {
     /// Whether, and how, trials are stopped early.
     pub(super) halving: Option<Halving>,
     pub(super) counts: SweepCounts,
+    /// What workers cannot run of it.
+    pub(super) hindrances: Hindrances,
     /// Trials without an outcome.
     pub(super) open_in_row: BTreeMap<RowId, u64>,
 }
@@ -47,6 +50,8 @@ pub struct SweepCounts {
     pub waiting: u64,
     /// In a worker's hands.
     pub leased: u64,
+    /// Wait, and no worker at hand can run them.
+    pub parked: u64,
     /// Have scores.
     pub finished: u64,
     /// Were set aside.
@@ -72,6 +77,7 @@ impl Sweep {
             submission: 0,
             halving,
             counts: SweepCounts::default(),
+            hindrances: Hindrances::default(),
             open_in_row: BTreeMap::new(),
         }
     }
@@ -80,13 +86,15 @@ impl Sweep {
 impl SweepCounts {
     /// All of them.
     pub fn trials(&self) -> u64 {
-        self.waiting + self.leased + self.finished + self.failed + self.stopped + self.cancelled
+        let open = self.waiting + self.leased + self.parked;
+        open + self.finished + self.failed + self.stopped + self.cancelled
     }
 
     pub(super) fn of(&mut self, state: TrialState) -> &mut u64 {
         match state {
             TrialState::Waiting | TrialState::BackingOff { .. } => &mut self.waiting,
             TrialState::Leased { .. } => &mut self.leased,
+            TrialState::Parked => &mut self.parked,
             TrialState::Finished => &mut self.finished,
             TrialState::Failed => &mut self.failed,
             TrialState::Stopped => &mut self.stopped,
@@ -102,6 +110,8 @@ pub enum SweepState {
     Running,
     /// Outcomes are still to come, but no further trial starts for now.
     Paused,
+    /// Outcomes are still to come, and no worker at hand can run what is left.
+    Parked,
     /// Every trial has its outcome.
     Finished,
     /// No further trial starts for it.
@@ -112,7 +122,7 @@ impl SweepState {
     /// Whether nothing more is to come of it, unless somebody takes it up.
     pub fn has_ended(self) -> bool {
         match self {
-            SweepState::Running | SweepState::Paused => false,
+            SweepState::Running | SweepState::Paused | SweepState::Parked => false,
             SweepState::Finished | SweepState::Cancelled => true,
         }
     }
@@ -122,6 +132,7 @@ impl SweepState {
         match self {
             SweepState::Running => "running",
             SweepState::Paused => "paused",
+            SweepState::Parked => "parked",
             SweepState::Finished => "finished",
             SweepState::Cancelled => "cancelled",
         }
@@ -132,8 +143,10 @@ impl Scheduler {
     /// All trials, each once, by where they are. Counts them.
     pub fn counts(&self) -> SweepCounts {
         let mut counts = SweepCounts::default();
-        for trial in self.living() {
-            *counts.of(trial.state) += 1;
+        for (number, trial) in (0..).map(TrialNo).zip(&self.trials) {
+            if !trial.is_deleted() {
+                *counts.of(self.seen_by_all(number)) += 1;
+            }
         }
         counts
     }
@@ -141,12 +154,14 @@ impl Scheduler {
     /// A sweep's state and counts; none where it was never submitted.
     pub fn sweep(&self, id: SweepId) -> Option<(SweepState, SweepCounts)> {
         let sweep = self.sweep_at(id)?;
-        let open = sweep.counts.waiting + sweep.counts.leased;
-        let state = match (sweep.wanted, open, sweep.paused) {
-            (false, _, _) => SweepState::Cancelled,
-            (true, 0, _) => SweepState::Finished,
-            (true, _, true) => SweepState::Paused,
-            (true, _, false) => SweepState::Running,
+        let goes_on = sweep.counts.waiting + sweep.counts.leased > 0;
+        let is_parked = sweep.counts.parked > 0;
+        let state = match (sweep.wanted, goes_on, is_parked, sweep.paused) {
+            (false, _, _, _) => SweepState::Cancelled,
+            (true, false, false, _) => SweepState::Finished,
+            (true, _, _, true) => SweepState::Paused,
+            (true, true, _, false) => SweepState::Running,
+            (true, false, true, false) => SweepState::Parked,
         };
         Some((state, sweep.counts))
     }
@@ -171,6 +186,8 @@ impl Scheduler {
             None => self.add_sweep(id, Halving::of(spec), keys),
         };
         self.sweeps[number.0 as usize].submission = submission;
+        // It may have other paths now.
+        self.forget_hindrances(number);
         self.want(number);
     }
 
@@ -186,7 +203,7 @@ impl Scheduler {
             let is_held = self.share_group(key, number);
             let trial = self.at_mut(trial_no);
             trial.sweeps.push(number);
-            let state = sweep.sees(trial.state, trial.stopped);
+            let state = sweep.sees(trial.state, trial.stopped, trial.group);
             *sweep.counts.of(state) += 1;
             if state == TrialState::Waiting {
                 let queue = &mut sweep.queue;
@@ -213,7 +230,9 @@ impl Scheduler {
         sweep: SweepId,
         actions: &mut Vec<Action>,
     ) {
-        if let Some((SweepState::Running | SweepState::Paused, _)) = self.sweep(sweep) {
+        if let Some((SweepState::Running | SweepState::Paused | SweepState::Parked, _)) =
+            self.sweep(sweep)
+        {
             self.record(now_ms, Fact::SweepCancelled { sweep }, actions);
         }
     }
@@ -243,7 +262,7 @@ impl Scheduler {
         }
     }
 
-    /// A sweep that runs without a failure has nothing to take up again.
+    /// A sweep that runs without a failure or a hindrance has nothing to take up again.
     pub(super) fn on_sweep_resumed(
         &mut self,
         now_ms: u64,
@@ -254,10 +273,10 @@ impl Scheduler {
             return;
         };
         let stands = match state {
-            SweepState::Cancelled | SweepState::Paused => true,
+            SweepState::Cancelled | SweepState::Paused | SweepState::Parked => true,
             SweepState::Running | SweepState::Finished => false,
         };
-        if stands || counts.failed > 0 {
+        if stands || counts.failed > 0 || self.is_hindered(sweep) {
             self.record(now_ms, Fact::SweepResumed { sweep }, actions);
         }
     }
@@ -266,6 +285,7 @@ impl Scheduler {
         let Some(number) = self.sweep_numbers.get(&id).copied() else {
             return;
         };
+        self.forget_hindrances(number);
         self.change(number, |sweep| sweep.wanted = false);
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
@@ -281,6 +301,7 @@ impl Scheduler {
         let Some(number) = self.sweep_numbers.get(&id).copied() else {
             return;
         };
+        self.forget_hindrances(number);
         self.want(number);
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
@@ -328,6 +349,7 @@ impl Scheduler {
                 TrialState::Waiting
                 | TrialState::BackingOff { .. }
                 | TrialState::Leased { .. }
+                | TrialState::Parked
                 | TrialState::Finished
                 | TrialState::Failed => {}
             }
@@ -356,13 +378,32 @@ impl Scheduler {
         self.sweeps_of(trial).any(|sweep| sweep.wants(stopped))
     }
 
-    /// The sweep, submitted last, that wants a trial.
-    pub(super) fn wanting(&self, trial: TrialNo) -> Option<SweepId> {
-        let stopped = self.at(trial).stopped;
-        self.sweeps_of(trial)
-            .filter(|sweep| sweep.wants(stopped))
-            .max_by_key(|sweep| sweep.submission)
-            .map(|sweep| sweep.id)
+    /// The sweep whose files a job of these trials, leased in the turn of one that has them all, is
+    /// run on: the one submitted last of those that want them all and are not known to be hindered
+    /// there, since its paths are the newest.
+    pub(super) fn source(
+        &self,
+        now_ms: u64,
+        numbers: &[TrialNo],
+        turn: SweepNo,
+        holder: &Holder,
+    ) -> SweepNo {
+        let group = self.at(numbers[0]).group;
+        let is_source = |number: &SweepNo| {
+            let sweep = &self.sweeps[number.0 as usize];
+            let wants = |trial_no: &TrialNo| {
+                let trial = self.at(*trial_no);
+                trial.sweeps.contains(number)
+                    && sweep.wants(trial.stopped)
+                    && sweep.offers_trial(now_ms, group, *trial_no, holder)
+            };
+            !sweep.hindrances.is_parked(group) && numbers.iter().all(wants)
+        };
+        let sweeps = self.at(numbers[0]).sweeps.iter().copied();
+        let latest = sweeps
+            .filter(is_source)
+            .max_by_key(|number| self.sweeps[number.0 as usize].submission);
+        latest.unwrap_or(turn)
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::ids::{GroupId, JobId, PassId, RowId, TrialId};
 use super::settings::LOSSES_ALONE;
-use super::sweeps::SweepNo;
-use super::{Scheduler, SweepId, TrialKey, turns};
+use super::sweeps::{Sweep, SweepNo};
+use super::{HinderedTrials, Scheduler, SweepId, TrialKey, turns};
 use thiserror::Error;
 
 /// A trial's rank: the order first submitted.
@@ -38,6 +38,8 @@ pub(super) enum TrialState {
     BackingOff { ready_ms: u64 },
     /// In a worker's hands.
     Leased { job: JobId },
+    /// Seen by a sweep alone: it waits, and no worker at hand can run it.
+    Parked,
     /// Has scores.
     Finished,
     /// Was set aside.
@@ -59,7 +61,10 @@ impl TrialState {
     /// Whether an outcome is still to come.
     pub(super) fn is_open(self) -> bool {
         match self {
-            TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Leased { .. } => true,
+            TrialState::Waiting
+            | TrialState::BackingOff { .. }
+            | TrialState::Leased { .. }
+            | TrialState::Parked => true,
             TrialState::Finished
             | TrialState::Failed
             | TrialState::Stopped
@@ -74,6 +79,7 @@ impl TrialState {
             TrialState::Waiting
             | TrialState::BackingOff { .. }
             | TrialState::Leased { .. }
+            | TrialState::Parked
             | TrialState::Cancelled => false,
         }
     }
@@ -84,6 +90,7 @@ impl TrialState {
             TrialState::Waiting
             | TrialState::BackingOff { .. }
             | TrialState::Leased { .. }
+            | TrialState::Parked
             | TrialState::Stopped
             | TrialState::Cancelled => true,
             TrialState::Finished | TrialState::Failed => false,
@@ -100,6 +107,11 @@ pub enum TrialView {
     Leased {
         /// Its name.
         worker: String,
+    },
+    /// No worker at hand can run it.
+    Parked {
+        /// Why.
+        hindered: Vec<HinderedTrials>,
     },
     /// Has scores.
     Finished,
@@ -145,12 +157,17 @@ impl Scheduler {
 
     /// Where a trial is, for a sweep or over all; none where it was never submitted.
     pub fn trial(&self, sweep: Option<SweepId>, id: TrialId) -> Option<TrialView> {
-        let trial = self.at(*self.trial_numbers.get(&id)?);
-        let state = match sweep.and_then(|sweep| self.sweep_at(sweep)) {
-            Some(sweep) => sweep.sees(trial.state, trial.stopped),
-            None => trial.state,
+        let number = *self.trial_numbers.get(&id)?;
+        let trial = self.at(number);
+        let sweep = sweep.and_then(|sweep| self.sweep_at(sweep));
+        let state = match sweep {
+            Some(sweep) => sweep.sees(trial.state, trial.stopped, trial.group),
+            None => self.seen_by_all(number),
         };
         Some(match state {
+            TrialState::Parked => TrialView::Parked {
+                hindered: self.parked_by(number, sweep),
+            },
             TrialState::Waiting | TrialState::BackingOff { .. } => TrialView::Waiting,
             TrialState::Leased { job } => TrialView::Leased {
                 worker: self.leases[&job].holder.worker.clone(),
@@ -160,6 +177,39 @@ impl Scheduler {
             TrialState::Stopped => TrialView::Stopped,
             TrialState::Cancelled => TrialView::Cancelled,
         })
+    }
+
+    /// Where a trial is over all: parked only where every sweep that wants it has it parked.
+    pub(super) fn seen_by_all(&self, number: TrialNo) -> TrialState {
+        let trial = self.at(number);
+        let mut wanting = self
+            .sweeps_of(number)
+            .filter(|sweep| sweep.wants(trial.stopped));
+        let waits = match trial.state {
+            TrialState::Waiting | TrialState::BackingOff { .. } => true,
+            TrialState::Leased { .. }
+            | TrialState::Parked
+            | TrialState::Finished
+            | TrialState::Failed
+            | TrialState::Stopped
+            | TrialState::Cancelled => false,
+        };
+        let parked = waits && wanting.all(|sweep| sweep.hindrances.is_parked(trial.group));
+        if parked {
+            TrialState::Parked
+        } else {
+            trial.state
+        }
+    }
+
+    /// Why a trial is parked for a sweep or, where none is named, for the first that wants it.
+    pub(super) fn parked_by(&self, number: TrialNo, sweep: Option<&Sweep>) -> Vec<HinderedTrials> {
+        let trial = self.at(number);
+        let mut wanting = self
+            .sweeps_of(number)
+            .filter(|sweep| sweep.wants(trial.stopped));
+        let sweep = sweep.or_else(|| wanting.next());
+        sweep.map_or_else(Vec::new, |sweep| self.parked_in(sweep, trial.group))
     }
 
     /// Trials of a row without an outcome, of one sweep or over all.
@@ -226,6 +276,7 @@ impl Scheduler {
             }
             TrialState::Waiting
             | TrialState::Leased { .. }
+            | TrialState::Parked
             | TrialState::Finished
             | TrialState::Failed
             | TrialState::Stopped
@@ -237,6 +288,7 @@ impl Scheduler {
             }
             TrialState::Waiting
             | TrialState::Leased { .. }
+            | TrialState::Parked
             | TrialState::Finished
             | TrialState::Failed
             | TrialState::Stopped
@@ -253,7 +305,9 @@ impl Scheduler {
         };
         for sweep_no in &trial.sweeps {
             let sweep = &mut self.sweeps[sweep_no.0 as usize];
-            let (old, new) = (sweep.sees(old, was_stopped), sweep.sees(new, stopped));
+            let old = sweep.sees(old, was_stopped, trial.group);
+            let new = sweep.sees(new, stopped, trial.group);
+            sweep.hindrances.move_parked(trial.group, number, old, new);
             if old == TrialState::Waiting {
                 sweep.queue.remove(trial.group, trial.pass, number);
             }

@@ -3,6 +3,7 @@
 //! All of it is forgotten by a restart: a worker registers again, and says again what its cache
 //! holds. A worker that is silent for as long as a lease lives no longer counts.
 
+use super::hindrances::Unfit;
 use super::ids::{ActivationsId, GroupId, JobId};
 use super::leases::Origin;
 use super::settings::{CENSUS_MS, HELD_LOOKED, LANES_MAX, WORKERS_MAX};
@@ -26,6 +27,10 @@ pub(super) struct Worker {
     /// Since when it has been left idle for the sake of those who hold what waits.
     pub(super) idle_since_ms: Option<u64>,
     pub(super) jobs: BTreeSet<JobId>,
+    /// Whether it pauses, since its machine may be at fault.
+    pub(super) unfit: Option<Unfit>,
+    /// How many groups had been parked when it last looked for what it was not asked.
+    pub(super) parkings_seen: u64,
 }
 
 /// How much live workers take.
@@ -91,6 +96,8 @@ impl Scheduler {
         let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
         if worker.instance != holder.instance {
             worker.last_group = None;
+            worker.unfit = None;
+            worker.parkings_seen = 0;
         }
         worker.instance.clone_from(&holder.instance);
         worker.lanes = lanes.clamp(1, LANES_MAX);
@@ -217,14 +224,17 @@ impl Scheduler {
             held: BTreeSet::new(),
             idle_since_ms: None,
             jobs: BTreeSet::new(),
+            unfit: None,
+            parkings_seen: 0,
         });
         worker.seen_ms = now_ms;
     }
 
-    /// Who has been silent for too long no longer counts, and keeps nobody waiting.
-    pub(super) fn take_census(&mut self, now_ms: u64) {
+    /// Who has been silent for too long no longer counts, and keeps nobody waiting. Whether it was
+    /// time to look.
+    pub(super) fn take_census(&mut self, now_ms: u64) -> bool {
         if now_ms < self.next_census_ms {
-            return;
+            return false;
         }
         self.next_census_ms = now_ms + CENSUS_MS;
         let lease_ms = self.settings.lease_ms;
@@ -234,6 +244,7 @@ impl Scheduler {
         for name in silent {
             self.set_live(&name, false);
         }
+        true
     }
 
     /// After a replay nobody has announced himself.

@@ -3,7 +3,8 @@
 
 use super::refuse::{diagnostic, refuse};
 use crate::scheduler::{
-    ActivationsId, Attempt, Epoch, HELD_MAX, Holder, JobId, LeaseRef, TrialId, WORKERS_MAX,
+    ActivationsId, Attempt, Epoch, HELD_MAX, Hindrance, Holder, JobId, LeaseRef, TrialId,
+    WORKERS_MAX,
 };
 use nrp_proto::axis::{Axis, AxisError, Condition, Value};
 use nrp_proto::sweep::TRIALS_MAX;
@@ -19,6 +20,9 @@ const TEXT_BYTES_MAX: usize = 4_096;
 
 /// Most of a failure's reason that is kept.
 const REASON_BYTES_MAX: usize = 4_096;
+
+/// Most of a hindrance's reason, and of its hint, that is kept.
+const HINDRANCE_BYTES_MAX: usize = 2_048;
 
 /// Most leases in one heartbeat.
 const LEASES_MAX: usize = 1_024;
@@ -172,6 +176,29 @@ pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status>
                 is_final: failure.r#final,
             })
         }
+    }
+}
+
+/// What keeps a worker from running a job. What is too long is cut and control characters are left
+/// out: a job must not stay with a worker over it.
+pub(super) fn hindrance(hindrance: wire::Hindrance) -> Hindrance {
+    let plain = |text: String| {
+        let mut text: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        text.truncate(text.floor_char_boundary(HINDRANCE_BYTES_MAX));
+        text
+    };
+    let reason = plain(hindrance.reason);
+    Hindrance {
+        reason: match reason.trim().is_empty() {
+            true => "the worker does not say why".to_owned(),
+            false => reason,
+        },
+        hint: plain(hindrance.hint),
+        machine: hindrance.machine,
+        of_trials: hindrance.of_trials,
     }
 }
 

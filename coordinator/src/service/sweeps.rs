@@ -282,7 +282,8 @@ impl Link {
     }
 }
 
-/// Sends a status after every change, until the sweep has ended or nobody listens.
+/// Sends a status after every change, until the sweep has ended, no worker can go on with it, or
+/// nobody listens.
 async fn watch(link: Link, first: SweepStatus, sender: mpsc::Sender<Result<SweepStatus, Status>>) {
     let mut changes = link.changes.clone();
     let id = first.id.clone();
@@ -290,7 +291,7 @@ async fn watch(link: Link, first: SweepStatus, sender: mpsc::Sender<Result<Sweep
     let mut next = Ok(first);
     loop {
         let ended = next.as_ref().map_or(true, |status| {
-            matches!(status.state.as_str(), "finished" | "cancelled")
+            matches!(status.state.as_str(), "finished" | "cancelled" | "parked")
         });
         if sender.send(next).await.is_err() || ended {
             return;

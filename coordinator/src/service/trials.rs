@@ -3,7 +3,7 @@
 use super::pages::{self, Page};
 use super::refuse::refuse;
 use super::{Link, check};
-use crate::driver::Command;
+use crate::driver::{Command, hindered_words};
 use crate::scheduler::{SweepId, TrialId, TrialView};
 use crate::store::recorded;
 use nrp_proto::axis::Condition;
@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
 /// States a trial may be asked for by.
-const STATES: [&str; 6] = [
+const STATES: [&str; 7] = [
     "waiting",
     "leased",
+    "parked",
     "finished",
     "failed",
     "stopped",
@@ -177,6 +178,10 @@ impl Link {
                 Some(TrialView::Leased { worker }) => {
                     record.worker = worker;
                     "leased"
+                }
+                Some(TrialView::Parked { hindered }) => {
+                    record.reason = hindered_words(&hindered);
+                    "parked"
                 }
                 Some(TrialView::Cancelled) => "cancelled",
                 Some(TrialView::Stopped) => recorded::STOPPED,

@@ -173,9 +173,11 @@ impl Workers for Service {
         let request = request.into_inner();
         let holder = check::holder(request.worker, request.instance)?;
         let lease = check::lease(request.lease)?;
+        let hindrance = request.hindrance.map(check::hindrance);
         let release = |reply| Command::Release {
             holder,
             lease,
+            hindrance,
             reply,
         };
         self.link.ask(release).await?;

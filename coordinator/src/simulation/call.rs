@@ -1,7 +1,7 @@
 //! What workers and clients ask of the coordinator, and what it answers: the contract's calls
 //! without its encoding.
 
-use crate::scheduler::{Attempt, LeaseRef, Refusal, TrialId, Verdict};
+use crate::scheduler::{Attempt, Hindrance, LeaseRef, Refusal, TrialId, Verdict};
 
 /// A call under way.
 #[derive(Debug, Clone)]
@@ -42,6 +42,7 @@ pub(super) enum Ask {
     Release {
         instance: u32,
         lease: LeaseRef,
+        hindrance: Option<Hindrance>,
     },
     /// A sweep by its number.
     Submit(usize),
@@ -66,6 +67,8 @@ pub(super) struct Job {
     pub(super) lease: LeaseRef,
     pub(super) trials: Vec<TrialId>,
     pub(super) rungs: Vec<u32>,
+    /// Where the files of its sweep lie.
+    pub(super) data_dir: String,
 }
 
 /// What is answered.

@@ -194,10 +194,15 @@ impl Host {
                 },
                 Answer::Rung,
             ),
-            Ask::Release { instance, lease } => asked(
+            Ask::Release {
+                instance,
+                lease,
+                hindrance,
+            } => asked(
                 |reply| Command::Release {
                     holder: holder(instance),
                     lease,
+                    hindrance,
                     reply,
                 },
                 |()| Answer::Released,
@@ -347,6 +352,7 @@ fn leased_job(job: Job) -> call::Job {
         },
         trials: trials.collect(),
         rungs: job.rungs,
+        data_dir: job.data_dir,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Counts {
     pub(super) passed: u64,
     pub(super) stopped: u64,
     pub(super) ended_early: u64,
+    pub(super) hindered: u64,
+    pub(super) parked: u64,
 }
 
 /// The durable facts, read as they become so.
@@ -265,7 +267,10 @@ impl Kept {
                     }
                 }
             }
-            Fact::LeaseEnded { .. } => counts.ended_early += 1,
+            Fact::LeaseEnded { hindrance, .. } => {
+                counts.ended_early += 1;
+                counts.hindered += u64::from(hindrance.is_some());
+            }
             Fact::AttemptFailed { trial, .. } => {
                 self.attempted.insert(trial);
             }
@@ -299,7 +304,10 @@ impl Kept {
                 assert!(!stopped, "{trial} passes a rung after it was stopped");
                 self.passed.insert((trial, epochs));
             }
-            Fact::SweepPrioritised { .. } | Fact::TrialCarried { .. } => {}
+            Fact::GroupParked { .. } => counts.parked += 1,
+            Fact::SweepPrioritised { .. }
+            | Fact::GroupUnparked { .. }
+            | Fact::TrialCarried { .. } => {}
         }
     }
 }

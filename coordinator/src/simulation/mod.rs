@@ -8,12 +8,14 @@
 //!
 //! `just simulate N` runs N seeds; `NRP_SIMULATE_SEED=S` runs one and tells everything.
 
+mod bad_sweeps;
 mod call;
 mod dice;
 mod disk;
 mod host;
 mod ledger;
 mod network;
+mod poison;
 mod worker;
 mod world;
 
@@ -24,6 +26,7 @@ use dice::Dice;
 use disk::Lie;
 use host::Flaw;
 use nrp_proto::wire::{EarlyStopping, SweepSpec};
+use poison::Poison;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::World;
 
@@ -58,24 +61,60 @@ fn sweeps(dice: &mut Dice) -> Vec<Sweep> {
     let stops_early = dice.chance(400);
     let sweeps = ["a", "b", "c"].into_iter().map(|name| {
         let mut spec = samples::sweep(name, dice.between(2, 16) as u32);
+        // Their files lie in different places: some may lack what others have.
+        name.clone_into(&mut spec.data_dir);
         if stops_early && dice.chance(600) {
             spec.early_stopping = Some(EarlyStopping {
                 min_epochs: 10,
                 reduction: 3,
             });
         }
-        Sweep {
-            id: samples::id(&spec),
-            keys: expand::keys(&spec).expect("a grid"),
-            spec,
-        }
+        Sweep::of(spec)
     });
     sweeps.collect()
 }
 
+impl Sweep {
+    fn of(spec: SweepSpec) -> Self {
+        Self {
+            id: samples::id(&spec),
+            keys: expand::keys(&spec).expect("a grid"),
+            spec,
+        }
+    }
+}
+
+/// What a world has in it.
+struct Setting {
+    sweeps: Vec<Sweep>,
+    poisons: Vec<Poison>,
+    /// How many; drawn where it does not say.
+    workers: Option<usize>,
+}
+
+impl Setting {
+    /// In some worlds, some workers cannot run one or two of the sweeps.
+    fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, 3);
+        let poisoned = if dice.chance(400) {
+            dice.between(1, 2)
+        } else {
+            0
+        };
+        let poisons = ["a", "b", "c"].into_iter().take(poisoned as usize);
+        Self {
+            sweeps: sweeps(&mut Dice::new(seed, 2)),
+            poisons: poisons
+                .map(|name| Poison::somewhere(name, &mut dice))
+                .collect(),
+            workers: None,
+        }
+    }
+}
+
 /// Runs a seed to its end. Panics where something does not hold.
 fn run(seed: u64, flaws: Flaws, told: bool) -> World {
-    let mut world = World::new(seed, sweeps(&mut Dice::new(seed, 2)), flaws, told);
+    let mut world = World::new(seed, Setting::of(seed), flaws, told);
     world.run();
     world
 }
@@ -228,6 +267,8 @@ mod tests {
                 ("leases granted", ledger.granted),
                 ("leases of copies", ledger.copies),
                 ("leases that ended early", ledger.ended_early),
+                ("jobs that a worker could not run", ledger.hindered),
+                ("groups parked", ledger.parked),
                 ("sweeps paused", ledger.pauses),
                 ("rungs passed", ledger.passed),
                 ("trials stopped at rungs", ledger.stopped),

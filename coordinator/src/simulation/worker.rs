@@ -4,7 +4,8 @@
 
 use super::call::{Answer, Ask, Report};
 use super::dice::Dice;
-use crate::scheduler::{Attempt, LeaseRef, Refusal, TrialId};
+use super::poison::{self, Poison};
+use crate::scheduler::{Attempt, Hindrance, LeaseRef, Refusal, TrialId};
 use nrp_proto::wire::Scores;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -28,6 +29,7 @@ pub(super) struct Worker {
     /// How many times longer than others it trains.
     pub(super) slowness: u64,
     seed: u64,
+    number: usize,
     registered: bool,
     leaving: bool,
     job: Option<Job>,
@@ -48,6 +50,11 @@ struct Job {
     unwanted: BTreeSet<TrialId>,
     /// It is to be handed back.
     broken_off: bool,
+    /// Where its sweep's files lie, and how many trials of it were run.
+    data_dir: String,
+    run: usize,
+    /// Why it cannot be run.
+    hindrance: Option<Hindrance>,
 }
 
 /// What comes of training for a while.
@@ -61,13 +68,14 @@ pub(super) enum Trained {
 }
 
 impl Worker {
-    pub(super) fn new(seed: u64, dice: &mut Dice) -> Self {
+    pub(super) fn new(seed: u64, number: usize, dice: &mut Dice) -> Self {
         Self {
             instance: 0,
             up: false,
             lanes: dice.between(1, 4) as usize,
             slowness: if dice.chance(200) { 20 } else { 1 },
             seed,
+            number,
             registered: false,
             leaving: false,
             job: None,
@@ -100,7 +108,10 @@ impl Worker {
     }
 
     pub(super) fn is_training(&self) -> bool {
-        let trains = |job: &Job| !job.broken_off && !job.at_rung && !job.trials.is_empty();
+        let trains = |job: &Job| {
+            let goes_on = !job.broken_off && job.hindrance.is_none();
+            goes_on && !job.at_rung && !job.trials.is_empty()
+        };
         self.up && self.job.as_ref().is_some_and(trains)
     }
 
@@ -123,9 +134,10 @@ impl Worker {
         }
         match &self.job {
             None => Some(Ask::Lease { instance }),
-            Some(job) if job.broken_off => Some(Ask::Release {
+            Some(job) if job.broken_off || job.hindrance.is_some() => Some(Ask::Release {
                 instance,
                 lease: job.lease,
+                hindrance: job.hindrance.clone(),
             }),
             Some(job) if job.at_rung => Some(Ask::Rung {
                 lease: job.lease,
@@ -169,6 +181,9 @@ impl Worker {
                     at_rung: false,
                     unwanted: BTreeSet::new(),
                     broken_off: self.leaving,
+                    data_dir: job.data_dir,
+                    run: 0,
+                    hindrance: None,
                 });
             }
             Answer::Leased(None) => return !self.leaving,
@@ -206,14 +221,21 @@ impl Worker {
     }
 
     /// Trains until the next trial ends, or reaches a rung.
-    pub(super) fn train(&mut self, dice: &mut Dice) -> Trained {
+    pub(super) fn train(&mut self, dice: &mut Dice, poisons: &[Poison]) -> Trained {
         if !self.is_training() {
             return Trained::Nothing;
         }
-        let seed = self.seed;
+        let (seed, number) = (self.seed, self.number);
         let Some(job) = &mut self.job else {
             return Trained::Nothing;
         };
+        let hindrance = poison::hindrance(poisons, &job.data_dir, number);
+        if let Some((after, hindrance)) = hindrance
+            && job.run >= after
+        {
+            job.hindrance = Some(hindrance);
+            return Trained::One;
+        }
         while let Some(trial) = job.trials.front().copied() {
             if job.unwanted.contains(&trial) {
                 job.next();
@@ -245,7 +267,7 @@ impl Worker {
 
     /// A job is over once its last outcome is acknowledged.
     fn end_job(&mut self) {
-        let over = |job: &Job| job.trials.is_empty() && !job.broken_off;
+        let over = |job: &Job| job.trials.is_empty() && !job.broken_off && job.hindrance.is_none();
         if self.spool.is_empty() && self.job.as_ref().is_some_and(over) {
             self.job = None;
         }
@@ -256,6 +278,7 @@ impl Job {
     /// Goes on to the next trial.
     fn next(&mut self) {
         self.trials.pop_front();
+        self.run += 1;
         self.passed = 0;
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn history() -> Vec<Fact> {
         job: JobId(job),
         epoch: Epoch(job),
         reason,
+        hindrance: None,
     };
     let mut moved = a.clone();
     moved.data_dir = "/elsewhere".to_owned();

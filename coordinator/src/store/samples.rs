@@ -78,6 +78,7 @@ pub(crate) fn granted_as(number: u64, trials: &[TrialId]) -> Fact {
         taken: Vec::new(),
         copy: false,
         copied: false,
+        sweep: None,
     }
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn copied(trials: &[TrialId]) -> Fact {
         taken: Vec::new(),
         copy: true,
         copied: false,
+        sweep: None,
     }
 }
 

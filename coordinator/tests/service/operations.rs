@@ -1,7 +1,10 @@
 //! What operators ask: whether it serves, what can be asked of it, and its metrics.
 
 use super::world::{start, sweep};
-use nrp_proto::wire::{HeartbeatRequest, WorkerTotals};
+use nrp_proto::wire::{
+    HeartbeatRequest, Hindrance, LeaseRef, ReleaseRequest, ResumeRequest, StatusRequest,
+    WorkerTotals,
+};
 use std::collections::BTreeSet;
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
@@ -118,4 +121,86 @@ async fn metrics_count_what_is_durable_and_show_what_there_is() {
         0.0
     );
     assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    world.submit(sweep("a", "0, 1")).await;
+    let watch = world.sweeps.watch(StatusRequest::default()).await;
+    let watch = watch.expect("is answered").into_inner();
+    world.register("1").await;
+    while world.status("a").await.expect("is there").state == "running" {
+        let Some(job) = world.lease("1").await else {
+            continue;
+        };
+        let release = ReleaseRequest {
+            worker: "w".to_owned(),
+            instance: "1".to_owned(),
+            lease: Some(LeaseRef {
+                job: job.id,
+                epoch: job.epoch,
+            }),
+            hindrance: Some(Hindrance {
+                reason: format!("no such file\u{1b}[2J{}", "x".repeat(100_000)),
+                hint: "mount it".to_owned(),
+                ..Hindrance::default()
+            }),
+        };
+        world.workers.release(release).await.expect("is taken");
+    }
+    // The same is said after a restart.
+    let mut statuses = vec![world.status("a").await.expect("is there")];
+    let watched: Vec<_> = watch.collect().await;
+    statuses.push(
+        watched
+            .into_iter()
+            .next_back()
+            .expect("one")
+            .expect("no error"),
+    );
+    let text = world.coordinator.metrics().read().await.expect("runs");
+    assert!(text.contains("state=\"parked\"} 4"), "{text}");
+    drop(world);
+    let mut world = start(dir.path()).await;
+    statuses.push(world.status("a").await.expect("is there"));
+    for status in &statuses {
+        assert_eq!(
+            (status.state.as_str(), status.parked, status.failed),
+            ("parked", 4, 0)
+        );
+        assert_eq!(status.hindered.len(), 1, "a reason once");
+        let told = &status.hindered[0];
+        assert_eq!(
+            (told.trials, told.parked, told.hint.as_str()),
+            (4, 4, "mount it")
+        );
+        assert_eq!(told.workers, ["w"]);
+        assert!(
+            told.reason.starts_with("no such file [2J"),
+            "{:?}",
+            told.reason
+        );
+        assert!(told.reason.len() <= 2_048);
+    }
+    let trials = world.trials("parked").await.expect("streams");
+    assert_eq!(trials.len(), 4);
+    for trial in &trials {
+        assert!(trial.reason.contains("no such file") && trial.reason.contains("mount it"));
+    }
+    for subject in ["a", &trials[0].id] {
+        let why = &world.explain(subject).await[0];
+        assert!(
+            why.contains("parked") && why.contains("`w`: no such file"),
+            "{why}"
+        );
+    }
+    let request = ResumeRequest {
+        sweep: "a".to_owned(),
+    };
+    let resumed = world.sweeps.resume(request).await.expect("is there");
+    assert_eq!(resumed.into_inner().state, "running");
+    world.finish_all().await;
+    assert_eq!(world.status("a").await.expect("is there").finished, 4);
 }

@@ -5,8 +5,8 @@ use crate::totals;
 use backon::{ExponentialBuilder, Retryable};
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
-    Activity, HeartbeatReply, HeartbeatRequest, LeaseRef, LeaseReply, LeaseRequest, LeaveRequest,
-    RegisterRequest, ReleaseRequest, Report, ReportRequest, RungRequest, Verdict,
+    Activity, HeartbeatReply, HeartbeatRequest, Hindrance, LeaseRef, LeaseReply, LeaseRequest,
+    LeaveRequest, RegisterRequest, ReleaseRequest, Report, ReportRequest, RungRequest, Verdict,
 };
 use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX, Refusal};
 use std::time::Duration;
@@ -228,12 +228,19 @@ impl Calls {
         }
     }
 
-    /// Hands a job back, if that succeeds within `patience`; otherwise its lease lapses by itself.
-    pub(super) async fn release(&self, lease: LeaseRef, patience: Duration) {
+    /// Hands a job back, and says what hinders it, if that succeeds within `patience`; otherwise its
+    /// lease lapses by itself.
+    pub(super) async fn release(
+        &self,
+        lease: LeaseRef,
+        hindrance: Option<Hindrance>,
+        patience: Duration,
+    ) {
         let request = ReleaseRequest {
             worker: self.name.clone(),
             instance: self.instance.clone(),
             lease: Some(lease),
+            hindrance,
         };
         let call = |mut client: Client| {
             let request = request.clone();

@@ -1,9 +1,10 @@
 //! One job: the executor on a thread of its own, its outcomes into the spool and from there to the
 //! coordinator, and the job handed back where it cannot end.
 
+use super::calls::COORDINATOR_AWAY;
 use super::stop::Wish;
-use super::{Agent, Idle, Shared, WorkerError};
-use crate::executor::{Control, Executor};
+use super::{Agent, IDLE_WAIT, Idle, Shared, WorkerError, hindrance};
+use crate::executor::{Control, ExecuteError, Executor};
 use nrp_proto::REPORTS_MAX;
 use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, Report};
 use std::sync::atomic::Ordering;
@@ -89,8 +90,8 @@ impl Control for JobControl {
 }
 
 impl Agent {
-    /// Runs one job, reporting each outcome as it comes. No executor comes back where the worker is
-    /// to leave and did not wait for it.
+    /// Runs one job, reporting each outcome as it comes; one that cannot be run here goes back, with
+    /// why. No executor comes back where the worker is to leave and did not wait for it.
     pub(super) async fn run_job(
         &self,
         mut executor: Executor,
@@ -127,25 +128,56 @@ impl Agent {
                 self.deliver(&reports).await?;
                 reports.clear();
             }
-            running.await.map_err(|panic| WorkerError::Panicked {
-                message: panic.to_string(),
-            })
+            Ok::<_, WorkerError>(running.await.expect("its panics are errors"))
         };
         let ended = tokio::select! {
             ended = ended => Some(ended),
             () = self.break_off() => None,
             () = self.idled(idle_timeout) => None,
         };
-        let whole = matches!(ended, Some(Ok((_, Ok(())))));
+        let goes_on = match ended {
+            Some(Ok((executor, Err(error)))) => {
+                let ends = self.ends_hindered && hindrance::is_of_machine(&error);
+                if !ends {
+                    self.hand_back(lease, &error, idle_timeout).await;
+                    *self.shared() = Shared::default();
+                    return Ok(Some(executor));
+                }
+                Err(WorkerError::Job(error))
+            }
+            Some(Ok((executor, Ok(())))) => Ok(Some(executor)),
+            Some(Err(error)) => Err(error),
+            None => Ok(None),
+        };
+        let whole = matches!(goes_on, Ok(Some(_)));
         if !whole || self.broken_off.load(Ordering::Relaxed) {
-            self.calls.release(lease, LEAVE_PATIENCE).await;
+            self.calls.release(lease, None, LEAVE_PATIENCE).await;
         }
         *self.shared() = Shared::default();
-        let Some((executor, ended)) = ended.transpose()? else {
-            return Ok(None);
-        };
-        ended.map_err(WorkerError::Job)?;
-        Ok(Some(executor))
+        goes_on
+    }
+
+    /// Hands a job back that cannot be run here. The lease is kept alive until the coordinator knows:
+    /// if it lapsed, its trials would be blamed.
+    async fn hand_back(
+        &self,
+        lease: LeaseRef,
+        error: &ExecuteError,
+        idle_timeout: Option<Duration>,
+    ) {
+        let hindrance = hindrance::of(error);
+        let (why, hint) = (&hindrance.reason, &hindrance.hint);
+        tracing::warn!(job = lease.job, why, hint, "a job cannot be run here");
+        let again = hindrance.clone();
+        tokio::select! {
+            () = self.calls.release(lease, Some(hindrance), COORDINATOR_AWAY) => {}
+            () = self.stop.reached(Wish::Leave) => {
+                self.calls.release(lease, Some(again), LEAVE_PATIENCE).await;
+            }
+            () = self.idled(idle_timeout) => {}
+        }
+        // A coordinator that hands the same job out again is not to be asked without a pause.
+        tokio::time::sleep(IDLE_WAIT).await;
     }
 
     /// Breaks the job off once the worker is to leave; resolves when that takes too long.

@@ -2,10 +2,11 @@
 //! outcomes until they are acknowledged, outlives a coordinator that goes away for a while, and
 //! leaves in order when it is told to. A worker of several devices has one for each, which end together.
 //!
-//! `calls` speaks, `job` runs one job, `spool` keeps outcomes on disk, `stop` says when to end. All
-//! computing is the executor's, on a thread of its own.
+//! `calls` speaks, `job` runs one job, `hindrance` says why one cannot be run, `spool` keeps outcomes
+//! on disk, `stop` says when to end. All computing is the executor's, on a thread of its own.
 
 mod calls;
+mod hindrance;
 mod job;
 mod spool;
 mod stop;
@@ -60,6 +61,9 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// How long without a job a worker stays; for ever if absent.
     pub idle_timeout: Option<Duration>,
+    /// Whether it ends, with the error, when its machine hinders a job (a full disk), rather than
+    /// hand the job back and ask again later.
+    pub ends_hindered: bool,
 }
 
 /// Why a worker ended.
@@ -104,22 +108,13 @@ pub enum WorkerError {
         #[diagnostic_source]
         Refusal,
     ),
-    /// A job is hindered on this machine.
-    #[error(
-        "a job cannot be run on this worker; its trials wait for another, or for this one to be restarted"
-    )]
+    /// A job is hindered by this machine, and the worker was told to end then.
+    #[error("a job cannot be run on this machine; its trials wait")]
     Job(
         #[source]
         #[diagnostic_source]
         ExecuteError,
     ),
-    /// A mistake of the program's own.
-    #[error("a job ended in a mistake of this program's own: {message}")]
-    #[diagnostic(help("please report it, with the sweep file; finished trials are kept"))]
-    Panicked {
-        /// What the panic said.
-        message: String,
-    },
 }
 
 /// What heartbeat, executor and job loop share.
@@ -140,6 +135,7 @@ struct Agent {
     shared: Arc<Mutex<Shared>>,
     /// Set when the lease was lost or the worker is to leave.
     broken_off: Arc<AtomicBool>,
+    ends_hindered: bool,
 }
 
 /// Runs a worker until `stop` or the coordinator says to end, or nothing is to do for too long. An
@@ -147,7 +143,8 @@ struct Agent {
 ///
 /// # Errors
 /// When a device, the cache or the spool cannot be used, the coordinator cannot be reached or
-/// refuses, or a job is hindered by this machine; its trials then wait for another worker.
+/// refuses, or this machine hinders a job and the worker is to end then. A job that cannot be run
+/// here is otherwise handed back, with why.
 pub async fn run(config: WorkerConfig, stop: Stop) -> Result<(), WorkerError> {
     let devices = config.devices.iter().map(|word| device::open(word));
     let devices: Vec<Device> = devices.collect::<Result<_, _>>()?;
@@ -177,6 +174,7 @@ pub async fn run(config: WorkerConfig, stop: Stop) -> Result<(), WorkerError> {
             idle: idle.clone(),
             shared: Arc::default(),
             broken_off: Arc::default(),
+            ends_hindered: config.ends_hindered,
         };
         let executor = Executor::new(
             device,

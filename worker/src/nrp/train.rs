@@ -174,16 +174,20 @@ pub(crate) fn train_within(
         (0..trial.ensemble).map(move |network| Lane::new(number, network, trial, data))
     });
     let size = |lane: &LaneConfig| limits.engine.bytes_of(lane, protocol.batch_size);
-    let cohorts = cohorts(lanes, size, room).map_err(|bytes| {
-        let needed = ByteSize::b(bytes + held).display().si();
-        let free = ByteSize::b(limits.bytes).display().si();
-        let reason = format!("one trial needs {needed}, and {free} are free");
-        TrainError::OutOfMemory { reason }
-    })?;
+    let (cohorts, too_large) = cohorts(lanes, size, room);
+    let mut ended = match too_large {
+        None => Ok(()),
+        Some(bytes) => {
+            let needed = ByteSize::b(bytes + held).display().si();
+            let free = ByteSize::b(limits.bytes).display().si();
+            let reason = format!("one trial needs {needed}, and {free} are free");
+            Err(TrainError::OutOfMemory { reason })
+        }
+    };
     let mut ensembles = Ensembles::default();
     for mut cohort in cohorts {
         cohort.retain(|lane| ensembles.begins(lane, watch));
-        halving(cohort, &mut |lanes| {
+        let trained = halving(cohort, &mut |lanes| {
             lanes.retain(|lane| !ensembles.has_ended(lane));
             match (setting.train(lanes, &mut ensembles, watch), &lanes[..]) {
                 // Alone, it is the trial that panics.
@@ -195,9 +199,17 @@ pub(crate) fn train_within(
                 }
                 (ended, _) => ended,
             }
-        })?;
+        });
+        ended = match trained {
+            // Others may need less.
+            Err(TrainError::OutOfMemory { reason }) => Err(TrainError::OutOfMemory { reason }),
+            trained => {
+                trained?;
+                ended
+            }
+        };
     }
-    Ok(())
+    ended
 }
 
 /// What the training stimuli say about sites.
@@ -214,21 +226,21 @@ fn measured_sites(data: &Data<'_>, protocol: &Protocol) -> Result<SiteStatistics
     }
 }
 
-/// Cuts lanes into cohorts, each of lanes that may be together and with no more bytes than there is room for.
-///
-/// # Errors
-/// With the bytes of a lane that does not fit even alone.
+/// Cuts lanes into cohorts, each of lanes that may be together and with no more bytes than there is
+/// room for. Lanes that do not fit even alone are left out; the most bytes of one of them.
 fn cohorts(
     lanes: impl Iterator<Item = Lane>,
     size: impl Fn(&LaneConfig) -> u64,
     room: u64,
-) -> Result<Vec<Vec<Lane>>, u64> {
+) -> (Vec<Vec<Lane>>, Option<u64>) {
     let mut cohorts: Vec<Vec<Lane>> = Vec::new();
+    let mut too_large = None;
     let mut bytes = 0;
     for lane in lanes {
         let own = size(&lane.config);
         if own > room {
-            return Err(own);
+            too_large = too_large.max(Some(own));
+            continue;
         }
         match cohorts.last_mut() {
             Some(last) if last[0].may_join(&lane) && bytes + own <= room => {
@@ -241,14 +253,14 @@ fn cohorts(
             }
         }
     }
-    Ok(cohorts)
+    (cohorts, too_large)
 }
 
 /// Trains a cohort, which `train` takes lanes from as they end; where memory runs out after all, or
 /// something panics, those that are left are trained in halves: so a panic is its trial's in the end.
 ///
 /// # Errors
-/// What `train` says, and that memory ran out for a single lane.
+/// What `train` says, and, behind the others, that memory ran out for a single lane.
 fn halving(
     mut cohort: Vec<Lane>,
     train: &mut dyn FnMut(&mut Vec<Lane>) -> Result<(), TrainError>,
@@ -259,8 +271,16 @@ fn halving(
         {
             tracing::warn!(lanes = cohort.len(), %error, "half as many go on, from their start");
             let others = cohort.split_off(cohort.len().div_ceil(2));
-            halving(cohort, train)?;
-            halving(others, train)
+            match halving(cohort, train) {
+                Err(TrainError::OutOfMemory { reason }) => {
+                    halving(others, train)?;
+                    Err(TrainError::OutOfMemory { reason })
+                }
+                ended => {
+                    ended?;
+                    halving(others, train)
+                }
+            }
         }
         ended => ended,
     }
@@ -305,11 +325,35 @@ mod tests {
     fn a_cohort_has_one_seed_and_fits() {
         let cut = |room| {
             let lanes = lanes(&[1, 1, 1, 1, 2, 2]).into_iter();
-            cohorts(lanes, |_| 10, room).map(|cohorts| numbers(&cohorts))
+            let (cohorts, too_large) = cohorts(lanes, |_| 10, room);
+            (numbers(&cohorts), too_large)
         };
-        assert_eq!(cut(1_000), Ok(vec![vec![0, 1, 2, 3], vec![4, 5]]));
-        assert_eq!(cut(39), Ok(vec![vec![0, 1, 2], vec![3], vec![4, 5]]));
-        assert_eq!(cut(9), Err(10));
+        assert_eq!(cut(1_000), (vec![vec![0, 1, 2, 3], vec![4, 5]], None));
+        assert_eq!(cut(39), (vec![vec![0, 1, 2], vec![3], vec![4, 5]], None));
+        assert_eq!(cut(9), (vec![], Some(10)));
+    }
+
+    #[test]
+    fn a_trial_that_does_not_fit_keeps_none_from_being_trained_that_does() {
+        let mixed = lanes(&[1, 2, 1, 2, 1]).into_iter();
+        let size = |lane: &LaneConfig| lane.seed * 10;
+        let (cohorts, too_large) = cohorts(mixed, size, 15);
+        assert_eq!(
+            (numbers(&cohorts), too_large),
+            (vec![vec![0], vec![2], vec![4]], Some(20))
+        );
+        let mut trained = Vec::new();
+        let mut train = |lanes: &mut Vec<Lane>| {
+            if lanes.len() > 1 || lanes[0].trial == 0 {
+                let reason = "no more".to_owned();
+                return Err(TrainError::OutOfMemory { reason });
+            }
+            trained.extend(lanes.drain(..).map(|lane| lane.trial));
+            Ok(())
+        };
+        let ended = halving(lanes(&[1; 4]), &mut train);
+        assert!(matches!(ended, Err(TrainError::OutOfMemory { .. })));
+        assert_eq!(trained, [1, 2, 3]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The end: when a world is done, and what must hold then.
 
-use super::{TURMOIL_MS, World};
-use crate::scheduler::{Ending, SweepState};
+use super::World;
+use crate::scheduler::{Ending, Scheduler, SweepCounts, SweepState};
+use crate::simulation::Sweep;
 use crate::simulation::host::Host;
 use crate::store::{Asked, Index, recorded};
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ impl World {
     /// Whether everything wanted has come to its end, and everybody knows.
     pub(super) fn is_done(&self) -> bool {
         let Some(host) = &self.host else { return false };
-        self.now_ms > TURMOIL_MS + 25_000
+        self.now_ms > self.ends_after_ms
             && host.is_settled()
             && self.workers.iter().all(|worker| worker.spooled() == 0)
             && self.sweeps.iter().all(|sweep| {
@@ -43,7 +44,7 @@ impl World {
             })
     }
 
-    pub(super) fn check_end(&mut self) {
+    pub(in crate::simulation) fn check_end(&mut self) {
         let Some(host) = self.host.take() else { return };
         let core = host.core();
         self.ledger.read(&self.disk, &self.sweeps);
@@ -53,6 +54,10 @@ impl World {
             let counts = match core.sweep(sweep.id) {
                 Some((SweepState::Finished, counts)) => counts,
                 Some((SweepState::Paused | SweepState::Cancelled, _)) | None => continue,
+                Some((SweepState::Parked, counts)) => {
+                    self.check_parked(core, sweep, counts);
+                    continue;
+                }
                 Some((SweepState::Running, _)) => panic!("a sweep still runs"),
             };
             let outcomes = self.ledger.outcomes();
@@ -78,6 +83,45 @@ impl World {
         self.ledger.check();
         self.ledger.check_core(host.core());
         self.check_index(host.index());
+    }
+
+    /// A parked sweep is one that workers could not run; it says so, and every trial of it that has no
+    /// outcome is still there.
+    fn check_parked(&self, core: &Scheduler, sweep: &Sweep, counts: SweepCounts) {
+        let mut poisons = self.poisons.iter();
+        let poison = poisons.find(|poison| poison.data_dir == sweep.spec.data_dir);
+        let poison = poison.expect("a sweep is parked that every worker can run");
+        let told = core.hindered(sweep.id);
+        assert_eq!(
+            told.iter().map(|told| told.parked).sum::<u64>(),
+            counts.parked
+        );
+        for told in told {
+            assert_eq!(told.reason, poison.reason);
+            assert_eq!(told.hint, format!("mend {}", poison.data_dir));
+            assert!(!told.workers.is_empty());
+        }
+        let open = sweep
+            .keys
+            .iter()
+            .filter(|key| !self.ledger.outcomes().contains_key(&key.id));
+        assert_eq!(open.count() as u64, counts.parked, "trials are lost");
+    }
+
+    /// How a sweep stands.
+    pub(in crate::simulation) fn stands(&self, number: usize) -> (SweepState, SweepCounts) {
+        let host = self.host.as_ref().expect("it is up");
+        let stands = host.core().sweep(self.sweeps[number].id);
+        stands.expect("was submitted")
+    }
+
+    /// As [`World::check_parked`], of a world that goes on.
+    pub(in crate::simulation) fn check_stays_parked(&mut self, number: usize) {
+        self.ledger.read(&self.disk, &self.sweeps);
+        let host = self.host.as_ref().expect("it is up");
+        let (state, counts) = self.stands(number);
+        assert_eq!(state, SweepState::Parked, "sweep {number}");
+        self.check_parked(host.core(), &self.sweeps[number], counts);
     }
 
     /// What clients are shown of each trial's outcome is what is kept.

@@ -10,8 +10,9 @@ use super::disk::{Disk, Faults};
 use super::host::{Hands, Host};
 use super::ledger::Ledger;
 use super::network::{Network, Way};
+use super::poison::Poison;
 use super::worker::{Trained, Worker};
-use super::{Flaws, HEARTBEAT_MS, Sweep};
+use super::{Flaws, HEARTBEAT_MS, Setting, Sweep};
 use std::collections::BTreeMap;
 
 /// How long things go wrong.
@@ -85,7 +86,11 @@ pub(super) struct World {
     host_sleeps_ms: u64,
     workers: Vec<Worker>,
     clients: usize,
-    sweeps: Vec<Sweep>,
+    pub(super) sweeps: Vec<Sweep>,
+    /// What some workers cannot run.
+    pub(super) poisons: Vec<Poison>,
+    /// Until when its end is not looked for.
+    ends_after_ms: u64,
     pub(super) network: Network,
     pub(super) ledger: Ledger,
     calls: u64,
@@ -97,10 +102,16 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, sweeps: Vec<Sweep>, flaws: Flaws, told: bool) -> Self {
+    pub(super) fn new(seed: u64, setting: Setting, flaws: Flaws, told: bool) -> Self {
         let mut dice = Dice::new(seed, 0);
-        let workers = dice.between(2, 4);
-        let workers = (0..workers).map(|_| Worker::new(seed, &mut dice)).collect();
+        let Setting {
+            sweeps,
+            poisons,
+            workers,
+        } = setting;
+        let workers = workers.unwrap_or_else(|| dice.between(2, 4) as usize);
+        let workers = (0..workers).map(|number| Worker::new(seed, number, &mut dice));
+        let workers = workers.collect();
         let mut world = Self {
             now_ms: 0,
             agenda: BTreeMap::new(),
@@ -114,6 +125,8 @@ impl World {
             workers,
             clients: 2,
             sweeps,
+            poisons,
+            ends_after_ms: TURMOIL_MS + 25_000,
             network: Network::default(),
             ledger: Ledger::default(),
             calls: 0,
@@ -135,8 +148,15 @@ impl World {
         world
     }
 
-    /// Lets everything happen, until every trial that is wanted has its outcome.
+    /// Lets everything happen, until every trial that is wanted and that some worker can run has its
+    /// outcome.
     pub(super) fn run(&mut self) {
+        self.run_to_its_end();
+        self.check_end();
+    }
+
+    /// As [`World::run`]; the world can go on.
+    pub(super) fn run_to_its_end(&mut self) {
         while let Some(((now_ms, _), happening)) = self.agenda.pop_first() {
             self.now_ms = now_ms;
             self.hands.set(now_ms);
@@ -146,7 +166,7 @@ impl World {
             }
             self.happen(happening);
             if self.calm && self.is_done() {
-                return self.check_end();
+                return;
             }
             let stuck = now_ms > TURMOIL_MS + CALM_MS || self.counts.steps > STEPS_MAX;
             assert!(!stuck, "trials are still open after an hour of calm");
@@ -403,7 +423,7 @@ impl World {
             return;
         }
         let slowness = worker.slowness;
-        match worker.train(&mut self.dice) {
+        match worker.train(&mut self.dice, &self.poisons) {
             Trained::Died => return self.lose_worker(number),
             Trained::One | Trained::Nothing => {}
         }

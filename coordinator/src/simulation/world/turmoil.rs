@@ -1,6 +1,6 @@
 //! Turmoil: what clients do, what goes wrong, and how it ends.
 
-use super::{Happening, World};
+use super::{Happening, TURMOIL_MS, World};
 use crate::simulation::call::{Ask, Call, Node};
 use crate::simulation::network::Way;
 
@@ -63,6 +63,9 @@ impl World {
         self.calm = true;
         self.network.calm_down();
         self.disk.set_faults(None);
+        for poison in &mut self.poisons {
+            poison.mended |= poison.passes;
+        }
         self.enter(0, Happening::HostStarts);
         for number in 0..self.workers.len() {
             self.enter(0, Happening::WorkerStarts(number));
@@ -70,16 +73,38 @@ impl World {
         for number in 0..self.sweeps.len() {
             if number == 0 || self.dice.chance(700) {
                 // Once a coordinator that was away is back.
-                for (in_ms, ask) in [(10_000, Ask::Submit(number)), (20_000, Ask::Resume(number))] {
-                    self.calls += 1;
-                    let call = Call {
-                        id: self.calls,
-                        from: Node::Client(0),
-                        ask,
-                    };
-                    self.enter(in_ms, Happening::Asked(call));
-                }
+                self.ask_in(10_000, Ask::Submit(number));
+                self.ask_in(20_000, Ask::Resume(number));
             }
+        }
+    }
+
+    fn ask_in(&mut self, in_ms: u64, ask: Ask) {
+        self.calls += 1;
+        let call = Call {
+            id: self.calls,
+            from: Node::Client(0),
+            ask,
+        };
+        self.enter(in_ms, Happening::Asked(call));
+    }
+
+    /// What is wrong with the sweeps is mended, and somebody takes them all up again.
+    pub(in crate::simulation) fn mend(&mut self) {
+        for poison in &mut self.poisons {
+            poison.mended = true;
+        }
+        for number in 0..self.sweeps.len() {
+            self.ask_in(10, Ask::Resume(number));
+        }
+        self.ends_after_ms = self.now_ms + 5_000;
+    }
+
+    /// Faults cease, and somebody submits all sweeps and takes them up.
+    pub(in crate::simulation) fn submit_all_at_calm(&mut self) {
+        for number in 0..self.sweeps.len() {
+            self.ask_in(TURMOIL_MS + 10_000, Ask::Submit(number));
+            self.ask_in(TURMOIL_MS + 20_000, Ask::Resume(number));
         }
     }
 }

@@ -270,6 +270,8 @@ impl Changes<'_> {
             | Fact::SweepPrioritised { .. }
             | Fact::LeaseGranted { .. }
             | Fact::LeaseEnded { .. }
+            | Fact::GroupParked { .. }
+            | Fact::GroupUnparked { .. }
             | Fact::TrialCarried { .. }
             | Fact::EpochReached { .. }
             | Fact::RungReached { .. } => Ok(()),
