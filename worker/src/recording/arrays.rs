@@ -139,6 +139,14 @@ fn tables(path: &Path) -> Result<(Vec<Table>, Vec<Words>), RecordingError> {
     for (name, array) in read(path)? {
         let shape = array.shape;
         match array.entries {
+            Entries::Words(_) if name != SITES && name != REGIONS => {
+                return Err(RecordingError::BadArrays {
+                    path: path.to_owned(),
+                    problem: format!(
+                        "array `{name}` holds words; only `{REGIONS}` and `{SITES}` may"
+                    ),
+                });
+            }
             Entries::Words(entries) => words.push(Words {
                 name,
                 shape,
@@ -367,13 +375,8 @@ fn site_names(blocks: &[Block], words: Vec<Words>) -> Result<(Vec<String>, Vec<S
     } in words
     {
         let names = match name.as_str() {
-            SITES => &mut sites,
             REGIONS => &mut regions,
-            _ => {
-                return Err(format!(
-                    "array `{name}` holds words; only `{REGIONS}` and `{SITES}` may"
-                ));
-            }
+            _ => &mut sites, // `tables` lets no other pass
         };
         if blocks.len() > 1 {
             return Err(format!(
