@@ -1,6 +1,7 @@
 //! The page that Prometheus reads: `/metrics` on an address of its own, and nothing else there.
 
 use crate::failure::CommandError;
+use crate::output;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -43,7 +44,7 @@ where
             tracing::warn!(%error, "metrics are no longer served");
         }
     });
-    eprintln!("metrics are at http://{address}/metrics");
+    output::note(&format!("metrics are at http://{address}/metrics"));
     Ok(())
 }
 
