@@ -10,6 +10,7 @@ mod index;
 mod journal;
 mod line;
 mod lines;
+mod loss;
 mod memory;
 mod reading;
 mod repair;
@@ -43,7 +44,7 @@ mod untouched;
 pub use backup::{Backup, backup};
 pub use disk::{Compacted, rebuild_index};
 pub use error::{IndexError, StoreError};
-pub use salvage::Damage;
+pub use loss::Damage;
 pub use verify::{Finding, Verified, verify};
 
 pub(crate) use disk::DiskStore;

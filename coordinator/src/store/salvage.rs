@@ -12,11 +12,9 @@ use super::files::{Directory, Files};
 use super::journal::{FILE_NAME, Visit};
 use super::line::{self, FORMAT, Header, Line, SnapshotEnd, VERSION, VERSION_OLDEST};
 use super::lines::Place;
-use super::verify::Finding;
+use super::loss::{Damage, places};
 use crate::scheduler::{Fact, Kept};
-use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -30,76 +28,8 @@ const DOUBLES_MAX: usize = 64;
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// Most damaged places, and most ids in them, that are told one by one.
-const TOLD_MAX: usize = 100;
-
 /// How the content of the first line begins.
 const HEADER: &[u8] = b"\"format\":";
-
-/// How ids of trials and of sweeps are written: what is before them, and how many digits they have.
-const IDS: [(&str, &[u8], usize); 2] = [
-    ("trial", b"\"trial\":\"", 32),
-    ("sweep", b"\"sweep\":\"", 16),
-];
-
-/// What is damaged in a journal, and what of it is lost.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Damage {
-    /// Damaged places, up to a bound.
-    pub findings: Vec<Finding>,
-    /// How many more there are.
-    pub further: u64,
-    /// Numbers of entries that are lost, first and last; none of those behind the last that is left.
-    pub lost_entries: Vec<(u64, u64)>,
-    /// Lines of the snapshot that are lost; none where there is no telling.
-    pub lost_of_snapshot: Option<u64>,
-    /// Trials and sweeps that damaged places name, up to a bound.
-    pub named: Vec<String>,
-}
-
-impl Damage {
-    /// How many entries are known to be lost, beside those of the snapshot.
-    pub fn lost(&self) -> u64 {
-        let counts = self
-            .lost_entries
-            .iter()
-            .map(|(first, last)| last - first + 1);
-        counts.sum()
-    }
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = self.findings.len() as u64 + self.further;
-        let plural = |count| if count == 1 { "" } else { "s" };
-        write!(f, "{places} damaged place{}", plural(places))?;
-        if let Some(first) = self.findings.first() {
-            let line = first.line.unwrap_or_default();
-            write!(f, " (line {line}: {})", first.problem)?;
-        }
-        match (self.lost(), self.lost_of_snapshot) {
-            (0, None | Some(0)) => write!(f, ", no entry between others is lost"),
-            (lost, of_snapshot) => {
-                let lost = lost + of_snapshot.unwrap_or(0);
-                match lost {
-                    1 => write!(f, ", 1 entry is lost")?,
-                    lost => write!(f, ", {lost} entries are lost")?,
-                }
-                for (number, (first, last)) in self.lost_entries.iter().take(8).enumerate() {
-                    f.write_str(if number == 0 { ": " } else { ", " })?;
-                    match first == last {
-                        true => write!(f, "{first}")?,
-                        false => write!(f, "{first} to {last}")?,
-                    }
-                }
-                match self.lost_entries.len() > 8 {
-                    true => write!(f, ", …"),
-                    false => Ok(()),
-                }
-            }
-        }
-    }
-}
 
 /// The intact lines of a journal.
 pub(crate) struct Salvage {
@@ -261,7 +191,7 @@ impl Scan {
                     Ok(()) => "it is damaged".to_owned(),
                 };
                 self.find_damage(number, problem);
-                self.name(content);
+                self.damage.name(content);
                 continue;
             };
             if bytes < content.len() {
@@ -495,31 +425,7 @@ impl Scan {
     }
 
     fn find_damage(&mut self, line: u64, problem: String) {
-        match self.damage.findings.len() < TOLD_MAX {
-            true => self.damage.findings.push(Finding {
-                path: self.path.clone(),
-                line: Some(line),
-                problem,
-            }),
-            false => self.damage.further += 1,
-        }
-    }
-
-    /// Remembers what a damaged place says that it is about.
-    fn name(&mut self, content: &[u8]) {
-        for (what, before, digits) in IDS {
-            for start in places(content, before) {
-                let id = content.get(start + before.len()..).unwrap_or_default();
-                let id = id
-                    .get(..digits)
-                    .filter(|id| id.iter().all(u8::is_ascii_hexdigit));
-                let Some(id) = id else { continue };
-                let named = format!("{what} {}", String::from_utf8_lossy(id));
-                if self.damage.named.len() < TOLD_MAX && !self.damage.named.contains(&named) {
-                    self.damage.named.push(named);
-                }
-            }
-        }
+        self.damage.find(&self.path, line, problem);
     }
 
     fn refused(&self, line: u64, problem: String) -> StoreError {
@@ -584,14 +490,6 @@ fn intact(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-/// Where `bytes` have `pattern`.
-fn places<'a>(bytes: &'a [u8], pattern: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    let windows = bytes.windows(pattern.len()).enumerate();
-    windows
-        .filter(move |(_, window)| *window == pattern)
-        .map(|(position, _)| position)
 }
 
 fn open(path: &std::path::Path) -> Result<File, StoreError> {
