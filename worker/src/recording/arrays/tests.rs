@@ -103,7 +103,7 @@ fn what_is_no_table_of_responses_is_refused() {
     files.write_stimuli("stimulus_id\ns0\ns1\n");
     assert_eq!(
         files.refusal("named-sites.npz", &[]),
-        "`named-sites.npz`: array `named-sites`, as repetitions x stimuli x sites, has 4 stimuli (5 sites), \
+        "`named-sites.npz`: array `anything`, as repetitions x stimuli x sites, has 4 stimuli (5 sites), \
          `stimuli.csv` lists 2"
     );
 }
