@@ -6,10 +6,13 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use nrp_coordinator::{Guarded, Limits, Listener};
 use nrp_proto::wire::WorkerTotals;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use tokio::net::TcpListener;
 
@@ -40,12 +43,29 @@ where
     let router = Router::new().route("/metrics", page);
     tokio::spawn(async move {
         // Without it all else goes on.
+        let listener = Brief(Listener::new(listener, Limits::brief()));
         if let Err(error) = axum::serve(listener, router).await {
             tracing::warn!(%error, "metrics are no longer served");
         }
     });
     output::note(&format!("metrics are at http://{address}/metrics"));
     Ok(())
+}
+
+/// Connections that live for a scrape or two.
+struct Brief(Listener);
+
+impl axum::serve::Listener for Brief {
+    type Io = Guarded;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Guarded, SocketAddr) {
+        std::future::poll_fn(|context| self.0.poll_accept(context)).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
 }
 
 /// A worker's metrics.

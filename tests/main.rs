@@ -5,6 +5,7 @@ mod bad_input;
 mod baselines;
 mod cache;
 mod cluster;
+mod connections;
 mod cut_off;
 mod deploy;
 mod devices;

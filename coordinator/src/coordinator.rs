@@ -1,6 +1,7 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
 use crate::driver::{self, Awake, Clock, Command, Replayed, Running, Stopped, SystemClock};
+use crate::listener::{Limits, Listener};
 use crate::metrics::MetricsReader;
 use crate::scheduler::{OPEN_TRIALS_MAX, Settings};
 use crate::service::{self, Link};
@@ -15,7 +16,6 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 /// How long a worker's silence is borne.
 const LEASE_MS: u64 = 30_000;
@@ -26,8 +26,8 @@ const HEARTBEAT_MS: u64 = 5_000;
 /// How long calls under way are waited for at the end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How a connection that says nothing is found out.
-const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How often a connection is asked for a sign of life, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// What a coordinator is started with.
 #[derive(Debug, Clone)]
@@ -311,14 +311,15 @@ async fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {
     let (stop_server, stopped) = oneshot::channel::<()>();
     let health = service::health(running.commands.clone()).await;
     let router = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .trace_fn(|request| tracing::info_span!("call", method = request.uri().path()))
         .add_service(health)
         .add_service(service::reflection())
         .add_service(service::reflection_v1alpha())
         .add_service(service::workers(link.clone()))
         .add_service(service::sweeps(link));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Listener::new(listener, Limits::of_this_process());
     let server = router.serve_with_incoming_shutdown(incoming, async {
         // Dropped or sent: either way it is over.
         let _ = stopped.await;

@@ -12,6 +12,8 @@ mod driver;
 #[cfg(feature = "service")]
 mod expand;
 #[cfg(feature = "service")]
+mod listener;
+#[cfg(feature = "service")]
 mod metrics;
 #[cfg(feature = "service")]
 mod service;
@@ -24,6 +26,8 @@ mod upkeep;
 
 #[cfg(feature = "service")]
 pub use coordinator::{Config, Coordinator, CoordinatorError};
+#[cfg(feature = "service")]
+pub use listener::{Guarded, Limits, Listener};
 #[cfg(feature = "service")]
 pub use metrics::MetricsReader;
 #[cfg(feature = "service")]
