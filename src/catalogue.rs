@@ -48,14 +48,6 @@ pub(crate) fn load_sweep(
         path: path.to_owned(),
         source,
     };
-    let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
-    file.check(&Anns).map_err(refused)?;
-    let asked = Asked {
-        must_stratify: file.split.stratify.is_some(),
-        measure,
-    };
-    let mut spec = file.to_spec();
-    spec.check_trials()?;
     let beside = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
@@ -66,6 +58,15 @@ pub(crate) fn load_sweep(
         path: data_dir,
         source,
     })?;
+    let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
+    let file = file.relative_to(&data_dir);
+    file.check(&Anns).map_err(refused)?;
+    let asked = Asked {
+        must_stratify: file.split.stratify.is_some(),
+        measure,
+    };
+    let mut spec = file.to_spec();
+    spec.check_trials()?;
     let device = device::open(device)?;
     let resolved = resolve::resolve(&mut spec, &data_dir, &device, asked);
     let Resolved { forecast, notices } = resolved.map_err(|source| CommandError::Resolve {

@@ -44,5 +44,9 @@ pub const REPORTS_MAX: usize = 256;
 /// Most bytes one message may have, in either direction.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
+/// Most bytes that a sweep may have: what a gRPC client takes in one message where nobody told it
+/// otherwise (4 MiB), less what stands beside it.
+pub const SWEEP_BYTES_MAX: usize = (4 << 20) - (4 << 10);
+
 /// Name of the gRPC metadata entry that carries the hint that goes with a refused call.
 pub const HINT_METADATA: &str = "nrp-hint-bin";

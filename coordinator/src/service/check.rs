@@ -4,10 +4,8 @@
 use super::refuse::{diagnostic, refuse};
 use crate::scheduler::{
     ActivationsId, Attempt, Epoch, HELD_MAX, Hindrance, Holder, JobId, LeaseRef, TrialId,
-    WORKERS_MAX,
 };
 use nrp_proto::axis::{Axis, AxisError, Condition, Value};
-use nrp_proto::sweep::TRIALS_MAX;
 use nrp_proto::wire;
 use nrp_proto::{DETAILS_MAX, EPOCHS_MAX, REPORTS_MAX, SITES_MAX};
 use tonic::{Code, Status};
@@ -24,11 +22,14 @@ const REASON_BYTES_MAX: usize = 4_096;
 /// Most of a hindrance's reason, and of its hint, that is kept.
 const HINDRANCE_BYTES_MAX: usize = 2_048;
 
+/// Most of what a worker says that it is working on that is kept.
+const SUBJECT_BYTES_MAX: usize = 512;
+
+/// Most workers that are told to leave at once: so many fit the answer.
+const DRAINED_MAX: usize = 1_000;
+
 /// Most leases in one heartbeat.
 const LEASES_MAX: usize = 1_024;
-
-/// Most entries in a list of a sweep but for the grid's axes, whose product is bounded.
-const ENTRIES_MAX: usize = 10_000;
 
 /// Most conditions in one question.
 const FILTERS_MAX: usize = 64;
@@ -83,9 +84,9 @@ pub(super) fn holder(worker: String, instance: String) -> Result<Holder, Status>
 /// Names of workers that something is done to.
 pub(super) fn workers(workers: Vec<String>) -> Result<Vec<String>, Status> {
     let n = workers.len();
-    if n > WORKERS_MAX {
+    if n > DRAINED_MAX {
         return Err(invalid(format!(
-            "{n} workers are named, and {WORKERS_MAX} is the most"
+            "{n} workers are named, and the limit is {DRAINED_MAX}"
         )));
     }
     for worker in &workers {
@@ -129,13 +130,20 @@ fn reference(lease: wire::LeaseRef) -> LeaseRef {
     }
 }
 
-pub(super) fn activity(activity: Option<&wire::Activity>) -> Result<(), Status> {
-    let Some(activity) = activity else {
-        return Ok(());
+/// What a worker says that it is doing. The subject is for people: one that is too long is cut.
+pub(super) fn activity(activity: Option<wire::Activity>) -> Result<Option<wire::Activity>, Status> {
+    let Some(mut activity) = activity else {
+        return Ok(None);
     };
+    cut(&mut activity.subject, SUBJECT_BYTES_MAX);
     text("activity", &activity.doing, NAME_BYTES_MAX)?;
-    text("activity's subject", &activity.subject, TEXT_BYTES_MAX)?;
-    text("activity's unit", &activity.unit, NAME_BYTES_MAX)
+    text("activity's subject", &activity.subject, SUBJECT_BYTES_MAX)?;
+    text("activity's unit", &activity.unit, NAME_BYTES_MAX)?;
+    Ok(Some(activity))
+}
+
+fn cut(text: &mut String, bytes_max: usize) {
+    text.truncate(text.floor_char_boundary(bytes_max));
 }
 
 /// What a worker has done so far. Nonsense is no reason to end its leases, and counts as nothing.
@@ -170,7 +178,7 @@ pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status>
         }
         wire::outcome::Result::Failure(failure) => {
             let mut reason = failure.reason;
-            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+            cut(&mut reason, REASON_BYTES_MAX);
             Ok(Attempt::Failed {
                 reason,
                 is_final: failure.r#final,
@@ -245,114 +253,11 @@ fn check_details(details: &wire::Details) -> Result<(), Status> {
     text("device", &details.device, NAME_BYTES_MAX)
 }
 
-/// A sweep's texts, lists and numbers; whether its grid makes sense, `SweepSpec::trials` tells.
+/// All that `nrp sweep check` checks of a sweep's file, but for what the catalogue of ANNs knows. How
+/// many trials it has, its expansion tells.
 pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
-    name("sweep's name", &spec.name)?;
-    text("data directory", &spec.data_dir, TEXT_BYTES_MAX)?;
-    name("recordings' digest", &spec.recordings_digest)?;
-    for region in &spec.regions {
-        name("region's name", region)?;
-    }
-    if let Some(files) = &spec.files {
-        text("assembly's path", &files.assembly, TEXT_BYTES_MAX)?;
-        text("stimulus set's path", &files.stimuli, TEXT_BYTES_MAX)?;
-        text("images' path", &files.images, TEXT_BYTES_MAX)?;
-        many("variations", files.variations.len(), ENTRIES_MAX)?;
-        many("axes", files.axes.len(), ENTRIES_MAX)?;
-        for axis in &files.axes {
-            text("axis of arrays", axis, NAME_BYTES_MAX)?;
-        }
-    }
-    if let Some(split) = &spec.split {
-        text("split's scheme", &split.scheme, NAME_BYTES_MAX)?;
-        text("split's column", &split.stratify, NAME_BYTES_MAX)?;
-        text(
-            "split's word for duplicates",
-            &split.duplicates,
-            NAME_BYTES_MAX,
-        )?;
-        for fraction in [split.train, split.validation, split.test] {
-            finite("split's fraction", fraction)?;
-        }
-    }
-    for baseline in &spec.baselines {
-        name("baseline's name", baseline)?;
-    }
-    many("regions", spec.regions.len(), ENTRIES_MAX)?;
-    many("regions", spec.sites.len(), ENTRIES_MAX)?;
-    for region in &spec.sites {
-        name("region's name", &region.region)?;
-        many("sites", region.names.len(), ENTRIES_MAX)?;
-        many("ceilings", region.ceilings.len(), ENTRIES_MAX)?;
-        for site in &region.names {
-            text("site's name", site, NAME_BYTES_MAX)?;
-        }
-    }
-    if let Some(duplicates) = &spec.duplicates {
-        many("duplicates", duplicates.named.len(), ENTRIES_MAX)?;
-        for named in &duplicates.named {
-            text("duplicates' ids", named, TEXT_BYTES_MAX)?;
-        }
-    }
-    many("baselines", spec.baselines.len(), ENTRIES_MAX)?;
-    many("ANNs", spec.anns.len(), ENTRIES_MAX)?;
-    spec.anns.iter().try_for_each(check_ann)?;
-    if let Some(training) = &spec.training {
-        text("scaling of inputs", &training.inputs, NAME_BYTES_MAX)?;
-        text("scaling of targets", &training.targets, NAME_BYTES_MAX)?;
-        text("projection", &training.projection, NAME_BYTES_MAX)?;
-    }
-    if let Some(stopping) = &spec.early_stopping
-        && (stopping.min_epochs == 0 || stopping.reduction < 2)
-    {
-        return Err(invalid(format!(
-            "early stopping from {} epochs on to one in {}, and 1 and 2 are the least",
-            stopping.min_epochs, stopping.reduction
-        )));
-    }
-    spec.grid.as_ref().map_or(Ok(()), check_grid)
-}
-
-fn check_ann(entry: &wire::AnnEntry) -> Result<(), Status> {
-    let Some(ann) = &entry.ann else {
-        return Err(invalid("an ANN is missing".to_owned()));
-    };
-    name("ANN's name", &ann.name)?;
-    name("weights' digest", &ann.weights_digest)?;
-    text("preprocessing", &ann.preprocessing, NAME_BYTES_MAX)?;
-    text("pruning", &ann.pruning, NAME_BYTES_MAX)?;
-    text("weights' path", &entry.weights, TEXT_BYTES_MAX)?;
-    finite("sparsity", ann.sparsity)?;
-    if let Some(reached) = entry.reached_sparsity {
-        finite("reached sparsity", reached)?;
-    }
-    many("layer sets", entry.layer_sets.len(), ENTRIES_MAX)?;
-    for set in &entry.layer_sets {
-        many("layers", set.layers.len(), ENTRIES_MAX)?;
-        text("layer set's region", &set.region, NAME_BYTES_MAX)?;
-        for layer in &set.layers {
-            name("layer's name", layer)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_grid(grid: &wire::Grid) -> Result<(), Status> {
-    let axes = [
-        ("learning rate", &grid.learning_rate),
-        ("weight decay", &grid.weight_decay),
-        ("dropout", &grid.dropout),
-    ];
-    for path in &grid.linear_path {
-        text("linear path", path, NAME_BYTES_MAX)?;
-    }
-    for (what, values) in axes {
-        many(what, values.len(), TRIALS_MAX as usize)?;
-        for value in values {
-            finite(what, *value)?;
-        }
-    }
-    Ok(())
+    spec.check()
+        .map_err(|error| diagnostic(Code::InvalidArgument, &error))
 }
 
 /// What trials are asked for by; an ANN or region that is empty is any.

@@ -5,8 +5,16 @@ use crate::scheduler::{Refusal, TooManyOpen};
 use miette::Diagnostic;
 use tonic::{Code, Status};
 
+/// Longest message of a status, in bytes: it travels in a header, whose size clients limit.
+const MESSAGE_BYTES_MAX: usize = 4_096;
+
 /// A status with a hint.
 pub(super) fn refuse(code: Code, message: impl Into<String>, hint: &str) -> Status {
+    let mut message = message.into();
+    if message.len() > MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message.push('…');
+    }
     nrp_proto::Refusal::status(code, message, Some(hint))
 }
 

@@ -12,6 +12,7 @@ mod file;
 mod grid;
 mod kinds;
 mod layer_sets;
+mod paths;
 mod projection;
 mod scheme;
 mod search;

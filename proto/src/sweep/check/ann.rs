@@ -1,6 +1,9 @@
 //! What is wrong with an `[[ann]]`: its name, layers, weights and pruning.
 
-use super::{Catalogue, DUPLICATE, Found, backticked, quote, repeated};
+use super::{
+    ANNS_MAX, Catalogue, DUPLICATE, Found, LAYER_SETS_MAX, SET_BYTES_MAX, TEXT_BYTES_MAX,
+    backticked, quote, repeated,
+};
 use crate::near_miss;
 use crate::sweep::{AnnTable, DEFAULT_PREPROCESSING, LayerSets, Pruning, SweepFile, layer_sets};
 use std::collections::BTreeMap;
@@ -13,6 +16,7 @@ impl SweepFile {
         if self.ann.is_empty() {
             found.add("ann", "[]", "is empty, so the grid has no cell");
         }
+        found.count("ann", self.ann.len(), ANNS_MAX);
         let same = |ann: &AnnTable| {
             let preprocessing = ann.preprocessing.as_deref();
             let preprocessing = preprocessing.unwrap_or(DEFAULT_PREPROCESSING).to_owned();
@@ -37,22 +41,8 @@ impl SweepFile {
                 let near = near_miss(&ann.name, offered.iter().copied());
                 found.add_near(key("name"), quote(&ann.name), problem, near);
             }
-            if let Some(seed) = ann.weights.strip_prefix(crate::id::RANDOM_PREFIX)
-                && seed.parse::<u64>().is_err()
-            {
-                let problem = "after `random:` comes a seed, a whole number";
-                found.add(key("weights"), quote(&ann.weights), problem);
-            }
-            if ann.weights.is_empty() {
-                found.add(
-                    key("weights"),
-                    "\"\"",
-                    "names no file; a file, or \"random:SEED\"",
-                );
-            }
-            let range = |s: f64| (0.0..1.0).contains(&s);
-            let rule = "a fraction of zero weights is at least 0 and below 1";
-            found.axis(&key("sparsity"), &ann.sparsity, range, rule);
+            check_weights(&key("weights"), &ann.weights, found);
+            check_sparsity(&key("sparsity"), &ann.sparsity, found);
             match &ann.pruning {
                 None => {}
                 Some(Pruning::Rule(rule)) => found.word(key("pruning"), rule, &PRUNING),
@@ -62,6 +52,27 @@ impl SweepFile {
             }
         }
     }
+}
+
+/// A file, or a seed.
+pub(super) fn check_weights(key: &str, weights: &str, found: &mut Found) {
+    if let Some(seed) = weights.strip_prefix(crate::id::RANDOM_PREFIX) {
+        if seed.parse::<u64>().is_err() {
+            let problem = "after `random:` comes a seed, a whole number";
+            found.add(key, quote(weights), problem);
+        }
+    } else if weights.is_empty() {
+        let problem = "names no file; a file, or \"random:SEED\"";
+        found.add(key, "\"\"", problem);
+    } else {
+        found.path(key, weights);
+    }
+}
+
+pub(super) fn check_sparsity(key: &str, sparsity: &[f64], found: &mut Found) {
+    let range = |s: f64| (0.0..1.0).contains(&s);
+    let rule = "a fraction of zero weights is at least 0 and below 1";
+    found.axis(key, sparsity, range, rule);
 }
 
 /// One file for each sparsity above 0, and none besides.
@@ -85,8 +96,9 @@ fn check_checkpoints(
             }
             Some(number) => of_files.push(number),
         }
-        if file.is_empty() {
-            found.add(&key, "\"\"", "names no file");
+        match file.is_empty() {
+            true => found.add(&key, "\"\"", "names no file"),
+            false => found.path(&key, file),
         }
     }
     for sparsity in sparsity.iter().filter(|of| **of > 0.0) {
@@ -134,21 +146,15 @@ fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found:
         // The catalogue's.
         LayerSets::ByRegion(_) => return,
     };
-    if sets.is_empty() {
-        found.add(key, "[]", "is empty, so the grid has no cell");
-    }
+    check_sets(key, sets, found);
+    let Some(layers) = layers else {
+        return;
+    };
     for (set_index, set) in sets.iter().enumerate() {
-        let key = format!("{key}[{set_index}]");
-        if set.is_empty() {
-            found.add(&key, "[]", "names no layer");
-        }
         for (index, layer) in set.iter().enumerate() {
-            let Some(layers) = layers else {
-                continue;
-            };
             if !layers.contains(layer) {
                 found.add_near(
-                    format!("{key}[{index}]"),
+                    format!("{key}[{set_index}][{index}]"),
                     quote(layer),
                     format!(
                         "no layer of {name}; `nrp ann layers {name}` lists them",
@@ -157,6 +163,34 @@ fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found:
                     near_miss(layer, layers.iter().map(String::as_str)),
                 );
             }
+        }
+    }
+}
+
+/// Layer sets, whatever ANN they are of.
+pub(super) fn check_sets(key: &str, sets: &[Vec<String>], found: &mut Found) {
+    if sets.is_empty() {
+        found.add(key, "[]", "is empty, so the grid has no cell");
+    }
+    if !found.count(key, sets.len(), LAYER_SETS_MAX) {
+        return;
+    }
+    for (set_index, set) in sets.iter().enumerate() {
+        let key = format!("{key}[{set_index}]");
+        if set.is_empty() {
+            found.add(&key, "[]", "names no layer");
+        }
+        let bytes = set.iter().map(String::len).sum::<usize>();
+        if bytes > SET_BYTES_MAX {
+            let layers = set.len();
+            let problem = format!(
+                "its {layers} layers' names have {bytes} bytes together, and the limit is {SET_BYTES_MAX}"
+            );
+            found.add(&key, "", problem);
+            continue;
+        }
+        for (index, layer) in set.iter().enumerate() {
+            found.text(format!("{key}[{index}]"), layer, TEXT_BYTES_MAX);
         }
         for index in repeated(set) {
             found.add(

@@ -1,13 +1,17 @@
-//! What is wrong with a sweep file: values out of range, words nobody knows. All mistakes are found,
-//! not only the first.
+//! What is wrong with a sweep: values out of range, words nobody knows. All mistakes are found, not only
+//! the first. A sweep on the wire is checked as the file that says the same, by the same rules, and is
+//! told of by the keys of that file; what only the catalogue of ANNs knows is checked of files alone.
 
 mod ann;
 mod recordings;
+mod spec;
 #[cfg(test)]
 mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
-use super::{Baseline, Duplicates, GridTable, Mistake, Projection, Scheme, SweepError, SweepFile};
+use super::{
+    Baseline, Duplicates, GridTable, Mistake, Projection, Scheme, SweepError, SweepFile, TRIALS_MAX,
+};
 use crate::id::NO_LINEAR_PATH;
 use crate::near_miss;
 use std::collections::HashSet;
@@ -31,6 +35,18 @@ pub trait Catalogue {
 const NAME_BYTES_MAX: usize = 64;
 /// Most units a layer of a NRP network may have.
 const UNITS_MAX: i64 = 65_536;
+/// Most ANNs of a sweep, each sparsity counted, and most regions.
+const ANNS_MAX: usize = 1_000;
+const REGIONS_MAX: usize = 1_000;
+/// Most layer sets of an ANN.
+const LAYER_SETS_MAX: usize = 10_000;
+/// Longest names of a layer set's layers together: each of a job's trials names them.
+const SET_BYTES_MAX: usize = 3_072;
+/// Longest name of a region, layer, column, site or digest, and longest path, in bytes.
+const TEXT_BYTES_MAX: usize = 256;
+const PATH_BYTES_MAX: usize = 4_096;
+/// Most of a text that a mistake shows.
+const SHOWN_CHARS: usize = 64;
 /// Most intermediate layers of a NRP network.
 const DEPTH_MAX: i64 = 3;
 /// Most networks of an ensemble.
@@ -62,6 +78,14 @@ const BASELINES: [&str; 4] = [
 pub(super) struct Found(Vec<Mistake>);
 
 impl Found {
+    /// All that was found.
+    fn result(self) -> Result<(), SweepError> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(SweepError::Mistakes(self.0)),
+        }
+    }
+
     pub(super) fn add(
         &mut self,
         key: impl Into<String>,
@@ -95,6 +119,44 @@ impl Found {
         }
     }
 
+    /// A text that must be there, fits on a line and prints.
+    pub(super) fn text(&mut self, key: impl Into<String>, text: &str, bytes_max: usize) {
+        let bytes = text.len();
+        let problem = if text.is_empty() {
+            "is empty".to_owned()
+        } else if bytes > bytes_max {
+            format!("has {bytes} bytes, and the limit is {bytes_max}")
+        } else if let Some(c) = text.chars().find(|c| c.is_control()) {
+            format!("has a control character, {}", c.escape_debug())
+        } else {
+            return;
+        };
+        self.add(key, quote(text), problem);
+    }
+
+    /// A path that stays in the data directory on whatever machine it is opened.
+    pub(super) fn path(&mut self, key: impl Into<String>, path: &str) {
+        let key = key.into();
+        let problem = if path.starts_with(['/', '\\']) {
+            "is absolute, and not in the data directory"
+        } else if path.split(['/', '\\']).any(|part| part == "..") {
+            "leads out of the data directory"
+        } else {
+            return self.text(key, path, PATH_BYTES_MAX);
+        };
+        let hint = "; `--data-dir DIR` names one that holds all files of the sweep";
+        self.add(key, quote(path), format!("{problem}{hint}"));
+    }
+
+    /// A list that is not too long; whether it is not.
+    pub(super) fn count(&mut self, key: impl Into<String>, found: usize, most: usize) -> bool {
+        if found > most {
+            let problem = format!("has {found} entries, and the limit is {most}");
+            self.add(key, "", problem);
+        }
+        found <= most
+    }
+
     /// An axis of the grid: not empty, every value good, none twice.
     fn axis<T: Copy + Debug>(
         &mut self,
@@ -105,6 +167,9 @@ impl Found {
     ) {
         if values.is_empty() {
             self.add(key, "[]", "is empty, so the grid has no cell");
+        }
+        if !self.count(key, values.len(), TRIALS_MAX as usize) {
+            return;
         }
         let mut seen = HashSet::new();
         for (index, value) in values.iter().enumerate() {
@@ -120,8 +185,12 @@ impl Found {
 
 const DUPLICATE: &str = "stands here twice, which makes duplicate cells";
 
+/// A text as it is shown: escaped, and cut where it is long.
 fn quote(word: &str) -> String {
-    format!("{word:?}")
+    match word.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{:?}…", &word[..end]),
+        None => format!("{word:?}"),
+    }
 }
 
 fn backticked(words: &[&str]) -> String {
@@ -148,17 +217,22 @@ impl SweepFile {
     /// All mistakes found, each with its key, value and near miss.
     pub fn check(&self, catalogue: &dyn Catalogue) -> Result<(), SweepError> {
         let mut found = Found::default();
-        self.check_name(&mut found);
-        self.check_recordings(&mut found);
-        self.check_split(&mut found);
+        self.check_recordings_and_name(&mut found);
         self.check_anns(catalogue, &mut found);
-        check_grid(&self.grid, &mut found);
-        self.search.check(self.training.max_epochs, &mut found);
-        self.check_training(&mut found);
-        match found.0.is_empty() {
-            true => Ok(()),
-            false => Err(SweepError::Mistakes(found.0)),
-        }
+        self.check_protocol(&mut found);
+        found.result()
+    }
+
+    fn check_recordings_and_name(&self, found: &mut Found) {
+        self.check_name(found);
+        self.check_recordings(found);
+        self.check_split(found);
+    }
+
+    fn check_protocol(&self, found: &mut Found) {
+        check_grid(&self.grid, found);
+        self.search.check(self.training.max_epochs, found);
+        self.check_training(found);
     }
 
     fn check_name(&self, found: &mut Found) {
@@ -191,6 +265,9 @@ impl SweepFile {
                 shown,
                 format!("must sum to 1, not {}", rounded(sum)),
             );
+        }
+        if !split.stratify.is_empty() {
+            found.text("split.stratify", &split.stratify, TEXT_BYTES_MAX);
         }
         if split.seed < 0 {
             found.add("split.seed", split.seed, "must not be negative");

@@ -1,6 +1,6 @@
 //! What is wrong with `[recordings]`: which files a format needs, and which it brings.
 
-use super::{DUPLICATE, Found, quote, repeated};
+use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::near_miss;
 use crate::sweep::{ArrayAxis, Assembly, SweepFile};
 
@@ -29,9 +29,12 @@ impl SweepFile {
                 (Assembly::File(_), Some(file)) if file.is_empty() => {
                     found.add(key, quote(file), "names no file");
                 }
-                (Assembly::Simulated | Assembly::Ventral(_), None)
-                | (Assembly::File(_), Some(_)) => {}
+                (Assembly::File(_), Some(file)) => found.path(key, file),
+                (Assembly::Simulated | Assembly::Ventral(_), None) => {}
             }
+        }
+        if let Assembly::File(file) | Assembly::Ventral(file) = recordings.assembly() {
+            found.path("recordings.assembly", file);
         }
         if let Assembly::File(file) = recordings.assembly() {
             let extension = file.rsplit_once('.').map(|(_, extension)| extension);
@@ -76,6 +79,11 @@ impl SweepFile {
                 "[]",
                 "is empty, so there is nothing to predict",
             );
+        }
+        found.count("recordings.regions", recordings.regions.len(), REGIONS_MAX);
+        for (index, region) in recordings.regions.iter().enumerate() {
+            let key = format!("recordings.regions[{index}]");
+            found.text(key, region, TEXT_BYTES_MAX);
         }
         for index in repeated(&recordings.regions) {
             let key = format!("recordings.regions[{index}]");

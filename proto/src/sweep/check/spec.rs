@@ -1,0 +1,251 @@
+//! What is wrong with a sweep on the wire: it is taken for the file that says the same.
+
+use super::ann::{check_sets, check_sparsity, check_weights};
+use super::{ANNS_MAX, DUPLICATE, Found, PATH_BYTES_MAX, TEXT_BYTES_MAX, quote, repeated};
+use crate::id::NO_LINEAR_PATH;
+use crate::sweep::{
+    Assembly, GridTable, Pruning, RecordingsTable, SearchTable, SplitTable, SweepError, SweepFile,
+    TrainingTable,
+};
+use crate::wire::{AnnEntry, Grid, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
+use crate::{Message, SWEEP_BYTES_MAX};
+
+/// Most sites of a region.
+const SITES_MAX: usize = 10_000;
+/// Most that a noise ceiling is above 1 by rounding.
+const CEILING_SLACK: f32 = 1e-6;
+const PRUNING: [&str; 3] = [Pruning::LAYER, Pruning::GLOBAL, Pruning::CHECKPOINT];
+
+impl SweepSpec {
+    /// Checks all that [`SweepFile::check`] checks of the file that says the same, but for what the
+    /// catalogue of ANNs knows; and what only the wire has.
+    ///
+    /// # Errors
+    /// All mistakes found, by the keys of the file.
+    pub fn check(&self) -> Result<(), SweepError> {
+        let mut found = Found::default();
+        let bytes = self.encoded_len();
+        if bytes > SWEEP_BYTES_MAX {
+            let problem = format!(
+                "the sweep has {bytes} bytes, and the limit is {SWEEP_BYTES_MAX}: submit it in parts, \
+                 under several names"
+            );
+            found.add("name", quote(&self.name), problem);
+            return found.result();
+        }
+        let file = self.file(&mut found);
+        file.check_recordings_and_name(&mut found);
+        self.check_entries(&mut found);
+        file.check_protocol(&mut found);
+        self.check_resolved(&mut found);
+        found.result()
+    }
+
+    /// The file that says the same, but for its ANNs.
+    fn file(&self, found: &mut Found) -> SweepFile {
+        let files = self.files.clone().unwrap_or_default();
+        let given = |file: String| Some(file).filter(|file| !file.is_empty());
+        let levels = files.variations.iter().map(|&level| level.into());
+        let levels = Some(levels.collect()).filter(|levels: &Vec<i64>| !levels.is_empty());
+        SweepFile {
+            name: self.name.clone(),
+            recordings: RecordingsTable {
+                assembly: files.assembly,
+                stimuli: given(files.stimuli),
+                images: given(files.images),
+                variations: levels,
+                regions: self.regions.clone(),
+            },
+            split: split(&self.split.clone().unwrap_or_default(), found),
+            ann: Vec::new(),
+            grid: grid(&self.grid.clone().unwrap_or_default(), found),
+            search: self.search(found),
+            training: self.training(),
+        }
+    }
+
+    fn search(&self, found: &mut Found) -> SearchTable {
+        let mut search = SearchTable::default();
+        if let Some(random) = &self.random {
+            "random".clone_into(&mut search.strategy);
+            search.trials = Some(whole("search.trials", random.trials, found));
+            search.seed = Some(whole("search.seed", random.seed, found));
+        }
+        if let Some(stopping) = &self.early_stopping {
+            "asha".clone_into(&mut search.early_stopping);
+            search.min_epochs = Some(stopping.min_epochs.into());
+            search.reduction = Some(stopping.reduction.into());
+        }
+        search
+    }
+
+    fn training(&self) -> TrainingTable {
+        let TrainingSpec {
+            batch_size,
+            max_epochs,
+            patience,
+            inputs,
+            targets,
+            projection,
+        } = self.training.clone().unwrap_or_default();
+        TrainingTable {
+            batch_size: batch_size.into(),
+            max_epochs: max_epochs.into(),
+            patience: patience.into(),
+            inputs,
+            targets,
+            projection,
+            baselines: self.baselines.clone(),
+        }
+    }
+
+    fn check_entries(&self, found: &mut Found) {
+        if self.anns.is_empty() {
+            found.add("ann", "[]", "is empty, so the grid has no cell");
+        }
+        found.count("ann", self.anns.len(), ANNS_MAX);
+        let same = |entry: &AnnEntry| entry.ann.clone().unwrap_or_default().encode_to_vec();
+        for index in repeated(self.anns.iter().map(same)) {
+            found.add(format!("ann[{index}]"), "", DUPLICATE);
+        }
+        for (index, entry) in self.anns.iter().enumerate() {
+            let key = |name: &str| format!("ann[{index}].{name}");
+            let Some(ann) = &entry.ann else {
+                found.add(format!("ann[{index}]"), "", "is missing");
+                continue;
+            };
+            found.text(key("name"), &ann.name, TEXT_BYTES_MAX);
+            check_weights(&key("weights"), &entry.weights, found);
+            found.text(key("weights_digest"), &ann.weights_digest, TEXT_BYTES_MAX);
+            if !ann.preprocessing.is_empty() {
+                found.text(key("preprocessing"), &ann.preprocessing, TEXT_BYTES_MAX);
+            }
+            check_sparsity(&key("sparsity"), &[ann.sparsity], found);
+            match ann.sparsity > 0.0 {
+                true => found.word(key("pruning"), &ann.pruning, &PRUNING),
+                false if !ann.pruning.is_empty() => {
+                    let problem = "nothing is pruned at sparsity 0; leave it out";
+                    found.add(key("pruning"), quote(&ann.pruning), problem);
+                }
+                false => {}
+            }
+            if let Some(reached) = entry.reached_sparsity
+                && !(0.0..=1.0).contains(&reached)
+            {
+                found.add(key("reached_sparsity"), reached, "must be 0 to 1");
+            }
+            self.check_layer_sets(&key("layer_sets"), entry, found);
+        }
+    }
+
+    /// Sets of different regions may be alike.
+    fn check_layer_sets(&self, key: &str, entry: &AnnEntry, found: &mut Found) {
+        let sets = entry.layer_sets.iter();
+        let of_all: Vec<_> = sets
+            .clone()
+            .filter(|set| set.region.is_empty())
+            .map(|set| set.layers.clone())
+            .collect();
+        if !of_all.is_empty() || entry.layer_sets.is_empty() {
+            check_sets(key, &of_all, found);
+        }
+        for (index, set) in sets.enumerate().filter(|(_, set)| !set.region.is_empty()) {
+            let key = format!("{key}[{index}]");
+            check_sets(&key, std::slice::from_ref(&set.layers), found);
+            if !self.regions.contains(&set.region) {
+                let problem = "is for a region that the sweep does not have";
+                found.add(key, quote(&set.region), problem);
+            }
+        }
+    }
+
+    /// What the client found out from the files.
+    fn check_resolved(&self, found: &mut Found) {
+        if !self.data_dir.is_empty() {
+            found.text("data_dir", &self.data_dir, PATH_BYTES_MAX);
+        }
+        let digest = &self.recordings_digest;
+        found.text("recordings_digest", digest, TEXT_BYTES_MAX);
+        let assembly = self.files.clone().unwrap_or_default().assembly;
+        let is_simulated = Assembly::named(&assembly) == Assembly::Simulated;
+        if self.simulated != is_simulated {
+            let problem = format!("`recordings.assembly` is {}", quote(&assembly));
+            found.add("simulated", self.simulated, problem);
+        }
+        for index in repeated(self.sites.iter().map(|sites| &sites.region)) {
+            found.add(format!("sites[{index}]"), "", DUPLICATE);
+        }
+        for (index, sites) in self.sites.iter().enumerate() {
+            self.check_sites(&format!("sites[{index}]"), sites, found);
+        }
+    }
+
+    fn check_sites(&self, key: &str, sites: &RegionSites, found: &mut Found) {
+        if !self.regions.contains(&sites.region) {
+            let problem = "is a region that the sweep does not have";
+            found.add(format!("{key}.region"), quote(&sites.region), problem);
+        }
+        if !found.count(format!("{key}.names"), sites.names.len(), SITES_MAX) {
+            return;
+        }
+        for (index, name) in sites.names.iter().enumerate() {
+            found.text(format!("{key}.names[{index}]"), name, TEXT_BYTES_MAX);
+        }
+        let (names, ceilings) = (sites.names.len(), sites.ceilings.len());
+        if ceilings != 0 && ceilings != names {
+            let problem = format!("are {ceilings}, of {names} sites");
+            found.add(format!("{key}.ceilings"), "", problem);
+        }
+        for (index, ceiling) in sites.ceilings.iter().enumerate() {
+            if *ceiling > 1.0 + CEILING_SLACK || ceiling.is_infinite() {
+                let problem = "a noise ceiling is at most 1";
+                found.add(format!("{key}.ceilings[{index}]"), ceiling, problem);
+            }
+        }
+    }
+}
+
+fn split(split: &SplitSpec, found: &mut Found) -> SplitTable {
+    if split.number != 0 {
+        let problem = "the coordinator numbers the splits itself";
+        found.add("split.number", split.number, problem);
+    }
+    SplitTable {
+        scheme: split.scheme.clone(),
+        fractions: vec![split.train, split.validation, split.test],
+        stratify: split.stratify.clone(),
+        seed: whole("split.seed", split.seed, found),
+    }
+}
+
+fn grid(grid: &Grid, found: &mut Found) -> GridTable {
+    let wide = |values: &[u32]| values.iter().map(|&value| value.into()).collect();
+    let seeds = grid.seed.iter().enumerate();
+    let seeds = seeds.map(|(index, &seed)| whole(&format!("grid.seed[{index}]"), seed, found));
+    // What is as by default is left out on the wire.
+    GridTable {
+        l1: wide(&grid.l1),
+        l2: wide(&grid.l2),
+        depth: wide(&grid.depth),
+        learning_rate: grid.learning_rate.clone(),
+        weight_decay: grid.weight_decay.clone(),
+        dropout: grid.dropout.clone(),
+        linear_path: match grid.linear_path.is_empty() {
+            true => vec![NO_LINEAR_PATH.to_owned()],
+            false => grid.linear_path.clone(),
+        },
+        ensemble: match grid.ensemble.is_empty() {
+            true => vec![1],
+            false => wide(&grid.ensemble),
+        },
+        seed: seeds.collect(),
+    }
+}
+
+/// A number as a file has it; one that no file can have is a mistake.
+fn whole(key: &str, number: u64, found: &mut Found) -> i64 {
+    i64::try_from(number).unwrap_or_else(|_| {
+        found.add(key, number, format!("must be 0 to {}", i64::MAX));
+        0
+    })
+}
