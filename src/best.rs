@@ -176,10 +176,18 @@ pub(crate) async fn ask(
     client: &mut Sweeps,
     mut request: BestRequest,
 ) -> Result<Vec<BestRow>, CommandError> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<BestRow> = Vec::new();
     loop {
         let reply = client.best(request.clone()).await?.into_inner();
-        rows.extend(reply.rows);
+        for row in reply.rows {
+            match rows.last_mut() {
+                // It was cut where the page before ended.
+                Some(last) if last.group == row.group && last.region == row.region => {
+                    last.best.extend(row.best);
+                }
+                Some(_) | None => rows.push(row),
+            }
+        }
         request.page_token = reply.next_page_token;
         if request.page_token.is_empty() {
             return Ok(rows);

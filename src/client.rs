@@ -8,6 +8,7 @@ use crate::place::{ADDRESS, Results};
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use nrp_proto::MESSAGE_BYTES_MAX;
 use nrp_proto::wire::sweeps_client::SweepsClient;
+use nrp_proto::wire::{ListRequest, SweepStatus, WorkerStatus, WorkersRequest};
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,34 @@ pub(crate) async fn connect(address: &str) -> Result<Sweeps, CommandError> {
     Ok(SweepsClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+/// All sweeps, whatever number of pages they take.
+pub(crate) async fn all_sweeps(client: &mut Sweeps) -> Result<Vec<SweepStatus>, CommandError> {
+    let mut request = ListRequest::default();
+    let mut sweeps = Vec::new();
+    loop {
+        let page = client.list(request.clone()).await?.into_inner();
+        sweeps.extend(page.sweeps);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok(sweeps);
+        }
+    }
+}
+
+/// All workers, whatever number of pages they take.
+pub(crate) async fn all_workers(client: &mut Sweeps) -> Result<Vec<WorkerStatus>, CommandError> {
+    let mut request = WorkersRequest::default();
+    let mut workers = Vec::new();
+    loop {
+        let page = client.workers(request.clone()).await?.into_inner();
+        workers.extend(page.workers);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok(workers);
+        }
+    }
 }
 
 /// The URI of a coordinator's address.

@@ -100,10 +100,18 @@ async fn ask(
     client: &mut Sweeps,
     mut request: MarginalsRequest,
 ) -> Result<Vec<MarginalsRow>, CommandError> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<MarginalsRow> = Vec::new();
     loop {
         let reply = client.marginals(request.clone()).await?.into_inner();
-        rows.extend(reply.rows);
+        for row in reply.rows {
+            match rows.last_mut() {
+                // It was cut where the page before ended.
+                Some(last) if last.group == row.group && last.region == row.region => {
+                    last.cells.extend(row.cells);
+                }
+                Some(_) | None => rows.push(row),
+            }
+        }
         request.page_token = reply.next_page_token;
         if request.page_token.is_empty() {
             return Ok(rows);

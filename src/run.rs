@@ -12,8 +12,8 @@ use crate::scope::Chosen;
 use crate::takes::Takes;
 use crate::{advice, best, catalogue, progress, sweep};
 use nrp_proto::wire::{
-    BestRequest, CancelRequest, ListRequest, ResumeRequest, StatusRequest, SubmitRequest,
-    SweepStatus, TrialsRequest,
+    BestRequest, CancelRequest, ResumeRequest, StatusRequest, SubmitRequest, SweepStatus,
+    TrialsRequest,
 };
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
@@ -146,8 +146,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
 /// Cancels other unfinished sweeps of this state, so that this run computes what it was asked for;
 /// running them again takes them up.
 async fn leave_others(sweeps: &mut client::Sweeps, id: &str) -> Result<(), CommandError> {
-    let listed = sweeps.list(ListRequest {}).await?.into_inner().sweeps;
-    for other in listed {
+    for other in client::all_sweeps(sweeps).await? {
         // What is parked would be tried again by this run's worker.
         let is_open = ["running", "parked"].contains(&other.state.as_str());
         if other.id != id && is_open {

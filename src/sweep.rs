@@ -8,7 +8,7 @@ use crate::place::Results;
 use crate::progress;
 use crate::takes::Takes;
 use nrp_proto::wire::{
-    CancelRequest, DeleteReply, DeleteRequest, ExplainReply, ExplainRequest, Hindered, ListRequest,
+    CancelRequest, DeleteReply, DeleteRequest, ExplainReply, ExplainRequest, Hindered,
     PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
     SweepSpec, SweepStatus,
 };
@@ -135,8 +135,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         }
         Command::List { results } => {
             let mut access = Access::open(&results).await?;
-            let reply = access.client.list(ListRequest {}).await;
-            let sweeps = reply.map_err(CommandError::from)?.into_inner().sweeps;
+            let sweeps = client::all_sweeps(&mut access.client).await?;
             show_of(&access, sweeps, format)?;
             access.close().await?;
         }

@@ -1,10 +1,10 @@
 //! `nrp workers`: which workers a coordinator has, and telling them to leave.
 
-use crate::client::Access;
+use crate::client::{self, Access};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
-use nrp_proto::wire::{DrainRequest, WorkerStatus, WorkersRequest};
+use nrp_proto::wire::{DrainRequest, WorkerStatus};
 
 /// Look at a coordinator's workers and tell them to leave
 #[derive(clap::Subcommand)]
@@ -31,19 +31,18 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ended> {
     let (Command::List { results } | Command::Drain { results, .. }) = &command;
     let mut access = Access::open(results).await?;
-    let reply = match command {
-        Command::List { .. } => access.client.workers(WorkersRequest {}).await,
+    let there = client::all_workers(&mut access.client).await?;
+    let workers = match command {
+        Command::List { .. } => there,
         Command::Drain { names, .. } => {
-            let there = access.client.workers(WorkersRequest {}).await;
-            let there = there.map_err(CommandError::from)?.into_inner().workers;
             let workers = names.iter().flat_map(|name| devices_of(name, &there));
             let request = DrainRequest {
                 workers: workers.collect(),
             };
-            access.client.drain(request).await
+            let reply = access.client.drain(request).await;
+            reply.map_err(CommandError::from)?.into_inner().workers
         }
     };
-    let workers = reply.map_err(CommandError::from)?.into_inner().workers;
     show(&workers, format)?;
     access.close().await?;
     Ok(Ended::Done)

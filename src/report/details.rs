@@ -13,13 +13,19 @@ pub(super) async fn ask(
     bests: impl Iterator<Item = &mut Best>,
 ) -> Result<(), CommandError> {
     let mut bests: Vec<&mut Best> = bests.collect();
-    for bests in bests.chunks_mut(DETAILS_MAX) {
-        let ids = bests.iter().filter_map(|best| best.row.cell.trial.clone());
+    let mut rest = bests.as_mut_slice();
+    while !rest.is_empty() {
+        let asked = rest.iter().take(DETAILS_MAX);
+        let ids = asked.filter_map(|best| best.row.cell.trial.clone());
         let trials = ids.collect();
         let reply = client.details(DetailsRequest { trials }).await?;
-        for (best, details) in bests.iter_mut().zip(reply.into_inner().details) {
+        // Of as many of the first as fit a message.
+        let details = reply.into_inner().details;
+        let answered = details.len().clamp(1, rest.len());
+        for (best, details) in rest.iter_mut().zip(details) {
             best.details = (details != Details::default()).then_some(details);
         }
+        rest = &mut rest[answered..];
     }
     Ok(())
 }

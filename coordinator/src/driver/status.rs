@@ -6,6 +6,9 @@ use crate::scheduler::{HinderedTrials, Holder, SweepId};
 use nrp_proto::near_miss;
 use nrp_proto::wire::{Activity, Hindered, SweepStatus, WorkerStatus, WorkerTotals};
 
+/// Workers in the status of a sweep, at most: so many fit a message, whatever they do.
+const STATUS_WORKERS_MAX: usize = 1_000;
+
 /// A worker as it is shown.
 pub(super) struct Presence {
     instance: String,
@@ -20,6 +23,16 @@ pub(super) struct Presence {
 impl Driver {
     /// A sweep that is in the catalogue.
     pub(super) fn status(&self, id: SweepId) -> SweepStatus {
+        let mut workers = self.workers();
+        workers.truncate(STATUS_WORKERS_MAX);
+        SweepStatus {
+            workers,
+            ..self.listed(id)
+        }
+    }
+
+    /// The same without the workers, which all sweeps share.
+    pub(super) fn listed(&self, id: SweepId) -> SweepStatus {
         let (state, counts) = self
             .core
             .sweep(id)
@@ -52,7 +65,7 @@ impl Driver {
             stopped: counts.stopped,
             cancelled: counts.cancelled,
             simulated: spec.simulated,
-            workers: self.workers(),
+            workers: Vec::new(),
             anns,
             regions: spec.regions.clone(),
             priority: self.core.priority(id).unwrap_or_default(),
@@ -70,7 +83,7 @@ impl Driver {
             sweeps: self
                 .catalogue
                 .all()
-                .map(|(id, _)| self.status(id))
+                .map(|(id, _)| self.listed(id))
                 .collect(),
             workers: workers.collect(),
             leases: self.core.leases(),

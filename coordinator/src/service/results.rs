@@ -1,16 +1,16 @@
 //! The best trials and the marginals of what has finished, row by row, in pages.
 
-use super::pages::{self, Page};
+use super::pages::{self, Begin, Filled, Page};
 use super::refuse::refuse;
 use super::{Link, check};
 use crate::driver::Command;
-use crate::scheduler::{RowId, SweepId};
-use crate::store::{Asked, CELLS_MAX, Cells, Index, IndexError, Measure, Row};
+use crate::scheduler::SweepId;
+use crate::store::{Asked, CELLS_MAX, Cells, Index, Measure, Row};
+use nrp_proto::near_miss;
 use nrp_proto::wire::{
     BestReply, BestRequest, BestRow, MarginalCell, MarginalsReply, MarginalsRequest, MarginalsRow,
     TrialRecord,
 };
-use nrp_proto::{Message, near_miss};
 use tonic::{Code, Status};
 
 /// Most trials of one row.
@@ -44,11 +44,12 @@ impl Link {
         };
         let size = std::mem::take(&mut request.page_size);
         let token = std::mem::take(&mut request.page_token);
-        let begin = pages::position(&request, &token)?;
+        let begin = pages::position(&request, &token)?.map(Begin::at);
         let rows = self.rows(asked.clone(), begin).await?;
         let page = Page::new(size, ROWS_MAX);
+        let skip = begin.map_or(0, Begin::part);
         let filled = self.query(move |index| {
-            fill(page, rows, |row| {
+            pages::fill(page, rows, skip, |row| {
                 let best = match wanted {
                     Wanted::Top(top) => index.best(row.id, &asked, top)?,
                     Wanted::Front(measure) => index.front(row.id, &asked, measure)?,
@@ -59,9 +60,9 @@ impl Link {
         let Filled {
             mut page,
             rows,
-            is_last,
-        } = filled.await?;
-        let next_page_token = next_token(&request, &rows, is_last);
+            next,
+        } = filled.await??;
+        let next = next.map(|next| pages::token(&request, next.position()));
         let open = |reply| Command::Open { sweep, rows, reply };
         let open = self.ask(open).await?;
         for (row, open) in page.entries.iter_mut().zip(open) {
@@ -69,7 +70,7 @@ impl Link {
         }
         Ok(BestReply {
             rows: page.entries,
-            next_page_token,
+            next_page_token: next.unwrap_or_default(),
         })
     }
 
@@ -83,12 +84,13 @@ impl Link {
         let asked = Asked::new(sweep, conditions).of_networks();
         let size = std::mem::take(&mut request.page_size);
         let token = std::mem::take(&mut request.page_token);
-        let begin = pages::position(&request, &token)?;
+        let begin = pages::position(&request, &token)?.map(Begin::at);
         let rows = self.rows(asked.clone(), begin).await?;
         let page = Page::new(size, ROWS_MAX);
+        let skip = begin.map_or(0, Begin::part);
         let filled = self.query(move |index| {
             let mut too_many = false;
-            let filled = fill(page, rows, |row| {
+            let filled = pages::fill(page, rows, skip, |row| {
                 let cells = index.marginals(row.id, &asked, &by)?;
                 too_many |= cells.is_none();
                 Ok(marginals_row(row, cells.unwrap_or_default()))
@@ -106,9 +108,11 @@ impl Link {
                 "choose axes with fewer values, or filter by them",
             ));
         }
+        let filled = filled?;
+        let next = (filled.next).map(|next| pages::token(&request, next.position()));
         Ok(MarginalsReply {
-            next_page_token: next_token(&request, &filled.rows, filled.is_last),
             rows: filled.page.entries,
+            next_page_token: next.unwrap_or_default(),
         })
     }
 
@@ -123,49 +127,13 @@ impl Link {
     }
 
     /// The rows that may have what is asked for, from where a page begins.
-    async fn rows(&self, asked: Asked, begin: Option<u64>) -> Result<Vec<Row>, Status> {
+    async fn rows(&self, asked: Asked, begin: Option<Begin>) -> Result<Vec<Row>, Status> {
         let rows = self.query(move |index: &Index| {
             let mut rows = index.rows(asked.sweep)?;
             rows.retain(|row| asked.may_be_in(&row.example));
             Ok(rows)
         });
-        pages::rows_after(rows.await?, begin)
-    }
-}
-
-/// A page with the rows on it.
-struct Filled<T> {
-    page: Page<T>,
-    rows: Vec<RowId>,
-    /// Whether no row follows.
-    is_last: bool,
-}
-
-fn fill<T: Message>(
-    mut page: Page<T>,
-    rows: Vec<Row>,
-    mut answer: impl FnMut(Row) -> Result<T, IndexError>,
-) -> Result<Filled<T>, IndexError> {
-    let mut on_page = Vec::new();
-    let all = rows.len();
-    for row in rows {
-        if page.is_full() {
-            break;
-        }
-        on_page.push(row.id);
-        page.push(answer(row)?);
-    }
-    Ok(Filled {
-        is_last: on_page.len() == all,
-        page,
-        rows: on_page,
-    })
-}
-
-fn next_token(question: &impl Message, rows: &[RowId], is_last: bool) -> String {
-    match rows.last() {
-        Some(row) if !is_last => pages::token(question, row.0),
-        Some(_) | None => String::new(),
+        pages::rows_from(rows.await?, begin)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The clients' side of the contract.
 
+use super::pages::{self, Page};
 use super::refuse;
 use super::{Link, check};
 use crate::driver::Command;
@@ -11,7 +12,7 @@ use nrp_proto::wire::{
     DetailsRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply, ListRequest,
     ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest, PauseRequest,
     PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec,
-    SweepStatus, TrialRecord, TrialsRequest, WorkersReply, WorkersRequest,
+    SweepStatus, TrialRecord, TrialsRequest, WorkerStatus, WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -75,9 +76,18 @@ impl Sweeps for Service {
         }))
     }
 
-    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListReply>, Status> {
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListReply>, Status> {
+        let mut question = request.into_inner();
+        let size = std::mem::take(&mut question.page_size);
+        let token = std::mem::take(&mut question.page_token);
+        let position = pages::position(&question, &token)?;
         let sweeps = self.link.ask(|reply| Command::List { reply }).await?;
-        Ok(Response::new(ListReply { sweeps }))
+        let id = |sweep: &SweepStatus| sweep.id.parse().map_or(0, |SweepId(id)| id);
+        let (sweeps, next) = pages::list(sweeps, size, position, id)?;
+        Ok(Response::new(ListReply {
+            sweeps,
+            next_page_token: next.map_or_else(String::new, |next| pages::token(&question, next)),
+        }))
     }
 
     async fn status(
@@ -103,12 +113,22 @@ impl Sweeps for Service {
         request: Request<DetailsRequest>,
     ) -> Result<Response<DetailsReply>, Status> {
         let trials = check::details(&request.into_inner().trials)?;
-        let details = self.link.query(move |index| {
-            let details = trials.into_iter().map(|trial| index.details(trial));
-            let details = details.map(|details| Ok(details?.unwrap_or_default()));
-            details.collect::<Result<_, _>>()
+        let page = self.link.query(move |index| {
+            let mut page = Page::new(0, trials.len());
+            for trial in trials {
+                let details = index.details(trial)?.unwrap_or_default();
+                let bytes = pages::bytes(&details);
+                if !page.push(details) {
+                    let is_first = page.entries.is_empty();
+                    return Ok(match is_first {
+                        true => Err(pages::too_large(&format!("what is kept of {trial}"), bytes)),
+                        false => Ok(page),
+                    });
+                }
+            }
+            Ok(Ok(page))
         });
-        let details = details.await?;
+        let details = page.await??.entries;
         Ok(Response::new(DetailsReply { details }))
     }
 
@@ -246,9 +266,21 @@ impl Sweeps for Service {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
-    async fn workers(&self, _: Request<WorkersRequest>) -> Result<Response<WorkersReply>, Status> {
+    async fn workers(
+        &self,
+        request: Request<WorkersRequest>,
+    ) -> Result<Response<WorkersReply>, Status> {
+        let mut question = request.into_inner();
+        let size = std::mem::take(&mut question.page_size);
+        let token = std::mem::take(&mut question.page_token);
+        let position = pages::position(&question, &token)?;
         let workers = self.link.ask(|reply| Command::Workers { reply }).await?;
-        Ok(Response::new(WorkersReply { workers }))
+        let name = |worker: &WorkerStatus| u64::from(crc32fast::hash(worker.worker.as_bytes()));
+        let (workers, next) = pages::list(workers, size, position, name)?;
+        Ok(Response::new(WorkersReply {
+            workers,
+            next_page_token: next.map_or_else(String::new, |next| pages::token(&question, next)),
+        }))
     }
 
     async fn drain(
@@ -258,7 +290,10 @@ impl Sweeps for Service {
         let workers = check::workers(request.into_inner().workers)?;
         let drained = self.link.ask(|reply| Command::Drain { workers, reply });
         let workers = drained.await?.map_err(refuse::absent)?;
-        Ok(Response::new(WorkersReply { workers }))
+        Ok(Response::new(WorkersReply {
+            workers,
+            next_page_token: String::new(),
+        }))
     }
 
     async fn list_trials(

@@ -87,6 +87,7 @@ impl Link {
         let asked = self.asked_trials(question.clone()).await?;
         question.sweep = asked.sweep.to_string();
         let begin = pages::position(&question, &request.page_token)?.unwrap_or(0);
+        let begin = begin as u64;
         // The stretch, and the first of its trials that was not looked at.
         let (first, mut skip) = ((begin >> 32) as u32, begin as u32);
         let size = match request.page_size {
@@ -103,15 +104,19 @@ impl Link {
             };
             skip = 0;
             for (place, record) in stretch {
-                if page.is_full() {
-                    next = Some((number, place));
-                    break 'stretches;
+                let (id, bytes) = (record.id.clone(), pages::bytes(&record));
+                if page.push(record) {
+                    continue;
                 }
-                page.push(record);
+                if page.entries.is_empty() {
+                    return Err(pages::too_large(&format!("trial {id}"), bytes));
+                }
+                next = Some((number, place));
+                break 'stretches;
             }
         }
         let position = |(stretch, place): (u32, u32)| (u64::from(stretch) << 32) | u64::from(place);
-        let next = next.map(position);
+        let next = next.map(position).map(u128::from);
         Ok(ListTrialsReply {
             trials: page.entries,
             next_page_token: next.map_or_else(String::new, |next| pages::token(&question, next)),

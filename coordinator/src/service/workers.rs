@@ -96,8 +96,7 @@ impl Workers for Service {
         let worker = request.worker.clone();
         let holder = check::holder(request.worker, request.instance)?;
         let leases = check::leases(request.leases)?;
-        let activity = request.activity;
-        check::activity(activity.as_ref())?;
+        let activity = check::activity(request.activity)?;
         let totals = check::totals(request.totals);
         let heartbeat = |reply| Command::Heartbeat {
             holder,

@@ -5,6 +5,7 @@
 mod malformed;
 mod open_trials;
 mod operations;
+mod pages;
 mod questions;
 mod world;
 
@@ -662,7 +663,7 @@ async fn a_worker_told_to_leave_gets_no_job_and_its_successor_does() {
     world.register("1").await;
     assert_eq!(world.lease("1").await, None);
     world.register("2").await;
-    let listed = world.sweeps.workers(WorkersRequest {}).await;
+    let listed = world.sweeps.workers(WorkersRequest::default()).await;
     let listed = listed.expect("is answered").into_inner().workers;
     assert_eq!((listed.len(), listed[0].leaving), (1, false));
     assert!(world.lease("2").await.is_some());

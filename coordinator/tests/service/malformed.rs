@@ -146,7 +146,7 @@ impl Target {
     /// It still knows its sweep.
     fn is_well(&self) {
         let mut sweeps = self.world.sweeps.clone();
-        let list = self.runtime.block_on(sweeps.list(ListRequest {}));
+        let list = self.runtime.block_on(sweeps.list(ListRequest::default()));
         let sweeps = list.expect("is answered").into_inner().sweeps;
         assert!(sweeps.iter().any(|sweep| sweep.name == "a"));
     }
