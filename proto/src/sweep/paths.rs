@@ -1,17 +1,43 @@
-//! The files that a sweep names. They lie in its data directory, which is another on each machine, and so
-//! are named relative to it.
+//! The files that a sweep names. They lie in its data directory, which may be another on each machine, and
+//! so are named relative to it.
 
-use super::{Pruning, SweepFile};
+use super::{Assembly, Pruning, SweepFile};
 use crate::id::RANDOM_PREFIX;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl SweepFile {
-    /// Names files that lie in `data_dir`, an absolute path, relative to it.
-    pub fn relative_to(mut self, data_dir: &Path) -> Self {
+    /// Names all files relative to one directory, and tells which: `data_dir`, an absolute path, or the
+    /// nearest one above it that also holds those whose paths are absolute.
+    pub fn relative_to(mut self, data_dir: &Path) -> (Self, PathBuf) {
+        let mut wide = data_dir;
+        let absolute = self.paths();
+        for path in absolute.iter().map(|path| Path::new(path.as_str())) {
+            while path.is_absolute() && !path.starts_with(wide) {
+                let Some(above) = wide.parent() else { break };
+                wide = above;
+            }
+        }
+        let wide = wide.to_owned();
+        for path in self.paths() {
+            // A path that is absolute stays so; an empty one names nothing, and is told of as it is.
+            let whole = data_dir.join(path.as_str());
+            let inside = whole.strip_prefix(&wide).ok().and_then(Path::to_str);
+            if let Some(inside) = inside.filter(|_| !path.is_empty()) {
+                *path = inside.to_owned();
+            }
+        }
+        (self, wide)
+    }
+
+    /// All paths in it.
+    fn paths(&mut self) -> Vec<&mut String> {
         let recordings = &mut self.recordings;
+        let is_simulated = Assembly::named(&recordings.assembly) == Assembly::Simulated;
         let files = [&mut recordings.stimuli, &mut recordings.images];
-        let files = files.into_iter().flatten();
-        let mut paths: Vec<&mut String> = files.chain([&mut recordings.assembly]).collect();
+        let mut paths: Vec<&mut String> = files.into_iter().flatten().collect();
+        if !is_simulated {
+            paths.push(&mut recordings.assembly);
+        }
         for ann in &mut self.ann {
             if let Some(Pruning::Checkpoints(files)) = &mut ann.pruning {
                 paths.extend(files.values_mut());
@@ -20,12 +46,6 @@ impl SweepFile {
                 paths.push(&mut ann.weights);
             }
         }
-        for path in paths {
-            let inside = Path::new(path).strip_prefix(data_dir);
-            if let Some(inside) = inside.ok().and_then(Path::to_str) {
-                *path = inside.to_owned();
-            }
-        }
-        self
+        paths
     }
 }

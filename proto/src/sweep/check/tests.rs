@@ -646,24 +646,46 @@ fn hostile_sizes_are_refused_with_their_limit() {
 }
 
 #[test]
-fn files_in_the_data_directory_are_named_relative_to_it() {
-    let text = "name = \"test\"\n\
-                recordings = { assembly = \"/data/a/b.nc\", stimuli = \"/data/s.csv\", images = \"/else/i.zip\" }\n\
-                [[ann]]\nname = \"mobilenet\"\nweights = \"/data/w.h5\"\nlayer_sets = [[\"conv_pw_3_relu\"]]\n\
-                sparsity = [0.5]\npruning = { \"0.5\" = \"/data/p.h5\" }";
-    let file = SweepFile::parse(text).expect("parses");
-    let file = file.relative_to(std::path::Path::new("/data"));
-    let files = &file.recordings;
-    assert_eq!(files.assembly, "a/b.nc");
-    assert_eq!(files.stimuli.as_deref(), Some("s.csv"));
-    assert_eq!(file.ann[0].weights, "w.h5");
-    let error = file
-        .check(&Two)
-        .expect_err("one lies elsewhere")
-        .to_string();
+fn files_are_named_relative_to_one_directory_that_holds_all_of_them() {
+    let text = |images: &str| {
+        format!(
+            "name = \"test\"\n\
+             recordings = {{ assembly = \"/data/a/b.nc\", stimuli = \"s.csv\", images = {images:?} }}\n\
+             [[ann]]\nname = \"mobilenet\"\nweights = \"/data/w.h5\"\n\
+             layer_sets = [[\"conv_pw_3_relu\"]]\n\
+             sparsity = [0.5]\npruning = {{ \"0.5\" = \"/data/p.h5\" }}"
+        )
+    };
+    let relative = |images: &str| {
+        let file = SweepFile::parse(&text(images)).expect("parses");
+        let (file, dir) = file.relative_to(std::path::Path::new("/data"));
+        let files = file.recordings.clone();
+        let (stimuli, images) = (files.stimuli.unwrap_or_default(), files.images);
+        let paths = [files.assembly, stimuli, images.unwrap_or_default()];
+        let paths = paths.into_iter().chain([file.ann[0].weights.clone()]);
+        let paths = paths.collect::<Vec<_>>().join(" ");
+        let told = match file.check(&Two) {
+            Ok(()) => "good".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        (dir.display().to_string(), paths, told)
+    };
+    let expected = |dir: &str, paths: &str| (dir.to_owned(), paths.to_owned(), "good".to_owned());
     assert_eq!(
-        error,
-        "the sweep file has a mistake\n  `recordings.images` = \"/else/i.zip\": is absolute, and not in the \
-         data directory; `--data-dir DIR` names one that holds all files of the sweep"
+        relative("i.zip"),
+        expected("/data", "a/b.nc s.csv i.zip w.h5")
     );
+    assert_eq!(
+        relative("/else/i.zip"),
+        expected("/", "data/a/b.nc data/s.csv else/i.zip data/w.h5")
+    );
+    let (dir, _, told) = relative("../i.zip");
+    assert_eq!(dir, "/data");
+    assert_eq!(
+        told,
+        "the sweep file has a mistake\n  `recordings.images` = \"../i.zip\": leads out of the data \
+         directory; `--data-dir DIR` names one that holds all files of the sweep"
+    );
+    let (_, _, told) = relative("/data/../etc/i.zip");
+    assert!(told.contains("leads out of the data directory"), "{told}");
 }
