@@ -61,12 +61,12 @@ pub(crate) fn load_sweep(
     let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
     let (file, wide) = file.relative_to(&data_dir);
     if wide != data_dir {
-        eprintln!(
+        output::note(&format!(
             "notice: the sweep names files outside of {}; its data directory is {}, and a worker's \
              `--data-dir` must hold the same",
             data_dir.display(),
             wide.display()
-        );
+        ));
     }
     let data_dir = wide;
     file.check(&Anns).map_err(refused)?;

@@ -122,7 +122,7 @@ impl Scope {
             let sweep = self.sweep.as_deref().unwrap_or_default();
             return Chosen::one(client, sweep).await;
         }
-        let listed = client.list(ListRequest {}).await?.into_inner().sweeps;
+        let listed = client::all_sweeps(client).await?;
         let headline = match listed.as_slice() {
             [] => "there are no sweeps".to_owned(),
             [one] => one_is(one),
@@ -145,7 +145,7 @@ impl Chosen {
         let status = client.status(request).await?.into_inner();
         let mut headline = one_is(&status);
         if sweep.is_empty() {
-            let all = client.list(ListRequest {}).await?.into_inner().sweeps.len();
+            let all = client::all_sweeps(client).await?.len();
             if all > 1 {
                 headline.push_str(&format!(
                     ", the latest of {all}; `--sweep NAME` shows another, `--all-sweeps` all"

@@ -266,8 +266,8 @@ impl SweepFile {
                 format!("must sum to 1, not {}", rounded(sum)),
             );
         }
-        if !split.stratify.is_empty() {
-            found.text("split.stratify", &split.stratify, TEXT_BYTES_MAX);
+        if let Some(column) = split.stratify.as_ref().filter(|column| !column.is_empty()) {
+            found.text("split.stratify", column, TEXT_BYTES_MAX);
         }
         if split.seed < 0 {
             found.add("split.seed", split.seed, "must not be negative");

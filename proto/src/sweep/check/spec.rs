@@ -213,7 +213,7 @@ fn split(split: &SplitSpec, found: &mut Found) -> SplitTable {
     SplitTable {
         scheme: split.scheme.clone(),
         fractions: vec![split.train, split.validation, split.test],
-        stratify: split.stratify.clone(),
+        stratify: Some(split.stratify.clone()),
         seed: whole("split.seed", split.seed, found),
     }
 }
