@@ -4,8 +4,8 @@ use super::ann::{check_sets, check_sparsity, check_weights};
 use super::{ANNS_MAX, DUPLICATE, Found, PATH_BYTES_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::id::NO_LINEAR_PATH;
 use crate::sweep::{
-    Assembly, GridTable, Pruning, RecordingsTable, SearchTable, SplitTable, SweepError, SweepFile,
-    TrainingTable,
+    Assembly, Duplicates, GridTable, Pruning, RecordingsTable, SearchTable, SplitTable, SweepError,
+    SweepFile, TrainingTable,
 };
 use crate::wire::{AnnEntry, Grid, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
 use crate::{Message, SWEEP_BYTES_MAX};
@@ -46,6 +46,7 @@ impl SweepSpec {
         let files = self.files.clone().unwrap_or_default();
         let given = |file: String| Some(file).filter(|file| !file.is_empty());
         let levels = files.variations.iter().map(|&level| level.into());
+        let axes = Some(files.axes).filter(|axes| !axes.is_empty());
         let levels = Some(levels.collect()).filter(|levels: &Vec<i64>| !levels.is_empty());
         SweepFile {
             name: self.name.clone(),
@@ -54,6 +55,7 @@ impl SweepSpec {
                 stimuli: given(files.stimuli),
                 images: given(files.images),
                 variations: levels,
+                axes,
                 regions: self.regions.clone(),
             },
             split: split(&self.split.clone().unwrap_or_default(), found),
@@ -172,6 +174,11 @@ impl SweepSpec {
             let problem = format!("`recordings.assembly` is {}", quote(&assembly));
             found.add("simulated", self.simulated, problem);
         }
+        let named = self.duplicates.iter().flat_map(|of| &of.named);
+        for (index, named) in named.enumerate() {
+            let key = format!("duplicates.named[{index}]");
+            found.text(key, named, PATH_BYTES_MAX);
+        }
         for index in repeated(self.sites.iter().map(|sites| &sites.region)) {
             found.add(format!("sites[{index}]"), "", DUPLICATE);
         }
@@ -214,6 +221,10 @@ fn split(split: &SplitSpec, found: &mut Found) -> SplitTable {
         scheme: split.scheme.clone(),
         fractions: vec![split.train, split.validation, split.test],
         stratify: Some(split.stratify.clone()),
+        duplicates: match split.duplicates.as_str() {
+            "" => Duplicates::Together.name().to_owned(),
+            word => word.to_owned(),
+        },
         seed: whole("split.seed", split.seed, found),
     }
 }
