@@ -2,13 +2,13 @@
 //! command that asks: the latest sweep, unless another is named or all are asked for. What is answered
 //! begins with which it is.
 
-use crate::client::Sweeps;
+use crate::client::{self, Sweeps};
 use crate::failure::CommandError;
 use crate::output::{self, Format};
 use crate::row::Provenance;
 use crate::setting::{self, Origin, Setting};
 use nrp_proto::near_miss;
-use nrp_proto::wire::{ListRequest, StatusRequest, SweepSpec, SweepStatus, TrialsRequest};
+use nrp_proto::wire::{StatusRequest, SweepSpec, SweepStatus, TrialsRequest};
 
 /// Digits of a digest in introductions; JSON has all.
 const DIGEST_DIGITS: usize = 12;
@@ -37,7 +37,7 @@ pub(crate) struct Scope {
 pub(crate) async fn check(client: &mut Sweeps, asked: TrialsRequest) -> Result<(), CommandError> {
     let (sweeps, of) = match asked.sweep.as_str() {
         "" => {
-            let all = client.list(ListRequest {}).await?.into_inner().sweeps;
+            let all = client::all_sweeps(client).await?;
             (all, "these sweeps".to_owned())
         }
         _ => {

@@ -297,7 +297,7 @@ impl Driver {
                 let all = self
                     .catalogue
                     .all()
-                    .map(|(sweep, _)| self.status(sweep))
+                    .map(|(sweep, _)| self.listed(sweep))
                     .collect();
                 self.answer(reply, all);
             }

@@ -159,8 +159,8 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     // However large: counted, not expanded. Some of its cells can be drawn all the same.
     let mut huge = sweep("huge", "0");
     let grid = huge.grid.as_mut().expect("a grid");
-    grid.l1 = (0..1_000).collect();
-    grid.l2 = (0..1_000).collect();
+    grid.l1 = (1..=1_000).collect();
+    grid.l2 = (1..=1_000).collect();
     grid.seed = (0..500).collect();
     let status = world.sweeps.submit(submission(&huge)).await;
     assert_eq!(
@@ -172,7 +172,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     let status = world.sweeps.submit(submission(&huge)).await;
     assert_eq!(
         status.expect_err("too many").message(),
-        "sweep `huge` draws 1000001 trials at random, and 1 to 1000000 can be drawn"
+        "the sweep file has a mistake\n  `search.trials` = 1000001: must be 1 to 1000000"
     );
     huge.random = Some(random(300));
     assert_eq!(world.submit(huge).await.trials, 300);

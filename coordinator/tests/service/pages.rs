@@ -20,11 +20,15 @@ fn long(begin: &str) -> String {
 fn large() -> SweepSpec {
     let seeds: Vec<_> = (0..TRIALS).map(|seed| seed.to_string()).collect();
     let mut spec = sweep("large", &seeds.join(","));
-    spec.regions = vec!["V4".to_owned()];
+    spec.regions = vec![long("V4")];
+    spec.recordings_digest = long("simulated");
+    spec.split.as_mut().expect("a split").stratify = long("column");
     let entry = &mut spec.anns[0];
-    entry.layer_sets[0].layers = (0..11).map(|layer| long(&format!("{layer}-"))).collect();
+    entry.layer_sets[0].layers = (0..12).map(|layer| long(&format!("{layer}-"))).collect();
     let ann = entry.ann.as_mut().expect("an ann");
     ann.name = long("ann");
+    ann.preprocessing = long("tf");
+    ann.weights_digest = long("digest");
     spec
 }
 

@@ -146,10 +146,20 @@ fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found:
         // The catalogue's.
         LayerSets::ByRegion(_) => return,
     };
+    if let Some(layers) = layers {
+        check_layers(key, ann, sets, layers, found);
+    }
     check_sets(key, sets, found);
-    let Some(layers) = layers else {
-        return;
-    };
+}
+
+/// Layers that an ANN does not have.
+fn check_layers(
+    key: &str,
+    ann: &AnnTable,
+    sets: &[Vec<String>],
+    layers: &[String],
+    found: &mut Found,
+) {
     for (set_index, set) in sets.iter().enumerate() {
         for (index, layer) in set.iter().enumerate() {
             if !layers.contains(layer) {
