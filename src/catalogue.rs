@@ -82,6 +82,8 @@ pub(crate) fn load_sweep(
         name: spec.name.clone(),
         source,
     })?;
+    // What was found in the files goes over the wire, too.
+    spec.check().map_err(refused)?;
     for notice in notices {
         output::note(&format!("notice: {notice}"));
     }

@@ -1,4 +1,4 @@
-//! `nrp trials`: every trial with its state and, when finished, its scores.
+//! `nrp trials`: every trial with its state and, when finished, its scores; and taking outcomes back.
 
 use crate::client::{Access, Sweeps};
 use crate::failure::{CommandError, Ended};
@@ -6,15 +6,37 @@ use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
 use crate::scope::{self, Chosen, ChosenSweep, Scope};
-use nrp_proto::wire::TrialsRequest;
+use nrp_proto::wire::{RetractRequest, Retracted, TrialsRequest};
 
 /// List trials with their state and scores
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
     results: Results,
+}
+
+/// What is done to trials.
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Take outcomes back that turned out to be wrong, all or none of them
+    ///
+    /// The trials are open again in every sweep that wants them, and what is still on its way from
+    /// earlier attempts does not count. The reason is kept with the retraction.
+    Retract {
+        /// Their ids, as `nrp trials` shows them
+        #[arg(required = true, value_name = "TRIAL")]
+        trials: Vec<String>,
+        /// Why they are wrong
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        results: Results,
+    },
 }
 
 /// Which trials.
@@ -50,6 +72,14 @@ impl Filter {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    if let Some(Command::Retract {
+        trials,
+        reason,
+        results,
+    }) = arguments.command
+    {
+        return retract(RetractRequest { trials, reason }, &results, format).await;
+    }
     let mut access = Access::open(&arguments.results).await?;
     let chosen = arguments.filter.choose(&mut access.client).await?;
     let mut document = Vec::new();
@@ -72,6 +102,26 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             for (sweep, rows) in &document {
                 chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
                 text(rows)?;
+            }
+        }
+    }
+    access.close().await?;
+    Ok(Ended::Done)
+}
+
+async fn retract(
+    request: RetractRequest,
+    results: &Results,
+    format: Format,
+) -> miette::Result<Ended> {
+    let mut access = Access::open(results).await?;
+    let reply = access.client.retract(request).await;
+    let retracted = reply.map_err(CommandError::from)?.into_inner().trials;
+    match format {
+        Format::Json => output::json(&retracted)?,
+        Format::Text => {
+            for Retracted { trial, state } in &retracted {
+                output::line(&format!("trial {trial} is {state} again"))?;
             }
         }
     }

@@ -28,6 +28,7 @@ mod questions;
 mod recordings;
 mod report;
 mod report_splits;
+mod retract;
 mod rounds;
 mod run;
 mod slurm;

@@ -135,6 +135,8 @@ impl MadeUp {
             let scores = Scores {
                 nrp_error: score,
                 validation_mse: score,
+                sites: 1,
+                parameters: 1,
                 ..Scores::default()
             };
             let report = Report {

@@ -32,6 +32,8 @@ pub(crate) struct Counts {
     pub(crate) finished: Counter,
     pub(crate) failed: Counter,
     pub(crate) stopped: Counter,
+    pub(crate) retracted: Counter,
+    pub(crate) refused: Counter,
     pub(crate) attempts_failed: Counter,
     pub(crate) leases_granted: Counter,
     reassignments: Family<Labels<1>, Counter>,
@@ -53,6 +55,8 @@ impl Counts {
             finished: outcome("finished"),
             failed: outcome("failed"),
             stopped: outcome("stopped"),
+            retracted: Counter::default(),
+            refused: Counter::default(),
             attempts_failed: Counter::default(),
             leases_granted: Counter::default(),
             reassignments: Family::default(),
@@ -61,6 +65,16 @@ impl Counts {
             batch_facts: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
             registry: Registry::default(),
         };
+        registry.register(
+            "nrp_outcomes_retracted",
+            "Outcomes that were taken back",
+            counts.retracted.clone(),
+        );
+        registry.register(
+            "nrp_reports_refused",
+            "Outcomes and losses that workers reported and that do not count",
+            counts.refused.clone(),
+        );
         registry.register(
             "nrp_attempts_failed",
             "Attempts that failed and are made again",

@@ -3,8 +3,8 @@
 
 use super::catalogue::LookupError;
 use crate::scheduler::{
-    ActivationsId, Attempt, Hindrance, Holder, LeaseRef, Refusal, RowId, SweepId, SweepState,
-    TooManyOpen, TrialId, TrialKey, TrialView, Verdict,
+    ActivationsId, Attempt, Hindrance, Holder, LeaseRef, NoOutcome, Refusal, Refused, RowId, SweepId,
+    SweepState, TooManyOpen, TrialId, TrialKey, TrialView, Verdict,
 };
 use crate::store::IndexError;
 use nrp_proto::wire::{
@@ -63,6 +63,12 @@ pub(crate) enum Command {
         sweep: String,
         reply: Reply<Result<SweepId, LookupError>>,
     },
+    /// Takes outcomes back, all or none; answers where the trials are then.
+    Retract {
+        trials: Vec<TrialId>,
+        reason: String,
+        reply: Reply<Result<Vec<TrialView>, Unretractable>>,
+    },
     /// Why trials of a sweep, or one trial, wait.
     Explain {
         subject: String,
@@ -120,7 +126,7 @@ pub(crate) enum Command {
         trial: TrialId,
         epochs: u32,
         validation_mse: f64,
-        reply: Reply<bool>,
+        reply: Reply<Result<bool, Refused>>,
     },
     Release {
         holder: Holder,
@@ -151,6 +157,15 @@ pub(crate) struct Report {
     pub(crate) lease: LeaseRef,
     pub(crate) trial: TrialId,
     pub(crate) attempt: Attempt,
+    /// The trial's; empty where it is not known.
+    pub(crate) region: String,
+}
+
+/// A trial that has no outcome to retract.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unretractable {
+    pub(crate) trial: TrialId,
+    pub(crate) why: NoOutcome,
 }
 
 /// The answer to a submission.

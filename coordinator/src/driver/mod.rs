@@ -9,6 +9,7 @@ mod command;
 mod explain;
 mod job;
 mod observe;
+mod report;
 mod status;
 mod writer;
 
@@ -16,6 +17,7 @@ pub(crate) use catalogue::LookupError;
 pub(crate) use clock::{Awake, Clock, Stopped, SystemClock};
 pub(crate) use command::{
     Absent, Census, Command, DeleteError, Fenced, LeaseError, Leased, Reply, Report, Submitted,
+    Unretractable,
 };
 pub(crate) use explain::hindered_words;
 pub(crate) use writer::Batch;
@@ -24,8 +26,8 @@ pub(crate) use writer::settle;
 
 use crate::expand;
 use crate::scheduler::{
-    Action, Attempt, Event, Fact, Holder, Refusal, Scheduler, Settings, Snapshot, SweepCounts,
-    SweepId, SweepState, TooManyOpen, TrialKey, Verdict,
+    Action, Event, Fact, Holder, Refusal, Scheduler, Settings, Snapshot, SweepCounts, SweepId,
+    SweepState, TooManyOpen, TrialKey,
 };
 use crate::store::{Stamped, Store, StoreError};
 use catalogue::Catalogue;
@@ -305,6 +307,14 @@ impl Driver {
                 let found = self.catalogue.find(&sweep);
                 self.answer(reply, found);
             }
+            Command::Retract {
+                trials,
+                reason,
+                reply,
+            } => {
+                let retracted = self.retract(trials, reason);
+                self.answer(reply, retracted);
+            }
             Command::Explain { subject, reply } => {
                 let explained = self.explain(&subject);
                 self.answer(reply, explained);
@@ -424,8 +434,11 @@ impl Driver {
                     epochs,
                     validation_mse,
                 };
-                let actions = self.tell(reached);
-                let goes_on = actions.contains(&Action::ReplyRung { goes_on: true });
+                let refused = self.tell(reached).into_iter().map(|action| match action {
+                    Action::RefuseRung(refused) => Err(refused),
+                    action => Ok(action == Action::ReplyRung { goes_on: true }),
+                });
+                let goes_on = refused.last().unwrap_or(Ok(false));
                 self.answer(reply, goes_on);
             }
             Command::Release {
@@ -452,6 +465,7 @@ impl Driver {
             | Command::Resume { .. }
             | Command::Pause { .. }
             | Command::Prioritise { .. }
+            | Command::Retract { .. }
             | Command::Status { .. }
             | Command::Describe { .. }
             | Command::List { .. }
@@ -546,34 +560,6 @@ impl Driver {
         })
     }
 
-    fn report(&mut self, report: Report) -> Verdict {
-        let Report {
-            worker,
-            lease,
-            trial,
-            mut attempt,
-        } = report;
-        if let Attempt::Finished(scores) = &mut attempt {
-            scores.recorded_at_ms = self.clock.wall_ms();
-        }
-        let actions = self.tell(Event::OutcomeReported {
-            worker,
-            lease,
-            trial,
-            attempt,
-        });
-        let mut verdicts = actions.into_iter().filter_map(|action| match action {
-            Action::ReplyVerdict(verdict) => Some(verdict),
-            Action::Record(_)
-            | Action::GrantLease(_)
-            | Action::NothingToDo
-            | Action::Refuse(_)
-            | Action::ReplyRung { .. }
-            | Action::Fence { .. } => None,
-        });
-        verdicts.next_back().expect("a report is always answered")
-    }
-
     /// Asks for a job for a worker, which waits on if there is none.
     fn lease(&mut self, worker: Waiter) {
         if worker.reply.is_closed() {
@@ -598,6 +584,7 @@ impl Driver {
                 Action::Record(_)
                 | Action::ReplyVerdict(_)
                 | Action::ReplyRung { .. }
+                | Action::RefuseRung(_)
                 | Action::Fence { .. } => {}
             }
         }

@@ -113,7 +113,11 @@ pub(super) fn observe(fact: &Fact) {
                 }
             }
         }
+        Fact::OutcomeRetracted { trial, reason, .. } => {
+            COUNTS.retracted.inc();
+            tracing::warn!(%trial, reason, "outcome retracted; its trial is open again");
+        }
         // Only a snapshot says so.
-        Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {}
+        Fact::LeasesRemembered { .. } | Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {}
     }
 }

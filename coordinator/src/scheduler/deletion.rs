@@ -90,6 +90,7 @@ impl Scheduler {
         let (id, row, state) = (trial.id, trial.row, trial.state);
         self.trial_numbers.remove(&id);
         self.rung_losses.remove(&number);
+        self.retracted.remove(&number);
         if let Some(open) = self.open_in_row.get_mut(&row) {
             *open -= u64::from(!state.has_outcome());
         }

@@ -1,6 +1,7 @@
 //! What the core is told (events: past facts of the outside), what it orders (actions), and what
 //! it remembers (facts: the journal's content, from which its whole state can be made again).
 
+use super::granted::Refused;
 use super::hindrances::{HinderedWorkers, Hindrance};
 use super::ids::{ActivationsId, Epoch, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
 use nrp_proto::wire::{Scores, SweepSpec};
@@ -129,6 +130,13 @@ pub enum Event {
         /// The lowest validation loss so far.
         validation_mse: f64,
     },
+    /// An admin takes outcomes back.
+    OutcomesRetracted {
+        /// The trials.
+        trials: Vec<TrialId>,
+        /// Why.
+        reason: String,
+    },
     /// Time passed; told often enough for leases to lapse in time.
     TimePassed,
     /// A fact was read back from the journal.
@@ -160,6 +168,8 @@ pub enum Action {
         /// Whether it goes on.
         goes_on: bool,
     },
+    /// Refuse to answer a trial at a rung.
+    RefuseRung(Refused),
     /// Answer a heartbeat.
     Fence {
         /// Leases that are no longer the worker's.
@@ -204,6 +214,8 @@ pub enum Verdict {
     Duplicate,
     /// Nobody ever asked for this trial.
     Unknown,
+    /// It does not count.
+    Refused(Refused),
 }
 
 /// Something that must survive a crash.
@@ -334,6 +346,22 @@ pub enum Fact {
         /// The outcome.
         outcome: Ending,
     },
+    /// A trial's outcome no longer counts, and what leases up to then bring neither.
+    OutcomeRetracted {
+        /// The trial.
+        trial: TrialId,
+        /// The last fencing token that was given out by then.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
+    /// In a snapshot: leases that were given to a worker.
+    LeasesRemembered {
+        /// The worker.
+        worker: String,
+        /// They.
+        leases: Vec<LeaseRun>,
+    },
     /// In a snapshot: what an open trial has behind it.
     TrialCarried {
         /// The trial.
@@ -350,6 +378,18 @@ pub enum Fact {
         /// It.
         epoch: Epoch,
     },
+}
+
+/// Leases of successive numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRun {
+    /// The first.
+    pub first: Epoch,
+    /// The last.
+    pub last: Epoch,
+    /// What their trials share; absent where they are no longer known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
 }
 
 /// A trial's outcome.

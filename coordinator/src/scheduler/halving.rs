@@ -12,7 +12,7 @@ use super::ids::{GroupId, RowId};
 use super::outcomes::Report;
 use super::sweeps::Sweep;
 use super::trials::{TrialNo, TrialState};
-use super::{Action, Ending, Fact, Scheduler, TrialId};
+use super::{Action, Ending, Fact, Refused, Scheduler, TrialId};
 use nrp_proto::wire::SweepSpec;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,6 +104,22 @@ impl Halving {
         }
     }
 
+    /// Takes a loss out that was entered.
+    pub(super) fn leave(&mut self, row: RowId, epochs: u32, loss: f64, trial: TrialNo) {
+        let Some(rung) = self.rungs.get_mut(&(row, epochs)) else {
+            return;
+        };
+        let entry = Entry { loss, trial };
+        rung.best.remove(&entry);
+        rung.others.remove(&entry);
+        while rung.best.len() > rung.places(0, self.reduction) {
+            rung.others.extend(rung.best.pop_last());
+        }
+        while rung.best.len() < rung.places(0, self.reduction) {
+            rung.best.extend(rung.others.pop_first());
+        }
+    }
+
     /// Whether a loss that is to be entered would be among the best; where there is no rung or
     /// nobody on it, it need not be.
     fn admits(&self, row: RowId, epochs: u32, loss: f64, trial: TrialNo) -> bool {
@@ -173,7 +189,7 @@ impl Sweep {
 }
 
 impl Scheduler {
-    /// Whether the trial goes on.
+    /// Whether the trial goes on; or why nobody may ask so, who gets no answer and goes on.
     pub(super) fn on_rung_reached(
         &mut self,
         now_ms: u64,
@@ -181,28 +197,29 @@ impl Scheduler {
         epochs: u32,
         validation_mse: f64,
         actions: &mut Vec<Action>,
-    ) -> bool {
+    ) -> Result<bool, Refused> {
         let Some(number) = self.trial_numbers.get(&report.trial).copied() else {
-            return false;
+            return Ok(false);
         };
         let trial = self.at(number);
         if !trial.state.is_open() {
-            return false;
+            return Ok(false);
         }
+        self.check_lease(&report.worker, report.lease, number)?;
         let known = self
             .rung_losses
             .get(&number)
             .is_some_and(|losses| losses.contains_key(&epochs));
         // What was answered once stays so, whoever has come since.
         if trial.stopped || known {
-            return true;
+            return Ok(true);
         }
         let (row, attempts) = (trial.row, trial.attempts + 1);
         let sweeps = self.sweeps_of(number).filter(|sweep| sweep.wanted);
         let halvings: Vec<_> = sweeps.map(|sweep| sweep.halving.as_ref()).collect();
         let mut asked = halvings.iter().flatten();
         if !asked.any(|halving| halving.is_rung(epochs)) {
-            return true;
+            return Ok(true);
         }
         let admits = |halving: &Halving| halving.admits(row, epochs, validation_mse, number);
         let goes_on = halvings.iter().any(|halving| halving.is_none_or(admits));
@@ -221,7 +238,7 @@ impl Scheduler {
             };
             self.record_outcome(now_ms, report, attempts, outcome, actions);
         }
-        goes_on
+        Ok(goes_on)
     }
 
     /// The transition of [`Fact::RungReached`].

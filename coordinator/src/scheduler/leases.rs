@@ -207,6 +207,8 @@ impl Scheduler {
         (role, source): (Role, Option<SweepId>),
     ) {
         self.last_epoch = self.last_epoch.max(lease.epoch.0).max(lease.job.0);
+        let all = [trials, taken].concat();
+        self.remember(lease, holder, &all);
         let number = |id: &TrialId| self.trial_numbers.get(id).copied();
         let taken = taken.iter().filter_map(number).collect();
         let known = trials.iter().filter_map(number);

@@ -9,6 +9,7 @@ mod copies;
 mod deletion;
 mod event;
 mod explain;
+mod granted;
 mod halving;
 mod hindrances;
 mod ids;
@@ -17,6 +18,7 @@ mod leases;
 mod outcomes;
 mod placement;
 mod queue;
+mod retract;
 mod settings;
 mod snapshot;
 mod sweeps;
@@ -33,17 +35,20 @@ mod scene;
 
 pub use deletion::Deletion;
 pub use event::{
-    Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, Refusal, TrialKey, Verdict,
+    Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, LeaseRun, Refusal, TrialKey,
+    Verdict,
 };
 pub use explain::{SweepWhy, TrialWhy, Waits};
+pub use granted::Refused;
 pub use halving::RUNGS_MAX;
 pub use hindrances::{HinderedTrials, HinderedWorkers, Hindrance};
 pub use ids::{
     ActivationsId, Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
 };
+pub use retract::NoOutcome;
 pub use settings::{
     ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, CENSUS_MS, COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS,
-    HELD_LOOKED, HELD_MAX, HINDERED_LOOKED, HINDERED_MS, HINDERED_WORKERS_SHOWN, LANES_MAX,
+    HELD_LOOKED, HELD_MAX, HINDERED_LOOKED, HINDERED_MS, HINDERED_WORKERS_SHOWN, LANES_MAX, LEASES_REMEMBERED,
     LOSSES_ALONE, LOSSES_MAX, OPEN_TRIALS_MAX, REASONS_MAX, SETTLE_MS, STEAL_AFTER_MS, Settings,
     TURNS_LOOKED, UNFIT_MS, WORKERS_MAX,
 };
@@ -53,6 +58,7 @@ pub use snapshot::{Kept, Snapshot};
 pub use sweeps::{SweepCounts, SweepState};
 pub use trials::{TooManyOpen, TrialView};
 
+use granted::Granted;
 use leases::{Lease, Role};
 use outcomes::Report;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -82,6 +88,10 @@ pub struct Scheduler {
     leases: BTreeMap<JobId, Lease>,
     deadlines: BTreeSet<(u64, JobId)>,
     last_epoch: u64,
+    /// The latest leases, those that are over too.
+    granted: Granted,
+    /// Trials whose outcome was retracted, and the last epoch that was given out by then.
+    retracted: BTreeMap<TrialNo, u64>,
     /// Leases that have no copy and are none.
     copyable: BTreeSet<JobId>,
     /// Leased trials that another worker has as well, and its job.
@@ -178,9 +188,15 @@ impl Scheduler {
                     worker,
                     lease,
                 };
-                let goes_on =
+                let reached =
                     self.on_rung_reached(now_ms, report, epochs, validation_mse, &mut actions);
-                actions.push(Action::ReplyRung { goes_on });
+                actions.push(match reached {
+                    Ok(goes_on) => Action::ReplyRung { goes_on },
+                    Err(refused) => Action::RefuseRung(refused),
+                });
+            }
+            Event::OutcomesRetracted { trials, reason } => {
+                self.on_outcomes_retracted(now_ms, &trials, &reason, &mut actions);
             }
             Event::TimePassed => self.on_time_passed(now_ms, &mut actions),
             Event::Replayed { fact, trials } => self.on_replayed(now_ms, &fact, &trials),
@@ -264,6 +280,8 @@ impl Scheduler {
                 ..
             } => self.reach_rung(*trial, *epochs, *validation_mse),
             Fact::OutcomeRecorded { trial, outcome, .. } => self.close(*trial, outcome),
+            Fact::OutcomeRetracted { trial, epoch, .. } => self.retract(*trial, *epoch),
+            Fact::LeasesRemembered { worker, leases } => self.remember_all(worker, leases),
             Fact::TrialCarried {
                 trial,
                 attempts,

@@ -41,6 +41,9 @@ impl Scheduler {
                 _,
             ) => {}
         }
+        if let Err(refused) = self.check_lease(&worker, lease, number) {
+            return Verdict::Refused(refused);
+        }
         let attempts = self.at(number).attempts + 1;
         let report = Report {
             trial,

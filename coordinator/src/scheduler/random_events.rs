@@ -67,6 +67,9 @@ enum Step {
     Pass {
         ms: u64,
     },
+    Retract {
+        trial: u128,
+    },
     Restart,
 }
 
@@ -104,6 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (any::<usize>(), 0..5usize, 0..4usize, any::<u8>())
             .prop_map(|(pick, trial, rung, loss)| Step::Rung { pick, trial, rung, loss }),
         4 => (0..20_000u64).prop_map(|ms| Step::Pass { ms }),
+        2 => (100..130u128).prop_map(|trial| Step::Retract { trial }),
         1 => Just(Step::Restart),
     ]
 }
@@ -216,6 +220,7 @@ impl World {
                 assert_eq!(goes_on, again, "what was answered once stays so");
             }
             Step::Pass { ms } => self.scene.pass(ms),
+            Step::Retract { trial } => self.scene.retract(&[trial], "at random"),
             Step::Restart => self.restart(),
         }
     }
@@ -403,7 +408,12 @@ impl World {
                 | Fact::RungReached { .. }
                 | Fact::AttemptFailed { .. } => {}
                 Fact::SweepDeleted { .. } => panic!("nobody deletes one"),
-                Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {
+                Fact::OutcomeRetracted { trial, .. } => {
+                    outcomes.remove(trial);
+                }
+                Fact::LeasesRemembered { .. }
+                | Fact::TrialCarried { .. }
+                | Fact::EpochReached { .. } => {
                     panic!("only a snapshot says so")
                 }
             }

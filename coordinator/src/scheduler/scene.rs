@@ -179,6 +179,8 @@ impl Scene {
         });
         match actions.pop().expect("an answer") {
             Action::ReplyRung { goes_on } => goes_on,
+            // Who gets no answer goes on.
+            Action::RefuseRung(_) => true,
             other => panic!("no answer to a rung: {other:?}"),
         }
     }
@@ -198,6 +200,12 @@ impl Scene {
     pub(super) fn prioritise(&mut self, sweep: u64, priority: i32) {
         let sweep = SweepId(sweep);
         self.tell(Event::SweepPrioritised { sweep, priority });
+    }
+
+    pub(super) fn retract(&mut self, trials: &[u128], reason: &str) {
+        let trials = trials.iter().copied().map(TrialId).collect();
+        let reason = reason.to_owned();
+        self.tell(Event::OutcomesRetracted { trials, reason });
     }
 
     pub(super) fn register(&mut self, worker: &str, instance: &str, lanes: usize) {

@@ -45,6 +45,9 @@ pub const COPIES_LOOKED: usize = 32;
 /// How often silent workers are looked for.
 pub const CENSUS_MS: u64 = 1_000;
 
+/// Leases that are remembered, the latest, to know whose an outcome is that comes late.
+pub const LEASES_REMEMBERED: usize = 65_536;
+
 /// Most workers remembered; idle ones are forgotten first.
 pub const WORKERS_MAX: usize = 10_000;
 

@@ -54,6 +54,8 @@ impl Fact {
             Fact::AttemptFailed { trial, .. } => Kept::LastFailure(*trial),
             // What is best of a sweep follows from the losses, in whatever order they are read.
             Fact::RungReached { .. } => Kept::Always,
+            // Between the outcome that it takes back and the one that may follow.
+            Fact::OutcomeRetracted { .. } => Kept::Always,
             Fact::SweepSubmitted { .. }
             | Fact::SweepCancelled { .. }
             | Fact::SweepDeleted { .. }
@@ -64,6 +66,7 @@ impl Fact {
             | Fact::LeaseEnded { .. }
             | Fact::GroupParked { .. }
             | Fact::GroupUnparked { .. }
+            | Fact::LeasesRemembered { .. }
             | Fact::TrialCarried { .. }
             | Fact::EpochReached { .. } => Kept::Never,
         }
@@ -75,6 +78,7 @@ impl Fact {
             Fact::AttemptFailed { trial, .. }
             | Fact::RungReached { trial, .. }
             | Fact::OutcomeRecorded { trial, .. }
+            | Fact::OutcomeRetracted { trial, .. }
             | Fact::TrialCarried { trial, .. } => Some(*trial),
             Fact::SweepSubmitted { .. }
             | Fact::SweepCancelled { .. }
@@ -86,6 +90,7 @@ impl Fact {
             | Fact::LeaseEnded { .. }
             | Fact::GroupParked { .. }
             | Fact::GroupUnparked { .. }
+            | Fact::LeasesRemembered { .. }
             | Fact::EpochReached { .. } => None,
         }
     }
@@ -117,7 +122,7 @@ impl Scheduler {
             }));
         }
         let mut failures = BTreeSet::new();
-        let mut after = Vec::new();
+        let mut after = self.granted.facts();
         for trial in self.living() {
             let open = trial.state.may_go_on();
             if trial.state == TrialState::Failed || open && trial.attempts > 0 {
@@ -224,6 +229,8 @@ pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + us
     let copies = core.copies.iter().map(|(number, job)| (id(number), *job));
     let rung_losses = core.rung_losses.iter();
     let rung_losses = rung_losses.map(|(number, losses)| (id(number), losses.clone()));
+    let retracted = core.retracted.iter();
+    let retracted = retracted.map(|(number, upto)| (id(number), *upto));
     let parked: Vec<_> = core.parked_facts().collect();
     (
         trials.collect::<Vec<_>>(),
@@ -232,7 +239,8 @@ pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + us
         sweeps.collect::<Vec<_>>(),
         leases.collect::<Vec<_>>(),
         copies.collect::<Vec<_>>(),
-        core.last_epoch,
+        (core.last_epoch, core.granted.clone()),
+        retracted.collect::<Vec<_>>(),
         rung_losses.collect::<Vec<_>>(),
     )
 }

@@ -3,7 +3,7 @@
 
 use super::halving::Halving;
 use super::hindrances::Hindrances;
-use super::ids::{RowId, SweepId};
+use super::ids::{RowId, SweepId, TrialId};
 use super::queue::Queue;
 use super::trials::{TrialNo, TrialState};
 use super::turns::{self, Turn};
@@ -356,6 +356,15 @@ impl Scheduler {
         }
     }
 
+    /// Forgets that a trial, which nobody has in hand, was stopped or has an outcome.
+    pub(super) fn reopen(&mut self, number: TrialNo) {
+        let state = match self.is_wanted(number, false) {
+            true => TrialState::Waiting,
+            false => TrialState::Cancelled,
+        };
+        self.move_to(number, state, false);
+    }
+
     /// Puts a trial that nobody has in hand where it belongs: into the queue, if it is wanted.
     fn rest(&mut self, number: TrialNo) {
         let stopped = self.at(number).stopped;
@@ -371,6 +380,13 @@ impl Scheduler {
     pub(super) fn sweeps_of(&self, trial: TrialNo) -> impl Iterator<Item = &Sweep> {
         let sweeps = self.at(trial).sweeps.iter();
         sweeps.map(|sweep| &self.sweeps[sweep.0 as usize])
+    }
+
+    /// The ids of the sweeps that have a trial.
+    pub fn sweeps_with(&self, trial: TrialId) -> impl Iterator<Item = SweepId> {
+        let number = self.trial_numbers.get(&trial).copied();
+        let sweeps = number.into_iter().flat_map(|number| self.sweeps_of(number));
+        sweeps.map(|sweep| sweep.id)
     }
 
     /// Whether a sweep wants a trial, which was stopped or not.
@@ -411,7 +427,7 @@ impl Scheduler {
 mod tests {
     use super::super::scene::Scene;
     use super::*;
-    use crate::scheduler::{TrialId, TrialView};
+    use crate::scheduler::TrialView;
 
     #[test]
     fn the_same_sweep_again_runs_nothing_twice() {

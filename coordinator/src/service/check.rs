@@ -25,6 +25,9 @@ const HINDRANCE_BYTES_MAX: usize = 2_048;
 /// Most of what a worker says that it is working on that is kept.
 const SUBJECT_BYTES_MAX: usize = 512;
 
+/// Most outcomes that are retracted at once.
+const RETRACTED_MAX: usize = 1_000;
+
 /// Most workers that are told to leave at once: so many fit the answer.
 const DRAINED_MAX: usize = 1_000;
 
@@ -212,7 +215,31 @@ pub(super) fn hindrance(hindrance: wire::Hindrance) -> Hindrance {
 
 pub(super) fn validation_mse(loss: f64) -> Result<f64, Status> {
     finite("validation loss", loss)?;
-    Ok(loss)
+    match loss >= 0.0 {
+        true => Ok(loss),
+        false => Err(invalid(format!("the validation loss is {loss}, below 0"))),
+    }
+}
+
+/// Trials whose outcomes are retracted, and why.
+pub(super) fn retraction(
+    trials: &[String],
+    reason: String,
+) -> Result<(Vec<TrialId>, String), Status> {
+    if trials.is_empty() {
+        return Err(invalid("no trial is named".to_owned()));
+    }
+    many("trials", trials.len(), RETRACTED_MAX)?;
+    if reason.trim().is_empty() {
+        return Err(refuse(
+            Code::InvalidArgument,
+            "the reason is empty",
+            "say why the outcomes are wrong: it is kept with the retraction",
+        ));
+    }
+    text("reason", &reason, REASON_BYTES_MAX)?;
+    let trials = trials.iter().map(|id| trial(id));
+    Ok((trials.collect::<Result<_, _>>()?, reason))
 }
 
 fn check_scores(scores: &wire::Scores) -> Result<(), Status> {

@@ -3,6 +3,7 @@
 
 mod check;
 mod pages;
+mod plausible;
 mod refuse;
 mod results;
 mod sweeps;

@@ -1,7 +1,7 @@
 //! Refusals: a status that says what is wrong, and a hint beside it that says what to do.
 
-use crate::driver::{Absent, DeleteError, LeaseError, LookupError};
-use crate::scheduler::{Refusal, TooManyOpen};
+use crate::driver::{Absent, DeleteError, LeaseError, LookupError, Unretractable};
+use crate::scheduler::{NoOutcome, Refusal, TooManyOpen};
 use miette::Diagnostic;
 use tonic::{Code, Status};
 
@@ -76,6 +76,22 @@ pub(super) fn delete(error: DeleteError) -> Status {
             Code::FailedPrecondition,
             format!("sweep `{name}` is {} and cannot be deleted", state.name()),
             &format!("`nrp sweep cancel {name}` ends it; then it can be deleted"),
+        ),
+    }
+}
+
+pub(super) fn unretractable(refused: Unretractable) -> Status {
+    let Unretractable { trial, why } = refused;
+    match why {
+        NoOutcome::Unknown => refuse(
+            Code::NotFound,
+            format!("there is no trial `{trial}`; nothing was retracted"),
+            "`nrp trials` lists all of a sweep",
+        ),
+        NoOutcome::Open => refuse(
+            Code::FailedPrecondition,
+            format!("trial `{trial}` has no outcome; nothing was retracted"),
+            "leave it out; what is still to come of it can be retracted then",
         ),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pages::{self, Page};
 use super::refuse;
-use super::{Link, check};
+use super::{Link, check, trials};
 use crate::driver::Command;
 use crate::expand;
 use crate::scheduler::{SweepId, TrialId};
@@ -11,7 +11,7 @@ use nrp_proto::wire::{
     BestReply, BestRequest, CancelRequest, DeleteReply, DeleteRequest, DetailsReply,
     DetailsRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply, ListRequest,
     ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest, PauseRequest,
-    PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest, SweepSpec,
+    PrioritiseRequest, ResumeRequest, RetractReply, RetractRequest, Retracted, StatusRequest, SubmitReply, SubmitRequest, SweepSpec,
     SweepStatus, TrialRecord, TrialsRequest, WorkerStatus, WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
@@ -231,6 +231,34 @@ impl Sweeps for Service {
             }
         }
         Ok(Response::new(explained))
+    }
+
+    async fn retract(
+        &self,
+        request: Request<RetractRequest>,
+    ) -> Result<Response<RetractReply>, Status> {
+        let RetractRequest { trials, reason } = request.into_inner();
+        let (ids, reason) = check::retraction(&trials, reason)?;
+        let retract = |reply| Command::Retract {
+            trials: ids,
+            reason,
+            reply,
+        };
+        let views = self
+            .link
+            .ask(retract)
+            .await?
+            .map_err(refuse::unretractable)?;
+        let retracted = trials
+            .into_iter()
+            .zip(views)
+            .map(|(trial, view)| Retracted {
+                trial,
+                state: trials::state(&view).to_owned(),
+            });
+        Ok(Response::new(RetractReply {
+            trials: retracted.collect(),
+        }))
     }
 
     async fn best(&self, request: Request<BestRequest>) -> Result<Response<BestReply>, Status> {

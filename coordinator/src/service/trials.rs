@@ -41,6 +41,19 @@ pub(super) struct AskedTrials {
     state: String,
 }
 
+/// The word for where a trial is.
+pub(super) fn state(view: &TrialView) -> &'static str {
+    match view {
+        TrialView::Waiting => "waiting",
+        TrialView::Leased { .. } => "leased",
+        TrialView::Parked { .. } => "parked",
+        TrialView::Finished => recorded::FINISHED,
+        TrialView::Failed => recorded::FAILED,
+        TrialView::Stopped => recorded::STOPPED,
+        TrialView::Cancelled => "cancelled",
+    }
+}
+
 impl Link {
     /// What a request asks for.
     pub(super) async fn asked_trials(&self, request: TrialsRequest) -> Result<AskedTrials, Status> {

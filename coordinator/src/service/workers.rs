@@ -1,9 +1,10 @@
 //! The workers' side of the contract.
 
 use super::refuse::{self, refuse};
-use super::{Link, check};
+use super::{Link, check, plausible};
 use crate::driver::{Command, Report};
-use crate::scheduler::{LANES_MAX, LeaseRef, Verdict};
+use crate::metrics::COUNTS;
+use crate::scheduler::{Attempt, LANES_MAX, LeaseRef, Verdict};
 use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_server::Workers;
 use nrp_proto::wire::{
@@ -119,27 +120,42 @@ impl Workers for Service {
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportReply>, Status> {
         let asked = check::reports(request.into_inner().reports)?;
+        let names: Vec<_> = asked
+            .iter()
+            .map(|report| (report.worker.clone(), report.trial.clone()))
+            .collect();
+        let asked: Vec<_> = asked.into_iter().map(report).collect();
+        let asked = self.with_regions(asked).await?;
         let mut reports = Vec::with_capacity(asked.len());
         // One that can never be taken must not hold up the others.
-        let refused: Vec<Option<wire::Verdict>> = asked
+        let refused: Vec<Option<String>> = asked
             .into_iter()
-            .map(|asked| match report(asked) {
+            .map(|asked| match asked {
                 Ok(report) => {
                     reports.push(report);
                     None
                 }
-                Err(status) => Some(verdict("refused", status.message())),
+                Err(reason) => Some(reason),
             })
             .collect();
         let report = |reply| Command::Report { reports, reply };
         let mut taken = self.link.ask(report).await?.into_iter();
-        let verdicts = refused.into_iter().map(|refused| {
-            refused.or_else(|| {
-                Some(match taken.next()? {
-                    Verdict::Recorded => verdict("recorded", ""),
-                    Verdict::Duplicate => verdict("duplicate", ""),
-                    Verdict::Unknown => verdict("unknown", ""),
-                })
+        let verdicts = refused.into_iter().zip(names).map(|(refused, name)| {
+            let verdict = match refused {
+                Some(reason) => Err(reason),
+                None => match taken.next()? {
+                    Verdict::Recorded => Ok("recorded"),
+                    Verdict::Duplicate => Ok("duplicate"),
+                    Verdict::Unknown => Ok("unknown"),
+                    Verdict::Refused(refused) => Err(refused.to_string()),
+                },
+            };
+            Some(match verdict {
+                Ok(word) => verdict_of(word, ""),
+                Err(reason) => {
+                    note_refused(&name.0, &name.1, &reason);
+                    verdict_of("refused", &reason)
+                }
             })
         });
         let verdicts = verdicts.collect::<Option<_>>();
@@ -153,6 +169,7 @@ impl Workers for Service {
         let lease = check::lease(request.lease)?;
         let trial = check::trial(&request.trial)?;
         let validation_mse = check::validation_mse(request.validation_mse)?;
+        let worker = holder.worker.clone();
         let rung = |reply| Command::Rung {
             worker: holder.worker,
             lease,
@@ -162,6 +179,12 @@ impl Workers for Service {
             reply,
         };
         let goes_on = self.link.ask(rung).await?;
+        let goes_on = goes_on.map_err(|refused| {
+            let reason = refused.to_string();
+            note_refused(&worker, &request.trial, &reason);
+            let hint = "a worker tells the losses of trials that it was leased";
+            refuse(Code::FailedPrecondition, reason, hint)
+        })?;
         Ok(Response::new(RungReply { stop: !goes_on }))
     }
 
@@ -192,17 +215,58 @@ impl Workers for Service {
     }
 }
 
-fn report(report: wire::Report) -> Result<Report, Status> {
-    let holder = check::holder(report.worker, report.instance)?;
-    Ok(Report {
-        worker: holder.worker,
-        lease: check::lease(report.lease)?,
-        trial: check::trial(&report.trial)?,
-        attempt: check::attempt(report.outcome)?,
-    })
+impl Service {
+    /// Adds the regions of the trials that are known, and refuses what cannot have come of them.
+    async fn with_regions(
+        &self,
+        asked: Vec<Result<Report, String>>,
+    ) -> Result<Vec<Result<Report, String>>, Status> {
+        let checked = self.link.query(move |index| {
+            let checked = asked.into_iter().map(|asked| {
+                let mut report = match asked {
+                    Ok(report) => report,
+                    refused => return Ok(refused),
+                };
+                let record = index.trial(report.trial)?;
+                let Some(spec) = record.and_then(|record| record.spec) else {
+                    return Ok(Ok(report));
+                };
+                let checked = match &report.attempt {
+                    Attempt::Finished(scores) => plausible::check(scores, &spec),
+                    Attempt::Failed { .. } => Ok(()),
+                };
+                report.region = spec.region;
+                Ok(checked.map(|()| report))
+            });
+            checked.collect()
+        });
+        checked.await
+    }
 }
 
-fn verdict(verdict: &str, reason: &str) -> wire::Verdict {
+/// Tells operators of what was reported and does not count.
+fn note_refused(worker: &str, trial: &str, reason: &str) {
+    COUNTS.refused.inc();
+    let short = |text: &str| text.chars().take(64).collect::<String>();
+    let (worker, trial) = (short(worker), short(trial));
+    tracing::warn!(?worker, ?trial, reason, "a report is refused");
+}
+
+fn report(report: wire::Report) -> Result<Report, String> {
+    let report = || -> Result<Report, Status> {
+        let holder = check::holder(report.worker, report.instance)?;
+        Ok(Report {
+            worker: holder.worker,
+            lease: check::lease(report.lease)?,
+            trial: check::trial(&report.trial)?,
+            attempt: check::attempt(report.outcome)?,
+            region: String::new(),
+        })
+    };
+    report().map_err(|status| status.message().to_owned())
+}
+
+fn verdict_of(verdict: &str, reason: &str) -> wire::Verdict {
     wire::Verdict {
         verdict: verdict.to_owned(),
         reason: reason.to_owned(),

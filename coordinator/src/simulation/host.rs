@@ -175,6 +175,7 @@ impl Host {
                     lease: report.lease,
                     trial: report.trial,
                     attempt: report.attempt,
+                    region: String::new(),
                 });
                 let reports = reports.collect();
                 asked(|reply| Command::Report { reports, reply }, Answer::Verdicts)
@@ -192,7 +193,10 @@ impl Host {
                     validation_mse: worker::loss_at(trial, epochs),
                     reply,
                 },
-                Answer::Rung,
+                |goes_on| match goes_on {
+                    Ok(goes_on) => Answer::Rung(goes_on),
+                    Err(refused) => panic!("a worker tells what it was leased: {refused}"),
+                },
             ),
             Ask::Release {
                 instance,

@@ -144,6 +144,7 @@ impl Ledger {
         };
         match verdict {
             Verdict::Unknown => panic!("{trial} was leased and is unknown"),
+            Verdict::Refused(refused) => panic!("{trial} was leased: {refused}"),
             Verdict::Recorded | Verdict::Duplicate if is_last => {
                 let kept = self.kept.ever.contains(&trial);
                 assert!(kept, "the outcome of {trial} is acknowledged and not kept");
@@ -304,9 +305,11 @@ impl Kept {
                 assert!(!stopped, "{trial} passes a rung after it was stopped");
                 self.passed.insert((trial, epochs));
             }
+            Fact::OutcomeRetracted { .. } => panic!("nobody retracts anything here"),
             Fact::GroupParked { .. } => counts.parked += 1,
             Fact::SweepPrioritised { .. }
             | Fact::GroupUnparked { .. }
+            | Fact::LeasesRemembered { .. }
             | Fact::TrialCarried { .. } => {}
         }
     }

@@ -5,7 +5,8 @@ use super::damage::{directory, journal, open};
 use super::files::{Append, Directory, Files};
 use super::journal::Journal;
 use super::samples::{
-    self, failed, finished, granted_as, id, rung, stamped, stopped, submitted, sweep, trials,
+    self, failed, finished, granted_as, id, retracted, rung, stamped, stopped, submitted, sweep,
+    trials,
 };
 use super::{DiskStore, Store, StoreError};
 use crate::driver::Replayed;
@@ -60,6 +61,11 @@ pub(super) fn history() -> Vec<Fact> {
         granted_as(4, &ids[4..6]),
         finished(ids[4], 0.25),
         submitted(&moved),
+        // Finished, failed and stopped ones; the first has another outcome by now.
+        retracted(ids[4], 4),
+        retracted(ids[3], 4),
+        retracted(ids[11], 4),
+        finished(ids[4], 0.125),
     ];
     for job in 5..30 {
         facts.push(granted_as(job, &ids[6..8]));

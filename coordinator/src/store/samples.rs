@@ -183,6 +183,15 @@ pub(crate) fn stopped(trial: TrialId, epochs: u32, validation_mse: f64) -> Fact 
     )
 }
 
+/// The outcome under leases up to this one is taken back.
+pub(crate) fn retracted(trial: TrialId, epoch: u64) -> Fact {
+    Fact::OutcomeRetracted {
+        trial,
+        epoch: Epoch(epoch),
+        reason: "a broken disk".to_owned(),
+    }
+}
+
 fn recorded(trial: TrialId, outcome: Ending) -> Fact {
     Fact::OutcomeRecorded {
         trial,

@@ -7,6 +7,7 @@ mod open_trials;
 mod operations;
 mod pages;
 mod questions;
+mod retraction;
 mod world;
 
 use nrp_coordinator::{Config, Coordinator};

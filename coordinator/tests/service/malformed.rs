@@ -467,3 +467,101 @@ async fn a_message_beyond_the_limit_is_refused_unread() {
     assert_eq!(status.code(), Code::OutOfRange);
     assert!(status.message().contains("too large"), "{status}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submitted_sweep_is_checked_as_its_file_would_be() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut world = start(dir.path()).await;
+    type Edit = fn(&mut SweepSpec);
+    fn grid(spec: &mut SweepSpec) -> &mut Grid {
+        spec.grid.as_mut().expect("a grid")
+    }
+    fn split(spec: &mut SweepSpec) -> &mut SplitSpec {
+        spec.split.as_mut().expect("a split")
+    }
+    fn training(spec: &mut SweepSpec) -> &mut TrainingSpec {
+        spec.training.as_mut().expect("a protocol")
+    }
+    fn of_files(spec: &mut SweepSpec, assembly: &str) {
+        spec.simulated = false;
+        spec.files = Some(RecordingsFiles {
+            assembly: assembly.to_owned(),
+            stimuli: "s.csv".to_owned(),
+            images: "i.zip".to_owned(),
+            ..RecordingsFiles::default()
+        });
+    }
+    let edits: [(Edit, &str); 14] = [
+        (
+            |spec| grid(spec).learning_rate = vec![-0.1],
+            "`grid.learning_rate[0]` = -0.1: a learning rate must be above 0",
+        ),
+        (
+            |spec| grid(spec).l1 = vec![70_000],
+            "`grid.l1[0]` = 70000: a layer has 1 to 65536 units",
+        ),
+        (
+            |spec| grid(spec).ensemble = vec![1_000_000],
+            "an ensemble has 1 to 1000 networks",
+        ),
+        (
+            |spec| split(spec).scheme = "holdot".to_owned(),
+            "did you mean `holdout`?",
+        ),
+        (|spec| split(spec).train = 0.9, "must sum to 1, not 1.1"),
+        (
+            |spec| training(spec).max_epochs = 2_000_000,
+            "`training.max_epochs` = 2000000: must be 1 to 1000000",
+        ),
+        (
+            |spec| training(spec).batch_size = 0,
+            "`training.batch_size` = 0: must be 1 to 1000000",
+        ),
+        (
+            |spec| training(spec).inputs = "centered".to_owned(),
+            "did you mean `centred`?",
+        ),
+        (
+            |spec| training(spec).projection = "pca:x".to_owned(),
+            "`training.projection` = \"pca:x\"",
+        ),
+        (
+            |spec| spec.name = "a b".to_owned(),
+            "`name` = \"a b\": must be 1 to 64",
+        ),
+        (
+            |spec| spec.baselines = vec!["lasso".to_owned()],
+            "`training.baselines[0]` = \"lasso\": must be one of",
+        ),
+        (
+            |spec| of_files(spec, "../../etc/a.nc"),
+            "\"../../etc/a.nc\": leads out of the data directory",
+        ),
+        (
+            |spec| spec.anns[0].weights = "/etc/passwd".to_owned(),
+            "`ann[0].weights` = \"/etc/passwd\": is absolute",
+        ),
+        (
+            |spec| spec.anns[0].layer_sets[0].layers = vec!["a\u{1b}[31m".to_owned()],
+            "has a control character",
+        ),
+    ];
+    for (edit, told) in edits {
+        let mut spec = sweep("a", "0");
+        edit(&mut spec);
+        let request = SubmitRequest {
+            sweep: Some(spec),
+            ..SubmitRequest::default()
+        };
+        let status = world.sweeps.submit(request).await.expect_err(told);
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(
+            status.message().contains(told),
+            "{told}: {}",
+            status.message()
+        );
+    }
+    let mut good = sweep("a", "0");
+    of_files(&mut good, "v4/a.nc");
+    assert_eq!(world.submit(good).await.trials, 2);
+}

@@ -169,6 +169,12 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
         device: "flex".to_owned(),
         sites_left_out: vec![1],
     };
+    let scores = Scores {
+        sites: 2,
+        epochs: 2,
+        parameters: 7,
+        ..Scores::default()
+    };
     let mut world = start(dir.path()).await;
     world.submit(spec.clone()).await;
     world.register("1").await;
@@ -178,7 +184,7 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
             details: Some(details.clone()),
             // The coordinator's own clock counts.
             recorded_at_ms: 7,
-            ..Scores::default()
+            ..scores.clone()
         })),
     };
     let verdict = world.report(&job, 0, outcome).await;
@@ -201,8 +207,8 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
         let found: Vec<_> = found.iter().map(Message::encode_to_vec).collect();
         assert_eq!(found, expected);
         let trials = world.trials("finished").await.expect("streams");
-        let scores = trials[0].scores.clone().expect("has some");
-        assert!(scores.recorded_at_ms > 1_700_000_000_000, "{scores:?}");
+        let found = trials[0].scores.clone().expect("has some");
+        assert!(found.recorded_at_ms > 1_700_000_000_000, "{found:?}");
         let shown = Scores {
             // Of them only what every row shows.
             details: Some(Details {
@@ -210,10 +216,10 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
                 device: "flex".to_owned(),
                 ..Details::default()
             }),
-            recorded_at_ms: scores.recorded_at_ms,
-            ..Scores::default()
+            recorded_at_ms: found.recorded_at_ms,
+            ..scores.clone()
         };
-        assert_eq!(scores, shown);
+        assert_eq!(found, shown);
         let described = world.sweeps.describe(StatusRequest::default()).await;
         let described = described.expect("is answered").into_inner();
         assert_eq!(described.encode_to_vec(), spec.encode_to_vec());

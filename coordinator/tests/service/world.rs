@@ -86,6 +86,11 @@ pub(crate) fn scores(validation_mse: f64) -> Outcome {
         result: Some(Scored(Scores {
             validation_mse,
             nrp_error: 0.1,
+            sites: 2,
+            sites_scored: 2,
+            epochs: 3,
+            best_epoch: 2,
+            parameters: 7,
             ..Scores::default()
         })),
     }

@@ -106,6 +106,7 @@ impl Index {
             known,
             closed,
             finished: Vec::new(),
+            retracted: BTreeSet::new(),
         };
         for fact in facts {
             changes.take(fact)?;
@@ -113,6 +114,7 @@ impl Index {
         changes.put(keys::FORMAT.to_vec(), FORMAT.to_be_bytes().to_vec())?;
         changes.put(keys::APPLIED.to_vec(), last_seq.to_be_bytes().to_vec())?;
         changes.write()?;
+        self.views.forget(&changes.retracted);
         self.views.take(&changes.finished);
         Ok(())
     }
@@ -228,12 +230,14 @@ struct Changes<'a> {
     groups: &'a Groups,
     /// The last journal entry of the batch.
     seq: u64,
-    pending: BTreeMap<Vec<u8>, Vec<u8>>,
+    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Trials known, and those with an outcome, with this batch.
     known: u64,
     closed: u64,
     /// Trials that finish with it, for the views.
     finished: Vec<(RowId, Standing)>,
+    /// Rows in which outcomes are retracted with it.
+    retracted: BTreeSet<RowId>,
 }
 
 impl Changes<'_> {
@@ -262,6 +266,7 @@ impl Changes<'_> {
                 outcome,
                 ..
             } => self.close(*trial, worker, *attempts, outcome),
+            Fact::OutcomeRetracted { trial, reason, .. } => self.retract(*trial, reason),
             // What runs now, and what next, is not asked of the index.
             Fact::SweepCancelled { .. }
             // It is made anew without a sweep that is deleted.
@@ -272,6 +277,7 @@ impl Changes<'_> {
             | Fact::LeaseEnded { .. }
             | Fact::GroupParked { .. }
             | Fact::GroupUnparked { .. }
+            | Fact::LeasesRemembered { .. }
             | Fact::TrialCarried { .. }
             | Fact::EpochReached { .. }
             | Fact::RungReached { .. } => Ok(()),
@@ -362,6 +368,28 @@ impl Changes<'_> {
         Ok(())
     }
 
+    /// Forgets what came of a trial, but why it no longer counts.
+    fn retract(&mut self, trial: TrialId, reason: &str) -> Result<(), IndexError> {
+        let mut packed = self.packed(trial)?;
+        let shared = self.groups.shared(packed.group, |key| self.get(key))?;
+        let record = &mut packed.record;
+        self.closed -= u64::from(record.state != recorded::OPEN);
+        if let Some(scores) = record.scores.take() {
+            let rank = keys::rank(shared.row, scores.validation_mse, trial);
+            self.set(rank, None)?;
+            self.set(keys::details(trial), None)?;
+            self.retracted.insert(shared.row);
+            self.finished
+                .retain(|(_, standing)| standing.trial != trial);
+        }
+        packed.record = TrialRecord {
+            spec: packed.record.spec,
+            reason: format!("retracted: {reason}"),
+            ..TrialRecord::default()
+        };
+        self.put(keys::trial(trial), packed.bytes())
+    }
+
     fn reopen_failed(&mut self, sweep: SweepId) -> Result<(), IndexError> {
         for number in 0.. {
             let Some(stretch) = self.get(&keys::stretch(sweep, number))? else {
@@ -398,12 +426,17 @@ impl Changes<'_> {
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         match self.pending.get(key) {
-            Some(value) => Ok(Some(value.clone())),
+            Some(value) => Ok(value.clone()),
             None => self.map.get(key),
         }
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), IndexError> {
+        self.set(key, Some(value))
+    }
+
+    /// Gives a key a value, or takes it away.
+    fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), IndexError> {
         self.pending.insert(key, value);
         self.write_above(CHANGES_MAX)
     }
@@ -419,7 +452,8 @@ impl Changes<'_> {
     /// The totals go with every batch, so that they are always those of what is there.
     fn write(&mut self) -> Result<(), IndexError> {
         let totals = [self.known.to_be_bytes(), self.closed.to_be_bytes()];
-        self.pending.insert(keys::TOTALS.to_vec(), totals.concat());
+        self.pending
+            .insert(keys::TOTALS.to_vec(), Some(totals.concat()));
         self.map.write(std::mem::take(&mut self.pending))
     }
 }

@@ -31,8 +31,8 @@ pub(super) trait Ordered: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Pair>, IndexError>;
 
-    /// Writes all of it or nothing.
-    fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError>;
+    /// Writes all of it or nothing; a key without a value is removed.
+    fn write(&self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), IndexError>;
 
     /// An empty map beside this one, which may take its place.
     fn fresh(&self) -> Result<Box<dyn Ordered>, IndexError>;
@@ -122,11 +122,14 @@ impl Ordered for Sled {
         })
     }
 
-    fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
+    fn write(&self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), IndexError> {
         let mut batch = sled::Batch::default();
         let changes_made = changes.len();
         for (key, value) in changes {
-            batch.insert(key, value);
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
         }
         let applied = self.ask(|tree| tree.apply_batch(batch));
         collect(changes_made);
@@ -198,9 +201,14 @@ impl Ordered for Memory {
             .collect())
     }
 
-    fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
+    fn write(&self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), IndexError> {
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        map.extend(changes);
+        for (key, value) in changes {
+            match value {
+                Some(value) => map.insert(key, value),
+                None => map.remove(&key),
+            };
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::standing::Standing;
 use super::tables::{Front, Marginals, Measure};
 use crate::scheduler::RowId;
 use nrp_proto::axis::Axis;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Views that are kept, at most; another takes the place of the one asked for longest ago.
@@ -152,6 +152,13 @@ impl Views {
     /// Gives up a view that could not be read.
     pub(super) fn give_up(&self, row: RowId, shape: &Shape) {
         self.kept().views.remove(&(row, shape.clone()));
+    }
+
+    /// Gives up the views of rows of which something was taken back, after it can no longer be read.
+    pub(super) fn forget(&self, rows: &BTreeSet<RowId>) {
+        if !rows.is_empty() {
+            self.kept().views.retain(|(row, _), _| !rows.contains(row));
+        }
     }
 
     /// Takes in trials that have finished, after they can be read.

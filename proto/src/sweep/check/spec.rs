@@ -195,7 +195,9 @@ impl SweepSpec {
         if !found.count(format!("{key}.names"), sites.names.len(), SITES_MAX) {
             return;
         }
-        for (index, name) in sites.names.iter().enumerate() {
+        // A site need not have a name.
+        let named = sites.names.iter().enumerate();
+        for (index, name) in named.filter(|(_, name)| !name.is_empty()) {
             found.text(format!("{key}.names[{index}]"), name, TEXT_BYTES_MAX);
         }
         let (names, ceilings) = (sites.names.len(), sites.ceilings.len());
