@@ -39,7 +39,7 @@ mod tests {
             for block in ids.chunks(MEMBERS_IN_BLOCK) {
                 let last = TrialId(*block.last().expect("not empty"));
                 let bytes = block.iter().flat_map(|id| id.to_be_bytes()).collect();
-                changes.insert(keys::members(SweepId(sweep), last), bytes);
+                changes.insert(keys::members(SweepId(sweep), last), Some(bytes));
             }
         }
         map.write(changes).expect("writes");

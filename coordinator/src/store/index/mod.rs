@@ -26,7 +26,7 @@ use ordered::{Memory, Ordered, Pair, Sled};
 use records::{Groups, Packed};
 use standing::Standing;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use views::Views;
 
@@ -370,7 +370,9 @@ impl Changes<'_> {
 
     /// Forgets what came of a trial, but why it no longer counts.
     fn retract(&mut self, trial: TrialId, reason: &str) -> Result<(), IndexError> {
-        let mut packed = self.packed(trial)?;
+        let Some(mut packed) = self.packed(trial)? else {
+            return Ok(());
+        };
         let shared = self.groups.shared(packed.group, |key| self.get(key))?;
         let record = &mut packed.record;
         self.closed -= u64::from(record.state != recorded::OPEN);

@@ -166,7 +166,7 @@ mod tests {
             self.map.scan(prefix, after, limit)
         }
 
-        fn write(&self, changes: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), IndexError> {
+        fn write(&self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), IndexError> {
             let left = |writes: usize| writes.checked_sub(1);
             match self
                 .writes
