@@ -3,8 +3,8 @@
 
 use super::catalogue::LookupError;
 use crate::scheduler::{
-    ActivationsId, Attempt, Hindrance, Holder, LeaseRef, NoOutcome, Refusal, Refused, RowId, SweepId,
-    SweepState, TooManyOpen, TrialId, TrialKey, TrialView, Verdict,
+    ActivationsId, Attempt, Hindrance, Holder, LeaseRef, NoOutcome, Refusal, Refused, RowId,
+    SweepId, SweepState, TooManyOpen, TrialId, TrialKey, TrialView, Verdict,
 };
 use crate::store::IndexError;
 use nrp_proto::wire::{

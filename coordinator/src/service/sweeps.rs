@@ -11,8 +11,9 @@ use nrp_proto::wire::{
     BestReply, BestRequest, CancelRequest, DeleteReply, DeleteRequest, DetailsReply,
     DetailsRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply, ListRequest,
     ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest, PauseRequest,
-    PrioritiseRequest, ResumeRequest, RetractReply, RetractRequest, Retracted, StatusRequest, SubmitReply, SubmitRequest, SweepSpec,
-    SweepStatus, TrialRecord, TrialsRequest, WorkerStatus, WorkersReply, WorkersRequest,
+    PrioritiseRequest, ResumeRequest, RetractReply, RetractRequest, Retracted, StatusRequest,
+    SubmitReply, SubmitRequest, SweepSpec, SweepStatus, TrialRecord, TrialsRequest, WorkerStatus,
+    WorkersReply, WorkersRequest,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;

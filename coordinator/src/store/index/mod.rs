@@ -21,7 +21,7 @@ pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 use super::{IndexError, StoreError};
 use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
 use nrp_proto::Message;
-use nrp_proto::wire::{Details, Stop, SweepSpec};
+use nrp_proto::wire::{Details, Stop, SweepSpec, TrialRecord};
 use ordered::{Memory, Ordered, Pair, Sled};
 use records::{Groups, Packed};
 use standing::Standing;
@@ -122,7 +122,7 @@ impl Index {
     /// Makes it one of another version.
     #[cfg(test)]
     pub(super) fn set_format(&self, format: u64) {
-        let changes = [(keys::FORMAT.to_vec(), format.to_be_bytes().to_vec())];
+        let changes = [(keys::FORMAT.to_vec(), Some(format.to_be_bytes().to_vec()))];
         self.map.write(changes.into()).expect("writes");
     }
 
