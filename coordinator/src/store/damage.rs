@@ -270,7 +270,7 @@ fn an_index_of_another_version_is_no_damage_and_is_rebuilt() {
     drop(index);
     let verified = verify(dir.path()).expect("reads");
     assert!(verified.is_whole(), "{:?}", verified.findings);
-    let expected = "is of format 5, and this version's is 6";
+    let expected = "is of format 5, and this version's is ";
     assert!(
         verified
             .notices
