@@ -149,9 +149,11 @@ fn fit(x: &[f64], y: &[f64], mean: f64) -> Option<SiteFit> {
     // Compared with each other, not with their mean, which may be off by a rounding. Equal responses may
     // be off by one, too, where they were averaged over different repetitions.
     let rounding = |value: &f64| ROUNDING * (mean + value).abs();
-    if y.iter()
-        .all(|value| (value - y[0]).abs() <= rounding(value))
-    {
+    let is_constant = y
+        .iter()
+        .all(|value| (value - y[0]).abs() <= rounding(value));
+    // As over the training stimuli, a subnormal deviation counts as 0.
+    if is_constant || (yy / n).sqrt() < f64::from(f32::MIN_POSITIVE) {
         return None;
     }
     let constant = xx.sqrt() <= ROUNDING * yy.sqrt() || x.iter().all(|value| *value == x[0]);
@@ -255,6 +257,9 @@ mod tests {
         let thirds = (0.1 + 0.1 + 0.1) / 3.0;
         assert_ne!(thirds, 0.1);
         let found = scored(&[0.2, 0.1], &[thirds, 0.1], &[0.1], None);
+        assert_eq!((found.sites_scored, found.r2_mean), (0, None));
+        // And those of a subnormal deviation, of which any prediction is further off than they vary.
+        let found = scored(&[0.1, 0.2], &[0.0, 1e-42], &[0.0], None);
         assert_eq!((found.sites_scored, found.r2_mean), (0, None));
     }
 
