@@ -89,6 +89,11 @@ fn a_sweep_is_interrupted_and_not_running_after_ctrl_c() {
         .nrp(&["store", "stats", "--state", "state", "--output", "json"])
         .output();
     assert_eq!(json(&stats.unwrap())["sweeps"][0]["state"], "interrupted");
+    let report = ["report", "--state", "state", "--out", "report"];
+    assert!(place.nrp(&report).output().unwrap().status.success());
+    let report = std::fs::read_to_string(place.path("report/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["sweep"]["state"], "interrupted");
     // It would wait for ever.
     assert!(refusal(&ask(&["watch"])).contains("nrp run FILE"));
     assert_eq!(json(&ask(&["pause"]))[0]["state"], "paused");

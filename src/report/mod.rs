@@ -31,6 +31,7 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::scope::Chosen;
+use crate::sweep;
 use canvas::Painter;
 use gather::Report;
 use nrp_proto::plain;
@@ -74,6 +75,9 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     output::note(&format!("notice: {}", chosen.headline()));
     let mut report = gather::gather(&mut access.client, &chosen).await?;
     report.written_at = arguments.dated.then(output::now);
+    if access.nothing_runs() {
+        report.sweep.state = sweep::unless_interrupted(&report.sweep.state).to_owned();
+    }
     access.close().await?;
     let written = write(report, &arguments.out)?;
     match format {
