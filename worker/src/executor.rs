@@ -339,7 +339,7 @@ impl Executor {
         let opened_ann = OpenedAnn::open(&ann.name, &weights, &ann.preprocessing)?;
         let digest = opened_ann.weights_digest(&weights)?;
         same("weights", digest, &ann.weights_digest)?;
-        let extraction = Extraction {
+        let mut extraction = Extraction {
             ann: &opened_ann,
             weights: &weights,
             weights_digest: &ann.weights_digest,
@@ -369,12 +369,22 @@ impl Executor {
         };
         let (cache, device) = (&self.cache, &self.device);
         let projection = projection(spec)?;
-        let layers = match projection {
-            Projection::None => ensure(cache, &extraction, device, &mut progress),
+        let mut ensured = |extraction: &Extraction<'_>| match projection {
+            Projection::None => ensure(cache, extraction, device, &mut progress),
             Projection::RowSpace | Projection::Pca(_) => {
-                ensure_projected(cache, &extraction, training, device, &mut progress)
+                ensure_projected(cache, extraction, training, device, &mut progress)
             }
         };
+        let mut layers = ensured(&extraction);
+        if let Err(error) = &layers
+            && !extraction.also.is_empty()
+            && !matches!(error, ActivationError::Interrupted)
+        {
+            // It may be a fault of what another sweep wants, and is no concern of this one.
+            tracing::warn!(%error, "the layers that other trials want are left out");
+            extraction.also = &[];
+            layers = ensured(&extraction);
+        }
         match layers {
             Ok(layers) => {
                 if let Err(error) = self.cache.note_held(&job.activations, &layers) {

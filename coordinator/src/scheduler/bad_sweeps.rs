@@ -396,3 +396,21 @@ fn trials_that_need_too_much_memory_keep_no_others_of_their_group_waiting() {
     let (state, counts) = scene.sweep(1);
     assert_eq!((state, counts.parked), (SweepState::Parked, 5));
 }
+
+#[test]
+fn no_job_carries_along_what_some_worker_could_not_run() {
+    let mut scene = Scene::new();
+    // Groups of their own, all of one pass.
+    scene.submit(1, 200..201);
+    scene.submit(2, 201..203);
+    scene.register("a", "1", 1);
+    scene.register("b", "1", 1);
+    let bad = scene.lease("a", "1").expect("a job");
+    assert_eq!(bad.along, [201, 202].map(TrialId));
+    scene.hinder("a", "1", bad.lease, "no such layer");
+    let good = scene.lease("a", "1").expect("a job");
+    assert_eq!(
+        (good.trials[0], good.along),
+        (TrialId(201), vec![TrialId(202)])
+    );
+}

@@ -234,7 +234,11 @@ impl Scheduler {
     /// One trial of each other group of a pass that waits in a sweep that has a turn.
     fn along(&self, pass: PassId, group: GroupId) -> Vec<TrialId> {
         let mut seen = BTreeSet::from([group]);
-        let firsts = self.in_turn().flat_map(|(_, sweep)| sweep.queue.pass(pass));
+        // What some worker could not run must hinder nobody else's job.
+        let firsts = self.in_turn().flat_map(|(_, sweep)| {
+            let firsts = sweep.queue.pass(pass);
+            firsts.filter(move |number| sweep.is_for_all(self.at(*number).group))
+        });
         let trials = firsts.take(2 * ALONG_MAX).map(|number| self.at(number));
         let others = trials.filter(|trial| seen.insert(trial.group));
         others.take(ALONG_MAX).map(|trial| trial.id).collect()

@@ -56,8 +56,8 @@ impl Control for Panicking {
     }
 }
 
-#[test]
-fn a_panic_ends_its_trial_or_its_job_and_never_the_executor() {
+/// The small sweep as one job, and an executor with an empty cache.
+fn small() -> (Executor, Job, tempfile::TempDir) {
     let device = crate::device::open("flex").expect("a processor");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cache = Cache::open(CacheConfig {
@@ -80,7 +80,13 @@ fn a_panic_ends_its_trial_or_its_job_and_never_the_executor() {
         rungs: vec![2],
         ..Job::default()
     };
-    let mut executor = Executor::new(device, "flex".to_owned(), None, cache.expect("a cache"));
+    let executor = Executor::new(device, "flex".to_owned(), None, cache.expect("a cache"));
+    (executor, job, folder)
+}
+
+#[test]
+fn a_panic_ends_its_trial_or_its_job_and_never_the_executor() {
+    let (mut executor, job, _folder) = small();
     let control = Panicking {
         at_activity: AtomicBool::new(true),
         outcomes: Mutex::default(),
@@ -110,4 +116,17 @@ fn a_panic_ends_its_trial_or_its_job_and_never_the_executor() {
             (trial, other) => panic!("trial {trial}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_layer_that_another_sweep_wants_and_nobody_has_hinders_no_job() {
+    let (mut executor, mut job, _folder) = small();
+    job.rungs.clear();
+    job.ann_layers = vec!["conv_pw_99_relu".to_owned()];
+    let control = Panicking {
+        at_activity: AtomicBool::new(false),
+        outcomes: Mutex::default(),
+    };
+    executor.run(&job, &control).expect("is not hindered");
+    assert_eq!(control.outcomes.into_inner().expect("whole").len(), 3);
 }
