@@ -7,7 +7,7 @@ use nrp_proto::wire::SweepSpec;
 use nrp_worker::forecast::Forecast;
 use nrp_worker::resolve::{Asked, Resolved};
 use nrp_worker::{ann, device, resolve};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 struct Anns;
 
@@ -58,8 +58,9 @@ pub(crate) fn load_sweep(
         path: data_dir,
         source,
     })?;
+    let data_dir = without_parents(&data_dir);
     let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
-    let (file, wide) = file.relative_to(&data_dir);
+    let (file, wide) = file.relative_to(&data_dir, without_parents);
     if wide != data_dir {
         output::note(&format!(
             "notice: the sweep names files outside of {}; its data directory is {}, and a worker's \
@@ -88,4 +89,21 @@ pub(crate) fn load_sweep(
         output::note(&format!("notice: {notice}"));
     }
     Ok((spec, forecast))
+}
+
+/// An absolute path without `..`: where it leads or, if there is nothing, as it is written.
+fn without_parents(path: &Path) -> PathBuf {
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return path.to_owned();
+    }
+    std::fs::canonicalize(path).unwrap_or_else(|_| {
+        path.components()
+            .fold(PathBuf::new(), |mut folded, part| match part {
+                Component::ParentDir => {
+                    folded.pop();
+                    folded
+                }
+                part => folded.join(part),
+            })
+    })
 }

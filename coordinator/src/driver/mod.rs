@@ -434,11 +434,11 @@ impl Driver {
                     epochs,
                     validation_mse,
                 };
-                let refused = self.tell(reached).into_iter().map(|action| match action {
+                let mut refused = self.tell(reached).into_iter().map(|action| match action {
                     Action::RefuseRung(refused) => Err(refused),
                     action => Ok(action == Action::ReplyRung { goes_on: true }),
                 });
-                let goes_on = refused.last().unwrap_or(Ok(false));
+                let goes_on = refused.next_back().unwrap_or(Ok(false));
                 self.answer(reply, goes_on);
             }
             Command::Release {

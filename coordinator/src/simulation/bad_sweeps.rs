@@ -50,6 +50,10 @@ fn run(seed: u64, told: bool) -> World {
 }
 
 #[test]
+#[expect(
+    clippy::print_stderr,
+    reason = "the seed that fails is what the test prints last"
+)]
 fn bad_sweeps_say_why_and_stop_no_other_and_finish_once_mended() {
     if let Some(seed) = from_env("NRP_SIMULATE_SEED") {
         run(seed, true);
@@ -58,7 +62,6 @@ fn bad_sweeps_say_why_and_stop_no_other_and_finish_once_mended() {
     let mut worker_deaths = 0;
     let mut kills = 0;
     for seed in 1..=from_env("NRP_SIMULATE").unwrap_or(SEEDS) {
-        // A seed that fails names itself by what the test prints last.
         eprintln!("seed {seed}");
         let world = run(seed, false);
         worker_deaths += world.counts.worker_deaths;

@@ -7,8 +7,20 @@ use std::path::{Path, PathBuf};
 
 impl SweepFile {
     /// Names all files relative to one directory, and tells which: `data_dir`, an absolute path, or the
-    /// nearest one above it that also holds those whose paths are absolute.
-    pub fn relative_to(mut self, data_dir: &Path) -> (Self, PathBuf) {
+    /// nearest one above it that also holds those whose paths are absolute. `without_parents`
+    /// says what an absolute path stands for that may have `..` in it.
+    pub fn relative_to(
+        mut self,
+        data_dir: &Path,
+        without_parents: impl Fn(&Path) -> PathBuf,
+    ) -> (Self, PathBuf) {
+        for path in self.paths() {
+            let named = Path::new(path.as_str());
+            let plain = named.is_absolute().then(|| without_parents(named));
+            if let Some(plain) = plain.as_deref().and_then(Path::to_str) {
+                *path = plain.to_owned();
+            }
+        }
         let mut wide = data_dir;
         let absolute = self.paths();
         for path in absolute.iter().map(|path| Path::new(path.as_str())) {
