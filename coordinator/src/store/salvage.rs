@@ -54,20 +54,28 @@ struct Piece {
 }
 
 /// What the order of a snapshot's lines depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Submission,
-    /// About a sweep, or a lease: a snapshot makes it anew.
-    Made,
+    /// About a sweep: a snapshot makes it anew, before what it keeps.
+    Sweep,
     /// About a trial: a snapshot may keep it as it was.
     Kept,
+    /// About open trials and leases: a snapshot makes it anew, behind what it keeps.
+    Standing,
 }
 
 impl Kind {
     fn of(fact: &Fact) -> Self {
         match (fact, fact.kept()) {
             (Fact::SweepSubmitted { .. }, _) => Kind::Submission,
-            (_, Kept::Never) => Kind::Made,
+            (
+                Fact::SweepCancelled { .. }
+                | Fact::SweepPaused { .. }
+                | Fact::SweepPrioritised { .. },
+                _,
+            ) => Kind::Sweep,
+            (_, Kept::Never) => Kind::Standing,
             (_, Kept::Always | Kept::LastFailure(_)) => Kind::Kept,
         }
     }
@@ -443,7 +451,8 @@ fn sorted(found: &[Piece], upto: u64) -> Vec<Piece> {
     let mut made = found.iter().filter(|piece| piece.kind != Kind::Kept);
     if made.all(|piece| piece.seq == upto) {
         // As a compaction writes it.
-        sorted.sort_by_key(|piece| piece.kind != Kind::Submission);
+        let kept = |piece: &Piece| (piece.kind == Kind::Kept).then_some(piece.seq);
+        sorted.sort_by_key(|piece| (piece.kind, kept(piece)));
     } else if numbered_once(found) {
         // As a repair writes it.
         sorted.sort_by_key(|piece| piece.seq);
