@@ -1,6 +1,6 @@
 //! Fits: from the stimuli that are fitted to predictions for others, and from those to scores.
 
-use super::kernel::{Centred, Kernel};
+use super::gram::{Centred, Kernel};
 use super::spectrum::{Spectrum, product};
 use super::{ols, pls, ridge};
 use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};

@@ -13,7 +13,7 @@
 //! - `fit`: sites with missing responses, predictions, scores
 
 mod fit;
-mod kernel;
+mod gram;
 mod ols;
 mod pls;
 mod ridge;
@@ -22,4 +22,4 @@ mod spectrum;
 mod tests;
 
 pub use fit::{evaluate, linear_path};
-pub use kernel::{Kernel, Units};
+pub use gram::{Kernel, Units};

@@ -1,7 +1,7 @@
 //! Baselines held against scikit-learn, and against what is known of them.
 
 use super::fit::{evaluate, linear_path, predict};
-use super::kernel::{Kernel, Units};
+use super::gram::{Kernel, Units};
 use crate::nrp::{
     Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
     TargetScaling, TrainError, Trained, Trial, Watch, train,

@@ -8,11 +8,11 @@
 use burn::tensor::Device;
 
 use super::adam::Adam;
-use super::device::{self, DeviceArray};
 use super::error::TrainError;
 use super::host::{self, HostArray};
 use super::network::{NrpConfig, Parameter, Values};
 use super::source::{Reader, Source};
+use super::tensor_array::{self, DeviceArray};
 use crate::device::is_cpu;
 
 /// What a lane is made of.
@@ -90,7 +90,7 @@ impl Engine {
     pub(crate) fn bytes_of(self, lane: &LaneConfig, batch_size: usize) -> u64 {
         match self {
             Self::Host => host::bytes_of(lane, batch_size),
-            Self::Device => device::bytes_of(lane),
+            Self::Device => tensor_array::bytes_of(lane),
         }
     }
 

@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use super::adam::Step;
 use super::engine::{Array, LaneConfig, Targets};
 use super::error::TrainError;
+use super::host_lane::{Lane, Learned, Products};
 use super::kernel::{Learning, Matrix, PADDING, Panels, Rates, accumulate, descend};
-use super::lane::{Lane, Learned, Products};
 use super::network::{Parameter, Values};
 use super::source::{Batch, Reader, Rows};
 
@@ -295,7 +295,7 @@ impl Array for HostArray {
     #[cfg(test)]
     fn first_moment(&self, lane: usize, parameter: Parameter) -> Vec<f32> {
         let lane = &self.lanes[lane];
-        let of = |dense: &super::lane::Dense| {
+        let of = |dense: &super::host_lane::Dense| {
             let columns = dense.outputs.next_multiple_of(PADDING);
             let rows = dense.first.chunks_exact(columns);
             rows.flat_map(|row| &row[..dense.outputs])

@@ -10,30 +10,30 @@
 //! - `cohort`: trials of one seed, trained as lanes of one array
 //! - `ensemble`: networks of one trial, whose predictions are averaged
 //! - `engine`: what an array does; `host` and `lane` do it in host memory with the products of
-//!   `kernel`, `device` and `stack` with burn's operations, and LibTorch's fused Adam (`libtorch`)
+//!   `kernel`, `tensor_array` and `stack` with burn's operations, and LibTorch's fused Adam (`libtorch`)
 //! - `source`: batches of scaled activations, read ahead
-//! - [`metrics`]: NRP-error, R², Pearson r
+//! - [`scores`]: NRP-error, R², Pearson r
 //! - [`scaling`]: what the training stimuli say about inputs
 //! - `sites`: what they say about sites: how targets are scaled, and which sites select
 
 mod adam;
 mod cohort;
-mod device;
 mod draws;
 mod engine;
 mod ensemble;
 pub mod error;
 mod host;
+mod host_lane;
 mod kernel;
-mod lane;
 #[cfg(feature = "tch")]
 mod libtorch;
-pub mod metrics;
 pub mod network;
 pub mod scaling;
+pub mod scores;
 mod sites;
 mod source;
 mod stack;
+mod tensor_array;
 pub mod train;
 pub mod trial;
 
@@ -46,9 +46,9 @@ mod train_tests;
 
 pub use error::TrainError;
 pub(crate) use error::said;
-pub use metrics::{RegionScores, score};
 pub use network::NrpConfig;
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};
+pub use scores::{RegionScores, score};
 pub(crate) use sites::{SiteStatistics, left_out};
 pub use train::{EpochReport, Trained, Watch, train};
 pub(crate) use trial::linear_parameters;

@@ -25,7 +25,7 @@ use serde::Serialize;
 use super::chance::generator;
 use super::floor;
 use super::presentations::Presentations;
-use crate::nrp::metrics::median;
+use crate::nrp::scores::median;
 
 /// Splits that a ceiling is averaged over, at most: all there are of up to eight repetitions, and of
 /// more this many at random. More change it by less than 0.001.
