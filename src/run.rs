@@ -10,7 +10,7 @@ use crate::output::{self, Format};
 use crate::place::STATE_DIR;
 use crate::scope::Chosen;
 use crate::takes::Takes;
-use crate::{advice, best, catalogue, progress, sweep};
+use crate::{advice, best, load, progress, sweep};
 use nrp_proto::wire::{
     BestRequest, CancelRequest, ResumeRequest, StatusRequest, SubmitRequest, SweepStatus,
     TrialsRequest,
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let devices = arguments.devices.resolve()?;
     let data_dir = arguments.data_dir.clone();
-    let (spec, forecast) = catalogue::load_sweep(&arguments.file, data_dir, &devices[0], true)?;
+    let (spec, forecast) = load::sweep(&arguments.file, data_dir, &devices[0], true)?;
     let takes = Takes::new(&spec, &forecast, arguments.cache.dtype());
     let config = client::config(&arguments.state, "127.0.0.1:0").await?;
     let mut coordinator = client::start(config).await?;

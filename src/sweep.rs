@@ -1,8 +1,8 @@
 //! `nrp sweep`: check, launch, list, watch, explain, order, pause, cancel, resume and delete sweeps on a coordinator.
 
-use crate::catalogue;
 use crate::client::{self, Access};
 use crate::failure::{CommandError, Ended};
+use crate::load;
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::progress;
@@ -117,7 +117,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
         } => {
             // A refused connection is told before minutes of digesting files.
             let mut client = client::running(&results).await?;
-            let (spec, _) = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE, false)?;
+            let (spec, _) = load::sweep(&file, data_dir, DIGEST_DEVICE, false)?;
             let request = SubmitRequest {
                 sweep: Some(spec.clone()),
                 priority,
@@ -130,7 +130,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             }
         }
         Command::Check { file, data_dir } => {
-            let (spec, forecast) = catalogue::load_sweep(&file, data_dir, DIGEST_DEVICE, true)?;
+            let (spec, forecast) = load::sweep(&file, data_dir, DIGEST_DEVICE, true)?;
             checked(&spec, &forecast, format)?;
         }
         Command::List { results } => {

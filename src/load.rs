@@ -1,4 +1,5 @@
-//! The worker's catalogue of ANNs, as the sweep file's check asks for it.
+//! Loading a sweep file: it is read, checked against the worker's ANNs and resolved to files with
+//! their digests. The trials are counted, never built.
 
 use crate::failure::CommandError;
 use crate::output;
@@ -9,6 +10,7 @@ use nrp_worker::resolve::{Asked, Resolved};
 use nrp_worker::{ann, device, resolve};
 use std::path::{Component, Path, PathBuf};
 
+/// The ANNs that this program has, for the sweep file's check.
 struct Anns;
 
 impl Catalogue for Anns {
@@ -31,10 +33,14 @@ impl Catalogue for Anns {
     }
 }
 
-/// Reads and checks the sweep file at `path`, finds its files and digests them; with what the sweep
-/// will take, and with `measure` how long its ANNs look at the stimuli on `device`. Notices go to
-/// stderr.
-pub(crate) fn load_sweep(
+/// Loads the sweep file at `path`: reads and checks it, finds its files and computes their digests.
+///
+/// Returns the sweep and a forecast of what it will take. With `measure`, the forecast says how long
+/// its ANNs take per stimulus on `device`. Prints notices on stderr.
+///
+/// # Errors
+/// When the sweep file or one of the files that it names is missing, unreadable or invalid.
+pub(crate) fn sweep(
     path: &Path,
     data_dir: Option<PathBuf>,
     device: &str,
@@ -48,28 +54,17 @@ pub(crate) fn load_sweep(
         path: path.to_owned(),
         source,
     };
-    let beside = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let data_dir = data_dir
-        .or_else(|| beside.map(Path::to_owned))
-        .unwrap_or_else(|| PathBuf::from("."));
-    let data_dir = std::path::absolute(&data_dir).map_err(|source| CommandError::Read {
-        path: data_dir,
-        source,
-    })?;
-    let data_dir = without_parents(&data_dir);
+    let stated = data_directory(path, data_dir)?;
     let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
-    let (file, wide) = file.relative_to(&data_dir, without_parents);
-    if wide != data_dir {
+    let (file, data_dir) = file.relative_to(&stated, without_parents);
+    if data_dir != stated {
         output::note(&format!(
-            "notice: the sweep names files outside of {}; its data directory is {}, and a worker's \
+            "notice: the sweep names files outside {}; its data directory is {}, and a worker's \
              `--data-dir` must hold the same",
-            data_dir.display(),
-            wide.display()
+            stated.display(),
+            data_dir.display()
         ));
     }
-    let data_dir = wide;
     file.check(&Anns).map_err(refused)?;
     let asked = Asked {
         must_stratify: file.split.stratify.is_some(),
@@ -83,7 +78,7 @@ pub(crate) fn load_sweep(
         name: spec.name.clone(),
         source,
     })?;
-    // What was found in the files goes over the wire, too.
+    // Resolution added what it found in the files, and that goes over the wire too.
     spec.check().map_err(refused)?;
     for notice in notices {
         output::note(&format!("notice: {notice}"));
@@ -91,7 +86,23 @@ pub(crate) fn load_sweep(
     Ok((spec, forecast))
 }
 
-/// An absolute path without `..`: where it leads or, if there is nothing, as it is written.
+/// The directory that a sweep file's paths are relative to: the given one, or the sweep file's own.
+fn data_directory(sweep: &Path, given: Option<PathBuf>) -> Result<PathBuf, CommandError> {
+    let beside = sweep
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let directory = given
+        .or_else(|| beside.map(Path::to_owned))
+        .unwrap_or_else(|| PathBuf::from("."));
+    let directory = std::path::absolute(&directory).map_err(|source| CommandError::Read {
+        path: directory,
+        source,
+    })?;
+    Ok(without_parents(&directory))
+}
+
+/// Removes `..` from an absolute path: by resolving it or, where nothing exists there, by its
+/// components.
 fn without_parents(path: &Path) -> PathBuf {
     if !path.components().any(|part| part == Component::ParentDir) {
         return path.to_owned();
