@@ -7,6 +7,7 @@ use crate::output;
 use crate::place::{ADDRESS, Results};
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use nrp_proto::MESSAGE_BYTES_MAX;
+use nrp_proto::wire::admin_client::AdminClient;
 use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::{ListRequest, SweepStatus, WorkerStatus, WorkersRequest};
 use std::fs::TryLockError;
@@ -20,19 +21,27 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connected client.
 pub(crate) type Sweeps = SweepsClient<Channel>;
 
+/// A client that is connected to do what operators do.
+pub(crate) type Admin = AdminClient<Channel>;
+
 /// Connects to the coordinator at `address`, `host:port` or a URI.
 pub(crate) async fn connect(address: &str) -> Result<Sweeps, CommandError> {
-    let channel = endpoint(address)?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .connect()
-        .await
-        .map_err(|source| CommandError::Unreachable {
-            address: address.to_owned(),
-            source,
-        })?;
-    Ok(SweepsClient::new(channel)
+    channel(address).await.map(sweeps)
+}
+
+fn sweeps(channel: Channel) -> Sweeps {
+    SweepsClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX))
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+async fn channel(address: &str) -> Result<Channel, CommandError> {
+    let endpoint = endpoint(address)?.connect_timeout(CONNECT_TIMEOUT);
+    let connected = endpoint.connect().await;
+    connected.map_err(|source| CommandError::Unreachable {
+        address: address.to_owned(),
+        source,
+    })
 }
 
 /// All sweeps, whatever number of pages they take.
@@ -50,7 +59,7 @@ pub(crate) async fn all_sweeps(client: &mut Sweeps) -> Result<Vec<SweepStatus>, 
 }
 
 /// All workers, whatever number of pages they take.
-pub(crate) async fn all_workers(client: &mut Sweeps) -> Result<Vec<WorkerStatus>, CommandError> {
+pub(crate) async fn all_workers(client: &mut Admin) -> Result<Vec<WorkerStatus>, CommandError> {
     let mut request = WorkersRequest::default();
     let mut workers = Vec::new();
     loop {
@@ -87,6 +96,7 @@ enum Purpose {
 /// A client, and the coordinator that was started for it, if one was.
 pub(crate) struct Access {
     pub(crate) client: Sweeps,
+    pub(crate) admin: Admin,
     started: Option<Coordinator>,
 }
 
@@ -106,21 +116,15 @@ impl Access {
 
     async fn with(results: &Results, purpose: Purpose) -> miette::Result<Self> {
         if let Some(address) = &results.coordinator {
-            return Ok(Self {
-                client: connect(address).await?,
-                started: None,
-            });
+            return Ok(Self::at(address, None).await?);
         }
         if results.are_elsewhere()
-            && let Ok(client) = connect(ADDRESS).await
+            && let Ok(access) = Self::at(ADDRESS, None).await
         {
             output::note(&format!(
                 "notice: these are the results of the coordinator at {ADDRESS}"
             ));
-            return Ok(Self {
-                client,
-                started: None,
-            });
+            return Ok(access);
         }
         if !results.state.is_dir() {
             return Err(CommandError::NoState {
@@ -134,20 +138,29 @@ impl Access {
             Purpose::Change => Coordinator::start(config).await,
         };
         match started.map(noted).map_err(miette::Report::from) {
-            Ok(coordinator) => Ok(Self {
-                client: connect(&coordinator.address().to_string()).await?,
-                started: Some(coordinator),
-            }),
+            Ok(coordinator) => {
+                let address = coordinator.address().to_string();
+                Ok(Self::at(&address, Some(coordinator)).await?)
+            }
             // Somebody runs on this directory: ask them.
             Err(error) if is_locked(&error) => match read_address(&results.state) {
-                Some(address) => Ok(Self {
-                    client: connect(&address).await?,
-                    started: None,
-                }),
+                Some(address) => Ok(Self::at(&address, None).await?),
                 None => Err(error),
             },
             Err(error) => Err(error),
         }
+    }
+
+    async fn at(address: &str, started: Option<Coordinator>) -> Result<Self, CommandError> {
+        let channel = channel(address).await?;
+        let admin = AdminClient::new(channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(Self {
+            client: sweeps(channel),
+            admin,
+            started,
+        })
     }
 
     /// Whether nothing runs on these results: they are only read, and no trial goes on.

@@ -13,7 +13,7 @@ use indicatif::{
 };
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
-use nrp_proto::wire::{BestRequest, BestRow, StatusRequest, SweepStatus, WorkerStatus};
+use nrp_proto::wire::{BestRequest, BestRow, StatusRequest, SweepStatus, WatchReply, WorkerStatus};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -43,7 +43,8 @@ pub(crate) async fn follow(
     let mut bars = SweepBars::new();
     let mut last = None;
     let mut asked: Option<(Instant, u64)> = None;
-    while let Some(status) = stream.message().await? {
+    while let Some(WatchReply { sweep, workers }) = stream.message().await? {
+        let status = sweep.unwrap_or_default();
         // Nobody sees it on a pipe.
         let is_due = match asked {
             None => true,
@@ -57,7 +58,7 @@ pub(crate) async fn follow(
             };
             bars.know(&best::ask(client, request).await?);
         }
-        bars.show(&status);
+        bars.show(&status, &workers);
         let is_over = until(&status);
         last = Some(status);
         if is_over {
@@ -100,8 +101,8 @@ impl SweepBars {
     }
 
     /// Shows how far the sweep is.
-    fn show(&mut self, status: &SweepStatus) {
-        self.measured.take(self.since.elapsed(), status);
+    fn show(&mut self, status: &SweepStatus, workers: &[WorkerStatus]) {
+        self.measured.take(self.since.elapsed(), status, workers);
         let ended = status.finished + status.failed + status.stopped + status.cancelled;
         self.trials.set_length(status.trials);
         self.trials.set_position(ended);
@@ -119,16 +120,19 @@ impl SweepBars {
             true => String::new(),
             false => format!(" ({})", parts.join(", ")),
         };
-        let left = self.measured.left(status).map_or_else(String::new, left);
+        let left = self
+            .measured
+            .left(status, workers.len())
+            .map_or_else(String::new, left);
         self.trials.set_message(format!("{counts}{left}"));
         self.workers.retain(|name, bar| {
-            let there = status.workers.iter().any(|worker| worker.worker == *name);
+            let there = workers.iter().any(|worker| worker.worker == *name);
             if !there {
                 BARS.remove(bar);
             }
             there
         });
-        for worker in &status.workers {
+        for worker in workers {
             let bar = self
                 .workers
                 .entry(worker.worker.clone())

@@ -1,7 +1,7 @@
 //! Time left: an estimate from what has been measured in this run: how long trials train, and how long
 //! ANNs are shown the stimuli. It says what it does not know. Pure: the clock comes from its caller.
 
-use nrp_proto::wire::{BestRow, SweepStatus};
+use nrp_proto::wire::{BestRow, SweepStatus, WorkerStatus};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Pass {
 
 impl Measured {
     /// Takes in how far a sweep is, `at` so long after the first look.
-    pub(crate) fn take(&mut self, at: Duration, status: &SweepStatus) {
+    pub(crate) fn take(&mut self, at: Duration, status: &SweepStatus, workers: &[WorkerStatus]) {
         let ended = ended(status);
         if let Some(before) = &self.before {
             let passed = at.saturating_sub(before.at);
@@ -80,7 +80,7 @@ impl Measured {
             self.trained += ended.saturating_sub(before.ended);
         }
         let mut training = 0;
-        for worker in &status.workers {
+        for worker in workers {
             let activity = worker.activity.clone().unwrap_or_default();
             match activity.doing.as_str() {
                 "extracting" => {
@@ -124,7 +124,7 @@ impl Measured {
     }
 
     /// The time left, where some trial's was measured.
-    pub(crate) fn left(&self, status: &SweepStatus) -> Option<Left> {
+    pub(crate) fn left(&self, status: &SweepStatus, workers: usize) -> Option<Left> {
         if self.trained == 0 {
             return None;
         }
@@ -141,7 +141,7 @@ impl Measured {
             extraction += mean * unknown as f64;
             unknown = 0;
         }
-        let workers = status.workers.len().max(1) as f64;
+        let workers = workers.max(1) as f64;
         Some(Left {
             seconds: (training + extraction) / workers,
             extraction_seconds: extraction / workers,
@@ -212,30 +212,42 @@ fn ended(status: &SweepStatus) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nrp_proto::wire::{Activity, TrialRecord, WorkerStatus};
+    use nrp_proto::wire::{Activity, TrialRecord};
+
+    /// A sweep and its worker.
+    type Seen = (SweepStatus, [WorkerStatus; 1]);
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     /// One worker that does this, and so many of 20 trials finished.
-    fn status(doing: &str, subject: &str, done: u64, finished: u64) -> SweepStatus {
-        SweepStatus {
+    fn status(doing: &str, subject: &str, done: u64, finished: u64) -> Seen {
+        let sweep = SweepStatus {
             trials: 20,
             finished,
-            workers: vec![WorkerStatus {
-                worker: "w".to_owned(),
-                activity: Some(Activity {
-                    doing: doing.to_owned(),
-                    subject: subject.to_owned(),
-                    done,
-                    total: 100,
-                    unit: String::new(),
-                }),
-                ..WorkerStatus::default()
-            }],
             ..SweepStatus::default()
-        }
+        };
+        let worker = WorkerStatus {
+            worker: "w".to_owned(),
+            activity: Some(Activity {
+                doing: doing.to_owned(),
+                subject: subject.to_owned(),
+                done,
+                total: 100,
+                unit: String::new(),
+            }),
+            ..WorkerStatus::default()
+        };
+        (sweep, [worker])
+    }
+
+    fn take(measured: &mut Measured, at: Duration, (sweep, workers): &Seen) {
+        measured.take(at, sweep, workers);
+    }
+
+    fn left(measured: &Measured, (sweep, workers): &Seen) -> Option<Left> {
+        measured.left(sweep, workers.len())
     }
 
     fn row(ann: &str, has_scores: bool, open: u64) -> BestRow {
@@ -252,38 +264,50 @@ mod tests {
         let mut measured = Measured::default();
         let rows = |a: bool| [row("a", a, 8), row("b", false, 5), row("c", false, 5)];
         measured.know(&rows(false));
-        measured.take(seconds(0), &status("extracting", "a x", 0, 0));
+        take(
+            &mut measured,
+            seconds(0),
+            &status("extracting", "a x", 0, 0),
+        );
         let now = status("extracting", "a x", 50, 0);
-        measured.take(seconds(50), &now);
-        assert_eq!(measured.left(&now), None, "no trial was measured");
-        measured.take(seconds(99), &status("extracting", "a x", 99, 0));
-        measured.take(seconds(100), &status("training", "t", 1, 0));
+        take(&mut measured, seconds(50), &now);
+        assert_eq!(left(&measured, &now), None, "no trial was measured");
+        take(
+            &mut measured,
+            seconds(99),
+            &status("extracting", "a x", 99, 0),
+        );
+        take(&mut measured, seconds(100), &status("training", "t", 1, 0));
         // Two trials in 20 s of training; the rate since the beginning would be 60 s a trial.
         let now = status("training", "t", 1, 2);
-        measured.take(seconds(120), &now);
+        take(&mut measured, seconds(120), &now);
         measured.know(&rows(true));
-        let left = measured.left(&now).expect("is known");
+        let now = left(&measured, &now).expect("is known");
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
-        assert!(close(left.extraction_seconds, 2.0 * 100.0), "{left:?}");
-        assert!(close(left.seconds, 18.0 * 10.0 + 200.0), "{left:?}");
-        assert_eq!(left.unknown_passes, 0);
+        assert!(close(now.extraction_seconds, 2.0 * 100.0), "{now:?}");
+        assert!(close(now.seconds, 18.0 * 10.0 + 200.0), "{now:?}");
+        assert_eq!(now.unknown_passes, 0);
         // The second is under way: half of it, and the third.
-        measured.take(seconds(120), &status("extracting", "b x", 0, 2));
+        take(
+            &mut measured,
+            seconds(120),
+            &status("extracting", "b x", 0, 2),
+        );
         let now = status("extracting", "b x", 50, 2);
-        measured.take(seconds(220), &now);
-        let left = measured.left(&now).expect("is known");
-        assert!(close(left.extraction_seconds, 100.0 + 100.0), "{left:?}");
+        take(&mut measured, seconds(220), &now);
+        let now = left(&measured, &now).expect("is known");
+        assert!(close(now.extraction_seconds, 100.0 + 100.0), "{now:?}");
     }
 
     #[test]
     fn extraction_that_was_never_measured_is_counted_not_guessed() {
         let mut measured = Measured::default();
         measured.know(&[row("a", true, 8), row("b", false, 8)]);
-        measured.take(seconds(0), &status("training", "t", 1, 4));
+        take(&mut measured, seconds(0), &status("training", "t", 1, 4));
         let now = status("training", "t", 1, 6);
-        measured.take(seconds(10), &now);
+        take(&mut measured, seconds(10), &now);
         assert_eq!(
-            measured.left(&now),
+            left(&measured, &now),
             Some(Left {
                 seconds: 14.0 * 5.0,
                 extraction_seconds: 0.0,

@@ -31,7 +31,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ended> {
     let (Command::List { results } | Command::Drain { results, .. }) = &command;
     let mut access = Access::open(results).await?;
-    let there = client::all_workers(&mut access.client).await?;
+    let there = client::all_workers(&mut access.admin).await?;
     let workers = match command {
         Command::List { .. } => there,
         Command::Drain { names, .. } => {
@@ -39,7 +39,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             let request = DrainRequest {
                 workers: workers.collect(),
             };
-            let reply = access.client.drain(request).await;
+            let reply = access.admin.drain(request).await;
             reply.map_err(CommandError::from)?.into_inner().workers
         }
     };

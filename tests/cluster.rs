@@ -86,7 +86,7 @@ fn an_idle_worker_outlives_its_coordinator() {
     served.kill();
     let (_served, _) = coordinator(&place, &address, &[]);
     wait_for("the worker", || {
-        let workers = status(&place, &address)["workers"].clone();
+        let workers = asked(&place, &["workers", "list", "--coordinator", &address]);
         (workers[0]["worker"] == "idle").then_some(())
     });
     submit(
@@ -159,7 +159,7 @@ fn a_paused_sweep_waits_and_says_why_until_it_is_resumed() {
     assert_eq!(ask(&["pause"])[0]["state"], "paused");
     let _worker = worker(&place, &address, "w");
     wait_for("the worker", || {
-        let workers = status(&place, &address)["workers"].clone();
+        let workers = asked(&place, &["workers", "list", "--coordinator", &address]);
         (workers[0]["worker"] == "w").then_some(())
     });
     let explained = ask(&["explain", "small"])["explanations"].clone();

@@ -1,7 +1,7 @@
 //! The files in `deploy/` do what they say: their own command lines, run.
 
 use crate::harness::{
-    Killed, Place, SMALL_SWEEP, json, shared_cache, signal, status, submit, wait_for,
+    Killed, Place, SMALL_SWEEP, asked, json, shared_cache, signal, status, submit, wait_for,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -65,8 +65,8 @@ fn services_and_slurm_workers_finish_a_sweep_and_leave_when_told() {
     }
     submit(&place, &address, SMALL_SWEEP);
     wait_for("three workers", || {
-        let status = status(&place, &address);
-        let workers = status["workers"].as_array().unwrap().iter();
+        let listed = asked(&place, &["workers", "list", "--coordinator", &address]);
+        let workers = listed.as_array().unwrap().iter();
         let mut names: Vec<_> = workers
             .map(|worker| worker["worker"].as_str().unwrap())
             .collect();

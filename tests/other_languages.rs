@@ -70,7 +70,12 @@ fn a_python_client_asks_by_reflection() {
         .iter()
         .flat_map(Value::as_str)
         .collect();
-    for service in ["grpc.health.v1.Health", "nrp.v1.Sweeps", "nrp.v1.Workers"] {
+    for service in [
+        "grpc.health.v1.Health",
+        "nrp.v1.Admin",
+        "nrp.v1.Sweeps",
+        "nrp.v1.Workers",
+    ] {
         assert!(services.contains(&service), "{services:?}");
     }
     assert_eq!(said["health"]["status"], "SERVING");

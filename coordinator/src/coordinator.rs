@@ -318,6 +318,7 @@ async fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {
         .add_service(service::reflection())
         .add_service(service::reflection_v1alpha())
         .add_service(service::workers(link.clone()))
+        .add_service(service::admin(link.clone()))
         .add_service(service::sweeps(link));
     let incoming = Listener::new(listener, Limits::of_this_process());
     let server = router.serve_with_incoming_shutdown(incoming, async {

@@ -28,7 +28,7 @@ pub mod wire {
 pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nrp.bin"));
 
 /// Version of the contract; coordinator and worker must agree on it.
-pub const CONTRACT: u32 = 4;
+pub const CONTRACT: u32 = 5;
 
 /// Most sites of a region that each have their scores kept, and most epochs that have their losses.
 pub const SITES_MAX: usize = 4_096;

@@ -8,7 +8,8 @@ use crate::scheduler::{
 };
 use crate::store::IndexError;
 use nrp_proto::wire::{
-    Activity, DeleteReply, ExplainReply, Job, SweepSpec, SweepStatus, WorkerStatus, WorkerTotals,
+    Activity, DeleteReply, ExplainReply, Job, SweepSpec, SweepStatus, WatchReply, WorkerStatus,
+    WorkerTotals,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -51,6 +52,11 @@ pub(crate) enum Command {
     Status {
         sweep: String,
         reply: Reply<Result<SweepStatus, LookupError>>,
+    },
+    /// A sweep, and the workers that are there.
+    Watch {
+        sweep: String,
+        reply: Reply<Result<WatchReply, LookupError>>,
     },
     Describe {
         sweep: String,

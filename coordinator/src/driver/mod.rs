@@ -288,6 +288,10 @@ impl Driver {
                 let status = self.catalogue.find(&sweep).map(|sweep| self.status(sweep));
                 self.answer(reply, status);
             }
+            Command::Watch { sweep, reply } => {
+                let watched = self.catalogue.find(&sweep).map(|sweep| self.watched(sweep));
+                self.answer(reply, watched);
+            }
             Command::Describe { sweep, reply } => {
                 let spec = self.catalogue.find(&sweep).map(|sweep| {
                     let spec = self.catalogue.get(sweep);
@@ -299,7 +303,7 @@ impl Driver {
                 let all = self
                     .catalogue
                     .all()
-                    .map(|(sweep, _)| self.listed(sweep))
+                    .map(|(sweep, _)| self.status(sweep))
                     .collect();
                 self.answer(reply, all);
             }
@@ -467,6 +471,7 @@ impl Driver {
             | Command::Prioritise { .. }
             | Command::Retract { .. }
             | Command::Status { .. }
+            | Command::Watch { .. }
             | Command::Describe { .. }
             | Command::List { .. }
             | Command::Find { .. }

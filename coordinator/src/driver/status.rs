@@ -4,10 +4,10 @@ use super::command::{Census, WorkerCensus};
 use super::{Absent, Driver};
 use crate::scheduler::{HinderedTrials, Holder, SweepId};
 use nrp_proto::near_miss;
-use nrp_proto::wire::{Activity, Hindered, SweepStatus, WorkerStatus, WorkerTotals};
+use nrp_proto::wire::{Activity, Hindered, SweepStatus, WatchReply, WorkerStatus, WorkerTotals};
 
-/// Workers in the status of a sweep, at most: so many fit a message, whatever they do.
-const STATUS_WORKERS_MAX: usize = 1_000;
+/// Most workers in the answer to a watch: that many fit a message, whatever they do.
+const WATCHED_WORKERS_MAX: usize = 1_000;
 
 /// A worker as it is shown.
 pub(super) struct Presence {
@@ -23,16 +23,6 @@ pub(super) struct Presence {
 impl Driver {
     /// A sweep that is in the catalogue.
     pub(super) fn status(&self, id: SweepId) -> SweepStatus {
-        let mut workers = self.workers();
-        workers.truncate(STATUS_WORKERS_MAX);
-        SweepStatus {
-            workers,
-            ..self.listed(id)
-        }
-    }
-
-    /// The same without the workers, which all sweeps share.
-    pub(super) fn listed(&self, id: SweepId) -> SweepStatus {
         let (state, counts) = self
             .core
             .sweep(id)
@@ -65,10 +55,19 @@ impl Driver {
             stopped: counts.stopped,
             cancelled: counts.cancelled,
             simulated: spec.simulated,
-            workers: Vec::new(),
             anns,
             regions: spec.regions.clone(),
             priority: self.core.priority(id).unwrap_or_default(),
+        }
+    }
+
+    /// A sweep of the catalogue, with the coordinator's workers.
+    pub(super) fn watched(&self, id: SweepId) -> WatchReply {
+        let mut workers = self.workers();
+        workers.truncate(WATCHED_WORKERS_MAX);
+        WatchReply {
+            sweep: Some(self.status(id)),
+            workers,
         }
     }
 
@@ -83,7 +82,7 @@ impl Driver {
             sweeps: self
                 .catalogue
                 .all()
-                .map(|(id, _)| self.listed(id))
+                .map(|(id, _)| self.status(id))
                 .collect(),
             workers: workers.collect(),
             leases: self.core.leases(),

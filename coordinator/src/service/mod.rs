@@ -1,6 +1,7 @@
 //! The services: the contract on one side, the driver and the index on the other. They convert,
 //! check, ask and answer; nothing is decided in here.
 
+mod admin;
 mod check;
 mod pages;
 mod plausible;
@@ -8,11 +9,13 @@ mod refuse;
 mod results;
 mod sweeps;
 mod trials;
+mod watching;
 mod workers;
 
 use crate::driver::{Command, Reply};
 use crate::store::Index;
 use nrp_proto::MESSAGE_BYTES_MAX;
+use nrp_proto::wire::admin_server::AdminServer;
 use nrp_proto::wire::sweeps_server::SweepsServer;
 use nrp_proto::wire::workers_server::WorkersServer;
 use std::sync::{Arc, Weak};
@@ -65,6 +68,7 @@ pub(crate) async fn health(commands: mpsc::Sender<Command>) -> HealthServer<impl
     reporter
         .set_serving::<SweepsServer<sweeps::Service>>()
         .await;
+    reporter.set_serving::<AdminServer<admin::Service>>().await;
     tokio::spawn(async move {
         commands.closed().await;
         reporter
@@ -75,6 +79,9 @@ pub(crate) async fn health(commands: mpsc::Sender<Command>) -> HealthServer<impl
             .await;
         reporter
             .set_not_serving::<SweepsServer<sweeps::Service>>()
+            .await;
+        reporter
+            .set_not_serving::<AdminServer<admin::Service>>()
             .await;
     });
     server
@@ -102,6 +109,13 @@ fn reflected() -> tonic_reflection::server::Builder<'static> {
 /// The workers' service.
 pub(crate) fn workers(link: Link) -> WorkersServer<workers::Service> {
     WorkersServer::new(workers::Service::new(link))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// The operators' service.
+pub(crate) fn admin(link: Link) -> AdminServer<admin::Service> {
+    AdminServer::new(admin::Service::new(link))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }

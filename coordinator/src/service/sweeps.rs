@@ -2,26 +2,22 @@
 
 use super::pages::{self, Page};
 use super::refuse;
-use super::{Link, check, trials};
+use super::{Link, check, trials, watching};
 use crate::driver::Command;
 use crate::expand;
 use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
     BestReply, BestRequest, CancelRequest, DeleteReply, DeleteRequest, DetailsReply,
-    DetailsRequest, DrainRequest, ExplainReply, ExplainRequest, ListReply, ListRequest,
-    ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest, PauseRequest,
-    PrioritiseRequest, ResumeRequest, RetractReply, RetractRequest, Retracted, StatusRequest,
-    SubmitReply, SubmitRequest, SweepSpec, SweepStatus, TrialRecord, TrialsRequest, WorkerStatus,
-    WorkersReply, WorkersRequest,
+    DetailsRequest, EventsReply, EventsRequest, ExplainReply, ExplainRequest, ListReply,
+    ListRequest, ListTrialsReply, ListTrialsRequest, MarginalsReply, MarginalsRequest,
+    PauseRequest, PrioritiseRequest, ResumeRequest, RetractReply, RetractRequest, Retracted,
+    StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus, TrialRecord, TrialsRequest,
+    WatchReply,
 };
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
-
-/// Shortest time between two statuses of a watch.
-const WATCH_PAUSE: Duration = Duration::from_millis(200);
 
 /// Records that wait for a client to read them.
 const RECORDS_MAX: usize = 256;
@@ -133,16 +129,25 @@ impl Sweeps for Service {
         Ok(Response::new(DetailsReply { details }))
     }
 
-    type WatchStream = ReceiverStream<Result<SweepStatus, Status>>;
+    type WatchStream = ReceiverStream<Result<WatchReply, Status>>;
 
     async fn watch(
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let first = self.link.status(request.into_inner().sweep).await?;
+        let first = self.link.watched(request.into_inner().sweep).await?;
         let (sender, stream) = mpsc::channel(1);
-        tokio::spawn(watch(self.link.clone(), first, sender));
+        tokio::spawn(watching::watch(self.link.clone(), first, sender));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    type EventsStream = ReceiverStream<Result<EventsReply, Status>>;
+
+    async fn events(
+        &self,
+        _request: Request<EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
+        Err(Status::unimplemented("this version has no events"))
     }
 
     async fn cancel(
@@ -295,36 +300,6 @@ impl Sweeps for Service {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
-    async fn workers(
-        &self,
-        request: Request<WorkersRequest>,
-    ) -> Result<Response<WorkersReply>, Status> {
-        let mut question = request.into_inner();
-        let size = std::mem::take(&mut question.page_size);
-        let token = std::mem::take(&mut question.page_token);
-        let position = pages::position(&question, &token)?;
-        let workers = self.link.ask(|reply| Command::Workers { reply }).await?;
-        let name = |worker: &WorkerStatus| u64::from(crc32fast::hash(worker.worker.as_bytes()));
-        let (workers, next) = pages::list(workers, size, position, name)?;
-        Ok(Response::new(WorkersReply {
-            workers,
-            next_page_token: next.map_or_else(String::new, |next| pages::token(&question, next)),
-        }))
-    }
-
-    async fn drain(
-        &self,
-        request: Request<DrainRequest>,
-    ) -> Result<Response<WorkersReply>, Status> {
-        let workers = check::workers(request.into_inner().workers)?;
-        let drained = self.link.ask(|reply| Command::Drain { workers, reply });
-        let workers = drained.await?.map_err(refuse::absent)?;
-        Ok(Response::new(WorkersReply {
-            workers,
-            next_page_token: String::new(),
-        }))
-    }
-
     async fn list_trials(
         &self,
         request: Request<ListTrialsRequest>,
@@ -344,40 +319,11 @@ impl Link {
         let status = self.ask(|reply| Command::Status { sweep, reply }).await?;
         status.map_err(refuse::lookup)
     }
-}
 
-/// Sends a status after every change, until the sweep has ended, no worker can go on with it, or
-/// nobody listens.
-async fn watch(link: Link, first: SweepStatus, sender: mpsc::Sender<Result<SweepStatus, Status>>) {
-    let mut changes = link.changes.clone();
-    let id = first.id.clone();
-    let mut last = first.clone();
-    let mut next = Ok(first);
-    loop {
-        let ended = next.as_ref().map_or(true, |status| {
-            matches!(status.state.as_str(), "finished" | "cancelled" | "parked")
-        });
-        if sender.send(next).await.is_err() || ended {
-            return;
-        }
-        // The next one that differs, or why there is none.
-        next = loop {
-            tokio::select! {
-                // The driver's end ends it too: the next question is refused.
-                _ = changes.changed() => {}
-                () = sender.closed() => return,
-            }
-            tokio::time::sleep(WATCH_PAUSE).await;
-            changes.mark_unchanged();
-            match link.status(id.clone()).await {
-                Ok(status) if status == last => {}
-                Ok(status) => {
-                    last = status.clone();
-                    break Ok(status);
-                }
-                Err(error) => break Err(error),
-            }
-        };
+    /// A sweep and the coordinator's workers.
+    pub(super) async fn watched(&self, sweep: String) -> Result<WatchReply, Status> {
+        let watched = self.ask(|reply| Command::Watch { sweep, reply }).await?;
+        watched.map_err(refuse::lookup)
     }
 }
 

@@ -351,6 +351,7 @@ async fn a_watch_ends_with_its_sweep() {
         .expect("is answered")
         .into_inner();
     let first = watch.next().await.expect("a status").expect("no error");
+    let first = first.sweep.expect("the sweep");
     assert_eq!((first.state.as_str(), first.waiting), ("running", 2));
     world.register("1").await;
     while let Some(job) = world.lease("1").await {
@@ -369,7 +370,8 @@ async fn a_watch_ends_with_its_sweep() {
         .collect()
         .await;
     let last = rest.last().expect("a last status");
-    assert_eq!((last.state.as_str(), last.finished), ("finished", 2));
+    let sweep = last.sweep.as_ref().expect("the sweep");
+    assert_eq!((sweep.state.as_str(), sweep.finished), ("finished", 2));
     assert_eq!(last.workers[0].device, "cpu");
 }
 
@@ -641,7 +643,7 @@ async fn a_worker_told_to_leave_gets_no_job_and_its_successor_does() {
     let drain = |workers: &[&str]| DrainRequest {
         workers: workers.iter().map(ToString::to_string).collect(),
     };
-    let status = world.sweeps.drain(drain(&["w", "v"])).await;
+    let status = world.admin.drain(drain(&["w", "v"])).await;
     let status = status.expect_err("one is not there");
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(status.message(), "there is no worker `v`");
@@ -655,7 +657,7 @@ async fn a_worker_told_to_leave_gets_no_job_and_its_successor_does() {
     let told = |reply: tonic::Response<HeartbeatReply>| reply.into_inner().leave;
     let reply = world.workers.heartbeat(heartbeat.clone()).await;
     assert!(!told(reply.expect("is taken")), "nobody was told");
-    let drained = world.sweeps.drain(drain(&["w"])).await.expect("is there");
+    let drained = world.admin.drain(drain(&["w"])).await.expect("is there");
     assert!(drained.into_inner().workers[0].leaving);
     let reply = world.workers.heartbeat(heartbeat).await;
     assert!(told(reply.expect("is taken")));
@@ -664,7 +666,7 @@ async fn a_worker_told_to_leave_gets_no_job_and_its_successor_does() {
     world.register("1").await;
     assert_eq!(world.lease("1").await, None);
     world.register("2").await;
-    let listed = world.sweeps.workers(WorkersRequest::default()).await;
+    let listed = world.admin.workers(WorkersRequest::default()).await;
     let listed = listed.expect("is answered").into_inner().workers;
     assert_eq!((listed.len(), listed[0].leaving), (1, false));
     assert!(world.lease("2").await.is_some());

@@ -17,12 +17,14 @@ use tonic::{Code, Request, Status};
 const CASES: u32 = 512;
 
 /// Every call, by its path.
-const CALLS: [&str; 17] = [
+const CALLS: [&str; 19] = [
     "/nrp.v1.Workers/Register",
     "/nrp.v1.Workers/Lease",
     "/nrp.v1.Workers/Heartbeat",
     "/nrp.v1.Workers/Report",
     "/nrp.v1.Workers/Release",
+    "/nrp.v1.Admin/Workers",
+    "/nrp.v1.Admin/Drain",
     "/nrp.v1.Sweeps/Submit",
     "/nrp.v1.Sweeps/List",
     "/nrp.v1.Sweeps/Status",

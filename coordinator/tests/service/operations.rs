@@ -27,7 +27,7 @@ async fn it_says_that_it_serves() {
     let dir = tempfile::tempdir().expect("a directory");
     let world = start(dir.path()).await;
     let mut health = HealthClient::new(channel(&world).await);
-    for service in ["", "nrp.v1.Sweeps", "nrp.v1.Workers"] {
+    for service in ["", "nrp.v1.Admin", "nrp.v1.Sweeps", "nrp.v1.Workers"] {
         let request = HealthCheckRequest {
             service: service.to_owned(),
         };
@@ -158,7 +158,9 @@ async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
             .into_iter()
             .next_back()
             .expect("one")
-            .expect("no error"),
+            .expect("no error")
+            .sweep
+            .expect("the sweep"),
     );
     let text = world.coordinator.metrics().read().await.expect("runs");
     assert!(text.contains("state=\"parked\"} 4"), "{text}");

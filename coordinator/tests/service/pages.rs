@@ -220,7 +220,7 @@ async fn lists_of_sweeps_and_workers_stay_under_four_mebibytes() {
     let mut request = WorkersRequest::default();
     let (mut workers, mut total) = (std::collections::BTreeSet::new(), 0);
     loop {
-        let page = world.sweeps.workers(request.clone()).await;
+        let page = world.admin.workers(request.clone()).await;
         let page = page.expect("fits").into_inner();
         total += bytes(&page);
         workers.extend(page.workers.into_iter().map(|worker| worker.worker));
@@ -230,7 +230,9 @@ async fn lists_of_sweeps_and_workers_stay_under_four_mebibytes() {
         }
     }
     assert!(workers.len() == 5_000 && total > DEFAULT_BYTES, "{total}");
-    let status = world.status("").await.expect("fits");
-    bytes(&status);
-    assert_eq!(status.workers.len(), 1_000);
+    let watch = world.sweeps.watch(StatusRequest::default()).await;
+    let mut watch = watch.expect("is answered").into_inner();
+    let watched = watch.message().await.expect("fits").expect("a status");
+    bytes(&watched);
+    assert_eq!(watched.workers.len(), 1_000);
 }

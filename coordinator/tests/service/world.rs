@@ -2,6 +2,7 @@
 
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use nrp_proto::sweep::SweepFile;
+use nrp_proto::wire::admin_client::AdminClient;
 use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
@@ -18,6 +19,7 @@ pub(crate) struct World {
     pub(crate) coordinator: Coordinator,
     pub(crate) workers: WorkersClient<Channel>,
     pub(crate) sweeps: SweepsClient<Channel>,
+    pub(crate) admin: AdminClient<Channel>,
 }
 
 pub(crate) fn config(dir: &Path) -> Config {
@@ -51,7 +53,8 @@ pub(crate) async fn start_with(config: Config) -> World {
     World {
         coordinator,
         workers: WorkersClient::new(channel.clone()),
-        sweeps: SweepsClient::new(channel),
+        sweeps: SweepsClient::new(channel.clone()),
+        admin: AdminClient::new(channel),
     }
 }
 
