@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, miette};
 use nrp_worker::device;
 use nrp_worker::nrp::{
     Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
-    TargetScaling, TrainError, Trained, Trial, Watch, train,
+    TargetScaling, TrainError, Trained, Training, Trial, Watch, train,
 };
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -67,7 +67,13 @@ fn main() -> miette::Result<()> {
     let statistics = InputStatistics::measure(&activations, data.train)?;
     let started = Instant::now();
     let trials = vec![trial; lanes];
-    train(&trials, &protocol, &data, &statistics, &device, &mut Ends)?;
+    let training = Training {
+        protocol: &protocol,
+        data: &data,
+        statistics: &statistics,
+        device: &device,
+    };
+    train(&training, &trials, &mut Ends)?;
     let seconds = started.elapsed().as_secs_f64();
     let state = 12 * units * L1 * lanes;
     let beside = peak_bytes()?.saturating_sub(state as u64);
@@ -90,17 +96,16 @@ impl Activations for MadeUp {
         &self.units
     }
 
-    fn gather(
+    fn read(
         &self,
         _: usize,
-        stimuli: &[usize],
+        stimulus: usize,
+        first: usize,
         out: &mut [f32],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        for (row, stimulus) in out.chunks_exact_mut(self.units[0]).zip(stimuli) {
-            let first = (stimulus * self.units[0]) as u64;
-            for (value, place) in row.iter_mut().zip(first..) {
-                *value = draw(place);
-            }
+        let from = (stimulus * self.units[0] + first) as u64;
+        for (value, place) in out.iter_mut().zip(from..) {
+            *value = draw(place);
         }
         Ok(())
     }

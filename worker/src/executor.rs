@@ -12,11 +12,11 @@ use crate::activation::{
     self, ActivationError, Cache, CachedLayer, Dtype, Extraction, Stage, ensure, ensure_projected,
 };
 use crate::ann::{AnnError, OpenedAnn, Pruning};
-use crate::baseline::{Kernel, Units, linear_path};
+use crate::baseline::{Gram, linear_path};
 use crate::device;
 use crate::nrp::{
     self, Activations, Data, InputScaling, InputStatistics, NetworkShape, Protocol, TargetScaling,
-    TrainError, train,
+    TrainError, Training, train,
 };
 use crate::recording::split::SplitError;
 use crate::recording::{RecordingError, Recordings, Source};
@@ -25,6 +25,7 @@ use crate::totals;
 use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::id::NO_LINEAR_PATH;
+use nrp_proto::panics::said;
 use nrp_proto::sweep::{Baseline, Projection, Scheme, UnknownBaseline, UnknownProjection};
 use nrp_proto::wire::{Activity, Job, Outcome, TrainingSpec, TrialSpec};
 use std::ops::ControlFlow;
@@ -126,7 +127,7 @@ pub struct Executor {
     opened: Option<Opened>,
     /// Inner products of the activations that a linear baseline was fitted to last, with what they
     /// are of: the other baselines, and other regions, have the same.
-    kernel: Option<(TrialSpec, Kernel)>,
+    kernel: Option<(TrialSpec, Gram)>,
 }
 
 struct Opened {
@@ -148,16 +149,14 @@ impl Activations for Rows {
         &self.units
     }
 
-    fn gather(
+    fn read(
         &self,
         layer: usize,
-        stimuli: &[usize],
+        stimulus: usize,
+        first: usize,
         out: &mut [f32],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        for (&stimulus, row) in stimuli.iter().zip(out.chunks_exact_mut(self.units[layer])) {
-            self.layers[layer].read(stimulus, 0, row)?;
-        }
-        Ok(())
+        Ok(self.layers[layer].read(stimulus, first, out)?)
     }
 
     fn dtype(&self, layer: usize) -> Dtype {
@@ -171,18 +170,6 @@ impl Activations for Rows {
         out: &mut [u16],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.layers[layer].bits(stimulus, out)?)
-    }
-}
-
-impl Units for Rows {
-    fn read(
-        &self,
-        layer: usize,
-        stimulus: usize,
-        first: usize,
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.layers[layer].read(stimulus, first, out)?)
     }
 }
 
@@ -219,7 +206,7 @@ impl Executor {
         ended.unwrap_or_else(|panic| {
             // They may be half made.
             (self.opened, self.kernel) = (None, None);
-            let message = nrp::said(&*panic).to_owned();
+            let message = said(&*panic).unwrap_or("no reason given").to_owned();
             Err(ExecuteError::Panicked { message })
         })
     }
@@ -305,14 +292,13 @@ impl Executor {
                     ..data
                 };
                 let statistics = InputStatistics::measure(&rows, data.train)?;
-                train(
-                    &trials,
-                    &protocol,
-                    &data,
-                    &statistics,
-                    &device,
-                    &mut watched,
-                )
+                let training = Training {
+                    protocol: &protocol,
+                    data: &data,
+                    statistics: &statistics,
+                    device: &device,
+                };
+                train(&training, &trials, &mut watched)
             }
         });
         totals::trained(started.elapsed());
@@ -460,13 +446,13 @@ fn baseline(spec: &TrialSpec) -> Result<Option<Baseline>, ExecuteError> {
 
 /// The inner products of a job's activations: `last`, if they are of the same.
 fn kernel<'a>(
-    last: &'a mut Option<(TrialSpec, Kernel)>,
+    last: &'a mut Option<(TrialSpec, Gram)>,
     spec: &TrialSpec,
     rows: &Rows,
     stimuli: usize,
     protocol: &Protocol,
     watched: &Watched<'_>,
-) -> Result<&'a Kernel, TrainError> {
+) -> Result<&'a Gram, TrainError> {
     let training = spec.training.as_ref();
     let of = TrialSpec {
         ann: spec.ann.clone(),
@@ -486,7 +472,7 @@ fn kernel<'a>(
         None => {
             let statistics = InputStatistics::measure(rows, watched.data.train)?;
             let mut on_units = |done| watched.on_units(done);
-            let kernel = Kernel::of(
+            let kernel = Gram::of(
                 rows,
                 stimuli,
                 &statistics,

@@ -1,7 +1,9 @@
 //! The worker: all machine learning of nrp is in here.
 //!
-//! It neither prints nor reads the environment; what it has to say goes back as values, errors and
-//! `tracing` events. It never imports the coordinator: the two meet on the wire only.
+//! It never prints: what it has to say goes back as values, errors and `tracing` events. It takes its
+//! settings as arguments; only `device` looks at the machine's environment. It takes the time itself
+//! where it measures durations, and no result depends on that. It never imports the coordinator: the
+//! two meet on the wire only.
 
 pub mod activation;
 pub mod agent;
@@ -9,9 +11,12 @@ pub mod ann;
 mod archive;
 pub mod baseline;
 pub mod device;
+mod digest;
 pub mod executor;
 pub mod forecast;
+mod near;
 pub mod nrp;
 pub mod recording;
 pub mod resolve;
+mod statistics;
 pub mod totals;

@@ -1,6 +1,7 @@
 //! Cache keys: everything that a layer's activations depend on, and nothing else. Two runs share
 //! activations exactly when their keys are equal.
 
+use crate::digest;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use thiserror::Error;
@@ -109,7 +110,7 @@ impl CacheKey {
         let content = serde_json::to_vec(self).expect("a key of strings and finite numbers");
         let mut hasher = blake3::Hasher::new_derive_key("nrp activation key 2026");
         hasher.update(&content);
-        hasher.finalize().to_hex()[..32].to_owned()
+        digest::shortened(&hasher)
     }
 }
 

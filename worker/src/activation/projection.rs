@@ -11,6 +11,7 @@ use super::{
     ActivationError, Cache, CacheKey, CachedLayer, Dtype, Extraction, OnProgress, RowSpace, Stage,
     ensure,
 };
+use crate::digest;
 use crate::totals;
 use burn::tensor::Device;
 
@@ -97,7 +98,7 @@ fn projected(own: &Header, training: &[usize]) -> Header {
     }
     let row_space = RowSpace {
         version: row_space::VERSION,
-        stimuli: stimuli.finalize().to_hex()[..32].to_owned(),
+        stimuli: digest::shortened(&stimuli),
         dtype: own.key.dtype,
     };
     Header {

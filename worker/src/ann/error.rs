@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::near::did_you_mean;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -12,7 +13,7 @@ use super::OnnxError;
 pub enum AnnError {
     /// The name is of no ANN.
     #[error("ANN `{name}` is not known")]
-    #[diagnostic(help("`nrp ann list` lists the ANNs{}", did_you_mean(near)))]
+    #[diagnostic(help("`nrp ann list` lists the ANNs{}", did_you_mean(near.as_deref())))]
     Unknown {
         /// What the user wrote.
         name: String,
@@ -61,7 +62,7 @@ pub enum AnnError {
     Onnx(#[from] OnnxError),
     /// The ANN has no such layer.
     #[error("layer `{layer}` is not in {ann}")]
-    #[diagnostic(help("`nrp ann layers {ann}` lists its layers{}", did_you_mean(near)))]
+    #[diagnostic(help("`nrp ann layers {ann}` lists its layers{}", did_you_mean(near.as_deref())))]
     UnknownLayer {
         /// The ANN.
         ann: &'static str,
@@ -245,10 +246,4 @@ impl AnnError {
             },
         }
     }
-}
-
-pub(super) fn did_you_mean(near: &Option<String>) -> String {
-    near.as_ref()
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default()
 }

@@ -1,15 +1,13 @@
 //! Where an ANN's weights come from: a file, or a seed.
 
 use std::fmt;
-use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::digest;
+
 use super::graph::Graph;
 use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch_file};
-
-/// How many hexadecimal digits of a file's BLAKE3 stand for it.
-pub(super) const DIGEST_DIGITS: usize = 32;
 
 /// Where an ANN's weights come from. Written `random:SEED` or as a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,16 +29,14 @@ impl WeightsSource {
             Self::Random(_) => Ok(self.to_string()),
             Self::File(path) => {
                 let mut hasher = blake3::Hasher::new();
-                File::open(path)
-                    .and_then(|file| hasher.update_reader(file).map(drop))
-                    .map_err(|source| AnnError::WeightsUnreadable {
+                digest::take_file(&mut hasher, path).map_err(|source| {
+                    AnnError::WeightsUnreadable {
                         ann: ann.name,
                         path: path.clone(),
                         source,
-                    })?;
-                let mut digest = hasher.finalize().to_hex().to_string();
-                digest.truncate(DIGEST_DIGITS);
-                Ok(digest)
+                    }
+                })?;
+                Ok(digest::shortened(&hasher))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Fits: from the stimuli that are fitted to predictions for others, and from those to scores.
 
-use super::gram::{Centred, Kernel};
+use super::gram::{Centred, Gram};
 use super::spectrum::{Spectrum, product};
 use super::{ols, pls, ridge};
 use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};
@@ -20,16 +20,16 @@ use std::collections::BTreeMap;
 /// When a part of the split or a site has no responses, or eigenvalues do not converge.
 pub fn evaluate(
     baseline: Baseline,
-    kernel: &Kernel,
+    gram: &Gram,
     data: &Data<'_>,
     targets: TargetScaling,
     refit: bool,
 ) -> Result<Trained, TrainError> {
-    check(kernel, data)?;
+    check(gram, data)?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let held_out = [data.validation, data.test].concat();
-    let predicted = predict(baseline, kernel, data.train, &responses, &held_out)?;
+    let predicted = predict(baseline, gram, data.train, &responses, &held_out)?;
     let validation_mse = validation_mse(&predicted, &sites, data);
     if !refit {
         let of_test = predicted.submatrix(data.validation.len(), 0, data.test.len(), data.sites);
@@ -43,7 +43,7 @@ pub fn evaluate(
     let left_out = sites.left_out();
     let sites = SiteStatistics::measure(&data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
-    let predicted = predict(baseline, kernel, data.train, &responses, data.test)?;
+    let predicted = predict(baseline, gram, data.train, &responses, data.test)?;
     Ok(Trained {
         left_out,
         ..scored(predicted.as_ref(), validation_mse, &sites, &data)?
@@ -56,12 +56,12 @@ pub fn evaluate(
 /// # Errors
 /// As [`evaluate`].
 pub fn linear_path(
-    kernel: &Kernel,
+    gram: &Gram,
     data: &Data<'_>,
     targets: TargetScaling,
     refit: bool,
 ) -> Result<Vec<f32>, TrainError> {
-    check(kernel, data)?;
+    check(gram, data)?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let fitted = match refit {
@@ -70,7 +70,7 @@ pub fn linear_path(
     };
     let of_fitted = rows(&sites.scaled(data.responses, &fitted), data.sites);
     let ridge = |fitted: &[usize], responses: &Mat<f64>, others: &[usize]| {
-        predict(Baseline::Ridge, kernel, fitted, responses, others)
+        predict(Baseline::Ridge, gram, fitted, responses, others)
     };
     let of_validation = ridge(data.train, &responses, data.validation)?;
     let of_test = ridge(&fitted, &of_fitted, data.test)?;
@@ -82,7 +82,7 @@ pub fn linear_path(
             .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])).1)
             .collect();
         let centred = Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]);
-        let spectrum = Spectrum::of(kernel.centred(&present, &[]).gram)?;
+        let spectrum = Spectrum::of(gram.centred(&present, &[]).gram)?;
         let left_out = ridge::fit(&spectrum, &centred).left_out;
         for (at, &site) in sites.iter().enumerate() {
             for (place, &row) in rows.iter().enumerate() {
@@ -101,9 +101,9 @@ pub fn linear_path(
 }
 
 /// Refuses what cannot be fitted to or predicted from.
-fn check(kernel: &Kernel, data: &Data<'_>) -> Result<(), TrainError> {
+fn check(gram: &Gram, data: &Data<'_>) -> Result<(), TrainError> {
     data.check()?;
-    match kernel.is_finite() {
+    match gram.is_finite() {
         true => Ok(()),
         // Those of training stimuli were seen to be numbers.
         false => Err(data.wild_activation()?.unwrap_or(TrainError::Spectrum)),
@@ -172,7 +172,7 @@ fn scored(
 /// When eigenvalues do not converge.
 pub(super) fn predict(
     baseline: Baseline,
-    kernel: &Kernel,
+    gram: &Gram,
     fitted: &[usize],
     responses: &Mat<f64>,
     others: &[usize],
@@ -185,8 +185,8 @@ pub(super) fn predict(
             .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])))
             .unzip();
         let responses = Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]);
-        let Centred { gram, cross } = kernel.centred(&present, others);
-        let units = kernel.units();
+        let units = gram.units();
+        let Centred { gram, cross } = gram.centred(&present, others);
         let coefficients = match baseline {
             Baseline::Ols => ols::coefficients(&Spectrum::of(gram)?, &responses, units),
             Baseline::Ridge => ridge::fit(&Spectrum::of(gram)?, &responses).coefficients,

@@ -1,32 +1,16 @@
-//! The kernel: inner products of all stimuli's scaled activations, summed over the layers of a set, so
-//! that the layers' units count as one long row.
+//! The Gram matrix: inner products of all stimuli's scaled activations, summed over the layers of a set
+//! as if their units were one long row.
 
 use crate::activation::products::{BLOCK_BYTES, Products};
 use crate::nrp::{Activations, InputScaling, InputStatistics, TrainError};
 use bytesize::ByteSize;
 use faer::Mat;
-use std::error::Error;
 
 /// Matrices of stimuli × stimuli that a fit has in memory at once.
 const MATRICES: u64 = 5;
 
-/// Activations of which some units of a stimulus can be read.
-pub trait Units: Activations {
-    /// Copies units of `stimulus` in layer `layer`, from `first` on as many as there is space for.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    fn read(
-        &self,
-        layer: usize,
-        stimulus: usize,
-        first: usize,
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn Error + Send + Sync>>;
-}
-
 /// Inner products of stimuli's activations about some origin.
-pub struct Kernel {
+pub struct Gram {
     /// `[stimuli, stimuli]`
     products: Mat<f64>,
     /// Units of the layer set.
@@ -41,7 +25,7 @@ pub(super) struct Centred {
     pub(super) cross: Mat<f64>,
 }
 
-impl Kernel {
+impl Gram {
     /// Of `stimuli` stimuli. The origin is their mean, for the digits: each fit takes the mean of its
     /// own stimuli.
     ///
@@ -51,7 +35,7 @@ impl Kernel {
     /// # Errors
     /// When the activations cannot be read, the memory does not suffice, or `on_units` leaves off.
     pub fn of(
-        activations: &dyn Units,
+        activations: &dyn Activations,
         stimuli: usize,
         statistics: &InputStatistics,
         scaling: InputScaling,

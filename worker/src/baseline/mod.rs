@@ -7,7 +7,7 @@
 //! activations are the stimuli's inner products. They are taken once for a layer set, streamed.
 //! Nothing is drawn at random, and there is no clock and no file in here.
 //!
-//! - `kernel`: the inner products, and those about the mean of some stimuli
+//! - `gram`: the inner products, and those about the mean of some stimuli
 //! - `spectrum`: their eigenvalues
 //! - `ols`, `ridge`, `pls`: coefficients of stimuli
 //! - `fit`: sites with missing responses, predictions, scores
@@ -22,4 +22,4 @@ mod spectrum;
 mod tests;
 
 pub use fit::{evaluate, linear_path};
-pub use gram::{Kernel, Units};
+pub use gram::Gram;

@@ -1,60 +1,22 @@
 //! Baselines held against scikit-learn, and against what is known of them.
 
 use super::fit::{evaluate, linear_path, predict};
-use super::gram::{Kernel, Units};
+use super::gram::Gram;
+use crate::nrp::in_memory::InMemory;
 use crate::nrp::{
-    Activations, Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol,
-    TargetScaling, TrainError, Trained, Trial, Watch, train,
+    Data, EpochReport, InputScaling, InputStatistics, NetworkShape, Protocol, TargetScaling,
+    TrainError, Trained, Training, Trial, Watch, train,
 };
 use faer::Mat;
 use nrp_proto::sweep::Baseline;
 use serde::Deserialize;
-use std::error::Error;
 use std::ops::ControlFlow;
 
 mod robustness;
 
-/// Activations in memory, `[stimuli, units]` per layer.
-struct InMemory {
-    units: Vec<usize>,
-    layers: Vec<Vec<f32>>,
-}
-
-impl Activations for InMemory {
-    fn units(&self) -> &[usize] {
-        &self.units
-    }
-
-    fn gather(
-        &self,
-        layer: usize,
-        stimuli: &[usize],
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let mut rows = out.chunks_exact_mut(self.units[layer]).zip(stimuli);
-        rows.try_for_each(|(row, stimulus)| self.read(layer, *stimulus, 0, row))
-    }
-}
-
-impl Units for InMemory {
-    fn read(
-        &self,
-        layer: usize,
-        stimulus: usize,
-        first: usize,
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let from = stimulus * self.units[layer] + first;
-        out.copy_from_slice(&self.layers[layer][from..][..out.len()]);
-        Ok(())
-    }
-}
-
-impl InMemory {
-    fn kernel(&self, stimuli: usize, training: &[usize], scaling: InputScaling) -> Kernel {
-        let statistics = InputStatistics::measure(self, training).expect("finite");
-        Kernel::of(self, stimuli, &statistics, scaling, u64::MAX, &mut |_| true).expect("in memory")
-    }
+fn gram_of(of: &InMemory, stimuli: usize, training: &[usize], scaling: InputScaling) -> Gram {
+    let statistics = InputStatistics::measure(of, training).expect("finite");
+    Gram::of(of, stimuli, &statistics, scaling, u64::MAX, &mut |_| true).expect("in memory")
 }
 
 /// Numbers of scikit-learn; see `testdata/make_baselines.py`.
@@ -88,20 +50,15 @@ fn fixtures() -> Vec<Fixture> {
 
 impl Fixture {
     fn activations(&self) -> InMemory {
-        InMemory {
-            units: self.units.clone(),
-            layers: self.layers.clone(),
-        }
+        InMemory::new(self.units.clone(), self.layers.clone())
     }
 
     fn predicted(&self, baseline: Baseline, scaling: InputScaling) -> Mat<f64> {
-        let kernel = self
-            .activations()
-            .kernel(self.stimuli, &self.training, scaling);
+        let gram = gram_of(&self.activations(), self.stimuli, &self.training, scaling);
         let responses = Mat::from_fn(self.training.len(), self.sites, |row, site| {
             self.responses[row * self.sites + site].unwrap_or(f64::NAN)
         });
-        predict(baseline, &kernel, &self.training, &responses, &self.others).expect("converges")
+        predict(baseline, &gram, &self.training, &responses, &self.others).expect("converges")
     }
 }
 
@@ -153,8 +110,13 @@ fn a_linear_path_predicts_each_training_stimulus_from_the_others() {
             test,
             linear_path: None,
         };
-        let kernel = activations.kernel(case.stimuli, &case.training, InputScaling::None);
-        let path = linear_path(&kernel, &data, TargetScaling::None, false).expect("converges");
+        let gram = gram_of(
+            &activations,
+            case.stimuli,
+            &case.training,
+            InputScaling::None,
+        );
+        let path = linear_path(&gram, &data, TargetScaling::None, false).expect("converges");
         let (of_training, rest) = path.split_at(case.training.len() * case.sites);
         for site in 0..case.sites {
             let rows = 0..case.training.len();
@@ -281,7 +243,7 @@ impl World {
                 .collect()
         };
         Self {
-            activations: InMemory { units, layers },
+            activations: InMemory::new(units, layers),
             responses,
             sites,
             parts: [part(0, 8), part(8, 9), part(9, 10)],
@@ -302,12 +264,15 @@ impl World {
     }
 
     fn evaluate(&self, baseline: Baseline) -> Result<Trained, TrainError> {
-        let kernel = self
-            .activations
-            .kernel(STIMULI, &self.parts[0], InputScaling::Centred);
+        let gram = gram_of(
+            &self.activations,
+            STIMULI,
+            &self.parts[0],
+            InputScaling::Centred,
+        );
         evaluate(
             baseline,
-            &kernel,
+            &gram,
             &self.data(),
             TargetScaling::Standardised,
             false,
@@ -363,11 +328,14 @@ impl World {
             inputs: InputScaling::Centred,
             targets: TargetScaling::Standardised,
         };
-        let kernel = self
-            .activations
-            .kernel(STIMULI, &self.parts[0], InputScaling::Centred);
+        let gram = gram_of(
+            &self.activations,
+            STIMULI,
+            &self.parts[0],
+            InputScaling::Centred,
+        );
         let path =
-            super::linear_path(&kernel, &self.data(), protocol.targets, false).expect("converges");
+            super::linear_path(&gram, &self.data(), protocol.targets, false).expect("converges");
         let data = Data {
             linear_path: Some(&path),
             ..self.data()
@@ -375,7 +343,13 @@ impl World {
         let device = crate::device::of_tests();
         let statistics = InputStatistics::measure(&self.activations, data.train).expect("finite");
         let mut best = Best(None);
-        train(&trials, &protocol, &data, &statistics, &device, &mut best).expect("trains");
+        let training = Training {
+            protocol: &protocol,
+            data: &data,
+            statistics: &statistics,
+            device: &device,
+        };
+        train(&training, &trials, &mut best).expect("trains");
         best.0.expect("scores")
     }
 }
@@ -441,14 +415,17 @@ fn beside_a_linear_path_a_network_is_never_worse_than_that_where_it_is_selected(
 #[test]
 fn a_baseline_that_is_fitted_anew_is_fitted_to_the_validation_stimuli_too() {
     let world = World::new(1, NARROW, 4, 0.3, linear);
-    let kernel = world
-        .activations
-        .kernel(STIMULI, &world.parts[0], InputScaling::Centred);
+    let gram = gram_of(
+        &world.activations,
+        STIMULI,
+        &world.parts[0],
+        InputScaling::Centred,
+    );
     let both = [world.parts[0].clone(), world.parts[1].clone()].concat();
     for baseline in Baseline::ALL {
         let of = |data: &Data<'_>, refit| {
             let targets = TargetScaling::Standardised;
-            evaluate(baseline, &kernel, data, targets, refit).expect("scores")
+            evaluate(baseline, &gram, data, targets, refit).expect("scores")
         };
         let (once, anew) = (of(&world.data(), false), of(&world.data(), true));
         assert_eq!(once.validation_mse, anew.validation_mse);
@@ -465,7 +442,7 @@ fn a_baseline_that_is_fitted_anew_is_fitted_to_the_validation_stimuli_too() {
     // A linear path alike: what is added to nothing predicts as ridge regression does.
     let targets = TargetScaling::Standardised;
     let [once, anew] = [false, true]
-        .map(|refit| linear_path(&kernel, &world.data(), targets, refit).expect("converges"));
+        .map(|refit| linear_path(&gram, &world.data(), targets, refit).expect("converges"));
     let seen = (world.parts[0].len() + world.parts[1].len()) * world.sites;
     assert_eq!(once[..seen], anew[..seen]);
     assert_ne!(once[seen..], anew[seen..]);
@@ -517,10 +494,10 @@ fn what_cannot_be_fitted_is_refused_by_the_same_errors_as_networks() {
         ));
     }
     let statistics = InputStatistics::measure(&world.activations, &world.parts[0]).expect("finite");
-    let kernel = |free: u64, goes_on: bool| {
+    let gram = |free: u64, goes_on: bool| {
         let scaling = InputScaling::Centred;
         let activations = &world.activations;
-        Kernel::of(
+        Gram::of(
             activations,
             STIMULI,
             &statistics,
@@ -530,11 +507,11 @@ fn what_cannot_be_fitted_is_refused_by_the_same_errors_as_networks() {
         )
     };
     assert!(matches!(
-        kernel(1 << 20, true),
+        gram(1 << 20, true),
         Err(TrainError::OutOfMemory { .. })
     ));
     assert!(matches!(
-        kernel(u64::MAX, false),
+        gram(u64::MAX, false),
         Err(TrainError::Interrupted { .. })
     ));
 }
@@ -604,13 +581,10 @@ fn partial_least_squares_score_as_brain_score_scores_them() {
     let case: BrainScore =
         serde_json::from_str(include_str!("testdata/brain_score.json")).expect("a fixture");
     assert_eq!(case.splits.len(), 10);
-    let activations = InMemory {
-        units: vec![case.units],
-        layers: vec![case.activations],
-    };
+    let activations = InMemory::new(vec![case.units], vec![case.activations]);
     let responses: Vec<f64> = case.responses.iter().map(|&value| value.into()).collect();
     let all: Vec<usize> = (0..case.stimuli).collect();
-    let kernel = activations.kernel(case.stimuli, &all, InputScaling::None);
+    let gram = gram_of(&activations, case.stimuli, &all, InputScaling::None);
     let medians = case.splits.iter().enumerate().map(|(number, split)| {
         let (validation, train) = split.train.split_at(5 + number);
         let data = Data {
@@ -623,7 +597,7 @@ fn partial_least_squares_score_as_brain_score_scores_them() {
             test: &split.test,
             linear_path: None,
         };
-        let scored = evaluate(Baseline::Pls, &kernel, &data, TargetScaling::None, true);
+        let scored = evaluate(Baseline::Pls, &gram, &data, TargetScaling::None, true);
         let found = scored
             .expect("scores")
             .test

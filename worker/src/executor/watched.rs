@@ -2,7 +2,7 @@
 
 use super::Control;
 use crate::activation::Dtype;
-use crate::baseline::{self, Kernel};
+use crate::baseline::{self, Gram};
 use crate::nrp::{
     self, Data, EpochReport, RegionScores, TargetScaling, TrainError, Trained, Watch,
 };
@@ -74,7 +74,7 @@ impl Watched<'_> {
     pub(super) fn fit(
         &mut self,
         baseline: Baseline,
-        kernel: &Kernel,
+        gram: &Gram,
         targets: TargetScaling,
         refit: bool,
     ) -> Result<(), TrainError> {
@@ -82,7 +82,7 @@ impl Watched<'_> {
             if self.on_start(trial).is_break() {
                 continue;
             }
-            let fit = || baseline::evaluate(baseline, kernel, self.data, targets, refit);
+            let fit = || baseline::evaluate(baseline, gram, self.data, targets, refit);
             let fitted = catch_unwind(AssertUnwindSafe(fit));
             match fitted.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic))) {
                 Err(error) if !error.is_of_the_trial() => return Err(error),

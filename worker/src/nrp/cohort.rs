@@ -13,17 +13,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Device;
 
-use super::adam::Adam;
+use super::array::{Array, LaneConfig, Targets};
 use super::draws::{Draws, Purpose};
-use super::engine::{Array, Engine, LaneConfig, Targets};
-use super::ensemble::{self, Ensembles};
+use super::engine::Engine;
+use super::ensemble::Ensembles;
 use super::error::TrainError;
-use super::network::{Parameter, Values};
+use super::lane::{Best, Lane};
+use super::network::Parameter;
 use super::scores::score;
 use super::sites::SiteStatistics;
 use super::source::Source;
-use super::train::{EpochReport, Trained, Watch};
-use super::trial::{Data, Protocol, Trial};
+use super::trial::{Data, Protocol};
+use super::watch::{EpochReport, Trained, Watch};
 
 /// A loss this many times that of the constant prediction is divergence. Adam's steps are bounded,
 /// so a learning rate of 1e6 may stay finite; nothing is learned at such a distance. Where responses
@@ -32,31 +33,6 @@ const DIVERGED: f64 = 1e8;
 /// A held-out activation is what went wrong where it is beyond this, and beyond all training
 /// activations as many times over.
 const FAR: f32 = 1e3;
-
-/// A network in a cohort: a trial's own, or one of its ensemble.
-pub(super) struct Lane {
-    /// The trial's place among those of its job.
-    pub(super) trial: usize,
-    /// Which network of the trial's ensemble, and of how many.
-    pub(super) network: (usize, usize),
-    /// Seed of the orders in which it takes the training stimuli.
-    order: u64,
-    /// Whether it learns what ridge regression leaves.
-    pub(super) linear_path: bool,
-    pub(super) config: LaneConfig,
-    best: Option<Best>,
-}
-
-/// What is kept of the best weights so far. Predictions are in fitted units, without the linear path.
-#[derive(Clone)]
-pub(super) struct Best {
-    pub(super) epoch: usize,
-    pub(super) validation_mse: f64,
-    /// `[validation stimuli, sites]`
-    pub(super) of_validation: Vec<f32>,
-    /// `[test stimuli, sites]`
-    pub(super) of_test: Vec<f32>,
-}
 
 /// What an epoch came to.
 struct Losses {
@@ -68,8 +44,8 @@ struct Losses {
     of_validation: Vec<f32>,
 }
 
-/// What all cohorts of a job share.
-pub(super) struct Setting<'a> {
+/// What all cohorts of a job are trained on.
+pub(super) struct CohortInputs<'a> {
     pub(super) engine: Engine,
     pub(super) protocol: &'a Protocol,
     pub(super) data: &'a Data<'a>,
@@ -81,7 +57,7 @@ pub(super) struct Setting<'a> {
 
 /// A cohort under way.
 struct Run<'a, 'b> {
-    setting: &'a Setting<'a>,
+    inputs: &'a CohortInputs<'a>,
     array: Box<dyn Array>,
     lanes: &'b mut Vec<Lane>,
     ensembles: &'b mut Ensembles,
@@ -93,53 +69,7 @@ struct Run<'a, 'b> {
     test: &'a [Vec<usize>],
 }
 
-impl Lane {
-    /// The lane of a network of a trial.
-    pub(super) fn new(number: usize, network: usize, trial: &Trial, data: &Data<'_>) -> Self {
-        let config = LaneConfig {
-            network: trial.config(data),
-            adam: Adam {
-                learning_rate: trial.learning_rate,
-                weight_decay: trial.weight_decay,
-            },
-            seed: ensemble::seed(trial.seed, network),
-        };
-        Self {
-            network: (network, trial.ensemble),
-            linear_path: trial.linear_path,
-            order: trial.seed,
-            ..Self::of(number, config)
-        }
-    }
-
-    /// A lane that has not begun, alone in its trial.
-    pub(super) fn of(trial: usize, config: LaneConfig) -> Self {
-        Self {
-            trial,
-            network: (0, 1),
-            order: config.seed,
-            linear_path: false,
-            config,
-            best: None,
-        }
-    }
-
-    /// Whether it learns from the same batches, and the same targets, as another.
-    pub(super) fn may_join(&self, other: &Self) -> bool {
-        (self.order, self.linear_path) == (other.order, other.linear_path)
-    }
-
-    /// How a parameter begins. Beside a linear path NRP-out is 0 at first: nothing is better known.
-    fn first_values(&self, parameter: Parameter) -> Values<'static> {
-        let LaneConfig { network, seed, .. } = &self.config;
-        match self.linear_path && network.is_output(parameter) {
-            true => Box::new(|row| row.fill(0.0)),
-            false => network.first_values(*seed, parameter),
-        }
-    }
-}
-
-impl Setting<'_> {
+impl CohortInputs<'_> {
     /// Trains `lanes`, each of which leaves them when it ends.
     ///
     /// # Errors
@@ -197,7 +127,7 @@ impl Setting<'_> {
                 .for_each(|lane| lane.best = Some(best.clone()));
         }
         let mut run = Run {
-            setting: self,
+            inputs: self,
             array,
             lanes,
             ensembles,
@@ -344,7 +274,7 @@ impl Run<'_, '_> {
     ) -> Result<(), TrainError> {
         let losses = self.losses(epoch, order)?;
         self.remember_best(epoch, &losses)?;
-        let protocol = self.setting.protocol;
+        let protocol = self.inputs.protocol;
         let mut stay = Vec::with_capacity(self.lanes.len());
         for (lane, losses) in self.lanes.iter().zip(losses) {
             if self.ensembles.has_ended(lane) {
@@ -376,7 +306,7 @@ impl Run<'_, '_> {
                         mean_square(of_validation, selecting)
                     });
                     of_all.map(|(best, epochs)| {
-                        let score = || self.setting.score(lane, &best, epochs);
+                        let score = || self.inputs.score(lane, &best, epochs);
                         // The other lanes' trials have nothing to do with it.
                         catch_unwind(AssertUnwindSafe(score))
                             .unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic)))
@@ -404,34 +334,34 @@ impl Run<'_, '_> {
         order: &[usize],
     ) -> Result<Vec<Result<Losses, TrainError>>, TrainError> {
         let Self {
-            setting,
+            inputs,
             array,
             targets,
             ..
         } = self;
         let targets = Targets {
             values: targets,
-            sites: setting.data.sites,
+            sites: inputs.data.sites,
         };
-        let mut batches = setting.batches(order);
+        let mut batches = inputs.batches(order);
         let mut cells = 0;
         batches.retain(|positions| {
             let (_, present) = targets.at(positions);
             cells += present;
             present > 0
         });
-        let learn = setting
+        let learn = inputs
             .source
             .read(&batches, |reader| array.learn(reader, targets))?;
-        let predicted = setting
+        let predicted = inputs
             .source
             .read(self.validation, |reader| array.predict(reader))?;
         let selecting = self.selecting;
         let lanes = self.lanes.iter().zip(learn).zip(predicted);
         let losses = lanes.map(|((lane, squares), of_validation)| {
             Ok(Losses {
-                training_mse: setting.sane(&lane.config, epoch, squares / cells as f64)?,
-                validation_mse: setting.sane_on_validation(
+                training_mse: inputs.sane(&lane.config, epoch, squares / cells as f64)?,
+                validation_mse: inputs.sane_on_validation(
                     &lane.config,
                     epoch,
                     mean_square(&of_validation, selecting),
@@ -458,7 +388,7 @@ impl Run<'_, '_> {
         if better.iter().all(Option::is_none) {
             return Ok(());
         }
-        let source = self.setting.source;
+        let source = self.inputs.source;
         let predicted = source.read(self.test, |reader| self.array.predict(reader))?;
         for ((lane, better), of_test) in self.lanes.iter_mut().zip(better).zip(predicted) {
             if let Some(found) = better {

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cohort::{Best, Lane};
-use super::train::Watch;
+use super::lane::{Best, Lane};
+use super::watch::Watch;
 
 /// What of trials is known beyond their lanes.
 #[derive(Default)]
@@ -16,12 +16,6 @@ pub(super) struct Ensembles {
     ended: BTreeMap<usize, BTreeMap<usize, (Best, usize)>>,
     /// Trials that have ended: with all their networks, or with one that failed or was stopped.
     over: BTreeSet<usize>,
-}
-
-/// Seed of a network's own draws; the first has the trial's.
-pub(super) fn seed(of_trial: u64, network: usize) -> u64 {
-    // The golden ratio's bits: no two of a trial's are equal, and none is a seed that users name.
-    of_trial.wrapping_add((network as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 impl Ensembles {
@@ -89,22 +83,12 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::super::engine::Engine;
-    use super::super::train::EpochReport;
     use super::super::train_tests::{World, limits, nonlinear, protocol, trial};
     use super::super::trial::Trial;
-    use super::*;
-
-    #[test]
-    fn no_two_networks_draw_alike() {
-        let seeds: BTreeSet<u64> = (0..3)
-            .flat_map(|of| (0..100).map(move |network| seed(of, network)))
-            .collect();
-        assert_eq!(seeds.len(), 300);
-        assert_eq!(seed(7, 0), 7);
-    }
+    use super::super::watch::{EpochReport, Trained};
 
     /// The reports of first networks, and what the trials ended with.
-    fn train(trials: &[Trial]) -> (Vec<(usize, EpochReport)>, Vec<super::super::train::Trained>) {
+    fn train(trials: &[Trial]) -> (Vec<(usize, EpochReport)>, Vec<Trained>) {
         let world = World::new(&[12, 8], 4, 0.5, nonlinear);
         let mut reports = Vec::new();
         let ended = world.fuse(limits(), trials, &protocol(), &mut |trial, report| {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::error::Error;
 
 use miette::Diagnostic;
+use nrp_proto::panics::said;
 use thiserror::Error;
 
 /// Why a trial could not be trained.
@@ -203,7 +204,7 @@ impl TrainError {
 
     /// Of a panic: burn's backends panic where a device has no more memory.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
-        let message = said(panic);
+        let message = said(panic).unwrap_or("no reason given");
         let line = message.lines().next().unwrap_or(message);
         match line.to_lowercase().contains("memory") {
             true => Self::OutOfMemory {
@@ -221,11 +222,4 @@ impl TrainError {
             reason: error.to_string(),
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no reason given")
 }

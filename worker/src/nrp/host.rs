@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 use rayon::prelude::*;
 
 use super::adam::Step;
-use super::engine::{Array, LaneConfig, Targets};
+use super::array::{Array, LaneConfig, Targets};
 use super::error::TrainError;
 use super::host_lane::{Lane, Learned, Products};
 use super::kernel::{Learning, Matrix, PADDING, Panels, Rates, accumulate, descend};

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::adam::Step;
-use super::engine::LaneConfig;
+use super::array::LaneConfig;
 use super::kernel::{Learning, Matrix, PADDING, Panels, Rates, accumulate, descend};
 use super::network::{Dropout, NrpConfig, Parameter, Values};
 

@@ -5,13 +5,16 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::cohort::Lane;
+use super::activations::Activations;
 use super::engine::Engine;
 use super::error::TrainError;
+use super::in_memory::InMemory;
+use super::lane::Lane;
 use super::scaling::{InputScaling, InputStatistics};
-use super::train::{EpochReport, Limits, Trained, train_within};
-use super::train_tests::{InMemory, Watched, World, limits, nonlinear, protocol, trial};
-use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
+use super::train::{Limits, Training, train_within};
+use super::train_tests::{Watched, World, limits, nonlinear, protocol, trial};
+use super::trial::{Data, NetworkShape, Protocol, Trial};
+use super::watch::{EpochReport, Trained};
 use crate::activation::Dtype;
 
 /// How far a lane's losses may be from those of its trial alone, on devices but flex.
@@ -65,7 +68,7 @@ fn what_a_device_unpacks_is_what_the_host_would() {
     let mut world = World::new(&[300, 200], 4, 0.1, nonlinear);
     let trials = mixed();
     for dtype in [Dtype::F16, Dtype::Bf16] {
-        world.activations.stored_as(dtype);
+        world.activations.store_as(dtype);
         for inputs in [
             InputScaling::None,
             InputScaling::Centred,
@@ -228,16 +231,17 @@ impl Activations for Failing<'_> {
         self.activations.units()
     }
 
-    fn gather(
+    fn read(
         &self,
         layer: usize,
-        stimuli: &[usize],
+        stimulus: usize,
+        first: usize,
         out: &mut [f32],
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let left = self.left.fetch_sub(1, Ordering::Relaxed);
         match left {
             0 => Err("the disk is gone".into()),
-            _ => self.activations.gather(layer, stimuli, out),
+            _ => self.activations.read(layer, stimulus, first, out),
         }
     }
 }
@@ -266,15 +270,13 @@ fn activations_that_cannot_be_read_end_training_and_no_trial_is_blamed() {
         };
         let (trials, protocol) = ([trial()], protocol());
         let device = crate::device::of_tests();
-        let ended = train_within(
-            limits,
-            &trials,
-            &protocol,
-            &data,
-            &statistics,
-            &device,
-            &mut watched,
-        );
+        let training = Training {
+            protocol: &protocol,
+            data: &data,
+            statistics: &statistics,
+            device: &device,
+        };
+        let ended = train_within(limits, &training, &trials, &mut watched);
         assert!(matches!(ended, Err(TrainError::Activations { .. })));
         assert!(watched.ended[0].is_none());
     }

@@ -7,16 +7,23 @@
 //! - [`network`]: NRP-L1 per ANN layer, NRP-L2, NRP-out
 //! - [`trial`]: what training is given
 //! - [`train`]: trials from first weights to test scores, in cohorts that fit in memory
+//! - [`activations`]: how the activations of a layer set are read
+//! - [`watch`]: what training reports
 //! - `cohort`: trials of one seed, trained as lanes of one array
+//! - `lane`: one network of a cohort
+//! - `array`: lanes that learn from the same batches
 //! - `ensemble`: networks of one trial, whose predictions are averaged
-//! - `engine`: what an array does; `host` and `lane` do it in host memory with the products of
-//!   `kernel`, `tensor_array` and `stack` with burn's operations, and LibTorch's fused Adam (`libtorch`)
+//! - `engine`: which array a device gets; `host` and `host_lane` compute in host memory with the
+//!   products of `kernel`, `tensor_array` and `stack` with burn's operations and LibTorch's fused Adam
+//!   (`libtorch`)
 //! - `source`: batches of scaled activations, read ahead
 //! - [`scores`]: NRP-error, R², Pearson r
 //! - [`scaling`]: what the training stimuli say about inputs
 //! - `sites`: what they say about sites: how targets are scaled, and which sites select
 
+pub mod activations;
 mod adam;
+mod array;
 mod cohort;
 mod draws;
 mod engine;
@@ -25,6 +32,7 @@ pub mod error;
 mod host;
 mod host_lane;
 mod kernel;
+mod lane;
 #[cfg(feature = "tch")]
 mod libtorch;
 pub mod network;
@@ -36,7 +44,10 @@ mod stack;
 mod tensor_array;
 pub mod train;
 pub mod trial;
+pub mod watch;
 
+#[cfg(test)]
+pub(crate) mod in_memory;
 #[cfg(test)]
 mod lane_tests;
 #[cfg(test)]
@@ -44,12 +55,13 @@ mod parity_tests;
 #[cfg(test)]
 mod train_tests;
 
+pub use activations::Activations;
 pub use error::TrainError;
-pub(crate) use error::said;
 pub use network::NrpConfig;
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};
 pub use scores::{RegionScores, score};
 pub(crate) use sites::{SiteStatistics, left_out};
-pub use train::{EpochReport, Trained, Watch, train};
+pub use train::{Training, train};
 pub(crate) use trial::linear_parameters;
-pub use trial::{Activations, Data, NetworkShape, Protocol, Trial};
+pub use trial::{Data, NetworkShape, Protocol, Trial};
+pub use watch::{EpochReport, Trained, Watch};

@@ -1,17 +1,16 @@
 //! Parity: forward, backward and Adam against PyTorch's numbers (see `testdata/make_fixtures.py`),
 //! on both engines.
 
-use std::error::Error;
-
 use burn::tensor::Device;
 use serde::Deserialize;
 
 use super::adam::Adam;
-use super::engine::{Array, Engine, LaneConfig, Targets};
+use super::array::{Array, LaneConfig, Targets};
+use super::engine::Engine;
+use super::in_memory::InMemory;
 use super::network::{NrpConfig, Parameter, Values};
 use super::scaling::{InputScaling, InputStatistics};
 use super::source::Source;
-use super::trial::Activations;
 
 /// A network with its parameters, and stimuli.
 #[derive(Deserialize)]
@@ -49,25 +48,6 @@ struct StepRun {
     learning_rate: f64,
     weight_decay: f64,
     losses: Vec<f64>,
-}
-
-impl Activations for Network {
-    fn units(&self) -> &[usize] {
-        &self.units
-    }
-
-    fn gather(
-        &self,
-        layer: usize,
-        stimuli: &[usize],
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let units = self.units[layer];
-        for (row, stimulus) in out.chunks_exact_mut(units).zip(stimuli) {
-            row.copy_from_slice(&self.inputs[layer][stimulus * units..][..units]);
-        }
-        Ok(())
-    }
 }
 
 impl Network {
@@ -120,9 +100,10 @@ impl Network {
         work: impl FnOnce(&mut super::source::Reader<'_>) -> R,
     ) -> R {
         let every: Vec<usize> = (0..self.stimuli).collect();
-        let statistics = InputStatistics::measure(self, &every).expect("finite");
+        let activations = InMemory::new(self.units.clone(), self.inputs.clone());
+        let statistics = InputStatistics::measure(&activations, &every).expect("finite");
         let source = Source::open(
-            self,
+            &activations,
             &statistics,
             InputScaling::None,
             every,

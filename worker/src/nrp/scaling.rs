@@ -4,8 +4,8 @@
 
 use rayon::prelude::*;
 
+use super::activations::Activations;
 use super::error::TrainError;
-use super::trial::Activations;
 
 /// How a layer's activations are scaled before the NRP network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

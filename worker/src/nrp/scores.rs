@@ -1,10 +1,11 @@
-//! Metrics: how well predicted responses match measured ones, over the stimuli they are given.
+//! Scores: how well predicted responses match measured ones, over the stimuli they are given.
 //!
 //! Pure host code in f64. A measured value that is NaN is missing and skipped everywhere.
 //! No result is ever NaN: what is undefined is `None`.
 
 use super::sites::ROUNDING;
 use crate::recording::Noise;
+use crate::statistics::{mean, median};
 
 /// The scores of one region.
 ///
@@ -112,7 +113,7 @@ pub fn score(
     RegionScores {
         nrp_error: error / cells as f64,
         mean_predictor_error: mean_error / cells as f64,
-        r2_mean: (!r2.is_empty()).then(|| r2.iter().sum::<f64>() / r2.len() as f64),
+        r2_mean: mean(r2.iter().copied()),
         sites_scored: r2.len(),
         r2_median: median(&mut r2),
         r2_pooled: (total > 0.0).then(|| 1.0 - residual / total),
@@ -135,8 +136,8 @@ struct SiteFit {
     pearson: f64,
 }
 
-/// The fit of predictions `x` to measurements `y`, both about `mean`, or `None` where `y` is constant.
-fn fit(x: &[f64], y: &[f64], mean: f64) -> Option<SiteFit> {
+/// The fit of predictions `x` to measurements `y`, both about `training_mean`, or `None` where `y` is constant.
+fn fit(x: &[f64], y: &[f64], training_mean: f64) -> Option<SiteFit> {
     let n = y.len() as f64;
     let (x_mean, y_mean) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
     let (mut residual, mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0, 0.0);
@@ -148,7 +149,7 @@ fn fit(x: &[f64], y: &[f64], mean: f64) -> Option<SiteFit> {
     }
     // Compared with each other, not with their mean, which may be off by a rounding. Equal responses may
     // be off by one, too, where they were averaged over different repetitions.
-    let rounding = |value: &f64| ROUNDING * (mean + value).abs();
+    let rounding = |value: &f64| ROUNDING * (training_mean + value).abs();
     let is_constant = y
         .iter()
         .all(|value| (value - y[0]).abs() <= rounding(value));
@@ -168,17 +169,6 @@ fn fit(x: &[f64], y: &[f64], mean: f64) -> Option<SiteFit> {
         total: yy,
         pearson,
     })
-}
-
-/// The median, the mean of the two middle values where their number is even.
-pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match (values.len(), values.len() % 2) {
-        (0, _) => None,
-        (_, 1) => Some(values[middle]),
-        (_, _) => Some((values[middle - 1] + values[middle]) / 2.0),
-    }
 }
 
 #[cfg(test)]

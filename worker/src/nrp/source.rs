@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rayon::prelude::*;
 
+use super::activations::Activations;
 use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics};
-use super::trial::Activations;
 use crate::activation::Dtype;
 
 /// Batches in memory while activations are streamed: one is learned from, one is looked ahead at,

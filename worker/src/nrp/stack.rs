@@ -8,7 +8,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::adam::{Adam, BETA_1, BETA_2, EPSILON, Step};
-use super::engine::LaneConfig;
+use super::array::LaneConfig;
 use super::error::TrainError;
 use super::network::{Dropout, NrpConfig, Parameter, Values};
 

@@ -10,7 +10,7 @@ use half::vec::HalfBitsVecExt;
 use half::{bf16, f16};
 
 use super::adam::Step;
-use super::engine::{Array, LaneConfig, Targets};
+use super::array::{Array, LaneConfig, Targets};
 use super::error::TrainError;
 #[cfg(feature = "tch")]
 use super::libtorch::FusedAdam;

@@ -8,20 +8,20 @@
 //! under way: an epoch's order follows from the one before, so the batches of a cohort's later
 //! epochs are not those that the newcomer would begin with alone.
 
-use std::ops::ControlFlow;
-
 use burn::tensor::Device;
 use bytesize::ByteSize;
 
-use super::cohort::{Lane, Setting};
-use super::engine::{Engine, LaneConfig};
+use super::array::LaneConfig;
+use super::cohort::CohortInputs;
+use super::engine::Engine;
 use super::ensemble::Ensembles;
 use super::error::TrainError;
+use super::lane::Lane;
 use super::scaling::InputStatistics;
-use super::scores::RegionScores;
 use super::sites::SiteStatistics;
 use super::source::Source;
 use super::trial::{Data, Protocol, Trial};
+use super::watch::Watch;
 use crate::device;
 
 /// Scaled activations that may stay in memory, in bytes.
@@ -31,54 +31,6 @@ const RESIDENT_BYTES: u64 = 2 << 30;
 const LARGEST_TARGET: f64 = 1e16;
 /// The part of the free memory that activations which stay may take.
 const RESIDENT_SHARE: u64 = 4;
-
-/// What the caller hears after each epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EpochReport {
-    /// Which network of an ensemble, from 0.
-    pub network: usize,
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Mean squared error over the epoch's batches, in fitted target units.
-    pub training_mse: f64,
-    /// Mean squared error on the validation stimuli after the epoch, in fitted target units, of the
-    /// sites that select.
-    pub validation_mse: f64,
-    /// The epoch with the lowest validation loss so far.
-    pub best_epoch: usize,
-}
-
-/// A finished trial.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trained {
-    /// Scores of the best weights on the test stimuli, in the recordings' units.
-    pub test: RegionScores,
-    /// Mean squared error of the best weights over the present validation cells of the sites that
-    /// select, in fitted target units: with standardised targets 1 is about what the mean predictor
-    /// gets. Of an ensemble, that of its mean prediction.
-    pub validation_mse: f64,
-    /// The epoch of the best weights, from 1, the last of an ensemble's; 0 where a linear path alone
-    /// was best.
-    pub best_epoch: usize,
-    /// Epochs trained, the most of an ensemble's.
-    pub epochs: usize,
-    /// Sites of the region whose validation error does not count, in rising order: their training
-    /// responses say too little.
-    pub left_out: Vec<usize>,
-}
-
-/// What the caller of [`train`] hears and says of its trials, each named by its place among them.
-pub trait Watch {
-    /// The trial is about to begin; [`ControlFlow::Break`] leaves it out, and no more is heard of it.
-    fn on_start(&mut self, trial: usize) -> ControlFlow<()>;
-
-    /// The trial has trained an epoch, or a network of its ensemble has; [`ControlFlow::Break`] stops
-    /// it.
-    fn on_epoch(&mut self, trial: usize, report: EpochReport) -> ControlFlow<()>;
-
-    /// The trial has ended: with scores, or because it diverged, was stopped or cannot be trained.
-    fn on_end(&mut self, trial: usize, ended: Result<Trained, TrainError>);
-}
 
 /// What does not change an outcome (the engine: no more than rounding does).
 #[derive(Debug, Clone, Copy)]
@@ -91,38 +43,51 @@ pub(crate) struct Limits {
     pub(crate) bytes: u64,
 }
 
+/// What trials are trained on, and where.
+#[derive(Clone, Copy)]
+pub struct Training<'a> {
+    /// How each of them is trained.
+    pub protocol: &'a Protocol,
+    /// Activations, responses and the split.
+    pub data: &'a Data<'a>,
+    /// The training stimuli's statistics of the same activations.
+    pub statistics: &'a InputStatistics,
+    /// The device.
+    pub device: &'a Device,
+}
+
 /// Trains trials and scores their best weights on the test stimuli.
 ///
 /// # Errors
-/// When the machine hinders it, or the data suit no trial; trials that have not ended are then as
-/// before.
+/// When the machine prevents it, or the data suit no trial; trials that have not ended are then left
+/// unchanged.
 pub fn train(
+    training: &Training<'_>,
     trials: &[Trial],
-    protocol: &Protocol,
-    data: &Data<'_>,
-    statistics: &InputStatistics,
-    device: &Device,
     watch: &mut dyn Watch,
 ) -> Result<(), TrainError> {
-    let bytes = device::free_bytes(device);
+    let bytes = device::free_bytes(training.device);
     let limits = Limits {
-        engine: Engine::of(device),
+        engine: Engine::of(training.device),
         resident_bytes: RESIDENT_BYTES.min(bytes / RESIDENT_SHARE),
         bytes,
     };
-    train_within(limits, trials, protocol, data, statistics, device, watch)
+    train_within(limits, training, trials, watch)
 }
 
 /// [`train`], with its limits given.
 pub(crate) fn train_within(
     limits: Limits,
+    training: &Training<'_>,
     trials: &[Trial],
-    protocol: &Protocol,
-    data: &Data<'_>,
-    statistics: &InputStatistics,
-    device: &Device,
     watch: &mut dyn Watch,
 ) -> Result<(), TrainError> {
+    let Training {
+        protocol,
+        data,
+        statistics,
+        device,
+    } = *training;
     assert_eq!(
         statistics.units(),
         data.activations.units(),
@@ -154,7 +119,7 @@ pub(crate) fn train_within(
     )?;
     let held = limits.engine.held_bytes(&source, protocol.batch_size);
     let room = limits.bytes.saturating_sub(held);
-    let setting = Setting {
+    let inputs = CohortInputs {
         engine: limits.engine,
         protocol,
         data,
@@ -175,7 +140,8 @@ pub(crate) fn train_within(
     });
     let size = |lane: &LaneConfig| limits.engine.bytes_of(lane, protocol.batch_size);
     let (cohorts, too_large) = cohorts(lanes, size, room);
-    let mut ended = match too_large {
+    train_cohorts(cohorts, &inputs, watch)?;
+    match too_large {
         None => Ok(()),
         Some(bytes) => {
             let needed = ByteSize::b(bytes + held).display().si();
@@ -183,13 +149,26 @@ pub(crate) fn train_within(
             let reason = format!("one trial needs {needed}, and {free} are free");
             Err(TrainError::OutOfMemory { reason })
         }
-    };
+    }
+}
+
+/// Trains cohorts one after the other. One that runs out of memory keeps none of the others from
+/// being trained.
+///
+/// # Errors
+/// When a cohort fails; that memory ran out is said last.
+fn train_cohorts(
+    cohorts: Vec<Vec<Lane>>,
+    inputs: &CohortInputs<'_>,
+    watch: &mut dyn Watch,
+) -> Result<(), TrainError> {
     let mut ensembles = Ensembles::default();
+    let mut out_of_memory = None;
     for mut cohort in cohorts {
         cohort.retain(|lane| ensembles.begins(lane, watch));
         let trained = halving(cohort, &mut |lanes| {
             lanes.retain(|lane| !ensembles.has_ended(lane));
-            match (setting.train(lanes, &mut ensembles, watch), &lanes[..]) {
+            match (inputs.train(lanes, &mut ensembles, watch), &lanes[..]) {
                 // Alone, it is the trial that panics.
                 (Err(error @ TrainError::Panicked { .. }), [lane]) => {
                     ensembles.end(lane);
@@ -200,16 +179,13 @@ pub(crate) fn train_within(
                 (ended, _) => ended,
             }
         });
-        ended = match trained {
-            // Others may need less.
-            Err(TrainError::OutOfMemory { reason }) => Err(TrainError::OutOfMemory { reason }),
-            trained => {
-                trained?;
-                ended
-            }
-        };
+        match trained {
+            // The other cohorts may need less.
+            Err(error @ TrainError::OutOfMemory { .. }) => out_of_memory = Some(error),
+            trained => trained?,
+        }
     }
-    ended
+    out_of_memory.map_or(Ok(()), Err)
 }
 
 /// What the training stimuli say about sites.

@@ -1,83 +1,20 @@
 //! Whole trials on small made-up data.
 
-use std::error::Error;
 use std::ops::ControlFlow;
 
-use half::{bf16, f16};
 use serde::Deserialize;
 
 use super::draws::{Draws, Purpose};
 use super::engine::Engine;
 use super::error::TrainError;
+use super::in_memory::InMemory;
 use super::scaling::{InputScaling, InputStatistics, TargetScaling};
 use super::sites::SiteStatistics;
-use super::train::{EpochReport, Limits, Trained, Watch, train_within};
-use super::trial::{Activations, Data, NetworkShape, Protocol, Trial};
-use crate::activation::Dtype;
+use super::train::{Limits, Training, train_within};
+use super::trial::{Data, NetworkShape, Protocol, Trial};
+use super::watch::{EpochReport, Trained, Watch};
 
 mod robustness;
-
-/// Activations in memory, `[stimuli, units]` per layer.
-pub(super) struct InMemory {
-    units: Vec<usize>,
-    layers: Vec<Vec<f32>>,
-    /// How they are to be thought stored.
-    dtype: Dtype,
-}
-
-impl InMemory {
-    /// The same, rounded to what `dtype` can hold.
-    pub(super) fn stored_as(&mut self, dtype: Dtype) {
-        self.dtype = dtype;
-        for value in self.layers.iter_mut().flatten() {
-            *value = match dtype {
-                Dtype::F32 => *value,
-                Dtype::F16 => f16::from_f32(*value).to_f32(),
-                Dtype::Bf16 => bf16::from_f32(*value).to_f32(),
-            };
-        }
-    }
-}
-
-impl Activations for InMemory {
-    fn units(&self) -> &[usize] {
-        &self.units
-    }
-
-    fn gather(
-        &self,
-        layer: usize,
-        stimuli: &[usize],
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let units = self.units[layer];
-        for (row, stimulus) in out.chunks_exact_mut(units).zip(stimuli) {
-            row.copy_from_slice(&self.layers[layer][stimulus * units..][..units]);
-        }
-        Ok(())
-    }
-
-    fn dtype(&self, _layer: usize) -> Dtype {
-        self.dtype
-    }
-
-    fn bits(
-        &self,
-        layer: usize,
-        stimulus: usize,
-        out: &mut [u16],
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let values = &self.layers[layer][stimulus * out.len()..];
-        for (bits, value) in out.iter_mut().zip(values) {
-            *bits = match self.dtype {
-                Dtype::F32 => return Err("f32".into()),
-                Dtype::F16 => f16::from_f32(*value).to_bits(),
-                Dtype::Bf16 => bf16::from_f32(*value).to_bits(),
-            };
-        }
-        Ok(())
-    }
-}
 
 /// Made-up recordings: responses of a teacher to random activations.
 pub(super) struct World {
@@ -118,11 +55,7 @@ impl World {
             }
         }
         Self {
-            activations: InMemory {
-                units: units.to_vec(),
-                layers,
-                dtype: Dtype::F32,
-            },
+            activations: InMemory::new(units.to_vec(), layers),
             responses,
             sites,
             train: (0..280).collect(),
@@ -174,15 +107,13 @@ impl World {
         };
         let device = crate::device::of_tests();
         let data = self.data();
-        train_within(
-            limits,
-            trials,
+        let training = Training {
             protocol,
-            &data,
-            &statistics,
-            &device,
-            &mut watched,
-        )?;
+            data: &data,
+            statistics: &statistics,
+            device: &device,
+        };
+        train_within(limits, &training, trials, &mut watched)?;
         let ended = watched.ended.into_iter();
         Ok(ended
             .map(|ended| ended.expect("every trial ends"))
@@ -571,11 +502,7 @@ fn scaling_matches_scikit_learn() {
     let case: Standardisation =
         serde_json::from_str(include_str!("testdata/standardisation.json")).expect("readable");
     let layers = vec![case.activations.clone()];
-    let activations = InMemory {
-        units: vec![case.units],
-        layers,
-        dtype: Dtype::F32,
-    };
+    let activations = InMemory::new(vec![case.units], layers);
     let statistics = InputStatistics::measure(&activations, &case.train).expect("finite");
     for (scaling, expected) in [
         (InputScaling::None, &case.activations),

@@ -1,54 +1,11 @@
 //! What training is given: one cell of the grid, the protocol, the data. What no network can be
 //! trained with is refused in here.
 
-use std::error::Error;
-
+use super::activations::Activations;
 use super::error::TrainError;
 use super::network::{MAX_DEPTH, NrpConfig};
 use super::scaling::{InputScaling, TargetScaling};
-use crate::activation::Dtype;
 use crate::recording::Noise;
-
-/// The activations of a layer set, read a few stimuli at a time.
-pub trait Activations: Sync {
-    /// Units per ANN layer of the layer set.
-    fn units(&self) -> &[usize];
-
-    /// Copies the activations of `stimuli` in layer `layer` into `out`.
-    ///
-    /// # Shapes
-    /// - `out`: `[stimuli, units]`, row-major
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    fn gather(
-        &self,
-        layer: usize,
-        stimuli: &[usize],
-        out: &mut [f32],
-    ) -> Result<(), Box<dyn Error + Send + Sync>>;
-
-    /// How the activations of layer `layer` are stored.
-    fn dtype(&self, _layer: usize) -> Dtype {
-        Dtype::F32
-    }
-
-    /// Copies the bits of one stimulus's activations, where they are stored in 16.
-    ///
-    /// # Shapes
-    /// - `out`: `[units]`
-    ///
-    /// # Errors
-    /// When they cannot be read, or are not stored in 16 bits.
-    fn bits(
-        &self,
-        layer: usize,
-        _stimulus: usize,
-        _out: &mut [u16],
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Err(format!("layer {layer} is stored as {}", self.dtype(layer).name()).into())
-    }
-}
 
 /// How every trial of a sweep is trained.
 #[derive(Debug, Clone, PartialEq)]

@@ -24,14 +24,12 @@ use serde::Serialize;
 
 use super::chance::generator;
 use super::floor;
-use super::presentations::Presentations;
-use crate::nrp::scores::median;
+use super::presentations::{MIN_STIMULI, Presentations};
+use crate::statistics::{mean, median};
 
 /// Splits that a ceiling is averaged over, at most: all there are of up to eight repetitions, and of
 /// more this many at random. More change it by less than 0.001.
 const SPLITS: usize = 100;
-/// Fewest stimuli that halves are correlated over: two always correlate perfectly.
-pub(super) const MIN_STIMULI: usize = 3;
 
 /// What the repetitions of a region's stimuli say about its noise.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,13 +97,13 @@ impl Noise {
     /// The noise in brief, where a site has a ceiling.
     pub(super) fn report(&self) -> Option<NoiseReport> {
         let mut ceilings: Vec<f64> = self.ceilings.iter().flatten().copied().collect();
-        ceilings.sort_unstable_by(f64::total_cmp);
-        let (&min, &max) = ceilings.first().zip(ceilings.last())?;
-        let n = ceilings.len();
+        let ceiling_median = median(&mut ceilings)?;
+        // `median` has sorted them.
+        let (&ceiling_min, &ceiling_max) = ceilings.first().zip(ceilings.last())?;
         Some(NoiseReport {
-            ceiling_min: min,
-            ceiling_median: (ceilings[(n - 1) / 2] + ceilings[n / 2]) / 2.0,
-            ceiling_max: max,
+            ceiling_min,
+            ceiling_median,
+            ceiling_max,
             noise_floor: self.floor()?,
         })
     }
@@ -114,10 +112,7 @@ impl Noise {
     /// cells, where it is known.
     pub fn floor(&self) -> Option<f64> {
         let known = self.errors.iter().filter(|error| !error.is_nan());
-        let (n, sum) = known.fold((0_usize, 0.0), |(n, sum), error| {
-            (n + 1, sum + f64::from(*error))
-        });
-        (n > 0).then(|| sum / n as f64)
+        mean(known.map(|error| f64::from(*error)))
     }
 
     /// The same sites' noise at some of the stimuli.
@@ -168,9 +163,7 @@ fn splits(repetitions: usize) -> Vec<Split> {
 
 /// A site's mean over splits.
 fn ceiling(reliabilities: &[Option<f64>]) -> Option<f64> {
-    let known = reliabilities.iter().flatten();
-    let (n, sum) = known.fold((0_usize, 0.0), |(n, sum), r| (n + 1, sum + r));
-    (n > 0).then(|| sum / n as f64)
+    mean(reliabilities.iter().flatten().copied())
 }
 
 /// The median over sites in each split, and the mean of those; `[sites][splits]`.

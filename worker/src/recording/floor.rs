@@ -12,8 +12,8 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, PI};
 
-use super::ceiling::MIN_STIMULI;
-use super::presentations::Presentations;
+use super::presentations::{MIN_STIMULI, Presentations};
+use crate::statistics::mean;
 
 /// Most rounds of the additive fit. Where each stimulus has every repetition, one suffices.
 const ROUNDS: usize = 500;
@@ -111,11 +111,6 @@ fn folded(mean: f64, sd: f64) -> f64 {
     } else {
         mean.abs() + sd
     }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (n, sum) = values.fold((0_usize, 0.0), |(n, sum), value| (n + 1, sum + value));
-    (n > 0).then(|| sum / n as f64)
 }
 
 /// The standard deviation behind the values, NaN for fewer than two. The root of the sample variance is

@@ -6,6 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+/// Fewest stimuli that anything is estimated over: two always correlate perfectly.
+pub(super) const MIN_STIMULI: usize = 3;
+
 /// The stimulus and the repetition number of each presentation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Presentations {

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::digest;
+
 use super::arrays::Axes;
 use super::error::RecordingError;
 use super::images::Images;
@@ -65,7 +67,7 @@ impl Source {
             Self::Simulated { .. } => {}
         }
         hasher.update(self.stimulus_digest()?.as_bytes());
-        Ok(shortened(&hasher))
+        Ok(digest::shortened(&hasher))
     }
 
     /// What the stimuli alone are, as 32 hexadecimal digits: activations depend on nothing else.
@@ -100,7 +102,7 @@ impl Source {
                 hasher.update(format!("simulated:{seed}:v{version}").as_bytes());
             }
         }
-        Ok(shortened(&hasher))
+        Ok(digest::shortened(&hasher))
     }
 }
 
@@ -133,12 +135,6 @@ fn file_hash(path: &Path) -> Result<blake3::Hash, RecordingError> {
         source,
     };
     let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(std::fs::File::open(path).map_err(io)?)
-        .map_err(io)?;
+    digest::take_file(&mut hasher, path).map_err(io)?;
     Ok(hasher.finalize())
-}
-
-fn shortened(hasher: &blake3::Hasher) -> String {
-    hasher.finalize().to_hex()[..32].to_owned()
 }

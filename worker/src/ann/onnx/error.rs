@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::ann::error::did_you_mean;
+use crate::near::did_you_mean;
 
 /// Why an ONNX file could not be opened or run.
 #[derive(Debug, Error, Diagnostic)]
@@ -75,7 +75,7 @@ pub enum OnnxError {
     #[diagnostic(help(
         "`nrp ann layers {}` lists its layers{}",
         path.display(),
-        did_you_mean(near)
+        did_you_mean(near.as_deref())
     ))]
     UnknownLayer {
         /// The file.

@@ -5,14 +5,13 @@
 //! ONNX file's own directory: a pipe would never answer, a device never end.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use tract_onnx::pb::tensor_proto::DataLocation;
 use tract_onnx::pb::{GraphProto, TensorProto};
 
 use super::OnnxError;
-use crate::ann::weights::DIGEST_DIGITS;
+use crate::digest;
 
 /// Digest of an ONNX file's `bytes`, and of each file that `graph` keeps weights in. It is the
 /// bytes' BLAKE3 where there is none.
@@ -27,14 +26,11 @@ pub(super) fn digest(bytes: &[u8], graph: &GraphProto, path: &Path) -> Result<St
     for location in locations {
         let file = beside(path, location)?;
         let mut own = blake3::Hasher::new();
-        File::open(&file)
-            .and_then(|opened| own.update_reader(opened).map(drop))
+        digest::take_file(&mut own, &file)
             .map_err(|source| OnnxError::Unreadable { path: file, source })?;
         hasher.update(own.finalize().as_bytes());
     }
-    let mut digest = hasher.finalize().to_hex().to_string();
-    digest.truncate(DIGEST_DIGITS);
-    Ok(digest)
+    Ok(digest::shortened(&hasher))
 }
 
 /// The regular file at `location`, which the ONNX file at `path` names.
