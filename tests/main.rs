@@ -34,5 +34,6 @@ mod run;
 mod slurm;
 mod splits;
 mod store;
+mod trial_ids;
 mod truth;
 mod which_sweep;
