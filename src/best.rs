@@ -93,7 +93,18 @@ pub(crate) struct Row {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
-    let mut access = Access::open(&arguments.results).await?;
+    let results = arguments.results.clone();
+    Access::read(&results, async |access| {
+        answer(access, arguments, format).await
+    })
+    .await
+}
+
+async fn answer(
+    access: &mut Access,
+    arguments: Arguments,
+    format: Format,
+) -> miette::Result<Ended> {
     let front = match (arguments.pareto, arguments.over) {
         (false, _) => "",
         (true, Over::ValidationMse) => "validation_mse",
@@ -114,7 +125,6 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     };
     let region = arguments.region.as_deref();
     show(&mut access.client, &chosen, request, region, format).await?;
-    access.close().await?;
     Ok(Ended::Done)
 }
 
@@ -174,25 +184,9 @@ pub(crate) async fn rows(
 /// All pages together.
 pub(crate) async fn ask(
     client: &mut Sweeps,
-    mut request: BestRequest,
+    request: BestRequest,
 ) -> Result<Vec<BestRow>, CommandError> {
-    let mut rows: Vec<BestRow> = Vec::new();
-    loop {
-        let reply = client.best(request.clone()).await?.into_inner();
-        for row in reply.rows {
-            match rows.last_mut() {
-                // It was cut where the page before ended.
-                Some(last) if last.group == row.group && last.region == row.region => {
-                    last.best.extend(row.best);
-                }
-                Some(_) | None => rows.push(row),
-            }
-        }
-        request.page_token = reply.next_page_token;
-        if request.page_token.is_empty() {
-            return Ok(rows);
-        }
-    }
+    Ok(client.best(request).all().await?)
 }
 
 /// The best trials in the order given, each group's mean after its regions.

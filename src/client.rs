@@ -1,90 +1,17 @@
-//! The client's way to results: a coordinator that runs already, or one started for the moment on a
+//! The command's way to results: a coordinator that runs already, or one started for the moment on a
 //! state directory, which writes to it only where something is to be changed. Either way the results
 //! come over gRPC.
 
 use crate::failure::CommandError;
 use crate::output;
 use crate::place::{ADDRESS, Results};
+use nrp_client::ClientError;
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
-use nrp_proto::MESSAGE_BYTES_MAX;
-use nrp_proto::wire::admin_client::AdminClient;
-use nrp_proto::wire::sweeps_client::SweepsClient;
-use nrp_proto::wire::{ListRequest, SweepStatus, WorkerStatus, WorkersRequest};
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
-
-/// Longest a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connected client.
-pub(crate) type Sweeps = SweepsClient<Channel>;
-
-/// A client that is connected to do what operators do.
-pub(crate) type Admin = AdminClient<Channel>;
-
-/// Connects to the coordinator at `address`, `host:port` or a URI.
-pub(crate) async fn connect(address: &str) -> Result<Sweeps, CommandError> {
-    channel(address).await.map(sweeps)
-}
-
-fn sweeps(channel: Channel) -> Sweeps {
-    SweepsClient::new(channel)
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX)
-}
-
-async fn channel(address: &str) -> Result<Channel, CommandError> {
-    let endpoint = endpoint(address)?.connect_timeout(CONNECT_TIMEOUT);
-    let connected = endpoint.connect().await;
-    connected.map_err(|source| CommandError::Unreachable {
-        address: address.to_owned(),
-        source,
-    })
-}
-
-/// All sweeps, whatever number of pages they take.
-pub(crate) async fn all_sweeps(client: &mut Sweeps) -> Result<Vec<SweepStatus>, CommandError> {
-    let mut request = ListRequest::default();
-    let mut sweeps = Vec::new();
-    loop {
-        let page = client.list(request.clone()).await?.into_inner();
-        sweeps.extend(page.sweeps);
-        request.page_token = page.next_page_token;
-        if request.page_token.is_empty() {
-            return Ok(sweeps);
-        }
-    }
-}
-
-/// All workers, whatever number of pages they take.
-pub(crate) async fn all_workers(client: &mut Admin) -> Result<Vec<WorkerStatus>, CommandError> {
-    let mut request = WorkersRequest::default();
-    let mut workers = Vec::new();
-    loop {
-        let page = client.workers(request.clone()).await?.into_inner();
-        workers.extend(page.workers);
-        request.page_token = page.next_page_token;
-        if request.page_token.is_empty() {
-            return Ok(workers);
-        }
-    }
-}
-
-/// The URI of a coordinator's address.
-pub(crate) fn uri(address: &str) -> String {
-    match address.contains("://") {
-        true => address.to_owned(),
-        false => format!("http://{address}"),
-    }
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, CommandError> {
-    Endpoint::from_shared(uri(address)).map_err(|_| CommandError::Address {
-        address: address.to_owned(),
-    })
-}
+pub(crate) type Sweeps = nrp_client::Client;
 
 /// What results are opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,35 +23,66 @@ enum Purpose {
 /// A client, and the coordinator that was started for it, if one was.
 pub(crate) struct Access {
     pub(crate) client: Sweeps,
-    pub(crate) admin: Admin,
     started: Option<Coordinator>,
 }
 
 impl Access {
-    /// Opens the results that the user named, to read them: nothing is written to a state directory.
-    pub(crate) async fn open(results: &Results) -> miette::Result<Self> {
-        Self::with(results, Purpose::Read).await
+    /// Opens the results that the user named, has `ask` read them, and closes them again, also where `ask`
+    /// failed. Nothing is written to a state directory.
+    ///
+    /// # Errors
+    /// When the results cannot be opened; that of `ask`; else, when they cannot be closed.
+    pub(crate) async fn read<T>(
+        results: &Results,
+        ask: impl AsyncFnOnce(&mut Self) -> miette::Result<T>,
+    ) -> miette::Result<T> {
+        let access = Self::with(results, Purpose::Read).await?;
+        access.answer(ask).await
     }
 
-    /// As `open`, to change something.
-    pub(crate) async fn change(results: &Results) -> miette::Result<Self> {
+    /// As `read`, for an `ask` that changes something.
+    pub(crate) async fn change<T>(
+        results: &Results,
+        ask: impl AsyncFnOnce(&mut Self) -> miette::Result<T>,
+    ) -> miette::Result<T> {
         if results.salvage {
             return Err(CommandError::SalvageChanges.into());
         }
-        Self::with(results, Purpose::Change).await
+        let access = Self::with(results, Purpose::Change).await?;
+        access.answer(ask).await
+    }
+
+    async fn answer<T>(
+        mut self,
+        ask: impl AsyncFnOnce(&mut Self) -> miette::Result<T>,
+    ) -> miette::Result<T> {
+        let answer = ask(&mut self).await;
+        let closed = match self.started {
+            Some(coordinator) => coordinator.shutdown().await,
+            None => Ok(()),
+        };
+        let answer = answer?;
+        closed?;
+        Ok(answer)
     }
 
     async fn with(results: &Results, purpose: Purpose) -> miette::Result<Self> {
         if let Some(address) = &results.coordinator {
-            return Ok(Self::at(address, None).await?);
+            return Ok(Self {
+                client: Sweeps::connect(address).await?,
+                started: None,
+            });
         }
         if results.are_elsewhere()
-            && let Ok(access) = Self::at(ADDRESS, None).await
+            && let Ok(client) = Sweeps::connect(ADDRESS).await
         {
             output::note(&format!(
                 "notice: these are the results of the coordinator at {ADDRESS}"
             ));
-            return Ok(access);
+            return Ok(Self {
+                client,
+                started: None,
+            });
         }
         if !results.state.is_dir() {
             return Err(CommandError::NoState {
@@ -138,60 +96,40 @@ impl Access {
             Purpose::Change => Coordinator::start(config).await,
         };
         match started.map(noted).map_err(miette::Report::from) {
-            Ok(coordinator) => {
-                let address = coordinator.address().to_string();
-                Ok(Self::at(&address, Some(coordinator)).await?)
-            }
+            Ok(coordinator) => Ok(Self {
+                client: Sweeps::connect(&coordinator.address().to_string()).await?,
+                started: Some(coordinator),
+            }),
             // Somebody runs on this directory: ask them.
             Err(error) if is_locked(&error) => match read_address(&results.state) {
-                Some(address) => Ok(Self::at(&address, None).await?),
+                Some(address) => Ok(Self {
+                    client: Sweeps::connect(&address).await?,
+                    started: None,
+                }),
                 None => Err(error),
             },
             Err(error) => Err(error),
         }
     }
 
-    async fn at(address: &str, started: Option<Coordinator>) -> Result<Self, CommandError> {
-        let channel = channel(address).await?;
-        let admin = AdminClient::new(channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self {
-            client: sweeps(channel),
-            admin,
-            started,
-        })
-    }
-
-    /// Whether nothing runs on these results: they are only read, and no trial goes on.
+    /// Whether nothing runs on these results: they are only read, and no trial continues.
     pub(crate) fn nothing_runs(&self) -> bool {
         self.started.is_some()
     }
-
-    /// Ends the coordinator that was started for this client.
-    pub(crate) async fn close(self) -> miette::Result<()> {
-        if let Some(coordinator) = self.started {
-            coordinator.shutdown().await?;
-        }
-        Ok(())
-    }
 }
 
-/// The running coordinator among the results that the user named, found as [`Access::open`] finds it.
+/// The running coordinator among the results that the user named, found as [`Access::read`] finds it.
 pub(crate) async fn running(results: &Results) -> Result<Sweeps, CommandError> {
-    if let Some(address) = &results.coordinator {
-        return connect(address).await;
-    }
-    if results.are_elsewhere() {
-        return connect(ADDRESS).await;
-    }
-    let state = &results.state;
-    match read_address(state).filter(|_| is_held(state)) {
-        Some(address) => connect(&address).await,
-        None => Err(CommandError::NothingRuns {
-            path: state.clone(),
-        }),
-    }
+    let address = if let Some(address) = &results.coordinator {
+        address.clone()
+    } else if results.are_elsewhere() {
+        ADDRESS.to_owned()
+    } else {
+        let path = results.state.clone();
+        let address = read_address(&path).filter(|_| is_held(&path));
+        address.ok_or(CommandError::NothingRuns { path })?
+    };
+    Ok(Sweeps::connect(&address).await?)
 }
 
 /// Whether a process runs on a state directory. One that was killed leaves its address there, where
@@ -207,7 +145,7 @@ pub(crate) async fn config(state: &Path, listen: &str) -> Result<Config, Command
         .await
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| CommandError::Address {
+        .ok_or_else(|| ClientError::Address {
             address: listen.to_owned(),
         })?;
     Ok(Config::new(state, address))
@@ -247,4 +185,30 @@ pub(crate) fn write_address(state: &Path, coordinator: &Coordinator) -> Result<(
 fn read_address(state: &Path) -> Option<String> {
     // Without it the caller reports the lock, which says all a user needs.
     std::fs::read_to_string(address_file(state)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn results_are_closed_also_when_the_question_fails() {
+        let place = tempfile::tempdir().expect("a directory");
+        let state = place.path().to_owned();
+        let started = start(config(&state, "127.0.0.1:0").await.expect("an address")).await;
+        let coordinator = started.expect("it starts");
+        coordinator.shutdown().await.expect("it ends");
+        let results = Results {
+            coordinator: None,
+            state: state.clone(),
+            salvage: false,
+        };
+        let failed = Access::change(&results, async |access| {
+            assert!(is_held(&state), "a coordinator was started on it");
+            let cancelled = access.client.cancel("nothing").await;
+            Ok(cancelled.map_err(CommandError::from)?)
+        });
+        assert!(failed.await.is_err(), "there is no such sweep");
+        assert!(!is_held(&state), "the coordinator has ended");
+    }
 }

@@ -38,7 +38,11 @@ enum FileFormat {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
-    let mut access = Access::open(&arguments.results).await?;
+    let results = arguments.results.clone();
+    Access::read(&results, async |access| write(access, arguments).await).await
+}
+
+async fn write(access: &mut Access, arguments: Arguments) -> miette::Result<Ended> {
     let chosen = arguments.filter.choose(&mut access.client).await?;
     // Stdout is for the trials alone.
     chosen.announce(Format::Json)?;
@@ -83,8 +87,6 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
         }
     }
     out.flush().map_err(CommandError::Stdout)?;
-    drop(out);
-    access.close().await?;
     Ok(Ended::Done)
 }
 

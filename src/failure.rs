@@ -96,25 +96,9 @@ pub(crate) enum CommandError {
     #[error("`--salvage` only reads, and this command changes the state")]
     #[diagnostic(help("`nrp store repair` makes a journal of what is intact; then leave it out"))]
     SalvageChanges,
-    #[error("the coordinator at {address} cannot be reached")]
-    #[diagnostic(help(
-        "is it running there? `nrp coordinator --listen HOST:PORT` starts one; check address, \
-         port and firewall"
-    ))]
-    Unreachable {
-        address: String,
-        #[source]
-        source: tonic::transport::Error,
-    },
-    #[error("`{address}` is not an address of a coordinator")]
-    #[diagnostic(help("write it as HOST:PORT, for example 127.0.0.1:7321"))]
-    Address { address: String },
-    #[error("the coordinator cannot do that")]
-    Refused(
-        #[source]
-        #[diagnostic_source]
-        nrp_proto::Refusal,
-    ),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Client(#[from] nrp_client::ClientError),
     #[error("no trial of sweep `{name}` finished: all {failed} failed, the first with: {reason}")]
     #[diagnostic(help("`nrp trials` lists them with their reasons"))]
     AllFailed {
@@ -232,12 +216,6 @@ impl CommandError {
             trials: status.trials,
             source,
         }
-    }
-}
-
-impl From<tonic::Status> for CommandError {
-    fn from(status: tonic::Status) -> Self {
-        Self::Refused(status.into())
     }
 }
 
@@ -369,8 +347,9 @@ mod tests {
     #[test]
     fn hints_from_the_other_side_are_shown() {
         let status = nrp_proto::Refusal::status(tonic::Code::NotFound, "no sweep", Some("look"));
-        insta::assert_snapshot!(shown(&Report::new(CommandError::from(status))), @r#"
-        error: the coordinator cannot do that
+        let refused = nrp_client::ClientError::Refused(status.into());
+        insta::assert_snapshot!(shown(&Report::new(CommandError::from(refused))), @r#"
+        error: the coordinator refused the request
           caused by: no sweep
         hint: look
         "#);

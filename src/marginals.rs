@@ -1,7 +1,7 @@
 //! `nrp marginals`: mean and best scores over one or two axes of the grid, per ANN and region: the
 //! numbers of a heat map.
 
-use crate::client::{Access, Sweeps};
+use crate::client::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
@@ -52,7 +52,18 @@ enum Score {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
-    let mut access = Access::open(&arguments.results).await?;
+    let results = arguments.results.clone();
+    Access::read(&results, async |access| {
+        answer(access, arguments, format).await
+    })
+    .await
+}
+
+async fn answer(
+    access: &mut Access,
+    arguments: Arguments,
+    format: Format,
+) -> miette::Result<Ended> {
     let chosen = arguments.scope.choose(&mut access.client).await?;
     let asked = TrialsRequest {
         sweep: chosen.named(),
@@ -72,7 +83,12 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             by: arguments.by.clone(),
             ..MarginalsRequest::default()
         };
-        let rows = ask(&mut access.client, request).await?;
+        let rows = access
+            .client
+            .marginals(request)
+            .all()
+            .await
+            .map_err(CommandError::from)?;
         all.push((sweep, rows));
     }
     chosen.announce(format)?;
@@ -91,32 +107,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             }
         }
     }
-    access.close().await?;
     Ok(Ended::Done)
-}
-
-/// All pages together.
-async fn ask(
-    client: &mut Sweeps,
-    mut request: MarginalsRequest,
-) -> Result<Vec<MarginalsRow>, CommandError> {
-    let mut rows: Vec<MarginalsRow> = Vec::new();
-    loop {
-        let reply = client.marginals(request.clone()).await?.into_inner();
-        for row in reply.rows {
-            match rows.last_mut() {
-                // It was cut where the page before ended.
-                Some(last) if last.group == row.group && last.region == row.region => {
-                    last.cells.extend(row.cells);
-                }
-                Some(_) | None => rows.push(row),
-            }
-        }
-        request.page_token = reply.next_page_token;
-        if request.page_token.is_empty() {
-            return Ok(rows);
-        }
-    }
 }
 
 /// One object a cell, its values under their axes' names.

@@ -13,7 +13,7 @@ use indicatif::{
 };
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
-use nrp_proto::wire::{BestRequest, BestRow, StatusRequest, SweepStatus, WatchReply, WorkerStatus};
+use nrp_proto::wire::{BestRequest, BestRow, SweepStatus, WatchReply, WorkerStatus};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -36,14 +36,11 @@ pub(crate) async fn follow(
     sweep: &str,
     until: impl Fn(&SweepStatus) -> bool,
 ) -> Result<Option<SweepStatus>, CommandError> {
-    let request = StatusRequest {
-        sweep: sweep.to_owned(),
-    };
-    let mut stream = client.watch(request).await?.into_inner();
+    let mut stream = client.watch(sweep).await?;
     let mut bars = SweepBars::new();
     let mut last = None;
     let mut asked: Option<(Instant, u64)> = None;
-    while let Some(WatchReply { sweep, workers }) = stream.message().await? {
+    while let Some(WatchReply { sweep, workers }) = stream.next().await? {
         let status = sweep.unwrap_or_default();
         // Nobody sees it on a pipe.
         let is_due = match asked {

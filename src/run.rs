@@ -11,10 +11,7 @@ use crate::place::STATE_DIR;
 use crate::scope::Chosen;
 use crate::takes::Takes;
 use crate::{advice, best, load, progress, sweep};
-use nrp_proto::wire::{
-    BestRequest, CancelRequest, ResumeRequest, StatusRequest, SubmitRequest, SweepStatus,
-    TrialsRequest,
-};
+use nrp_proto::wire::{BestRequest, SweepStatus, TrialsRequest};
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,16 +57,11 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
-    let mut sweeps = client::connect(&address).await?;
-    let request = SubmitRequest {
-        sweep: Some(spec.clone()),
-        priority: arguments.priority,
-    };
-    let submitted = sweeps
-        .submit(request)
+    let mut sweeps = client::Sweeps::connect(&address)
         .await
-        .map_err(CommandError::from)?
-        .into_inner();
+        .map_err(CommandError::from)?;
+    let submitted = sweeps.submit(spec.clone(), arguments.priority).await;
+    let submitted = submitted.map_err(CommandError::from)?;
     output::note(&format!(
         "{}, on {}",
         sweep::announcement(&spec, &submitted),
@@ -78,23 +70,13 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     if submitted.already_finished < submitted.trials {
         takes.in_words().iter().for_each(|line| output::note(line));
     }
-    leave_others(&mut sweeps, &submitted.sweep).await?;
-    // Running the same command again takes up what was cancelled.
-    let this = StatusRequest {
-        sweep: submitted.sweep.clone(),
-    };
-    let status = sweeps.status(this).await.map_err(CommandError::from)?;
-    if status.into_inner().state == "cancelled" {
-        let request = ResumeRequest {
-            sweep: submitted.sweep.clone(),
-        };
-        sweeps.resume(request).await.map_err(CommandError::from)?;
-    }
+    leave_others(&sweeps, &submitted.sweep).await?;
+    resume_if_cancelled(&sweeps, &submitted.sweep).await?;
 
     let stop = Stop::default();
     let mut worker = tokio::spawn(agent::run(
         WorkerConfig {
-            coordinator: client::uri(&address),
+            coordinator: nrp_client::uri(&address),
             name: WORKER.to_owned(),
             data_dir: arguments.data_dir,
             cache: arguments.cache.into(),
@@ -143,15 +125,22 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     }
 }
 
+/// Running the same command again continues a sweep that was cancelled.
+async fn resume_if_cancelled(sweeps: &client::Sweeps, id: &str) -> Result<(), CommandError> {
+    if sweeps.status(id).await?.state == "cancelled" {
+        sweeps.resume(id).await?;
+    }
+    Ok(())
+}
+
 /// Cancels other unfinished sweeps of this state, so that this run computes what it was asked for;
 /// running them again takes them up.
-async fn leave_others(sweeps: &mut client::Sweeps, id: &str) -> Result<(), CommandError> {
-    for other in client::all_sweeps(sweeps).await? {
+async fn leave_others(sweeps: &client::Sweeps, id: &str) -> Result<(), CommandError> {
+    for other in sweeps.sweeps().all().await? {
         // What is parked would be tried again by this run's worker.
         let is_open = ["running", "parked"].contains(&other.state.as_str());
         if other.id != id && is_open {
-            let request = CancelRequest { sweep: other.id };
-            sweeps.cancel(request).await?;
+            sweeps.cancel(&other.id).await?;
             output::note(&format!(
                 "notice: sweep `{}` of this state is unfinished and stays so; run it again to go on",
                 other.name
@@ -172,10 +161,7 @@ enum Followed {
 /// Shows progress until the sweep has ended; returns its last status.
 async fn follow(sweeps: &mut client::Sweeps, id: &str) -> Result<SweepStatus, CommandError> {
     progress::follow(sweeps, id, |_| false).await?;
-    let request = StatusRequest {
-        sweep: id.to_owned(),
-    };
-    Ok(sweeps.status(request).await?.into_inner())
+    Ok(sweeps.status(id).await?)
 }
 
 /// Writes the best configurations of a sweep that has ended, and what they say about the next.
@@ -190,7 +176,7 @@ async fn report(
             state: "failed".to_owned(),
             ..Default::default()
         };
-        let first = sweeps.trials(request).await?.into_inner().message().await?;
+        let first = sweeps.trials(request).await?.next().await?;
         let reason = first.map(|trial| trial.reason).unwrap_or_default();
         if status.finished == 0 && status.parked == 0 {
             return Err(CommandError::AllFailed {

@@ -2,13 +2,13 @@
 //! command that asks: the latest sweep, unless another is named or all are asked for. What is answered
 //! begins with which it is.
 
-use crate::client::{self, Sweeps};
+use crate::client::Sweeps;
 use crate::failure::CommandError;
 use crate::output::{self, Format};
 use crate::row::Provenance;
 use crate::setting::{self, Origin, Setting};
 use nrp_proto::near_miss;
-use nrp_proto::wire::{StatusRequest, SweepSpec, SweepStatus, TrialsRequest};
+use nrp_proto::wire::{SweepSpec, SweepStatus, TrialsRequest};
 
 /// Digits of a digest in introductions; JSON has all.
 const DIGEST_DIGITS: usize = 12;
@@ -37,12 +37,11 @@ pub(crate) struct Scope {
 pub(crate) async fn check(client: &mut Sweeps, asked: TrialsRequest) -> Result<(), CommandError> {
     let (sweeps, of) = match asked.sweep.as_str() {
         "" => {
-            let all = client::all_sweeps(client).await?;
+            let all = client.sweeps().all().await?;
             (all, "these sweeps".to_owned())
         }
         _ => {
-            let sweep = asked.sweep.clone();
-            let one = client.status(StatusRequest { sweep }).await?.into_inner();
+            let one = client.status(&asked.sweep).await?;
             let of = format!("sweep `{}`", one.name);
             (vec![one], of)
         }
@@ -72,8 +71,8 @@ pub(crate) async fn check(client: &mut Sweeps, asked: TrialsRequest) -> Result<(
             state: String::new(),
             ..asked.clone()
         };
-        let mut trials = client.trials(of_one).await?.into_inner();
-        if trials.message().await?.is_some() {
+        let mut trials = client.trials(of_one).await?;
+        if trials.next().await?.is_some() {
             return Ok(());
         }
     }
@@ -122,7 +121,7 @@ impl Scope {
             let sweep = self.sweep.as_deref().unwrap_or_default();
             return Chosen::one(client, sweep).await;
         }
-        let listed = client::all_sweeps(client).await?;
+        let listed = client.sweeps().all().await?;
         let headline = match listed.as_slice() {
             [] => "there are no sweeps".to_owned(),
             [one] => one_is(one),
@@ -139,13 +138,10 @@ impl Scope {
 impl Chosen {
     /// One sweep by its name, its id or the beginning of that; the latest where nothing is named.
     pub(crate) async fn one(client: &mut Sweeps, sweep: &str) -> Result<Self, CommandError> {
-        let request = StatusRequest {
-            sweep: sweep.to_owned(),
-        };
-        let status = client.status(request).await?.into_inner();
+        let status = client.status(sweep).await?;
         let mut headline = one_is(&status);
         if sweep.is_empty() {
-            let all = client::all_sweeps(client).await?.len();
+            let all = client.sweeps().all().await?.len();
             if all > 1 {
                 headline.push_str(&format!(
                     ", the latest of {all}; `--sweep NAME` shows another, `--all-sweeps` all"
@@ -201,11 +197,8 @@ impl Chosen {
 
 impl ChosenSweep {
     async fn new(client: &mut Sweeps, status: SweepStatus) -> Result<Self, CommandError> {
-        let request = StatusRequest {
-            sweep: status.id.clone(),
-        };
         Ok(Self {
-            spec: client.describe(request).await?.into_inner(),
+            spec: client.describe(&status.id).await?,
             name: status.name,
             id: status.id,
         })

@@ -7,11 +7,8 @@ use crate::output::{self, Format};
 use crate::place::Results;
 use crate::progress;
 use crate::takes::Takes;
-use nrp_proto::wire::{
-    CancelRequest, DeleteReply, DeleteRequest, ExplainReply, ExplainRequest, Hindered,
-    PauseRequest, PrioritiseRequest, ResumeRequest, StatusRequest, SubmitReply, SubmitRequest,
-    SweepSpec, SweepStatus,
-};
+use nrp_client::ClientError;
+use nrp_proto::wire::{DeleteReply, ExplainReply, Hindered, SubmitReply, SweepSpec, SweepStatus};
 use nrp_worker::activation::Dtype;
 use nrp_worker::forecast::Forecast;
 use serde::Serialize;
@@ -115,15 +112,11 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             priority,
             results,
         } => {
-            // A refused connection is told before minutes of digesting files.
-            let mut client = client::running(&results).await?;
+            // Connect first: a refused connection is reported before minutes of hashing files.
+            let client = client::running(&results).await?;
             let (spec, _) = load::sweep(&file, data_dir, DIGEST_DEVICE, false)?;
-            let request = SubmitRequest {
-                sweep: Some(spec.clone()),
-                priority,
-            };
-            let submitted = client.submit(request).await.map_err(CommandError::from)?;
-            let submitted = submitted.into_inner();
+            let submitted = client.submit(spec.clone(), priority).await;
+            let submitted = submitted.map_err(CommandError::from)?;
             match format {
                 Format::Json => output::json(&submitted)?,
                 Format::Text => output::line(&announcement(&spec, &submitted))?,
@@ -134,77 +127,85 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
             checked(&spec, &forecast, format)?;
         }
         Command::List { results } => {
-            let mut access = Access::open(&results).await?;
-            let sweeps = client::all_sweeps(&mut access.client).await?;
-            show_of(&access, sweeps, format)?;
-            access.close().await?;
+            Access::read(&results, async |access| {
+                let sweeps = access.client.sweeps().all().await;
+                let sweeps = sweeps.map_err(CommandError::from)?;
+                Ok(show_of(access, sweeps, format)?)
+            })
+            .await?;
         }
         Command::Status(One { sweep, results }) => {
-            let mut access = Access::open(&results).await?;
-            let reply = access.client.status(StatusRequest { sweep }).await;
-            let sweep = reply.map_err(CommandError::from)?.into_inner();
-            show_of(&access, vec![sweep], format)?;
-            access.close().await?;
+            Access::read(&results, async |access| {
+                let status = access.client.status(&sweep).await;
+                Ok(show_of(
+                    access,
+                    vec![status.map_err(CommandError::from)?],
+                    format,
+                )?)
+            })
+            .await?;
         }
         Command::Watch(One { sweep, results }) => return watch(sweep, &results, format).await,
         Command::Cancel(One { sweep, results }) => {
-            let mut access = Access::change(&results).await?;
-            let reply = access.client.cancel(CancelRequest { sweep }).await;
-            let sweep = reply.map_err(CommandError::from)?.into_inner();
-            show_of(&access, vec![sweep], format)?;
-            access.close().await?;
+            change(&results, format, async |of| of.cancel(&sweep).await).await?;
         }
         Command::Delete {
             sweep,
             dry_run,
             results,
         } => {
-            let mut access = match dry_run {
-                true => Access::open(&results).await?,
-                false => Access::change(&results).await?,
+            let delete = async |access: &mut Access| {
+                let deleted = access.client.delete(&sweep, dry_run).await;
+                Ok(deleted.map_err(CommandError::from)?)
             };
-            let reply = access.client.delete(DeleteRequest { sweep, dry_run }).await;
-            let deleted = reply.map_err(CommandError::from)?.into_inner();
+            let deleted = if dry_run {
+                Access::read(&results, delete).await?
+            } else {
+                Access::change(&results, delete).await?
+            };
             match format {
                 Format::Json => output::json(&deleted)?,
                 Format::Text => output::line(&farewell(&deleted, dry_run))?,
             }
-            access.close().await?;
         }
         Command::Resume(One { sweep, results }) => {
-            let mut access = Access::change(&results).await?;
-            let reply = access.client.resume(ResumeRequest { sweep }).await;
-            let sweep = reply.map_err(CommandError::from)?.into_inner();
-            show_of(&access, vec![sweep], format)?;
-            access.close().await?;
+            change(&results, format, async |of| of.resume(&sweep).await).await?;
         }
         Command::Explain { subject, results } => {
-            let mut access = Access::open(&results).await?;
-            let reply = access.client.explain(ExplainRequest { subject }).await;
-            explain(&reply.map_err(CommandError::from)?.into_inner(), format)?;
-            access.close().await?;
+            let explained = Access::read(&results, async |access| {
+                let explained = access.client.explain(&subject).await;
+                Ok(explained.map_err(CommandError::from)?)
+            });
+            explain(&explained.await?, format)?;
         }
         Command::Pause(One { sweep, results }) => {
-            let mut access = Access::change(&results).await?;
-            let reply = access.client.pause(PauseRequest { sweep }).await;
-            let sweep = reply.map_err(CommandError::from)?.into_inner();
-            show_of(&access, vec![sweep], format)?;
-            access.close().await?;
+            change(&results, format, async |of| of.pause(&sweep).await).await?;
         }
         Command::Priority {
             sweep,
             priority,
             results,
         } => {
-            let mut access = Access::change(&results).await?;
-            let request = PrioritiseRequest { sweep, priority };
-            let reply = access.client.prioritise(request).await;
-            let sweep = reply.map_err(CommandError::from)?.into_inner();
-            show_of(&access, vec![sweep], format)?;
-            access.close().await?;
+            change(&results, format, async |of| {
+                of.prioritise(&sweep, priority).await
+            })
+            .await?;
         }
     }
     Ok(Ended::Done)
+}
+
+/// Changes a sweep, and shows how it then stands.
+async fn change(
+    results: &Results,
+    format: Format,
+    ask: impl AsyncFnOnce(&client::Sweeps) -> Result<SweepStatus, ClientError>,
+) -> miette::Result<()> {
+    Access::change(results, async |access| {
+        let status = ask(&access.client).await.map_err(CommandError::from)?;
+        Ok(show_of(access, vec![status], format)?)
+    })
+    .await
 }
 
 /// The device that weights are read for where nothing is computed: before a sweep is submitted, say.
@@ -369,16 +370,18 @@ fn farewell(deleted: &DeleteReply, dry_run: bool) -> String {
 }
 
 async fn watch(sweep: String, results: &Results, format: Format) -> miette::Result<Ended> {
-    let mut access = Access::open(results).await?;
-    let nothing_runs = access.nothing_runs();
-    let is_left = |status: &SweepStatus| nothing_runs && status.state == RUNNING;
-    let last = progress::follow(&mut access.client, &sweep, is_left).await?;
-    access.close().await?;
+    let (nothing_runs, last) = Access::read(results, async |access| {
+        let nothing_runs = access.nothing_runs();
+        let is_left = |status: &SweepStatus| nothing_runs && status.state == RUNNING;
+        let last = progress::follow(&mut access.client, &sweep, is_left).await?;
+        Ok((nothing_runs, last))
+    })
+    .await?;
     match last {
-        Some(status) if is_left(&status) => {
+        Some(status) if nothing_runs && status.state == RUNNING => {
             Err(CommandError::Interrupted { name: status.name }.into())
         }
-        // Nobody goes on with it until somebody does something about it.
+        // Nothing continues it until a user acts.
         Some(status) if status.state == "parked" => Err(CommandError::parked(&status).into()),
         Some(status) => {
             show(&[status], format)?;

@@ -80,7 +80,18 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     {
         return retract(RetractRequest { trials, reason }, &results, format).await;
     }
-    let mut access = Access::open(&arguments.results).await?;
+    let results = arguments.results.clone();
+    Access::read(&results, async |access| {
+        answer(access, arguments, format).await
+    })
+    .await
+}
+
+async fn answer(
+    access: &mut Access,
+    arguments: Arguments,
+    format: Format,
+) -> miette::Result<Ended> {
     let chosen = arguments.filter.choose(&mut access.client).await?;
     let mut document = Vec::new();
     for sweep in &chosen.sweeps {
@@ -105,7 +116,6 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             }
         }
     }
-    access.close().await?;
     Ok(Ended::Done)
 }
 
@@ -114,9 +124,12 @@ async fn retract(
     results: &Results,
     format: Format,
 ) -> miette::Result<Ended> {
-    let mut access = Access::open(results).await?;
-    let reply = access.client.retract(request).await;
-    let retracted = reply.map_err(CommandError::from)?.into_inner().trials;
+    let RetractRequest { trials, reason } = request;
+    let retracted = Access::change(results, async |access| {
+        let retracted = access.client.retract(trials, reason).await;
+        Ok(retracted.map_err(CommandError::from)?)
+    })
+    .await?;
     match format {
         Format::Json => output::json(&retracted)?,
         Format::Text => {
@@ -125,7 +138,6 @@ async fn retract(
             }
         }
     }
-    access.close().await?;
     Ok(Ended::Done)
 }
 
@@ -138,8 +150,8 @@ pub(crate) async fn each(
 ) -> Result<(), CommandError> {
     let request = filter.request(sweep.id.clone());
     let origin = sweep.origin();
-    let mut stream = client.trials(request).await?.into_inner();
-    while let Some(record) = stream.message().await? {
+    let mut stream = client.trials(request).await?;
+    while let Some(record) = stream.next().await? {
         sink(TrialRow::new(record, &origin))?;
     }
     Ok(())

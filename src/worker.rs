@@ -1,7 +1,6 @@
 //! `nrp worker`: trains what a coordinator hands out, until it is told to stop.
 
 use crate::cache::CacheArguments;
-use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::devices::DeviceArguments;
 use crate::failure::Ended;
@@ -73,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     let stop = Stop::default();
     let worker = agent::run(
         WorkerConfig {
-            coordinator: client::uri(&arguments.coordinator),
+            coordinator: nrp_client::uri(&arguments.coordinator),
             name,
             data_dir: arguments.data_dir,
             spool: arguments.spool.unwrap_or(cache.directory.join("spool")),

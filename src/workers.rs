@@ -1,10 +1,11 @@
 //! `nrp workers`: which workers a coordinator has, and telling them to leave.
 
-use crate::client::{self, Access};
+use crate::client::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
-use nrp_proto::wire::{DrainRequest, WorkerStatus};
+use nrp_client::ClientError;
+use nrp_proto::wire::WorkerStatus;
 
 /// Look at a coordinator's workers and tell them to leave
 #[derive(clap::Subcommand)]
@@ -30,22 +31,23 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ended> {
     let (Command::List { results } | Command::Drain { results, .. }) = &command;
-    let mut access = Access::open(results).await?;
-    let there = client::all_workers(&mut access.admin).await?;
-    let workers = match command {
-        Command::List { .. } => there,
+    let workers = Access::read(results, async |access| {
+        Ok(ask(access, &command).await.map_err(CommandError::from)?)
+    })
+    .await?;
+    show(&workers, format)?;
+    Ok(Ended::Done)
+}
+
+async fn ask(access: &Access, command: &Command) -> Result<Vec<WorkerStatus>, ClientError> {
+    let there = access.client.workers().all().await?;
+    match command {
+        Command::List { .. } => Ok(there),
         Command::Drain { names, .. } => {
             let workers = names.iter().flat_map(|name| devices_of(name, &there));
-            let request = DrainRequest {
-                workers: workers.collect(),
-            };
-            let reply = access.admin.drain(request).await;
-            reply.map_err(CommandError::from)?.into_inner().workers
+            access.client.drain(workers.collect()).await
         }
-    };
-    show(&workers, format)?;
-    access.close().await?;
-    Ok(Ended::Done)
+    }
 }
 
 /// The names that a worker has by device, or its own where it has but one or is not there.

@@ -19,7 +19,7 @@ use crate::row::{self, Cell};
 use crate::scope::{Chosen, ChosenSweep};
 use crate::setting::Origin;
 use nrp_proto::wire::{
-    AnnEntry, Scores, StatusRequest, SweepSpec, SweepStatus, TrialRecord, TrialSpec, TrialsRequest,
+    AnnEntry, Scores, SweepSpec, SweepStatus, TrialRecord, TrialSpec, TrialsRequest,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -129,22 +129,21 @@ pub(super) async fn gather(client: &mut Sweeps, chosen: &Chosen) -> Result<Repor
     let [ChosenSweep { id, spec, .. }] = chosen.sweeps.as_slice() else {
         unreachable!("a report is on one sweep");
     };
-    let request = StatusRequest { sweep: id.clone() };
-    let status = client.status(request).await?.into_inner();
+    let status = client.status(id).await?;
     let mut report = Report::new(status, spec.clone());
     let mut request = TrialsRequest {
         sweep: report.sweep.id.clone(),
         ..TrialsRequest::default()
     };
-    let mut stream = client.trials(request.clone()).await?.into_inner();
-    while let Some(record) = stream.message().await? {
+    let mut stream = client.trials(request.clone()).await?;
+    while let Some(record) = stream.next().await? {
         report.take(&record);
     }
     if report.protocol.seed.len() > 1 {
         // Which configuration wins is known only now.
         request.state = "finished".to_owned();
-        let mut stream = client.trials(request).await?.into_inner();
-        while let Some(record) = stream.message().await? {
+        let mut stream = client.trials(request).await?;
+        while let Some(record) = stream.next().await? {
             report.take_seed(&record);
         }
     }

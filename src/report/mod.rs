@@ -70,15 +70,17 @@ struct Written {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
-    let mut access = Access::open(&arguments.results).await?;
-    let chosen = Chosen::one(&mut access.client, &arguments.sweep).await?;
-    output::note(&format!("notice: {}", chosen.headline()));
-    let mut report = gather::gather(&mut access.client, &chosen).await?;
+    let mut report = Access::read(&arguments.results, async |access| {
+        let chosen = Chosen::one(&mut access.client, &arguments.sweep).await?;
+        output::note(&format!("notice: {}", chosen.headline()));
+        let mut report = gather::gather(&mut access.client, &chosen).await?;
+        if access.nothing_runs() {
+            report.sweep.state = sweep::unless_interrupted(&report.sweep.state).to_owned();
+        }
+        Ok(report)
+    })
+    .await?;
     report.written_at = arguments.dated.then(output::now);
-    if access.nothing_runs() {
-        report.sweep.state = sweep::unless_interrupted(&report.sweep.state).to_owned();
-    }
-    access.close().await?;
     let written = write(report, &arguments.out)?;
     match format {
         Format::Json => output::json(&written)?,

@@ -1,40 +1,36 @@
-//! Calls: the coordinator's services as a worker asks them, again and again while nobody answers.
+//! Calls: what a worker asks its coordinator, repeated while the coordinator does not answer.
 
 use super::WorkerError;
 use crate::totals;
 use backon::{ExponentialBuilder, Retryable};
+use nrp_client::{ClientError, Connection};
+use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
     Activity, HeartbeatReply, HeartbeatRequest, Hindrance, LeaseRef, LeaseReply, LeaseRequest,
     LeaveRequest, RegisterRequest, ReleaseRequest, Report, ReportRequest, RungRequest, Verdict,
 };
-use nrp_proto::{CONTRACT, MESSAGE_BYTES_MAX, Refusal};
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-/// Longest that any one call may take.
+/// How long one call may take.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest that connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a connection is tried, and how long its answer may take before another is made: a
-/// network that was cut and healed must not wait for the system to give the old one up.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 /// How long a worker that ends waits for the answer to its goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a trial waits for the answer at a rung before it goes on without.
+/// How long a trial waits for the answer at a rung before it continues without one.
 const RUNG_PATIENCE: Duration = Duration::from_secs(5);
-/// Shortest and longest wait between two tries, before up to as much again at random.
+/// Shortest and longest wait between two tries; up to the same time is added at random.
 const RETRY_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// How long a worker goes on trying when the coordinator went away.
+/// How long a worker keeps trying after the coordinator went away.
 pub(super) const COORDINATOR_AWAY: Duration = Duration::from_secs(24 * 3600);
 
 type Client = WorkersClient<Channel>;
 
-/// What the coordinator told a worker that announced itself.
+/// What the coordinator answered to a worker's registration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
-    /// How often it must give a sign of life.
+    /// How often the worker must send a heartbeat.
     pub(super) heartbeat: Duration,
     /// How long its leases live without one.
     pub(super) lease: Duration,
@@ -42,45 +38,31 @@ pub(super) struct Terms {
 
 /// A worker's line to its coordinator.
 pub(super) struct Calls {
-    client: Client,
+    connection: Connection,
     pub(super) name: String,
     pub(super) instance: String,
     device: String,
     lanes: u32,
-    /// Whether it tells what the whole process has done so far: one of its workers does.
+    /// Whether this worker's heartbeats carry the totals of the whole process: one of its workers' do.
     speaks_for_all: bool,
-    address: String,
 }
 
 impl Calls {
-    /// A line to `address`, which is tried when it is needed.
+    /// A line to the coordinator at `address`; it connects with the first call.
     pub(super) fn new(
-        address: String,
+        address: &str,
         name: String,
         device: String,
         lanes: u32,
         speaks_for_all: bool,
     ) -> Result<Self, WorkerError> {
-        let endpoint = Endpoint::from_shared(address.clone())
-            .map_err(|_| WorkerError::Address {
-                address: address.clone(),
-            })?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .http2_keep_alive_interval(KEEPALIVE.0)
-            .keep_alive_timeout(KEEPALIVE.1)
-            .keep_alive_while_idle(true);
-        let client = WorkersClient::new(endpoint.connect_lazy())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
         Ok(Self {
-            client,
+            connection: Connection::lazy(address, CALL_TIMEOUT)?,
             name,
             instance: fresh_instance(),
             device,
             lanes,
             speaks_for_all,
-            address,
         })
     }
 
@@ -96,20 +78,16 @@ impl Calls {
             .with_jitter()
             .without_max_times()
             .with_total_delay(Some(patience));
-        let answer = (|| async { call(self.client.clone()).await.map_err(Refusal::from) })
+        let once = || async {
+            let answer = call(self.connection.workers()).await;
+            answer.map_err(|status| self.connection.error(status))
+        };
+        let answer = once
             .retry(waits)
-            .when(is_away)
+            .when(ClientError::is_unreachable)
             .notify(|error, wait| tracing::debug!(%error, ?wait, "the coordinator is away"))
             .await;
-        answer
-            .map(tonic::Response::into_inner)
-            .map_err(|refusal| match is_away(&refusal) {
-                true => WorkerError::Unreachable {
-                    address: self.address.clone(),
-                    source: refusal,
-                },
-                false => WorkerError::Refused(refusal),
-            })
+        Ok(answer.map(tonic::Response::into_inner)?)
     }
 
     /// Announces the worker.
@@ -132,8 +110,8 @@ impl Calls {
         })
     }
 
-    /// Asks for a job, for `patience` at most, and says which activations are at hand; registers
-    /// again where the coordinator was restarted meanwhile.
+    /// Asks for a job, for `patience` at most, and names the activations in the cache; registers again if the
+    /// coordinator was restarted meanwhile.
     pub(super) async fn lease(
         &self,
         held: Vec<String>,
@@ -150,7 +128,7 @@ impl Calls {
                 async move { client.lease(request).await }
             };
             match self.persist(patience, call).await {
-                Err(WorkerError::Refused(refusal)) if refusal.code == Code::NotFound => {
+                Err(WorkerError::Coordinator(error)) if knows_nobody(&error) => {
                     self.register(patience).await?;
                 }
                 reply => return reply,
@@ -158,7 +136,7 @@ impl Calls {
         }
     }
 
-    /// Gives one sign of life.
+    /// Sends one heartbeat.
     pub(super) async fn heartbeat(
         &self,
         terms: Terms,
@@ -172,13 +150,13 @@ impl Calls {
             activity: Some(activity),
             totals: self.speaks_for_all.then(totals::read),
         });
-        // One that is not answered leaves time for others while the lease lives.
+        // Time out early enough to retry before the lease expires.
         request.set_timeout(terms.lease / 3);
-        let reply = self.client.clone().heartbeat(request).await?;
+        let reply = self.connection.workers().heartbeat(request).await?;
         Ok(reply.into_inner())
     }
 
-    /// Reports outcomes, at most [`REPORTS_MAX`](nrp_proto::REPORTS_MAX), until they are answered; a
+    /// Reports outcomes, at most [`REPORTS_MAX`](nrp_proto::REPORTS_MAX), until the coordinator answers with a
     /// verdict on each.
     pub(super) async fn report(&self, reports: &[Report]) -> Result<Vec<Verdict>, WorkerError> {
         let call = |mut client: Client| {
@@ -189,8 +167,8 @@ impl Calls {
         Ok(reply.verdicts)
     }
 
-    /// Whether a trial that reached a rung goes on; none without an answer, and then it does, which is
-    /// always right.
+    /// Whether a trial that reached a rung continues; `None` without an answer. The trial then continues,
+    /// which is always correct.
     pub(super) async fn rung(
         &self,
         lease: LeaseRef,
@@ -207,29 +185,29 @@ impl Calls {
             validation_mse,
         });
         request.set_timeout(RUNG_PATIENCE);
-        match self.client.clone().rung(request).await {
+        match self.connection.workers().rung(request).await {
             Ok(reply) => Some(!reply.into_inner().stop),
             Err(status) => {
-                tracing::debug!(trial, epochs, %status, "no answer at a rung; the trial goes on");
+                tracing::debug!(trial, epochs, %status, "no answer at a rung; the trial continues");
                 None
             }
         }
     }
 
-    /// Says goodbye, once and in a moment: a coordinator that is away learns of it by silence.
+    /// Says goodbye, once and briefly: a coordinator that is away notices the silence instead.
     pub(super) async fn leave(&self) {
         let mut request = Request::new(LeaveRequest {
             worker: self.name.clone(),
             instance: self.instance.clone(),
         });
         request.set_timeout(GOODBYE_PATIENCE);
-        if let Err(status) = self.client.clone().leave(request).await {
+        if let Err(status) = self.connection.workers().leave(request).await {
             tracing::debug!(%status, "no answer to a goodbye");
         }
     }
 
-    /// Hands a job back, and says what hinders it, if that succeeds within `patience`; otherwise its
-    /// lease lapses by itself.
+    /// Hands a job back, with what hinders it, if that succeeds within `patience`; otherwise the lease expires by
+    /// itself.
     pub(super) async fn release(
         &self,
         lease: LeaseRef,
@@ -255,12 +233,14 @@ impl Calls {
     }
 }
 
-/// Whether trying again may help.
-fn is_away(refusal: &Refusal) -> bool {
-    refusal.is_unreachable() || refusal.code == Code::DeadlineExceeded
+/// Whether the coordinator does not know the worker: it was restarted since the worker registered.
+fn knows_nobody(error: &ClientError) -> bool {
+    error
+        .refusal()
+        .is_some_and(|refusal| refusal.code == Code::NotFound)
 }
 
-/// A word that no other process has.
+/// A word that no other process uses.
 fn fresh_instance() -> String {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

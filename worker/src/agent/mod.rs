@@ -20,8 +20,9 @@ use crate::executor::{ExecuteError, Executor};
 use burn::tensor::Device;
 use calls::{CALL_TIMEOUT, COORDINATOR_AWAY, Calls, Terms};
 use miette::Diagnostic;
+use nrp_client::ClientError;
+use nrp_proto::REPORTS_MAX;
 use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, LeaseReply, Report};
-use nrp_proto::{REPORTS_MAX, Refusal};
 use spool::Spool;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -81,33 +82,10 @@ pub enum WorkerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Spool(#[from] SpoolError),
-    /// The address is none.
-    #[error("`{address}` is not an address of a coordinator")]
-    #[diagnostic(help("write it as host:port, for example 127.0.0.1:7321"))]
-    Address {
-        /// What the user wrote.
-        address: String,
-    },
-    /// Nobody answers.
-    #[error("the coordinator at {address} cannot be reached")]
-    #[diagnostic(help(
-        "is it running there? `nrp coordinator --listen HOST:PORT` starts one; \
-         check address, port and firewall"
-    ))]
-    Unreachable {
-        /// The address tried.
-        address: String,
-        /// What the last try said.
-        #[source]
-        source: Refusal,
-    },
-    /// The coordinator said no.
-    #[error("the coordinator refused the worker")]
-    Refused(
-        #[source]
-        #[diagnostic_source]
-        Refusal,
-    ),
+    /// The coordinator cannot be reached, or refused the worker.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Coordinator(#[from] ClientError),
     /// A job is hindered by this machine, and the worker was told to end then.
     #[error("a job cannot be run on this machine; its trials wait")]
     Job(
@@ -161,7 +139,7 @@ pub async fn run(config: WorkerConfig, stop: Stop) -> Result<(), WorkerError> {
     let mut running = JoinSet::new();
     for (at, (device, name)) in devices.into_iter().zip(names).enumerate() {
         let calls = Calls::new(
-            config.coordinator.clone(),
+            &config.coordinator,
             name,
             config.devices[at].clone(),
             config.lanes,
@@ -257,7 +235,9 @@ impl Agent {
             };
             let reply = match reply {
                 // It is as good as one that has nothing to do.
-                Err(WorkerError::Unreachable { .. }) if idle_timeout.is_some() => {
+                Err(WorkerError::Coordinator(error))
+                    if error.is_unreachable() && idle_timeout.is_some() =>
+                {
                     LeaseReply::default()
                 }
                 reply => reply?,

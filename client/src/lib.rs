@@ -1,0 +1,40 @@
+//! A client of an nrp coordinator: connections, calls, pages and streams.
+//!
+//! [`Client`] asks what a user asks: submit a sweep, follow it, read its trials. [`Connection`] is the one place
+//! that decides how a coordinator is reached (timeouts, keep-alive, message sizes); a worker uses it too.
+//! Messages are those of [`nrp_proto::wire`], whose fields `nrp.proto` documents. Every failure is a
+//! [`ClientError`]: what is wrong, with the coordinator's hint where it gave one.
+//!
+//! The crate reads no environment and no file, parses no command line, and prints nothing.
+//!
+//! # Example
+//!
+//! The best trial of the latest sweep, per ANN and region:
+//!
+//! ```no_run
+//! use nrp_client::{Client, ClientError};
+//! use nrp_proto::wire::BestRequest;
+//!
+//! async fn best() -> Result<(), ClientError> {
+//!     let client = Client::connect("127.0.0.1:7321").await?;
+//!     let sweep = client.status("").await?;
+//!     let mut rows = client.best(BestRequest {
+//!         sweep: sweep.id,
+//!         ..BestRequest::default()
+//!     });
+//!     while let Some(row) = rows.next().await? {
+//!         println!("{} in {}: {:?}", row.ann, row.region, row.best.first());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+
+mod calls;
+mod connection;
+mod error;
+mod pages;
+
+pub use calls::{Client, Trials, Watch};
+pub use connection::{Connection, uri};
+pub use error::ClientError;
+pub use pages::Pages;

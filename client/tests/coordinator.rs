@@ -1,0 +1,159 @@
+//! The client against a coordinator: what another program would do with it.
+
+use nrp_client::{Client, ClientError, Connection};
+use nrp_coordinator::{Config, Coordinator};
+use nrp_proto::CONTRACT;
+use nrp_proto::sweep::SweepFile;
+use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
+use std::path::Path;
+
+async fn start(state: &Path) -> Coordinator {
+    let config = Config::new(state, ([127, 0, 0, 1], 0).into());
+    Coordinator::start(config).await.expect("it starts")
+}
+
+fn sweep(name: &str) -> SweepSpec {
+    let text = format!(
+        r#"
+        name = "{name}"
+        recordings = {{ assembly = "simulated", regions = ["V4", "IT"] }}
+        [[ann]]
+        name = "mobilenet"
+        weights = "random:0"
+        layer_sets = [["conv_pw_13_relu"]]
+        [grid]
+        l1 = [16]
+        l2 = [32]
+        learning_rate = [1e-3]
+        "#
+    );
+    let mut spec = SweepFile::parse(&text).expect("it parses").to_spec();
+    spec.recordings_digest = "simulated:1".to_owned();
+    spec.data_dir = "/data".to_owned();
+    for entry in &mut spec.anns {
+        entry.ann.as_mut().expect("an ANN").weights_digest = "random:0".to_owned();
+    }
+    spec
+}
+
+/// Finishes every trial that waits, as a worker would.
+async fn work(address: &str) {
+    let deadline = std::time::Duration::from_secs(10);
+    let connection = Connection::lazy(address, deadline).expect("an address");
+    let mut workers = connection.workers();
+    let (worker, instance) = ("w".to_owned(), "1".to_owned());
+    let registration = RegisterRequest {
+        worker: worker.clone(),
+        instance: instance.clone(),
+        device: "cpu".to_owned(),
+        lanes: 8,
+        contract: CONTRACT,
+    };
+    workers.register(registration).await.expect("registers");
+    loop {
+        let request = LeaseRequest {
+            worker: worker.clone(),
+            instance: instance.clone(),
+            ..LeaseRequest::default()
+        };
+        let reply = workers.lease(request).await.expect("is answered");
+        let Some(job) = reply.into_inner().job else {
+            return;
+        };
+        let lease = LeaseRef {
+            job: job.id,
+            epoch: job.epoch,
+        };
+        let scores = Scores {
+            validation_mse: 0.5,
+            nrp_error: 0.1,
+            sites: 2,
+            sites_scored: 2,
+            epochs: 3,
+            best_epoch: 2,
+            parameters: 7,
+            ..Scores::default()
+        };
+        let reports = job.trials.iter().map(|trial| Report {
+            worker: worker.clone(),
+            instance: instance.clone(),
+            lease: Some(lease),
+            trial: trial.id.clone(),
+            outcome: Some(Outcome {
+                result: Some(Scored(scores.clone())),
+            }),
+        });
+        let reports = reports.collect();
+        workers
+            .report(ReportRequest { reports })
+            .await
+            .expect("is answered");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_is_submitted_run_and_read_page_by_page() {
+    let state = tempfile::tempdir().expect("a directory");
+    let coordinator = start(state.path()).await;
+    let address = coordinator.address().to_string();
+    let client = Client::connect(&address).await.expect("connects");
+    for name in ["first", "second"] {
+        let submitted = client.submit(sweep(name), None).await.expect("is taken");
+        assert_eq!((submitted.trials, submitted.resumed), (2, false));
+    }
+    work(&address).await;
+    let listed = client.sweeps().all().await.expect("lists");
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|sweep| (&*sweep.name, sweep.finished))
+        .collect();
+    assert_eq!(listed, [("first", 2), ("second", 2)]);
+    let mut rows = client.best(BestRequest {
+        sweep: "second".to_owned(),
+        page_size: 1,
+        ..BestRequest::default()
+    });
+    let mut regions = Vec::new();
+    while let Some(row) = rows.next().await.expect("reads") {
+        assert_eq!(row.best.len(), 1);
+        regions.push(row.region);
+    }
+    regions.sort();
+    assert_eq!(regions, ["IT", "V4"], "a page holds one row");
+    let mut trials = client
+        .trials(TrialsRequest::default())
+        .await
+        .expect("reads");
+    let mut ids = Vec::new();
+    while let Some(trial) = trials.next().await.expect("reads") {
+        ids.push(trial.id);
+    }
+    assert_eq!(ids.len(), 2, "both sweeps have the same trials");
+    assert_eq!(client.details(&ids).await.expect("reads").len(), 2);
+    let workers = client.workers().all().await.expect("reads");
+    assert_eq!(workers.len(), 1);
+    coordinator.shutdown().await.expect("ends");
+}
+
+#[tokio::test]
+async fn a_refusal_brings_its_hint_and_a_coordinator_that_ended_is_unreachable() {
+    let state = tempfile::tempdir().expect("a directory");
+    let coordinator = start(state.path()).await;
+    let address = coordinator.address().to_string();
+    let client = Client::connect(&address).await.expect("connects");
+    client.submit(sweep("small"), None).await.expect("is taken");
+    let refused = client
+        .status("smal")
+        .await
+        .expect_err("there is no such sweep");
+    let ClientError::Refused(refusal) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(refusal.message.contains("smal"), "{refusal}");
+    let hint = refusal.hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("small"), "{hint}");
+    coordinator.shutdown().await.expect("ends");
+    let away = client.status("small").await.expect_err("nothing answers");
+    assert!(away.is_unreachable(), "{away:?}");
+    assert!(away.to_string().contains(&address), "{away}");
+}
