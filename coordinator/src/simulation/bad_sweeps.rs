@@ -1,15 +1,16 @@
-//! Bad sweeps among a good one: workers that cannot run them say so and go on, and nothing is lost.
+//! Bad sweeps beside a good one: workers that cannot run the bad ones say so and continue, and
+//! nothing is lost.
 
 use super::poison::Poison;
 use super::world::World;
 use super::{Flaws, Setting, Sweep, from_env, samples};
 use crate::scheduler::SweepState;
 
-/// Seeds of an ordinary test run.
+/// The number of seeds in an ordinary test run.
 const SEEDS: u64 = 50;
 
-/// Three workers, a good sweep, and three that none of them can run: for want of files, of the right
-/// files, and of memory. None shares its activations with another.
+/// Three workers, a good sweep, and three sweeps that no worker can run: one lacks files, one has
+/// the wrong files, one lacks memory. No sweep shares its activations with another.
 fn setting() -> Setting {
     let sweeps = ["good", "no-files", "other-files", "too-large"];
     let sweeps = sweeps.into_iter().zip(0..).map(|(name, number)| {
@@ -31,7 +32,7 @@ fn setting() -> Setting {
 }
 
 /// Workers and coordinator are killed at random while clients submit, cancel and resume. Then the
-/// good sweep finishes and the bad ones say why they cannot; mended, they finish too.
+/// good sweep finishes, and the bad ones say why they cannot run; once repaired, they finish, too.
 fn run(seed: u64, told: bool) -> World {
     let mut world = World::new(seed, setting(), Flaws::default(), told);
     world.submit_all_at_calm();

@@ -1,9 +1,9 @@
-//! What workers and clients ask of the coordinator, and what it answers: the contract's calls
-//! without its encoding.
+//! The calls that workers and clients make, and the coordinator's answers: the contract without its
+//! encoding.
 
 use crate::scheduler::{Attempt, Hindrance, LeaseRef, Refusal, TrialId, Verdict};
 
-/// A call under way.
+/// A call in progress.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) id: u64,
@@ -11,14 +11,14 @@ pub(super) struct Call {
     pub(super) ask: Ask,
 }
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     Worker(usize),
     Client(usize),
 }
 
-/// What is asked.
+/// The question.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
     Register {
@@ -33,7 +33,7 @@ pub(super) enum Ask {
         leases: Vec<LeaseRef>,
     },
     Report(Vec<Report>),
-    /// Whether a trial that reached a rung goes on.
+    /// Whether a trial that has reached a rung continues.
     Rung {
         lease: LeaseRef,
         trial: TrialId,
@@ -44,7 +44,7 @@ pub(super) enum Ask {
         lease: LeaseRef,
         hindrance: Option<Hindrance>,
     },
-    /// A sweep by its number.
+    /// A sweep, by its number.
     Submit(usize),
     Cancel(usize),
     Resume(usize),
@@ -53,7 +53,7 @@ pub(super) enum Ask {
     Status(usize),
 }
 
-/// An outcome on its way, as it lies in a worker's spool.
+/// An outcome as a worker's spool holds it until it is acknowledged.
 #[derive(Debug, Clone)]
 pub(super) struct Report {
     pub(super) lease: LeaseRef,
@@ -61,21 +61,21 @@ pub(super) struct Report {
     pub(super) attempt: Attempt,
 }
 
-/// A job as it is handed out.
+/// A job as the coordinator hands it out.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) lease: LeaseRef,
     pub(super) trials: Vec<TrialId>,
     pub(super) rungs: Vec<u32>,
-    /// Where the files of its sweep lie.
+    /// The directory of its sweep's files.
     pub(super) data_dir: String,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     Registered,
-    /// A job, or none for now.
+    /// A job, or `None` if nothing can run now.
     Leased(Option<Job>),
     Refused(Refusal),
     Fenced {
@@ -83,12 +83,12 @@ pub(super) enum Answer {
         cancelled: Vec<TrialId>,
     },
     Verdicts(Vec<Verdict>),
-    /// Whether the trial goes on.
+    /// Whether the trial continues.
     Rung(bool),
     Released,
     Submitted,
     /// The sweep's state, if it is known.
     Status(Option<String>),
-    /// The coordinator is not there, or went away.
+    /// The coordinator is not running, or has died.
     Unavailable,
 }

@@ -1,9 +1,9 @@
-//! The only source of chance: what a seed says, and nothing else.
+//! The only source of randomness: everything follows from a seed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Draws. Two streams of one seed are independent.
+/// A random stream. Two streams of one seed are independent.
 pub(super) struct Dice(ChaCha8Rng);
 
 impl Dice {
@@ -13,9 +13,9 @@ impl Dice {
         Self(rng)
     }
 
-    /// From 0 to `bound`, which it does not reach.
+    /// A number from 0 to `bound`, exclusive.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        // Biased by less than 2^-40 for the small bounds asked for in here.
+        // The bias is less than 2^-40 for the small bounds that the simulation uses.
         self.0.next_u64() % bound.max(1)
     }
 

@@ -1,8 +1,8 @@
-//! A disk that keeps what was synced and nothing else: a power failure loses any part of the rest,
-//! tears it at any byte, or leaves zeros where it would have been. Syncs fail, room runs out, and
-//! the process may die in the middle of any step.
+//! A disk that keeps only what was synced: a power failure loses any part of the rest, tears it at
+//! any byte, or leaves zeros in its place. Syncs fail, space runs out, and the process may die in
+//! the middle of any step.
 //!
-//! Not in the model: parts that reach the platter out of order, with a hole before them.
+//! The model does not include parts that reach the disk out of order, with a hole before them.
 
 use super::dice::Dice;
 use crate::store::{Append, Files};
@@ -12,20 +12,20 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// How a disk breaks its word; a simulation on such a disk must fail.
+/// Ways in which a disk is broken on purpose. A simulation on such a disk must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lie {
-    /// Syncs do nothing.
+    /// A sync does nothing.
     Sync,
-    /// A file is never cut back.
+    /// A file is never truncated.
     Truncate,
-    /// What is written again is not.
+    /// Writing the end of a file again does nothing.
     Rewrite,
-    /// What is opened is synced only once something was appended.
+    /// An opened file is synced only after something was appended.
     SyncAtStart,
 }
 
-/// How often things go wrong, in thousandths of the steps in which they can.
+/// How often things go wrong, in thousandths of the steps in which they can go wrong.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Faults {
     pub(super) die: u64,
@@ -33,7 +33,7 @@ pub(super) struct Faults {
     pub(super) sync: u64,
 }
 
-/// The disk; clones are the same one.
+/// The disk. Clones are the same disk.
 #[derive(Clone)]
 pub(super) struct Disk(Arc<Mutex<Platter>>);
 
@@ -42,12 +42,12 @@ struct Platter {
     lie: Option<Lie>,
     faults: Option<Faults>,
     files: Vec<File>,
-    /// As the running system sees them.
+    /// The files as the running system sees them.
     names: Names,
     durable_names: Names,
-    /// What the names were since, step by step.
+    /// The names after each step since the last sync of names.
     unsynced_names: Vec<Names>,
-    /// The process that uses it has died; nothing more reaches it.
+    /// The process that uses the disk has died, so nothing more reaches it.
     dead: bool,
     full: bool,
     counts: Counts,
@@ -55,7 +55,7 @@ struct Platter {
 
 type Names = BTreeMap<String, usize>;
 
-/// What became of it.
+/// Counts of what has happened.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
     pub(super) syncs: u64,
@@ -67,12 +67,12 @@ pub(super) struct Counts {
 
 #[derive(Default)]
 struct File {
-    /// As the running system sees it.
+    /// The content as the running system sees it.
     seen: Vec<u8>,
     durable: Vec<u8>,
-    /// The first bytes of both, in which they are the same.
+    /// The length of the prefix in which both contents agree.
     same: usize,
-    /// Parts that a failed sync left: taken for written, and not.
+    /// Parts that a failed sync left: the system treats them as written, and they are not.
     stuck: Vec<Range<usize>>,
 }
 
@@ -102,12 +102,13 @@ impl Disk {
         platter.full &= faults.is_some();
     }
 
-    /// Makes room.
+    /// Frees space.
     pub(super) fn free(&self) {
         self.platter().full = false;
     }
 
-    /// Whether the process died within a step since this was asked last; another may now use it.
+    /// Whether the process died within a step since the last call. Another process may use the disk
+    /// afterwards.
     pub(super) fn revive(&self) -> bool {
         std::mem::take(&mut self.platter().dead)
     }
@@ -116,14 +117,14 @@ impl Disk {
         self.platter().counts
     }
 
-    /// A file that a power failure now is sure to leave: which one it is, and what is in it.
+    /// The file that a power failure at this moment is sure to leave: its identity and its content.
     pub(super) fn durable(&self, name: &str) -> Option<(usize, Vec<u8>)> {
         let platter = self.platter();
         let number = *platter.durable_names.get(name)?;
         Some((number, platter.files[number].durable.clone()))
     }
 
-    /// The power fails and comes back.
+    /// The power fails and returns.
     pub(super) fn lose_power(&self) {
         let platter = &mut *self.platter();
         let steps = platter.unsynced_names.len() as u64;
@@ -153,7 +154,7 @@ impl File {
         self.stuck.push(self.same..self.seen.len());
     }
 
-    /// What a failed sync left is to be written again.
+    /// What a failed sync left must be written again.
     fn rewrite(&mut self, from: usize) {
         for stuck in &mut self.stuck {
             stuck.end = stuck.end.min(from);
@@ -189,16 +190,16 @@ impl File {
     }
 }
 
-/// What a step comes to.
+/// The result of a step.
 enum Step {
     Whole,
-    /// The process died before its end.
+    /// The process died before the step ended.
     Dies,
     Fails(io::ErrorKind),
 }
 
 impl Platter {
-    /// Draws what becomes of a step that can also fail in a way of its own.
+    /// Draws the result of a step that can also fail in its own way.
     fn step(&mut self, failure: impl FnOnce(&mut Self, Faults) -> Option<io::ErrorKind>) -> Step {
         if self.dead {
             return Step::Fails(io::ErrorKind::BrokenPipe);
@@ -217,7 +218,7 @@ impl Platter {
         Step::Whole
     }
 
-    /// A step that is done or not done.
+    /// A step that happens completely or not at all.
     fn simple(&mut self, act: impl FnOnce(&mut Self)) -> io::Result<()> {
         match self.step(|_, _| None) {
             Step::Whole => {

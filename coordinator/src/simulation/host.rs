@@ -1,5 +1,5 @@
-//! The coordinator's process: the real driver over the real journal and index, turned by hand. What
-//! the tasks and the writer's thread do between them, the world does step by step.
+//! The coordinator's process: the real driver with the real journal and index. The world does step
+//! by step what tasks and the writer's thread do in production.
 
 use super::call::{self, Answer, Ask, Call, Node};
 use super::disk::Disk;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// The world's time, as the coordinator reads it.
+/// The world's time, which the coordinator reads as its clock.
 #[derive(Clone, Default)]
 pub(super) struct Hands(Arc<AtomicU64>);
 
@@ -35,17 +35,17 @@ impl Clock for Hands {
     }
 }
 
-/// Journals are compacted often: when so many bytes can be dropped.
+/// Journals are compacted often: once this many bytes can be dropped.
 const COMPACT_BYTES: u64 = 2_000;
 
-/// How a coordinator is broken on purpose; its simulation must fail.
+/// Ways in which a coordinator is broken on purpose. Its simulation must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// Answers before it writes.
+    /// The coordinator answers before it writes.
     AnswersFirst,
-    /// Forgets at a restart which leases it has granted.
+    /// A restart forgets which leases were granted.
     ForgetsLeases,
-    /// Forgets at a restart whom it let pass at rungs.
+    /// A restart forgets which trials passed rungs.
     ForgetsRungs,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Host {
     flaw: Option<Flaw>,
     changes: watch::Sender<u64>,
     inbox: VecDeque<Command>,
-    /// What the process tells itself.
+    /// What happens inside the process.
     own: mpsc::Receiver<Command>,
     _own: mpsc::Sender<Command>,
     batches: VecDeque<Batch>,
@@ -68,7 +68,8 @@ struct Waiting {
 }
 
 impl Host {
-    /// Starts a coordinator on what the disk has. Also answers whether a torn line was dropped.
+    /// Starts a coordinator on the content of the disk. Also returns whether a torn line was
+    /// dropped.
     pub(super) fn start(
         disk: &Disk,
         hands: &Hands,
@@ -76,7 +77,7 @@ impl Host {
     ) -> Result<(Self, bool), StoreError> {
         let settings = Settings {
             lease_ms: LEASE_MS,
-            // Copies are as rare as they are late: here they come early.
+            // Copies are rare because they come late; here they come early.
             copy_after_ms: 1_000,
             ..Settings::default()
         };
@@ -89,9 +90,10 @@ impl Host {
                 Some(Flaw::ForgetsRungs) => matches!(fact, Fact::RungReached { .. }),
                 Some(Flaw::AnswersFirst) | None => false,
             };
-            match forgotten {
-                true => Ok(()),
-                false => replayed.take(hands.now_ms(), fact),
+            if forgotten {
+                Ok(())
+            } else {
+                replayed.take(hands.now_ms(), fact)
             }
         })?;
         store.compact_above(COMPACT_BYTES);
@@ -119,12 +121,12 @@ impl Host {
         self.store.index()
     }
 
-    /// Whether everything that was decided is written.
+    /// Whether everything that was decided has been written.
     pub(super) fn is_settled(&self) -> bool {
         self.batches.is_empty() && self.inbox.is_empty()
     }
 
-    /// Takes a call in.
+    /// Accepts a call.
     pub(super) fn take(&mut self, call: Call, sweeps: &[Sweep]) {
         let Call { from, ask, .. } = call.clone();
         let holder = |instance: u32| Holder {
@@ -267,7 +269,7 @@ impl Host {
         self.waiting.retain(|waiting| waiting.call.id != call);
     }
 
-    /// The driver's turn: everything that came in, and the time.
+    /// The driver's turn: it handles all calls that have arrived, and the time.
     pub(super) fn turn(&mut self) {
         while let Ok(command) = self.own.try_recv() {
             self.inbox.push_back(command);
@@ -281,7 +283,7 @@ impl Host {
         }
     }
 
-    /// The writer's turn: everything that is decided shares a sync.
+    /// The writer's turn: all decisions so far share a sync.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
         let Some(mut batch) = self.batches.pop_front() else {
             return Ok(());
@@ -300,7 +302,7 @@ impl Host {
         Ok(())
     }
 
-    /// What was answered since this was asked last.
+    /// The answers since the last call.
     pub(super) fn answered(&mut self) -> Vec<(Call, Answer)> {
         let mut answered = Vec::new();
         self.waiting.retain_mut(|waiting| match (waiting.answer)() {
@@ -310,7 +312,8 @@ impl Host {
             }
             None => true,
         });
-        // Those of one write leave together; leases in the order they were granted.
+        // The answers of one write leave together; leases leave in the order in which they were
+        // granted.
         answered.sort_by_key(|(_, answer)| match answer {
             Answer::Leased(job) => job.as_ref().map(|job| job.lease.epoch),
             _ => None,
@@ -318,13 +321,13 @@ impl Host {
         answered
     }
 
-    /// Who waits for an answer that will never come.
+    /// The callers that wait for an answer that will never come.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = &Call> {
         self.waiting.iter().map(|waiting| &waiting.call)
     }
 }
 
-/// A command, and how its answer is fetched.
+/// A command, and how to fetch its answer.
 fn asked<T: 'static>(
     command: impl FnOnce(Reply<T>) -> Command,
     convert: impl Fn(T) -> Answer + 'static,
@@ -333,7 +336,7 @@ fn asked<T: 'static>(
     let fetch = move || match answer.try_recv() {
         Ok(answer) => Some(convert(answer)),
         Err(oneshot::error::TryRecvError::Empty) => None,
-        // The driver drops what nobody waits for.
+        // The driver drops an answer that nobody waits for.
         Err(oneshot::error::TryRecvError::Closed) => Some(Answer::Unavailable),
     };
     (command(reply), Box::new(fetch))

@@ -1,5 +1,5 @@
-//! What was promised, against what the disk is sure to keep. Every promise is checked when it is
-//! made, and all of them whenever the coordinator or its disk starts afresh.
+//! The ledger compares what was promised with what the disk is sure to keep. It checks every
+//! promise when it is made, and all promises whenever the coordinator or its disk restarts.
 
 use super::Sweep;
 use super::call::{Answer, Ask, Call, Report};
@@ -10,13 +10,13 @@ use crate::scheduler::{
 use crate::store::{FILE_NAME, decode_line};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was promised.
+/// The promises.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// What a power failure now would leave.
+    /// What a power failure at this moment would leave.
     kept: Kept,
     submitted: BTreeSet<SweepId>,
-    /// Acknowledged outcomes with scores; nothing takes these back.
+    /// Acknowledged outcomes with scores, which nothing may undo.
     finished: BTreeSet<TrialId>,
     /// Trials whose stop was acknowledged.
     stopped: BTreeSet<TrialId>,
@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     pub(super) counts: Counts,
 }
 
-/// How much was promised.
+/// The number of promises.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
     pub(super) outcomes: u64,
@@ -40,7 +40,7 @@ pub(super) struct Counts {
     pub(super) parked: u64,
 }
 
-/// The durable facts, read as they become so.
+/// The durable facts, read as they become durable.
 #[derive(Default)]
 struct Kept {
     file: Option<usize>,
@@ -49,19 +49,19 @@ struct Kept {
     submitted: BTreeMap<SweepId, BTreeSet<TrialId>>,
     /// Outcomes in force.
     outcomes: BTreeMap<TrialId, Ending>,
-    /// Trials that ever had an outcome, and those of which an attempt failed.
+    /// Trials that ever had an outcome, and trials that ever had a failed attempt.
     ever: BTreeSet<TrialId>,
     attempted: BTreeSet<TrialId>,
     /// Trials of sweeps that were ever cancelled.
     unwanted: BTreeSet<TrialId>,
-    /// Rungs at which trials were let pass, and those at which they were stopped.
+    /// Rungs that trials passed, and rungs at which they were stopped.
     passed: BTreeSet<(TrialId, u32)>,
     stops: BTreeMap<TrialId, Ending>,
     last_epoch: Epoch,
 }
 
 impl Ledger {
-    /// Reads what has become durable.
+    /// Reads the facts that have become durable.
     pub(super) fn read(&mut self, disk: &Disk, sweeps: &[Sweep]) {
         let Some((file, bytes)) = disk.durable(FILE_NAME) else {
             assert_eq!(self.kept.file, None, "the journal's name is lost");
@@ -70,7 +70,7 @@ impl Ledger {
         let counts = self.counts;
         let is_other = self.kept.file != Some(file);
         if is_other {
-            // A compacted journal forgets what is over.
+            // A compacted journal forgets what has ended.
             let before = std::mem::take(&mut self.kept);
             self.kept = Kept {
                 file: Some(file),
@@ -96,12 +96,13 @@ impl Ledger {
             }
         }
         if is_other {
-            // Most of it was counted in the other one.
+            // Most of its facts were counted in the old journal.
             self.counts = counts;
         }
     }
 
-    /// Takes note of an answer that leaves the coordinator, and checks that what it says is kept.
+    /// Records an answer that leaves the coordinator, and checks that the disk keeps what the
+    /// answer says.
     pub(super) fn promise(&mut self, call: &Call, answer: &Answer, sweeps: &[Sweep]) {
         match (&call.ask, answer) {
             (Ask::Report(reports), Answer::Verdicts(verdicts)) => {
@@ -160,12 +161,14 @@ impl Ledger {
         }
     }
 
-    /// Who goes on is on record, and so is who does not, unless nobody asks for its loss.
+    /// The journal has a trial that continues, and one that does not, unless no sweep asks for its
+    /// loss.
     fn promise_rung(&mut self, trial: TrialId, epochs: u32, goes_on: bool, sweeps: &[Sweep]) {
         let is_stopped = self.kept.stops.contains_key(&trial);
-        let kept = match goes_on {
-            true => self.kept.passed.contains(&(trial, epochs)),
-            false => self.kept.ever.contains(&trial),
+        let kept = if goes_on {
+            self.kept.passed.contains(&(trial, epochs))
+        } else {
+            self.kept.ever.contains(&trial)
         };
         let asks = |sweep: &Sweep| {
             let stops = sweep.spec.early_stopping.is_some();
@@ -173,7 +176,7 @@ impl Ledger {
                 && self.submitted.contains(&sweep.id)
                 && sweep.keys.iter().any(|key| key.id == trial)
         };
-        // Others of its job may have rungs, and a cancelled sweep has none.
+        // Other sweeps of the job may have rungs, and a cancelled sweep has none.
         let nobody_asks = !sweeps.iter().any(asks) || self.kept.unwanted.contains(&trial);
         assert!(
             kept || is_stopped || nobody_asks,
@@ -192,7 +195,7 @@ impl Ledger {
         }
     }
 
-    /// Everything promised is kept.
+    /// Checks that every promise is kept.
     pub(super) fn check(&self) {
         self.check_promises();
         for trial in &self.finished {
@@ -206,7 +209,7 @@ impl Ledger {
         }
     }
 
-    /// A coordinator that has read its journal knows everything promised.
+    /// Checks that a coordinator that has read its journal knows every promise.
     pub(super) fn check_core(&self, core: &Scheduler) {
         core.check_invariants();
         for trial in &self.finished {
@@ -238,7 +241,7 @@ impl Kept {
                 self.outcomes.retain(|trial, ending| match ending {
                     Ending::Finished(_) | Ending::Stopped { .. } => true,
                     Ending::Failed { .. } if !trials.contains(trial) => true,
-                    // What failed after it was stopped is stopped again.
+                    // A trial that failed after it was stopped is stopped again.
                     Ending::Failed { .. } => match self.stops.get(trial) {
                         Some(stop) => {
                             *ending = stop.clone();
@@ -285,7 +288,7 @@ impl Kept {
                     assert_eq!(before, None, "{trial} is stopped twice");
                 }
                 match self.outcomes.insert(trial, outcome) {
-                    // A stop is the last word only where nobody wants the trial to its end.
+                    // A stop is final only if no sweep needs the trial to its end.
                     None | Some(Ending::Stopped { .. }) => {}
                     Some(Ending::Finished(_) | Ending::Failed { .. }) => {
                         panic!("{trial} has two outcomes")
@@ -293,7 +296,7 @@ impl Kept {
                 }
             }
             Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch),
-            // Nobody deletes one.
+            // The simulation deletes no sweep.
             Fact::SweepDeleted { .. } => {}
             Fact::SweepPaused { .. } => counts.pauses += 1,
             Fact::SweepCancelled { sweep } => {

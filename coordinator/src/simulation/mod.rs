@@ -1,12 +1,13 @@
 //! The simulation: the real scheduler, driver, journal and index in a world that drops, delays and
-//! doubles messages, cuts the network, kills every side, and whose disk loses what was not synced.
-//! One thread, no clock, and no chance but the seed's: a seed that fails fails again.
+//! duplicates messages, cuts the network and kills every process, on a disk that loses what was not
+//! synced. There is one thread, no clock, and no randomness but the seed's, so a seed that fails
+//! fails again.
 //!
-//! After every step the scheduler's whole state is checked, and every answer that leaves the
-//! coordinator against what a power failure at that moment would leave on disk. Once faults cease,
-//! every trial that is wanted must come to exactly one outcome.
+//! After every step the simulation checks the scheduler's whole state, and compares every answer
+//! that leaves the coordinator with what a power failure at that moment would leave on disk. Once
+//! faults cease, every trial that a sweep needs must have exactly one outcome.
 //!
-//! `just simulate N` runs N seeds; `NRP_SIMULATE_SEED=S` runs one and tells everything.
+//! `just simulate N` runs N seeds; `NRP_SIMULATE_SEED=S` runs one and prints everything.
 
 mod bad_sweeps;
 mod call;
@@ -30,38 +31,38 @@ use poison::Poison;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::World;
 
-/// How long a lease lives, and how often a worker is heard: shorter than in life, so that more
-/// happens in a minute.
+/// The duration of a lease and the period of heartbeats. Both are shorter than in production, so
+/// that more happens in a minute.
 const LEASE_MS: u64 = 4_000;
 const HEARTBEAT_MS: u64 = 700;
 
-/// Seeds of an ordinary test run.
+/// The number of seeds in an ordinary test run.
 const SEEDS: u64 = 100;
 
-/// Seeds within which a flaw must be caught.
+/// The number of seeds within which the simulation must catch a flaw.
 const SEEDS_TO_CATCH: u64 = 500;
 
-/// A sweep that clients may submit.
+/// The sweeps that clients may submit.
 struct Sweep {
     id: SweepId,
     spec: SweepSpec,
     keys: Vec<TrialKey>,
 }
 
-/// What is broken on purpose.
+/// What is broken on purpose in a simulation.
 #[derive(Debug, Clone, Copy, Default)]
 struct Flaws {
     disk: Option<Lie>,
     host: Option<Flaw>,
 }
 
-/// Sweeps that share trials: each has the cells of all smaller ones. In some worlds, some of them
+/// Sweeps that share trials: each has the cells of all smaller ones. In some worlds, some sweeps
 /// stop trials early.
 fn sweeps(dice: &mut Dice) -> Vec<Sweep> {
     let stops_early = dice.chance(400);
     let sweeps = ["a", "b", "c"].into_iter().map(|name| {
         let mut spec = samples::sweep(name, dice.between(2, 16) as u32);
-        // Their files lie in different places: some may lack what others have.
+        // Their files are in different directories, so one may lack what another has.
         name.clone_into(&mut spec.data_dir);
         if stops_early && dice.chance(600) {
             spec.early_stopping = Some(EarlyStopping {
@@ -84,11 +85,11 @@ impl Sweep {
     }
 }
 
-/// What a world has in it.
+/// The contents of a world.
 struct Setting {
     sweeps: Vec<Sweep>,
     poisons: Vec<Poison>,
-    /// How many; drawn where it does not say.
+    /// The number of workers, drawn at random if `None`.
     workers: Option<usize>,
 }
 
@@ -112,14 +113,14 @@ impl Setting {
     }
 }
 
-/// Runs a seed to its end. Panics where something does not hold.
+/// Runs a seed to its end. Panics if an invariant is broken.
 fn run(seed: u64, flaws: Flaws, told: bool) -> World {
     let mut world = World::new(seed, Setting::of(seed), flaws, told);
     world.run();
     world
 }
 
-/// Runs a seed; what did not hold.
+/// Runs a seed, and returns the broken invariant as an error.
 fn try_run(seed: u64, flaws: Flaws) -> Result<World, String> {
     catch_unwind(AssertUnwindSafe(|| run(seed, flaws, false))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -174,7 +175,7 @@ mod tests {
             let problem = try_run(seed, flaws).err()?;
             Some((seed, problem))
         });
-        let (seed, problem) = caught.expect("it goes unnoticed");
+        let (seed, problem) = caught.expect("the flaw must be caught");
         println!("{flaws:?} is caught by seed {seed}: {problem}");
     }
 
@@ -234,7 +235,7 @@ mod tests {
         });
     }
 
-    /// What happened in all worlds together.
+    /// The sums over all worlds.
     #[derive(Default)]
     struct Sums(Vec<(&'static str, u64)>);
 

@@ -1,16 +1,17 @@
-//! The network between the coordinator and everybody else: slow, lossy, and cut now and then in
-//! either direction. What is sent may arrive twice, and later than what was sent after it.
+//! The network between the coordinator and all other processes: slow, lossy, and sometimes cut in
+//! one direction or both. A message may arrive twice, and later than a message that was sent after
+//! it.
 
 use super::call::Node;
 use super::dice::Dice;
 use std::collections::BTreeSet;
 
-/// Which way.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
     /// To the coordinator.
     There,
-    /// From it.
+    /// From the coordinator.
     Back,
 }
 
@@ -21,7 +22,7 @@ pub(super) struct Network {
     pub(super) counts: Counts,
 }
 
-/// What became of messages.
+/// Counts of what happened to messages.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
     pub(super) sent: u64,
@@ -33,7 +34,7 @@ pub(super) struct Counts {
 }
 
 impl Network {
-    /// From now on it only takes its time.
+    /// From now on the network only delays messages.
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
         self.cut.clear();
@@ -48,7 +49,7 @@ impl Network {
         self.cut.retain(|(cut, _)| *cut != node);
     }
 
-    /// After how long what is sent arrives: never, once, or twice.
+    /// The delays after which a message arrives: none, one or two.
     pub(super) fn delays_ms(&mut self, dice: &mut Dice, node: Node, way: Way) -> Vec<u64> {
         self.counts.sent += 1;
         if self.calm {
@@ -71,12 +72,11 @@ impl Network {
     }
 
     fn delay_ms(&mut self, dice: &mut Dice) -> u64 {
-        match dice.chance(50) {
-            true => {
-                self.counts.delayed += 1;
-                dice.between(100, 5_000)
-            }
-            false => dice.between(1, 20),
+        if dice.chance(50) {
+            self.counts.delayed += 1;
+            dice.between(100, 5_000)
+        } else {
+            dice.between(1, 20)
         }
     }
 }

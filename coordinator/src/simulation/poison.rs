@@ -1,5 +1,6 @@
-//! Poison: sweeps that some workers cannot run, since they lack its files, its memory or its words,
-//! until somebody mends that. A worker knows a sweep by the directory that its job names.
+//! Poison: sweeps that some workers cannot run until somebody repairs the cause, because these
+//! workers lack the files or the memory, or do not understand the sweep. A worker knows a sweep by
+//! the directory that its job names.
 
 use super::dice::Dice;
 use crate::scheduler::Hindrance;
@@ -10,14 +11,14 @@ pub(super) struct Poison {
     /// The sweep's directory.
     pub(super) data_dir: String,
     pub(super) reason: &'static str,
-    /// Trials of a job that can be run before it shows.
+    /// How many trials of a job run before the defect shows.
     pub(super) after: usize,
-    /// Workers that are hindered, by their numbers; others are not.
+    /// The numbers of the workers that are hindered.
     pub(super) workers: Vec<bool>,
-    /// Whether a worker takes it for its machine's fault.
+    /// Whether a worker blames its machine.
     pub(super) machine: bool,
     pub(super) mended: bool,
-    /// Whether it is mended once faults cease.
+    /// Whether the defect is repaired once faults cease.
     pub(super) passes: bool,
 }
 
@@ -35,7 +36,7 @@ impl Poison {
         }
     }
 
-    /// One that some of the workers cannot run, perhaps all.
+    /// A sweep that some of the workers cannot run, perhaps all.
     pub(super) fn somewhere(data_dir: &str, dice: &mut Dice) -> Self {
         let workers = (0..WORKERS_MAX).map(|_| dice.chance(700)).collect();
         Self {
@@ -58,10 +59,10 @@ impl Poison {
     }
 }
 
-/// Most workers of a world.
+/// The most workers that a world may have.
 const WORKERS_MAX: usize = 8;
 
-/// What hinders a worker in a job of a sweep, after so many trials.
+/// What hinders a worker in a job of a sweep, after this many trials.
 pub(super) fn hindrance(
     poisons: &[Poison],
     data_dir: &str,

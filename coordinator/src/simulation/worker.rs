@@ -1,6 +1,6 @@
-//! A worker as the agent is: registers, asks for a job, trains its trials one after the other,
-//! spools each outcome before it reports it, and reports until it is acknowledged. It dies and
-//! comes back under the same name; its spool stays.
+//! A worker that behaves like the agent: it registers, asks for a job, trains the trials one after
+//! the other, spools each outcome before it reports it, and reports it until it is acknowledged. A
+//! worker dies and returns under the same name; its spool stays.
 
 use super::call::{Answer, Ask, Report};
 use super::dice::Dice;
@@ -9,31 +9,32 @@ use crate::scheduler::{Attempt, Hindrance, LeaseRef, Refusal, TrialId};
 use nrp_proto::wire::Scores;
 use std::collections::{BTreeSet, VecDeque};
 
-/// What a trial does to whoever trains it; part of the seed, not of chance.
+/// What a trial does to the worker that trains it. It is fixed by the
+/// world's seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Nature {
     Fine,
-    /// Fails now and then.
+    /// Fails sometimes.
     Flaky,
     /// Always fails.
     Diverges,
-    /// Takes its worker down.
+    /// Kills its worker.
     Deadly,
 }
 
 pub(super) struct Worker {
-    /// Its process, another after each start; 0 before the first.
+    /// The number of its process: another after each start, 0 before the first.
     pub(super) instance: u32,
     pub(super) up: bool,
     pub(super) lanes: usize,
-    /// How many times longer than others it trains.
+    /// The factor by which it trains slower than other workers.
     pub(super) slowness: u64,
     seed: u64,
     number: usize,
     registered: bool,
     leaving: bool,
     job: Option<Job>,
-    /// On its own disk, in the order they are reported.
+    /// The outcomes on its own disk, in the order in which they are reported.
     spool: VecDeque<Report>,
     /// The call it waits for, heartbeats aside.
     waits_for: Option<u64>,
@@ -43,27 +44,27 @@ struct Job {
     lease: LeaseRef,
     trials: VecDeque<TrialId>,
     rungs: Vec<u32>,
-    /// Rungs behind the trial that is trained.
+    /// How many rungs the current trial has passed.
     passed: usize,
-    /// It is at the next one, and waits to hear whether it goes on.
+    /// The trial is at the next rung, and the worker waits to hear whether it continues.
     at_rung: bool,
     unwanted: BTreeSet<TrialId>,
-    /// It is to be handed back.
+    /// The job must be handed back.
     broken_off: bool,
-    /// Where its sweep's files lie, and how many trials of it were run.
+    /// The directory of its sweep's files, and how many of its trials were run.
     data_dir: String,
     run: usize,
-    /// Why it cannot be run.
+    /// The reason why the job cannot run.
     hindrance: Option<Hindrance>,
 }
 
-/// What comes of training for a while.
+/// The result of training for a while.
 pub(super) enum Trained {
     /// Nothing to train.
     Nothing,
-    /// One trial is done; more may follow.
+    /// One trial has ended; more may follow.
     One,
-    /// The worker's process is gone.
+    /// The worker's process has died.
     Died,
 }
 
@@ -84,13 +85,13 @@ impl Worker {
         }
     }
 
-    /// A new process of the same name.
+    /// Starts a new process with the same name.
     pub(super) fn start(&mut self) {
         self.instance += 1;
         self.up = true;
     }
 
-    /// It is killed; the spool stays.
+    /// Kills the worker. The spool stays.
     pub(super) fn die(&mut self) {
         self.up = false;
         self.registered = false;
@@ -99,7 +100,7 @@ impl Worker {
         self.waits_for = None;
     }
 
-    /// It is told to stop: it hands its job back and leaves.
+    /// Tells the worker to stop: it hands its job back and leaves.
     pub(super) fn leave(&mut self) {
         self.leaving = true;
         if let Some(job) = &mut self.job {
@@ -119,7 +120,7 @@ impl Worker {
         self.spool.len()
     }
 
-    /// What it asks next, where it does not wait already; none where it only trains.
+    /// The worker's next call, or `None` if it waits already or only trains.
     pub(super) fn next(&self) -> Option<Ask> {
         if !self.up || self.waits_for.is_some() {
             return None;
@@ -152,7 +153,7 @@ impl Worker {
         self.waits_for = Some(call);
     }
 
-    /// Stops waiting for a call; whether it still did.
+    /// Stops waiting for a call. Returns whether the worker was still waiting for it.
     pub(super) fn give_up(&mut self, call: u64) -> bool {
         let waited = self.waits_for == Some(call);
         if waited {
@@ -168,7 +169,7 @@ impl Worker {
             .then_some(Ask::Heartbeat { instance, leases })
     }
 
-    /// Takes an answer in. Whether the process goes on.
+    /// Handles an answer. Returns whether the process continues.
     pub(super) fn hear(&mut self, answer: Answer) -> bool {
         match answer {
             Answer::Registered => self.registered = true,
@@ -195,7 +196,7 @@ impl Worker {
                     job.unwanted.extend(cancelled);
                 }
             }
-            // Whatever the verdicts, the reports have arrived.
+            // Whatever the verdicts say, the reports have arrived.
             Answer::Verdicts(verdicts) => {
                 self.spool.drain(..verdicts.len());
                 self.end_job();
@@ -265,7 +266,7 @@ impl Worker {
         Trained::One
     }
 
-    /// A job is over once its last outcome is acknowledged.
+    /// A job has ended once its last outcome is acknowledged.
     fn end_job(&mut self) {
         let over = |job: &Job| job.trials.is_empty() && !job.broken_off && job.hindrance.is_none();
         if self.spool.is_empty() && self.job.as_ref().is_some_and(over) {
@@ -275,7 +276,7 @@ impl Worker {
 }
 
 impl Job {
-    /// Goes on to the next trial.
+    /// Continues with the next trial.
     fn next(&mut self) {
         self.trials.pop_front();
         self.run += 1;
@@ -293,7 +294,8 @@ fn nature(seed: u64, trial: TrialId) -> Nature {
     }
 }
 
-/// The lowest validation loss that a trial has at a rung: it falls, each from somewhere else.
+/// The lowest validation loss that a trial has at a rung. It falls from rung to rung, from another
+/// start for each trial.
 pub(super) fn loss_at(trial: TrialId, epochs: u32) -> f64 {
     let above = (trial.0 >> 96) as u32 as f64 / f64::from(u32::MAX);
     validation_mse(trial) + above / f64::from(epochs)
@@ -303,7 +305,7 @@ fn validation_mse(trial: TrialId) -> f64 {
     (trial.0 >> 64) as u32 as f64 / f64::from(u32::MAX)
 }
 
-/// The same trial gives the same scores, whoever trains it.
+/// The same trial gives the same scores on every worker.
 pub(super) fn finished(trial: TrialId) -> Attempt {
     let validation_mse = validation_mse(trial);
     Attempt::Finished(Box::new(Scores {

@@ -1,7 +1,7 @@
-//! Backing up: the journal as it stands, in a directory of its own, also while it is written to.
+//! Backing up: a copy of the journal in a directory of its own, even while it is written to.
 //!
-//! The journal only grows, and is replaced as a whole: what one open file of it holds, up to the
-//! last whole line, is a state that was. The index is not copied: the first start makes it.
+//! The journal only grows, and is replaced as a whole, so an open file of it always holds, up to
+//! the last whole line, a state that existed. The index is not copied: the first start rebuilds it.
 
 use super::StoreError;
 use super::disk::make_dir;
@@ -21,10 +21,10 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-/// Copies the state in `dir` to `to`, a new directory, and reads the copy back.
+/// Copies the state in `dir` to the new directory `to`, and reads the copy back.
 ///
 /// # Errors
-/// When either cannot be used, or a line of the journal is damaged.
+/// When either directory cannot be used, or a line of the journal is damaged.
 pub fn backup(dir: &Path, to: &Path) -> Result<Backup, StoreError> {
     let from = Directory::new(dir);
     let at = |action, path: &Path| {
@@ -61,7 +61,7 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Backup, StoreError> {
         let length = bytes.len();
         reader.consume(length);
     }
-    // A line may have been half written when it was read. A damaged one is the source's.
+    // A line may have been half written when it was read. A damaged line is the source's.
     let lines = read_all(&copy, NEW_FILE_NAME).map_err(|error| match error {
         StoreError::BadLine { line, problem, .. } => StoreError::BadLine {
             path: source.clone(),

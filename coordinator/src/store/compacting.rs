@@ -1,5 +1,5 @@
-//! Compaction: the shorter journal makes the same state, whatever happens while it is written, and
-//! damage to it is noticed like any other.
+//! Tests of compaction: the shorter journal produces the same state, whatever happens while it is
+//! written, and damage to it is noticed like any other.
 
 use super::damage::{directory, journal, open};
 use super::files::{Append, Directory, Files};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
-/// A history with something of every kind, most of which is over.
+/// A history with facts of every kind, most of them about things that have ended.
 pub(super) fn history() -> Vec<Fact> {
     let (a, mut b) = (sweep("a", 4), sweep("b", 6));
     b.early_stopping = Some(EarlyStopping {
@@ -61,7 +61,7 @@ pub(super) fn history() -> Vec<Fact> {
         granted_as(4, &ids[4..6]),
         finished(ids[4], 0.25),
         submitted(&moved),
-        // Finished, failed and stopped ones; the first has another outcome by now.
+        // Finished, failed and stopped trials; the first has another outcome by now.
         retracted(ids[4], 4),
         retracted(ids[3], 4),
         retracted(ids[11], 4),
@@ -75,7 +75,7 @@ pub(super) fn history() -> Vec<Fact> {
     facts
 }
 
-/// The state that a journal makes.
+/// The state that a journal produces.
 pub(super) fn state(dir: &Path) -> (u64, impl PartialEq + std::fmt::Debug + use<>) {
     let mut replayed = Replayed::new(Settings::default());
     let visit = &mut |_, fact| replayed.take(0, fact);
@@ -87,7 +87,7 @@ pub(super) fn state(dir: &Path) -> (u64, impl PartialEq + std::fmt::Debug + use<
     (journal.last_seq(), durable(&core))
 }
 
-/// Appends facts to the journal among `files`, the last `behind` of them while it is compacted.
+/// Appends facts to the journal among `files`, the last `behind` of them during its compaction.
 fn compact(files: Box<dyn Files>, facts: &[Fact], behind: usize) -> Result<Journal, StoreError> {
     let mut replayed = Replayed::new(Settings::default());
     let (mut journal, _) = Journal::open(files, &mut |_, fact| replayed.take(0, fact))?;
@@ -106,7 +106,7 @@ fn compact(files: Box<dyn Files>, facts: &[Fact], behind: usize) -> Result<Journ
     Ok(journal)
 }
 
-/// A state directory with a compacted journal and two entries behind the snapshot, closed.
+/// A closed state directory with a compacted journal and two entries after the snapshot.
 pub(super) fn compacted() -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     compact(directory(dir.path()), &history(), 2).expect("compacts");
@@ -212,7 +212,7 @@ fn what_is_dropped_must_outweigh_what_is_kept() {
             .append(&stamped([granted_as(leases, &ids)]))
             .expect("appends");
     }
-    // Numbers in lines differ by a digit, and the first line is kept as well.
+    // Numbers in lines may differ by a digit, and the first line is kept as well.
     let droppable = samples::line_bytes(&granted_as(leases, &ids));
     let due = kept / droppable;
     assert!((due..due + 3).contains(&(leases as usize)), "{leases}");
@@ -262,7 +262,7 @@ fn every_flipped_byte_of_a_compacted_journal_is_noticed() {
         match opened {
             Err(StoreError::BadLine { .. } | StoreError::Version { .. }) => {}
             Err(other) => panic!("byte {position}: {other}"),
-            // Only the last line, which may be one that was never acknowledged.
+            // Only the last line may be lost: it may never have been acknowledged.
             Ok((journal, notice)) => {
                 assert!(notice.is_some(), "byte {position}");
                 assert_eq!(journal.last_seq(), history().len() as u64 - 1);
@@ -286,7 +286,7 @@ fn a_line_missing_from_a_snapshot_or_out_of_place_is_noticed() {
             .unwrap_or_else(|| panic!("line {} is missing", number + 1));
         let mut turned = lines.clone();
         turned.swap(number, number + 1);
-        // A sweep that was submitted again may be told twice in a row.
+        // A sweep that was submitted again may occur twice in a row.
         if turned == lines {
             continue;
         }
@@ -302,7 +302,7 @@ fn a_line_missing_from_a_snapshot_or_out_of_place_is_noticed() {
     }
 }
 
-/// A disk of a process that is killed after some steps.
+/// The disk of a process that is killed after some steps.
 pub(super) struct Halting {
     disk: Directory,
     steps: Steps,
@@ -313,7 +313,7 @@ struct HaltingFile {
     steps: Steps,
 }
 
-/// Steps still to be done.
+/// The number of steps before the kill.
 #[derive(Clone)]
 pub(super) struct Steps(Arc<AtomicUsize>);
 
@@ -422,7 +422,7 @@ fn killed_at_any_step_one_whole_journal_is_left() {
         compact(directory(dir.path()), &all, 5).expect("compacts");
         let steps = Steps::new(steps);
         let halting = Halting::new(dir.path(), &steps);
-        // Compacts what was compacted, and appends an entry meanwhile.
+        // Compacts the compacted journal again, and appends an entry meanwhile.
         let appended = match compact(Box::new(halting), std::slice::from_ref(&again), 1) {
             Ok(journal) => journal.last_seq() > all.len() as u64,
             Err(_) => state(dir.path()).0 > all.len() as u64,

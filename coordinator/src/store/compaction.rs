@@ -1,10 +1,10 @@
-//! Compaction: a shorter journal that makes the same state, written beside the old one a piece at a
-//! time while the old one is appended to.
+//! Compaction: a shorter journal that produces the same state, written beside the old one piece by
+//! piece while facts are appended to the old one.
 //!
-//! It is a snapshot (what the state says of itself, and of the old lines those still in force, byte
-//! for byte) and behind it whatever was appended meanwhile. Each piece is synced, so that the last
-//! is short; only then does the journal rename it. A crash before leaves the old journal, one after
-//! the new.
+//! The new journal is a snapshot (what the state says of itself, and those of the old lines that
+//! are still in force, byte for byte), followed by whatever was appended meanwhile. Each piece is
+//! synced, so that the last sync is short; then the journal renames the file. A crash before the
+//! rename leaves the old journal, one after it the new.
 
 use super::StoreError;
 use super::files::{Append, Files};
@@ -15,51 +15,52 @@ use crate::scheduler::{Fact, Kept, Snapshot, TrialId};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// Bytes of the old journal that are read in one piece: about a fiftieth of a second.
+/// Bytes of the old journal that one piece reads, which takes about a fiftieth of a second.
 const PIECE_BYTES: u64 = 4 << 20;
 
-/// As many times what was appended since the last piece are read, at least, so that what waits to
-/// be copied stays a small part of the journal.
+/// A piece reads at least this many times as much as was appended since the last piece, so that
+/// what waits to be copied stays a small part of the journal.
 const PIECE_PER_APPENDED: u64 = 8;
 
-/// How far it has come.
+/// The progress of a compaction.
 pub(super) enum Progress {
-    /// There is more to do.
+    /// More work remains.
     Going,
-    /// The new journal is whole, synced, and has all that the old one has.
+    /// The new journal is whole and synced, and has everything that the old one has.
     Whole,
 }
 
-/// A shorter journal under way.
+/// A shorter journal that is being written.
 pub(super) struct Compaction {
     path: PathBuf,
     file: Box<dyn Append>,
     at_ms: u64,
     snapshot: Snapshot,
-    /// The old journal, as it was when the snapshot was taken.
+    /// The old journal, up to the moment of the snapshot.
     seq: u64,
     old_bytes: u64,
     stage: Stage,
-    /// The lines of the snapshot that were written, and their checksum.
+    /// The number and the checksum of the snapshot's lines written so far.
     lines: u64,
     crc: crc32fast::Hasher,
     bytes: u64,
-    /// What was appended to the old journal since.
+    /// What was appended to the old journal since the snapshot.
     tail: Vec<u8>,
     tail_droppable_bytes: u64,
     followed: u64,
 }
 
-/// What is done with the old journal's lines.
+/// The two passes over the old journal's lines.
 enum Stage {
-    /// The last failure of each trial is looked for.
+    /// Finds the last failure of each trial.
     Failures(Lines, HashMap<TrialId, u64>),
-    /// What is in force is copied.
+    /// Copies the lines that are in force.
     Copy(Lines, HashMap<TrialId, u64>),
 }
 
 impl Compaction {
-    /// Begins, with a snapshot of what the old journal makes: `bytes` up to entry `seq`.
+    /// Starts with a snapshot of the state that the old journal produces: its `bytes` up to entry
+    /// `seq`.
     pub(super) fn begin(
         files: &dyn Files,
         at_ms: u64,
@@ -71,9 +72,10 @@ impl Compaction {
         let file = files.create(NEW_FILE_NAME);
         let file = file.map_err(|source| write_error(path.clone(), source))?;
         let lines = Lines::open(files)?.upto(bytes);
-        let stage = match snapshot.failures.is_empty() {
-            true => Stage::Copy(lines, HashMap::new()),
-            false => Stage::Failures(lines, HashMap::new()),
+        let stage = if snapshot.failures.is_empty() {
+            Stage::Copy(lines, HashMap::new())
+        } else {
+            Stage::Failures(lines, HashMap::new())
         };
         let mut compaction = Self {
             path,
@@ -98,24 +100,24 @@ impl Compaction {
         Ok(compaction)
     }
 
-    /// Takes note of what was appended to the old journal.
+    /// Adds what was appended to the old journal.
     pub(super) fn follow(&mut self, appended: &[u8], droppable_bytes: u64) {
         self.tail.extend_from_slice(appended);
         self.tail_droppable_bytes += droppable_bytes;
         self.followed += appended.len() as u64;
     }
 
-    /// Its length.
+    /// The new journal's length in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Of it, what the next snapshot may drop.
+    /// How many of its bytes the next snapshot may drop.
     pub(super) fn droppable_bytes(&self) -> u64 {
         self.tail_droppable_bytes
     }
 
-    /// Does a piece of the work, durably.
+    /// Does one piece of the work, and syncs it.
     pub(super) fn step(&mut self, files: &dyn Files) -> Result<Progress, StoreError> {
         let followed = std::mem::take(&mut self.followed);
         let piece_bytes = PIECE_BYTES.max(followed.saturating_mul(PIECE_PER_APPENDED));
@@ -199,7 +201,7 @@ impl Compaction {
     }
 }
 
-/// Reads on; whether the end was reached.
+/// Reads the next lines. Returns true at the end.
 fn find_failures(
     lines: &mut Lines,
     last: &mut HashMap<TrialId, u64>,

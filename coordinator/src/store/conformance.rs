@@ -1,4 +1,4 @@
-//! What every store does, run over each of them: the same suite for the disk and for the fake.
+//! What every store must do: the same tests for the store on disk and for the fakes.
 
 use super::samples::{
     copied, failed, finished, granted, id, paused, prioritised, rung, stamped, stopped, submitted,
@@ -7,7 +7,7 @@ use super::samples::{
 use super::{Asked, DiskStore, MemoryStore, Store, recorded};
 use crate::scheduler::Fact;
 
-/// Runs a test over every store.
+/// Runs a test on every store.
 fn over_each(test: impl Fn(&mut dyn Store)) {
     test(&mut MemoryStore::new());
     let dir = tempfile::tempdir().expect("a directory");
@@ -65,7 +65,7 @@ fn the_best_is_the_lowest_loss_of_a_row_and_ties_go_to_the_lower_id() {
             best(store, None),
             [("IT".to_owned(), None), ("V4".to_owned(), None)]
         );
-        // The first half is of V4.
+        // The first half of the trials is in V4.
         let losses = [0.5, 0.25, 0.25, 1e-9];
         let facts = ids.iter().zip(losses).map(|(id, loss)| finished(*id, loss));
         store.append(&stamped(facts)).expect("appends");
@@ -176,7 +176,8 @@ fn a_stopped_trial_is_no_finished_one_until_it_is() {
         assert_eq!(trial(store, ids[1]).state, recorded::OPEN);
         assert_eq!(store.index().totals().expect("reads"), (2, 1));
         assert!(best(store, None).iter().all(|(_, loss)| loss.is_none()));
-        // Another sweep took it up; what fails there is stopped again once that sweep is resumed.
+        // Another sweep resumed the trial; if it fails there, it is stopped again once that sweep
+        // is resumed.
         store.append(&stamped([failed(ids[0])])).expect("appends");
         assert_eq!(trial(store, ids[0]).state, recorded::FAILED);
         let resumed = Fact::SweepResumed { sweep: id(&spec) };

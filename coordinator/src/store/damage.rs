@@ -1,4 +1,4 @@
-//! Damage of every kind to a state directory: what is done about it, and what is said.
+//! Every kind of damage to a state directory: how the store reacts, and what it tells the user.
 
 use super::files::{Append, Directory, Files};
 use super::journal::{FILE_NAME, Journal};
@@ -31,7 +31,7 @@ fn error(dir: &Path) -> StoreError {
     }
 }
 
-/// A state directory with four facts, closed.
+/// A closed state directory with four facts.
 fn written() -> (TempDir, Vec<Fact>) {
     let dir = tempfile::tempdir().expect("a directory");
     let spec = sweep("a", 1);
@@ -182,7 +182,7 @@ fn every_flipped_byte_is_noticed() {
         match opened {
             Err(StoreError::BadLine { .. } | StoreError::Version { .. }) => {}
             Err(other) => panic!("byte {position}: {other}"),
-            // Only the last line, which may be one that was never acknowledged.
+            // Only the last line may be lost: it may never have been acknowledged.
             Ok((_, notice)) => {
                 assert!(notice.is_some(), "byte {position}");
                 assert_eq!(read, facts[..3], "byte {position}");
@@ -203,7 +203,7 @@ fn a_line_that_is_missing_is_named() {
     fs::write(journal(&dir), without).expect("writes");
     let error = error(dir.path()).to_string();
     assert!(
-        error.ends_with("line 3: its number is 3, 2 was due"),
+        error.ends_with("line 3: its number is 3, expected 2"),
         "{error}"
     );
 }
@@ -270,7 +270,7 @@ fn an_index_of_another_version_is_no_damage_and_is_rebuilt() {
     drop(index);
     let verified = verify(dir.path()).expect("reads");
     assert!(verified.is_whole(), "{:?}", verified.findings);
-    let expected = "is of format 5, and this version's is ";
+    let expected = "has format 5; this version expects ";
     assert!(
         verified
             .notices
@@ -377,7 +377,7 @@ fn a_second_process_is_refused() {
     open(dir.path()).expect("opens once the first has gone");
 }
 
-/// A disk whose opened files take some bytes and some syncs.
+/// A disk whose files accept a limited number of bytes and syncs.
 struct Failing {
     disk: Directory,
     room: usize,
@@ -437,9 +437,10 @@ impl Append for FailingFile {
         let fits = bytes.len().min(self.room);
         self.room -= fits;
         self.file.append(&bytes[..fits])?;
-        match fits < bytes.len() {
-            true => Err(io::ErrorKind::StorageFull.into()),
-            false => Ok(()),
+        if fits < bytes.len() {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
         }
     }
 
@@ -456,7 +457,7 @@ impl Append for FailingFile {
     }
 }
 
-/// A new journal on a disk that fails, and where it lies.
+/// A new journal on a disk that fails, and its path.
 fn failing(room: usize, syncs: usize) -> (TempDir, Journal) {
     let dir = tempfile::tempdir().expect("a directory");
     let failing = Failing {
@@ -528,7 +529,7 @@ fn much_at_once_is_synced_in_parts_and_those_that_were_are_kept() {
     let kept = journal.last_seq();
     let bytes = fs::metadata(dir.path().join(FILE_NAME)).expect("is there");
     drop(journal);
-    // Two syncs after that of the start.
+    // Two syncs after the one at the start.
     assert!(
         (1 << 20..=(2 << 20) + 1_000).contains(&bytes.len()),
         "{bytes:?}"

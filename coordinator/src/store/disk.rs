@@ -1,5 +1,5 @@
-//! The store on disk: a directory with a lock, a journal and an index. The index is thrown away and
-//! made again whenever it does not fit the journal.
+//! The store on disk: a directory with a lock, a journal and an index. The index is deleted and
+//! rebuilt whenever it does not match the journal.
 
 use super::files::Directory;
 use super::journal::{FILE_NAME, Journal, Visit, read_lines};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-/// Facts the index takes in at once while it catches up.
+/// How many facts the index applies at once while it catches up.
 const CATCH_UP_FACTS: usize = 1_000;
 
 /// The store on disk.
@@ -24,20 +24,20 @@ pub(crate) struct DiskStore {
     dir: PathBuf,
     journal: Journal,
     index: Arc<Index>,
-    /// Held while the store is open; let go when it is dropped.
+    /// Held while the store is open. Dropping the store releases it.
     _lock: File,
 }
 
-/// How long journal and index were and are.
+/// The lengths of journal and index in bytes, before and after compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Compacted {
-    /// The journal's length before.
+    /// The journal's length before compaction.
     pub journal_bytes_before: u64,
-    /// Its length now.
+    /// The journal's length now.
     pub journal_bytes: u64,
-    /// The index's length on disk before.
+    /// The index's length on disk before compaction.
     pub index_bytes_before: u64,
-    /// Its length now.
+    /// The index's length on disk now.
     pub index_bytes: u64,
 }
 
@@ -47,12 +47,12 @@ pub(super) const INDEX_DIR: &str = "index";
 /// The lock's name in the state directory.
 const LOCK: &str = "lock";
 
-/// How often, and how long apart, the lock is tried: a process that only looks whether it is free
-/// has it for a moment.
+/// How often the lock is tried, and the pause between two tries. A process that only checks whether
+/// the lock is free holds it for a moment.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Facts an index still lacks.
+/// The facts that an index still lacks.
 pub(super) struct Pending {
     applied: u64,
     facts: Vec<Fact>,
@@ -60,8 +60,8 @@ pub(super) struct Pending {
 }
 
 impl DiskStore {
-    /// Opens the store in `dir`, made if it is not there, and tells `visit` every fact in it. Also
-    /// answers what the user should know.
+    /// Opens the store in `dir`, creates it if it does not exist, and calls `visit` with every fact
+    /// in it. Also returns notices for the user.
     pub(crate) fn open(
         dir: &Path,
         visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
@@ -69,7 +69,7 @@ impl DiskStore {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let index_dir = dir.join(INDEX_DIR);
-        // What was to take its place when the process was killed.
+        // A killed process left this unfinished replacement of the index.
         remove(&index_dir.with_extension("new"))?;
         let existed = index_dir.exists();
         let files = Box::new(Directory::new(dir));
@@ -77,7 +77,7 @@ impl DiskStore {
         let read = |visit: &mut Visit<'_>| Journal::open(files, visit);
         let ((journal, torn), opened) = read_with_index(open_index, read, visit)?;
         let mut notices: Vec<String> = torn.into_iter().collect();
-        // sled recovers from garbage by starting over, and says nothing.
+        // sled recovers from garbage by starting over, without an error.
         let empty = matches!(&opened, Ok((_, pending)) if pending.applied == 0);
         let fits = opened.and_then(|(index, mut pending)| {
             pending.finish(&index, journal.last_seq())?;
@@ -108,8 +108,8 @@ impl DiskStore {
         Ok((store, notices))
     }
 
-    /// Makes the journal shorter, or one of this version, if it is time; `snapshot` is of what was
-    /// replayed. Answers what the user should know.
+    /// Compacts the journal, or migrates it to this version, if that is due; `snapshot` gives the
+    /// state that was replayed. Returns a notice for the user, if there is one.
     pub(crate) fn compact_if_due(
         &mut self,
         at_ms: u64,
@@ -134,8 +134,8 @@ impl DiskStore {
         }))
     }
 
-    /// Makes the journal as short as it can be, and the index anew, so that neither has space that it
-    /// does not need; `snapshot` is of what was replayed.
+    /// Compacts the journal and rebuilds the index, so that neither takes more space than it needs;
+    /// `snapshot` gives the state that was replayed.
     pub(crate) fn compact_all(
         &mut self,
         at_ms: u64,
@@ -162,8 +162,8 @@ impl DiskStore {
         })
     }
 
-    /// Compares the index with what the journal was replayed to, and rebuilds it where they differ.
-    /// Answers what the user should know.
+    /// Compares the index with the state that the journal was replayed to, and rebuilds the index
+    /// if they differ. Returns a notice for the user, if there is one.
     pub(crate) fn check_index(&mut self, totals: (u64, u64)) -> Result<Option<String>, StoreError> {
         let Some(problem) = differs(&self.index, totals) else {
             return Ok(None);
@@ -197,7 +197,8 @@ impl Store for DiskStore {
 
     fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError> {
         self.journal.purge(at_ms, snapshot)?;
-        // What is appended meanwhile is not read, and an open file stays when it is replaced.
+        // What is appended meanwhile is not read, and an open file stays readable when its name is
+        // replaced.
         let files = Directory::new(&self.dir);
         let lines = Lines::open(&files)?.upto(self.journal.bytes());
         Ok(Box::new(move |index| {
@@ -213,7 +214,7 @@ impl Store for DiskStore {
 }
 
 impl Pending {
-    /// Of an index that has nothing yet.
+    /// For an index that is still empty.
     pub(super) fn of_nothing() -> Self {
         Self {
             applied: 0,
@@ -242,19 +243,20 @@ impl Pending {
                      together"
                 )));
             }
-            // Counted once all of it is there.
+            // A snapshot counts once all of it has been applied.
             Place::Snapshot { .. } => {}
             Place::Entry(seq) if seq <= self.applied => return Ok(()),
             Place::Entry(seq) => self.last_seq = seq,
         }
         self.facts.push(fact.clone());
-        match self.facts.len() >= CATCH_UP_FACTS {
-            true => self.flush(index),
-            false => Ok(()),
+        if self.facts.len() >= CATCH_UP_FACTS {
+            self.flush(index)
+        } else {
+            Ok(())
         }
     }
 
-    /// Hands over what is left, once the journal was read up to its last entry.
+    /// Applies the remaining facts, once the journal has been read up to its last entry.
     pub(super) fn finish(&mut self, index: &Index, last_seq: u64) -> Result<(), IndexError> {
         if self.applied > last_seq {
             let applied = self.applied;
@@ -278,7 +280,7 @@ impl Pending {
     }
 }
 
-/// How an index differs from what the journal was replayed to, if it does.
+/// How an index differs from the state that the journal was replayed to, if it does.
 pub(super) fn differs(index: &Index, totals: (u64, u64)) -> Option<String> {
     match index.totals() {
         Ok(found) if found == totals => None,
@@ -290,14 +292,14 @@ pub(super) fn differs(index: &Index, totals: (u64, u64)) -> Option<String> {
     }
 }
 
-/// An index, with what it still lacks.
+/// An index with the facts that it still lacks.
 pub(super) type Opened = Result<(Index, Pending), IndexError>;
 
-/// An index that is opened on a thread of its own while the journal's first sweeps are expanded:
-/// either takes about a second at a million trials.
+/// An index that a thread of its own opens while the journal's first sweeps are expanded; each
+/// takes about a second at a million trials.
 struct Opening<'scope> {
     thread: Option<ScopedJoinHandle<'scope, Opened>>,
-    /// Sweeps that it has not been told of.
+    /// Sweeps that were read before the index was open.
     early: Vec<(Place, Fact)>,
     opened: Option<Opened>,
 }
@@ -319,7 +321,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Waits until it is open, and tells it what came before.
+    /// Waits until the index is open, and applies what came before.
     fn opened(&mut self) -> &mut Opened {
         self.opened.get_or_insert_with(|| {
             let thread = self.thread.take().expect("it is joined once");
@@ -338,7 +340,8 @@ impl Opening<'_> {
     }
 }
 
-/// Reads a journal by `read` while an index opens, and tells the index and `visit` every fact.
+/// Reads a journal with `read` while an index opens, and passes every fact to the index and to
+/// `visit`.
 pub(super) fn read_with_index<J>(
     open_index: impl FnOnce() -> Opened + Send,
     read: impl FnOnce(&mut Visit<'_>) -> Result<J, StoreError>,
@@ -387,12 +390,14 @@ fn rebuilt(index_dir: &Path, reason: &str) -> String {
     notice
 }
 
-/// Deletes a file or directory, if it is there.
+/// Deletes a file or directory, if it exists.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
-    let removed = match path.is_dir() {
-        true => fs::remove_dir_all(path),
-        false if path.exists() => fs::remove_file(path),
-        false => Ok(()),
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else if path.exists() {
+        fs::remove_file(path)
+    } else {
+        Ok(())
     };
     removed.map_err(|source| StoreError::Io {
         action: "removed",
@@ -401,8 +406,8 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Makes the index anew from the journal in `dir`, which nothing else may be using. Answers how many
-/// trials and outcomes are in it.
+/// Rebuilds the index from the journal in `dir`, which nothing else may be using. Returns how many
+/// trials and outcomes it has.
 ///
 /// # Errors
 /// When a line of the journal is damaged, or the directory cannot be used.
@@ -413,13 +418,14 @@ pub fn rebuild_index(dir: &Path) -> Result<(u64, u64), StoreError> {
     Ok(index.totals()?)
 }
 
-/// As `lock`, of a directory that must have a journal.
+/// Like `lock`, for a directory that must contain a journal.
 pub(super) fn lock_existing(dir: &Path) -> Result<File, StoreError> {
-    match dir.join(FILE_NAME).is_file() {
-        true => lock(dir),
-        false => Err(StoreError::NoState {
+    if dir.join(FILE_NAME).is_file() {
+        lock(dir)
+    } else {
+        Err(StoreError::NoState {
             dir: dir.to_owned(),
-        }),
+        })
     }
 }
 
@@ -459,15 +465,16 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 /// Whether a process has a state directory open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
-    /// A process has.
+    /// A process has it open.
     Yes,
-    /// None has.
+    /// No process has it open.
     No,
-    /// This user may not look at the lock.
+    /// This user has no permission to check the lock.
     Unknown,
 }
 
-/// Whether a process has the state in `dir` open. Changes nothing: a shared lock, held for a moment.
+/// Whether a process has the state in `dir` open. This changes nothing: it holds a shared lock for
+/// a moment.
 pub(super) fn is_held(dir: &Path) -> Held {
     match File::open(dir.join(LOCK)) {
         Ok(file) => match file.try_lock_shared() {

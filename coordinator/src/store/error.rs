@@ -1,14 +1,14 @@
-//! What can be wrong with a state directory, and what to do about it.
+//! What can be wrong with a state directory, and how to fix it.
 
 use miette::Diagnostic;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why the state cannot be opened, read or written.
+/// The reason why a state cannot be opened, read or written.
 #[derive(Debug, Error, Diagnostic)]
 pub enum StoreError {
-    /// Another process has it.
+    /// Another process has the directory open.
     #[error("state directory `{}` is in use by another process", .dir.display())]
     #[diagnostic(help(
         "stop the other `nrp coordinator` or `nrp run`, or give this one a state directory of its \
@@ -18,7 +18,7 @@ pub enum StoreError {
         /// The state directory.
         dir: PathBuf,
     },
-    /// Nothing was ever recorded there.
+    /// The directory contains no state.
     #[error("there is no state in `{}`", .dir.display())]
     #[diagnostic(help(
         "`--state` names the directory that `nrp run` or `nrp coordinator` was started with"
@@ -27,30 +27,30 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// It was opened to be read.
-    #[error("state directory `{}` was opened to be read, and something was to be written to it", .dir.display())]
+    /// The store was opened for reading only.
+    #[error("state directory `{}` was opened for reading and cannot be written", .dir.display())]
     #[diagnostic(help("`nrp coordinator --state DIR` opens it for changes; nothing was written"))]
     ReadOnly {
         /// The state directory.
         dir: PathBuf,
     },
-    /// There is no place for a copy of the index.
-    #[error("a temporary directory cannot be made in `{}`", .dir.display())]
-    #[diagnostic(help("the environment variable TMPDIR names another place"))]
+    /// The temporary directory for a copy of the index cannot be created.
+    #[error("cannot create a temporary directory in `{}`", .dir.display())]
+    #[diagnostic(help("set the environment variable TMPDIR to another directory"))]
     Scratch {
-        /// Where it was to be.
+        /// The directory in which it should have been.
         dir: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
-    /// A new directory was asked for.
+    /// The target must be a new directory.
     #[error("`{}` is not empty", .dir.display())]
-    #[diagnostic(help("name a directory that is not there yet; it will be made"))]
+    #[diagnostic(help("name a directory that does not exist yet; it will be created"))]
     Occupied {
         /// The directory.
         dir: PathBuf,
     },
-    /// It is of another version.
+    /// The state has a format that this version does not read.
     #[error(
         "state directory `{}` was written by format {found}, this version reads {oldest} to {newest}",
         .dir.display()
@@ -62,11 +62,11 @@ pub enum StoreError {
     Version {
         /// The state directory.
         dir: PathBuf,
-        /// What its journal says.
+        /// The format that the journal names.
         found: u64,
-        /// The oldest that this version reads.
+        /// The oldest format that this version reads.
         oldest: u64,
-        /// What it writes.
+        /// The format that this version writes.
         newest: u64,
     },
     /// A line of the journal is damaged.
@@ -79,12 +79,12 @@ pub enum StoreError {
     BadLine {
         /// The journal.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line's number, counted from 1.
         line: u64,
         /// What is wrong.
         problem: String,
     },
-    /// A damaged journal that cannot be put together from its intact lines.
+    /// A damaged journal cannot be put together from its intact lines.
     #[error("journal `{}` cannot be repaired: line {line}: {problem}", .path.display())]
     #[diagnostic(help(
         "nothing was changed; restore it from a backup, or, if a newer version of nrp wrote it, let \
@@ -93,9 +93,9 @@ pub enum StoreError {
     Unrepairable {
         /// The journal.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line's number, counted from 1.
         line: u64,
-        /// What is in the way.
+        /// Why it cannot be repaired.
         problem: String,
     },
     /// The disk is full.
@@ -116,7 +116,7 @@ pub enum StoreError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A write failed before, so that what is in the file is not known.
+    /// An earlier write failed, so the content of the file is unknown.
     #[error("journal cannot be written: an earlier write to `{}` failed", .path.display())]
     #[diagnostic(help("start again; nothing that was acknowledged is lost"))]
     Poisoned {
@@ -129,20 +129,20 @@ pub enum StoreError {
         "check that the directory given with `--state` exists and that you may use it so"
     ))]
     Io {
-        /// What was tried.
+        /// What was tried, as a participle: `read`, `created`.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
-    /// A sweep in the journal has no trials for this version.
+    /// This version cannot expand a sweep in the journal.
     #[error("sweep `{name}` in the journal cannot be expanded to its trials")]
     #[diagnostic(help("run the version of nrp that wrote it"))]
     Sweep {
-        /// Its name.
+        /// The sweep's name.
         name: String,
-        /// Why not.
+        /// Why it cannot be expanded.
         source: nrp_proto::sweep::GridError,
     },
     /// The index cannot be used.
@@ -151,10 +151,10 @@ pub enum StoreError {
     Index(#[from] IndexError),
 }
 
-/// Why the index cannot be read or written. The journal still has everything.
+/// The reason why the index cannot be read or written. The journal still has everything.
 #[derive(Debug, Error, Diagnostic)]
 pub enum IndexError {
-    /// What is in it makes no sense.
+    /// The index is inconsistent.
     #[error("the index of the state directory is damaged: {problem}")]
     #[diagnostic(help(
         "stop the coordinator, delete the `index` directory inside the state directory and start \
@@ -165,25 +165,23 @@ pub enum IndexError {
         problem: String,
     },
     /// Another version of nrp wrote it.
-    #[error(
-        "the index of the state directory is of format {found}, and this version's is {expected}"
-    )]
+    #[error("the index of the state directory has format {found}; this version expects {expected}")]
     #[diagnostic(help(
-        "the next start of this version makes it again from the journal; nothing is lost"
+        "the next start of this version rebuilds it from the journal; nothing is lost"
     ))]
     OtherFormat {
-        /// The format it is of.
+        /// The format of the index.
         found: u64,
         /// The format that this version writes.
         expected: u64,
     },
-    /// The system does not let it be read or written.
+    /// The system refuses to read or write the index.
     #[error("the index `{}` cannot be read or written", .path.display())]
     #[diagnostic(help(
         "check the disk, free some space and start again; nothing that was acknowledged is lost"
     ))]
     Disk {
-        /// Where it lies.
+        /// The index's directory.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
@@ -197,7 +195,7 @@ impl IndexError {
         }
     }
 
-    /// Of something that must be there.
+    /// The error for a record that must exist and does not.
     pub(crate) fn missing(what: &str, id: impl std::fmt::Display) -> Self {
         Self::new(format!("{what} {id} is not in it"))
     }

@@ -1,7 +1,8 @@
-//! The files of a state directory, as the journal uses them: each step by itself, so that the order
-//! of writes, syncs and renames is the journal's alone.
+//! The files of a state directory, as the journal uses them: one method per step, so that the
+//! journal alone decides the order of writes, syncs and renames.
 //!
-//! A seam: a simulated disk can stand behind it, which loses or tears what was not synced. A name given by [`Files::rename`] is certain after [`Files::sync_names`].
+//! The simulation implements these traits with a disk that loses or tears what was not synced. A
+//! name given by [`Files::rename`] is durable after [`Files::sync_names`].
 
 use crate::metrics::COUNTS;
 use std::fs::{self, File, OpenOptions};
@@ -12,40 +13,40 @@ use std::time::Instant;
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// A file that is written at its end.
+/// A file that is open for appending.
 pub(crate) trait Append: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes what was appended durable.
+    /// Makes everything appended so far durable.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Cuts the file back to its first `bytes`.
+    /// Truncates the file to its first `bytes`.
     fn truncate(&mut self, bytes: u64) -> io::Result<()>;
 }
 
-/// A directory's files, by name.
+/// The files of a directory, by name.
 pub(crate) trait Files: Send {
-    /// Where a file lies, for messages.
+    /// The path of a file, for messages.
     fn path(&self, name: &str) -> PathBuf;
 
     fn exists(&self, name: &str) -> io::Result<bool>;
 
     fn read(&self, name: &str) -> io::Result<Box<dyn BufRead + Send>>;
 
-    /// A new file, empty, whatever was there.
+    /// Creates an empty file, and replaces an existing one.
     fn create(&self, name: &str) -> io::Result<Box<dyn Append>>;
 
-    /// A file that is there, to be written at its end.
+    /// Opens an existing file for appending.
     fn open(&self, name: &str) -> io::Result<Box<dyn Append>>;
 
-    /// Writes what a file has from byte `from` on again in its place: whatever became of earlier
-    /// syncs of it, the next covers that.
+    /// Writes the content of a file from byte `from` on again in place, so that the next sync
+    /// covers it, whatever became of earlier syncs.
     fn rewrite(&self, name: &str, from: u64) -> io::Result<()>;
 
-    /// Puts a file in another's place, whole or not at all.
+    /// Renames a file over another, completely or not at all.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Deletes a file, if it is there.
+    /// Deletes a file, if it exists.
     fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Makes the names in the directory durable.
@@ -89,7 +90,7 @@ impl Files for Directory {
     }
 
     fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
-        // Without `append`, which would write at the end.
+        // Not `append`, which would write at the end.
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

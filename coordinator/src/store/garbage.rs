@@ -1,5 +1,5 @@
-//! Garbage: whatever bytes a journal has, reading it ends with an answer. What it says is what was
-//! written, up to some point; or it is refused, with what is wrong.
+//! Garbage: whatever bytes a journal has, reading it ends. Either it gives what was written, up to
+//! some point, or it is refused with the reason.
 
 use super::files::Directory;
 use super::journal::{FILE_NAME, Journal};
@@ -26,7 +26,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
     open(dir.path()).map(|(_, facts)| facts)
 }
 
-/// A journal with some facts.
+/// The bytes of a journal with some facts.
 fn written() -> (Vec<u8>, Vec<Fact>) {
     let dir = tempfile::tempdir().expect("a directory");
     let (mut journal, _) = open(dir.path()).expect("opens");
@@ -44,7 +44,7 @@ fn written() -> (Vec<u8>, Vec<Fact>) {
     (bytes, facts.into())
 }
 
-/// A change somewhere in a file: bytes taken out, others put there.
+/// A change somewhere in a file: some bytes are replaced by others.
 #[derive(Debug, Clone)]
 struct Edit {
     at: proptest::sample::Index,
@@ -64,7 +64,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     })
 }
 
-/// A line whose checksum holds, whatever is in it.
+/// A line with a correct checksum, whatever its content.
 fn sealed(content: &str) -> String {
     let crc = crc32fast::hash(content.as_bytes());
     format!("{{\"crc\":\"{crc:08x}\",{content}\n")

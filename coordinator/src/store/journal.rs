@@ -1,14 +1,15 @@
-//! The journal: every fact, in order, in one file that only grows. The truth.
+//! The journal: every fact, in order, in one file that only grows. It is the truth.
 //!
-//! A fact counts once it is synced. A write or sync that fails poisons the journal: what is on disk
-//! is then unknown, so nothing more is written, and only reading it again tells. What is read at the
-//! start is synced before anything rests on it: the process before may have died between its write
-//! and its sync, and what it left in the system's cache is not yet on disk. It may also have died
-//! after a sync that failed, and then the system takes for written what is in its cache alone: so
-//! the end of the file, as long as what is ever written between two syncs, is first written again.
+//! A fact counts once it is synced. A failed write or sync poisons the journal: what is on disk is
+//! then unknown, so nothing more is written until the journal has been read again. What a start
+//! reads is synced before anything depends on it, because the previous process may have died
+//! between its write and its sync, with the data still in the system's cache. That process may also
+//! have died after a failed sync, and the system then treats data that is only in its cache as
+//! written. So a start first writes the end of the file again, as much of it as is ever written
+//! between two syncs.
 //!
-//! When most of it could be dropped, `compaction` puts a shorter one in its place, which starts with
-//! a snapshot.
+//! When most of the journal could be dropped, `compaction` replaces it by a shorter one, which
+//! starts with a snapshot.
 
 use super::compaction::{Compaction, Progress};
 use super::files::{Append, Files};
@@ -21,28 +22,28 @@ use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-/// Its name in the state directory.
+/// The journal's name in the state directory.
 pub(crate) const FILE_NAME: &str = "journal.jsonl";
 
-/// What it is called until it is whole.
+/// The name of a new journal until it is whole.
 pub(super) const NEW_FILE_NAME: &str = "journal.jsonl.new";
 
-/// Bytes that a snapshot must be able to drop at least: reading and writing as many takes about a
-/// tenth of a second. They must also outweigh what it keeps, so that a journal is at most twice as
-/// long as what is known, and compaction costs no more than writing did.
+/// The fewest bytes for whose sake a snapshot is taken: reading and writing this many takes about a
+/// tenth of a second. The bytes to drop must also outweigh those to keep, so that a journal is at
+/// most twice as long as its content, and compaction costs no more than writing did.
 pub(crate) const DROPPABLE_BYTES_MIN: u64 = 8 << 20;
 
-/// Bytes that are written between two syncs at most, but for a line that is longer.
+/// The most bytes that are written between two syncs, unless a single line is longer.
 const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
-/// Facts, and bytes of their lines, that are decoded before they are passed on, and how often that may
-/// have happened before somebody takes them: while a sweep of a million trials is expanded, as many
-/// outcomes are read as 64 MiB of lines hold, however long each is.
+/// Limits on a chunk of decoded facts, in facts and in bytes of their lines, and on the number of
+/// chunks that wait. While a sweep of a million trials is expanded, the reader decodes as many
+/// outcomes as 64 MiB of lines hold, however long each is.
 const CHUNK_FACTS: usize = 1_024;
 const CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS_MAX: usize = 256;
 
-/// Whose visits tell every fact of a journal, with its place.
+/// Called with every fact in the journal and its position.
 pub(crate) type Visit<'a> = dyn FnMut(Place, Fact) -> Result<(), StoreError> + 'a;
 
 /// An open journal.
@@ -50,11 +51,11 @@ pub(crate) struct Journal {
     files: Box<dyn Files>,
     path: PathBuf,
     file: Box<dyn Append>,
-    /// The version it was written in.
+    /// The version of the format that the journal was written in.
     version: u64,
-    /// Bytes in it that are durable.
+    /// The number of durable bytes.
     bytes: u64,
-    /// Of them, those of lines that a snapshot may drop.
+    /// How many of these bytes belong to lines that a snapshot may drop.
     droppable_bytes: u64,
     droppable_bytes_min: u64,
     last_seq: u64,
@@ -64,8 +65,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal among `files`, made if it is not there, and tells `visit` every fact in
-    /// it. Also answers what the user should know.
+    /// Opens the journal among `files`, creates it if it does not exist, and calls `visit` with
+    /// every fact in it. Also returns a notice for the user, if there is one.
     pub(crate) fn open(
         files: Box<dyn Files>,
         visit: &mut Visit<'_>,
@@ -79,10 +80,11 @@ impl Journal {
                 source,
             }
         };
-        match files.exists(FILE_NAME).map_err(io("read"))? {
-            false => create(&*files).map_err(io("created"))?,
-            // What a compaction left that a crash cut off.
-            true => files.remove(NEW_FILE_NAME).map_err(io("tidied"))?,
+        if files.exists(FILE_NAME).map_err(io("read"))? {
+            // A compaction that a crash interrupted has left this.
+            files.remove(NEW_FILE_NAME).map_err(io("tidied"))?
+        } else {
+            create(&*files).map_err(io("created"))?
         }
         let (lines, droppable_bytes) = read(&*files, visit)?;
         let mut file = files.open(FILE_NAME).map_err(io("opened"))?;
@@ -118,17 +120,17 @@ impl Journal {
         Ok((journal, notice))
     }
 
-    /// The last fact's number; 0 where there is none.
+    /// The number of the last fact, or 0 if there is none.
     pub(crate) fn last_seq(&self) -> u64 {
         self.last_seq
     }
 
-    /// Tells `visit` every fact again.
+    /// Calls `visit` with every fact again.
     pub(super) fn reread(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         read(&*self.files, visit).map(|_| ())
     }
 
-    /// Makes facts durable: one write and one sync for all of them, or for every
+    /// Makes facts durable, with one write and one sync for all of them, or for every
     /// [`UNSYNCED_BYTES_MAX`] of their lines.
     pub(crate) fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
         if self.poisoned {
@@ -177,20 +179,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes back what was not synced, so that the next start does not read it.
+    /// Removes what was not synced, so that the next start does not read it.
     fn cut_back(&mut self) {
         if let Err(error) = self.file.truncate(self.bytes) {
-            tracing::warn!(%error, "what could not be synced is still in the journal");
+            tracing::warn!(%error, "the journal still contains data that could not be synced");
         }
     }
 
-    /// Another floor than [`DROPPABLE_BYTES_MIN`], for tests.
+    /// Replaces the limit [`DROPPABLE_BYTES_MIN`], for tests.
     #[cfg(test)]
     pub(crate) fn compact_above(&mut self, droppable_bytes_min: u64) {
         self.droppable_bytes_min = droppable_bytes_min;
     }
 
-    /// The version it was written in; a snapshot makes it this version's.
+    /// The version of the format that the journal was written in; a snapshot raises it to the
+    /// current one.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
@@ -202,8 +205,9 @@ impl Journal {
         self.compaction.is_none() && !self.poisoned && outweighs
     }
 
-    /// Begins to make a shorter journal, of a snapshot of the state that all facts so far make. The
-    /// old one stays in force, and is appended to, until [`Journal::tidy`] has done the work.
+    /// Starts a shorter journal from `snapshot`, the state produced by all facts so far. The old
+    /// journal stays in force, and facts are appended to it, until [`Journal::tidy`] has done the
+    /// work.
     pub(crate) fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
         let begun = Compaction::begin(&*self.files, at_ms, snapshot, self.last_seq, self.bytes);
         match begun {
@@ -215,14 +219,15 @@ impl Journal {
         }
     }
 
-    /// Puts a journal in this one's place that makes what the snapshot says and no more. One step, on
-    /// disk as well: before the rename nothing of it counts, and where it fails nothing is lost.
+    /// Replaces this journal by one that produces exactly the state in the snapshot. This is one
+    /// step, on disk as well: before the rename nothing of the new journal counts, and if it fails
+    /// nothing is lost.
     pub(crate) fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError> {
         if self.poisoned {
             let path = self.path.clone();
             return Err(StoreError::Poisoned { path });
         }
-        // An entry of its own, so that an index from before does not fit.
+        // The entry has a number of its own, so that an older index does not match the journal.
         let seq = self.last_seq + 1;
         let mut compaction = Compaction::begin(&*self.files, at_ms, snapshot, seq, self.bytes)?;
         while let Progress::Going = compaction.step(&*self.files)? {}
@@ -232,13 +237,13 @@ impl Journal {
         Ok(())
     }
 
-    /// How long it is.
+    /// The journal's length in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Does the next piece of a compaction, if one is under way: a bounded amount of work, so that
-    /// what is to be appended does not wait long.
+    /// Does the next piece of a compaction, if one is under way. The work is bounded, so that
+    /// appends do not wait long.
     pub(crate) fn tidy(&mut self) -> Result<(), StoreError> {
         match &mut self.compaction {
             None => Ok(()),
@@ -254,7 +259,7 @@ impl Journal {
         self.compaction.is_some()
     }
 
-    /// Does all of a compaction.
+    /// Completes a compaction.
     pub(super) fn tidy_all(&mut self) -> Result<(), StoreError> {
         while self.is_compacting() {
             self.tidy()?;
@@ -266,13 +271,13 @@ impl Journal {
         match progress {
             Ok(Progress::Going) => Ok(()),
             Ok(Progress::Whole) => self.replace(),
-            // The old journal is whole, and room may be found until it has doubled.
+            // The old journal is whole, and somebody may free space before it has doubled.
             Err(error @ (StoreError::NoSpace { .. } | StoreError::Write { .. })) => {
-                tracing::warn!(%error, "the journal stays as long as it is");
+                tracing::warn!(%error, "compaction abandoned; keeping the current journal");
                 self.compaction = None;
                 self.droppable_bytes_min = 2 * self.bytes;
                 if let Err(error) = self.files.remove(NEW_FILE_NAME) {
-                    tracing::warn!(%error, "what was written of a shorter one is still there");
+                    tracing::warn!(%error, "the unfinished shorter journal could not be deleted");
                 }
                 Ok(())
             }
@@ -280,8 +285,9 @@ impl Journal {
         }
     }
 
-    /// Puts the shorter journal in the old one's place. Once that is begun, which of them a crash
-    /// leaves is not known until it is done: both say the same, but only one is appended to.
+    /// Replaces the old journal by the shorter one. A crash during the replacement may leave
+    /// either. Both say the same, but facts are appended to only one, so a failure poisons the
+    /// journal.
     fn replace(&mut self) -> Result<(), StoreError> {
         let Some(compaction) = self.compaction.take() else {
             return Ok(());
@@ -318,7 +324,7 @@ fn is_droppable(fact: &Fact) -> bool {
     }
 }
 
-/// What writing failed with.
+/// The error for a failed write.
 pub(super) fn write_error(path: PathBuf, source: io::Error) -> StoreError {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -328,7 +334,7 @@ pub(super) fn write_error(path: PathBuf, source: io::Error) -> StoreError {
     }
 }
 
-/// Makes an empty journal, whole or not at all.
+/// Creates an empty journal, completely or not at all.
 fn create(files: &dyn Files) -> io::Result<()> {
     let mut file = files.create(NEW_FILE_NAME)?;
     let mut header = Vec::new();
@@ -339,13 +345,13 @@ fn create(files: &dyn Files) -> io::Result<()> {
     files.sync_names()
 }
 
-/// Reads all of it; also answers how many bytes a snapshot may drop. One thread reads and decodes
-/// while this one tells `visit`: at a million trials each has seconds to do.
+/// Reads the whole journal; also returns how many bytes a snapshot may drop. One thread reads and
+/// decodes while this one calls `visit`: at a million trials each takes seconds.
 fn read(files: &dyn Files, visit: &mut Visit<'_>) -> Result<(Lines, u64), StoreError> {
     read_lines(Lines::open(files)?, visit)
 }
 
-/// As `read`, of a journal that was opened.
+/// Like `read`, for a journal that is open.
 pub(super) fn read_lines(lines: Lines, visit: &mut Visit<'_>) -> Result<(Lines, u64), StoreError> {
     std::thread::scope(|scope| {
         let (chunks, decoded) = mpsc::sync_channel(CHUNKS_MAX);
@@ -354,7 +360,7 @@ pub(super) fn read_lines(lines: Lines, visit: &mut Visit<'_>) -> Result<(Lines, 
             .iter()
             .flatten()
             .try_for_each(|(place, fact)| visit(place, fact));
-        // The reader stops when nobody listens.
+        // The reader stops when the receiver is gone.
         drop(decoded);
         let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
         visited.and(read)
@@ -379,12 +385,12 @@ fn decode(
             }
         }
     }
-    // An error of whom it is sent to is already known there.
+    // If the receiver is gone, it has already recorded its own error.
     let _ = chunks.send(chunk);
     Ok((lines, droppable))
 }
 
-/// How many bytes of a line a snapshot may drop: those of the last one are kept until the next.
+/// How many bytes of a line the next snapshot may drop. The lines of the last snapshot do not count.
 pub(super) fn droppable_bytes(place: Place, fact: &Fact, line: &[u8]) -> u64 {
     match place {
         Place::Entry(_) if is_droppable(fact) => line.len() as u64,

@@ -8,34 +8,34 @@
 //! {"crc":"d0e68d89","seq":41,"at_ms":1763942400000,"event":{"type":"sweep_resumed","sweep":"00000000000000ab"}}
 //! ```
 //!
-//! The lines between the first and the one with their number and checksum are the snapshot, which
-//! stands for the entries up to the number that the first line names; without one, entries follow
-//! the first line.
+//! The lines between the first line and the line with their number and checksum are the snapshot,
+//! which replaces the entries up to the number that the first line names. In a journal without a
+//! snapshot, entries follow the first line.
 
 use crate::scheduler::{Ending, Fact, LeaseRef, TrialId};
 use serde::{Deserialize, Serialize};
 
-/// What the first line names.
+/// The format that the first line names.
 pub(super) const FORMAT: &str = "nrp journal";
 
-/// The version of the format that is written. Version 1 had no snapshots.
+/// The version of the format that this version writes. Version 1 had no snapshots.
 pub(super) const VERSION: u64 = 2;
 
-/// The oldest version that is read.
+/// The oldest version of the format that this version reads.
 pub(super) const VERSION_OLDEST: u64 = 1;
 
-/// How every line begins; quotes in values are escaped, so nothing else looks like it.
+/// The beginning of every line. Quotes in values are escaped, so nothing else looks like it.
 pub(super) const LINE_START: &[u8] = b"{\"crc\":\"";
 const AFTER_CRC: &[u8] = b"\",";
 const CRC_DIGITS: usize = 8;
 
-/// How the content of the line behind a snapshot begins.
+/// The beginning of the content of the line after a snapshot.
 const SNAPSHOT_END: &[u8] = b"\"snapshot_lines\":";
 
-/// The only kind of entry of which there are as many as trials, in the form it is written in.
+/// The only kind of entry of which there are as many as trials, in its written form.
 const OUTCOME: &[u8] = b"\"event\":{\"type\":\"outcome_recorded\",";
 
-/// Where [`OUTCOME`] is found at the latest: behind two numbers.
+/// The last position at which [`OUTCOME`] can start: after two numbers.
 const OUTCOME_WITHIN: usize = 128;
 
 /// The journal's first line.
@@ -43,7 +43,7 @@ const OUTCOME_WITHIN: usize = 128;
 pub(super) struct Header {
     pub(super) format: String,
     pub(super) version: u64,
-    /// Entries that the snapshot stands for; 0 where there is no snapshot.
+    /// The number of entries that the snapshot replaces, or 0 without a snapshot.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) snapshot: u64,
 }
@@ -53,32 +53,32 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// The line behind a snapshot.
+/// The line after a snapshot.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SnapshotEnd {
     pub(super) snapshot_lines: u64,
-    /// Of all its lines together.
+    /// The checksum of all lines of the snapshot together.
     pub(super) snapshot_crc: String,
 }
 
-/// Every other line.
+/// An entry: every other line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry<F> {
-    /// Counted from 1, without a gap behind the snapshot.
+    /// The entry's number, counted from 1, without a gap after the snapshot.
     pub(super) seq: u64,
     /// Wall clock, for people; nothing depends on it.
     pub(super) at_ms: u64,
     pub(super) event: F,
 }
 
-/// A line behind the first.
+/// A line after the first.
 #[derive(Debug)]
 pub(super) enum Line {
     Entry(Entry<Fact>),
     SnapshotEnd(SnapshotEnd),
 }
 
-/// Appends the first line to `bytes`; `snapshot` entries are in the snapshot behind it.
+/// Appends the first line to `bytes`; the snapshot after it replaces `snapshot` entries.
 pub(super) fn encode_header(snapshot: u64, bytes: &mut Vec<u8>) {
     let header = Header {
         format: FORMAT.to_owned(),
@@ -88,7 +88,7 @@ pub(super) fn encode_header(snapshot: u64, bytes: &mut Vec<u8>) {
     seal(&header, bytes);
 }
 
-/// Appends the line behind a snapshot to `bytes`.
+/// Appends the line after a snapshot to `bytes`.
 pub(super) fn encode_snapshot_end(lines: u64, crc: u32, bytes: &mut Vec<u8>) {
     let end = SnapshotEnd {
         snapshot_lines: lines,
@@ -107,7 +107,7 @@ pub(super) fn encode(seq: u64, at_ms: u64, fact: &Fact, bytes: &mut Vec<u8>) {
     seal(&entry, bytes);
 }
 
-/// A checksum as it is written.
+/// A checksum in its written form.
 pub(super) fn digits(crc: u32) -> String {
     format!("{crc:0CRC_DIGITS$x}")
 }
@@ -117,7 +117,7 @@ fn seal(content: &impl Serialize, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(LINE_START);
     bytes.extend_from_slice(&[b'0'; CRC_DIGITS]);
     bytes.extend_from_slice(AFTER_CRC);
-    // The brace that the content opens with gives way to the comma before it.
+    // The content's opening brace is replaced by the comma after the checksum.
     let comma = bytes.len() - 1;
     bytes.truncate(comma);
     serde_json::to_writer(&mut *bytes, content).expect("plain data is always JSON");
@@ -136,16 +136,17 @@ pub(super) fn verify(line: &[u8]) -> Result<(), String> {
         return Err("it does not start with a checksum".to_owned());
     };
     let found = digits(crc32fast::hash(rest));
-    match found.as_bytes() == written {
-        true => Ok(()),
-        false => Err(format!(
+    if found.as_bytes() == written {
+        Ok(())
+    } else {
+        Err(format!(
             "its checksum is {}, its content's is {found}",
             String::from_utf8_lossy(written)
-        )),
+        ))
     }
 }
 
-/// A line's checksum and the rest of it.
+/// A line's checksum and the rest of the line.
 pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (crc, rest) = line
         .strip_prefix(LINE_START)?
@@ -153,13 +154,13 @@ pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((crc, rest.strip_prefix(AFTER_CRC)?))
 }
 
-/// A line whose checksum holds.
+/// Decodes a line whose checksum is correct.
 ///
 /// # Errors
-/// What this version does not understand in it.
+/// The part of the line that this version does not understand.
 pub(super) fn decode(line: &[u8]) -> Result<Line, String> {
     let unknown =
-        |error: serde_json::Error| format!("its content is not known to this version: {error}");
+        |error: serde_json::Error| format!("this version does not understand its content: {error}");
     let content = split(line).map_or(line, |(_, rest)| rest);
     if content.starts_with(SNAPSHOT_END) {
         let end = serde_json::from_slice(line).map_err(unknown)?;
@@ -174,8 +175,8 @@ pub(super) fn decode(line: &[u8]) -> Result<Line, String> {
     Ok(Line::Entry(entry))
 }
 
-/// [`Fact::OutcomeRecorded`] by itself: read without looking for its kind first, which costs more
-/// than reading it.
+/// [`Fact::OutcomeRecorded`] alone: it is decoded without looking for its kind first, which costs
+/// more than decoding it.
 #[derive(Deserialize)]
 struct Outcome {
     trial: TrialId,
@@ -208,7 +209,8 @@ impl From<Entry<Outcome>> for Entry<Fact> {
     }
 }
 
-/// The fact in a line behind the first, if it is whole; none in one that ends a snapshot.
+/// The fact in a line after the first, if the line is whole; `None` for the line that ends a
+/// snapshot.
 #[cfg(test)]
 pub(crate) fn decode_line(line: &[u8]) -> Result<Option<Fact>, String> {
     verify(line)?;
@@ -285,7 +287,7 @@ mod tests {
         assert!(line.contains(since), "{line}");
         let older = line.replace(since, "");
         assert_eq!(entry(older.as_bytes()).event, fact);
-        // Known by its fields in any order.
+        // Decoding does not depend on the order of fields.
         let turned = older.replace(
             r#","event":{"type":"outcome_recorded""#,
             r#","event":{"trial":"00000000000000000000000000000007","type":"outcome_recorded""#,

@@ -1,7 +1,7 @@
-//! Reading a journal: line by line, each against its checksum and its number. Writes nothing.
+//! Reading a journal line by line, checking each line's checksum and number. Nothing here writes.
 //!
-//! A line that is wrong is an error that names it, and reading may go on behind it. The last line
-//! may be torn, by a crash while it was written; then nothing of it was ever acknowledged.
+//! A damaged line is an error that names the line, and reading may continue after it. A crash may
+//! have torn the last line while it was written; then nothing of it was ever acknowledged.
 
 use super::StoreError;
 use super::files::Files;
@@ -11,19 +11,19 @@ use crate::scheduler::Fact;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-/// Longest line read; the longest written is a sweep, bounded by the size of a message.
+/// The longest line that is read. The longest line written is a sweep, whose size a message limits.
 const LINE_BYTES_MAX: u64 = 128 << 20;
 
-/// Where in a journal a fact stands.
+/// The position of a fact in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In its snapshot, which as a whole stands for the entries up to this one.
+    /// In the snapshot, which as a whole replaces the entries up to this number.
     Snapshot { upto: u64 },
-    /// Behind it, as the entry of this number.
+    /// After the snapshot, as the entry with this number.
     Entry(u64),
 }
 
-/// A last line that was not written whole.
+/// A last line that was not written completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Torn {
     pub(super) line: u64,
@@ -35,26 +35,26 @@ pub(super) struct Lines {
     reader: Box<dyn BufRead + Send>,
     path: PathBuf,
     version: u64,
-    /// The line read last, with its line break.
+    /// The line that was read last, with its line break.
     bytes: Vec<u8>,
     number: u64,
     /// Where the last whole line ends.
     good_bytes: u64,
-    /// Its length.
+    /// The journal's length in bytes.
     last_bytes: u64,
-    /// Where reading ends, if before the end of the file.
+    /// Where reading ends, if that is before the end of the file.
     upto_bytes: Option<u64>,
     last_seq: u64,
     torn: Option<Torn>,
     snapshot: Option<Part>,
 }
 
-/// A snapshot under way.
+/// A snapshot that is being read.
 struct Part {
     upto: u64,
     lines: u64,
     crc: crc32fast::Hasher,
-    /// Without the line read last, which may be the one behind it.
+    /// The checksum without the line that was read last, which may be the one after the snapshot.
     crc_before: crc32fast::Hasher,
 }
 
@@ -64,7 +64,7 @@ impl Lines {
         Self::open_named(files, FILE_NAME)
     }
 
-    /// As `open`, of a journal that is called otherwise as yet.
+    /// Like `open`, for a journal that still has another name.
     pub(super) fn open_named(files: &dyn Files, name: &str) -> Result<Self, StoreError> {
         let path = files.path(name);
         let reader = files.read(name).map_err(|source| StoreError::Io {
@@ -89,23 +89,23 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Ends at `bytes`, behind which others append.
+    /// Ends reading at `bytes`, after which others append.
     pub(super) fn upto(mut self, bytes: u64) -> Self {
         self.upto_bytes = Some(bytes);
         self
     }
 
-    /// The version that its first line names.
+    /// The version that the first line names.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
 
-    /// The last entry's number; 0 where there is none.
+    /// The number of the last entry, or 0 if there is none.
     pub(super) fn last_seq(&self) -> u64 {
         self.last_seq
     }
 
-    /// Lines read so far.
+    /// The number of lines read so far.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -120,7 +120,7 @@ impl Lines {
         self.last_bytes
     }
 
-    /// The torn line at the end, once it was reached.
+    /// The torn line at the end, once it has been reached.
     pub(super) fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
     }
@@ -130,10 +130,10 @@ impl Lines {
         &self.bytes
     }
 
-    /// The next entry; none behind the last.
+    /// The next entry, or `None` after the last.
     ///
     /// # Errors
-    /// Name a line that is wrong; the next call goes on behind it.
+    /// Names a damaged line; the next call continues after that line.
     pub(super) fn next(&mut self) -> Result<Option<(Place, Entry<Fact>)>, StoreError> {
         while self.torn.is_none() && self.read_line()? {
             if let Some(part) = &mut self.snapshot {
@@ -175,7 +175,7 @@ impl Lines {
         }
     }
 
-    /// Where an entry stands, if it is the one that is due.
+    /// The position of an entry, if it is the expected one.
     fn place(&mut self, entry: Entry<Fact>) -> Result<(Place, Entry<Fact>), StoreError> {
         let seq = entry.seq;
         match &self.snapshot {
@@ -190,9 +190,10 @@ impl Lines {
             }
             None => {
                 let due = std::mem::replace(&mut self.last_seq, seq).saturating_add(1);
-                match seq == due {
-                    true => Ok((Place::Entry(seq), entry)),
-                    false => Err(self.bad(format!("its number is {seq}, {due} was due"))),
+                if seq == due {
+                    Ok((Place::Entry(seq), entry))
+                } else {
+                    Err(self.bad(format!("its number is {seq}, expected {due}")))
                 }
             }
         }
@@ -203,7 +204,7 @@ impl Lines {
             return Err(self.bad("it ends a snapshot, and there is none".to_owned()));
         };
         self.last_seq = part.upto;
-        // Its own line was counted with them.
+        // The line that ends the snapshot was counted, too.
         let lines = part.lines - 1;
         let written = end.snapshot_lines;
         if lines != written {
@@ -212,16 +213,17 @@ impl Lines {
             return Err(self.bad(problem));
         }
         let crc = line::digits(part.crc_before.finalize());
-        match crc == end.snapshot_crc {
-            true => Ok(()),
-            false => Err(self.bad(format!(
+        if crc == end.snapshot_crc {
+            Ok(())
+        } else {
+            Err(self.bad(format!(
                 "the checksum of the snapshot before it is {}, its lines' is {crc}",
                 end.snapshot_crc
-            ))),
+            )))
         }
     }
 
-    /// Takes a line whose checksum does not hold for torn, if it can be.
+    /// Treats a line with a wrong checksum as torn, if it can be torn.
     fn tear(&mut self, problem: String) -> Result<(), StoreError> {
         // Two entries in one line: the line break between them was damaged, not torn.
         let start = line::LINE_START;
@@ -242,7 +244,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Takes a line that is wrong for the entry that was due.
+    /// Treats a damaged line as the entry that was expected.
     fn skip(&mut self) {
         if self.snapshot.is_none() {
             self.last_seq = self.last_seq.saturating_add(1);
@@ -284,7 +286,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Reads a line; whether there was one.
+    /// Reads a line. Returns false at the end.
     fn read_line(&mut self) -> Result<bool, StoreError> {
         if self
             .upto_bytes

@@ -1,48 +1,50 @@
-//! Loss: what is said of a damaged journal.
+//! Loss: what users are told about a damaged journal.
 
 use super::verify::Finding;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 
-/// Most damaged places, and most ids in them, that are told one by one.
+/// The most damaged places, and ids in them, that are listed one by one.
 const TOLD_MAX: usize = 100;
 
-/// How ids of trials and of sweeps are written: what is before them, and how many digits they have.
+/// How ids of trials and sweeps are written: the text before them and the number of their digits.
 const IDS: [(&str, &[u8], usize); 2] = [
     ("trial", b"\"trial\":\"", 32),
     ("sweep", b"\"sweep\":\"", 16),
 ];
 
-/// What is damaged in a journal, and what of it is lost.
+/// What is damaged in a journal, and what is lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// Damaged places, up to a bound.
+    /// Damaged places, up to a limit.
     pub findings: Vec<Finding>,
-    /// How many more there are.
+    /// How many more damaged places there are.
     pub further: u64,
-    /// Numbers of entries that are lost, first and last; none of those behind the last that is left.
+    /// Ranges of entries that are lost, by first and last number. Entries after the last intact one
+    /// are not included.
     pub lost_entries: Vec<(u64, u64)>,
-    /// Lines of the snapshot that are lost; none where there is no telling.
+    /// The number of lost lines of the snapshot, if it is known.
     pub lost_of_snapshot: Option<u64>,
-    /// Trials and sweeps that damaged places name, up to a bound.
+    /// Trials and sweeps that damaged places name, up to a limit.
     pub named: Vec<String>,
 }
 
 impl Damage {
-    /// Takes note of a damaged place.
+    /// Adds a damaged place.
     pub(super) fn find(&mut self, path: &Path, line: u64, problem: String) {
-        match self.findings.len() < TOLD_MAX {
-            true => self.findings.push(Finding {
+        if self.findings.len() < TOLD_MAX {
+            self.findings.push(Finding {
                 path: path.to_owned(),
                 line: Some(line),
                 problem,
-            }),
-            false => self.further += 1,
+            })
+        } else {
+            self.further += 1
         }
     }
 
-    /// Takes note of what a damaged place says that it is about.
+    /// Adds the trials and sweeps that a damaged place names.
     pub(super) fn name(&mut self, content: &[u8]) {
         for (what, before, digits) in IDS {
             for start in places(content, before) {
@@ -59,7 +61,7 @@ impl Damage {
         }
     }
 
-    /// How many entries are known to be lost, beside those of the snapshot.
+    /// How many entries are known to be lost, not counting those of the snapshot.
     pub fn lost(&self) -> u64 {
         let counts = self
             .lost_entries
@@ -88,21 +90,23 @@ impl fmt::Display for Damage {
                 }
                 for (number, (first, last)) in self.lost_entries.iter().take(8).enumerate() {
                     f.write_str(if number == 0 { ": " } else { ", " })?;
-                    match first == last {
-                        true => write!(f, "{first}")?,
-                        false => write!(f, "{first} to {last}")?,
+                    if first == last {
+                        write!(f, "{first}")?
+                    } else {
+                        write!(f, "{first} to {last}")?
                     }
                 }
-                match self.lost_entries.len() > 8 {
-                    true => write!(f, ", …"),
-                    false => Ok(()),
+                if self.lost_entries.len() > 8 {
+                    write!(f, ", …")
+                } else {
+                    Ok(())
                 }
             }
         }
     }
 }
 
-/// Where `bytes` have `pattern`.
+/// The positions at which `bytes` contain `pattern`.
 pub(super) fn places<'a>(bytes: &'a [u8], pattern: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     let windows = bytes.windows(pattern.len()).enumerate();
     windows

@@ -1,4 +1,4 @@
-//! Fake stores: the index in memory, the facts in a list or in a journal on any files.
+//! Fake stores: the index is in memory, and the facts are in a list or in a journal on any files.
 
 #![cfg(test)]
 
@@ -64,14 +64,14 @@ impl Store for MemoryStore {
     }
 }
 
-/// The real journal, on files of whatever kind.
+/// The real journal, on any implementation of files.
 pub(crate) struct JournalStore {
     journal: Journal,
     index: Arc<Index>,
 }
 
 impl JournalStore {
-    /// As `DiskStore::open`.
+    /// Like `DiskStore::open`.
     pub(crate) fn open(
         files: Box<dyn Files>,
         visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
@@ -86,7 +86,7 @@ impl JournalStore {
         Ok((Self { journal, index }, torn))
     }
 
-    /// As of the journal.
+    /// Like the method of the journal.
     pub(crate) fn compact_above(&mut self, droppable_bytes_min: u64) {
         self.journal.compact_above(droppable_bytes_min);
     }

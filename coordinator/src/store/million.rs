@@ -1,5 +1,5 @@
-//! A million recorded trials: what an append costs, what is on disk, and how long a start takes.
-//! Not run every day; `just bench-store` does, optimised.
+//! A million recorded trials: the cost of an append, the size on disk, and the time of a start.
+//! This is not part of the daily tests; `just bench-store` runs it, optimised.
 #![allow(clippy::print_stderr)]
 
 use super::files::Directory;
@@ -14,10 +14,10 @@ use nrp_proto::wire::SweepSpec;
 use std::path::Path;
 use std::time::Instant;
 
-/// Outcomes that share a sync, as under load.
+/// How many outcomes share a sync, as under load.
 const BATCH_FACTS: usize = 256;
 
-/// Two regions of `trials` cells in all.
+/// A sweep of `trials` cells in two regions.
 fn grid(trials: usize) -> SweepSpec {
     let list = |n: usize| {
         (1..=n)
@@ -66,12 +66,11 @@ fn mib(path: &Path) -> u64 {
 }
 
 fn walk(path: &Path) -> Vec<u64> {
-    match path.is_dir() {
-        false => vec![path.metadata().map_or(0, |file| file.len())],
-        true => {
-            let entries = path.read_dir().expect("lists").flatten();
-            entries.flat_map(|entry| walk(&entry.path())).collect()
-        }
+    if path.is_dir() {
+        let entries = path.read_dir().expect("lists").flatten();
+        entries.flat_map(|entry| walk(&entry.path())).collect()
+    } else {
+        vec![path.metadata().map_or(0, |file| file.len())]
     }
 }
 

@@ -1,5 +1,5 @@
-//! A million finished trials: what a batch costs the index, and how long questions take. Not run
-//! every day; `just bench-questions` does, optimised.
+//! A million finished trials: the cost of a batch in the index, and the time that questions take.
+//! This is not part of the daily tests; `just bench-questions` runs it, optimised.
 #![allow(clippy::print_stderr)]
 
 use super::questions::{asked, large, outcomes};
@@ -9,10 +9,10 @@ use crate::scheduler::RowId;
 use nrp_proto::axis::Axis;
 use std::time::Instant;
 
-/// Seeds that make a million trials, in two rows.
+/// The number of seeds that gives a million trials in two rows.
 const SEEDS: u32 = 41_666;
 
-/// Outcomes that are applied together.
+/// How many outcomes are applied together.
 const BATCH_FACTS: usize = 4_096;
 
 /// How often each question is asked.

@@ -1,5 +1,5 @@
-//! The store: what survives a crash. A journal, which is the truth, and an index made from it,
-//! which answers questions; on disk or, for tests, in memory.
+//! The store: what survives a crash. The journal is the truth; the index, built from the journal,
+//! answers questions. Both are on disk or, for tests, in memory.
 
 mod backup;
 mod compaction;
@@ -64,29 +64,31 @@ pub(crate) use {
 use crate::scheduler::{Fact, Snapshot};
 use std::sync::Arc;
 
-/// A fact and the wall clock when it became one.
+/// A fact and the wall-clock time at which it was recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stamped {
     pub(crate) at_ms: u64,
     pub(crate) fact: Fact,
 }
 
-/// Makes an index anew from what the store has.
+/// Rebuilds the index from what the store has.
 pub(crate) type Remake = Box<dyn FnOnce(&Index) -> Result<(), StoreError> + Send>;
 
 /// Where facts are kept.
 pub(crate) trait Store: Send {
-    /// Makes facts durable, in order and together; answers the journal's last entry. The index is to
-    /// take them in before they are acknowledged, so that questions are answered with them.
+    /// Makes facts durable, in order and together, and returns the number of the journal's last
+    /// entry. The index must apply the facts before they are acknowledged, so that answers include
+    /// them.
     ///
     /// # Errors
-    /// Are final: nothing of it may be acknowledged, and nothing more is recorded.
+    /// Every error is final: none of the facts may be acknowledged, and the store records nothing
+    /// more.
     fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError>;
 
-    /// Makes facts durable and takes them into the index, as the writer's two threads do.
+    /// Makes facts durable and applies them to the index, as the writer's two threads do.
     ///
     /// # Errors
-    /// Are final, as those of `record`.
+    /// Every error is final, as in `record`.
     #[cfg(test)]
     fn append(&mut self, facts: &[Stamped]) -> Result<(), StoreError> {
         let last_seq = self.record(facts)?;
@@ -97,26 +99,27 @@ pub(crate) trait Store: Send {
         Ok(())
     }
 
-    /// Does a bounded piece of keeping the journal short. Answers whether a snapshot of the state is
-    /// wanted for more.
+    /// Does a bounded part of the work that keeps the journal short. Returns true when the next
+    /// part needs a snapshot of the state.
     ///
     /// # Errors
-    /// Are final, as those of `record`.
+    /// Every error is final, as in `record`.
     fn tidy(&mut self) -> Result<bool, StoreError>;
 
-    /// Takes a snapshot of what all facts appended so far make. The work that follows is `tidy`'s.
+    /// Starts writing `snapshot`, the state produced by all facts appended so far. `tidy` does the
+    /// rest of the work.
     ///
     /// # Errors
-    /// Are final, as those of `record`.
+    /// Every error is final, as in `record`.
     fn compact(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<(), StoreError>;
 
-    /// Puts a journal in the journal's place, in one step, that makes what the snapshot says and no
-    /// more: less than the facts do, since something was deleted. Answers what makes the index anew.
+    /// Replaces the journal, in one step, by one that produces exactly the state in `snapshot`:
+    /// less than the facts produce, because something was deleted. Returns what rebuilds the index.
     ///
     /// # Errors
-    /// Are final, as those of `record`; then nothing was deleted.
+    /// Every error is final, as in `record`; nothing was deleted then.
     fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError>;
 
-    /// What answers questions.
+    /// The index, which answers questions.
     fn index(&self) -> &Arc<Index>;
 }

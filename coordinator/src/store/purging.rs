@@ -1,5 +1,5 @@
-//! Deletion on disk: the journal does without the sweep in one step, the index follows, both give
-//! their space back, and the state is the one that was before or the one without the sweep.
+//! Deletion on disk: the journal loses the sweep in one step, the index follows, both return their
+//! space, and the state is always either the one before or the one without the sweep.
 
 use super::compacting::{Halting, Steps, state};
 use super::damage::{directory, journal, open};
@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// What stands for facts without a sweep, as the driver makes it.
+/// The snapshot of a history without a sweep, as the driver makes it.
 fn snapshot_without(facts: &[Fact], sweep: SweepId) -> Snapshot {
     let mut replayed = Replayed::new(Settings::default());
     for fact in facts {
@@ -28,7 +28,7 @@ fn snapshot_without(facts: &[Fact], sweep: SweepId) -> Snapshot {
     snapshot
 }
 
-/// Two sweeps that share half of the smaller one's trials, and have ended.
+/// Two sweeps that have ended and share half of the smaller one's trials.
 fn history() -> (Vec<Fact>, SweepId) {
     let (a, b) = (sweep("a", 2), sweep("b", 4));
     let shared = trials(&a);
@@ -40,7 +40,7 @@ fn history() -> (Vec<Fact>, SweepId) {
     (facts, id(&b))
 }
 
-/// The state of a history in which a sweep never was.
+/// The state of a history in which a sweep never existed.
 fn without(facts: &[Fact], sweep: SweepId) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut replayed = Replayed::new(Settings::default());
     for fact in facts {
@@ -90,7 +90,7 @@ fn a_deleted_sweep_gives_its_space_back_in_journal_and_index() {
         .expect("purges");
     let index = store.index().clone();
     remake(&index).expect("is made anew");
-    // The small one's trials are among the big one's: they stay.
+    // The small sweep's trials are among the big one's, so they stay.
     let small_trials = trials(&small);
     assert_eq!(index.totals().expect("reads"), (6, 6));
     for trial in &small_trials {
@@ -99,7 +99,7 @@ fn a_deleted_sweep_gives_its_space_back_in_journal_and_index() {
     }
     let gone = of_big.iter().find(|trial| !small_trials.contains(trial));
     assert_eq!(index.trial(*gone.expect("is large")).expect("reads"), None);
-    // And it takes in what comes.
+    // The index still applies new facts.
     store
         .append(&stamped([submitted(&sweep("next", 5))]))
         .expect("appends");
@@ -120,7 +120,7 @@ fn a_journal_without_a_sweep_makes_the_state_in_which_it_never_was() {
     let (mut store, _, _) = open(dir.path()).expect("opens");
     store.append(&stamped(facts.clone())).expect("appends");
     let remake = store.purge(7, snapshot_without(&facts, deleted));
-    // Killed before the index was made anew.
+    // Killed before the index was rebuilt.
     drop(remake.expect("purges"));
     drop(store);
     assert_eq!(
@@ -134,7 +134,7 @@ fn a_journal_without_a_sweep_makes_the_state_in_which_it_never_was() {
     );
     assert!(notices[0].contains("was rebuilt"), "{notices:?}");
     assert_eq!(totals(dir.path()), (4, 4));
-    // Submitted again, it has the outcomes of the trials that stayed, and no other.
+    // Submitted again, the sweep has the outcomes of the trials that stayed, and no others.
     let (mut store, _, _) = open(dir.path()).expect("opens");
     let again = [submitted(&sweep("b", 4))];
     store.append(&stamped(again)).expect("appends");
@@ -163,7 +163,7 @@ fn a_stopped_trial_that_is_deleted_leaves_no_loss_behind() {
     assert!(!text.contains(&ids[0].to_string()), "{text}");
 }
 
-/// A journal with a history, closed.
+/// A closed journal with a history.
 fn written(facts: &[Fact]) -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let (mut journal, _) = Journal::open(directory(dir.path()), &mut |_, _| Ok(())).expect("opens");
@@ -191,7 +191,7 @@ fn killed_at_any_step_a_deletion_is_done_or_not_begun() {
             "{} steps left",
             steps.left()
         );
-        // What is acknowledged stays.
+        // What was acknowledged stays.
         assert!(purged.is_err() || found == after);
         seen[usize::from(found == after)] = true;
         if steps.left() > 0 {

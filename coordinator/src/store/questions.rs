@@ -1,4 +1,4 @@
-//! Questions about what has finished, held against a look at every trial, over each store.
+//! Questions about finished trials, compared with a scan of every trial, on each store.
 
 use super::samples::{id, lease, stamped, submitted, sweep, trials};
 use super::{Asked, DiskStore, Measure, MemoryStore, Row, Store};
@@ -6,7 +6,7 @@ use crate::scheduler::{Ending, Fact, TrialId};
 use nrp_proto::axis::{Axis, Condition, Value};
 use nrp_proto::wire::{Scores, SweepSpec, TrialRecord};
 
-/// Runs a test over every store.
+/// Runs a test on every store.
 fn over_each(test: impl Fn(&mut dyn Store)) {
     test(&mut MemoryStore::new());
     let dir = tempfile::tempdir().expect("a directory");
@@ -14,7 +14,7 @@ fn over_each(test: impl Fn(&mut dyn Store)) {
     test(&mut store);
 }
 
-/// A sweep with sizes and rates, in two regions: 2 × 2 × 3 × 2 × `seeds` trials.
+/// A sweep over sizes and learning rates in two regions: 2 × 2 × 3 × 2 × `seeds` trials.
 pub(super) fn large(name: &str, seeds: u32) -> SweepSpec {
     let mut spec = sweep(name, seeds);
     let grid = spec.grid.as_mut().expect("a grid");
@@ -24,7 +24,7 @@ pub(super) fn large(name: &str, seeds: u32) -> SweepSpec {
     spec
 }
 
-/// Scores that follow from a trial's id, with ties among the losses.
+/// Scores computed from a trial's id, with ties among the losses.
 fn scores(trial: TrialId, parameters: u64) -> Scores {
     let digit = (trial.0 >> 40) as u8;
     Scores {
@@ -35,7 +35,7 @@ fn scores(trial: TrialId, parameters: u64) -> Scores {
     }
 }
 
-/// The outcomes of a sweep's trials, of those whose place `every` takes.
+/// The outcomes of those trials of a sweep whose place `every` accepts.
 pub(super) fn outcomes(spec: &SweepSpec, every: impl Fn(usize) -> bool) -> Vec<Fact> {
     let specs = spec.trials().expect("a grid");
     let facts = trials(spec).into_iter().zip(specs).enumerate();
@@ -58,7 +58,7 @@ fn finish(store: &mut dyn Store, spec: &SweepSpec, every: impl Fn(usize) -> bool
     store.append(&stamped(facts)).expect("appends");
 }
 
-/// Every finished trial of a row, the best first: what the index answers without reading them all.
+/// Every finished trial of a row, the best first, by reading all trials.
 fn finished(store: &dyn Store, row: &Row, of: &SweepSpec) -> Vec<TrialRecord> {
     let records = trials(of).into_iter();
     let records = records.map(|id| store.index().trial(id).expect("reads").expect("is there"));
@@ -125,11 +125,12 @@ fn fronts_and_marginals_follow_what_finishes_and_keep_sweeps_apart() {
         let (all, few) = (large("a", 8), large("b", 2));
         store.append(&stamped([submitted(&all)])).expect("appends");
         for share in 0..3 {
-            // Asked before, between and after: views begun early must not fall behind.
+            // Asked before, between and after the outcomes: views that were begun early must not
+            // fall behind.
             finish(store, &all, |place| place % 3 == share);
             check_tables(store, &all, None);
             check_tables(store, &all, Some(&all));
-            // Once more: that must change nothing.
+            // Asking again must change nothing.
             finish(store, &all, |place| place % 3 == share);
             check_tables(store, &all, None);
         }
@@ -196,7 +197,7 @@ fn check_tables(store: &dyn Store, spec: &SweepSpec, of: Option<&SweepSpec>) {
                     })
                     .collect();
                 let mean = of_cell.iter().map(|r| loss(r)).sum::<f64>() / of_cell.len() as f64;
-                // Sums in another order.
+                // The sums are in another order.
                 assert!((cell.mean_validation_mse() - mean).abs() < 1e-12);
                 assert_eq!(cell.best.to_string(), of_cell[0].id);
                 assert_eq!(cell.best_validation_mse, loss(of_cell[0]));

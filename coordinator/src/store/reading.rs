@@ -1,9 +1,9 @@
-//! Reading a state directory without writing to it: one that is read-only, another user's, a backup,
+//! Reading a state directory without writing to it: it may be read-only, another user's, a backup,
 //! or what a killed coordinator left.
 //!
-//! The journal is read up to its last whole line. The index cannot be read in place, since opening
-//! it writes to it: a copy of it is opened in a temporary directory, or another is made there. That
-//! of a short journal is made in memory.
+//! The journal is read up to its last whole line. The index cannot be read in place, because
+//! opening it writes to it: a copy is opened in a temporary directory, or a new index is built
+//! there. The index of a short journal is built in memory.
 
 use super::disk::{
     Held, INDEX_DIR, Opened, Pending, differs, index_pending, is_held, read_with_index, remove,
@@ -21,41 +21,43 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tempfile::TempDir;
 
-/// The longest journal whose index is made in memory.
+/// The longest journal, in bytes, whose index is built in memory.
 pub(super) const IN_MEMORY_BYTES_MAX: u64 = 32 << 20;
 
-/// How often reading begins again when the journal is changed meanwhile.
+/// How often reading starts again when the journal is changed meanwhile.
 const TRIES: u32 = 5;
 
-/// A state that is read, and left as it is.
+/// A state that is read and left unchanged.
 pub(crate) struct ReadStore {
     dir: PathBuf,
     index: Arc<Index>,
-    /// Where the index lies, if not in memory. Declared behind it, so that it is removed after it.
+    /// The directory of the index, if the index is not in memory. It is declared after the index,
+    /// so that it is removed after it.
     scratch: Option<TempDir>,
     source: Source,
 }
 
-/// Where facts are read from.
+/// The source of facts.
 struct Source {
     files: Directory,
-    /// What is intact, where lines are damaged.
+    /// The intact lines of a damaged journal.
     salvage: Option<Salvage>,
-    /// How much of the journal was read at first.
+    /// How many bytes of the journal were read at first.
     upto_bytes: Option<u64>,
 }
 
 impl Source {
-    /// Of the journal in a directory; past its damage, where that is asked for and there is some.
+    /// Opens the journal in a directory; with `past_damage`, what is intact of a damaged one.
     fn find(dir: &Path, past_damage: bool) -> Result<Self, StoreError> {
         let files = Directory::new(dir);
-        let salvage = match past_damage {
-            true => match read_lines(Lines::open(&files)?, &mut |_, _| Ok(())) {
+        let salvage = if past_damage {
+            match read_lines(Lines::open(&files)?, &mut |_, _| Ok(())) {
                 Ok(_) => None,
                 Err(StoreError::BadLine { .. }) => Some(Salvage::find(&files)?),
                 Err(other) => return Err(other),
-            },
-            false => None,
+            }
+        } else {
+            None
         };
         Ok(Self {
             files,
@@ -64,7 +66,7 @@ impl Source {
         })
     }
 
-    /// Tells `visit` every fact; answers the last entry's number, and the torn line at the end.
+    /// Calls `visit` with every fact; returns the last entry's number and the torn line at the end.
     fn read(&mut self, visit: &mut Visit<'_>) -> Result<(u64, Option<Torn>), StoreError> {
         if let Some(salvage) = &self.salvage {
             salvage.visit(visit)?;
@@ -81,11 +83,12 @@ impl Source {
 }
 
 impl ReadStore {
-    /// Reads the state in `dir` and tells `visit` every fact in it; with `past_damage`, those that
-    /// are left of a damaged journal. Also answers what the user should know.
+    /// Reads the state in `dir` and calls `visit` with every fact in it; with `past_damage`, with
+    /// the facts that are left of a damaged journal. Also returns notices for the user.
     ///
     /// # Errors
-    /// When there is no state, it cannot be read, or a process has it open that can be asked.
+    /// When there is no state, when it cannot be read, or when a coordinator has it open, which can
+    /// answer instead.
     pub(crate) fn open(
         dir: &Path,
         past_damage: bool,
@@ -94,7 +97,7 @@ impl ReadStore {
         Self::open_above(dir, IN_MEMORY_BYTES_MAX, past_damage, visit)
     }
 
-    /// As `open`, with another bound than [`IN_MEMORY_BYTES_MAX`].
+    /// Like `open`, with another limit than [`IN_MEMORY_BYTES_MAX`].
     pub(super) fn open_above(
         dir: &Path,
         in_memory_bytes_max: u64,
@@ -105,7 +108,7 @@ impl ReadStore {
         let mut source = Source::find(dir, past_damage)?;
         let scratch = match (in_memory, source.salvage.is_some()) {
             (true, _) => None,
-            // The index may know what is lost.
+            // The index may contain what the journal has lost.
             (false, true) => Some(Scratch::empty()?),
             (false, false) => Some(Scratch::new(dir)?),
         };
@@ -145,7 +148,8 @@ impl ReadStore {
         Ok((store, damage.into_iter().chain(torn).collect()))
     }
 
-    /// Compares the index with what the journal was replayed to, and makes another where they differ.
+    /// Compares the index with the state that the journal was replayed to, and builds another if
+    /// they differ.
     pub(crate) fn check_index(&mut self, totals: (u64, u64)) -> Result<(), StoreError> {
         if let Some(problem) = differs(&self.index, totals) {
             // sled holds a lock of its own while it is open.
@@ -155,7 +159,7 @@ impl ReadStore {
         Ok(())
     }
 
-    /// The index that the journal makes.
+    /// An index that is built from the journal.
     fn made_anew(&mut self, problem: &str) -> Result<Index, StoreError> {
         tracing::debug!(problem, "the index is made from the journal");
         let index = match &self.scratch {
@@ -204,17 +208,17 @@ impl Store for ReadStore {
     }
 }
 
-/// A temporary directory, and the place of an index in it: a copy of the state's, where one could be
-/// made.
+/// A temporary directory with the place of an index in it: a copy of the state's index, if it could
+/// be copied.
 pub(super) struct Scratch {
     pub(super) dir: TempDir,
     pub(super) index_dir: PathBuf,
-    /// Whether the copy was made.
+    /// Whether the index was copied.
     pub(super) is_copied: bool,
 }
 
 impl Scratch {
-    /// Without a copy.
+    /// A directory without a copy.
     fn empty() -> Result<Self, StoreError> {
         let mut builder = tempfile::Builder::new();
         let made = builder.prefix("nrp-index-").tempdir();
@@ -229,10 +233,10 @@ impl Scratch {
         })
     }
 
-    /// For the state in `dir`.
+    /// A directory for the state in `dir`, with a copy of its index.
     ///
     /// # Errors
-    /// When a process has the state open, or there is no place for it.
+    /// When a process has the state open, or the directory cannot be created.
     pub(super) fn new(dir: &Path) -> Result<Self, StoreError> {
         let mut scratch = Self::empty()?;
         let from = dir.join(INDEX_DIR);
@@ -244,12 +248,12 @@ impl Scratch {
                         dir: dir.to_owned(),
                     });
                 }
-                // It may be written to.
+                // The index may be written to at this moment.
                 Held::Unknown => break,
                 Held::No => {}
             }
             let copied = copy_tree(&from, &scratch.index_dir);
-            // A coordinator that started meanwhile has written to the journal.
+            // A coordinator has started meanwhile and written to the journal.
             scratch.is_copied = copied.is_ok() && before.is_some() && before == stamp(dir);
             if scratch.is_copied {
                 return Ok(scratch);
@@ -264,7 +268,7 @@ impl Scratch {
     }
 }
 
-/// A copy of the index of the state in `dir`, which nobody may be writing to, where one can be read.
+/// Copies the index of the state in `dir`, if it can be read. Nothing may be writing to it.
 pub(crate) fn index_at_hand(dir: &Path) -> Option<(Index, TempDir)> {
     let scratch = Scratch::empty().ok()?;
     copy_tree(&dir.join(INDEX_DIR), &scratch.index_dir).ok()?;
@@ -272,7 +276,7 @@ pub(crate) fn index_at_hand(dir: &Path) -> Option<(Index, TempDir)> {
     Some((index, scratch.dir))
 }
 
-/// The length of the journal in `dir`, which no process that can be asked has open.
+/// The length of the journal in `dir`, which no coordinator may have open.
 fn journal_bytes(dir: &Path) -> Result<u64, StoreError> {
     let path = dir.join(FILE_NAME);
     let found = match fs::metadata(&path) {
@@ -298,7 +302,7 @@ fn journal_bytes(dir: &Path) -> Result<u64, StoreError> {
     }
 }
 
-/// What changes with every write to the journal.
+/// The properties of the journal's file that change with every write.
 fn stamp(dir: &Path) -> Option<(u64, SystemTime)> {
     let found = fs::metadata(dir.join(FILE_NAME)).ok()?;
     Some((found.len(), found.modified().ok()?))
@@ -310,19 +314,18 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy_tree(&entry.path(), &target)?,
-            false => {
-                // Not `fs::copy`, which would make a read-only file of one that is.
-                let mut source = fs::File::open(entry.path())?;
-                io::copy(&mut source, &mut fs::File::create(&target)?)?;
-            }
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?
+        } else {
+            // Not `fs::copy`, which would copy the permissions of a read-only file.
+            let mut source = fs::File::open(entry.path())?;
+            io::copy(&mut source, &mut fs::File::create(&target)?)?;
         }
     }
     Ok(())
 }
 
-/// An index that has all entries up to `last_seq`, or why it cannot be used.
+/// An index that has all entries up to `last_seq`, or the reason why it cannot be used.
 fn caught_up(opened: Opened, last_seq: u64) -> Result<Index, String> {
     let caught_up = opened.and_then(|(index, mut pending)| {
         pending.finish(&index, last_seq)?;

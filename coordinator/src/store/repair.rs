@@ -1,9 +1,9 @@
-//! Repair: a journal of what is intact in a damaged one, in its place. The damaged one is kept under
+//! Repair: replaces a damaged journal by one of its intact lines, and keeps the damaged one under
 //! another name.
 //!
-//! What is intact is kept to the byte, as the snapshot of the new journal, which may have gaps. The
-//! index is deleted before the journal is replaced, since it may know what is lost: the next start
-//! makes it anew.
+//! Intact lines are kept byte for byte, as the snapshot of the new journal, which may have gaps.
+//! The index is deleted before the journal is replaced, because it may contain what is lost; the
+//! next start rebuilds it.
 
 use super::StoreError;
 use super::disk::{Held, INDEX_DIR, is_held, lock_existing, remove};
@@ -16,10 +16,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bytes that are written between two syncs.
+/// How many bytes are written between two syncs.
 const PIECE_BYTES: usize = 4 << 20;
 
-/// A state whose journal is damaged, locked.
+/// A locked state whose journal is damaged.
 pub(crate) struct Repair {
     dir: PathBuf,
     salvage: Salvage,
@@ -27,13 +27,10 @@ pub(crate) struct Repair {
 }
 
 impl Repair {
-    /// What is to be repaired in `dir`, or nothing where every line of the journal can be read. `dry`
-    /// only looks.
+    /// What must be repaired in `dir`, or `None` if every line of the journal can be read. A `dry`
+    /// run takes no lock.
     pub(crate) fn find(dir: &Path, dry: bool) -> Result<Option<Self>, StoreError> {
-        let lock = match dry {
-            true => None,
-            false => Some(lock_existing(dir)?),
-        };
+        let lock = if dry { None } else { Some(lock_existing(dir)?) };
         if dry && is_held(dir) == Held::Yes {
             return Err(StoreError::InUse {
                 dir: dir.to_owned(),
@@ -60,8 +57,8 @@ impl Repair {
         &self.salvage
     }
 
-    /// Puts a journal of what is intact in the damaged one's place; answers where that one is kept.
-    /// None where it was only looked at.
+    /// Replaces the damaged journal by one of its intact lines. Returns the path of the damaged
+    /// one, or `None` after a dry run.
     pub(crate) fn make(self) -> Result<Option<PathBuf>, StoreError> {
         if self.lock.is_none() {
             return Ok(None);
@@ -83,12 +80,12 @@ impl Repair {
     }
 }
 
-/// Whether all lines can be read, up to one that is torn.
+/// Whether all lines can be read, except a torn last one.
 fn is_readable(files: &Directory, name: &str) -> Result<(), StoreError> {
     read_lines(Lines::open_named(files, name)?, &mut |_, _| Ok(())).map(|_| ())
 }
 
-/// Writes the new journal, and syncs it.
+/// Writes and syncs the new journal.
 fn write(files: &Directory, salvage: &Salvage) -> Result<(), StoreError> {
     let path = files.path(NEW_FILE_NAME);
     let unwritten = |source| write_error(path.clone(), source);
@@ -115,16 +112,17 @@ fn write(files: &Directory, salvage: &Salvage) -> Result<(), StoreError> {
     written.map_err(unwritten)
 }
 
-/// Keeps the damaged journal under a name that nothing has, and makes that durable.
+/// Keeps the damaged journal under an unused name, and makes that durable.
 fn keep(files: &Directory) -> io::Result<PathBuf> {
     for number in 1.. {
         let path = files.path(&format!("{FILE_NAME}.damaged-{number}"));
-        // The journal's own file, which nobody writes to any more: as good as a copy.
+        // A link to the journal's own file is as good as a copy, because nothing writes to that
+        // file any more.
         match fs::hard_link(files.path(FILE_NAME), &path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Ok(()) => {}
             Err(_) if path.exists() => continue,
-            // Not every file system has links.
+            // Some file systems have no links.
             Err(_) => {
                 fs::copy(files.path(FILE_NAME), &path)?;
                 File::open(&path)?.sync_all()?;

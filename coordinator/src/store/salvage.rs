@@ -1,11 +1,12 @@
-//! Salvage: what is intact in a journal that is damaged. Writes nothing.
+//! Salvage: finds what is intact in a damaged journal. Nothing here writes.
 //!
-//! A line is intact where its own checksum holds. Intact lines are found wherever they begin, also
-//! behind a line break that is damaged, and put in the order that their numbers tell: one that is
-//! there twice counts once, one in another place is read in its own. What a snapshot made itself has
-//! no numbers of its own; its checksum tells whether an order is the one it was written in, and where
-//! none is, its sweeps come first, since all else is about them. Nothing is made up: where two intact
-//! lines contradict each other, or one says what this version does not know, the journal is refused.
+//! A line is intact if its own checksum is correct. Intact lines are found wherever they begin,
+//! even after a damaged line break, and sorted by their numbers: a line that occurs twice counts
+//! once, and a misplaced line is read in its own place. Lines that a snapshot made itself have no
+//! numbers of their own. The snapshot's checksum confirms the order in which they were written; if
+//! it confirms none, its sweeps come first, because everything else is about them. Nothing is
+//! invented: if two intact lines contradict each other, or this version does not understand one,
+//! the journal is refused.
 
 use super::StoreError;
 use super::files::{Directory, Files};
@@ -19,49 +20,49 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-/// Longest piece of a file that is looked at as one line.
+/// The longest piece of a file that is treated as one line.
 const RAW_BYTES_MAX: u64 = 256 << 20;
 
-/// Most lines of a snapshot of which it is tried whether each is the one too many.
+/// The longest snapshot, in lines, for which every line is tried as the one too many.
 const DOUBLES_MAX: usize = 64;
 
-/// Bytes read at once.
+/// How many bytes are read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// How the content of the first line begins.
+/// The beginning of the content of the first line.
 const HEADER: &[u8] = b"\"format\":";
 
 /// The intact lines of a journal.
 pub(crate) struct Salvage {
     path: PathBuf,
-    /// In the order in which they are read.
+    /// The lines in the order in which they are read.
     pieces: Vec<Piece>,
     last_seq: u64,
     damage: Damage,
 }
 
-/// An intact line behind the first.
+/// An intact line after the first.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     offset: u64,
-    /// Without its line break.
+    /// The line without its line break.
     bytes: usize,
-    /// The line that it stands in.
+    /// The number of the line in the file.
     line: u64,
     seq: u64,
     crc: u32,
     kind: Kind,
 }
 
-/// What the order of a snapshot's lines depends on.
+/// The kind of a line, on which the order of a snapshot depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Submission,
-    /// About a sweep: a snapshot makes it anew, before what it keeps.
+    /// About a sweep. A snapshot writes it again, before the lines that it keeps.
     Sweep,
-    /// About a trial: a snapshot may keep it as it was.
+    /// About a trial. A snapshot may keep it unchanged.
     Kept,
-    /// About open trials and leases: a snapshot makes it anew, behind what it keeps.
+    /// About open trials and leases. A snapshot writes it again, after the lines that it keeps.
     Standing,
 }
 
@@ -87,13 +88,13 @@ impl Piece {
     }
 }
 
-/// What is found, line by line.
+/// The search, line by line, and what it has found.
 struct Scan {
     path: PathBuf,
     pieces: Vec<Piece>,
     header: Option<Header>,
     end: Option<SnapshotEnd>,
-    /// How many pieces stood before the line that ends the snapshot.
+    /// How many pieces came before the line that ends the snapshot.
     before_end: usize,
     damage: Damage,
 }
@@ -102,8 +103,8 @@ impl Salvage {
     /// Finds what is intact in the journal in a state directory.
     ///
     /// # Errors
-    /// When it cannot be read, nothing in it is a journal's, or its intact lines contradict each
-    /// other.
+    /// When the file cannot be read, nothing in it belongs to a journal, or intact lines contradict
+    /// each other.
     pub(super) fn find(files: &Directory) -> Result<Self, StoreError> {
         let path = files.path(FILE_NAME);
         let mut scan = Scan {
@@ -140,12 +141,12 @@ impl Salvage {
         self.last_seq
     }
 
-    /// How many lines are left, behind the first.
+    /// How many lines are left after the first.
     pub(crate) fn lines(&self) -> u64 {
         self.pieces.len() as u64
     }
 
-    /// Tells `visit` every fact that is left, as of one snapshot.
+    /// Calls `visit` with every fact that is left, as if all were in one snapshot.
     pub(crate) fn visit(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let upto = self.last_seq;
         self.each(&mut |content| match line::decode(content) {
@@ -154,7 +155,7 @@ impl Salvage {
         })
     }
 
-    /// Tells `take` every line that is left, without its line break.
+    /// Calls `take` with every line that is left, without its line break.
     pub(super) fn each(
         &self,
         take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
@@ -175,7 +176,7 @@ impl Salvage {
         Ok(())
     }
 
-    /// Of a line that was intact a moment ago.
+    /// The error for a line that was intact a moment ago.
     fn changed(&self) -> StoreError {
         let source = io::Error::other("it was changed while it was read");
         unread(&self.path, source)
@@ -183,7 +184,7 @@ impl Salvage {
 }
 
 impl Scan {
-    /// Takes in what is between two line breaks: a line, part of one, or several.
+    /// Examines what is between two line breaks: a line, a part of one, or several.
     fn take_raw(&mut self, raw: &[u8], offset: u64, number: u64) -> Result<(), StoreError> {
         let mut starts: Vec<_> = places(raw, line::LINE_START).collect();
         if starts.first() != Some(&0) {
@@ -297,9 +298,10 @@ impl Scan {
             if piece.seq > due {
                 let last = piece.seq - 1;
                 self.damage.lost_entries.push((due, last));
-                let problem = match due == last {
-                    true => format!("entry {due} is missing before it"),
-                    false => format!("entries {due} to {last} are missing before it"),
+                let problem = if due == last {
+                    format!("entry {due} is missing before it")
+                } else {
+                    format!("entries {due} to {last} are missing before it")
                 };
                 self.find_damage(piece.line, problem);
             }
@@ -319,8 +321,9 @@ impl Scan {
         })
     }
 
-    /// The entries that the snapshot stands for; 0 where there is none. Where the first line is
-    /// lost, its lines tell: those that it made itself have that number, and come first.
+    /// The number of entries that the snapshot replaces, or 0 without a snapshot. If the first line
+    /// is lost, the snapshot's lines tell: those that it made itself have that number, and come
+    /// first.
     fn snapshot_upto(&self, pieces: &[Piece]) -> u64 {
         if let Some(header) = &self.header {
             return header.snapshot;
@@ -339,7 +342,7 @@ impl Scan {
         }
     }
 
-    /// The entries behind the snapshot, by their numbers.
+    /// The entries after the snapshot, sorted by number.
     fn order_entries(&mut self, mut entries: Vec<Piece>) -> Result<Vec<Piece>, StoreError> {
         for pair in entries.windows(2) {
             if pair[1].seq < pair[0].seq {
@@ -366,8 +369,8 @@ impl Scan {
         Ok(ordered)
     }
 
-    /// The lines of the snapshot: in the first of some orders that its checksum vouches for, or in
-    /// the likeliest.
+    /// The lines of the snapshot, in the first of some orders that its checksum confirms, or else
+    /// in the most likely order.
     fn order_snapshot(&mut self, found: Vec<Piece>, upto: u64) -> Result<Vec<Piece>, StoreError> {
         let likeliest = sorted(&found, upto);
         let Some(end) = &self.end else {
@@ -383,7 +386,7 @@ impl Scan {
         }
         let mut orders = vec![likeliest.clone()];
         if found.len() as u64 == written + 1 {
-            // One of those that are there twice is one too many.
+            // One of the lines that occur twice is superfluous.
             let doubles = (0..found.len()).filter(|at| {
                 let mut others = found.iter().enumerate();
                 others.any(|(other, piece)| other != *at && piece.is_same(&found[*at]))
@@ -401,9 +404,10 @@ impl Scan {
                 return Ok(order);
             }
         }
-        let best = match likeliest.len() as u64 > written {
-            true => without_doubles(&likeliest),
-            false => likeliest,
+        let best = if likeliest.len() as u64 > written {
+            without_doubles(&likeliest)
+        } else {
+            likeliest
         };
         let lost = written.saturating_sub(best.len() as u64);
         let problem = match lost {
@@ -415,7 +419,7 @@ impl Scan {
         Ok(best)
     }
 
-    /// The checksum of lines together, each with its line break.
+    /// The checksum of all lines together, each with its line break.
     fn crc(&self, pieces: &[Piece]) -> Result<String, StoreError> {
         let mut crc = crc32fast::Hasher::new();
         let mut file = open(&self.path)?;
@@ -445,22 +449,22 @@ impl Scan {
     }
 }
 
-/// A snapshot's lines in the order that they were most likely written in.
+/// The lines of a snapshot in the order in which they were most likely written.
 fn sorted(found: &[Piece], upto: u64) -> Vec<Piece> {
     let mut sorted = found.to_vec();
     let mut made = found.iter().filter(|piece| piece.kind != Kind::Kept);
     if made.all(|piece| piece.seq == upto) {
-        // As a compaction writes it.
+        // The order in which a compaction writes.
         let kept = |piece: &Piece| (piece.kind == Kind::Kept).then_some(piece.seq);
         sorted.sort_by_key(|piece| (piece.kind, kept(piece)));
     } else if numbered_once(found) {
-        // As a repair writes it.
+        // The order in which a repair writes.
         sorted.sort_by_key(|piece| piece.seq);
     }
     sorted
 }
 
-/// Each line once.
+/// Removes duplicates.
 fn without_doubles(pieces: &[Piece]) -> Vec<Piece> {
     let mut seen = BTreeSet::new();
     let single = pieces
@@ -476,12 +480,12 @@ fn numbered_once(pieces: &[Piece]) -> bool {
     numbers.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// The length of the line that `bytes` begin with, if it is intact.
+/// The length of the line at the start of `bytes`, if it is intact.
 fn intact(bytes: &[u8]) -> Option<usize> {
     if line::verify(bytes).is_ok() {
         return Some(bytes.len());
     }
-    // What follows it may be damaged: it ends with one of these braces.
+    // What follows the line may be damaged, but the line ends with one of these braces.
     let (written, rest) = line::split(bytes)?;
     let written = std::str::from_utf8(written).ok()?;
     let written = u32::from_str_radix(written, 16)

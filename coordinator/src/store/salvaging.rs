@@ -1,5 +1,5 @@
-//! Damage at every place of small journals: each is repaired or refused by name, everything intact is
-//! kept, and nothing else is in the result.
+//! Damage at every place of small journals: each journal is repaired or refused by name, everything
+//! intact is kept, and the result contains nothing else.
 
 use super::compacting::compacted;
 use super::damage::{directory, journal, open};
@@ -19,7 +19,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A journal of six entries, never compacted.
+/// A journal of six entries that was never compacted.
 fn plain() -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let spec = sweep("a", 2);
@@ -37,7 +37,7 @@ fn plain() -> TempDir {
     dir
 }
 
-/// A line of a journal: its bytes with the line break, and its fact, if it has one.
+/// A line of a journal: its bytes with the line break, and its fact, if the line has one.
 #[derive(Clone)]
 struct Written {
     bytes: Vec<u8>,
@@ -65,11 +65,11 @@ fn facts(lines: &[Written]) -> Vec<Fact> {
     lines.iter().filter_map(|line| line.fact.clone()).collect()
 }
 
-/// What is read of a journal in `dir` with these bytes, once it is repaired if it needs to be.
+/// What is read from a journal in `dir` with these bytes, after a repair if it needs one.
 fn mended(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
     let path = dir.join(FILE_NAME);
     let _ = fs::remove_file(dir.join("journal.jsonl.damaged-1"));
-    // A new file: the last one has another name, too.
+    // A new file, because the last one has a second name.
     let _ = fs::remove_file(&path);
     fs::write(&path, bytes).expect("writes");
     if let Some(repair) = Repair::find(dir, false)? {
@@ -84,7 +84,7 @@ fn mended(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
     Ok(read)
 }
 
-/// As `mended`, without writing, and so without a whole journal's need of no repair.
+/// Like `mended`, but without writing, so that a whole journal is salvaged, too.
 fn salvaged(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
     fs::write(dir.join(FILE_NAME), bytes).expect("writes");
     let salvage = Salvage::find(&Directory::new(dir))?;
@@ -96,13 +96,13 @@ fn salvaged(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
     Ok(read)
 }
 
-/// Facts by their checksums, so that a failure is short.
+/// Facts by their checksums, which keeps the message of a failed assertion short.
 fn short(facts: &[Fact]) -> Vec<u32> {
     let lines = facts.iter().map(|fact| format!("{fact:?}"));
     lines.map(|line| crc32fast::hash(line.as_bytes())).collect()
 }
 
-/// Both in an order that does not matter.
+/// Both in the same order, which does not matter.
 fn assert_same(found: &[Fact], expected: &[Fact], what: &str) {
     let sorted = |facts: &[Fact]| {
         let mut facts = short(facts);
@@ -112,7 +112,7 @@ fn assert_same(found: &[Fact], expected: &[Fact], what: &str) {
     assert_eq!(sorted(found), sorted(expected), "{what}");
 }
 
-/// What becomes of the trials of two sweeps.
+/// What happens to the trials of two sweeps.
 fn views(facts: &[Fact]) -> Vec<Option<TrialView>> {
     let mut replayed = Replayed::new(Settings::default());
     for fact in facts {
@@ -201,7 +201,7 @@ fn a_journal_cut_anywhere_keeps_every_line_before_the_cut() {
             let kept = complete + usize::from(is_whole);
             assert_eq!(short(&found), short(&facts(&lines[..kept])), "{end} bytes");
             if end % 97 == 0 {
-                // Where nothing else is damaged, a last line without its break is torn.
+                // If nothing else is damaged, a last line without its break is torn.
                 let found = short(&mended(scratch.path(), &whole[..end]).expect("is repaired"));
                 let torn = short(&facts(&lines[..complete]));
                 let salvaged = short(&facts(&lines[..kept]));
@@ -339,7 +339,7 @@ fn a_repair_says_what_is_lost_and_its_trial_is_open_again() {
     let dir = plain();
     let mut lines = written(&dir);
     let lost = trials(&sweep("a", 2))[0];
-    // In its scores.
+    // The damage is in the scores.
     let length = lines[3].bytes.len();
     lines[3].bytes[length - 30] ^= 1;
     let damaged = joined(&lines);
@@ -355,7 +355,7 @@ fn a_repair_says_what_is_lost_and_its_trial_is_open_again() {
     assert_eq!(repaired.lost_outcomes.len(), 1);
     assert_eq!(repaired.lost_outcomes[0].trial, lost.to_string());
     assert_eq!(repaired.lost_outcomes[0].sweep, "a");
-    // The failed one was given fresh attempts.
+    // The failed trial was given new attempts.
     assert_eq!((repaired.trials, repaired.outcomes), (4, 1));
     let (store, ..) = open(dir.path()).expect("opens");
     assert_eq!(store.index().totals().expect("reads"), (4, 1));

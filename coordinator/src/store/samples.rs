@@ -65,7 +65,7 @@ pub(crate) fn granted(trials: &[TrialId]) -> Fact {
     granted_as(1, trials)
 }
 
-/// As the lease of this number.
+/// The same fact for the lease with this number.
 pub(crate) fn granted_as(number: u64, trials: &[TrialId]) -> Fact {
     Fact::LeaseGranted {
         job: JobId(number),
@@ -82,7 +82,7 @@ pub(crate) fn granted_as(number: u64, trials: &[TrialId]) -> Fact {
     }
 }
 
-/// The same trials, run beside by another worker.
+/// A copy: the same trials, leased to another worker as well.
 pub(crate) fn copied(trials: &[TrialId]) -> Fact {
     Fact::LeaseGranted {
         job: JobId(2),
@@ -122,7 +122,7 @@ pub(crate) fn finished(trial: TrialId, validation_mse: f64) -> Fact {
     )
 }
 
-/// Scores with every field, no two trials' alike.
+/// Scores with every field, different for each trial.
 pub(crate) fn large_scores(seed: u128) -> Scores {
     let unit = (seed as u64 >> 11) as f64 / (1u64 << 53) as f64;
     Scores {
@@ -183,7 +183,7 @@ pub(crate) fn stopped(trial: TrialId, epochs: u32, validation_mse: f64) -> Fact 
     )
 }
 
-/// The outcome under leases up to this one is taken back.
+/// Retracts the outcome under leases up to this one.
 pub(crate) fn retracted(trial: TrialId, epoch: u64) -> Fact {
     Fact::OutcomeRetracted {
         trial,
@@ -202,7 +202,7 @@ fn recorded(trial: TrialId, outcome: Ending) -> Fact {
     }
 }
 
-/// How long a fact's line is.
+/// The length of a fact's line in bytes.
 pub(crate) fn line_bytes(fact: &Fact) -> usize {
     let mut bytes = Vec::new();
     line::encode(1, 1_763_942_400_000, fact, &mut bytes);

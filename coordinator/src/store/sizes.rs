@@ -1,4 +1,4 @@
-//! How large a state directory is. Reads the journal, also while it is written to.
+//! How large a state directory is. It reads the journal, even while it is written to.
 
 use super::StoreError;
 use super::disk::INDEX_DIR;
@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// What lies in a state directory.
+/// The contents of a state directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) format: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Sizes {
     pub(crate) index_bytes: u64,
 }
 
-/// Measures the state in `dir`, and tells `visit` every fact of its journal.
+/// Measures the state in `dir`, and calls `visit` with every fact of its journal.
 pub(crate) fn sizes(
     dir: &Path,
     visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
@@ -51,7 +51,7 @@ pub(crate) fn sizes(
     Ok(sizes)
 }
 
-/// The lengths of all files in a directory, if it is there.
+/// The total length of all files in a directory, or `None` if the directory does not exist.
 pub(super) fn bytes_in(dir: &Path) -> io::Result<u64> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -61,7 +61,7 @@ pub(super) fn bytes_in(dir: &Path) -> io::Result<u64> {
     for entry in entries {
         let entry = entry?;
         bytes += match entry.metadata() {
-            // A running coordinator deletes some.
+            // A running coordinator may delete files meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Ok(found) if found.is_dir() => bytes_in(&entry.path())?,
             found => found?.len(),

@@ -1,5 +1,5 @@
-//! Reading a state leaves its directory as it is, to the byte and the time of its files, whatever is
-//! in it.
+//! Reading a state leaves its directory unchanged, including the bytes and times of its files,
+//! whatever it contains.
 
 use super::damage::{journal, open};
 use super::reading::{IN_MEMORY_BYTES_MAX, ReadStore};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tempfile::TempDir;
 
-/// Every file and directory, with its time and content.
+/// Every file and directory with its time and content.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
     let mut found = BTreeMap::new();
     let mut dirs = vec![dir.to_owned()];
@@ -31,7 +31,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
     found
 }
 
-/// A state with two trials that have ended and two that have not, closed.
+/// A closed state with two trials that have ended and two that have not.
 fn written() -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let spec = sweep("a", 2);
@@ -47,7 +47,8 @@ fn written() -> TempDir {
     dir
 }
 
-/// Opens a state to read it, and answers how many trials and outcomes its journal and its index have.
+/// Opens a state for reading, and returns how many trials and outcomes its journal and its index
+/// have.
 fn totals(dir: &Path, in_memory_bytes_max: u64) -> Result<[(u64, u64); 2], StoreError> {
     let mut replayed = Replayed::new(Settings::default());
     let visit = &mut |fact| replayed.take(0, fact);

@@ -1,5 +1,5 @@
-//! Verifying: every line of the journal is read, and every record of the index compared with what
-//! the journal makes of it. Changes nothing: opening an index writes to it, so a copy is compared.
+//! Verifying: reads every line of the journal, and compares every record of the index with what the
+//! journal gives. It changes nothing: opening an index writes to it, so it compares a copy.
 
 use super::disk::{INDEX_DIR, Pending, index_pending};
 use super::files::{Directory, Files};
@@ -11,44 +11,44 @@ use super::{IndexError, StoreError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Most findings that are told one by one.
+/// The most findings that are listed one by one.
 const FINDINGS_MAX: usize = 100;
 
-/// Where the index that the journal makes lies meanwhile, in a temporary directory.
+/// The name of the index that is built from the journal, in a temporary directory.
 const CHECK_DIR: &str = "index.check";
 
-/// Something that is wrong in a state directory.
+/// A defect of a state directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// In this file or directory.
+    /// The file or directory with the defect.
     pub path: PathBuf,
-    /// In this line, counted from 1, where it has lines.
+    /// The line with the defect, counted from 1, if the file has lines.
     pub line: Option<u64>,
-    /// What it is.
+    /// What is wrong.
     pub problem: String,
 }
 
-/// What verifying found.
+/// The result of verifying.
 #[derive(Debug, Default, Serialize)]
 pub struct Verified {
-    /// Lines of the journal that were read.
+    /// How many lines of the journal were read.
     pub lines: u64,
     /// The last entry's number.
     pub entries: u64,
-    /// Records of the index that were compared.
+    /// How many records of the index were compared.
     pub records: u64,
-    /// What is wrong, up to a bound.
+    /// Defects, up to a limit.
     pub findings: Vec<Finding>,
-    /// How much more is wrong.
+    /// How many more defects there are.
     pub further: u64,
-    /// What is not wrong, and worth knowing.
+    /// Notices about things that are not wrong.
     pub notices: Vec<String>,
 }
 
 /// Verifies the state in `dir`, which nothing else may be using.
 ///
 /// # Errors
-/// When it cannot be read at all, or is in use.
+/// When the state cannot be read at all, or is in use.
 pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
     if !dir.join(FILE_NAME).is_file() {
         return Err(StoreError::NoState {
@@ -78,9 +78,10 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
     making.finish(&expected, verified.entries)?;
     let compared = match found {
         None => {
-            let notice = match index_dir.exists() {
-                true => "the index cannot be read, so it was not compared with the journal",
-                false => "there is no index; the next start makes one from the journal",
+            let notice = if index_dir.exists() {
+                "the index cannot be read, so it was not compared with the journal"
+            } else {
+                "there is no index; the next start makes one from the journal"
             };
             verified.notices.push(notice.to_owned());
             return Ok(verified);
@@ -99,7 +100,7 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
     };
     match compared {
         Ok(()) => {}
-        // What an earlier version wrote is whole, and goes at the next start.
+        // An index that an earlier version wrote is whole; the next start replaces it.
         Err(error @ IndexError::OtherFormat { .. }) => {
             let notice = format!("{error}; it was not compared, and the next start makes it again");
             verified.notices.push(notice);
@@ -110,23 +111,24 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
 }
 
 impl Verified {
-    /// Whether nothing is wrong.
+    /// Whether no defect was found.
     pub fn is_whole(&self) -> bool {
         self.findings.is_empty()
     }
 
     fn find(&mut self, path: &Path, line: Option<u64>, problem: String) {
-        match self.findings.len() < FINDINGS_MAX {
-            true => self.findings.push(Finding {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding {
                 path: path.to_owned(),
                 line,
                 problem,
-            }),
-            false => self.further += 1,
+            })
+        } else {
+            self.further += 1
         }
     }
 
-    /// Reads all lines, also behind those that are wrong.
+    /// Reads all lines, including those after damaged ones.
     fn journal(
         &mut self,
         dir: &Path,

@@ -1,4 +1,4 @@
-//! The end: when a world is done, and what must hold then.
+//! The end: when a world has ended, and what must be true then.
 
 use super::World;
 use crate::scheduler::{Ending, Scheduler, SweepCounts, SweepState};
@@ -8,7 +8,7 @@ use crate::store::{Asked, Index, recorded};
 use std::collections::BTreeSet;
 
 impl World {
-    /// What clients are shown as the best is what is kept.
+    /// Checks that the best trials that clients see are what the journal keeps.
     pub(super) fn check_best(&self) {
         let Some(host) = &self.host else { return };
         for row in host.index().rows(None).expect("reads") {
@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    /// Whether everything wanted has come to its end, and everybody knows.
+    /// Whether every trial that a sweep needs has ended, and all processes know.
     pub(super) fn is_done(&self) -> bool {
         let Some(host) = &self.host else { return false };
         self.now_ms > self.ends_after_ms
@@ -74,7 +74,7 @@ impl World {
             assert!(stopped == 0 || stops, "a trial was wanted to its end");
         }
         self.check_index(host.index());
-        // Once more, after the power has failed.
+        // Checks again after a power failure.
         drop(host);
         self.disk.lose_power();
         let (host, _) = Host::start(&self.disk, &self.hands, self.flaws.host)
@@ -85,8 +85,8 @@ impl World {
         self.check_index(host.index());
     }
 
-    /// A parked sweep is one that workers could not run; it says so, and every trial of it that has no
-    /// outcome is still there.
+    /// Checks that a parked sweep is one that workers could not run, that it gives the reason, and
+    /// that each of its trials without an outcome still exists.
     fn check_parked(&self, core: &Scheduler, sweep: &Sweep, counts: SweepCounts) {
         let mut poisons = self.poisons.iter();
         let poison = poisons.find(|poison| poison.data_dir == sweep.spec.data_dir);
@@ -108,14 +108,14 @@ impl World {
         assert_eq!(open.count() as u64, counts.parked, "trials are lost");
     }
 
-    /// How a sweep stands.
+    /// The status of a sweep.
     pub(in crate::simulation) fn stands(&self, number: usize) -> (SweepState, SweepCounts) {
         let host = self.host.as_ref().expect("it is up");
         let stands = host.core().sweep(self.sweeps[number].id);
         stands.expect("was submitted")
     }
 
-    /// As [`World::check_parked`], of a world that goes on.
+    /// Like [`World::check_parked`], for a world that continues.
     pub(in crate::simulation) fn check_stays_parked(&mut self, number: usize) {
         self.ledger.read(&self.disk, &self.sweeps);
         let host = self.host.as_ref().expect("it is up");
@@ -124,7 +124,7 @@ impl World {
         self.check_parked(host.core(), &self.sweeps[number], counts);
     }
 
-    /// What clients are shown of each trial's outcome is what is kept.
+    /// Checks that the outcomes that clients see are what the journal keeps.
     fn check_index(&self, index: &Index) {
         for key in self.sweeps.iter().flat_map(|sweep| &sweep.keys) {
             let Some(record) = index.trial(key.id).expect("reads") else {

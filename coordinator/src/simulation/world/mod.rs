@@ -1,5 +1,5 @@
-//! The world: one agenda of everything that happens, in the order of its time. Turmoil first, then
-//! calm, in which every trial that is wanted must come to its outcome.
+//! The world: one agenda of everything that happens, sorted by time. First comes turmoil, then
+//! calm, in which every trial that a sweep needs must get its outcome.
 
 mod end;
 mod turmoil;
@@ -15,10 +15,10 @@ use super::worker::{Trained, Worker};
 use super::{Flaws, HEARTBEAT_MS, Setting, Sweep};
 use std::collections::BTreeMap;
 
-/// How long things go wrong.
+/// The duration of the turmoil.
 const TURMOIL_MS: u64 = 60_000;
 
-/// How long the calm may take, and how many steps all of it.
+/// The longest duration of the calm, and the most steps of both together.
 const CALM_MS: u64 = 3_600_000;
 const STEPS_MAX: u64 = 2_000_000;
 
@@ -27,7 +27,7 @@ const PATIENCE_MS: u64 = 3_000;
 
 const TICK_MS: u64 = 500;
 
-/// What a trial does at a rung where no answer comes.
+/// What a trial does at a rung if no answer comes.
 const GOES_ON: Answer = Answer::Rung(true);
 
 const FAULTS: Faults = Faults {
@@ -36,7 +36,7 @@ const FAULTS: Faults = Faults {
     sync: 8,
 };
 
-/// Something that happens.
+/// An item of the agenda.
 #[derive(Debug)]
 enum Happening {
     HostStarts,
@@ -48,7 +48,7 @@ enum Happening {
     Answered(Call, Answer),
     Unanswered(Call),
     WorkerStarts(usize),
-    /// It sees what to do next.
+    /// A worker decides what to do next.
     WorkerActs(usize),
     WorkerTrains(usize, u32),
     WorkerBeats(usize, u32),
@@ -58,7 +58,7 @@ enum Happening {
     Calm,
 }
 
-/// What happened, in numbers.
+/// Counts of what has happened.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
     pub(super) steps: u64,
@@ -80,23 +80,23 @@ pub(super) struct World {
     hands: Hands,
     pub(super) disk: Disk,
     host: Option<Host>,
-    /// A turn of it is on the agenda.
+    /// Whether a turn of it is on the agenda.
     host_turns: bool,
-    /// Until when its process is held up: stopped, or starved.
+    /// The time until which its process is stopped or starved.
     host_sleeps_ms: u64,
     workers: Vec<Worker>,
     clients: usize,
     pub(super) sweeps: Vec<Sweep>,
-    /// What some workers cannot run.
+    /// The sweeps that some workers cannot run.
     pub(super) poisons: Vec<Poison>,
-    /// Until when its end is not looked for.
+    /// The time before which the end is not checked.
     ends_after_ms: u64,
     pub(super) network: Network,
     pub(super) ledger: Ledger,
     calls: u64,
     calm: bool,
     flaws: Flaws,
-    /// Whether to tell everything that happens.
+    /// Whether to print everything that happens.
     told: bool,
     pub(super) counts: Counts,
 }
@@ -148,14 +148,14 @@ impl World {
         world
     }
 
-    /// Lets everything happen, until every trial that is wanted and that some worker can run has its
+    /// Runs the agenda until every trial that a sweep needs and some worker can run has its
     /// outcome.
     pub(super) fn run(&mut self) {
         self.run_to_its_end();
         self.check_end();
     }
 
-    /// As [`World::run`]; the world can go on.
+    /// Like [`World::run`], but the world can continue.
     pub(super) fn run_to_its_end(&mut self) {
         while let Some(((now_ms, _), happening)) = self.agenda.pop_first() {
             self.now_ms = now_ms;
@@ -241,7 +241,7 @@ impl World {
         }
     }
 
-    /// Whether the coordinator's process is held up; then what is due comes later.
+    /// Whether the coordinator's process is held up, which delays what is due.
     fn is_held_up(&mut self, due: Happening) -> bool {
         let held_up = self.now_ms < self.host_sleeps_ms;
         if held_up {
@@ -300,12 +300,11 @@ impl World {
 
     fn after_death(&mut self, power: bool) {
         self.disk.revive();
-        match power {
-            true => {
-                self.counts.power += 1;
-                self.disk.lose_power();
-            }
-            false => self.counts.kills += 1,
+        if power {
+            self.counts.power += 1;
+            self.disk.lose_power();
+        } else {
+            self.counts.kills += 1
         }
         self.ledger.read(&self.disk, &self.sweeps);
         self.ledger.check();
@@ -374,7 +373,7 @@ impl World {
     }
 
     fn give_up(&mut self, call: Call) {
-        // The server may notice that nobody waits any more, and hand a job back.
+        // The server may notice that the caller no longer waits, and take the job back.
         if self.dice.chance(500)
             && let Some(host) = &mut self.host
         {

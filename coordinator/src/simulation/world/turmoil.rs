@@ -58,7 +58,7 @@ impl World {
         self.enter(in_ms, Happening::Mischief);
     }
 
-    /// Faults cease. Clients take up some of what was cancelled or paused.
+    /// Faults cease. Clients resume some of the cancelled or paused sweeps.
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
         self.network.calm_down();
@@ -72,7 +72,7 @@ impl World {
         }
         for number in 0..self.sweeps.len() {
             if number == 0 || self.dice.chance(700) {
-                // Once a coordinator that was away is back.
+                // After a coordinator that was away has returned.
                 self.ask_in(10_000, Ask::Submit(number));
                 self.ask_in(20_000, Ask::Resume(number));
             }
@@ -89,7 +89,7 @@ impl World {
         self.enter(in_ms, Happening::Asked(call));
     }
 
-    /// What is wrong with the sweeps is mended, and somebody takes them all up again.
+    /// The sweeps' defects are repaired, and a client resumes all of them.
     pub(in crate::simulation) fn mend(&mut self) {
         for poison in &mut self.poisons {
             poison.mended = true;
@@ -100,7 +100,7 @@ impl World {
         self.ends_after_ms = self.now_ms + 5_000;
     }
 
-    /// Faults cease, and somebody submits all sweeps and takes them up.
+    /// Faults cease, and a client submits and resumes all sweeps.
     pub(in crate::simulation) fn submit_all_at_calm(&mut self) {
         for number in 0..self.sweeps.len() {
             self.ask_in(TURMOIL_MS + 10_000, Ask::Submit(number));

@@ -1,18 +1,18 @@
-//! The index's keys: a letter for the kind, then ids and numbers big end first, so that bytes sort
-//! as what they stand for.
+//! The index's keys: a letter for the kind, then ids and numbers in big-endian order, so that the
+//! bytes sort like the values they represent.
 
 use crate::scheduler::{GroupId, RowId, SweepId, TrialId};
 
-/// The last journal entry that is in the index.
+/// The number of the last journal entry that the index has.
 pub(super) const APPLIED: &[u8] = b"m applied";
 
 /// The index's format, written with the first entry.
 pub(super) const FORMAT: &[u8] = b"m format";
 
-/// How many trials are known, and how many of them have an outcome.
+/// How many trials the index has, and how many of them have an outcome.
 pub(super) const TOTALS: &[u8] = b"m totals";
 
-/// That all of a sweep's trials are there.
+/// Marks that all of a sweep's trials are in the index.
 pub(super) fn sweep(sweep: SweepId) -> Vec<u8> {
     [b"s", sweep.0.to_be_bytes().as_slice()].concat()
 }
@@ -33,17 +33,17 @@ pub(super) fn members(sweep: SweepId, last: TrialId) -> Vec<u8> {
     [all_members(sweep), last.0.to_be_bytes().to_vec()].concat()
 }
 
-/// A trial with what came of it.
+/// A trial with its outcome.
 pub(super) fn trial(trial: TrialId) -> Vec<u8> {
     [b"t", trial.0.to_be_bytes().as_slice()].concat()
 }
 
-/// What a trial's scores are made of.
+/// The details of a trial's scores: errors of sites, losses of epochs.
 pub(super) fn details(trial: TrialId) -> Vec<u8> {
     [b"d", trial.0.to_be_bytes().as_slice()].concat()
 }
 
-/// What the trials of a job group share.
+/// The content that the trials of a job group share.
 pub(super) fn group(group: GroupId) -> Vec<u8> {
     [b"g", group.0.to_be_bytes().as_slice()].concat()
 }
@@ -56,12 +56,12 @@ pub(super) fn row(row: RowId) -> Vec<u8> {
     [ROWS, &row.0.to_be_bytes()].concat()
 }
 
-/// All rows a sweep's trials are in.
+/// All rows that contain trials of a sweep.
 pub(super) fn sweep_rows(sweep: SweepId) -> Vec<u8> {
     [b"q", sweep.0.to_be_bytes().as_slice()].concat()
 }
 
-/// That a sweep has trials in a row.
+/// Marks that a sweep has trials in a row.
 pub(super) fn sweep_row(sweep: SweepId, row: RowId) -> Vec<u8> {
     [sweep_rows(sweep), row.0.to_be_bytes().to_vec()].concat()
 }
@@ -71,7 +71,7 @@ pub(super) fn row_sweeps(row: RowId) -> Vec<u8> {
     [b"x", row.0.to_be_bytes().as_slice()].concat()
 }
 
-/// That a row has trials of a sweep.
+/// Marks that a row has trials of a sweep.
 pub(super) fn row_sweep(row: RowId, sweep: SweepId) -> Vec<u8> {
     [row_sweeps(row), sweep.0.to_be_bytes().to_vec()].concat()
 }
@@ -99,7 +99,7 @@ pub(super) fn last_trial(key: &[u8]) -> Option<TrialId> {
     Some(TrialId(u128::from_be_bytes(bytes.try_into().ok()?)))
 }
 
-/// What a key stands for, for people.
+/// A description of a key for people.
 pub(super) fn describe(key: &[u8]) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let kind = match key.first() {
@@ -122,7 +122,8 @@ pub(super) fn describe(key: &[u8]) -> String {
     }
 }
 
-/// What of a value follows from the journal alone: a rank says first with which batch it came.
+/// The part of a value that follows from the journal alone: a rank starts with its batch, which
+/// does not.
 pub(super) fn lasting<'a>(key: &[u8], value: &'a [u8]) -> &'a [u8] {
     match key.first() {
         Some(b'b') => value.get(8..).unwrap_or(value),
@@ -130,7 +131,7 @@ pub(super) fn lasting<'a>(key: &[u8], value: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// A number whose order is that of `value`, which is finite.
+/// An integer that sorts like `value`, which must be finite.
 fn sortable(value: f64) -> u64 {
     // -0 and 0 are equal.
     let bits = (value + 0.0).to_bits();

@@ -1,20 +1,21 @@
-//! Members: which trials are a sweep's. Their ids are sorted and kept in blocks, each under its last,
-//! so that a million of them are some thousand keys, and one look finds or misses any.
+//! Members: the trials of a sweep. Their ids are sorted and kept in blocks, each under its last id,
+//! so that a million ids take a few thousand keys, and one lookup finds any id or shows that it is
+//! missing.
 
 use super::ordered::Ordered;
 use super::{IndexError, keys, query};
 use crate::scheduler::{SweepId, TrialId};
 
-/// Members of a sweep in one block: as many as a page of four kilobytes holds.
+/// How many members a block has: as many as fit into a page of four kilobytes.
 pub(super) const MEMBERS_IN_BLOCK: usize = 256;
 
-/// Whether a trial is one of a sweep's.
+/// Whether a trial belongs to a sweep.
 pub(super) fn is_member(
     map: &dyn Ordered,
     sweep: SweepId,
     trial: TrialId,
 ) -> Result<bool, IndexError> {
-    // The first block whose last member does not lie before the trial.
+    // The first block whose last member is not before the trial.
     let before = trial.0.checked_sub(1).map(TrialId);
     let before = before.map(|before| keys::members(sweep, before));
     let blocks = map.scan(&keys::all_members(sweep), before.as_deref(), 1)?;

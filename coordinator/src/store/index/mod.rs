@@ -1,7 +1,7 @@
-//! The index: what clients ask for, made from the journal and made again from it at any time.
+//! The index: what clients ask for, built from the journal, and rebuilt from it at any time.
 //!
-//! It is never the truth. Applying a fact twice is harmless, so that an index that is behind
-//! catches up from wherever it stands.
+//! The index is never the truth. Applying a fact twice is harmless, so an index that is behind can
+//! catch up from any point.
 
 mod keys;
 mod members;
@@ -30,17 +30,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use views::Views;
 
-/// The format this version writes; an index of another is rebuilt.
+/// The format that this version writes. An index with another format is rebuilt.
 const FORMAT: u64 = 7;
 
-/// Pairs read at once where all are.
+/// How many pairs are read at once when all are read.
 const WALK_PAIRS: usize = 1_024;
 
-/// Changes after which a long batch is written out.
+/// The number of changes after which a long batch is written out.
 const CHANGES_MAX: usize = 20_000;
 
-/// What a trial's record says of its state here: only what has come of it. Whether it waits or is
-/// leased, the scheduler knows.
+/// The state in a trial's record: its outcome only. Whether the trial waits or is leased, the
+/// scheduler knows.
 pub(crate) mod recorded {
     pub(crate) const OPEN: &str = "";
     pub(crate) const FINISHED: &str = "finished";
@@ -56,12 +56,12 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Opens the index in `dir`, made if it is not there.
+    /// Opens the index in `dir`, and creates it if it does not exist.
     pub(super) fn open(dir: &Path) -> Result<Self, IndexError> {
         Self::over(Box::new(Sled::open(dir)?))
     }
 
-    /// An index that is gone with the process.
+    /// An index in memory.
     pub(super) fn in_memory() -> Self {
         Self {
             map: Box::new(Memory::default()),
@@ -86,12 +86,12 @@ impl Index {
         }
     }
 
-    /// The last journal entry that is in here; 0 where none is.
+    /// The number of the last journal entry that the index has, or 0 if it has none.
     pub(super) fn applied(&self) -> Result<u64, IndexError> {
         Ok(self.number(keys::APPLIED)?.unwrap_or(0))
     }
 
-    /// Takes in facts, the last of which is journal entry `last_seq`.
+    /// Applies facts, the last of which is journal entry `last_seq`.
     pub(crate) fn apply<'a>(
         &self,
         last_seq: u64,
@@ -119,15 +119,15 @@ impl Index {
         Ok(())
     }
 
-    /// Makes it one of another version.
+    /// Marks the index as one of another version.
     #[cfg(test)]
     pub(super) fn set_format(&self, format: u64) {
         let changes = [(keys::FORMAT.to_vec(), Some(format.to_be_bytes().to_vec()))];
         self.map.write(changes.into()).expect("writes");
     }
 
-    /// Makes it anew: `fill` fills an index that is empty, which then takes this one's place, and on
-    /// disk as much space as what is in it.
+    /// Rebuilds the index: `fill` fills an empty index, which then replaces this one and takes only
+    /// the space that its content needs.
     pub(super) fn remake(
         &self,
         fill: impl FnOnce(&Index) -> Result<(), StoreError>,
@@ -151,8 +151,8 @@ impl Index {
     }
 }
 
-/// Compares an index with the one that the journal makes, record by record. Tells `tell` of each
-/// either nothing, where they agree, or how they differ.
+/// Compares an index, record by record, with the one built from the journal. Calls `tell` for each
+/// record with `None` if the two agree, or with the difference.
 pub(super) fn compare(
     found: &Index,
     expected: &Index,
@@ -189,7 +189,7 @@ pub(super) fn compare(
     }
 }
 
-/// All pairs of a map, in order.
+/// Visits all pairs of a map, in order.
 struct Walk<'a> {
     map: &'a dyn Ordered,
     pairs: VecDeque<Pair>,
@@ -219,24 +219,24 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Reads a message that was written here.
+/// Decodes a message that the index has written.
 fn message<M: Message + Default>(bytes: &[u8]) -> Result<M, IndexError> {
     M::decode(bytes).map_err(|error| IndexError::new(format!("a record in it: {error}")))
 }
 
-/// A batch under way: read through, written at the end.
+/// A batch in progress: reads see its changes, and they are written at the end.
 struct Changes<'a> {
     map: &'a dyn Ordered,
     groups: &'a Groups,
     /// The last journal entry of the batch.
     seq: u64,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Trials known, and those with an outcome, with this batch.
+    /// The numbers of trials, and of trials with an outcome, including this batch.
     known: u64,
     closed: u64,
-    /// Trials that finish with it, for the views.
+    /// Trials that finish in this batch, for the views.
     finished: Vec<(RowId, Standing)>,
-    /// Rows in which outcomes are retracted with it.
+    /// Rows in which this batch retracts outcomes.
     retracted: BTreeSet<RowId>,
 }
 
@@ -267,9 +267,9 @@ impl Changes<'_> {
                 ..
             } => self.close(*trial, worker, *attempts, outcome),
             Fact::OutcomeRetracted { trial, reason, .. } => self.retract(*trial, reason),
-            // What runs now, and what next, is not asked of the index.
+            // The index does not answer what runs now or next.
             Fact::SweepCancelled { .. }
-            // It is made anew without a sweep that is deleted.
+            // The index is rebuilt without a deleted sweep.
             | Fact::SweepDeleted { .. }
             | Fact::SweepPaused { .. }
             | Fact::SweepPrioritised { .. }
@@ -285,12 +285,12 @@ impl Changes<'_> {
     }
 
     fn submit(&mut self, sweep: SweepId, spec: &SweepSpec) -> Result<(), IndexError> {
-        // A known sweep has the same trials, at most other paths.
+        // A known sweep has the same trials; only its paths may differ.
         if self.get(&keys::sweep(sweep))?.is_some() {
             return Ok(());
         }
         self.add_trials(sweep, spec)?;
-        // Last: it says that the rest is there.
+        // Written last, because it marks that the rest is complete.
         self.put(keys::sweep(sweep), Vec::new())
     }
 
@@ -313,10 +313,10 @@ impl Changes<'_> {
                 let again = record.state == recorded::FINISHED;
                 recorded::FINISHED.clone_into(&mut record.state);
                 record.reason.clear();
-                // Of use to few, and larger than all else.
+                // Kept apart: few ask for the details, and they are larger than everything else.
                 let mut scores = (**scores).clone();
                 let details = scores.details.take();
-                // What every row shows of them.
+                // The part of the details that every row shows.
                 scores.details = details.as_ref().map(|details| Details {
                     worker_version: details.worker_version.clone(),
                     device: details.device.clone(),
@@ -340,7 +340,8 @@ impl Changes<'_> {
                     epochs: *epochs,
                     validation_mse: *validation_mse,
                 });
-                // Applied again, it takes nothing back; and who takes it up begins anew.
+                // Idempotent: a trial that has finished or failed since stays so; for others,
+                // attempts restart at zero.
                 if ![recorded::FINISHED, recorded::FAILED].contains(&&*record.state) {
                     recorded::STOPPED.clone_into(&mut record.state);
                     record.worker.clear();
@@ -352,10 +353,10 @@ impl Changes<'_> {
         self.put(keys::trial(trial), packed.bytes())
     }
 
-    /// Enters a finished trial in its row's ranking; `again` if it was there.
+    /// Adds a finished trial to its row's ranking; `again` if it was there before.
     fn rank(&mut self, trial: TrialId, packed: &Packed, again: bool) -> Result<(), IndexError> {
         let shared = self.groups.shared(packed.group, |key| self.get(key))?;
-        // What is taken in again was there before any view.
+        // A trial that is applied again was there before any view.
         let seq = if again { 0 } else { self.seq };
         let Some(standing) = Standing::of(trial, seq, &shared.spec, &packed.record) else {
             return Ok(());
@@ -368,7 +369,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Forgets what came of a trial, but why it no longer counts.
+    /// Removes a trial's outcome, and keeps the reason why it no longer counts.
     fn retract(&mut self, trial: TrialId, reason: &str) -> Result<(), IndexError> {
         let Some(mut packed) = self.packed(trial)? else {
             return Ok(());
@@ -420,7 +421,8 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// A trial's record; none where its sweep is not known, as in the scheduler: its line may be lost.
+    /// A trial's record, or `None` if its sweep is unknown because the sweep's line is lost; the
+    /// scheduler does the same.
     fn packed(&self, trial: TrialId) -> Result<Option<Packed>, IndexError> {
         let bytes = self.get(&keys::trial(trial))?;
         bytes.map(|bytes| Packed::read(trial, &bytes)).transpose()
@@ -437,21 +439,22 @@ impl Changes<'_> {
         self.set(key, Some(value))
     }
 
-    /// Gives a key a value, or takes it away.
+    /// Sets or removes the value of a key.
     fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), IndexError> {
         self.pending.insert(key, value);
         self.write_above(CHANGES_MAX)
     }
 
-    /// Writes out what is pending once it is so many changes.
+    /// Writes out the pending changes once there are enough of them.
     fn write_above(&mut self, changes_max: usize) -> Result<(), IndexError> {
-        match self.pending.len() >= changes_max {
-            true => self.write(),
-            false => Ok(()),
+        if self.pending.len() >= changes_max {
+            self.write()
+        } else {
+            Ok(())
         }
     }
 
-    /// The totals go with every batch, so that they are always those of what is there.
+    /// Every write includes the totals, so they always match the content.
     fn write(&mut self) -> Result<(), IndexError> {
         let totals = [self.known.to_be_bytes(), self.closed.to_be_bytes()];
         self.pending

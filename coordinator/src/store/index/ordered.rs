@@ -1,5 +1,5 @@
-//! What the index stands on: an ordered map of bytes, on disk (sled) or in memory. Knows nothing of
-//! what is in it.
+//! The base of the index: an ordered map of bytes, on disk (sled) or in memory. It knows nothing
+//! about its content.
 
 use crate::store::IndexError;
 use nrp_proto::panics::caught;
@@ -9,21 +9,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-/// Memory that sled may hold pages in.
+/// The memory that sled may use for pages, in bytes.
 const CACHE_BYTES: u64 = 64 << 20;
 
-/// Changes of a batch for which sled is made to free what they replaced, once. One call frees 512
-/// objects, and a change leaves a page, seldom some more.
+/// How many changes of a batch share one call that makes sled free what they replaced. One call
+/// frees 512 objects, and a change leaves one page, rarely more.
 const CHANGES_COLLECTED: usize = 64;
 
-/// A key and its value.
+/// A key with its value.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 /// An ordered map of bytes.
 pub(super) trait Ordered: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
 
-    /// Up to `limit` pairs whose key starts with `prefix`, in order, behind the key `after`.
+    /// Up to `limit` pairs whose key starts with `prefix`, in order, after the key `after`.
     fn scan(
         &self,
         prefix: &[u8],
@@ -31,25 +31,26 @@ pub(super) trait Ordered: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Pair>, IndexError>;
 
-    /// Writes all of it or nothing; a key without a value is removed.
+    /// Writes all changes or none. A key without a value is removed.
     fn write(&self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), IndexError>;
 
-    /// An empty map beside this one, which may take its place.
+    /// An empty map beside this one, which can replace it.
     fn fresh(&self) -> Result<Box<dyn Ordered>, IndexError>;
 
-    /// Puts what [`Ordered::fresh`] gave in this one's place, and frees this one's space.
+    /// Replaces this map by the one from [`Ordered::fresh`], and frees the space of this one.
     fn replace(&self, fresh: Box<dyn Ordered>) -> Result<(), IndexError>;
 }
 
 /// One tree of sled, so that one batch is atomic.
 pub(super) struct Sled {
-    /// None while another takes its place, which nobody sees, or where that one cannot be opened.
+    /// `None` while another database replaces it, which no caller sees, or if the other cannot be
+    /// opened.
     tree: RwLock<Option<sled::Db>>,
     dir: PathBuf,
 }
 
 impl Sled {
-    /// Opens a database. sled panics over some damage; that is an answer too.
+    /// Opens a database. sled panics over some kinds of damage; a panic becomes an error.
     pub(super) fn open(dir: &Path) -> Result<Self, IndexError> {
         Ok(Self {
             tree: RwLock::new(Some(open(dir)?)),
@@ -57,7 +58,7 @@ impl Sled {
         })
     }
 
-    /// Asks the database, which stays in its place meanwhile.
+    /// Reads from the database, which is not replaced meanwhile.
     fn ask<T>(
         &self,
         ask: impl FnOnce(&sled::Db) -> Result<T, sled::Error>,
@@ -68,7 +69,7 @@ impl Sled {
         ask(tree).map_err(|error| index_error(&self.dir, error))
     }
 
-    /// Where another is made.
+    /// The directory in which another database is built.
     fn fresh_dir(&self) -> PathBuf {
         self.dir.with_extension("new")
     }
@@ -148,7 +149,7 @@ impl Ordered for Sled {
     }
 
     fn replace(&self, fresh: Box<dyn Ordered>) -> Result<(), IndexError> {
-        // Either database is closed before its directory gets another name.
+        // Each database is closed before its directory is renamed.
         drop(fresh);
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
         *tree = None;
@@ -163,17 +164,18 @@ impl Ordered for Sled {
     }
 }
 
-/// Frees what a batch has replaced. Each change makes a page anew, and sled leaves the old one to an
+/// Frees what a batch has replaced. Each change rewrites a page, and sled leaves the old page to an
 /// epoch collector (crossbeam-epoch 0.9), which by itself frees 512 objects at every 128th call of
-/// sled: with batches of thousands of changes in one call, some kilobytes of each stayed for good.
+/// sled. With batches of thousands of changes in one call, some kilobytes of each change would stay
+/// forever.
 fn collect(changes: usize) {
-    // What is freed was dropped two epochs ago, and a call moves on by one.
+    // The collector frees what was dropped two epochs ago, and a call advances by one epoch.
     for _ in 0..changes / CHANGES_COLLECTED + 3 {
         sled::pin().flush();
     }
 }
 
-/// The fake: the same, in memory.
+/// The fake: an ordered map in memory.
 #[derive(Default)]
 pub(super) struct Memory(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Questions to the index, each answered from keys that lie together.
+//! Questions to the index, each answered from neighbouring keys.
 
 use super::records::Packed;
 use super::{Index, keys, message};
@@ -6,7 +6,7 @@ use crate::scheduler::{RowId, SweepId, TrialId};
 use crate::store::IndexError;
 use nrp_proto::wire::{Details, TrialRecord, TrialSpec};
 
-/// Pairs read at once: at first, and at most.
+/// How many pairs are read at once: at first, and at most.
 const SCAN_PAIRS_FIRST: usize = 16;
 const SCAN_PAIRS_MAX: usize = 1_024;
 
@@ -14,12 +14,12 @@ const SCAN_PAIRS_MAX: usize = 1_024;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     pub(crate) id: RowId,
-    /// One of its trials, which says what all of them share.
+    /// One trial of the row, which shows what all of them share.
     pub(crate) example: TrialSpec,
 }
 
 impl Index {
-    /// A trial with what came of it; its state is one of [`super::recorded`].
+    /// A trial with its outcome; its state is one of [`super::recorded`].
     pub(crate) fn trial(&self, trial: TrialId) -> Result<Option<TrialRecord>, IndexError> {
         let Some(bytes) = self.map.get(&keys::trial(trial))? else {
             return Ok(None);
@@ -29,13 +29,14 @@ impl Index {
         Ok(Some(packed.unpack(trial, &shared)))
     }
 
-    /// What a trial's scores are made of; none of one that has no scores, or was recorded without.
+    /// The details of a trial's scores, or `None` for a trial without scores or recorded without
+    /// details.
     pub(crate) fn details(&self, trial: TrialId) -> Result<Option<Details>, IndexError> {
         let bytes = self.map.get(&keys::details(trial))?;
         bytes.map(|bytes| message(&bytes)).transpose()
     }
 
-    /// A stretch of a sweep's trials, counted from 0; none behind the last.
+    /// A stretch of a sweep's trials, counted from 0, or `None` after the last.
     pub(crate) fn stretch(
         &self,
         sweep: SweepId,
@@ -45,8 +46,8 @@ impl Index {
         Ok(bytes.map(|bytes| trials_in(&bytes).collect()))
     }
 
-    /// The rows of one sweep's trials, or of all, in the order of ANN, weights, model (NRP networks
-    /// first), split, group, region.
+    /// The rows of one sweep's trials, or of all trials, sorted by ANN, weights, model (NRP
+    /// networks first), split, group and region.
     pub(crate) fn rows(&self, sweep: Option<SweepId>) -> Result<Vec<Row>, IndexError> {
         let mut rows = Vec::new();
         match sweep {
@@ -75,8 +76,8 @@ impl Index {
         Ok(rows)
     }
 
-    /// Trials known, and those with an outcome: counted as they came. Whether every record is there,
-    /// verifying tells.
+    /// The numbers of trials, and of trials with an outcome, as counted when they came. `verify`
+    /// checks that every record exists.
     pub(crate) fn totals(&self) -> Result<(u64, u64), IndexError> {
         let Some(bytes) = self.map.get(keys::TOTALS)? else {
             return Ok((0, 0));
@@ -87,14 +88,14 @@ impl Index {
         Ok((u64::from_be_bytes(*known), u64::from_be_bytes(*closed)))
     }
 
-    /// Visits the pairs under a prefix, in order, while `visit` says so.
+    /// Visits the pairs under a prefix, in order, as long as `visit` returns true.
     pub(super) fn walk(
         &self,
         prefix: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
     ) -> Result<(), IndexError> {
         let mut after: Option<Vec<u8>> = None;
-        // Most questions are answered by the first pairs.
+        // The first pairs answer most questions.
         let mut limit = SCAN_PAIRS_FIRST;
         loop {
             let pairs = self.map.scan(prefix, after.as_deref(), limit)?;

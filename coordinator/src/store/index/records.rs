@@ -1,6 +1,6 @@
-//! Records: a trial with what came of it. What all trials of its job group share is kept once, under
-//! the group, and put back when a record is read: it is most of a trial's content, and the index is
-//! the faster the smaller it is.
+//! Records: a trial with its outcome. What all trials of a job group share is most of a trial's
+//! content, and a smaller index is faster. So it is kept once, under the group, and added again
+//! when a record is read.
 
 use super::{IndexError, keys, message};
 use crate::expand;
@@ -10,10 +10,10 @@ use nrp_proto::wire::{TrialRecord, TrialSpec};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Groups whose shared part is kept at hand, at most; then they are read again.
+/// The most groups whose shared part is kept in memory; beyond that, they are read again.
 const GROUPS_MAX: usize = 1_024;
 
-/// A record as it is stored: of its trial's content it has the cell alone, and it has no id.
+/// A record in its stored form: it has only the cell of its trial's content, and no id.
 pub(super) struct Packed {
     pub(super) group: GroupId,
     pub(super) record: TrialRecord,
@@ -41,7 +41,7 @@ impl Packed {
         })
     }
 
-    /// The record with all of its trial's content.
+    /// Adds the shared content of the record's trial.
     pub(super) fn unpack(self, trial: TrialId, shared: &Shared) -> TrialRecord {
         let spec = self.record.spec.map(|cell| shared.spec.with_cell(&cell));
         TrialRecord {
@@ -52,19 +52,19 @@ impl Packed {
     }
 }
 
-/// What the trials of a job group share.
+/// The content that the trials of a job group share.
 pub(super) struct Shared {
     pub(super) spec: TrialSpec,
-    /// The row they compete in.
+    /// The row in which they compete.
     pub(super) row: RowId,
 }
 
-/// What groups share, as far as it was read.
+/// The shared contents that were read so far.
 #[derive(Default)]
 pub(super) struct Groups(Mutex<HashMap<GroupId, Arc<Shared>>>);
 
 impl Groups {
-    /// Forgets all that was read.
+    /// Forgets everything that was read.
     pub(super) fn clear(&self) {
         self.0
             .lock()
@@ -72,7 +72,7 @@ impl Groups {
             .clear();
     }
 
-    /// What a group shares. `get` reads the index.
+    /// The shared content of a group. `get` reads the index.
     pub(super) fn shared(
         &self,
         group: GroupId,

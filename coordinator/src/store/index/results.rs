@@ -1,5 +1,5 @@
-//! Questions about what has finished: the best of a row, its front, its marginals. Answered from the
-//! row's ranking, which has what filters need; tables over a whole row are kept as views.
+//! Questions about finished trials: the best of a row, its front, its marginals. They are answered
+//! from the row's ranking, which has what filters need. Tables over a whole row are kept as views.
 
 use super::standing::Standing;
 use super::tables::{Cells, Measure};
@@ -12,14 +12,14 @@ use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::wire::{TrialRecord, TrialSpec};
 use std::sync::Arc;
 
-/// Which trials are asked for.
+/// A selection of trials.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
-    /// Of one sweep, or of all.
+    /// The trials of one sweep, or of all.
     pub(crate) sweep: Option<SweepId>,
-    /// On what a row's trials share.
+    /// Conditions on what the trials of a row share.
     of_row: Vec<Condition>,
-    /// On the rest.
+    /// Conditions on the rest.
     of_trial: Vec<Condition>,
 }
 
@@ -35,8 +35,8 @@ impl Asked {
         }
     }
 
-    /// These, and of NRP networks alone unless a condition is on the model: of what only networks
-    /// have, as sizes.
+    /// The same selection, restricted to NRP networks unless a condition is on the model. This is
+    /// for properties that only networks have, such as sizes.
     pub(crate) fn of_networks(mut self) -> Self {
         let is_of_model = |condition: &Condition| condition.axis() == Axis::Model;
         if !self.of_row.iter().any(is_of_model) {
@@ -46,7 +46,7 @@ impl Asked {
         self
     }
 
-    /// Whether a row may have such trials, by one of its own.
+    /// Whether a row can have such trials, judged by one of its trials.
     pub(crate) fn may_be_in(&self, example: &TrialSpec) -> bool {
         let example = TrialRecord {
             spec: Some(example.clone()),
@@ -59,7 +59,7 @@ impl Asked {
 }
 
 impl Index {
-    /// The `top` finished trials of a row that were asked for, the lowest validation loss first.
+    /// The `top` selected finished trials of a row, the lowest validation loss first.
     pub(crate) fn best(
         &self,
         row: RowId,
@@ -75,8 +75,8 @@ impl Index {
         self.records(&best)
     }
 
-    /// The finished trials of a row that were asked for, of which no network with as few parameters
-    /// is better; the smallest first.
+    /// The selected finished trials of a row that no network with as few parameters beats, the
+    /// smallest first.
     pub(crate) fn front(
         &self,
         row: RowId,
@@ -90,8 +90,8 @@ impl Index {
         }
     }
 
-    /// Mean and best scores of the finished trials of a row that were asked for; none where there
-    /// are too many cells.
+    /// Mean and best scores of the selected finished trials of a row, or `None` if there are too
+    /// many cells.
     pub(crate) fn marginals(
         &self,
         row: RowId,
@@ -105,20 +105,21 @@ impl Index {
         }
     }
 
-    /// A table of a row: a view where all of the row is asked for, else read for the occasion.
+    /// A table of a row: a view if the whole row is selected, else computed for this question.
     fn table(&self, row: RowId, asked: &Asked, shape: &Shape) -> Result<Arc<Table>, IndexError> {
         let whole = asked.of_trial.is_empty() && self.has_all_of(asked.sweep, row)?;
-        let since = match whole {
-            false => None,
-            true => match self.views.ask(row, shape, || self.applied())? {
+        let since = if whole {
+            match self.views.ask(row, shape, || self.applied())? {
                 Known::Ready(table) => return Ok(table),
                 Known::Begun { since } => Some(since),
                 Known::UnderWay => None,
-            },
+            }
+        } else {
+            None
         };
         let mut table = Table::new(shape);
         let read = self.walk_ranking(row, asked, |standing| {
-            // What came later comes to the view by itself.
+            // The view adds later trials by itself.
             if since.is_none_or(|since| standing.seq <= since) {
                 table.take(&standing);
             }
@@ -135,17 +136,18 @@ impl Index {
         }
     }
 
-    /// Visits the finished trials of a row that were asked for, the lowest validation loss first,
-    /// while `visit` says so.
+    /// Visits the selected finished trials of a row, the lowest validation loss first, as long as
+    /// `visit` returns true.
     fn walk_ranking(
         &self,
         row: RowId,
         asked: &Asked,
         mut visit: impl FnMut(Standing) -> bool,
     ) -> Result<(), IndexError> {
-        let sweep = match self.has_all_of(asked.sweep, row)? {
-            true => None,
-            false => asked.sweep,
+        let sweep = if self.has_all_of(asked.sweep, row)? {
+            None
+        } else {
+            asked.sweep
         };
         self.walk(&keys::ranking(row), |key, value| {
             let standing = Standing::read(key, value)?;
@@ -162,7 +164,7 @@ impl Index {
         })
     }
 
-    /// Whether all trials of a row are of the sweep, if one is asked for.
+    /// Whether all trials of a row belong to the selected sweep, if one is selected.
     fn has_all_of(&self, sweep: Option<SweepId>, row: RowId) -> Result<bool, IndexError> {
         if sweep.is_none() {
             return Ok(true);

@@ -1,5 +1,5 @@
-//! Standings: what a row's ranking says of a finished trial, enough to filter and tabulate by, so
-//! that no trial is read that is not shown.
+//! Standings: what a row's ranking knows about a finished trial. It is enough for filters and
+//! tables, so that only trials that are shown are read.
 
 use super::{keys, message};
 use crate::scheduler::TrialId;
@@ -7,19 +7,20 @@ use crate::store::IndexError;
 use nrp_proto::Message;
 use nrp_proto::wire::{AnnSpec, Scores, SplitSpec, TrainingSpec, TrialRecord, TrialSpec};
 
-/// A finished trial in its row.
+/// A finished trial in the ranking of its row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Standing {
     pub(super) trial: TrialId,
-    /// The journal entry with whose batch it came.
+    /// The last journal entry of the batch that added the trial.
     pub(super) seq: u64,
-    /// Of the trial, what the rows do not share: its axes, and the scores that are compared.
+    /// The part of the trial that a row's trials do not share: its axes, and the scores that are
+    /// compared.
     record: TrialRecord,
 }
 
 impl Standing {
-    /// What is kept of a trial, from what its group shares and its record; none where it has no
-    /// scores.
+    /// Builds the standing of a trial from its group's shared content and its record; `None` for a
+    /// trial without scores.
     pub(super) fn of(
         trial: TrialId,
         seq: u64,
@@ -27,7 +28,7 @@ impl Standing {
         record: &TrialRecord,
     ) -> Option<Self> {
         let (cell, scores) = (record.spec.as_ref()?, record.scores.as_ref()?);
-        // Name, weights and region are the row's.
+        // Name, weights and region belong to the row.
         let own = TrialSpec {
             ann: shared.ann.as_ref().map(|ann| AnnSpec {
                 sparsity: ann.sparsity,
@@ -63,7 +64,7 @@ impl Standing {
         })
     }
 
-    /// From a ranking's key and value.
+    /// Decodes the key and the value of a ranking.
     pub(super) fn read(key: &[u8], value: &[u8]) -> Result<Self, IndexError> {
         let short = || IndexError::new("a ranked trial in it is too short");
         let trial = keys::last_trial(key).ok_or_else(short)?;
@@ -81,7 +82,7 @@ impl Standing {
         }
     }
 
-    /// As a ranking's value.
+    /// Encodes the standing as the value of a ranking.
     pub(super) fn value(&self) -> Vec<u8> {
         let mut value = Vec::with_capacity(8 + self.record.encoded_len());
         value.extend(self.seq.to_be_bytes());
@@ -91,7 +92,7 @@ impl Standing {
         value
     }
 
-    /// The trial, as far as it is known here.
+    /// The trial, as far as the standing knows it.
     pub(super) fn record(&self) -> &TrialRecord {
         &self.record
     }

@@ -1,8 +1,9 @@
-//! A sweep enters the index: its rows, its groups, the order of its trials, and the trials themselves.
+//! Adding a sweep to the index: its rows, its groups, the order of its trials, and the trials
+//! themselves.
 //!
-//! Trials come in grid order, and their ids are hashes. Written as they come, each would change a page
-//! of its own, and every page would be read, changed and written over and over. So they are sorted
-//! first: what is written together lies together.
+//! Trials come in grid order, and their ids are hashes. If they were written in that order, each
+//! would change a page of its own, and every page would be read, changed and written again and
+//! again. So they are sorted first, and what is written together is stored together.
 
 use super::members::MEMBERS_IN_BLOCK;
 use super::records::Packed;
@@ -14,24 +15,24 @@ use nrp_proto::sweep::GridTrial;
 use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Trials in one stretch of a sweep's list.
+/// How many trials a stretch of a sweep's list has.
 const STRETCH_TRIALS: usize = 1_024;
 
-/// Changes after which a part of a sweep is written out. Until it is, sled keeps what each of them
-/// replaced, some kilobytes.
+/// The number of changes after which a part of a sweep is written out. Until then, sled keeps some
+/// kilobytes that each change has replaced.
 const CHANGES_MAX: usize = 4_096;
 
-/// A trial of a sweep that is entered.
+/// A trial of a sweep that is being added.
 struct Found {
     id: TrialId,
-    /// Where its record lies among those of the sweep, and how long it is.
+    /// The position and the length of its record among those of the sweep.
     start: usize,
     bytes: u32,
-    /// Whether its group is new, and so it is, too.
+    /// Whether its group is new, which makes the trial new, too.
     is_new: bool,
 }
 
-/// What a sweep that is entered has, as far as it was expanded.
+/// The content of a sweep that is being added, as far as it has been expanded.
 #[derive(Default)]
 struct Entered {
     rows: BTreeSet<RowId>,
@@ -40,7 +41,7 @@ struct Entered {
     stretches: u32,
     stretch: Vec<u8>,
     found: Vec<Found>,
-    /// The records of all trials, one behind the other.
+    /// The records of all trials, one after the other.
     records: Vec<u8>,
 }
 
@@ -80,7 +81,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Takes in the next trial in grid order.
+    /// Adds the next trial in grid order.
     fn enter(
         &mut self,
         sweep: SweepId,
@@ -126,7 +127,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Adds what a trial shares with its group; whether that is new.
+    /// Adds what a trial shares with its group. Returns whether the group is new.
     fn add_group(&mut self, group: GroupId, trial: &TrialSpec) -> Result<bool, IndexError> {
         let key = keys::group(group);
         let is_new = self.get(&key)?.is_none();
@@ -146,7 +147,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// A map whose process dies at one of its writes.
+    /// A map that fails at one of its writes, as if the process had died.
     struct CutOff {
         map: Arc<Memory>,
         writes: AtomicUsize,

@@ -1,18 +1,19 @@
 //! Tables over a row's finished trials: the front of a score against the network's size, and
-//! marginals over axes. Each takes in trials one at a time, in any order, and stays small. Pure.
+//! marginals over axes. Trials are added one at a time, in any order, and the tables stay small.
+//! This module is pure.
 
 use super::standing::Standing;
 use crate::scheduler::TrialId;
 use nrp_proto::axis::{Axis, Value};
 use std::collections::BTreeMap;
 
-/// Most cells that marginals may have.
+/// The most cells that marginals may have.
 pub(crate) const CELLS_MAX: usize = 10_000;
 
-/// What a front is over.
+/// The score of a front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Measure {
-    /// The validation loss, which selects.
+    /// The validation loss, which selects trials.
     ValidationMse,
     /// The NRP-error, which is a test score.
     NrpError,
@@ -27,7 +28,7 @@ impl Measure {
     }
 }
 
-/// The trials of which no network with as few parameters is better, by parameters.
+/// The trials that no network with as few parameters beats, by parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Front {
     measure: Measure,
@@ -47,7 +48,7 @@ impl Front {
         let score = self.measure.of(standing);
         let smaller = self.points.range(..=parameters).next_back();
         if let Some((size, (best, trial))) = smaller {
-            // Of two alike, the lower id stays, whichever came first.
+            // Of two equal trials, the one with the lower id stays, whichever came first.
             let alike = *best == score && *size == parameters && standing.trial < *trial;
             if *best <= score && !alike {
                 return;
@@ -64,19 +65,19 @@ impl Front {
         self.points.insert(parameters, (score, standing.trial));
     }
 
-    /// Its trials, the smallest network first.
+    /// The trials of the front, the smallest network first.
     pub(super) fn trials(&self) -> Vec<TrialId> {
         self.points.values().map(|(_, trial)| *trial).collect()
     }
 }
 
-/// The finished trials that share a value on each axis.
+/// A cell: the finished trials that share a value on each axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cell {
     pub(crate) trials: u64,
     nrp_error_sum: f64,
     validation_mse_sum: f64,
-    /// The trial with the lowest validation loss, and its scores.
+    /// The trial with the lowest validation loss, with its scores.
     pub(crate) best: TrialId,
     pub(crate) best_validation_mse: f64,
     pub(crate) best_nrp_error: f64,
@@ -92,14 +93,15 @@ impl Cell {
     }
 }
 
-/// Cells by their values, one for each axis; a value is absent where the trials have none.
+/// Cells by their values, one for each axis. A value is absent if the trials have none on that
+/// axis.
 pub(crate) type Cells = BTreeMap<Vec<Option<Value>>, Cell>;
 
 /// Mean and best scores over axes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Marginals {
     by: Vec<Axis>,
-    /// None once there are more than [`CELLS_MAX`].
+    /// `None` once there are more than [`CELLS_MAX`] cells.
     cells: Option<Cells>,
 }
 
@@ -139,7 +141,7 @@ impl Marginals {
         }
     }
 
-    /// The cells; none where there are more than [`CELLS_MAX`].
+    /// The cells, or `None` if there are more than [`CELLS_MAX`].
     pub(super) fn cells(&self) -> Option<&Cells> {
         self.cells.as_ref()
     }

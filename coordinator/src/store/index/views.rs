@@ -1,5 +1,5 @@
-//! Views: tables that were asked for are kept, and take in what finishes from then on, so that they
-//! are read from a row's ranking once and not at every question. A cache: gone with the process.
+//! Views: a table that was asked for once is kept, and trials are added to it as they finish. So it
+//! is read from a row's ranking once and not for every question. Views are a cache in memory.
 
 use super::standing::Standing;
 use super::tables::{Front, Marginals, Measure};
@@ -8,13 +8,13 @@ use nrp_proto::axis::Axis;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Views that are kept, at most; another takes the place of the one asked for longest ago.
+/// The most views that are kept. Another view replaces the one that was asked for longest ago.
 const VIEWS_MAX: usize = 256;
 
-/// Trials that may finish while a view is made; it is not kept if more do.
+/// How many trials may finish while a view is built. If more finish, the view is not kept.
 const MISSED_MAX: usize = 100_000;
 
-/// Which table of a row.
+/// The identity of a view: a table of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     Front(Measure),
@@ -51,33 +51,34 @@ pub(super) struct Views(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     views: HashMap<(RowId, Shape), View>,
-    /// Counts questions, to know which view was asked for longest ago.
+    /// Counts questions, so that the view that was asked for longest ago can be found.
     asked: u64,
 }
 
 struct View {
     asked: u64,
-    /// Up to which journal entry the ranking had everything when the view was begun.
+    /// The last journal entry in the ranking when the view was begun.
     since: u64,
     state: State,
 }
 
 enum State {
-    /// It is being read from the ranking; this finished meanwhile.
+    /// The view is being read from the ranking; these trials finished meanwhile.
     Begun {
         missed: Vec<Standing>,
     },
     Ready(Arc<Table>),
 }
 
-/// What is known of a view.
+/// The answer to a question for a view.
 pub(super) enum Known {
     Ready(Arc<Table>),
-    /// Now begun: who asked reads the ranking up to this entry, and then calls [`Views::finish`].
+    /// The view has been begun: the caller reads the ranking up to this entry and then calls
+    /// [`Views::finish`].
     Begun {
         since: u64,
     },
-    /// Somebody else is at it: who asked reads the ranking for itself.
+    /// Another caller is building the view: this caller reads the ranking for itself.
     UnderWay,
 }
 
@@ -86,13 +87,13 @@ impl Views {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets all of them.
+    /// Forgets all views.
     pub(super) fn clear(&self) {
         self.kept().views.clear();
     }
 
-    /// Asks for a view, and begins it if there is none. `applied` tells the last journal entry that
-    /// can be read.
+    /// Asks for a view, and begins it if it does not exist. `applied` returns the last journal
+    /// entry that can be read.
     pub(super) fn ask<E>(
         &self,
         row: RowId,
@@ -109,7 +110,7 @@ impl Views {
                 State::Ready(table) => Known::Ready(table.clone()),
             });
         }
-        // Read under the lock: what is written later comes by `take`.
+        // Read under the lock: trials that are written later come through `take`.
         let since = applied()?;
         if kept.views.len() >= VIEWS_MAX {
             let oldest = kept.views.iter().min_by_key(|(_, view)| view.asked);
@@ -127,7 +128,8 @@ impl Views {
         Ok(Known::Begun { since })
     }
 
-    /// Keeps a view that was read from the ranking up to `since`, with what it missed; answers it.
+    /// Keeps a view that was read from the ranking up to `since`, adds what it missed, and returns
+    /// it.
     pub(super) fn finish(
         &self,
         row: RowId,
@@ -136,7 +138,7 @@ impl Views {
         mut table: Table,
     ) -> Arc<Table> {
         let mut kept = self.kept();
-        // It may have made way meanwhile, and have been begun again by another.
+        // The view may have been replaced meanwhile, and begun again by another caller.
         let view = kept.views.get_mut(&(row, shape.clone()));
         if let Some(view) = view.filter(|view| view.since == since)
             && let State::Begun { missed } = &mut view.state
@@ -154,14 +156,15 @@ impl Views {
         self.kept().views.remove(&(row, shape.clone()));
     }
 
-    /// Gives up the views of rows of which something was taken back, after it can no longer be read.
+    /// Gives up the views of rows in which outcomes were retracted, once these can no longer be
+    /// read.
     pub(super) fn forget(&self, rows: &BTreeSet<RowId>) {
         if !rows.is_empty() {
             self.kept().views.retain(|(row, _), _| !rows.contains(row));
         }
     }
 
-    /// Takes in trials that have finished, after they can be read.
+    /// Adds trials that have finished, once they can be read.
     pub(super) fn take(&self, finished: &[(RowId, Standing)]) {
         let mut kept = self.kept();
         if kept.views.is_empty() {
@@ -175,7 +178,7 @@ impl Views {
                 .map(|(_, standing)| standing);
             match &mut view.state {
                 State::Ready(table) => {
-                    // A reader's copy stays as it is.
+                    // A reader's copy does not change.
                     let mut new = new.peekable();
                     if new.peek().is_some() {
                         let table = Arc::make_mut(table);
