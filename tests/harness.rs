@@ -122,6 +122,31 @@ pub(crate) fn bmp(level: u8) -> Vec<u8> {
     bytes
 }
 
+/// A NumPy array of this shape, with values that differ.
+pub(crate) fn npy(shape: &[usize]) -> Vec<u8> {
+    let shown: String = shape.iter().map(|length| format!("{length}, ")).collect();
+    let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shown}), }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:117}\n").as_bytes());
+    let values = 0..shape.iter().product::<usize>();
+    bytes.extend(values.flat_map(|n| ((n * 7 % 23) as f64).to_le_bytes()));
+    bytes
+}
+
+/// Writes the recordings of a laboratory to a place: `V4.npy` with three sites, `stimuli.csv` with as many
+/// `stimuli`, of two objects, and `images/` with a different picture of each.
+pub(crate) fn lab_recordings(place: &Place, stimuli: usize) {
+    std::fs::create_dir(place.path("images")).unwrap();
+    let mut csv = "stimulus_id,filename,object_name\n".to_owned();
+    for stimulus in 0..stimuli {
+        let object = stimulus % 2;
+        csv.push_str(&format!("s{stimulus},{stimulus}.bmp,object{object}\n"));
+        place.write(&format!("images/{stimulus}.bmp"), bmp(stimulus as u8));
+    }
+    place.write("stimuli.csv", csv);
+    place.write("V4.npy", npy(&[stimuli, 3]));
+}
+
 /// A command's stdout as JSON; it must have succeeded.
 pub(crate) fn json(output: &Output) -> Value {
     assert!(

@@ -1,7 +1,7 @@
 //! Recordings that could be read as others than they are: the wrong image, the wrong axis, the same
 //! picture twice. Each is said, by `data check`, `sweep check` and `run` alike.
 
-use crate::harness::{Place, bmp, json, refusal, shared};
+use crate::harness::{Place, bmp, json, lab_recordings, npy, refusal, shared};
 use std::process::Output;
 
 const SWEEP: &str = r#"
@@ -34,17 +34,7 @@ impl Lab {
     /// With `stimuli` pictures, all different, and three sites.
     fn new(stimuli: usize) -> Self {
         let lab = Self::of("images");
-        std::fs::create_dir(lab.place.path("images")).unwrap();
-        let mut csv = "stimulus_id,filename,object_name\n".to_owned();
-        for stimulus in 0..stimuli {
-            csv.push_str(&format!(
-                "s{stimulus},{stimulus}.bmp,object{}\n",
-                stimulus % 2
-            ));
-            lab.picture(stimulus, stimulus as u8);
-        }
-        lab.place.write("stimuli.csv", csv);
-        lab.array(&[stimuli, 3]);
+        lab_recordings(&lab.place, stimuli);
         lab
     }
 
@@ -79,13 +69,7 @@ impl Lab {
 
     /// `V4.npy` of this shape, with values that differ.
     fn array(&self, shape: &[usize]) {
-        let shown: String = shape.iter().map(|length| format!("{length}, ")).collect();
-        let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shown}), }}");
-        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-        bytes.extend(format!("{header:117}\n").as_bytes());
-        let values = 0..shape.iter().product::<usize>();
-        bytes.extend(values.flat_map(|n| ((n * 7 % 23) as f64).to_le_bytes()));
-        self.place.write("V4.npy", bytes);
+        self.place.write("V4.npy", npy(shape));
     }
 
     fn nrp(&self, arguments: &[&str]) -> Output {

@@ -139,13 +139,12 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
     let mut paths = vec![dir.to_owned()];
     while let Some(path) = paths.pop() {
         let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
-        let content = match path.is_dir() {
-            true => {
-                let entries = std::fs::read_dir(&path).unwrap();
-                paths.extend(entries.map(|entry| entry.unwrap().path()));
-                None
-            }
-            false => Some(std::fs::read(&path).unwrap()),
+        let content = if path.is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap();
+            paths.extend(entries.map(|entry| entry.unwrap().path()));
+            None
+        } else {
+            Some(std::fs::read(&path).unwrap())
         };
         found.insert(path, (modified, content));
     }

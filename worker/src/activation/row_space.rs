@@ -1,5 +1,5 @@
 //! Row space: where stimuli lie in the span of some stimuli's centred activations. Pure arithmetic, on
-//! activations that are read a block of units at a time; what it is good for, `docs/projection.md` says.
+//! activations that are read a block of units at a time; what it is good for, `docs/design/projection.md` says.
 //!
 //! With the training stimuli's centred activations Xc = U S Vᵀ, the coordinates of a stimulus x are
 //! (x - mean) V. Neither Xc nor V is ever held: U and S² are those of the Gram matrix Xc Xcᵀ, and
