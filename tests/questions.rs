@@ -48,7 +48,7 @@ fn results_are_filtered_tabulated_and_exported() {
     assert!(String::from_utf8_lossy(&text).contains("V4 (simulated)"));
 
     let error = refusal(&ask(&["best", "--where", "l7=1"]).output().unwrap());
-    assert!(error.contains("`l7` is no axis"), "{error}");
+    assert!(error.contains("unknown axis `l7`"), "{error}");
 
     let export = |format: &str| {
         let output = ask(&["export", "--where", "l1=8", "--format", format]).output();

@@ -1,65 +1,73 @@
-//! Axes by name, and conditions on them: `l1=16`, `learning_rate<=0.01`. What users filter trials by
-//! and tabulate them over; the same words for clients and coordinator. Pure.
+//! Axes: what trials are told apart by, and conditions on them: `l1=16`, `learning_rate<=0.01`. This
+//! table is the only list of axes: their names, headers, kinds, and where a trial has each. Filters,
+//! marginals, tables and exports iterate over it. Pure.
+//!
+//! CONTRIBUTING.md shows how to add an axis.
 
-use crate::near_miss;
-use crate::wire::TrialRecord;
+use crate::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
+use crate::word::{UnknownWord, word_enum};
 use miette::Diagnostic;
+use serde::{Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 use thiserror::Error;
 
-/// Most of a word that an error repeats.
+/// The most characters of what was written that an error repeats.
 const SHOWN_CHARS_MAX: usize = 64;
 
-/// What a trial can be told apart by: an axis of the grid, or its network's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Axis {
-    /// The ANN's name.
-    Ann,
-    /// The region.
-    Region,
-    /// What predicts the responses: `nrp`, `ols`, `ridge` or `pls`.
-    Model,
-    /// The layer set, joined with `+`.
-    Layers,
-    /// Units of NRP-L1.
-    L1,
-    /// Units of NRP-L2.
-    L2,
-    /// Intermediate layers.
-    Depth,
-    /// The learning rate.
-    LearningRate,
-    /// The weight decay.
-    WeightDecay,
-    /// The dropout.
-    Dropout,
-    /// The ANN's fraction of zero weights.
-    Sparsity,
-    /// What activations are projected onto: `none`, `row-space` or `pca:K`.
-    Projection,
-    /// What predicts beside the network: `none` or `ridge`.
-    LinearPath,
-    /// Networks whose predictions are averaged.
-    Ensemble,
-    /// Which of the splits of its scheme, from 0.
-    Split,
-    /// The seed.
-    Seed,
-    /// Free parameters of the NRP network or baseline; of finished trials only.
-    Parameters,
+word_enum! {
+    /// What a trial can be told apart by: an axis of the grid, or the size of its network.
+    pub enum Axis: "axis" {
+        /// The ANN's name.
+        Ann = "ann",
+        /// The region.
+        Region = "region",
+        /// What predicts the responses: `nrp`, `ols`, `ridge` or `pls`.
+        Model = "model",
+        /// The layer set, joined with `+`.
+        Layers = "layers",
+        /// Units of NRP-L1.
+        L1 = "l1",
+        /// Units of NRP-L2.
+        L2 = "l2",
+        /// Intermediate layers.
+        Depth = "depth",
+        /// The learning rate.
+        LearningRate = "learning_rate",
+        /// The weight decay.
+        WeightDecay = "weight_decay",
+        /// The dropout.
+        Dropout = "dropout",
+        /// The ANN's fraction of zero weights.
+        Sparsity = "sparsity",
+        /// What activations are projected onto: `none`, `row-space` or `pca:K`.
+        Projection = "projection",
+        /// What predicts beside the network: `none` or `ridge`.
+        LinearPath = "linear_path",
+        /// Networks whose predictions are averaged.
+        Ensemble = "ensemble",
+        /// Which of the splits of its scheme, from 0.
+        Split = "split",
+        /// The seed.
+        Seed = "seed",
+        /// Free parameters of the NRP network or baseline; of finished trials only.
+        Parameters = "parameters",
+    }
 }
 
-/// What kind of value an axis has.
+/// The kind of value that an axis has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// A name.
     Word,
+    /// A whole number from 0.
     Whole,
+    /// A finite number.
     Real,
 }
 
-/// A trial's place on an axis. Ordered; values of one axis are of one kind.
+/// A trial's place on an axis. Values of one axis are of one kind, and ordered.
 #[derive(Debug, Clone)]
 pub enum Value {
     /// A name.
@@ -70,107 +78,97 @@ pub enum Value {
     Real(f64),
 }
 
+/// What there is to know of an axis.
+struct Row {
+    /// The header of its column in tables.
+    label: &'static str,
+    kind: Kind,
+    /// Whether linear baselines have no place on the axis, whatever their specification says.
+    of_networks: bool,
+    get: fn(&TrialSpec, Option<&Scores>) -> Option<Value>,
+}
+
+impl Row {
+    const fn new(
+        label: &'static str,
+        kind: Kind,
+        get: fn(&TrialSpec, Option<&Scores>) -> Option<Value>,
+    ) -> Self {
+        Self {
+            label,
+            kind,
+            of_networks: false,
+            get,
+        }
+    }
+
+    const fn of_networks(self) -> Self {
+        Self {
+            of_networks: true,
+            ..self
+        }
+    }
+}
+
 impl Axis {
-    /// All of them, as they are listed.
-    pub const ALL: [Axis; 17] = [
-        Axis::Ann,
-        Axis::Region,
-        Axis::Model,
-        Axis::Layers,
-        Axis::L1,
-        Axis::L2,
-        Axis::Depth,
-        Axis::LearningRate,
-        Axis::WeightDecay,
-        Axis::Dropout,
-        Axis::Sparsity,
-        Axis::Projection,
-        Axis::LinearPath,
-        Axis::Ensemble,
-        Axis::Split,
-        Axis::Seed,
-        Axis::Parameters,
-    ];
-
-    /// Its word.
-    pub fn name(self) -> &'static str {
+    const fn row(self) -> Row {
+        use Kind::{Real, Whole, Word};
         match self {
-            Axis::Ann => "ann",
-            Axis::Region => "region",
-            Axis::Model => "model",
-            Axis::Layers => "layers",
-            Axis::L1 => "l1",
-            Axis::L2 => "l2",
-            Axis::Depth => "depth",
-            Axis::LearningRate => "learning_rate",
-            Axis::WeightDecay => "weight_decay",
-            Axis::Dropout => "dropout",
-            Axis::Sparsity => "sparsity",
-            Axis::Projection => "projection",
-            Axis::LinearPath => "linear_path",
-            Axis::Ensemble => "ensemble",
-            Axis::Split => "split",
-            Axis::Seed => "seed",
-            Axis::Parameters => "parameters",
+            Axis::Ann => Row::new("ANN", Word, |trial, _| word(&ann(trial)?.name)),
+            Axis::Region => Row::new("region", Word, |trial, _| word(&trial.region)),
+            Axis::Model => Row::new("model", Word, |trial, _| word(trial.model())),
+            Axis::Layers => Row::new("layers", Word, |trial, _| word(&trial.layers.join("+"))),
+            Axis::L1 => Row::new("L1", Whole, |trial, _| whole(trial.l1?)),
+            Axis::L2 => Row::new("L2", Whole, |trial, _| whole(trial.l2?)),
+            Axis::Depth => Row::new("depth", Whole, |trial, _| whole(trial.depth)).of_networks(),
+            Axis::LearningRate => {
+                Row::new("rate", Real, |trial, _| real(trial.learning_rate)).of_networks()
+            }
+            Axis::WeightDecay => {
+                Row::new("decay", Real, |trial, _| real(trial.weight_decay)).of_networks()
+            }
+            Axis::Dropout => {
+                Row::new("dropout", Real, |trial, _| real(trial.dropout)).of_networks()
+            }
+            Axis::Sparsity => Row::new("sparsity", Real, |trial, _| real(ann(trial)?.sparsity)),
+            Axis::Projection => Row::new("projection", Word, |trial, _| word(trial.projection())),
+            Axis::LinearPath => {
+                Row::new("linear path", Word, |trial, _| word(trial.linear_path())).of_networks()
+            }
+            Axis::Ensemble => {
+                Row::new("ensemble", Whole, |trial, _| whole(trial.ensemble())).of_networks()
+            }
+            Axis::Split => Row::new("split", Whole, |trial, _| whole(trial.split_number())),
+            Axis::Seed => Row::new("seed", Whole, |trial, _| whole(trial.seed)).of_networks(),
+            Axis::Parameters => {
+                Row::new("parameters", Whole, |_, scores| whole(scores?.parameters))
+            }
         }
     }
 
-    fn kind(self) -> Kind {
-        match self {
-            Axis::Ann
-            | Axis::Region
-            | Axis::Model
-            | Axis::Layers
-            | Axis::Projection
-            | Axis::LinearPath => Kind::Word,
-            Axis::L1
-            | Axis::L2
-            | Axis::Depth
-            | Axis::Ensemble
-            | Axis::Split
-            | Axis::Seed
-            | Axis::Parameters => Kind::Whole,
-            Axis::LearningRate | Axis::WeightDecay | Axis::Dropout | Axis::Sparsity => Kind::Real,
-        }
+    /// The header of its column in tables.
+    pub const fn label(self) -> &'static str {
+        self.row().label
     }
 
-    /// Where a trial lies on the axis; none where it has no such thing, as NRP-L2 at depth 1, or a
+    /// The kind of its values.
+    pub const fn kind(self) -> Kind {
+        self.row().kind
+    }
+
+    /// Where a trial lies on the axis; none where it has no place on it, as NRP-L2 at depth 1 or the
     /// learning rate of a linear baseline.
     pub fn of(self, trial: &TrialRecord) -> Option<Value> {
-        let spec = trial.spec.as_ref()?;
-        let ann = || spec.ann.as_ref();
-        let is_of_networks = matches!(
-            self,
-            Axis::Depth
-                | Axis::LearningRate
-                | Axis::WeightDecay
-                | Axis::Dropout
-                | Axis::LinearPath
-                | Axis::Ensemble
-                | Axis::Seed
-        );
-        if is_of_networks && !spec.is_nrp_network() {
+        self.of_spec(trial.spec.as_ref()?, trial.scores.as_ref())
+    }
+
+    /// As [`Axis::of`], of a trial with these scores, where it has any.
+    pub fn of_spec(self, trial: &TrialSpec, scores: Option<&Scores>) -> Option<Value> {
+        let row = self.row();
+        if row.of_networks && !trial.is_nrp_network() {
             return None;
         }
-        Some(match self {
-            Axis::Ann => Value::Word(ann()?.name.clone()),
-            Axis::Region => Value::Word(spec.region.clone()),
-            Axis::Model => Value::Word(spec.model().to_owned()),
-            Axis::Layers => Value::Word(spec.layers.join("+")),
-            Axis::L1 => Value::Whole(spec.l1?.into()),
-            Axis::L2 => Value::Whole(spec.l2?.into()),
-            Axis::Depth => Value::Whole(spec.depth.into()),
-            Axis::LearningRate => Value::Real(spec.learning_rate),
-            Axis::WeightDecay => Value::Real(spec.weight_decay),
-            Axis::Dropout => Value::Real(spec.dropout),
-            Axis::Sparsity => Value::Real(ann()?.sparsity),
-            Axis::Projection => Value::Word(spec.projection().to_owned()),
-            Axis::LinearPath => Value::Word(spec.linear_path().to_owned()),
-            Axis::Ensemble => Value::Whole(spec.ensemble().into()),
-            Axis::Split => Value::Whole(spec.split_number().into()),
-            Axis::Seed => Value::Whole(spec.seed),
-            Axis::Parameters => Value::Whole(trial.scores.as_ref()?.parameters),
-        })
+        (row.get)(trial, scores)
     }
 
     fn value(self, text: &str) -> Result<Value, AxisError> {
@@ -186,7 +184,7 @@ impl Axis {
         value.ok_or_else(|| AxisError::Value {
             axis: self,
             found: shown(text),
-            wanted: match self.kind() {
+            expected: match self.kind() {
                 Kind::Word => "a name",
                 Kind::Whole => "a whole number",
                 Kind::Real => "a number",
@@ -195,22 +193,20 @@ impl Axis {
     }
 }
 
-impl Display for Axis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+fn ann(trial: &TrialSpec) -> Option<&AnnSpec> {
+    trial.ann.as_ref()
 }
 
-impl FromStr for Axis {
-    type Err = AxisError;
+fn word(word: &str) -> Option<Value> {
+    Some(Value::Word(word.to_owned()))
+}
 
-    fn from_str(name: &str) -> Result<Self, AxisError> {
-        let named = Self::ALL.into_iter().find(|axis| axis.name() == name);
-        named.ok_or_else(|| AxisError::Unknown {
-            found: shown(name),
-            near_miss: near_miss(&shown(name), Self::ALL.map(Axis::name)).map(str::to_owned),
-        })
-    }
+fn whole(number: impl Into<u64>) -> Option<Value> {
+    Some(Value::Whole(number.into()))
+}
+
+fn real(number: f64) -> Option<Value> {
+    Some(Value::Real(number))
 }
 
 impl Ord for Value {
@@ -254,7 +250,18 @@ impl Display for Value {
     }
 }
 
-/// How a trial's value must stand to the one named.
+/// JSON has words as texts and numbers as numbers.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Word(word) => serializer.serialize_str(word),
+            Value::Whole(number) => serializer.serialize_u64(*number),
+            Value::Real(number) => serializer.serialize_f64(*number),
+        }
+    }
+}
+
+/// How a trial's value must compare with the one named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
     Is,
@@ -266,7 +273,7 @@ enum Relation {
 }
 
 impl Relation {
-    /// Two signs before one of them alone.
+    /// A sign that begins with another stands before it.
     const SIGNS: [(&'static str, Relation); 6] = [
         ("!=", Relation::IsNot),
         ("<=", Relation::AtMost),
@@ -288,7 +295,7 @@ impl Relation {
     }
 }
 
-/// A condition on one axis. A trial that has no such thing meets none on it.
+/// A condition on one axis. A trial without a place on the axis meets no condition on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     axis: Axis,
@@ -297,7 +304,7 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// That a trial lies just there.
+    /// The condition that a trial lies at `value`.
     pub fn is(axis: Axis, value: Value) -> Self {
         Self {
             axis,
@@ -306,12 +313,12 @@ impl Condition {
         }
     }
 
-    /// The axis it is on.
+    /// The axis that the condition is on.
     pub fn axis(&self) -> Axis {
         self.axis
     }
 
-    /// Whether a trial meets it.
+    /// Whether a trial meets the condition.
     pub fn holds(&self, trial: &TrialRecord) -> bool {
         let found = self.axis.of(trial);
         found.is_some_and(|found| self.relation.holds(found.cmp(&self.value)))
@@ -322,13 +329,13 @@ impl FromStr for Condition {
     type Err = AxisError;
 
     fn from_str(text: &str) -> Result<Self, AxisError> {
-        let no_condition = || AxisError::Shape { found: shown(text) };
-        let at = text.find(['!', '<', '>', '=']).ok_or_else(no_condition)?;
+        let invalid = || AxisError::Shape { found: shown(text) };
+        let at = text.find(['!', '<', '>', '=']).ok_or_else(invalid)?;
         let (name, rest) = text.split_at(at);
         let mut signs = Relation::SIGNS.into_iter();
         let (relation, value) = signs
             .find_map(|(sign, relation)| Some((relation, rest.strip_prefix(sign)?)))
-            .ok_or_else(no_condition)?;
+            .ok_or_else(invalid)?;
         let axis: Axis = name.trim().parse()?;
         let ordered = !matches!(relation, Relation::Is | Relation::IsNot);
         if ordered && axis.kind() == Kind::Word {
@@ -342,20 +349,15 @@ impl FromStr for Condition {
     }
 }
 
-/// Why a text is no axis, or no condition on one.
+/// Why a text does not name an axis, or a condition on one.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum AxisError {
-    /// There is no such axis.
-    #[error("`{found}` is no axis")]
-    #[diagnostic(help("{}an axis is one of {}", did_you_mean(.near_miss.as_deref()), names()))]
-    Unknown {
-        /// What was written.
-        found: String,
-        /// The axis probably meant.
-        near_miss: Option<String>,
-    },
-    /// There is no relation in it.
-    #[error("`{found}` is no condition")]
+    /// No axis has this name.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unknown(#[from] UnknownWord),
+    /// The text has no relation in it.
+    #[error("invalid condition `{found}`")]
     #[diagnostic(help(
         "write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`"
     ))]
@@ -364,31 +366,23 @@ pub enum AxisError {
         found: String,
     },
     /// The value is not of the axis's kind.
-    #[error("`{axis}` is {wanted}, and `{found}` is none")]
+    #[error("`{axis}` must be {expected}, got `{found}`")]
     #[diagnostic(help("write it as the sweep file does: `l1=16`, `learning_rate<=0.01`"))]
     Value {
         /// The axis.
         axis: Axis,
         /// What was written.
         found: String,
-        /// What kind of value it has.
-        wanted: &'static str,
+        /// The kind of value that the axis has.
+        expected: &'static str,
     },
-    /// Names are alike or not, no more.
+    /// Names have no order.
     #[error("`{axis}` has no order")]
-    #[diagnostic(help("only = and != apply to it"))]
+    #[diagnostic(help("use = or != with it"))]
     Order {
         /// The axis.
         axis: Axis,
     },
-}
-
-fn did_you_mean(near_miss: Option<&str>) -> String {
-    near_miss.map_or_else(String::new, |word| format!("did you mean `{word}`? "))
-}
-
-fn names() -> String {
-    Axis::ALL.map(Axis::name).join(", ")
 }
 
 fn shown(text: &str) -> String {
@@ -439,7 +433,7 @@ mod tests {
             ("sparsity=0.5", true),
             ("seed=18446744073709551615", true),
             ("seed=18446744073709551614", false),
-            // It has none.
+            // The trial has no place on these axes.
             ("l2=32", false),
             ("l2!=32", false),
             ("parameters>0", false),
@@ -480,18 +474,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_told_with_what_to_do() {
+    fn what_is_invalid_is_told_with_what_to_do() {
         let refused = |text: &str| {
             let error = text.parse::<Condition>().expect_err(text);
             format!("{error}; {}", error.help().expect("help"))
         };
-        insta::assert_snapshot!(refused("lerning_rate=1"), @"`lerning_rate` is no axis; did you mean `learning_rate`? an axis is one of ann, region, model, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, linear_path, ensemble, split, seed, parameters");
-        insta::assert_snapshot!(refused("l1 16"), @"`l1 16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("l1!16"), @"`l1!16` is no condition; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("l1=1.5"), @"`l1` is a whole number, and `1.5` is none; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("dropout=NaN"), @"`dropout` is a number, and `NaN` is none; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("region<V4"), @"`region` has no order; only = and != apply to it");
-        assert!(refused("zebra=1").contains("; an axis is one of ann,"));
+        insta::assert_snapshot!(refused("lerning_rate=1"), @"unknown axis `lerning_rate`; did you mean `learning_rate`?; expected one of ann, region, model, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, linear_path, ensemble, split, seed, parameters");
+        insta::assert_snapshot!(refused("l1 16"), @"invalid condition `l1 16`; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
+        insta::assert_snapshot!(refused("l1!16"), @"invalid condition `l1!16`; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
+        insta::assert_snapshot!(refused("l1=1.5"), @"`l1` must be a whole number, got `1.5`; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");
+        insta::assert_snapshot!(refused("dropout=NaN"), @"`dropout` must be a number, got `NaN`; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");
+        insta::assert_snapshot!(refused("region<V4"), @"`region` has no order; use = or != with it");
+        assert!(refused("zebra=1").contains("; expected one of ann,"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Ids: what a trial, a sweep and a group of trials are called. An id is the hash of what it names,
 //! so that the same thing has the same id on every machine and in every sweep.
 
-use crate::sweep::Projection;
+use crate::sweep::{LinearPath, Projection};
 use crate::wire::{RecordingsFiles, SweepSpec, TrainingSpec, TrialSpec};
 use prost::Message;
 
@@ -11,11 +11,10 @@ pub const SIMULATED_PREFIX: &str = "simulated";
 /// Prefix of the digest of weights that are random.
 pub const RANDOM_PREFIX: &str = "random:";
 
-/// Projection of what is trained on the activations themselves.
-pub const NO_PROJECTION: &str = "none";
+pub use crate::sweep::NO_PROJECTION;
 
-/// Linear path of an NRP network that has none beside it.
-pub const NO_LINEAR_PATH: &str = "none";
+/// The linear path of an NRP network that has nothing beside it.
+pub const NO_LINEAR_PATH: &str = LinearPath::None.name();
 
 /// Model of NRP networks, as users see it.
 pub const NRP_NETWORK: &str = "nrp";

@@ -8,11 +8,14 @@ pub mod panics;
 pub mod plain;
 #[cfg(feature = "rpc")]
 mod refusal;
+pub mod score;
+pub mod state;
 pub mod sweep;
 mod undefined;
+pub mod word;
 
-pub use near_miss::near_miss;
-/// Messages as bytes, for those who store them.
+pub use near_miss::{did_you_mean, near_miss};
+/// Encodes and decodes messages, for code that stores them.
 pub use prost::Message;
 #[cfg(feature = "rpc")]
 pub use refusal::Refusal;
@@ -30,23 +33,23 @@ pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nr
 /// Version of the contract; coordinator and worker must agree on it.
 pub const CONTRACT: u32 = 5;
 
-/// Most sites of a region that each have their scores kept, and most epochs that have their losses.
+/// The most sites of a region for which the scores of each site are kept.
 pub const SITES_MAX: usize = 4_096;
-/// See [`SITES_MAX`].
+/// The most epochs for which the losses of each epoch are kept.
 pub const EPOCHS_MAX: usize = 1_000;
 
-/// Most trials whose details are asked for at once.
+/// The most trials in one request for details.
 pub const DETAILS_MAX: usize = 256;
 
-/// Most outcomes in one report.
+/// The most outcomes in one report.
 pub const REPORTS_MAX: usize = 256;
 
-/// Most bytes one message may have, in either direction.
+/// The most bytes in one message, in either direction.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// Most bytes that a sweep may have: what a gRPC client takes in one message where nobody told it
-/// otherwise (4 MiB), less what stands beside it.
+/// The most bytes in a sweep: the default limit of a gRPC client (4 MiB), less room for the fields
+/// beside it.
 pub const SWEEP_BYTES_MAX: usize = (4 << 20) - (4 << 10);
 
-/// Name of the gRPC metadata entry that carries the hint that goes with a refused call.
+/// The gRPC metadata entry that carries the hint of a refused call.
 pub const HINT_METADATA: &str = "nrp-hint-bin";

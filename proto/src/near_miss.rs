@@ -18,9 +18,14 @@ pub fn near_miss<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// How an error offers a near miss, behind what was found: "; did you mean `l1`?". Empty without one.
+pub fn did_you_mean(near_miss: Option<&str>) -> String {
+    near_miss.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::near_miss;
+    use super::{did_you_mean, near_miss};
 
     #[test]
     fn offers_the_likeliest_word_or_none() {
@@ -30,5 +35,7 @@ mod tests {
             Some("conv_pw_13_relu")
         );
         assert_eq!(near_miss("zebra", layers), None);
+        assert_eq!(did_you_mean(Some("l1")), "; did you mean `l1`?");
+        assert_eq!(did_you_mean(None), "");
     }
 }

@@ -26,8 +26,9 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::id::NO_LINEAR_PATH;
 use nrp_proto::panics::said;
-use nrp_proto::sweep::{Baseline, Projection, Scheme, UnknownBaseline, UnknownProjection};
+use nrp_proto::sweep::{Baseline, Projection, Scheme};
 use nrp_proto::wire::{Activity, Job, Outcome, TrainingSpec, TrialSpec};
+use nrp_proto::word::UnknownWord;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -430,7 +431,7 @@ fn required<'a, T>(part: &'a Option<T>, name: &str) -> Result<&'a T, ExecuteErro
 fn projection(spec: &TrialSpec) -> Result<Projection, ExecuteError> {
     let training = required(&spec.training, "training protocol")?;
     let projection = training.projection.parse();
-    projection.map_err(|error: UnknownProjection| ExecuteError::Job(error.to_string()))
+    projection.map_err(|error: UnknownWord| ExecuteError::Job(error.to_string()))
 }
 
 /// The linear baseline that a trial is of, if it is of one.
@@ -439,7 +440,7 @@ fn baseline(spec: &TrialSpec) -> Result<Option<Baseline>, ExecuteError> {
         true => Ok(None),
         false => {
             let baseline = spec.model.parse().map(Some);
-            baseline.map_err(|error: UnknownBaseline| ExecuteError::Job(error.to_string()))
+            baseline.map_err(|error: UnknownWord| ExecuteError::Job(error.to_string()))
         }
     }
 }

@@ -310,7 +310,8 @@ pub(super) fn conditions(
 /// The axes of marginals.
 pub(super) fn axes(by: &[String]) -> Result<Vec<Axis>, Status> {
     let axes = by.iter().take(3).map(|name| name.parse::<Axis>());
-    let axes = axes.collect::<Result<Vec<_>, _>>().map_err(axis_refused)?;
+    let axes = axes.collect::<Result<Vec<_>, _>>();
+    let axes = axes.map_err(|unknown| axis_refused(unknown.into()))?;
     match axes.as_slice() {
         [_] => Ok(axes),
         [a, b] if a != b => Ok(axes),

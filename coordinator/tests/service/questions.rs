@@ -121,8 +121,8 @@ async fn fronts_and_marginals_are_answered_or_refused_with_what_to_do() {
         ),
         (
             best(&|request| request.filters = vec!["lerning_rate=1".to_owned()]).await,
-            "`lerning_rate` is no axis",
-            "did you mean `learning_rate`?",
+            "unknown axis `lerning_rate`; did you mean `learning_rate`?",
+            "expected one of ann, region,",
         ),
         (
             best(&|request| request.top = 1_001).await,

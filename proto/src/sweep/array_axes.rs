@@ -1,17 +1,19 @@
 //! Array axes: what each axis of an array of responses is, as sweep files spell it.
 
-use std::str::FromStr;
+use crate::word::word_enum;
 use thiserror::Error;
 
-/// What an axis of an array of responses runs over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArrayAxis {
-    /// The presentations of each stimulus.
-    Repetitions,
-    /// The stimuli, in the order of the stimulus set.
-    Stimuli,
-    /// The sites.
-    Sites,
+word_enum! {
+    /// What an axis of an array of responses runs over. `ALL` is the order that arrays have unless the
+    /// sweep file says otherwise or the lengths tell.
+    pub enum ArrayAxis: "axis of an array" {
+        /// The presentations of each stimulus.
+        Repetitions = "repetitions",
+        /// The stimuli, in the order of the stimulus set.
+        Stimuli = "stimuli",
+        /// The sites.
+        Sites = "sites",
+    }
 }
 
 /// Words that are not the axes of an array.
@@ -23,40 +25,19 @@ pub enum ArrayAxis {
 pub struct UnknownAxes(pub Vec<String>);
 
 impl ArrayAxis {
-    /// All of them, in the order that arrays have unless something else is said or evident.
-    pub const ALL: [ArrayAxis; 3] = [ArrayAxis::Repetitions, ArrayAxis::Stimuli, ArrayAxis::Sites];
-
-    /// Its word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            ArrayAxis::Repetitions => "repetitions",
-            ArrayAxis::Stimuli => "stimuli",
-            ArrayAxis::Sites => "sites",
-        }
-    }
-
     /// The axes of an array, two or three, the slowest first.
     ///
     /// # Errors
     /// When a word is unknown or there twice, or stimuli or sites are missing.
     pub fn of_array(words: &[String]) -> Result<Vec<Self>, UnknownAxes> {
         let unknown = || UnknownAxes(words.to_vec());
-        let axes: Result<Vec<Self>, ()> = words.iter().map(|word| word.parse()).collect();
-        let axes = axes.map_err(|()| unknown())?;
+        let axes = words.iter().map(|word| word.parse());
+        let axes: Vec<Self> = axes.collect::<Result<_, _>>().map_err(|_| unknown())?;
         let count = |axis: ArrayAxis| axes.iter().filter(|of| **of == axis).count();
         match ArrayAxis::ALL.map(count) {
             [0 | 1, 1, 1] => Ok(axes),
             _ => Err(unknown()),
         }
-    }
-}
-
-impl FromStr for ArrayAxis {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        let named = Self::ALL.into_iter().find(|of| of.name() == word);
-        named.ok_or(())
     }
 }
 

@@ -1,9 +1,13 @@
 //! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
 //! of them this version can run, is not known here.
 
-use super::{Duplicates, Mistake, Scheme, SearchTable, SweepError, kinds};
-use crate::id::NO_LINEAR_PATH;
+use super::baseline::MEAN_PREDICTOR;
+use super::{
+    Duplicates, InputScaling, LinearPath, Mistake, NO_PROJECTION, Scheme, SearchTable, SweepError,
+    TargetScaling, kinds,
+};
 use crate::near_miss;
+use crate::word::word_enum;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -157,15 +161,27 @@ pub enum Pruning {
     Checkpoints(BTreeMap<String, String>),
 }
 
-impl Pruning {
-    /// The smallest weights of each kernel go; the default.
-    pub const LAYER: &str = "layer";
-    /// The smallest weights of all kernels go.
-    pub const GLOBAL: &str = "global";
-    /// What trials say of checkpoints.
-    pub const CHECKPOINT: &str = "checkpoint";
+word_enum! {
+    /// How an ANN's zeros were chosen, as trials spell it. Sweep files spell the first two.
+    pub enum PruningMethod: "pruning" {
+        /// The smallest weights of each kernel are zeroed; the default.
+        Layer = "layer",
+        /// The smallest weights of all kernels are zeroed.
+        Global = "global",
+        /// The author of the checkpoint chose them.
+        Checkpoint = "checkpoint",
+    }
+}
 
-    /// Of the checkpoints, that for `sparsity`.
+impl Pruning {
+    /// The word of [`PruningMethod::Layer`].
+    pub const LAYER: &str = PruningMethod::Layer.name();
+    /// The word of [`PruningMethod::Global`].
+    pub const GLOBAL: &str = PruningMethod::Global.name();
+    /// The word of [`PruningMethod::Checkpoint`].
+    pub const CHECKPOINT: &str = PruningMethod::Checkpoint.name();
+
+    /// The checkpoint for `sparsity`, if there is one.
     pub(super) fn checkpoint(&self, sparsity: f64) -> Option<&str> {
         let Self::Checkpoints(files) = self else {
             return None;
@@ -201,7 +217,7 @@ impl Default for GridTable {
             learning_rate: vec![1e-4, 3e-4, 1e-3, 3e-3],
             weight_decay: vec![0.0],
             dropout: vec![0.0],
-            linear_path: vec![NO_LINEAR_PATH.to_owned()],
+            linear_path: vec![LinearPath::None.to_string()],
             ensemble: vec![1],
             seed: vec![0],
         }
@@ -228,10 +244,10 @@ impl Default for TrainingTable {
             batch_size: 64,
             max_epochs: 200,
             patience: 20,
-            inputs: "centred".to_owned(),
-            targets: "standardised".to_owned(),
-            projection: "none".to_owned(),
-            baselines: vec!["mean".to_owned()],
+            inputs: InputScaling::default().to_string(),
+            targets: TargetScaling::default().to_string(),
+            projection: NO_PROJECTION.to_owned(),
+            baselines: vec![MEAN_PREDICTOR.to_owned()],
         }
     }
 }

@@ -14,22 +14,24 @@ mod kinds;
 mod layer_sets;
 mod paths;
 mod projection;
+mod scaling;
 mod scheme;
 mod search;
 mod space;
 mod to_spec;
 
 pub use array_axes::{ArrayAxis, UnknownAxes};
-pub use baseline::{Baseline, UnknownBaseline};
+pub use baseline::{Baseline, LinearPath};
 pub use check::Catalogue;
-pub use duplicates::{Duplicates, UnknownDuplicates};
+pub use duplicates::Duplicates;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, RecordingsTable,
-    SplitTable, SweepFile, TrainingTable,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, PruningMethod,
+    RecordingsTable, SplitTable, SweepFile, TrainingTable,
 };
 pub use grid::{GridError, TRIALS_MAX};
-pub use projection::{Projection, UnknownProjection};
-pub use scheme::{Scheme, UnknownScheme};
+pub use projection::{NO_PROJECTION, Projection};
+pub use scaling::{InputScaling, TargetScaling};
+pub use scheme::Scheme;
 pub use search::SearchTable;
 pub use space::GridTrial;
 

@@ -1,11 +1,12 @@
-//! The projection of activations, as sweep files and trials spell it. What it does to them is the
-//! worker's.
+//! The projection of activations, as sweep files and trials spell it. The worker computes it.
 
-use crate::id::NO_PROJECTION;
+use crate::word::UnknownWord;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use thiserror::Error;
+
+/// The projection of what is trained on the activations themselves.
+pub const NO_PROJECTION: &str = "none";
 
 /// What a layer's activations are projected onto before NRP-L1 sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,20 +15,20 @@ pub enum Projection {
     None,
     /// The span of the training stimuli's centred activations.
     RowSpace,
-    /// The first so many principal axes of the training stimuli's activations.
+    /// The first principal axes of the training stimuli's activations, as many as the number says.
     Pca(NonZeroU32),
 }
 
-/// A word that is no [`Projection`].
-#[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("`{0}` is no projection: `none`, `row-space` and `pca:K`, K from 1 on, are")]
-pub struct UnknownProjection(String);
+impl Projection {
+    /// How each is spelled. `K` stands for a number of components from 1.
+    pub const NAMES: [&'static str; 3] = [NO_PROJECTION, "row-space", "pca:K"];
+}
 
 impl FromStr for Projection {
-    type Err = UnknownProjection;
+    type Err = UnknownWord;
 
-    /// There is one spelling of each, since trials are named by it.
-    fn from_str(word: &str) -> Result<Self, UnknownProjection> {
+    /// Each has one spelling, since trials are named by it.
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
         let projection = match (word, word.strip_prefix("pca:")) {
             (NO_PROJECTION, _) => Some(Self::None),
             ("row-space", _) => Some(Self::RowSpace),
@@ -36,7 +37,7 @@ impl FromStr for Projection {
         };
         projection
             .filter(|projection| projection.to_string() == word)
-            .ok_or_else(|| UnknownProjection(word.to_owned()))
+            .ok_or_else(|| UnknownWord::new("projection", word, &Self::NAMES))
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the sweep file to the sweep on the wire.
 
 use super::file::STRATIFY;
-use super::{AnnTable, Assembly, Duplicates, LayerSets, Pruning, SweepFile};
+use super::{AnnTable, Assembly, Duplicates, LayerSets, Pruning, PruningMethod, SweepFile};
 use crate::id::NO_LINEAR_PATH;
 use crate::wire::{
     AnnEntry, AnnSpec, Grid, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
@@ -81,9 +81,9 @@ impl SweepFile {
 /// One entry for each sparsity of an ANN.
 fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
     let pruning = match &table.pruning {
-        None => Pruning::LAYER,
+        None => PruningMethod::Layer.name(),
         Some(Pruning::Rule(rule)) => rule,
-        Some(Pruning::Checkpoints(_)) => Pruning::CHECKPOINT,
+        Some(Pruning::Checkpoints(_)) => PruningMethod::Checkpoint.name(),
     };
     let checkpoint = |sparsity| table.pruning.as_ref()?.checkpoint(sparsity);
     table.sparsity.iter().map(move |&sparsity| AnnEntry {

@@ -4,8 +4,9 @@
 //! Kernels count: those of convolutions, depthwise and separable ones included, and of dense layers.
 //! Biases and batch norm neither lose weights nor are counted.
 
-use nrp_proto::sweep;
+use nrp_proto::sweep::PruningMethod;
 use nrp_proto::wire::AnnSpec;
+use nrp_proto::word::UnknownWord;
 
 use super::AnnError;
 use super::graph::Graph;
@@ -42,9 +43,9 @@ impl Pruning {
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "",
-            Self::Layer(_) => sweep::Pruning::LAYER,
-            Self::Global(_) => sweep::Pruning::GLOBAL,
-            Self::Checkpoint(_) => sweep::Pruning::CHECKPOINT,
+            Self::Layer(_) => PruningMethod::Layer.name(),
+            Self::Global(_) => PruningMethod::Global.name(),
+            Self::Checkpoint(_) => PruningMethod::Checkpoint.name(),
         }
     }
 
@@ -73,13 +74,15 @@ impl TryFrom<&AnnSpec> for Pruning {
     type Error = AnnError;
 
     fn try_from(spec: &AnnSpec) -> Result<Self, AnnError> {
-        match spec.pruning.as_str() {
-            "" if spec.sparsity == 0.0 => Ok(Self::None),
-            sweep::Pruning::LAYER => Ok(Self::Layer(spec.sparsity)),
-            sweep::Pruning::GLOBAL => Ok(Self::Global(spec.sparsity)),
-            sweep::Pruning::CHECKPOINT => Ok(Self::Checkpoint(spec.sparsity)),
-            word => Err(AnnError::Pruning {
-                word: word.to_owned(),
+        if spec.pruning.is_empty() && spec.sparsity == 0.0 {
+            return Ok(Self::None);
+        }
+        match spec.pruning.parse() {
+            Ok(PruningMethod::Layer) => Ok(Self::Layer(spec.sparsity)),
+            Ok(PruningMethod::Global) => Ok(Self::Global(spec.sparsity)),
+            Ok(PruningMethod::Checkpoint) => Ok(Self::Checkpoint(spec.sparsity)),
+            Err(UnknownWord { .. }) => Err(AnnError::Pruning {
+                word: spec.pruning.clone(),
                 sparsity: spec.sparsity,
             }),
         }

@@ -2,38 +2,11 @@
 //!
 //! Statistics are gathered in one streaming pass in f64; a layer's activations are never held.
 
+pub use nrp_proto::sweep::{InputScaling, TargetScaling};
 use rayon::prelude::*;
 
 use super::activations::Activations;
 use super::error::TrainError;
-
-/// How a layer's activations are scaled before the NRP network sees them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum InputScaling {
-    /// As they are.
-    None,
-    /// Each unit less its mean, the whole layer divided by one number: the root of the mean
-    /// variance over its units.
-    #[default]
-    Centred,
-    /// Each unit less its mean, divided by its standard deviation; constant units by 1, and those whose
-    /// standard deviation is below [`f32::MIN_POSITIVE`].
-    PerUnit,
-}
-
-/// How a site's responses are scaled while a network is fitted to them.
-///
-/// Scores are always in the recordings' own units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TargetScaling {
-    /// As they are.
-    None,
-    /// Each site less its training mean.
-    Centred,
-    /// Each site less its training mean, divided by its standard deviation; constant sites by 1.
-    #[default]
-    Standardised,
-}
 
 /// Bytes of activations held at once while statistics are gathered.
 const STATISTICS_CHUNK_BYTES: usize = 32 << 20;

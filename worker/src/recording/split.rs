@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use miette::Diagnostic;
-use nrp_proto::sweep::{Scheme, UnknownDuplicates, UnknownScheme};
+use nrp_proto::sweep::Scheme;
+use nrp_proto::word::UnknownWord;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -63,14 +64,10 @@ pub enum SplitError {
         /// The part without stimuli.
         part: &'static str,
     },
-    /// An unknown word for what is done with duplicates.
+    /// The split has a word that this version does not know, for its scheme or its duplicates.
     #[error(transparent)]
-    #[diagnostic(help("coordinator and worker must be of one version"))]
-    Duplicates(#[from] UnknownDuplicates),
-    /// A scheme that is none.
-    #[error(transparent)]
-    #[diagnostic(help("coordinator and worker must be of one version"))]
-    Scheme(#[from] UnknownScheme),
+    #[diagnostic(help("run the same version of nrp on coordinator and workers"))]
+    Word(#[from] UnknownWord),
     /// The column to stratify by is not there.
     #[error("the stimulus set has no column `{column}` to stratify by")]
     #[diagnostic(help("its columns are {known}; `stratify = \"\"` stratifies by none"))]

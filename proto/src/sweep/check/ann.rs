@@ -5,11 +5,13 @@ use super::{
     backticked, quote, repeated,
 };
 use crate::near_miss;
-use crate::sweep::{AnnTable, DEFAULT_PREPROCESSING, LayerSets, Pruning, SweepFile, layer_sets};
+use crate::sweep::{
+    AnnTable, DEFAULT_PREPROCESSING, LayerSets, Pruning, PruningMethod, SweepFile, layer_sets,
+};
 use std::collections::BTreeMap;
 
 const PREPROCESSING: [&str; 4] = ["torch", "tf", "caffe", "none"];
-const PRUNING: [&str; 2] = [Pruning::LAYER, Pruning::GLOBAL];
+const PRUNING: [&str; 2] = [PruningMethod::Layer.name(), PruningMethod::Global.name()];
 
 impl SweepFile {
     pub(super) fn check_anns(&self, catalogue: &dyn Catalogue, found: &mut Found) {

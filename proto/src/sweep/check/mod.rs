@@ -10,9 +10,9 @@ mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    Baseline, Duplicates, GridTable, Mistake, Projection, Scheme, SweepError, SweepFile, TRIALS_MAX,
+    Baseline, Duplicates, GridTable, InputScaling, LinearPath, Mistake, Projection, Scheme,
+    SweepError, SweepFile, TRIALS_MAX, TargetScaling,
 };
-use crate::id::NO_LINEAR_PATH;
 use crate::near_miss;
 use std::collections::HashSet;
 use std::fmt::{Debug, Display};
@@ -55,23 +55,6 @@ const ENSEMBLE_MAX: i64 = 1_000;
 const FRACTIONS_SLACK: f64 = 1e-9;
 /// Most stimuli a mini-batch may have, and most epochs a trial may train.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
-
-const SCHEMES: [&str; 3] = [
-    Scheme::Holdout.name(),
-    Scheme::Shuffle.name(),
-    Scheme::ValidationIsTest.name(),
-];
-const INPUTS: [&str; 3] = ["none", "centred", "per-unit"];
-const TARGETS: [&str; 3] = ["none", "centred", "standardised"];
-const LINEAR_PATHS: [&str; 2] = [NO_LINEAR_PATH, Baseline::Ridge.name()];
-/// `K` is a number of components.
-const PROJECTIONS: [&str; 3] = ["none", "row-space", "pca:K"];
-const BASELINES: [&str; 4] = [
-    MEAN_PREDICTOR,
-    Baseline::Ols.name(),
-    Baseline::Ridge.name(),
-    Baseline::Pls.name(),
-];
 
 /// Collects mistakes.
 #[derive(Default)]
@@ -249,9 +232,8 @@ impl SweepFile {
 
     fn check_split(&self, found: &mut Found) {
         let split = &self.split;
-        found.word("split.scheme", &split.scheme, &SCHEMES);
-        let words = Duplicates::ALL.map(Duplicates::name);
-        found.word("split.duplicates", &split.duplicates, &words);
+        found.word("split.scheme", &split.scheme, &Scheme::NAMES);
+        found.word("split.duplicates", &split.duplicates, &Duplicates::NAMES);
         let shown = format!("{:?}", split.fractions);
         let sum: f64 = split.fractions.iter().sum();
         if split.fractions.len() != 3 {
@@ -287,11 +269,15 @@ impl SweepFile {
                 found.add(format!("training.{key}"), count, problem);
             }
         }
-        found.word("training.inputs", &training.inputs, &INPUTS);
-        found.word("training.targets", &training.targets, &TARGETS);
+        found.word("training.inputs", &training.inputs, &InputScaling::NAMES);
+        found.word("training.targets", &training.targets, &TargetScaling::NAMES);
         check_projection(&training.projection, found);
+        let baselines: Vec<&str> = [MEAN_PREDICTOR]
+            .into_iter()
+            .chain(Baseline::NAMES)
+            .collect();
         for (index, baseline) in training.baselines.iter().enumerate() {
-            found.word(format!("training.baselines[{index}]"), baseline, &BASELINES);
+            found.word(format!("training.baselines[{index}]"), baseline, &baselines);
         }
         for index in repeated(&training.baselines) {
             let key = format!("training.baselines[{index}]");
@@ -305,9 +291,14 @@ fn check_projection(word: &str, found: &mut Found) {
         let key = "training.projection";
         let problem = format!(
             "must be one of {}, K a whole number from 1 on",
-            backticked(&PROJECTIONS)
+            backticked(&Projection::NAMES)
         );
-        found.add_near(key, quote(word), problem, near_miss(word, PROJECTIONS));
+        found.add_near(
+            key,
+            quote(word),
+            problem,
+            near_miss(word, Projection::NAMES),
+        );
     }
 }
 
@@ -339,8 +330,8 @@ fn check_grid(grid: &GridTable, found: &mut Found) {
     let dropout_rule = "dropout is at least 0 and below 1";
     found.axis("grid.dropout", &grid.dropout, fraction, dropout_rule);
     let paths: Vec<&str> = grid.linear_path.iter().map(String::as_str).collect();
-    let known = |path: &str| LINEAR_PATHS.contains(&path);
-    let path_rule = format!("must be one of {}", backticked(&LINEAR_PATHS));
+    let known = |path: &str| LinearPath::NAMES.contains(&path);
+    let path_rule = format!("must be one of {}", backticked(&LinearPath::NAMES));
     found.axis("grid.linear_path", &paths, known, &path_rule);
     let networks = |n: i64| (1..=ENSEMBLE_MAX).contains(&n);
     let ensemble_rule = format!("an ensemble has 1 to {ENSEMBLE_MAX} networks");

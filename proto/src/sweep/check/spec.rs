@@ -4,8 +4,8 @@ use super::ann::{check_sets, check_sparsity, check_weights};
 use super::{ANNS_MAX, DUPLICATE, Found, PATH_BYTES_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::id::NO_LINEAR_PATH;
 use crate::sweep::{
-    Assembly, Duplicates, GridTable, Pruning, RecordingsTable, SearchTable, SplitTable, SweepError,
-    SweepFile, TrainingTable,
+    Assembly, Duplicates, GridTable, PruningMethod, RecordingsTable, SearchTable, SplitTable,
+    SweepError, SweepFile, TrainingTable,
 };
 use crate::wire::{AnnEntry, Grid, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
 use crate::{Message, SWEEP_BYTES_MAX};
@@ -14,7 +14,6 @@ use crate::{Message, SWEEP_BYTES_MAX};
 const SITES_MAX: usize = 10_000;
 /// Most that a noise ceiling is above 1 by rounding.
 const CEILING_SLACK: f32 = 1e-6;
-const PRUNING: [&str; 3] = [Pruning::LAYER, Pruning::GLOBAL, Pruning::CHECKPOINT];
 
 impl SweepSpec {
     /// Checks all that [`SweepFile::check`] checks of the file that says the same, but for what the
@@ -124,7 +123,7 @@ impl SweepSpec {
             }
             check_sparsity(&key("sparsity"), &[ann.sparsity], found);
             match ann.sparsity > 0.0 {
-                true => found.word(key("pruning"), &ann.pruning, &PRUNING),
+                true => found.word(key("pruning"), &ann.pruning, &PruningMethod::NAMES),
                 false if !ann.pruning.is_empty() => {
                     let problem = "nothing is pruned at sparsity 0; leave it out";
                     found.add(key("pruning"), quote(&ann.pruning), problem);
