@@ -1,10 +1,10 @@
 //! `nrp ann`: which ANNs there are, their layers, how many of their weights are zero, and whether they
 //! compute what Keras does.
 
+use crate::devices::DIGEST_DEVICE;
 use crate::failure::{self, CommandError, Ended};
 use crate::output::{self, Format};
 use crate::row::onnx_label;
-use crate::sweep::DIGEST_DEVICE;
 use nrp_worker::ann::{Ann, Pruning, WeightsSource};
 use nrp_worker::{ann, device};
 use serde::Serialize;
@@ -296,5 +296,9 @@ fn verify(
         }
         output::print_table(&table)?;
     }
-    Ok(if passed { Ended::Done } else { Ended::Refuted })
+    Ok(if passed {
+        Ended::Done
+    } else {
+        Ended::CheckFailed
+    })
 }

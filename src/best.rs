@@ -130,7 +130,7 @@ async fn answer(
 
 /// Asks for the best trials of each sweep and writes them to stdout.
 pub(crate) async fn show(
-    client: &mut Sweeps,
+    client: &Sweeps,
     chosen: &Chosen,
     request: BestRequest,
     region: Option<&str>,
@@ -160,7 +160,7 @@ pub(crate) async fn show(
 
 /// The best trials of a sweep, with their means where there are such.
 pub(crate) async fn rows(
-    client: &mut Sweeps,
+    client: &Sweeps,
     request: BestRequest,
     region: Option<&str>,
     origin: &Origin,
@@ -183,7 +183,7 @@ pub(crate) async fn rows(
 
 /// All pages together.
 pub(crate) async fn ask(
-    client: &mut Sweeps,
+    client: &Sweeps,
     request: BestRequest,
 ) -> Result<Vec<BestRow>, CommandError> {
     Ok(client.best(request).all().await?)

@@ -36,7 +36,7 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
     }
     Ok(match report.problems.is_empty() {
         true => Ended::Done,
-        false => Ended::Refuted,
+        false => Ended::CheckFailed,
     })
 }
 

@@ -1,4 +1,4 @@
-//! `nrp devices`: what this binary can compute on here; and the flag of the commands that compute.
+//! `nrp devices`: what this binary can compute on here; and `--device`, the flag of the commands that compute.
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
@@ -9,14 +9,18 @@ use serde::Serialize;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DeviceArguments {
     /// What to train on: `auto` (the best of `nrp devices`), flex (CPU), tch:cpu, tch:cuda:0 (LibTorch),
-    /// wgpu (Vulkan, Metal) or cuda:0. Several, as tch:cuda:0,tch:cuda:1, work at a job each. ONNX nets
-    /// run on the CPU on any
+    /// wgpu (Vulkan, Metal) or cuda:0. With several devices, such as tch:cuda:0,tch:cuda:1, each runs its
+    /// own job. ONNX models always run on the CPU
     #[arg(long = "device", value_name = "D", value_delimiter = ',', default_value = AUTO)]
     devices: Vec<String>,
 }
 
+/// The device that weights are read on where nothing is computed, for example before a sweep is submitted. It is
+/// never one that other processes may want for themselves, if the build has another.
+pub(crate) const DIGEST_DEVICE: &str = if cfg!(feature = "flex") { "flex" } else { AUTO };
+
 impl DeviceArguments {
-    /// The devices' words, none of them `auto`.
+    /// The devices' names, with `auto` replaced by the best device.
     pub(crate) fn resolve(&self) -> Result<Vec<String>, DeviceError> {
         device::resolve(&self.devices)
     }
@@ -24,8 +28,8 @@ impl DeviceArguments {
 
 /// List what this binary can compute on here
 ///
-/// The best comes first, and is what `--device auto` takes. Below are those of which there is none
-/// here: not in this build, or without hardware or driver.
+/// The best comes first; `--device auto` takes it. Devices that cannot be used here come last, with what is
+/// missing: a build with the feature, the hardware, or a driver.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 
@@ -33,7 +37,7 @@ pub(crate) struct Arguments {}
 struct Row {
     device: String,
     is_here: bool,
-    /// What it would take to have it.
+    /// What is missing; absent for a device that can be used.
     missing: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! How a command ends: exit codes, and errors as a user reads them: what is wrong, what caused it,
 //! what to do.
 
-use crate::output;
+use crate::{exit, output};
 use miette::{Diagnostic, Report};
 use nrp_proto::wire::SweepStatus;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use thiserror::Error;
 pub(crate) enum Ended {
     /// It did what was asked.
     Done,
-    /// It did, and the answer is no: a check failed, and has said so.
-    Refuted,
-    /// The user broke it off.
+    /// It did what was asked, and found something wrong; it has said what.
+    CheckFailed,
+    /// The user interrupted it.
     Interrupted,
 }
 
@@ -222,16 +222,14 @@ impl CommandError {
 /// The exit code of a command, after its error, if any, was shown on stderr.
 pub(crate) fn exit_code(ended: miette::Result<Ended>) -> ExitCode {
     match ended {
-        Ok(Ended::Done) => ExitCode::SUCCESS,
-        Ok(Ended::Refuted) => ExitCode::from(1),
-        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Ok(ended) => exit::Code::from(ended).into(),
         Err(report) => {
-            // A reader that closed its end of the pipe wants no more, not an error.
+            // A reader that closed its end of the pipe has read enough: no error.
             if is_closed_pipe(&report) {
-                return ExitCode::SUCCESS;
+                return exit::DONE.into();
             }
             show(&report);
-            ExitCode::from(1)
+            exit::FAILED.into()
         }
     }
 }

@@ -11,6 +11,7 @@ mod columns;
 mod coordinator;
 mod data;
 mod devices;
+mod exit;
 mod export;
 mod failure;
 mod load;
@@ -30,6 +31,7 @@ mod takes;
 mod telemetry;
 mod time_left;
 mod trials;
+mod ui;
 mod worker;
 mod workers;
 
@@ -48,7 +50,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// networks (ANNs) to recordings, over a grid of layers, sizes and learning rates, on one machine or
 /// many.
 #[derive(Parser)]
-#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(version, propagate_version = true, after_help = exit::help())]
 struct Arguments {
     /// What stdout carries: tables for people, or JSON
     #[arg(long, value_enum, global = true, default_value_t = Format::Text)]
@@ -61,10 +63,6 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
-
-const EXIT_CODES: &str = "Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 \
-failed, the error says why and what to do; 2 the command line is wrong; 130 interrupted, the same \
-command goes on where it stopped. NRP_LOG=debug shows what happens inside.";
 
 #[derive(Subcommand)]
 enum Command {

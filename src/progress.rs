@@ -1,16 +1,14 @@
-//! Progress on a terminal: a bar for the trials with the time left, the best so far, a line for each
-//! worker. Nothing on a pipe.
+//! Progress on a terminal: a bar for the trials with the time left, the best so far, and a line for each
+//! worker. On a pipe, nothing.
 
-use crate::best;
-use crate::client::Sweeps;
 use crate::failure::CommandError;
-use crate::output;
-use crate::row;
 use crate::time_left::{Left, Measured};
+use crate::{output, row, ui};
 
 use indicatif::{
     HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
+use nrp_client::{Client, Watch, Watched};
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
 use nrp_proto::wire::{BestRequest, BestRow, SweepStatus, WatchReply, WorkerStatus};
@@ -20,50 +18,28 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// How often elapsed times move on while nothing else happens.
+/// How often elapsed times are redrawn while nothing else happens.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often the best so far is asked for, at most.
+/// Shortest time between two questions for the best trials so far.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
-/// All bars of this process; log lines go above them.
+/// All bars of this process; log lines are written above them.
 static BARS: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 
-/// Shows progress until the sweep has ended, or is as `until` says; the last that was seen of it.
+/// Shows progress until the sweep has ended, or `until` accepts its status; the last status seen. Waits for a
+/// coordinator that is restarted meanwhile.
 pub(crate) async fn follow(
-    client: &mut Sweeps,
+    client: &Client,
     sweep: &str,
     until: impl Fn(&SweepStatus) -> bool,
 ) -> Result<Option<SweepStatus>, CommandError> {
-    let mut stream = client.watch(sweep).await?;
+    let mut watch = client.watch(sweep).await?;
     let mut bars = SweepBars::new();
-    let mut last = None;
-    let mut asked: Option<(Instant, u64)> = None;
-    while let Some(WatchReply { sweep, workers }) = stream.next().await? {
-        let status = sweep.unwrap_or_default();
-        // Nobody sees it on a pipe.
-        let is_due = match asked {
-            None => true,
-            Some((at, finished)) => finished != status.finished && at.elapsed() >= ASKED_EVERY,
-        };
-        if is_due && io::stderr().is_terminal() {
-            asked = Some((Instant::now(), status.finished));
-            let request = BestRequest {
-                sweep: status.id.clone(),
-                ..BestRequest::default()
-            };
-            bars.know(&best::ask(client, request).await?);
-        }
-        bars.show(&status, &workers);
-        let is_over = until(&status);
-        last = Some(status);
-        if is_over {
-            break;
-        }
-    }
+    let last = bars.follow(client, &mut watch, until).await;
     bars.clear();
-    Ok(last)
+    last
 }
 
 /// Bars of one sweep.
@@ -73,12 +49,14 @@ struct SweepBars {
     trials: ProgressBar,
     best: ProgressBar,
     workers: HashMap<String, ProgressBar>,
+    /// When the best trials were last asked for, and how many trials had finished then.
+    asked: Option<(Instant, u64)>,
 }
 
 impl SweepBars {
     fn new() -> Self {
         let trials = BARS.add(ProgressBar::new(0));
-        trials.set_style(style("trials {bar:30} {pos}/{len}{msg}, {elapsed} gone"));
+        trials.set_style(style("trials {bar:30} {pos}/{len}{msg}, {elapsed} elapsed"));
         trials.enable_steady_tick(TICK);
         let best = BARS.add(ProgressBar::new(0));
         best.set_style(style("{msg}"));
@@ -88,10 +66,71 @@ impl SweepBars {
             trials,
             best,
             workers: HashMap::new(),
+            asked: None,
         }
     }
 
-    /// Shows what is best so far.
+    async fn follow(
+        &mut self,
+        client: &Client,
+        watch: &mut Watch,
+        until: impl Fn(&SweepStatus) -> bool,
+    ) -> Result<Option<SweepStatus>, CommandError> {
+        let mut last = None;
+        while let Some(told) = watch.next().await? {
+            let WatchReply { sweep, workers } = match told {
+                Watched::Status(reply) => *reply,
+                Watched::Away(_) => {
+                    BARS.suspend(|| {
+                        let address = client.address();
+                        ui::notice(&format!(
+                            "the coordinator at {address} is away; waiting for it"
+                        ));
+                    });
+                    continue;
+                }
+            };
+            let status = sweep.unwrap_or_default();
+            tracing::debug!(state = status.state, finished = status.finished, "status");
+            self.ask_for_the_best(client, &status).await?;
+            self.show(&status, &workers);
+            let is_over = until(&status);
+            last = Some(status);
+            if is_over {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Asks for the best trials so far, from time to time, if more trials have finished since. On a pipe nobody
+    /// would see them.
+    async fn ask_for_the_best(
+        &mut self,
+        client: &Client,
+        status: &SweepStatus,
+    ) -> Result<(), CommandError> {
+        let is_due = self.asked.is_none_or(|(at, finished)| {
+            finished != status.finished && at.elapsed() >= ASKED_EVERY
+        });
+        if !is_due || !io::stderr().is_terminal() {
+            return Ok(());
+        }
+        self.asked = Some((Instant::now(), status.finished));
+        let request = BestRequest {
+            sweep: status.id.clone(),
+            ..BestRequest::default()
+        };
+        match client.best(request).all().await {
+            Ok(rows) => self.know(&rows),
+            // The watch waits for it.
+            Err(away) if away.is_unreachable() => {}
+            Err(refused) => return Err(refused.into()),
+        }
+        Ok(())
+    }
+
+    /// Shows the best trials so far.
     fn know(&mut self, rows: &[BestRow]) {
         self.measured.know(rows);
         self.best.set_message(best_so_far(rows));
@@ -113,9 +152,10 @@ impl SweepBars {
                 parts.push(format!("{trials} {how}"));
             }
         }
-        let counts = match parts.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", parts.join(", ")),
+        let counts = if parts.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", parts.join(", "))
         };
         let left = self
             .measured
@@ -138,7 +178,7 @@ impl SweepBars {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     fn clear(&self) {
         self.trials.finish_and_clear();
         self.best.finish_and_clear();
@@ -148,13 +188,13 @@ impl SweepBars {
     }
 }
 
-/// How long still, as far as that is known.
+/// The time left, as far as it is known.
 fn left(left: Left) -> String {
     let time = |seconds: f64| HumanDuration(Duration::from_secs_f64(seconds.max(1.0)));
     let mut text = format!(", about {} left", time(left.seconds));
     if left.extraction_seconds >= 1.0 {
         let extraction = time(left.extraction_seconds);
-        text.push_str(&format!(", {extraction} of them to extract activations"));
+        text.push_str(&format!(", {extraction} of it to extract activations"));
     }
     match left.unknown_passes {
         0 => {}
@@ -191,13 +231,11 @@ fn best_so_far(rows: &[BestRow]) -> String {
             best.insert(&row.region, (scores.validation_mse, said));
         }
     }
-    match best.is_empty() {
-        true => String::new(),
-        false => {
-            let said: Vec<String> = best.into_values().map(|(_, said)| said).collect();
-            format!("best so far: {}", said.join("; "))
-        }
+    if best.is_empty() {
+        return String::new();
     }
+    let said: Vec<String> = best.into_values().map(|(_, said)| said).collect();
+    format!("best so far: {}", said.join("; "))
 }
 
 fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
@@ -209,7 +247,7 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
         bar.set_message("idle");
     } else {
         let template = match activity.doing.as_str() {
-            // How many epochs a trial takes is not known before: early stopping decides.
+            // The number of epochs is unknown beforehand: early stopping decides.
             "training" => "{prefix}: training {msg}, epoch {pos}",
             _ => "{prefix}: {msg} {bar:20} {pos}/{len}{rate}",
         };
@@ -241,7 +279,7 @@ fn style(template: &str) -> ProgressStyle {
     })
 }
 
-/// How fast, in a unit that suits, and how long still; nothing while that is not known.
+/// The rate, in a unit that suits it, and the time left; `None` while the rate is unknown.
 fn rate(per_second: f64, left: Duration) -> Option<String> {
     let (number, unit) = match per_second {
         known if known >= 1.0 => (known, "s"),
@@ -252,12 +290,12 @@ fn rate(per_second: f64, left: Duration) -> Option<String> {
     Some(format!("{number:.1}/{unit}, {} left", HumanDuration(left)))
 }
 
-/// Writes log lines to stderr, above the bars, each as one line and plain.
+/// Writes log lines to stderr above the bars, each as one line of plain text.
 #[derive(Debug, Default)]
 pub(crate) struct LogWriter;
 
 impl Write for LogWriter {
-    /// Takes a whole event, as the subscriber writes it.
+    /// Takes one whole event, which is how the subscriber writes.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = plain_line(bytes);
         BARS.suspend(|| io::stderr().write_all(line.as_bytes()))?;
@@ -269,7 +307,7 @@ impl Write for LogWriter {
     }
 }
 
-/// A log line, its end kept. An escape is the same text in a line of JSON.
+/// A log line as plain text, with its line break kept. In a line of JSON, escapes are the same text.
 fn plain_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     match text.strip_suffix('\n') {
@@ -320,7 +358,7 @@ mod tests {
         };
         insta::assert_compact_debug_snapshot!(
             [shown(90.0, 0.0, 0), shown(600.0, 300.0, 0), shown(90.0, 0.0, 2)],
-            @r#"[", about 2 minutes left", ", about 10 minutes left, 5 minutes of them to extract activations", ", about 2 minutes left and the extraction of 2 ANNs"]"#
+            @r#"[", about 2 minutes left", ", about 10 minutes left, 5 minutes of it to extract activations", ", about 2 minutes left and the extraction of 2 ANNs"]"#
         );
     }
 

@@ -8,29 +8,30 @@ use crate::devices::DeviceArguments;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::STATE_DIR;
-use crate::scope::Chosen;
+use crate::scope::{Chosen, ChosenSweep};
 use crate::takes::Takes;
-use crate::{advice, best, load, progress, sweep};
-use nrp_proto::wire::{BestRequest, SweepStatus, TrialsRequest};
+use crate::{advice, best, load, progress, sweep, ui};
+use nrp_client::Client;
+use nrp_proto::wire::{BestRequest, SubmitReply, SweepSpec, SweepStatus, TrialsRequest};
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Trials a worker takes in one job when the user does not say.
+/// Trials per job by default.
 pub(crate) const DEFAULT_LANES: u32 = 8;
 
-/// Name of the worker inside `nrp run`: the same each time, so that a run that was killed gives its
-/// leases to the next at once.
+/// Name of the worker inside `nrp run`: the same each time, so that the next run takes over the leases of one that
+/// was killed at once.
 const WORKER: &str = "local";
 
 /// Run a whole sweep on this machine
 ///
-/// Interrupt it at any time and run the same command again: it goes on where it stopped.
+/// Interrupt it at any time and run the same command again: it continues where it stopped.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The sweep file; `sweeps/paper.toml` shows every key
     file: PathBuf,
-    /// Where the file's paths start; default: the file's directory
+    /// The directory that the file's paths are relative to [default: the file's directory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where results are kept
@@ -40,10 +41,11 @@ pub(crate) struct Arguments {
     cache: CacheArguments,
     #[command(flatten)]
     devices: DeviceArguments,
-    /// Trials taken in one job, and trained at once as far as memory allows
+    /// Trials per job; they are trained at the same time as far as memory allows
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
-    /// Its trials start before those of sweeps with a lower number; default: as before, at first 0
+    /// Start its trials before those of sweeps with a lower number [default: 0 for a new sweep, unchanged for a
+    /// known one]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
 }
@@ -57,40 +59,23 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     let mut coordinator = client::start(config).await?;
     client::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
-    let mut sweeps = client::Sweeps::connect(&address)
-        .await
-        .map_err(CommandError::from)?;
-    let submitted = sweeps.submit(spec.clone(), arguments.priority).await;
-    let submitted = submitted.map_err(CommandError::from)?;
-    output::note(&format!(
+    let connected = Client::connect(&address).await;
+    let client = connected.map_err(CommandError::from)?;
+    let submitted = submit(&client, &spec, arguments.priority).await?;
+    ui::status(&format!(
         "{}, on {}",
         sweep::announcement(&spec, &submitted),
         devices.join(", ")
     ));
     if submitted.already_finished < submitted.trials {
-        takes.in_words().iter().for_each(|line| output::note(line));
+        takes.in_words().iter().for_each(|line| ui::status(line));
     }
-    leave_others(&sweeps, &submitted.sweep).await?;
-    resume_if_cancelled(&sweeps, &submitted.sweep).await?;
 
     let stop = Stop::default();
-    let mut worker = tokio::spawn(agent::run(
-        WorkerConfig {
-            coordinator: nrp_client::uri(&address),
-            name: WORKER.to_owned(),
-            data_dir: arguments.data_dir,
-            cache: arguments.cache.into(),
-            devices,
-            lanes: arguments.lanes,
-            spool: arguments.state.join("spool"),
-            grace: Duration::ZERO,
-            idle_timeout: None,
-            ends_hindered: true,
-        },
-        stop.clone(),
-    ));
+    let config = worker(arguments, &address, devices);
+    let mut worker = tokio::spawn(agent::run(config, stop.clone()));
     let followed = tokio::select! {
-        status = follow(&mut sweeps, &submitted.sweep) => Followed::Ended(Box::new(status?)),
+        status = follow(&client, &submitted.sweep) => Followed::Ended(Box::new(status?)),
         failed = coordinator.stopped() => Followed::Stopped(failed.map_err(Into::into)),
         ended = &mut worker => Followed::Stopped(match ended {
             Ok(ended) => ended.map_err(Into::into),
@@ -102,7 +87,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     match followed {
         Followed::Ended(status) => {
             worker.abort();
-            let reported = report(&mut sweeps, &status, format).await;
+            let reported = report(&client, &status, format).await;
             coordinator.shutdown().await?;
             reported.map(|()| Ended::Done).map_err(Into::into)
         }
@@ -113,36 +98,59 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             Ok(Ended::Interrupted)
         }
         Followed::Interrupted => {
-            output::note("interrupted; handing running trials back (again Ctrl-C: at once)");
+            ui::status("interrupted; handing running trials back (Ctrl-C again: at once)");
             tokio::select! {
                 _ = &mut worker => {}
                 () = told_to_stop() => {}
             }
             coordinator.shutdown().await?;
-            output::note("run the same command again to go on");
+            ui::status("run the same command again to continue");
             Ok(Ended::Interrupted)
         }
     }
 }
 
-/// Running the same command again continues a sweep that was cancelled.
-async fn resume_if_cancelled(sweeps: &client::Sweeps, id: &str) -> Result<(), CommandError> {
-    if sweeps.status(id).await?.state == "cancelled" {
-        sweeps.resume(id).await?;
+/// The worker of this run.
+fn worker(arguments: Arguments, address: &str, devices: Vec<String>) -> WorkerConfig {
+    WorkerConfig {
+        coordinator: nrp_client::uri(address),
+        name: WORKER.to_owned(),
+        data_dir: arguments.data_dir,
+        cache: arguments.cache.into(),
+        devices,
+        lanes: arguments.lanes,
+        spool: arguments.state.join("spool"),
+        grace: Duration::ZERO,
+        idle_timeout: None,
+        ends_hindered: true,
     }
-    Ok(())
 }
 
-/// Cancels other unfinished sweeps of this state, so that this run computes what it was asked for;
-/// running them again takes them up.
-async fn leave_others(sweeps: &client::Sweeps, id: &str) -> Result<(), CommandError> {
-    for other in sweeps.sweeps().all().await? {
-        // What is parked would be tried again by this run's worker.
+/// Submits the sweep as the only one that runs. Running the same command again continues a sweep that was
+/// cancelled.
+async fn submit(
+    client: &Client,
+    spec: &SweepSpec,
+    priority: Option<i32>,
+) -> Result<SubmitReply, CommandError> {
+    let submitted = client.submit(spec.clone(), priority).await?;
+    leave_others(client, &submitted.sweep).await?;
+    if client.status(&submitted.sweep).await?.state == "cancelled" {
+        client.resume(&submitted.sweep).await?;
+    }
+    Ok(submitted)
+}
+
+/// Cancels other unfinished sweeps of this state, so that this run computes only what it was asked for. Running
+/// them again continues them.
+async fn leave_others(client: &Client, id: &str) -> Result<(), CommandError> {
+    for other in client.sweeps().all().await? {
+        // This run's worker would try parked trials again.
         let is_open = ["running", "parked"].contains(&other.state.as_str());
         if other.id != id && is_open {
-            sweeps.cancel(&other.id).await?;
-            output::note(&format!(
-                "notice: sweep `{}` of this state is unfinished and stays so; run it again to go on",
+            client.cancel(&other.id).await?;
+            ui::notice(&format!(
+                "sweep `{}` of this state is unfinished and stays so; run it again to continue it",
                 other.name
             ));
         }
@@ -159,24 +167,20 @@ enum Followed {
 }
 
 /// Shows progress until the sweep has ended; returns its last status.
-async fn follow(sweeps: &mut client::Sweeps, id: &str) -> Result<SweepStatus, CommandError> {
-    progress::follow(sweeps, id, |_| false).await?;
-    Ok(sweeps.status(id).await?)
+async fn follow(client: &Client, id: &str) -> Result<SweepStatus, CommandError> {
+    progress::follow(client, id, |_| false).await?;
+    Ok(client.status(id).await?)
 }
 
-/// Writes the best configurations of a sweep that has ended, and what they say about the next.
-async fn report(
-    sweeps: &mut client::Sweeps,
-    status: &SweepStatus,
-    format: Format,
-) -> Result<(), CommandError> {
+/// Writes the best configurations of a sweep that has ended, and advice for the next sweep.
+async fn report(client: &Client, status: &SweepStatus, format: Format) -> Result<(), CommandError> {
     if status.failed > 0 {
         let request = TrialsRequest {
             sweep: status.id.clone(),
             state: "failed".to_owned(),
             ..Default::default()
         };
-        let first = sweeps.trials(request).await?.next().await?;
+        let first = client.trials(request).await?.next().await?;
         let reason = first.map(|trial| trial.reason).unwrap_or_default();
         if status.finished == 0 && status.parked == 0 {
             return Err(CommandError::AllFailed {
@@ -185,8 +189,8 @@ async fn report(
                 reason,
             });
         }
-        output::note(&format!(
-            "notice: {} of {} trials failed, the first with: {reason}; `nrp trials --in-state \
+        ui::notice(&format!(
+            "{} of {} trials failed, the first with: {reason}; `nrp trials --in-state \
              failed` lists them",
             status.failed, status.trials
         ));
@@ -199,23 +203,29 @@ async fn report(
             name: status.name.clone(),
         });
     }
-    let chosen = Chosen::one(sweeps, &status.id).await?;
-    best::show(sweeps, &chosen, BestRequest::default(), None, format).await?;
-    let [sweep] = chosen.sweeps.as_slice() else {
-        unreachable!("one sweep was named");
-    };
+    let chosen = Chosen::one(client, &status.id).await?;
+    best::show(client, &chosen, BestRequest::default(), None, format).await?;
+    for sweep in &chosen.sweeps {
+        advise(client, sweep, format).await?;
+    }
+    Ok(())
+}
+
+/// Writes what the best configurations of a sweep say about the next sweep.
+async fn advise(client: &Client, sweep: &ChosenSweep, format: Format) -> Result<(), CommandError> {
     let request = BestRequest {
         sweep: sweep.id.clone(),
         ..BestRequest::default()
     };
-    let winners = best::ask(sweeps, request).await?.into_iter();
+    let winners = client.best(request).all().await?.into_iter();
     let winners = winners.filter_map(|row| row.best.into_iter().next());
     let origin = sweep.origin();
     let winners: Vec<_> = winners.map(|of| best::shown(of, &origin)).collect();
     for sentence in advice::all(&sweep.spec, &winners) {
+        let sentence = format!("advice: {sentence}");
         match format {
-            Format::Text => output::line(&format!("advice: {sentence}"))?,
-            Format::Json => output::note(&format!("advice: {sentence}")),
+            Format::Text => output::line(&sentence)?,
+            Format::Json => ui::status(&sentence),
         }
     }
     Ok(())

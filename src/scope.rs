@@ -34,7 +34,7 @@ pub(crate) struct Scope {
 /// Refuses a question that no trial can answer, whatever is still to finish: an ANN or a region that no
 /// sweep in question has, or conditions that none of its trials meets. `asked.sweep` may be empty: then
 /// a trial of any sweep will do. Where there is no sweep at all, there is nothing to refuse.
-pub(crate) async fn check(client: &mut Sweeps, asked: TrialsRequest) -> Result<(), CommandError> {
+pub(crate) async fn check(client: &Sweeps, asked: TrialsRequest) -> Result<(), CommandError> {
     let (sweeps, of) = match asked.sweep.as_str() {
         "" => {
             let all = client.sweeps().all().await?;
@@ -116,7 +116,7 @@ pub(crate) struct ChosenSweep {
 
 impl Scope {
     /// The sweeps that are meant.
-    pub(crate) async fn choose(&self, client: &mut Sweeps) -> Result<Chosen, CommandError> {
+    pub(crate) async fn choose(&self, client: &Sweeps) -> Result<Chosen, CommandError> {
         if !self.all_sweeps {
             let sweep = self.sweep.as_deref().unwrap_or_default();
             return Chosen::one(client, sweep).await;
@@ -137,7 +137,7 @@ impl Scope {
 
 impl Chosen {
     /// One sweep by its name, its id or the beginning of that; the latest where nothing is named.
-    pub(crate) async fn one(client: &mut Sweeps, sweep: &str) -> Result<Self, CommandError> {
+    pub(crate) async fn one(client: &Sweeps, sweep: &str) -> Result<Self, CommandError> {
         let status = client.status(sweep).await?;
         let mut headline = one_is(&status);
         if sweep.is_empty() {
@@ -196,7 +196,7 @@ impl Chosen {
 }
 
 impl ChosenSweep {
-    async fn new(client: &mut Sweeps, status: SweepStatus) -> Result<Self, CommandError> {
+    async fn new(client: &Sweeps, status: SweepStatus) -> Result<Self, CommandError> {
         Ok(Self {
             spec: client.describe(&status.id).await?,
             name: status.name,

@@ -54,7 +54,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Which sweeps it is about; refuses what none of them has.
-    pub(crate) async fn choose(&self, client: &mut Sweeps) -> Result<Chosen, CommandError> {
+    pub(crate) async fn choose(&self, client: &Sweeps) -> Result<Chosen, CommandError> {
         let chosen = self.scope.choose(client).await?;
         scope::check(client, self.request(chosen.named())).await?;
         Ok(chosen)
@@ -143,7 +143,7 @@ async fn retract(
 
 /// Hands every trial of a sweep to `sink`, as it comes.
 pub(crate) async fn each(
-    client: &mut Sweeps,
+    client: &Sweeps,
     filter: &Filter,
     sweep: &ChosenSweep,
     mut sink: impl FnMut(TrialRow) -> Result<(), CommandError>,

@@ -36,4 +36,5 @@ mod splits;
 mod store;
 mod trial_ids;
 mod truth;
+mod watch;
 mod which_sweep;

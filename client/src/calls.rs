@@ -2,14 +2,16 @@
 
 use crate::connection::Connection;
 use crate::error::ClientError;
+use crate::events::Events;
 use crate::pages::Pages;
+use crate::watch::Watch;
 use nrp_proto::DETAILS_MAX;
 use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::{
     BestRequest, CancelRequest, DeleteReply, DeleteRequest, Details, DetailsRequest, DrainRequest,
     ExplainReply, ExplainRequest, ListRequest, MarginalsRequest, PauseRequest, PrioritiseRequest,
     ResumeRequest, RetractRequest, Retracted, StatusRequest, SubmitReply, SubmitRequest, SweepSpec,
-    SweepStatus, TrialRecord, TrialsRequest, WatchReply, WorkerStatus, WorkersRequest,
+    SweepStatus, TrialRecord, TrialsRequest, WorkerStatus, WorkersRequest,
 };
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
@@ -109,16 +111,17 @@ impl Client {
         self.ask(async |mut of| of.delete(request).await).await
     }
 
-    /// How far a sweep is: now, then after each change, until it has ended.
+    /// How far a sweep is: now, then after each change, until it has ended. Waits for a coordinator that is
+    /// restarted meanwhile.
     pub async fn watch(&self, sweep: &str) -> Result<Watch, ClientError> {
-        let sweep = sweep.to_owned();
-        let stream = self
-            .ask(async |mut of| of.watch(StatusRequest { sweep }).await)
-            .await?;
-        Ok(Watch {
-            connection: self.connection.clone(),
-            stream,
-        })
+        Watch::open(self.connection.clone(), sweep).await
+    }
+
+    /// What became durable after the event number `since`, in order, without end. 0 asks for everything that the
+    /// journal still holds, `None` for what is added from now on. Waits for a coordinator that is restarted
+    /// meanwhile, and then continues after the last event.
+    pub async fn events(&self, since: Option<u64>) -> Result<Events, ClientError> {
+        Events::open(self.connection.clone(), since).await
     }
 
     /// Why trials wait: those of a sweep, or the one whose id `subject` is.
@@ -217,24 +220,6 @@ impl Trials {
     /// # Errors
     /// When the connection breaks.
     pub async fn next(&mut self) -> Result<Option<TrialRecord>, ClientError> {
-        let next = self.stream.message().await;
-        next.map_err(|status| self.connection.error(status))
-    }
-}
-
-/// A sweep's status as it changes.
-#[derive(Debug)]
-pub struct Watch {
-    connection: Connection,
-    stream: Streaming<WatchReply>,
-}
-
-impl Watch {
-    /// The next status; `None` after the last.
-    ///
-    /// # Errors
-    /// When the connection breaks.
-    pub async fn next(&mut self) -> Result<Option<WatchReply>, ClientError> {
         let next = self.stream.message().await;
         next.map_err(|status| self.connection.error(status))
     }

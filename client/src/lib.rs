@@ -32,9 +32,14 @@
 mod calls;
 mod connection;
 mod error;
+mod events;
 mod pages;
+mod retry;
+mod watch;
 
-pub use calls::{Client, Trials, Watch};
+pub use calls::{Client, Trials};
 pub use connection::{Connection, uri};
 pub use error::ClientError;
+pub use events::{Events, Told};
 pub use pages::Pages;
+pub use watch::{Watch, Watched};

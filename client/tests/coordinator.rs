@@ -1,15 +1,20 @@
 //! The client against a coordinator: what another program would do with it.
 
-use nrp_client::{Client, ClientError, Connection};
+use nrp_client::{Client, ClientError, Connection, Watch, Watched};
 use nrp_coordinator::{Config, Coordinator};
 use nrp_proto::CONTRACT;
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
+use std::net::SocketAddr;
 use std::path::Path;
 
 async fn start(state: &Path) -> Coordinator {
-    let config = Config::new(state, ([127, 0, 0, 1], 0).into());
-    Coordinator::start(config).await.expect("it starts")
+    start_at(state, ([127, 0, 0, 1], 0).into()).await
+}
+
+async fn start_at(state: &Path, address: SocketAddr) -> Coordinator {
+    let started = Coordinator::start(Config::new(state, address)).await;
+    started.expect("it starts")
 }
 
 fn sweep(name: &str) -> SweepSpec {
@@ -156,4 +161,69 @@ async fn a_refusal_brings_its_hint_and_a_coordinator_that_ended_is_unreachable()
     let away = client.status("small").await.expect_err("nothing answers");
     assert!(away.is_unreachable(), "{away:?}");
     assert!(away.to_string().contains(&address), "{away}");
+}
+
+/// The next status, however often the coordinator was away before; its state, and the trials finished.
+async fn seen(watch: &mut Watch) -> Option<(String, u64)> {
+    while let Some(told) = watch.next().await.expect("the watch goes on") {
+        if let Watched::Status(reply) = told {
+            let sweep = reply.sweep.expect("a sweep");
+            return Some((sweep.id, sweep.finished));
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_watch_outlives_a_coordinator_that_is_restarted() {
+    let state = tempfile::tempdir().expect("a directory");
+    let coordinator = start(state.path()).await;
+    let address = coordinator.address();
+    let client = Client::connect(&address.to_string())
+        .await
+        .expect("connects");
+    let submitted = client
+        .submit(sweep("watched"), None)
+        .await
+        .expect("is taken");
+    let mut watch = client.watch("").await.expect("is answered");
+    let begin = seen(&mut watch).await;
+    assert_eq!(begin, Some((submitted.sweep.clone(), 0)));
+    coordinator.shutdown().await.expect("ends");
+    let away = watch.next().await.expect("the watch goes on");
+    assert!(matches!(away, Some(Watched::Away(_))), "{away:?}");
+    let coordinator = start_at(state.path(), address).await;
+    // The watch stays with its sweep, although another is the latest now.
+    client.submit(sweep("later"), None).await.expect("is taken");
+    work(&address.to_string()).await;
+    let mut last = None;
+    while let Some(status) = seen(&mut watch).await {
+        last = Some(status);
+    }
+    assert_eq!(last, Some((submitted.sweep, 2)), "every trial finished");
+    coordinator.shutdown().await.expect("ends");
+}
+
+#[tokio::test]
+async fn a_watch_gives_a_coordinator_up_that_stays_away() {
+    let state = tempfile::tempdir().expect("a directory");
+    let coordinator = start(state.path()).await;
+    let address = coordinator.address().to_string();
+    let client = Client::connect(&address).await.expect("connects");
+    client
+        .submit(sweep("watched"), None)
+        .await
+        .expect("is taken");
+    let patience = std::time::Duration::from_millis(300);
+    let mut watch = client
+        .watch("")
+        .await
+        .expect("is answered")
+        .patience(patience);
+    seen(&mut watch).await.expect("a status");
+    coordinator.shutdown().await.expect("ends");
+    let away = watch.next().await.expect("is told first");
+    assert!(matches!(away, Some(Watched::Away(_))), "{away:?}");
+    let failure = watch.next().await.expect_err("patience has run out");
+    assert!(failure.is_unreachable(), "{failure:?}");
 }

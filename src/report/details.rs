@@ -8,7 +8,7 @@ use nrp_proto::wire::Details;
 
 /// Gives each best trial its details; those of trials that were recorded without stay absent.
 pub(super) async fn ask(
-    client: &mut Sweeps,
+    client: &Sweeps,
     bests: impl Iterator<Item = &mut Best>,
 ) -> Result<(), CommandError> {
     let bests: Vec<&mut Best> = bests.collect();

@@ -125,7 +125,7 @@ pub(super) struct Size {
 }
 
 /// Asks a coordinator for all that a report on the chosen sweep shows.
-pub(super) async fn gather(client: &mut Sweeps, chosen: &Chosen) -> Result<Report, CommandError> {
+pub(super) async fn gather(client: &Sweeps, chosen: &Chosen) -> Result<Report, CommandError> {
     let [ChosenSweep { id, spec, .. }] = chosen.sweeps.as_slice() else {
         unreachable!("a report is on one sweep");
     };

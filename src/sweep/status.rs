@@ -1,0 +1,23 @@
+//! `nrp sweep status`.
+
+use super::{One, table};
+use crate::client::Access;
+use crate::failure::CommandError;
+use crate::output::Format;
+
+/// Show how far a sweep is
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    one: One,
+}
+
+pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<()> {
+    let One { sweep, results } = arguments.one;
+    Access::read(&results, async |access| {
+        let status = access.client.status(&sweep).await;
+        let status = status.map_err(CommandError::from)?;
+        Ok(table::show_of(access, vec![status], format)?)
+    })
+    .await
+}
