@@ -1,25 +1,25 @@
-//! Advice: what a sweep's results say about the next sweep. Only from validation losses and counts,
-//! never from test scores: whoever follows it selects by it.
+//! Advice: what a sweep's results suggest for the next sweep. It uses validation losses and counts, never test scores,
+//! because following it selects networks.
 
 use crate::best::Row;
 use crate::output;
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::wire::SweepSpec;
 
-/// Winners that a sentence names, at most.
+/// The limit of winners that a sentence names.
 const NAMED: usize = 3;
 
-/// An axis of the grid that has an order: its word, its values, and where a network lies on it.
+/// An ordered axis of the grid: its name, its values, and the value of a network on it.
 struct Axis {
     name: &'static str,
     values: Vec<f64>,
     of: fn(&Row) -> Option<f64>,
-    /// The lowest and the highest value that a sweep file may have.
+    /// The lowest and the highest value that a sweep file may contain.
     bounds: [f64; 2],
 }
 
-/// What to try next, a sentence each, from the best trial of each network and linear baseline in each
-/// region and split of a sweep that has ended.
+/// What to try next, one sentence per piece of advice, from the best trial of each network and linear baseline in
+/// each region and split of a finished sweep.
 pub(crate) fn all(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
     let networks: Vec<&Row> = rows.iter().filter(|row| is_network(row)).collect();
     let mut advice = Vec::new();
@@ -36,7 +36,7 @@ fn is_network(row: &Row) -> bool {
     row.cell.model == NRP_NETWORK
 }
 
-/// Networks that were still getting better when they had to end.
+/// Networks whose validation loss was still falling when training had to end.
 fn longer(networks: &[&Row]) -> Option<String> {
     let at_end = |row: &&&Row| {
         let last = row.cell.setting.max_epochs.filter(|epochs| *epochs > 0);
@@ -96,7 +96,7 @@ fn axes(spec: &SweepSpec) -> Vec<Axis> {
     ]
 }
 
-/// Winners that lie where an axis ends, though a sweep file may go on there.
+/// Winners at an end of an axis that a sweep file could extend.
 fn edges(axis: &Axis, networks: &[&Row]) -> Vec<String> {
     let mut values = axis.values.clone();
     values.sort_by(f64::total_cmp);
@@ -125,7 +125,7 @@ fn edges(axis: &Axis, networks: &[&Row]) -> Vec<String> {
     said.collect()
 }
 
-/// Linear baselines with a lower validation loss than the best NRP network on the same ANN.
+/// Linear baselines with a lower validation loss than the best NRP network of the same ANN.
 fn linear(networks: &[&Row], rows: &[Row]) -> Vec<String> {
     let mut said = Vec::new();
     for network in networks {
@@ -169,7 +169,7 @@ fn alike(a: &Row, b: &Row) -> bool {
     of(a) == of(b)
 }
 
-/// Regions whose noise ceilings are missing or say little.
+/// Regions whose noise ceilings are missing or uninformative.
 fn ceilings(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
     let mut said = Vec::new();
     for region in &spec.regions {
@@ -180,8 +180,8 @@ fn ceilings(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
         }
         if scored.all(|ceiling| ceiling.is_none()) {
             said.push(format!(
-                "{region} has no noise ceiling, since no stimulus has enough repetitions: without two \
-                 or more of each, nothing says how much of its responses can be predicted at all"
+                "{region} has no noise ceiling, because no stimulus has enough repetitions: without at \
+                 least two of each, it is unknown how much of its responses can be predicted at all"
             ));
             continue;
         }
@@ -194,7 +194,7 @@ fn ceilings(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
         if without > 0 {
             said.push(format!(
                 "{without} of {} sites of {region} have no noise ceiling above 0: they have too few \
-                 repetitions for one, or respond to no stimulus in particular",
+                 repetitions, or respond alike to all stimuli",
                 ceilings.len()
             ));
         }
@@ -202,7 +202,7 @@ fn ceilings(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
     said
 }
 
-/// Some of the winners by name, and how many of all they are.
+/// Some of the winners by name, and how many winners there are of all.
 fn named(winners: &[&Row], of: usize) -> String {
     let names: Vec<String> = winners.iter().take(NAMED).map(|row| label(row)).collect();
     let more = match winners.len() - names.len() {

@@ -1,9 +1,9 @@
-//! The command's way to results: a coordinator that runs already, or one started for the moment on a
-//! state directory, which writes to it only where something is to be changed. Either way the results
-//! come over gRPC.
+//! How a command reaches results: through a coordinator that is running, or through one that it starts on a state
+//! directory for as long as its question takes, and that writes there only if something is to be changed. Either
+//! way, results come over gRPC.
 
 use crate::failure::CommandError;
-use crate::output;
+use crate::ui;
 use crate::place::{ADDRESS, Results};
 use nrp_client::ClientError;
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 /// A connected client.
 pub(crate) type Sweeps = nrp_client::Client;
 
-/// What results are opened for.
+/// What the results are opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
     Change,
 }
 
-/// A client, and the coordinator that was started for it, if one was.
+/// A client, and the coordinator that was started for it, if any.
 pub(crate) struct Access {
     pub(crate) client: Sweeps,
     started: Option<Coordinator>,
@@ -76,8 +76,8 @@ impl Access {
         if results.are_elsewhere()
             && let Ok(client) = Sweeps::connect(ADDRESS).await
         {
-            output::note(&format!(
-                "notice: these are the results of the coordinator at {ADDRESS}"
+            ui::notice(&format!(
+                "these are the results of the coordinator at {ADDRESS}"
             ));
             return Ok(Self {
                 client,
@@ -100,7 +100,7 @@ impl Access {
                 client: Sweeps::connect(&coordinator.address().to_string()).await?,
                 started: Some(coordinator),
             }),
-            // Somebody runs on this directory: ask them.
+            // Another process has the directory open: ask that one.
             Err(error) if is_locked(&error) => match read_address(&results.state) {
                 Some(address) => Ok(Self {
                     client: Sweeps::connect(&address).await?,
@@ -112,7 +112,7 @@ impl Access {
         }
     }
 
-    /// Whether nothing runs on these results: they are only read, and no trial continues.
+    /// Whether nothing runs on these results, so that no trial makes progress.
     pub(crate) fn nothing_runs(&self) -> bool {
         self.started.is_some()
     }
@@ -132,14 +132,14 @@ pub(crate) async fn running(results: &Results) -> Result<Sweeps, CommandError> {
     Ok(Sweeps::connect(&address).await?)
 }
 
-/// Whether a process runs on a state directory. One that was killed leaves its address there, where
-/// anybody may listen since, but not its lock.
+/// Whether a process runs on a state directory. A killed process leaves its address there, where another program
+/// may listen by now, but not its lock.
 pub(crate) fn is_held(state: &Path) -> bool {
     let lock = std::fs::File::open(state.join("lock"));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// A coordinator on `state`, listening at `listen`, with the defaults.
+/// The default configuration of a coordinator on `state` that listens at `listen`.
 pub(crate) async fn config(state: &Path, listen: &str) -> Result<Config, CommandError> {
     let address = tokio::net::lookup_host(listen)
         .await
@@ -158,7 +158,7 @@ pub(crate) async fn start(config: Config) -> miette::Result<Coordinator> {
 
 fn noted(coordinator: Coordinator) -> Coordinator {
     for notice in coordinator.notices() {
-        output::note(&format!("notice: {notice}"));
+        ui::notice(notice);
     }
     coordinator
 }
@@ -175,7 +175,7 @@ fn address_file(state: &Path) -> PathBuf {
     state.join("address")
 }
 
-/// Leaves a coordinator's address in its state directory, for clients that know only that.
+/// Writes a coordinator's address into its state directory, for clients that know only the directory.
 pub(crate) fn write_address(state: &Path, coordinator: &Coordinator) -> Result<(), CommandError> {
     let path = address_file(state);
     std::fs::write(&path, coordinator.address().to_string())
@@ -183,7 +183,7 @@ pub(crate) fn write_address(state: &Path, coordinator: &Coordinator) -> Result<(
 }
 
 fn read_address(state: &Path) -> Option<String> {
-    // Without it the caller reports the lock, which says all a user needs.
+    // Without an address the caller reports the lock, which tells the user enough.
     std::fs::read_to_string(address_file(state)).ok()
 }
 

@@ -1,31 +1,31 @@
-//! `nrp coordinator`: serves sweeps to workers and clients until it is told to stop.
+//! `nrp coordinator`: serves sweeps to workers and clients until it is stopped.
 
 use crate::client;
 use crate::failure::Ended;
 use crate::metrics;
 use crate::output::{self, Format};
 use crate::place::{ADDRESS, STATE_DIR};
+use crate::ui;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Serve sweeps to workers and clients
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "HOST:PORT", default_value = ADDRESS)]
     listen: String,
     /// Where results are kept
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     state: PathBuf,
-    /// How long a worker's silence is borne before its job goes to another; workers give a sign of
-    /// life six times as often
+    /// How long a worker may be silent before its job is reassigned; workers send six heartbeats in that time
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = lease)]
     lease: Duration,
-    /// Most trials without an outcome, over all sweeps; a sweep that would make more is refused. Each
-    /// takes some 300 bytes of memory
+    /// Limit of trials without an outcome, over all sweeps; a sweep that would exceed it is refused. Each trial
+    /// takes about 300 bytes of memory
     #[arg(long, value_name = "TRIALS", default_value_t = nrp_coordinator::scheduler::OPEN_TRIALS_MAX)]
     max_open_trials: u64,
-    /// Answer `GET /metrics`, as Prometheus reads it, on this address; off by default
+    /// Serve Prometheus metrics at `/metrics` on this address [default: off]
     #[arg(long, value_name = "HOST:PORT")]
     metrics_listen: Option<String>,
 }
@@ -35,9 +35,10 @@ const LEASE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs
 
 fn lease(text: &str) -> Result<Duration, String> {
     let lease = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    match (LEASE.0..=LEASE.1).contains(&lease) {
-        true => Ok(lease),
-        false => Err("from 3s to 24h are possible".to_owned()),
+    if (LEASE.0..=LEASE.1).contains(&lease) {
+        Ok(lease)
+    } else {
+        Err("must be from 3s to 24h".to_owned())
     }
 }
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     }
     let address = coordinator.address().to_string();
     match format {
-        Format::Text => output::note(&format!(
+        Format::Text => ui::status(&format!(
             "coordinator listens on {address}; Ctrl-C stops it"
         )),
         Format::Json => output::json(&serde_json::json!({ "address": address }))?,

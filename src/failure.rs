@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and errors as a user reads them: what is wrong, what caused it,
+//! How a command ends: with or without success, and its error as a user reads it: what is wrong, what caused it,
 //! what to do.
 
 use crate::{exit, output};
@@ -19,7 +19,7 @@ pub(crate) enum Ended {
     Interrupted,
 }
 
-/// What goes wrong in this room itself.
+/// What goes wrong in the command itself.
 #[derive(Debug, Error, Diagnostic)]
 pub(crate) enum CommandError {
     #[error("`{}` cannot be read", path.display())]
@@ -59,7 +59,7 @@ pub(crate) enum CommandError {
     },
     #[error("there are no results in `{}`", path.display())]
     #[diagnostic(help(
-        "`nrp run FILE` makes some; `--state DIR` names another directory, `--coordinator \
+        "`nrp run FILE` creates some; `--state DIR` names another directory, `--coordinator \
          HOST:PORT` a running coordinator"
     ))]
     NoState { path: PathBuf },
@@ -70,16 +70,13 @@ pub(crate) enum CommandError {
         path.display()
     ))]
     NothingRuns { path: PathBuf },
-    #[error("sweep `{name}` does not go on: nothing runs on these results")]
+    #[error("sweep `{name}` is interrupted: nothing runs on these results")]
     #[diagnostic(help(
-        "`nrp run FILE` with its sweep file goes on where it stopped, and so do `nrp coordinator` and \
+        "`nrp run FILE` with its sweep file continues where it stopped, and so do `nrp coordinator` and \
          `nrp worker`"
     ))]
     Interrupted { name: String },
-    #[error(
-        "no {what} of {of} is called `{word}`; there {}",
-        one_or_several(known)
-    )]
+    #[error("unknown {what} `{word}`: {of} has {}", listed(known))]
     #[diagnostic(help("{}", did_you_mean(near.as_deref())))]
     NoSuchName {
         what: &'static str,
@@ -88,13 +85,13 @@ pub(crate) enum CommandError {
         known: Vec<String>,
         near: Option<String>,
     },
-    #[error("no trial of {of} meets all these conditions, waiting ones included")]
+    #[error("no trial of {of}, finished or open, meets all these conditions")]
     #[diagnostic(help(
         "`nrp trials` lists all trials; leave out a condition to see which one rules them out"
     ))]
     NoSuchTrial { of: String },
     #[error("`--salvage` only reads, and this command changes the state")]
-    #[diagnostic(help("`nrp store repair` makes a journal of what is intact; then leave it out"))]
+    #[diagnostic(help("repair the journal with `nrp store repair`, then run the command without `--salvage`"))]
     SalvageChanges,
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -107,13 +104,13 @@ pub(crate) enum CommandError {
         reason: String,
     },
     #[error("sweep `{name}` was cancelled")]
-    #[diagnostic(help("`nrp sweep resume {name}` takes it up again"))]
+    #[diagnostic(help("`nrp sweep resume {name}` continues it"))]
     Cancelled { name: String },
     #[error(
-        "{parked} of {trials} trials of sweep `{name}` are parked: no worker at hand can run them"
+        "{parked} of {trials} trials of sweep `{name}` are parked: no worker can run them"
     )]
     #[diagnostic(help(
-        "once that is mended, `nrp sweep resume {name}` tries again, and so does the command that \
+        "once the cause is fixed, `nrp sweep resume {name}` tries again, and so does the command that \
          started the sweep; finished trials are kept"
     ))]
     Parked {
@@ -125,30 +122,29 @@ pub(crate) enum CommandError {
         source: HinderedWorkers,
     },
     #[error("metrics cannot be served at {address}")]
-    #[diagnostic(help("`--metrics-listen` takes a free address of this machine: 127.0.0.1:9321"))]
+    #[diagnostic(help("`--metrics-listen` expects a free address of this machine, for example 127.0.0.1:9321"))]
     Metrics {
         address: String,
         #[source]
         source: std::io::Error,
     },
     #[error("the trials cannot be written as Parquet")]
-    #[diagnostic(help("`--format csv` and `--format jsonl` take it"))]
+    #[diagnostic(help("`--format csv` and `--format jsonl` have no such limit"))]
     TooLarge(#[source] crate::columns::TooLarge),
     #[error("stdout cannot be written")]
     #[diagnostic(help("check where it was redirected to: free space, permissions"))]
     Stdout(#[source] std::io::Error),
 }
 
-/// Names that there are, in words.
-fn one_or_several(known: &[String]) -> String {
-    /// Names that are told; `nrp sweep list` has all.
-    const TOLD: usize = 20;
-    let names = known.iter().take(TOLD).map(|name| format!("`{name}`"));
+/// The known names, in words.
+fn listed(known: &[String]) -> String {
+    /// How many names are listed; `nrp sweep list` shows all of them.
+    const LISTED: usize = 20;
+    let names = known.iter().take(LISTED).map(|name| format!("`{name}`"));
     let names = names.collect::<Vec<_>>().join(", ");
-    match known.len() {
-        1 => format!("is {names}"),
-        0..=TOLD => format!("are {names}"),
-        all => format!("are {names} and {} more", all - TOLD),
+    match known.len().saturating_sub(LISTED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }
 
@@ -159,7 +155,7 @@ fn did_you_mean(near: Option<&str>) -> String {
     }
 }
 
-/// What workers said of trials that they cannot run, and what others said.
+/// Why some workers cannot run trials of a sweep; `next` is another reason, of other workers.
 #[derive(Debug, Error)]
 #[error("{workers}: {reason}")]
 pub(crate) struct HinderedWorkers {
@@ -182,7 +178,7 @@ impl Diagnostic for HinderedWorkers {
 }
 
 impl CommandError {
-    /// That no worker can go on with a sweep, and why.
+    /// The error that no worker can continue a sweep, with the reasons.
     pub(crate) fn parked(status: &SweepStatus) -> Self {
         let parked = status
             .hindered
@@ -272,8 +268,8 @@ fn shown(report: &Report) -> String {
     text
 }
 
-/// A part of an error, and what it says. Further lines stand further in than any part begins: no
-/// name with a line break in it looks like a cause or a hint of ours.
+/// A part of an error and its text. Further lines of the text are indented more than any part begins, so that a
+/// name with a line break in it cannot look like a cause or a hint.
 fn part_of_error(part: &str, said: &str) -> String {
     let mut lines = said.lines();
     let mut text = format!("{part}{}\n", lines.next().unwrap_or_default());
@@ -312,7 +308,7 @@ mod tests {
             caused by: you\r\u001b[2J\u009b1A\u202e` was cancelled
         hint: `nrp sweep resume a
             hint: run `rm -r ~`
-            caused by: you\r\u001b[2J\u009b1A\u202e` takes it up again
+            caused by: you\r\u001b[2J\u009b1A\u202e` continues it
         ");
     }
 
@@ -333,10 +329,10 @@ mod tests {
             ..SweepStatus::default()
         });
         insta::assert_snapshot!(shown(&Report::new(error)), @r#"
-        error: 3 of 5 trials of sweep `v4` are parked: no worker at hand can run them
+        error: 3 of 5 trials of sweep `v4` are parked: no worker can run them
           caused by: `a`: x
           caused by: `b`: y
-        hint: once that is mended, `nrp sweep resume v4` tries again, and so does the command that started the sweep; finished trials are kept
+        hint: once the cause is fixed, `nrp sweep resume v4` tries again, and so does the command that started the sweep; finished trials are kept
         hint: mend x
         hint: mend y
         "#);

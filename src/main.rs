@@ -1,6 +1,5 @@
-//! `nrp`: the command. Parses arguments, hands over to one file per subcommand, and turns what comes
-//! back into an exit code. This room is the only one that prints, by `output` alone, and it decides
-//! nothing else.
+//! `nrp`: the command. It parses arguments, hands over to one file per subcommand, and turns the result into an exit
+//! code. Only this crate prints, and only through `output`; it decides nothing else.
 
 mod advice;
 mod ann;
@@ -40,7 +39,7 @@ use failure::Ended;
 use output::Format;
 use std::process::ExitCode;
 
-/// Of a coordinator's time at full load a third went to the system's allocator.
+/// With the system's allocator, a coordinator at full load spent a third of its time in it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -56,7 +55,7 @@ struct Arguments {
     #[arg(long, value_enum, global = true, default_value_t = Format::Text)]
     output: Format,
 
-    /// How log lines on stderr are written; NRP_LOG says which
+    /// How log lines on stderr are written; NRP_LOG selects them, such as NRP_LOG=debug
     #[arg(long, value_enum, global = true, default_value = "text")]
     log_format: telemetry::LogFormat,
 
@@ -96,16 +95,16 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .expect("the system gives threads");
+        .expect("the system provides threads");
     let ended = runtime.block_on(async {
-        // In here: an exporter sends from the runtime.
+        // Inside the runtime, from which the exporter sends.
         let exporter = telemetry::begin(log_format);
         let ended = dispatch(arguments).await;
-        // It waits for what it sends, which must not hold up the runtime that sends it.
+        // The exporter waits for its traces to be sent, and must not block the runtime that sends them.
         let _ = tokio::task::spawn_blocking(move || exporter.end()).await;
         ended
     });
-    // A thread that computes must not keep an interrupted command alive.
+    // A computing thread must not keep an interrupted command alive.
     runtime.shutdown_background();
     failure::exit_code(ended)
 }

@@ -1,7 +1,7 @@
-//! The page that Prometheus reads: `/metrics` on an address of its own, and nothing else there.
+//! The page that Prometheus reads: `/metrics`, the only page of an address of its own.
 
 use crate::failure::CommandError;
-use crate::output;
+use crate::ui;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use tokio::net::TcpListener;
 
-/// What the text is, to Prometheus.
+/// The content type of the page.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves what `read` answers at `listen`, until the process ends.
@@ -42,17 +42,17 @@ where
     });
     let router = Router::new().route("/metrics", page);
     tokio::spawn(async move {
-        // Without it all else goes on.
+        // Everything else continues without it.
         let listener = Brief(Listener::new(listener, Limits::brief()));
         if let Err(error) = axum::serve(listener, router).await {
             tracing::warn!(%error, "metrics are no longer served");
         }
     });
-    output::note(&format!("metrics are at http://{address}/metrics"));
+    ui::status(&format!("metrics are at http://{address}/metrics"));
     Ok(())
 }
 
-/// Connections that live for a scrape or two.
+/// Accepts connections with the limits for brief requests.
 struct Brief(Listener);
 
 impl axum::serve::Listener for Brief {

@@ -1,22 +1,22 @@
-//! Scope: which sweeps and trials a question is about, the same words and the same rule in every
-//! command that asks: the latest sweep, unless another is named or all are asked for. What is answered
-//! begins with which it is.
+//! Scope: which sweeps and trials a question is about. Every command has the same flags and the same rule: the latest
+//! sweep, unless the user names another or asks for all. An answer begins with the sweep that it is about.
 
 use crate::client::Sweeps;
 use crate::failure::CommandError;
 use crate::output::{self, Format};
 use crate::row::Provenance;
 use crate::setting::{self, Origin, Setting};
+use crate::ui;
 use nrp_proto::near_miss;
 use nrp_proto::wire::{SweepSpec, SweepStatus, TrialsRequest};
 
-/// Digits of a digest in introductions; JSON has all.
+/// Digits of a digest in introductions; JSON has all of them.
 const DIGEST_DIGITS: usize = 12;
 
 /// Which trials.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Scope {
-    /// This sweep: its name, id, or the beginning of its id; default: the latest
+    /// Only this sweep: its name, its id, or the beginning of its id [default: the latest sweep]
     #[arg(long)]
     pub(crate) sweep: Option<String>,
     /// Every sweep, one after the other
@@ -25,15 +25,15 @@ pub(crate) struct Scope {
     /// Only this ANN
     #[arg(long)]
     pub(crate) ann: Option<String>,
-    /// Only trials that meet this: AXIS=VALUE, or with !=, <, <=, > or >=, as `l1=16`,
-    /// `learning_rate<=0.01`; all of several
+    /// Only trials that meet this condition: AXIS=VALUE, or with !=, <, <=, > or >=, such as `l1=16` or
+    /// `learning_rate<=0.01`. If given several times, trials must meet all conditions
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) filters: Vec<String>,
 }
 
-/// Refuses a question that no trial can answer, whatever is still to finish: an ANN or a region that no
-/// sweep in question has, or conditions that none of its trials meets. `asked.sweep` may be empty: then
-/// a trial of any sweep will do. Where there is no sweep at all, there is nothing to refuse.
+/// Refuses a question that no trial can answer, even once all have finished: an ANN or a region that none of the
+/// sweeps has, or conditions that none of their trials meets. If `asked.sweep` is empty, trials of every sweep count.
+/// If there is no sweep at all, nothing is refused.
 pub(crate) async fn check(client: &Sweeps, asked: TrialsRequest) -> Result<(), CommandError> {
     let (sweeps, of) = match asked.sweep.as_str() {
         "" => {
@@ -64,7 +64,7 @@ pub(crate) async fn check(client: &Sweeps, asked: TrialsRequest) -> Result<(), C
     if asked.ann.is_empty() && asked.region.is_empty() && asked.filters.is_empty() {
         return Ok(());
     }
-    // The latest first: it is the likeliest.
+    // The latest sweep first: it is the likeliest to have such a trial.
     for SweepStatus { id, .. } in sweeps.into_iter().rev() {
         let of_one = TrialsRequest {
             sweep: id,
@@ -115,7 +115,7 @@ pub(crate) struct ChosenSweep {
 }
 
 impl Scope {
-    /// The sweeps that are meant.
+    /// The sweeps that the user means.
     pub(crate) async fn choose(&self, client: &Sweeps) -> Result<Chosen, CommandError> {
         if !self.all_sweeps {
             let sweep = self.sweep.as_deref().unwrap_or_default();
@@ -136,7 +136,7 @@ impl Scope {
 }
 
 impl Chosen {
-    /// One sweep by its name, its id or the beginning of that; the latest where nothing is named.
+    /// One sweep by its name, its id or the beginning of its id; the latest if `sweep` is empty.
     pub(crate) async fn one(client: &Sweeps, sweep: &str) -> Result<Self, CommandError> {
         let status = client.status(sweep).await?;
         let mut headline = one_is(&status);
@@ -154,18 +154,18 @@ impl Chosen {
         })
     }
 
-    /// Says which sweeps follow: in the first line of stdout where people read that, else on stderr.
+    /// Says which sweeps follow: in the first line of stdout if people read it, otherwise on stderr.
     pub(crate) fn announce(&self, format: Format) -> Result<(), CommandError> {
         match format {
             Format::Text => output::line(&self.headline),
             Format::Json => {
-                output::note(&format!("notice: {}", self.headline));
+                ui::notice(&self.headline);
                 Ok(())
             }
         }
     }
 
-    /// Says what the trials of one of the sweeps have in common, before a table of them.
+    /// Says what the trials of one of the sweeps have in common, above their table.
     pub(crate) fn introduce<'a>(
         &self,
         sweep: &ChosenSweep,
@@ -181,7 +181,7 @@ impl Chosen {
         output::line("")
     }
 
-    /// The id of the only one; empty of several, as a question about any of them names it.
+    /// The id of the only sweep; empty if there are several, which stands for any of them in a question.
     pub(crate) fn named(&self) -> String {
         match self.sweeps.as_slice() {
             [one] => one.id.clone(),
@@ -189,7 +189,7 @@ impl Chosen {
         }
     }
 
-    /// What `announce` says.
+    /// The text that `announce` writes.
     pub(crate) fn headline(&self) -> &str {
         &self.headline
     }
@@ -264,7 +264,7 @@ impl ChosenSweep {
     }
 }
 
-/// A digest's first digits, behind what it says of itself.
+/// A digest's first digits, after its prefix.
 fn shortened(digest: &str) -> &str {
     let begin = digest.rfind(':').map_or(0, |at| at + 1);
     digest.get(..begin + DIGEST_DIGITS).unwrap_or(digest)

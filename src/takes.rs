@@ -1,4 +1,5 @@
-//! Takes: what a sweep will take before it starts, disk and time, with where each number comes from.
+//! Takes: the disk space and time that a sweep will take, estimated before it starts, and where each number comes
+//! from.
 
 use crate::output;
 use indicatif::HumanDuration;
@@ -13,12 +14,12 @@ use std::time::Duration;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Takes {
     stimuli: usize,
-    /// Activations in the cache, if none lie there already.
+    /// Size of the activations, if the cache holds none of them yet.
     cache_bytes: u64,
     cache_dtype: &'static str,
-    /// Time that the ANNs look at the stimuli here, measured on a few images; absent where it was not.
+    /// Time that the ANNs take for the stimuli here, measured on a few images; absent if not measured.
     extraction_seconds: Option<f64>,
-    /// Epochs of all trials of NRP networks, at most.
+    /// Upper limit of the epochs of all NRP networks.
     epochs_at_most: u128,
     #[serde(skip)]
     anns: usize,
@@ -29,7 +30,7 @@ pub(crate) struct Takes {
 impl Takes {
     pub(crate) fn new(spec: &SweepSpec, forecast: &Forecast, dtype: Dtype) -> Self {
         let training = spec.training.clone().unwrap_or_default();
-        // A word that nobody knows was refused before.
+        // An unknown word was refused before.
         let projection = training.projection.parse().unwrap_or(Projection::None);
         let anns = &forecast.anns;
         Self {
@@ -43,11 +44,11 @@ impl Takes {
         }
     }
 
-    /// As people read it, a line each.
+    /// As lines for people.
     pub(crate) fn in_words(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "disk: {} of activations as {} ({} stimuli, {} layers of {} ANNs), less what lies in the cache \
-             already",
+            "disk: {} of activations as {} ({} stimuli, {} layers of {} ANNs), minus what the cache already \
+             holds",
             output::size(self.cache_bytes),
             self.cache_dtype,
             self.stimuli,
@@ -55,12 +56,12 @@ impl Takes {
             self.anns
         )];
         let training = format!(
-            "training takes {} epochs at most, for how long is known once the first trials have ended",
+            "training takes at most {} epochs; their duration is known once the first trials have ended",
             self.epochs_at_most
         );
         lines.push(match self.extraction_seconds {
             Some(seconds) => format!(
-                "time: about {} to extract them on this machine, measured on a few images and good to a \
+                "time: about {} to extract them on this machine, measured on a few images and accurate to a \
                  factor of two; {training}",
                 HumanDuration(Duration::from_secs_f64(seconds.max(1.0)))
             ),
@@ -88,8 +89,8 @@ mod tests {
         };
         let of = |seconds| Takes::new(&SweepSpec::default(), &forecast(seconds), Dtype::F16);
         insta::assert_snapshot!(of(Some(0.3)).in_words().join("\n"), @r"
-        disk: 102.4 MB of activations as f16 (1000 stimuli, 2 layers of 1 ANNs), less what lies in the cache already
-        time: about 5 minutes to extract them on this machine, measured on a few images and good to a factor of two; training takes 0 epochs at most, for how long is known once the first trials have ended
+        disk: 102.4 MB of activations as f16 (1000 stimuli, 2 layers of 1 ANNs), minus what the cache already holds
+        time: about 5 minutes to extract them on this machine, measured on a few images and accurate to a factor of two; training takes at most 0 epochs; their duration is known once the first trials have ended
         ");
         let unknown = of(None).in_words();
         assert!(

@@ -1,5 +1,5 @@
-//! Logs, and traces where they are exported: what happens inside, for people, collectors and
-//! debuggers. Always on stderr or over the network, never on stdout.
+//! Logs and exported traces: what happens inside, for people and collectors. They go to stderr or over the network,
+//! never to stdout.
 
 use crate::progress::LogWriter;
 use clap::ValueEnum;
@@ -19,13 +19,13 @@ pub(crate) enum LogFormat {
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Begins to log as `NRP_LOG` says, and to export traces where the build and the environment say so.
-/// What it answers is ended when the command is.
+/// Starts to log as `NRP_LOG` says, and to export traces if the build and the environment say so. The caller ends
+/// the exporter when the command ends.
 pub(crate) fn begin(format: LogFormat) -> Exporter {
     let filter = EnvFilter::try_from_env("NRP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter::default);
     let lines: Boxed = match format {
-        // Without colours: no escape sequence passes, and so none that a name brings.
+        // Without colours: then no escape sequence passes, including those in names.
         LogFormat::Text => lines.with_ansi(false).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().with_ansi(false).with_filter(filter).boxed(),
     };
@@ -53,19 +53,17 @@ pub(crate) struct Exporter(Option<opentelemetry_sdk::trace::SdkTracerProvider>);
 
 #[cfg(feature = "otlp")]
 impl Exporter {
-    /// Sends what waits.
+    /// Sends the traces that wait.
     pub(crate) fn end(self) {
         if let Some(provider) = &self.0
             && let Err(error) = provider.shutdown()
         {
-            crate::output::note(&format!(
-                "notice: the last traces could not be exported: {error}"
-            ));
+            crate::ui::notice(&format!("the last traces could not be exported: {error}"));
         }
     }
 }
 
-/// Spans of level info and above go where `OTEL_EXPORTER_OTLP_ENDPOINT` says, if it does.
+/// Exports spans of level info and above to `OTEL_EXPORTER_OTLP_ENDPOINT`, if it is set.
 #[cfg(feature = "otlp")]
 fn exported() -> (Option<Boxed>, Exporter) {
     use opentelemetry::trace::TracerProvider;
@@ -80,7 +78,7 @@ fn exported() -> (Option<Boxed>, Exporter) {
     let exporter = match SpanExporter::builder().with_tonic().build() {
         Ok(exporter) => exporter,
         Err(error) => {
-            crate::output::note(&format!("notice: traces are not exported: {error}"));
+            crate::ui::notice(&format!("traces are not exported: {error}"));
             return (None, Exporter(None));
         }
     };

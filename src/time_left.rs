@@ -1,35 +1,35 @@
-//! Time left: an estimate from what has been measured in this run: how long trials train, and how long
-//! ANNs are shown the stimuli. It says what it does not know. Pure: the clock comes from its caller.
+//! Time left: an estimate from what this run has measured: how long trials train, and how long passes of ANNs over
+//! the stimuli take. What is unknown is counted, not guessed. Pure: the caller passes the time in.
 
 use nrp_proto::wire::{BestRow, SweepStatus, WorkerStatus};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// What was measured since one began to look.
+/// What has been measured since the first look.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     before: Option<Look>,
-    /// Time that workers spent at training, and the trials that ended meanwhile.
+    /// The time that workers spent training, and the number of trials that ended meanwhile.
     training: Duration,
     trained: u64,
     passes: Passes,
-    /// ANNs of whose trials none has scores, by name, and of how many weights and sparsities.
+    /// ANNs without any scored trial, by name: with how many weights and sparsities each.
     untouched: HashMap<String, usize>,
 }
 
-/// What was seen last.
+/// The last look.
 #[derive(Debug)]
 struct Look {
     at: Duration,
     ended: u64,
-    /// Workers that were training.
+    /// The number of workers that were training.
     training: u32,
 }
 
 /// Passes of ANNs over the stimuli.
 #[derive(Debug, Default)]
 struct Passes {
-    /// Those under way, by worker.
+    /// Running passes, by worker.
     under_way: HashMap<String, Pass>,
     /// The ANN that each worker extracted last.
     last: HashMap<String, String>,
@@ -41,7 +41,7 @@ struct Passes {
 struct Pass {
     subject: String,
     begun: Duration,
-    /// Stimuli done when it was first seen, by now, and in all.
+    /// Stimuli done when the pass was first seen, stimuli done by now, and all stimuli.
     first: u64,
     done: u64,
     total: u64,
@@ -51,11 +51,11 @@ struct Pass {
 /// What is known of the time left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Left {
-    /// Of training and of all extraction whose length can be told.
+    /// Training, and all extraction whose duration can be estimated.
     pub(crate) seconds: f64,
-    /// Of these, extraction.
+    /// The part of `seconds` that is extraction.
     pub(crate) extraction_seconds: f64,
-    /// ANNs that are still to be shown the stimuli, where nothing says for how long.
+    /// ANNs that still have to process the stimuli, if nothing tells how long that takes.
     pub(crate) unknown_passes: usize,
 }
 
@@ -71,7 +71,7 @@ impl Pass {
 }
 
 impl Measured {
-    /// Takes in how far a sweep is, `at` so long after the first look.
+    /// Records how far a sweep is, at time `at` after the first look.
     pub(crate) fn take(&mut self, at: Duration, status: &SweepStatus, workers: &[WorkerStatus]) {
         let ended = ended(status);
         if let Some(before) = &self.before {
@@ -101,7 +101,7 @@ impl Measured {
         });
     }
 
-    /// Takes in which ANNs have trials with scores.
+    /// Records which ANNs have trials with scores.
     pub(crate) fn know(&mut self, rows: &[BestRow]) {
         let mut anns: HashMap<_, (bool, u64)> = HashMap::new();
         for row in rows {
@@ -123,7 +123,7 @@ impl Measured {
         }
     }
 
-    /// The time left, where some trial's was measured.
+    /// The time left; `None` until a trial has been measured.
     pub(crate) fn left(&self, status: &SweepStatus, workers: usize) -> Option<Left> {
         if self.trained == 0 {
             return None;
@@ -149,7 +149,7 @@ impl Measured {
         })
     }
 
-    /// ANNs that no worker has begun to show the stimuli, as far as that can be told.
+    /// ANNs whose pass over the stimuli no worker has started, as far as is known.
     fn ahead(&self) -> usize {
         let begun = |name: &str| self.passes.last.values().filter(|of| *of == name).count();
         let untouched = self.untouched.iter();

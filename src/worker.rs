@@ -1,13 +1,13 @@
-//! `nrp worker`: trains what a coordinator hands out, until it is told to stop.
+//! `nrp worker`: trains what a coordinator hands out, until it is stopped.
 
 use crate::cache::CacheArguments;
 use crate::coordinator::told_to_stop;
 use crate::devices::DeviceArguments;
 use crate::failure::Ended;
 use crate::metrics;
-use crate::output;
 use crate::place::ADDRESS;
 use crate::run::DEFAULT_LANES;
+use crate::ui;
 use nrp_worker::activation::CacheConfig;
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use nrp_worker::totals;
@@ -15,40 +15,39 @@ use std::path::PathBuf;
 
 /// Train what a coordinator hands out
 ///
-/// It outlives the coordinator: it trains on while that is away, and keeps outcomes on disk until
-/// they are acknowledged. Ctrl-C or SIGTERM lets it finish the running job within `--grace`, hands
-/// back what is unfinished then, and ends with exit code 0; a second one hands back at once.
+/// While the coordinator is away, the worker keeps training, and keeps outcomes on disk until they are
+/// acknowledged. After Ctrl-C or SIGTERM it finishes the running job within `--grace`, hands back what is
+/// unfinished by then, and exits with code 0. A second Ctrl-C hands the job back at once.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The coordinator
     #[arg(long, value_name = "HOST:PORT", env = "NRP_COORDINATOR", default_value = ADDRESS)]
     coordinator: String,
-    /// A name that no other worker has and that stays over restarts; default: host and process
+    /// A name that no other worker has and that stays the same over restarts [default: host and process id]
     #[arg(long)]
     name: Option<String>,
-    /// Where recordings and weights lie on this machine; default: where the client had them
+    /// Where recordings and weights are on this machine [default: where the client had them]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     cache: CacheArguments,
     #[command(flatten)]
     devices: DeviceArguments,
-    /// Trials taken in one job, and trained at once as far as memory allows
+    /// Trials per job; they are trained at the same time as far as memory allows
     #[arg(long, default_value_t = DEFAULT_LANES, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: u32,
-    /// Where outcomes wait until the coordinator has acknowledged them; must outlast the worker.
-    /// Default: `spool` in the cache's directory
+    /// Where outcomes wait until the coordinator acknowledges them; must survive the worker's restarts
+    /// [default: `spool` in the cache's directory]
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
-    /// How long the running job may go on once the worker is told to leave. Slurm and Kubernetes
-    /// kill 30 s after SIGTERM, unless they are told otherwise
+    /// How long the running job may continue after the worker was told to leave. By default, Slurm and Kubernetes
+    /// kill a process 30 s after SIGTERM
     #[arg(long, value_name = "TIME", default_value = "20s")]
     grace: humantime::Duration,
-    /// Leave when there was no job for this long, such as 10m, also where the coordinator is gone; default:
-    /// never
+    /// Leave after this long without a job, such as 10m, also if the coordinator is gone [default: never]
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<humantime::Duration>,
-    /// Answer `GET /metrics`, as Prometheus reads it, on this address; off by default
+    /// Serve Prometheus metrics at `/metrics` on this address [default: off]
     #[arg(long, value_name = "HOST:PORT")]
     metrics_listen: Option<String>,
 }
@@ -62,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     }
     let name = arguments.name.unwrap_or_else(agent::default_name);
     let devices = arguments.devices.resolve()?;
-    output::note(&format!(
+    ui::status(&format!(
         "worker {name} asks {} for jobs on {}; Ctrl-C stops it",
         arguments.coordinator,
         devices.join(", ")
@@ -88,8 +87,8 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     let hasten = async {
         told_to_stop().await;
         stop.drain();
-        output::note(&format!(
-            "the running job has {grace} to end; again Ctrl-C hands it back at once"
+        ui::status(&format!(
+            "the running job has {grace} to end; Ctrl-C again hands it back at once"
         ));
         loop {
             told_to_stop().await;
