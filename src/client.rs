@@ -3,8 +3,8 @@
 //! way, results come over gRPC.
 
 use crate::failure::CommandError;
-use crate::ui;
 use crate::place::{ADDRESS, Results};
+use crate::ui;
 use nrp_client::ClientError;
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use std::fs::TryLockError;

@@ -78,6 +78,16 @@ mod tests {
     }
 
     #[test]
+    fn the_docs_list_every_exit_code() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formats.md");
+        let docs = std::fs::read_to_string(docs).expect("the page is there");
+        for code in ALL {
+            let row = format!("\n| {} | {} |\n", code.number, code.meaning);
+            assert!(docs.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn the_parser_exits_with_the_code_for_a_wrong_command_line() {
         let wrong = clap::Command::new("nrp").try_get_matches_from(["nrp", "--no-such-flag"]);
         let code = wrong.expect_err("there is no such flag").exit_code();

@@ -91,7 +91,9 @@ pub(crate) enum CommandError {
     ))]
     NoSuchTrial { of: String },
     #[error("`--salvage` only reads, and this command changes the state")]
-    #[diagnostic(help("repair the journal with `nrp store repair`, then run the command without `--salvage`"))]
+    #[diagnostic(help(
+        "repair the journal with `nrp store repair`, then run the command without `--salvage`"
+    ))]
     SalvageChanges,
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -106,9 +108,7 @@ pub(crate) enum CommandError {
     #[error("sweep `{name}` was cancelled")]
     #[diagnostic(help("`nrp sweep resume {name}` continues it"))]
     Cancelled { name: String },
-    #[error(
-        "{parked} of {trials} trials of sweep `{name}` are parked: no worker can run them"
-    )]
+    #[error("{parked} of {trials} trials of sweep `{name}` are parked: no worker can run them")]
     #[diagnostic(help(
         "once the cause is fixed, `nrp sweep resume {name}` tries again, and so does the command that \
          started the sweep; finished trials are kept"
@@ -122,7 +122,9 @@ pub(crate) enum CommandError {
         source: HinderedWorkers,
     },
     #[error("metrics cannot be served at {address}")]
-    #[diagnostic(help("`--metrics-listen` expects a free address of this machine, for example 127.0.0.1:9321"))]
+    #[diagnostic(help(
+        "`--metrics-listen` expects a free address of this machine, for example 127.0.0.1:9321"
+    ))]
     Metrics {
         address: String,
         #[source]
