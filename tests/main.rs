@@ -10,6 +10,7 @@ mod cut_off;
 mod deploy;
 mod devices;
 mod docs;
+mod earlier;
 mod early_stopping;
 mod figures;
 mod harness;
