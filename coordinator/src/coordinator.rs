@@ -1,6 +1,6 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
-use crate::driver::{self, Awake, Clock, Command, Replayed, Running, Stopped, SystemClock};
+use crate::driver::{self, Awake, Caller, Clock, Command, Replayed, Running, Stopped, SystemClock};
 use crate::listener::{Limits, Listener};
 use crate::metrics::MetricsReader;
 use crate::scheduler::{OPEN_TRIALS_MAX, Settings};
@@ -170,6 +170,7 @@ impl Coordinator {
         let running = driver::spawn(replayed, store, clock, config.lease_ms)
             .map_err(|source| CoordinatorError::Thread { source })?;
         let link = Link {
+            caller: Caller::HERE,
             commands: running.commands.clone(),
             index,
             changes: running.changes.clone(),

@@ -53,12 +53,10 @@ pub(super) fn measure(trials: usize) {
         }
         core.on_event(now_ms, Event::TimePassed);
         let asked = Instant::now();
-        let actions = core.on_event(now_ms, Event::JobRequested(holders[number].clone()));
+        let granted = core.on_job_requested(now_ms, holders[number].clone(), &mut Vec::new());
         worst = worst.max(asked.elapsed());
-        leased.extend(actions.into_iter().find_map(|action| match action {
-            Action::GrantLease(grant) => Some((number, grant)),
-            _ => None,
-        }));
+        let granted = granted.expect("has registered");
+        leased.extend(granted.map(|grant| (number, grant)));
     }
     let spent = begun.elapsed();
     let (known, done) = core.totals();
@@ -90,12 +88,12 @@ fn holder(core: &mut Scheduler, number: usize) -> Holder {
 
 fn report(core: &mut Scheduler, now_ms: u64, holder: &Holder, grant: &Grant) {
     for trial in &grant.trials {
-        let reported = Event::OutcomeReported {
+        let reporter = Reporter {
+            trial: *trial,
             worker: holder.worker.clone(),
             lease: grant.lease,
-            trial: *trial,
-            attempt: Attempt::Finished(Box::default()),
         };
-        core.on_event(now_ms, reported);
+        let scores = Attempt::Finished(Box::default());
+        core.on_outcome_reported(now_ms, reporter, scores, &mut Vec::new());
     }
 }

@@ -101,7 +101,10 @@ impl<C: Clock> Clock for Awake<C> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Command, Fenced, Leased, Replayed, Reply, Running, spawn};
+    use super::super::{
+        Caller, ClientCommand, Command, Fenced, Leased, Replayed, Reply, Running, WorkerCommand,
+        spawn,
+    };
     use super::*;
     use crate::expand;
     use crate::scheduler::{ActivationsId, Epoch, Holder, JobId, LeaseRef, Settings};
@@ -150,24 +153,42 @@ mod tests {
             let driver = spawn(replayed, store, clock, 30_000).expect("starts");
             let world = Self { hands, driver };
             let spec = samples::sweep("a", 1);
-            let submit = |reply| Command::Submit {
+            let submit = |reply| ClientCommand::Submit {
                 sweep: samples::id(&spec),
                 trials: expand::keys(&spec).expect("a grid"),
                 spec: Box::new(spec.clone()),
                 priority: None,
                 reply,
             };
-            world.ask(submit).await.expect("is taken");
+            world.ask_client(submit).await.expect("is taken");
             for worker in ["a", "b"] {
-                let register = |reply| Command::Register {
+                let register = |reply| WorkerCommand::Register {
                     holder: holder(worker),
                     device: "cpu".to_owned(),
                     lanes: 8,
                     reply,
                 };
-                world.ask(register).await;
+                world.ask_worker(register).await;
             }
             world
+        }
+
+        async fn ask_client<T>(&self, command: impl FnOnce(Reply<T>) -> ClientCommand) -> T {
+            let caller = Caller::HERE;
+            let client = |reply| {
+                let command = command(reply);
+                Command::Client { caller, command }
+            };
+            self.ask(client).await
+        }
+
+        async fn ask_worker<T>(&self, command: impl FnOnce(Reply<T>) -> WorkerCommand) -> T {
+            let caller = Caller::HERE;
+            let worker = |reply| {
+                let command = command(reply);
+                Command::Worker { caller, command }
+            };
+            self.ask(worker).await
         }
 
         async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> T {
@@ -184,18 +205,18 @@ mod tests {
         /// As `lease`, of a worker that has activations at hand, and so waits for nobody.
         async fn lease_holding(&self, worker: &str, held: Vec<ActivationsId>) -> Job {
             let holder = holder(worker);
-            let lease = |reply| Command::Lease {
+            let lease = |reply| WorkerCommand::Lease {
                 holder,
                 held,
                 reply,
             };
-            let leased: Leased = self.ask(lease).await;
+            let leased: Leased = self.ask_worker(lease).await;
             leased.expect("is not refused").expect("a job")
         }
 
         /// Whether a worker that says it holds a job has lost it.
         async fn lost(&self, worker: &str, job: &Job) -> bool {
-            let heartbeat = |reply| Command::Heartbeat {
+            let heartbeat = |reply| WorkerCommand::Heartbeat {
                 holder: holder(worker),
                 leases: vec![LeaseRef {
                     job: JobId(job.id),
@@ -205,14 +226,14 @@ mod tests {
                 totals: WorkerTotals::default(),
                 reply,
             };
-            let Fenced { lost, .. } = self.ask(heartbeat).await.expect("has registered");
+            let Fenced { lost, .. } = self.ask_worker(heartbeat).await.expect("has registered");
             !lost.is_empty()
         }
 
         /// Lets time pass at once, as for a driver that was held up.
         async fn jump(&self, ms: u64) {
             self.hands.now_ms.fetch_add(ms, Ordering::Relaxed);
-            self.ask(|reply| Command::List { reply }).await;
+            self.ask_client(|reply| ClientCommand::List { reply }).await;
         }
 
         /// Lets time pass while the driver listens.

@@ -1,7 +1,7 @@
 //! Jobs as workers get them: a grant, with what its sweep says and, from the index, its trials.
 
-use super::Leased;
-use super::command::{Command, LeaseError, Reply};
+use super::command::{Caller, Command, Reply};
+use super::workers::{LeaseError, Leased, WorkerCommand};
 use super::writer::Effect;
 use crate::scheduler::{Grant, Holder, TrialId};
 use crate::store::{Index, IndexError};
@@ -34,12 +34,14 @@ pub(super) fn hand_out(
         let lease = grant.lease;
         if let Some(driver) = driver.upgrade() {
             // If the driver is too busy to hear of it, the lease lapses by itself.
-            let _ = driver.try_send(Command::Release {
+            let command = WorkerCommand::Release {
                 holder,
                 lease,
                 hindrance: None,
                 reply,
-            });
+            };
+            let caller = Caller::HERE;
+            let _ = driver.try_send(Command::Worker { caller, command });
         }
     })
 }

@@ -27,10 +27,7 @@ impl Driver {
             .core
             .sweep(id)
             .expect("the catalogue follows the scheduler");
-        let spec = self
-            .catalogue
-            .get(id)
-            .expect("only sweeps of the catalogue are asked for");
+        let spec = self.spec(id);
         let mut anns: Vec<String> = Vec::new();
         for name in spec
             .anns
@@ -61,6 +58,12 @@ impl Driver {
         }
     }
 
+    /// All sweeps, the latest last.
+    pub(super) fn statuses(&self) -> Vec<SweepStatus> {
+        let sweeps = self.catalogue.all();
+        sweeps.map(|(id, _)| self.status(id)).collect()
+    }
+
     /// A sweep of the catalogue, with the coordinator's workers.
     pub(super) fn watched(&self, id: SweepId) -> WatchReply {
         let mut workers = self.workers();
@@ -79,11 +82,7 @@ impl Driver {
             totals: presence.totals,
         });
         Census {
-            sweeps: self
-                .catalogue
-                .all()
-                .map(|(id, _)| self.status(id))
-                .collect(),
+            sweeps: self.statuses(),
             workers: workers.collect(),
             leases: self.core.leases(),
         }
@@ -139,8 +138,8 @@ impl Driver {
         presence.is_some_and(|presence| presence.leaving)
     }
 
-    /// Shows a worker that announced itself, and forgets those that have long gone.
-    pub(super) fn appear(&mut self, holder: &Holder, device: String) {
+    /// Notes a worker that announced itself, and forgets those that were not heard of for long.
+    pub(super) fn note_registered(&mut self, holder: &Holder, device: String) {
         let seen_ms = self.clock.now_ms();
         let presence_ms = self.presence_ms;
         self.presence
@@ -161,8 +160,8 @@ impl Driver {
         self.batch.changed = true;
     }
 
-    /// Shows a worker that said goodbye no longer, nor serves it; of its successor it says nothing.
-    pub(super) fn disappear(&mut self, holder: &Holder) {
+    /// Forgets a worker that said goodbye, unless another process has announced itself under its name.
+    pub(super) fn note_left(&mut self, holder: &Holder) {
         let presence = self.presence.get(&holder.worker);
         if presence.is_some_and(|presence| presence.instance == holder.instance) {
             self.presence.remove(&holder.worker);
@@ -171,8 +170,8 @@ impl Driver {
         }
     }
 
-    /// Shows what a worker does; answers whether it has announced itself.
-    pub(super) fn show(
+    /// Notes what a worker does; answers whether it has announced itself.
+    pub(super) fn note_heartbeat(
         &mut self,
         worker: &str,
         activity: Option<Activity>,

@@ -37,6 +37,13 @@ impl Batch {
         self.facts.is_empty() && self.effects.is_empty() && !self.changed && self.snapshot.is_none()
     }
 
+    /// Ends the batch with a journal that makes what the snapshot says and no more: a sweep was
+    /// deleted.
+    pub(super) fn purge(&mut self, at_ms: u64, snapshot: Snapshot) {
+        self.snapshot = Some((at_ms, snapshot));
+        self.purges = true;
+    }
+
     pub(crate) fn add(&mut self, other: Batch) {
         self.facts.extend(other.facts);
         self.effects.extend(other.effects);
@@ -185,7 +192,7 @@ fn keep(store: &mut dyn Store, snapshot: Option<(u64, Snapshot)>) -> Result<bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::{Replayed, SystemClock, spawn};
+    use crate::driver::{Caller, ClientCommand, Replayed, SystemClock, spawn};
     use crate::scheduler::{Fact, Settings};
     use crate::store::samples::{id, submitted, sweep};
     use crate::store::{MemoryStore, samples};
@@ -239,13 +246,15 @@ mod tests {
         let specs = [sweep("a", 2), sweep("b", 1), sweep("c", 3)];
         for spec in &specs {
             let (reply, answer) = oneshot::channel();
-            let submit = Command::Submit {
+            let command = ClientCommand::Submit {
                 sweep: id(spec),
                 spec: Box::new(spec.clone()),
                 trials: samples::keys(spec),
                 priority: None,
                 reply,
             };
+            let caller = Caller::HERE;
+            let submit = Command::Client { caller, command };
             running.commands.send(submit).await.expect("is taken");
             answer.await.expect("is answered").expect("is taken");
         }

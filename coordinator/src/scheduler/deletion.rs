@@ -5,7 +5,7 @@
 
 use super::sweeps::{Sweep, SweepNo};
 use super::trials::{Trial, TrialNo, TrialState};
-use super::{Action, Fact, Scheduler, SweepId, TrialId};
+use super::{Fact, Scheduler, SweepId, TrialId};
 use std::collections::BTreeSet;
 
 /// What goes with a sweep.
@@ -37,17 +37,12 @@ impl Scheduler {
     }
 
     /// Only what has ended can be deleted.
-    pub(super) fn on_sweep_deleted(
-        &mut self,
-        now_ms: u64,
-        sweep: SweepId,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_sweep_deleted(&mut self, now_ms: u64, sweep: SweepId, facts: &mut Vec<Fact>) {
         if self
             .sweep(sweep)
             .is_some_and(|(state, _)| state.has_ended())
         {
-            self.record(now_ms, Fact::SweepDeleted { sweep }, actions);
+            self.record(now_ms, Fact::SweepDeleted { sweep }, facts);
         }
     }
 

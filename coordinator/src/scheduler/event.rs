@@ -1,5 +1,5 @@
-//! What the core is told (events: past facts of the outside), what it orders (actions), and what
-//! it remembers (facts: the journal's content, from which its whole state can be made again).
+//! What the core is told (events: what happened outside), and what it remembers (facts: the journal's
+//! content, from which its whole state can be made again).
 
 use super::granted::Refused;
 use super::hindrances::{HinderedWorkers, Hindrance};
@@ -86,15 +86,6 @@ pub enum Event {
         /// They.
         held: Vec<ActivationsId>,
     },
-    /// A worker has nothing to do.
-    JobRequested(Holder),
-    /// A worker is alive, and holds these leases.
-    LeasesRenewed {
-        /// Which worker.
-        holder: Holder,
-        /// What it holds.
-        leases: Vec<LeaseRef>,
-    },
     /// A worker has ended, in order: it holds nothing any more.
     WorkerLeft(Holder),
     /// A worker hands a job back.
@@ -105,30 +96,6 @@ pub enum Event {
         lease: LeaseRef,
         /// Why it cannot run it, if it cannot.
         hindrance: Option<Hindrance>,
-    },
-    /// A worker reported how an attempt at a trial ended, perhaps late, perhaps again.
-    OutcomeReported {
-        /// The worker's name.
-        worker: String,
-        /// The lease under which it ran.
-        lease: LeaseRef,
-        /// The trial.
-        trial: TrialId,
-        /// How it ended.
-        attempt: Attempt,
-    },
-    /// A trial reached a rung under a worker, perhaps late, perhaps again.
-    RungReached {
-        /// The worker's name.
-        worker: String,
-        /// The lease under which it runs.
-        lease: LeaseRef,
-        /// The trial.
-        trial: TrialId,
-        /// Epochs trained.
-        epochs: u32,
-        /// The lowest validation loss so far.
-        validation_mse: f64,
     },
     /// An admin takes outcomes back.
     OutcomesRetracted {
@@ -148,35 +115,6 @@ pub enum Event {
     },
     /// The whole journal was read back: leases run from now.
     ReplayEnded,
-}
-
-/// What the driver must do, in this order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Make a fact durable before anything that follows.
-    Record(Fact),
-    /// Hand a job to the worker that asked.
-    GrantLease(Grant),
-    /// Tell the worker that asked that there is nothing to do now.
-    NothingToDo,
-    /// Refuse the worker that asked.
-    Refuse(Refusal),
-    /// Answer a report.
-    ReplyVerdict(Verdict),
-    /// Answer a trial that reached a rung.
-    ReplyRung {
-        /// Whether it goes on.
-        goes_on: bool,
-    },
-    /// Refuse to answer a trial at a rung.
-    RefuseRung(Refused),
-    /// Answer a heartbeat.
-    Fence {
-        /// Leases that are no longer the worker's.
-        lost: Vec<LeaseRef>,
-        /// Trials of its live leases that nobody wants any more.
-        cancelled: Vec<TrialId>,
-    },
 }
 
 /// A job as it is handed out.
@@ -203,6 +141,15 @@ pub enum Refusal {
     NotRegistered,
     /// Another process has announced itself under its name.
     Superseded,
+}
+
+/// The answer to a worker that says which leases it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// Leases that are no longer the worker's.
+    pub lost: Vec<LeaseRef>,
+    /// Trials of its live leases that no sweep wants any more.
+    pub cancelled: Vec<TrialId>,
 }
 
 /// The answer to a report.

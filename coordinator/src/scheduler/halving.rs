@@ -9,10 +9,10 @@
 //! in a sweep follows from them in whatever order they came.
 
 use super::ids::{GroupId, RowId};
-use super::outcomes::Report;
+use super::outcomes::Reporter;
 use super::sweeps::Sweep;
 use super::trials::{TrialNo, TrialState};
-use super::{Action, Ending, Fact, Refused, Scheduler, TrialId};
+use super::{Ending, Fact, Refused, Scheduler, TrialId};
 use nrp_proto::wire::SweepSpec;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,23 +189,26 @@ impl Sweep {
 }
 
 impl Scheduler {
-    /// Whether the trial goes on; or why nobody may ask so, who gets no answer and goes on.
-    pub(super) fn on_rung_reached(
+    /// A trial reached a rung under a worker, perhaps late, perhaps again. Answers whether it goes on.
+    ///
+    /// # Errors
+    /// When the worker may not ask: the trial was not leased to it.
+    pub fn on_rung_reached(
         &mut self,
         now_ms: u64,
-        report: Report,
+        reporter: Reporter,
         epochs: u32,
         validation_mse: f64,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) -> Result<bool, Refused> {
-        let Some(number) = self.trial_numbers.get(&report.trial).copied() else {
+        let Some(number) = self.trial_numbers.get(&reporter.trial).copied() else {
             return Ok(false);
         };
         let trial = self.at(number);
         if !trial.state.is_open() {
             return Ok(false);
         }
-        self.check_lease(&report.worker, report.lease, number)?;
+        self.check_lease(&reporter.worker, reporter.lease, number)?;
         let known = self
             .rung_losses
             .get(&number)
@@ -225,18 +228,18 @@ impl Scheduler {
         let goes_on = halvings.iter().any(|halving| halving.is_none_or(admits));
         if goes_on {
             let fact = Fact::RungReached {
-                trial: report.trial,
-                worker: report.worker,
+                trial: reporter.trial,
+                worker: reporter.worker,
                 epochs,
                 validation_mse,
             };
-            self.record(now_ms, fact, actions);
+            self.record(now_ms, fact, facts);
         } else {
             let outcome = Ending::Stopped {
                 epochs,
                 validation_mse,
             };
-            self.record_outcome(now_ms, report, attempts, outcome, actions);
+            self.record_outcome(now_ms, reporter, attempts, outcome, facts);
         }
         Ok(goes_on)
     }

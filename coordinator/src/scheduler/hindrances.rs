@@ -16,7 +16,7 @@ use super::settings::{hindered_ms, unfit_ms};
 use super::sweeps::{Sweep, SweepNo};
 use super::trials::{TrialNo, TrialState};
 use super::workers::Worker;
-use super::{Action, Fact, Holder, LeaseRef, Scheduler};
+use super::{Fact, Holder, LeaseRef, Scheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -243,7 +243,7 @@ impl Scheduler {
         now_ms: u64,
         lease: LeaseRef,
         hindrance: Hindrance,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         let held = &self.leases[&lease.job];
         let (holder, source) = (held.holder.clone(), held.source);
@@ -256,7 +256,7 @@ impl Scheduler {
                 hint: hindrance.hint.clone(),
             })
         });
-        self.lose_hindered(now_ms, lease, hindrance, actions);
+        self.lose_hindered(now_ms, lease, hindrance, facts);
         if let Some(why) = why
             && let Some(worker) = self.workers.get_mut(&holder.worker)
         {
@@ -269,7 +269,7 @@ impl Scheduler {
             });
         }
         if let Some(sweep) = source {
-            self.park_if_all_said_so(now_ms, sweep, group, actions);
+            self.park_if_all_said_so(now_ms, sweep, group, facts);
         }
     }
 
@@ -377,7 +377,7 @@ impl Scheduler {
         now_ms: u64,
         sweep_no: SweepNo,
         group: GroupId,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         // After a start, workers take some time to be heard of again.
         if self.capacity.workers == 0 || now_ms < self.settles_ms {
@@ -397,25 +397,20 @@ impl Scheduler {
                 trials: sweep.queue.waiting(group) as u64,
                 hindered: hindered.told(),
             };
-            self.record(now_ms, fact, actions);
+            self.record(now_ms, fact, facts);
         }
     }
 
     /// Parks what has nobody left to ask since a worker has gone.
-    pub(super) fn park_hindered(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+    pub(super) fn park_hindered(&mut self, now_ms: u64, facts: &mut Vec<Fact>) {
         let groups: Vec<_> = self.hindered.iter().copied().collect();
         for (sweep, group) in groups {
-            self.park_if_all_said_so(now_ms, sweep, group, actions);
+            self.park_if_all_said_so(now_ms, sweep, group, facts);
         }
     }
 
     /// A worker that asks for a job has groups tried again that were parked without its word.
-    pub(super) fn try_parked_again(
-        &mut self,
-        now_ms: u64,
-        holder: &Holder,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn try_parked_again(&mut self, now_ms: u64, holder: &Holder, facts: &mut Vec<Fact>) {
         let worker = self.workers.get_mut(&holder.worker).expect("was heard");
         if std::mem::replace(&mut worker.parkings_seen, self.parkings) == self.parkings {
             return;
@@ -428,7 +423,7 @@ impl Scheduler {
         let news: Vec<_> = news.collect();
         for (sweep, group) in news {
             let sweep = self.sweeps[sweep.0 as usize].id;
-            self.record(now_ms, Fact::GroupUnparked { sweep, group }, actions);
+            self.record(now_ms, Fact::GroupUnparked { sweep, group }, facts);
         }
     }
 

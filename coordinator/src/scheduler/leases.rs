@@ -5,11 +5,11 @@
 //! them goes on. No clock in here: the driver tells what time it is.
 
 use super::ids::{JobId, LeaseRef};
-use super::outcomes::Report;
+use super::outcomes::Reporter;
 use super::settings::LOSSES_MAX;
 use super::sweeps::SweepNo;
 use super::trials::{TrialNo, TrialState};
-use super::{Action, Ending, Fact, Hindrance, Holder, LeaseEnd, Scheduler, SweepId, TrialId};
+use super::{Ending, Fact, Hindrance, Holder, LeaseEnd, Scheduler, SweepId, TrialId};
 use std::collections::BTreeSet;
 
 /// A job in a worker's hands.
@@ -57,12 +57,13 @@ impl Scheduler {
         self.leases.len()
     }
 
-    pub(super) fn on_leases_renewed(
+    /// A worker is alive, and says that it holds these leases.
+    pub fn on_leases_renewed(
         &mut self,
         now_ms: u64,
         holder: &Holder,
         leases: Vec<LeaseRef>,
-    ) -> Action {
+    ) -> Renewed {
         self.hear(now_ms, holder);
         let deadline_ms = now_ms + self.settings.lease_ms;
         let mut lost = Vec::new();
@@ -84,7 +85,7 @@ impl Scheduler {
                 Some(_) | None => lost.push(held),
             }
         }
-        Action::Fence { lost, cancelled }
+        Renewed { lost, cancelled }
     }
 
     pub(super) fn on_job_released(
@@ -93,12 +94,12 @@ impl Scheduler {
         holder: &Holder,
         lease: LeaseRef,
         hindrance: Option<Hindrance>,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         if self.is_live(lease) && self.leases[&lease.job].holder == *holder {
             match hindrance {
-                None => self.lose_lease(now_ms, lease, LeaseEnd::Released, actions),
-                Some(hindrance) => self.on_hindered(now_ms, lease, hindrance, actions),
+                None => self.lose_lease(now_ms, lease, LeaseEnd::Released, facts),
+                Some(hindrance) => self.on_hindered(now_ms, lease, hindrance, facts),
             }
         }
     }
@@ -109,7 +110,7 @@ impl Scheduler {
         now_ms: u64,
         lease: LeaseRef,
         hindrance: Hindrance,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         let ended = Fact::LeaseEnded {
             job: lease.job,
@@ -117,10 +118,10 @@ impl Scheduler {
             reason: LeaseEnd::Hindered,
             hindrance: Some(hindrance),
         };
-        self.record(now_ms, ended, actions);
+        self.record(now_ms, ended, facts);
     }
 
-    pub(super) fn on_time_passed(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+    pub(super) fn on_time_passed(&mut self, now_ms: u64, facts: &mut Vec<Fact>) {
         while let Some((deadline_ms, job)) = self.deadlines.first().copied() {
             if deadline_ms > now_ms {
                 break;
@@ -130,7 +131,7 @@ impl Scheduler {
                 Origin::Witnessed => LeaseEnd::Lapsed,
                 Origin::Replayed => LeaseEnd::CoordinatorRestarted,
             };
-            self.lose_lease(now_ms, lease.lease, reason, actions);
+            self.lose_lease(now_ms, lease.lease, reason, facts);
         }
         while let Some((ready_ms, trial)) = self.backing_off.first().copied() {
             if ready_ms > now_ms {
@@ -139,7 +140,7 @@ impl Scheduler {
             self.set_state(trial, TrialState::Waiting);
         }
         if self.take_census(now_ms) {
-            self.park_hindered(now_ms, actions);
+            self.park_hindered(now_ms, facts);
         }
     }
 
@@ -165,7 +166,7 @@ impl Scheduler {
         now_ms: u64,
         lease: LeaseRef,
         reason: LeaseEnd,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         let trials: Vec<_> = self.leases[&lease.job].open.iter().copied().collect();
         let ended = Fact::LeaseEnded {
@@ -175,7 +176,7 @@ impl Scheduler {
             hindrance: None,
         };
         let worker = self.leases[&lease.job].holder.worker.clone();
-        self.record(now_ms, ended, actions);
+        self.record(now_ms, ended, facts);
         for number in trials {
             let trial = self.at(number);
             if trial.losses >= LOSSES_MAX {
@@ -185,13 +186,13 @@ impl Scheduler {
                          worker `{worker}`; is there enough memory for it?"
                     ),
                 };
-                let report = Report {
+                let reporter = Reporter {
                     trial: trial.id,
                     worker: worker.clone(),
                     lease,
                 };
                 let attempts = trial.attempts;
-                self.record_outcome(now_ms, report, attempts, outcome, actions);
+                self.record_outcome(now_ms, reporter, attempts, outcome, facts);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The scheduler: which trial is where, who may run it, and what it ended with.
 //!
-//! A pure core, `(state, now, event) -> actions`. No clock, no IO, no async and no randomness in
+//! A pure core, `(state, now, event) -> facts`, and for what a worker asks an answer. No clock, no IO, no async and no randomness in
 //! here (hash maps are only looked up in, never walked). A handler decides and writes its decision
 //! as facts; applying a fact is the only way state changes, so that reading the journal back makes
 //! the same state. No event costs work in proportion to all trials.
@@ -35,7 +35,7 @@ mod scene;
 
 pub use deletion::Deletion;
 pub use event::{
-    Action, Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, LeaseRun, Refusal, TrialKey,
+    Attempt, Ending, Event, Fact, Grant, Holder, LeaseEnd, LeaseRun, Refusal, Renewed, TrialKey,
     Verdict,
 };
 pub use explain::{SweepWhy, TrialWhy, Waits};
@@ -45,6 +45,7 @@ pub use hindrances::{HinderedTrials, HinderedWorkers, Hindrance};
 pub use ids::{
     ActivationsId, Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
 };
+pub use outcomes::Reporter;
 pub use retract::NoOutcome;
 pub use settings::{
     ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, CENSUS_MS, COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS,
@@ -60,7 +61,6 @@ pub use trials::{TooManyOpen, TrialView};
 
 use granted::Granted;
 use leases::{Lease, Role};
-use outcomes::Report;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sweeps::{Sweep, SweepNo};
 use trials::{Trial, TrialNo};
@@ -127,9 +127,14 @@ impl Scheduler {
         }
     }
 
-    /// Takes in one event at `now_ms`, on a clock that never goes back, and answers what to do.
-    pub fn on_event(&mut self, now_ms: u64, event: Event) -> Vec<Action> {
-        let mut actions = Vec::new();
+    /// Takes in one event at `now_ms`, on a clock that never goes back. Answers the facts that follow,
+    /// in order: they must be durable before anything that rests on them is said.
+    ///
+    /// What a worker asks has an answer of its own: [`Scheduler::on_job_requested`],
+    /// [`Scheduler::on_leases_renewed`], [`Scheduler::on_outcome_reported`] and
+    /// [`Scheduler::on_rung_reached`], which add the facts that follow to those they are given.
+    pub fn on_event(&mut self, now_ms: u64, event: Event) -> Vec<Fact> {
+        let mut facts = Vec::new();
         match event {
             Event::SweepSubmitted {
                 sweep,
@@ -137,72 +142,35 @@ impl Scheduler {
                 trials,
             } => {
                 self.on_sweep_submitted(sweep, &spec, &trials);
-                actions.push(Action::Record(Fact::SweepSubmitted { sweep, spec }));
+                facts.push(Fact::SweepSubmitted { sweep, spec });
             }
-            Event::SweepCancelled(sweep) => {
-                self.on_sweep_cancelled(now_ms, sweep, &mut actions);
-            }
-            Event::SweepResumed(sweep) => self.on_sweep_resumed(now_ms, sweep, &mut actions),
-            Event::SweepDeleted(sweep) => self.on_sweep_deleted(now_ms, sweep, &mut actions),
-            Event::SweepPaused(sweep) => self.on_sweep_paused(now_ms, sweep, &mut actions),
+            Event::SweepCancelled(sweep) => self.on_sweep_cancelled(now_ms, sweep, &mut facts),
+            Event::SweepResumed(sweep) => self.on_sweep_resumed(now_ms, sweep, &mut facts),
+            Event::SweepDeleted(sweep) => self.on_sweep_deleted(now_ms, sweep, &mut facts),
+            Event::SweepPaused(sweep) => self.on_sweep_paused(now_ms, sweep, &mut facts),
             Event::SweepPrioritised { sweep, priority } => {
-                self.on_sweep_prioritised(now_ms, sweep, priority, &mut actions);
+                self.on_sweep_prioritised(now_ms, sweep, priority, &mut facts);
             }
             Event::WorkerRegistered { holder, lanes } => {
-                self.on_worker_registered(now_ms, holder, lanes, &mut actions);
+                self.on_worker_registered(now_ms, holder, lanes, &mut facts);
             }
             Event::ActivationsHeld { holder, held } => {
                 self.on_activations_held(now_ms, &holder, &held);
             }
-            Event::JobRequested(holder) => self.on_job_requested(now_ms, holder, &mut actions),
-            Event::LeasesRenewed { holder, leases } => {
-                actions.push(self.on_leases_renewed(now_ms, &holder, leases));
-            }
-            Event::WorkerLeft(holder) => self.on_worker_left(now_ms, &holder, &mut actions),
+            Event::WorkerLeft(holder) => self.on_worker_left(now_ms, &holder, &mut facts),
             Event::JobReleased {
                 holder,
                 lease,
                 hindrance,
-            } => {
-                self.on_job_released(now_ms, &holder, lease, hindrance, &mut actions);
-            }
-            Event::OutcomeReported {
-                worker,
-                lease,
-                trial,
-                attempt,
-            } => {
-                let verdict =
-                    self.on_outcome_reported(now_ms, worker, lease, trial, attempt, &mut actions);
-                actions.push(Action::ReplyVerdict(verdict));
-            }
-            Event::RungReached {
-                worker,
-                lease,
-                trial,
-                epochs,
-                validation_mse,
-            } => {
-                let report = Report {
-                    trial,
-                    worker,
-                    lease,
-                };
-                let reached =
-                    self.on_rung_reached(now_ms, report, epochs, validation_mse, &mut actions);
-                actions.push(match reached {
-                    Ok(goes_on) => Action::ReplyRung { goes_on },
-                    Err(refused) => Action::RefuseRung(refused),
-                });
-            }
+            } => self.on_job_released(now_ms, &holder, lease, hindrance, &mut facts),
             Event::OutcomesRetracted { trials, reason } => {
-                self.on_outcomes_retracted(now_ms, &trials, &reason, &mut actions);
+                self.on_outcomes_retracted(now_ms, &trials, &reason, &mut facts);
             }
-            Event::TimePassed => self.on_time_passed(now_ms, &mut actions),
+            Event::TimePassed => self.on_time_passed(now_ms, &mut facts),
             Event::Replayed { fact, trials } => self.on_replayed(now_ms, &fact, &trials),
             Event::ReplayEnded => self.on_replay_ended(now_ms),
         }
-        actions
+        facts
     }
 
     fn on_replayed(&mut self, now_ms: u64, fact: &Fact, trials: &[TrialKey]) {
@@ -215,9 +183,9 @@ impl Scheduler {
     }
 
     /// Changes the state as a fact says, and has it recorded.
-    fn record(&mut self, now_ms: u64, fact: Fact, actions: &mut Vec<Action>) {
+    fn record(&mut self, now_ms: u64, fact: Fact, facts: &mut Vec<Fact>) {
         self.apply(now_ms, &fact);
-        actions.push(Action::Record(fact));
+        facts.push(fact);
     }
 
     /// Changes the state as a fact says. Total: a fact about what is unknown changes nothing.

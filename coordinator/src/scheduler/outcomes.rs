@@ -4,26 +4,30 @@
 use super::ids::{LeaseRef, TrialId};
 use super::settings::{ATTEMPTS_MAX, backoff_ms};
 use super::trials::{TrialNo, TrialState};
-use super::{Action, Attempt, Ending, Fact, Scheduler, Verdict};
+use super::{Attempt, Ending, Fact, Scheduler, Verdict};
 
-/// Who says so.
-pub(super) struct Report {
-    pub(super) trial: TrialId,
-    pub(super) worker: String,
-    pub(super) lease: LeaseRef,
+/// The worker that reports something of a trial, and the lease under which it ran it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reporter {
+    /// The trial.
+    pub trial: TrialId,
+    /// The worker's name.
+    pub worker: String,
+    /// The lease.
+    pub lease: LeaseRef,
 }
 
 impl Scheduler {
-    pub(super) fn on_outcome_reported(
+    /// A worker reported how an attempt at a trial ended, perhaps late, perhaps again.
+    pub fn on_outcome_reported(
         &mut self,
         now_ms: u64,
-        worker: String,
-        lease: LeaseRef,
-        trial: TrialId,
+        reporter: Reporter,
         attempt: Attempt,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) -> Verdict {
-        let Some(number) = self.trial_numbers.get(&trial).copied() else {
+        let lease = reporter.lease;
+        let Some(number) = self.trial_numbers.get(&reporter.trial).copied() else {
             return Verdict::Unknown;
         };
         let state = self.at(number).state;
@@ -41,29 +45,24 @@ impl Scheduler {
                 _,
             ) => {}
         }
-        if let Err(refused) = self.check_lease(&worker, lease, number) {
+        if let Err(refused) = self.check_lease(&reporter.worker, lease, number) {
             return Verdict::Refused(refused);
         }
         let attempts = self.at(number).attempts + 1;
-        let report = Report {
-            trial,
-            worker,
-            lease,
-        };
         match attempt {
             // However late: the work is done, and nobody has done it before.
             Attempt::Finished(scores) => {
                 self.note_time(now_ms, number, lease);
-                self.prove_fit(&report.worker, lease, self.at(number).group);
+                self.prove_fit(&reporter.worker, lease, self.at(number).group);
                 let outcome = Ending::Finished(scores);
-                self.record_outcome(now_ms, report, attempts, outcome, actions);
+                self.record_outcome(now_ms, reporter, attempts, outcome, facts);
             }
             Attempt::Failed {
                 reason,
                 is_final: true,
             } => {
                 let outcome = Ending::Failed { reason };
-                self.record_outcome(now_ms, report, attempts, outcome, actions);
+                self.record_outcome(now_ms, reporter, attempts, outcome, facts);
             }
             // A late failure says nothing about the attempt that is now due or under way.
             Attempt::Failed { .. } if !self.is_current(state, lease) => return Verdict::Duplicate,
@@ -71,16 +70,16 @@ impl Scheduler {
                 let reason =
                     format!("set aside after {attempts} failed attempts; the last: {reason}");
                 let outcome = Ending::Failed { reason };
-                self.record_outcome(now_ms, report, attempts, outcome, actions);
+                self.record_outcome(now_ms, reporter, attempts, outcome, facts);
             }
             Attempt::Failed { reason, .. } => {
                 let fact = Fact::AttemptFailed {
-                    trial,
-                    worker: report.worker,
+                    trial: reporter.trial,
+                    worker: reporter.worker,
                     reason,
                     attempts,
                 };
-                self.record(now_ms, fact, actions);
+                self.record(now_ms, fact, facts);
             }
         }
         Verdict::Recorded
@@ -89,19 +88,19 @@ impl Scheduler {
     pub(super) fn record_outcome(
         &mut self,
         now_ms: u64,
-        report: Report,
+        reporter: Reporter,
         attempts: u32,
         outcome: Ending,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         let fact = Fact::OutcomeRecorded {
-            trial: report.trial,
-            worker: report.worker,
-            lease: report.lease,
+            trial: reporter.trial,
+            worker: reporter.worker,
+            lease: reporter.lease,
             attempts,
             outcome,
         };
-        self.record(now_ms, fact, actions);
+        self.record(now_ms, fact, facts);
     }
 
     /// Notes how long a trial took, if it was reported under a live lease.

@@ -16,16 +16,20 @@ use super::settings::{ALONG_MAX, LOSSES_ALONE, STEAL_AFTER_MS, TURNS_LOOKED};
 use super::sweeps::{Sweep, SweepNo};
 use super::trials::TrialNo;
 use super::workers::Worker;
-use super::{Action, Fact, Grant, Holder, Refusal, Scheduler};
+use super::{Fact, Grant, Holder, Refusal, Scheduler};
 use std::collections::BTreeSet;
 
 impl Scheduler {
-    pub(super) fn on_job_requested(
+    /// A worker has nothing to do. Answers a job, or none where there is nothing to do now.
+    ///
+    /// # Errors
+    /// When the worker gets no job until it has announced itself, or ever.
+    pub fn on_job_requested(
         &mut self,
         now_ms: u64,
         holder: Holder,
-        actions: &mut Vec<Action>,
-    ) {
+        facts: &mut Vec<Fact>,
+    ) -> Result<Option<Grant>, Refusal> {
         if !self.hear(now_ms, &holder) {
             let refusal = match self.workers.get(&holder.worker) {
                 // After a replay, a worker is known by its leases but has not said who it is now.
@@ -33,27 +37,29 @@ impl Scheduler {
                 Some(_) => Refusal::Superseded,
                 None => Refusal::NotRegistered,
             };
-            return actions.push(Action::Refuse(refusal));
+            return Err(refusal);
         }
-        self.try_parked_again(now_ms, &holder, actions);
+        self.try_parked_again(now_ms, &holder, facts);
         let worker = &self.workers[&holder.worker];
         let (lanes, idle_since_ms) = (worker.lanes, worker.idle_since_ms);
         let is_unfit = worker.is_unfit(now_ms);
         if !is_unfit && let Some((sweep, group)) = self.place(now_ms, worker, &holder) {
             let numbers = self.choose(now_ms, sweep, group, lanes, &holder);
             let source = self.source(now_ms, &numbers, sweep, &holder);
-            return self.hand_out(now_ms, holder, numbers, (Some(sweep), source), actions);
+            let turn = (Some(sweep), source);
+            return Ok(Some(self.hand_out(now_ms, holder, numbers, turn, facts)));
         }
         let waits = !is_unfit && self.offers_something(now_ms, &holder);
         if !is_unfit
             && !waits
             && let Some((numbers, source)) = self.to_copy(now_ms, &holder)
         {
-            return self.hand_out(now_ms, holder, numbers, (None, source), actions);
+            let turn = (None, source);
+            return Ok(Some(self.hand_out(now_ms, holder, numbers, turn, facts)));
         }
         let worker = self.workers.get_mut(&holder.worker).expect("was heard");
         worker.idle_since_ms = waits.then(|| idle_since_ms.unwrap_or(now_ms));
-        actions.push(Action::NothingToDo);
+        Ok(None)
     }
 
     /// Whether any worker that asks now gets something without waiting for another.
@@ -191,8 +197,8 @@ impl Scheduler {
         holder: Holder,
         numbers: Vec<TrialNo>,
         (turn, source): (Option<SweepNo>, SweepNo),
-        actions: &mut Vec<Action>,
-    ) {
+        facts: &mut Vec<Fact>,
+    ) -> Grant {
         let number = self.last_epoch + 1;
         let lease = LeaseRef {
             job: JobId(number),
@@ -217,18 +223,18 @@ impl Scheduler {
             sweep: Some(sweep),
         };
         let rungs = self.rungs(&numbers);
-        self.record(now_ms, fact, actions);
+        self.record(now_ms, fact, facts);
         if let Some(sweep) = turn {
             self.change(sweep, |sweep| sweep.served = number);
         }
-        actions.push(Action::GrantLease(Grant {
+        Grant {
             lease,
             sweep,
             activations,
             trials,
             along: self.along(pass, group),
             rungs,
-        }));
+        }
     }
 
     /// One trial of each other group of a pass that waits in a sweep that has a turn.

@@ -6,7 +6,7 @@
 
 use super::halving::Halving;
 use super::ids::{Epoch, TrialId};
-use super::{Action, Fact, Scheduler};
+use super::{Fact, Scheduler};
 
 /// Why there is nothing to retract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Scheduler {
         now_ms: u64,
         trials: &[TrialId],
         reason: &str,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         for trial in trials {
             if self.retractable(*trial).is_ok() {
@@ -46,7 +46,7 @@ impl Scheduler {
                     epoch: Epoch(self.last_epoch),
                     reason: reason.to_owned(),
                 };
-                self.record(now_ms, fact, actions);
+                self.record(now_ms, fact, facts);
             }
         }
     }

@@ -54,19 +54,27 @@ impl Scene {
         }
     }
 
-    pub(super) fn tell(&mut self, event: Event) -> Vec<Action> {
+    pub(super) fn tell(&mut self, event: Event) {
         let keys = match &event {
             Event::SweepSubmitted { trials, .. } => trials.clone(),
             _ => Vec::new(),
         };
-        let actions = self.core.on_event(self.now_ms, event);
-        for action in &actions {
-            if let Action::Record(fact) = action {
-                self.journal.push((fact.clone(), keys.clone()));
-            }
-        }
+        let facts = self.core.on_event(self.now_ms, event);
+        self.record(facts, &keys);
+    }
+
+    /// Asks the core something, which answers and adds facts.
+    fn question<T>(&mut self, ask: impl FnOnce(&mut Scheduler, u64, &mut Vec<Fact>) -> T) -> T {
+        let mut facts = Vec::new();
+        let answer = ask(&mut self.core, self.now_ms, &mut facts);
+        self.record(facts, &[]);
+        answer
+    }
+
+    fn record(&mut self, facts: Vec<Fact>, keys: &[TrialKey]) {
+        let entries = facts.into_iter().map(|fact| (fact, keys.to_vec()));
+        self.journal.extend(entries);
         self.core.check_invariants();
-        actions
     }
 
     /// Deletes a sweep; the journal without it takes the journal's place.
@@ -170,19 +178,16 @@ impl Scene {
         epochs: u32,
         validation_mse: f64,
     ) -> bool {
-        let mut actions = self.tell(Event::RungReached {
+        let reporter = Reporter {
+            trial: TrialId(trial),
             worker: worker.to_owned(),
             lease: job.lease,
-            trial: TrialId(trial),
-            epochs,
-            validation_mse,
+        };
+        let goes_on = self.question(|core, now_ms, facts| {
+            core.on_rung_reached(now_ms, reporter, epochs, validation_mse, facts)
         });
-        match actions.pop().expect("an answer") {
-            Action::ReplyRung { goes_on } => goes_on,
-            // Who gets no answer goes on.
-            Action::RefuseRung(_) => true,
-            other => panic!("no answer to a rung: {other:?}"),
-        }
+        // A worker that gets no answer goes on.
+        goes_on.unwrap_or(true)
     }
 
     pub(super) fn cancel(&mut self, sweep: u64) {
@@ -214,13 +219,8 @@ impl Scene {
     }
 
     pub(super) fn ask(&mut self, worker: &str, instance: &str) -> Leased {
-        let actions = self.tell(Event::JobRequested(holder(worker, instance)));
-        match actions.into_iter().next_back().expect("an answer") {
-            Action::GrantLease(grant) => Ok(Some(grant)),
-            Action::NothingToDo => Ok(None),
-            Action::Refuse(refusal) => Err(refusal),
-            other => panic!("no answer to a job request: {other:?}"),
-        }
+        let holder = holder(worker, instance);
+        self.question(|core, now_ms, facts| core.on_job_requested(now_ms, holder, facts))
     }
 
     /// As `ask`, of a worker that is not refused.
@@ -238,14 +238,10 @@ impl Scene {
         instance: &str,
         leases: &[LeaseRef],
     ) -> (Vec<LeaseRef>, Vec<TrialId>) {
-        let mut actions = self.tell(Event::LeasesRenewed {
-            holder: holder(worker, instance),
-            leases: leases.to_vec(),
-        });
-        match actions.pop().expect("an answer") {
-            Action::Fence { lost, cancelled } => (lost, cancelled),
-            other => panic!("no answer to a heartbeat: {other:?}"),
-        }
+        let holder = holder(worker, instance);
+        let Renewed { lost, cancelled } = self
+            .question(|core, now_ms, _| core.on_leases_renewed(now_ms, &holder, leases.to_vec()));
+        (lost, cancelled)
     }
 
     /// As `pass`, while a worker keeps its lease alive.
@@ -309,16 +305,14 @@ impl Scene {
         trial: TrialId,
         attempt: Attempt,
     ) -> Verdict {
-        let mut actions = self.tell(Event::OutcomeReported {
+        let reporter = Reporter {
+            trial,
             worker: worker.to_owned(),
             lease,
-            trial,
-            attempt,
-        });
-        match actions.pop().expect("an answer") {
-            Action::ReplyVerdict(verdict) => verdict,
-            other => panic!("no answer to a report: {other:?}"),
-        }
+        };
+        self.question(|core, now_ms, facts| {
+            core.on_outcome_reported(now_ms, reporter, attempt, facts)
+        })
     }
 
     pub(super) fn finish(&mut self, worker: &str, job: &Grant, trial: u128) -> Verdict {

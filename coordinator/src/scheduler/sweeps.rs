@@ -7,7 +7,7 @@ use super::ids::{RowId, SweepId, TrialId};
 use super::queue::Queue;
 use super::trials::{TrialNo, TrialState};
 use super::turns::{self, Turn};
-use super::{Action, Fact, Holder, Scheduler, TrialKey};
+use super::{Fact, Holder, Scheduler, TrialKey};
 use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeMap;
 
@@ -228,24 +228,19 @@ impl Scheduler {
         &mut self,
         now_ms: u64,
         sweep: SweepId,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         if let Some((SweepState::Running | SweepState::Paused | SweepState::Parked, _)) =
             self.sweep(sweep)
         {
-            self.record(now_ms, Fact::SweepCancelled { sweep }, actions);
+            self.record(now_ms, Fact::SweepCancelled { sweep }, facts);
         }
     }
 
     /// Only what runs can pause.
-    pub(super) fn on_sweep_paused(
-        &mut self,
-        now_ms: u64,
-        sweep: SweepId,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_sweep_paused(&mut self, now_ms: u64, sweep: SweepId, facts: &mut Vec<Fact>) {
         if let Some((SweepState::Running, _)) = self.sweep(sweep) {
-            self.record(now_ms, Fact::SweepPaused { sweep }, actions);
+            self.record(now_ms, Fact::SweepPaused { sweep }, facts);
         }
     }
 
@@ -254,21 +249,16 @@ impl Scheduler {
         now_ms: u64,
         sweep: SweepId,
         priority: i32,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         if self.priority(sweep).is_some_and(|now| now != priority) {
             let fact = Fact::SweepPrioritised { sweep, priority };
-            self.record(now_ms, fact, actions);
+            self.record(now_ms, fact, facts);
         }
     }
 
     /// A sweep that runs without a failure or a hindrance has nothing to take up again.
-    pub(super) fn on_sweep_resumed(
-        &mut self,
-        now_ms: u64,
-        sweep: SweepId,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_sweep_resumed(&mut self, now_ms: u64, sweep: SweepId, facts: &mut Vec<Fact>) {
         let Some((state, counts)) = self.sweep(sweep) else {
             return;
         };
@@ -277,7 +267,7 @@ impl Scheduler {
             SweepState::Running | SweepState::Finished => false,
         };
         if stands || counts.failed > 0 || self.is_hindered(sweep) {
-            self.record(now_ms, Fact::SweepResumed { sweep }, actions);
+            self.record(now_ms, Fact::SweepResumed { sweep }, facts);
         }
     }
 

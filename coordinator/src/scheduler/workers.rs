@@ -8,7 +8,7 @@ use super::ids::{ActivationsId, GroupId, JobId};
 use super::leases::Origin;
 use super::settings::{CENSUS_MS, HELD_LOOKED, LANES_MAX, WORKERS_MAX};
 use super::sweeps::SweepNo;
-use super::{Action, Holder, LeaseEnd, Scheduler, TrialKey};
+use super::{Holder, LeaseEnd, Scheduler, TrialKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl Scheduler {
         now_ms: u64,
         holder: Holder,
         lanes: usize,
-        actions: &mut Vec<Action>,
+        facts: &mut Vec<Fact>,
     ) {
         self.forget_idle_workers(now_ms);
         self.see(now_ms, &holder);
@@ -112,18 +112,13 @@ impl Scheduler {
                     Origin::Witnessed => LeaseEnd::WorkerRestarted,
                     Origin::Replayed => LeaseEnd::CoordinatorRestarted,
                 };
-                self.lose_lease(now_ms, lease.lease, reason, actions);
+                self.lose_lease(now_ms, lease.lease, reason, facts);
             }
         }
     }
 
     /// A worker ended in order: what it still holds is handed back, and nobody waits for it.
-    pub(super) fn on_worker_left(
-        &mut self,
-        now_ms: u64,
-        holder: &Holder,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_worker_left(&mut self, now_ms: u64, holder: &Holder, facts: &mut Vec<Fact>) {
         let current = self.workers.get(&holder.worker);
         let Some(worker) = current.filter(|worker| worker.instance == holder.instance) else {
             return;
@@ -134,7 +129,7 @@ impl Scheduler {
                 .get(&job)
                 .filter(|lease| lease.holder == *holder);
             if let Some(lease) = lease.map(|lease| lease.lease) {
-                self.lose_lease(now_ms, lease, LeaseEnd::Released, actions);
+                self.lose_lease(now_ms, lease, LeaseEnd::Released, facts);
             }
         }
         self.set_live(&holder.worker, false);

@@ -2,7 +2,7 @@
 
 use super::pages;
 use super::{Link, check, refuse};
-use crate::driver::Command;
+use crate::driver::ClientCommand;
 use nrp_proto::wire::admin_server::Admin;
 use nrp_proto::wire::{DrainRequest, WorkerStatus, WorkersReply, WorkersRequest};
 use tonic::{Request, Response, Status};
@@ -24,11 +24,12 @@ impl Admin for Service {
         &self,
         request: Request<WorkersRequest>,
     ) -> Result<Response<WorkersReply>, Status> {
+        let link = self.link.of(&request);
         let mut question = request.into_inner();
         let size = std::mem::take(&mut question.page_size);
         let token = std::mem::take(&mut question.page_token);
         let position = pages::position(&question, &token)?;
-        let workers = self.link.ask(|reply| Command::Workers { reply }).await?;
+        let workers = link.ask(|reply| ClientCommand::Workers { reply }).await?;
         let name = |worker: &WorkerStatus| u64::from(crc32fast::hash(worker.worker.as_bytes()));
         let (workers, next) = pages::list(workers, size, position, name)?;
         Ok(Response::new(WorkersReply {
@@ -41,8 +42,9 @@ impl Admin for Service {
         &self,
         request: Request<DrainRequest>,
     ) -> Result<Response<WorkersReply>, Status> {
+        let link = self.link.of(&request);
         let workers = check::workers(request.into_inner().workers)?;
-        let drained = self.link.ask(|reply| Command::Drain { workers, reply });
+        let drained = link.ask(|reply| ClientCommand::Drain { workers, reply });
         let workers = drained.await?.map_err(refuse::absent)?;
         Ok(Response::new(WorkersReply {
             workers,

@@ -12,7 +12,7 @@ mod trials;
 mod watching;
 mod workers;
 
-use crate::driver::{Command, Reply};
+use crate::driver::{Caller, ClientCommand, Command, Reply, WorkerCommand};
 use crate::store::Index;
 use nrp_proto::MESSAGE_BYTES_MAX;
 use nrp_proto::wire::admin_server::AdminServer;
@@ -25,9 +25,10 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::{v1, v1alpha};
 
-/// What the services know of the rest.
+/// What the services know of the rest, and for whom they ask.
 #[derive(Clone)]
 pub(crate) struct Link {
+    pub(crate) caller: Caller,
     pub(crate) commands: mpsc::Sender<Command>,
     /// Weak, so that a connection that lingers does not keep a stopped coordinator's state open.
     pub(crate) index: Weak<Index>,
@@ -37,8 +38,39 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Asks the driver, and waits for its answer.
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Status> {
+    /// The link for a request: what is asked through it is asked by the request's caller.
+    fn of<T>(&self, request: &tonic::Request<T>) -> Self {
+        let peer = request.remote_addr();
+        Self {
+            caller: Caller { peer },
+            ..self.clone()
+        }
+    }
+
+    /// Asks the driver for a client, and waits for its answer.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> ClientCommand) -> Result<T, Status> {
+        let caller = self.caller;
+        let client = |reply| {
+            let command = command(reply);
+            Command::Client { caller, command }
+        };
+        self.send(client).await
+    }
+
+    /// As `ask`, for a worker.
+    async fn ask_for_worker<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> WorkerCommand,
+    ) -> Result<T, Status> {
+        let caller = self.caller;
+        let worker = |reply| {
+            let command = command(reply);
+            Command::Worker { caller, command }
+        };
+        self.send(worker).await
+    }
+
+    async fn send<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Status> {
         let (reply, answer) = oneshot::channel();
         let sent = self.commands.send(command(reply)).await;
         sent.map_err(|_| refuse::stopping())?;

@@ -3,7 +3,7 @@
 use super::pages::{self, Begin, Filled, Page};
 use super::refuse::refuse;
 use super::{Link, check};
-use crate::driver::Command;
+use crate::driver::ClientCommand;
 use crate::scheduler::SweepId;
 use crate::store::{Asked, CELLS_MAX, Cells, Index, Measure, Row};
 use nrp_proto::near_miss;
@@ -63,7 +63,7 @@ impl Link {
             next,
         } = filled.await??;
         let next = next.map(|next| pages::token(&request, next.position()));
-        let open = |reply| Command::Open { sweep, rows, reply };
+        let open = |reply| ClientCommand::Open { sweep, rows, reply };
         let open = self.ask(open).await?;
         for (row, open) in page.entries.iter_mut().zip(open) {
             row.open = open;

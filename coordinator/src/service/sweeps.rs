@@ -3,7 +3,7 @@
 use super::pages::{self, Page};
 use super::refuse;
 use super::{Link, check, trials, watching};
-use crate::driver::Command;
+use crate::driver::{Change, ClientCommand};
 use crate::expand;
 use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::wire::sweeps_server::Sweeps;
@@ -39,6 +39,7 @@ impl Sweeps for Service {
         &self,
         request: Request<SubmitRequest>,
     ) -> Result<Response<SubmitReply>, Status> {
+        let link = self.link.of(&request);
         let SubmitRequest { sweep, priority } = request.into_inner();
         let Some(spec) = sweep else {
             return Err(Status::invalid_argument("the sweep is missing"));
@@ -56,14 +57,14 @@ impl Sweeps for Service {
         let sweep: SweepId = spec.id().parse().expect("a sweep's id has 16 digits");
         let name = spec.name.clone();
         let spec = Box::new(spec);
-        let submit = |reply| Command::Submit {
+        let submit = |reply| ClientCommand::Submit {
             sweep,
             spec,
             trials,
             priority,
             reply,
         };
-        let submitted = self.link.ask(submit).await?;
+        let submitted = link.ask(submit).await?;
         let submitted = submitted.map_err(|error| refuse::too_many_open(&name, error))?;
         Ok(Response::new(SubmitReply {
             sweep: sweep.to_string(),
@@ -74,11 +75,12 @@ impl Sweeps for Service {
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListReply>, Status> {
+        let link = self.link.of(&request);
         let mut question = request.into_inner();
         let size = std::mem::take(&mut question.page_size);
         let token = std::mem::take(&mut question.page_token);
         let position = pages::position(&question, &token)?;
-        let sweeps = self.link.ask(|reply| Command::List { reply }).await?;
+        let sweeps = link.ask(|reply| ClientCommand::List { reply }).await?;
         let id = |sweep: &SweepStatus| sweep.id.parse().map_or(0, |SweepId(id)| id);
         let (sweeps, next) = pages::list(sweeps, size, position, id)?;
         Ok(Response::new(ListReply {
@@ -91,17 +93,19 @@ impl Sweeps for Service {
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<SweepStatus>, Status> {
+        let link = self.link.of(&request);
         let sweep = request.into_inner().sweep;
-        self.link.status(sweep).await.map(Response::new)
+        link.status(sweep).await.map(Response::new)
     }
 
     async fn describe(
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<SweepSpec>, Status> {
+        let link = self.link.of(&request);
         let sweep = request.into_inner().sweep;
-        let describe = |reply| Command::Describe { sweep, reply };
-        let spec = self.link.ask(describe).await?.map_err(refuse::lookup)?;
+        let describe = |reply| ClientCommand::Describe { sweep, reply };
+        let spec = link.ask(describe).await?.map_err(refuse::lookup)?;
         Ok(Response::new(SweepSpec::clone(&spec)))
     }
 
@@ -109,8 +113,9 @@ impl Sweeps for Service {
         &self,
         request: Request<DetailsRequest>,
     ) -> Result<Response<DetailsReply>, Status> {
+        let link = self.link.of(&request);
         let trials = check::details(&request.into_inner().trials)?;
-        let page = self.link.query(move |index| {
+        let page = link.query(move |index| {
             let mut page = Page::new(0, trials.len());
             for trial in trials {
                 let details = index.details(trial)?.unwrap_or_default();
@@ -135,9 +140,10 @@ impl Sweeps for Service {
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let first = self.link.watched(request.into_inner().sweep).await?;
+        let link = self.link.of(&request);
+        let first = link.watched(request.into_inner().sweep).await?;
         let (sender, stream) = mpsc::channel(1);
-        tokio::spawn(watching::watch(self.link.clone(), first, sender));
+        tokio::spawn(watching::watch(link.clone(), first, sender));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -154,18 +160,16 @@ impl Sweeps for Service {
         &self,
         request: Request<CancelRequest>,
     ) -> Result<Response<SweepStatus>, Status> {
-        let sweep = request.into_inner().sweep;
-        let status = self
-            .link
-            .ask(|reply| Command::Cancel { sweep, reply })
-            .await?;
-        status.map(Response::new).map_err(refuse::lookup)
+        let link = self.link.of(&request);
+        link.change(request.into_inner().sweep, Change::Cancel)
+            .await
     }
 
     async fn delete(
         &self,
         request: Request<DeleteRequest>,
     ) -> Result<Response<DeleteReply>, Status> {
+        let link = self.link.of(&request);
         let DeleteRequest { sweep, dry_run } = request.into_inner();
         if sweep.is_empty() {
             return Err(refuse::refuse(
@@ -174,12 +178,12 @@ impl Sweeps for Service {
                 "name it, or give its id: `nrp sweep list` lists all of them",
             ));
         }
-        let delete = |reply| Command::Delete {
+        let delete = |reply| ClientCommand::Delete {
             sweep,
             dry_run,
             reply,
         };
-        let deleted = self.link.ask(delete).await?;
+        let deleted = link.ask(delete).await?;
         deleted.map(Response::new).map_err(refuse::delete)
     }
 
@@ -187,46 +191,37 @@ impl Sweeps for Service {
         &self,
         request: Request<ResumeRequest>,
     ) -> Result<Response<SweepStatus>, Status> {
-        let sweep = request.into_inner().sweep;
-        let status = self
-            .link
-            .ask(|reply| Command::Resume { sweep, reply })
-            .await?;
-        status.map(Response::new).map_err(refuse::lookup)
+        let link = self.link.of(&request);
+        link.change(request.into_inner().sweep, Change::Resume)
+            .await
     }
 
     async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<SweepStatus>, Status> {
-        let sweep = request.into_inner().sweep;
-        let pause = |reply| Command::Pause { sweep, reply };
-        let status = self.link.ask(pause).await?;
-        status.map(Response::new).map_err(refuse::lookup)
+        let link = self.link.of(&request);
+        link.change(request.into_inner().sweep, Change::Pause).await
     }
 
     async fn prioritise(
         &self,
         request: Request<PrioritiseRequest>,
     ) -> Result<Response<SweepStatus>, Status> {
+        let link = self.link.of(&request);
         let PrioritiseRequest { sweep, priority } = request.into_inner();
-        let prioritise = |reply| Command::Prioritise {
-            sweep,
-            priority,
-            reply,
-        };
-        let status = self.link.ask(prioritise).await?;
-        status.map(Response::new).map_err(refuse::lookup)
+        link.change(sweep, Change::Prioritise(priority)).await
     }
 
     async fn explain(
         &self,
         request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainReply>, Status> {
+        let link = self.link.of(&request);
         let subject = request.into_inner().subject;
-        let explain = |reply| Command::Explain { subject, reply };
-        let explained = self.link.ask(explain).await?;
+        let explain = |reply| ClientCommand::Explain { subject, reply };
+        let explained = link.ask(explain).await?;
         let mut explained = explained.map_err(refuse::lookup)?;
         // Why an attempt failed is on record, and of no interest to the scheduler.
         if let Ok(trial) = explained.trial.parse::<TrialId>() {
-            let record = self.link.query(move |index| index.trial(trial)).await?;
+            let record = link.query(move |index| index.trial(trial)).await?;
             let reason = record.unwrap_or_default().reason;
             for explanation in &mut explained.explanations {
                 let failed = matches!(explanation.why.as_str(), "backing-off" | "failed");
@@ -245,7 +240,7 @@ impl Sweeps for Service {
     ) -> Result<Response<RetractReply>, Status> {
         let RetractRequest { trials, reason } = request.into_inner();
         let (ids, reason) = check::retraction(&trials, reason)?;
-        let retract = |reply| Command::Retract {
+        let retract = |reply| ClientCommand::Retract {
             trials: ids,
             reason,
             reply,
@@ -268,17 +263,16 @@ impl Sweeps for Service {
     }
 
     async fn best(&self, request: Request<BestRequest>) -> Result<Response<BestReply>, Status> {
-        self.link
-            .best(request.into_inner())
-            .await
-            .map(Response::new)
+        let link = self.link.of(&request);
+        link.best(request.into_inner()).await.map(Response::new)
     }
 
     async fn marginals(
         &self,
         request: Request<MarginalsRequest>,
     ) -> Result<Response<MarginalsReply>, Status> {
-        let reply = self.link.marginals(request.into_inner()).await;
+        let link = self.link.of(&request);
+        let reply = link.marginals(request.into_inner()).await;
         reply.map(Response::new)
     }
 
@@ -288,9 +282,9 @@ impl Sweeps for Service {
         &self,
         request: Request<TrialsRequest>,
     ) -> Result<Response<Self::TrialsStream>, Status> {
-        let asked = self.link.asked_trials(request.into_inner()).await?;
+        let link = self.link.of(&request);
+        let asked = link.asked_trials(request.into_inner()).await?;
         let (sender, stream) = mpsc::channel(RECORDS_MAX);
-        let link = self.link.clone();
         tokio::spawn(async move {
             if let Err(status) = link.send_trials(&asked, &sender).await {
                 // A client that has gone need not hear of it.
@@ -304,25 +298,42 @@ impl Sweeps for Service {
         &self,
         request: Request<ListTrialsRequest>,
     ) -> Result<Response<ListTrialsReply>, Status> {
-        let reply = self.link.list_trials(request.into_inner()).await;
+        let link = self.link.of(&request);
+        let reply = link.list_trials(request.into_inner()).await;
         reply.map(Response::new)
     }
 }
 
 impl Link {
     pub(super) async fn find(&self, sweep: String) -> Result<SweepId, Status> {
-        let found = self.ask(|reply| Command::Find { sweep, reply }).await?;
+        let found = self
+            .ask(|reply| ClientCommand::Find { sweep, reply })
+            .await?;
         found.map_err(refuse::lookup)
     }
 
+    async fn change(&self, sweep: String, change: Change) -> Result<Response<SweepStatus>, Status> {
+        let ask = |reply| ClientCommand::Change {
+            sweep,
+            change,
+            reply,
+        };
+        let status = self.ask(ask).await?;
+        status.map(Response::new).map_err(refuse::lookup)
+    }
+
     async fn status(&self, sweep: String) -> Result<SweepStatus, Status> {
-        let status = self.ask(|reply| Command::Status { sweep, reply }).await?;
+        let status = self
+            .ask(|reply| ClientCommand::Status { sweep, reply })
+            .await?;
         status.map_err(refuse::lookup)
     }
 
     /// A sweep and the coordinator's workers.
     pub(super) async fn watched(&self, sweep: String) -> Result<WatchReply, Status> {
-        let watched = self.ask(|reply| Command::Watch { sweep, reply }).await?;
+        let watched = self
+            .ask(|reply| ClientCommand::Watch { sweep, reply })
+            .await?;
         watched.map_err(refuse::lookup)
     }
 }

@@ -3,7 +3,7 @@
 use super::pages::{self, Page};
 use super::refuse::refuse;
 use super::{Link, check};
-use crate::driver::{Command, hindered_words};
+use crate::driver::{ClientCommand, hindered_words};
 use crate::scheduler::{SweepId, TrialId, TrialView};
 use crate::store::recorded;
 use nrp_proto::axis::Condition;
@@ -184,7 +184,7 @@ impl Link {
         if trials.is_empty() {
             return Ok(());
         }
-        let ask = |reply| Command::Trials {
+        let ask = |reply| ClientCommand::Trials {
             sweep,
             trials,
             reply,

@@ -2,9 +2,9 @@
 
 use super::refuse::{self, refuse};
 use super::{Link, check, plausible};
-use crate::driver::{Command, Report};
+use crate::driver::{ReportedOutcome, WorkerCommand};
 use crate::metrics::COUNTS;
-use crate::scheduler::{Attempt, LANES_MAX, LeaseRef, Verdict};
+use crate::scheduler::{Attempt, LANES_MAX, LeaseRef, Reporter, Verdict};
 use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_server::Workers;
 use nrp_proto::wire::{
@@ -31,6 +31,7 @@ impl Workers for Service {
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterReply>, Status> {
+        let link = self.link.of(&request);
         let request = request.into_inner();
         let worker = &request.worker;
         if request.contract != CONTRACT {
@@ -58,13 +59,13 @@ impl Workers for Service {
             .take(256)
             .collect();
         let holder = check::holder(request.worker, request.instance)?;
-        let register = |reply| Command::Register {
+        let register = |reply| WorkerCommand::Register {
             holder,
             device,
             lanes,
             reply,
         };
-        self.link.ask(register).await?;
+        link.ask_for_worker(register).await?;
         Ok(Response::new(RegisterReply {
             lease_ms: self.link.lease_ms,
             heartbeat_ms: self.link.heartbeat_ms,
@@ -72,6 +73,7 @@ impl Workers for Service {
     }
 
     async fn lease(&self, request: Request<LeaseRequest>) -> Result<Response<LeaseReply>, Status> {
+        let link = self.link.of(&request);
         let LeaseRequest {
             worker,
             instance,
@@ -79,12 +81,12 @@ impl Workers for Service {
         } = request.into_inner();
         let holder = check::holder(worker.clone(), instance)?;
         let held = check::held(&held)?;
-        let lease = |reply| Command::Lease {
+        let lease = |reply| WorkerCommand::Lease {
             holder,
             held,
             reply,
         };
-        let leased = self.link.ask(lease).await?;
+        let leased = link.ask_for_worker(lease).await?;
         let job = leased.map_err(|error| refuse::lease(&worker, error))?;
         Ok(Response::new(LeaseReply { job }))
     }
@@ -93,20 +95,21 @@ impl Workers for Service {
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatReply>, Status> {
+        let link = self.link.of(&request);
         let request = request.into_inner();
         let worker = request.worker.clone();
         let holder = check::holder(request.worker, request.instance)?;
         let leases = check::leases(request.leases)?;
         let activity = check::activity(request.activity)?;
         let totals = check::totals(request.totals);
-        let heartbeat = |reply| Command::Heartbeat {
+        let heartbeat = |reply| WorkerCommand::Heartbeat {
             holder,
             leases,
             activity,
             totals,
             reply,
         };
-        let fenced = self.link.ask(heartbeat).await?;
+        let fenced = link.ask_for_worker(heartbeat).await?;
         let fenced = fenced.map_err(|refusal| refuse::worker(&worker, refusal))?;
         Ok(Response::new(HeartbeatReply {
             lost: fenced.lost.into_iter().map(reference).collect(),
@@ -119,27 +122,28 @@ impl Workers for Service {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportReply>, Status> {
+        let link = self.link.of(&request);
         let asked = check::reports(request.into_inner().reports)?;
         let names: Vec<_> = asked
             .iter()
             .map(|report| (report.worker.clone(), report.trial.clone()))
             .collect();
-        let asked: Vec<_> = asked.into_iter().map(report).collect();
+        let asked: Vec<_> = asked.into_iter().map(reported).collect();
         let asked = self.with_regions(asked).await?;
-        let mut reports = Vec::with_capacity(asked.len());
+        let mut outcomes = Vec::with_capacity(asked.len());
         // One that can never be taken must not hold up the others.
         let refused: Vec<Option<String>> = asked
             .into_iter()
             .map(|asked| match asked {
-                Ok(report) => {
-                    reports.push(report);
+                Ok(outcome) => {
+                    outcomes.push(outcome);
                     None
                 }
                 Err(reason) => Some(reason),
             })
             .collect();
-        let report = |reply| Command::Report { reports, reply };
-        let mut taken = self.link.ask(report).await?.into_iter();
+        let report = |reply| WorkerCommand::Report { outcomes, reply };
+        let mut taken = link.ask_for_worker(report).await?.into_iter();
         let verdicts = refused.into_iter().zip(names).map(|(refused, name)| {
             let verdict = match refused {
                 Some(reason) => Err(reason),
@@ -164,21 +168,23 @@ impl Workers for Service {
     }
 
     async fn rung(&self, request: Request<RungRequest>) -> Result<Response<RungReply>, Status> {
+        let link = self.link.of(&request);
         let request = request.into_inner();
         let holder = check::holder(request.worker, request.instance)?;
-        let lease = check::lease(request.lease)?;
-        let trial = check::trial(&request.trial)?;
-        let validation_mse = check::validation_mse(request.validation_mse)?;
-        let worker = holder.worker.clone();
-        let rung = |reply| Command::Rung {
+        let reporter = Reporter {
+            lease: check::lease(request.lease)?,
+            trial: check::trial(&request.trial)?,
             worker: holder.worker,
-            lease,
-            trial,
+        };
+        let validation_mse = check::validation_mse(request.validation_mse)?;
+        let worker = reporter.worker.clone();
+        let rung = |reply| WorkerCommand::Rung {
+            reporter,
             epochs: request.epochs,
             validation_mse,
             reply,
         };
-        let goes_on = self.link.ask(rung).await?;
+        let goes_on = link.ask_for_worker(rung).await?;
         let goes_on = goes_on.map_err(|refused| {
             let reason = refused.to_string();
             note_refused(&worker, &request.trial, &reason);
@@ -192,25 +198,27 @@ impl Workers for Service {
         &self,
         request: Request<ReleaseRequest>,
     ) -> Result<Response<ReleaseReply>, Status> {
+        let link = self.link.of(&request);
         let request = request.into_inner();
         let holder = check::holder(request.worker, request.instance)?;
         let lease = check::lease(request.lease)?;
         let hindrance = request.hindrance.map(check::hindrance);
-        let release = |reply| Command::Release {
+        let release = |reply| WorkerCommand::Release {
             holder,
             lease,
             hindrance,
             reply,
         };
-        self.link.ask(release).await?;
+        link.ask_for_worker(release).await?;
         Ok(Response::new(ReleaseReply {}))
     }
 
     async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
+        let link = self.link.of(&request);
         let request = request.into_inner();
         let holder = check::holder(request.worker, request.instance)?;
-        let leave = |reply| Command::Leave { holder, reply };
-        self.link.ask(leave).await?;
+        let leave = |reply| WorkerCommand::Leave { holder, reply };
+        link.ask_for_worker(leave).await?;
         Ok(Response::new(LeaveReply {}))
     }
 }
@@ -219,24 +227,24 @@ impl Service {
     /// Adds the regions of the trials that are known, and refuses what cannot have come of them.
     async fn with_regions(
         &self,
-        asked: Vec<Result<Report, String>>,
-    ) -> Result<Vec<Result<Report, String>>, Status> {
+        asked: Vec<Result<ReportedOutcome, String>>,
+    ) -> Result<Vec<Result<ReportedOutcome, String>>, Status> {
         let checked = self.link.query(move |index| {
             let checked = asked.into_iter().map(|asked| {
-                let mut report = match asked {
-                    Ok(report) => report,
+                let mut outcome = match asked {
+                    Ok(outcome) => outcome,
                     refused => return Ok(refused),
                 };
-                let record = index.trial(report.trial)?;
+                let record = index.trial(outcome.reporter.trial)?;
                 let Some(spec) = record.and_then(|record| record.spec) else {
-                    return Ok(Ok(report));
+                    return Ok(Ok(outcome));
                 };
-                let checked = match &report.attempt {
+                let checked = match &outcome.attempt {
                     Attempt::Finished(scores) => plausible::check(scores, &spec),
                     Attempt::Failed { .. } => Ok(()),
                 };
-                report.region = spec.region;
-                Ok(checked.map(|()| report))
+                outcome.region = spec.region;
+                Ok(checked.map(|()| outcome))
             });
             checked.collect()
         });
@@ -252,18 +260,20 @@ fn note_refused(worker: &str, trial: &str, reason: &str) {
     tracing::warn!(?worker, ?trial, reason, "a report is refused");
 }
 
-fn report(report: wire::Report) -> Result<Report, String> {
-    let report = || -> Result<Report, Status> {
+fn reported(report: wire::Report) -> Result<ReportedOutcome, String> {
+    let reported = || -> Result<ReportedOutcome, Status> {
         let holder = check::holder(report.worker, report.instance)?;
-        Ok(Report {
-            worker: holder.worker,
-            lease: check::lease(report.lease)?,
-            trial: check::trial(&report.trial)?,
+        Ok(ReportedOutcome {
+            reporter: Reporter {
+                trial: check::trial(&report.trial)?,
+                worker: holder.worker,
+                lease: check::lease(report.lease)?,
+            },
             attempt: check::attempt(report.outcome)?,
             region: String::new(),
         })
     };
-    report().map_err(|status| status.message().to_owned())
+    reported().map_err(|status| status.message().to_owned())
 }
 
 fn verdict_of(verdict: &str, reason: &str) -> wire::Verdict {

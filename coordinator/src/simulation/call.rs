@@ -21,6 +21,12 @@ pub(super) enum Node {
 /// The question.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
+    Worker(WorkerAsk),
+    Client(ClientAsk),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum WorkerAsk {
     Register {
         instance: u32,
         lanes: usize,
@@ -44,7 +50,11 @@ pub(super) enum Ask {
         lease: LeaseRef,
         hindrance: Option<Hindrance>,
     },
-    /// A sweep, by its number.
+}
+
+/// What is asked about a sweep, by its number.
+#[derive(Debug, Clone)]
+pub(super) enum ClientAsk {
     Submit(usize),
     Cancel(usize),
     Resume(usize),

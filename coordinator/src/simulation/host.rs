@@ -1,13 +1,14 @@
 //! The coordinator's process: the real driver with the real journal and index. The world does step
 //! by step what tasks and the writer's thread do in production.
 
-use super::call::{self, Answer, Ask, Call, Node};
+use super::call::{self, Answer, Ask, Call, ClientAsk, Node, WorkerAsk};
 use super::disk::Disk;
 use super::{LEASE_MS, Sweep, worker};
 use crate::driver::{
-    self, Batch, Clock, Command, Driver, LeaseError, LookupError, Replayed, Reply, settle,
+    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, LeaseError, LookupError,
+    Replayed, Reply, ReportedOutcome, WorkerCommand, settle,
 };
-use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Settings};
+use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Reporter, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
 use nrp_proto::wire::{Job, SweepStatus, WorkerTotals};
 use std::collections::VecDeque;
@@ -128,137 +129,9 @@ impl Host {
 
     /// Accepts a call.
     pub(super) fn take(&mut self, call: Call, sweeps: &[Sweep]) {
-        let Call { from, ask, .. } = call.clone();
-        let holder = |instance: u32| Holder {
-            worker: name(from),
-            instance: instance.to_string(),
-        };
-        let (command, answer) = match ask {
-            Ask::Register { instance, lanes } => asked(
-                |reply| Command::Register {
-                    holder: holder(instance),
-                    device: "cpu".to_owned(),
-                    lanes,
-                    reply,
-                },
-                |()| Answer::Registered,
-            ),
-            Ask::Lease { instance } => asked(
-                |reply| Command::Lease {
-                    holder: holder(instance),
-                    held: Vec::new(),
-                    reply,
-                },
-                |leased| match leased {
-                    Ok(job) => Answer::Leased(job.map(leased_job)),
-                    Err(LeaseError::Refused(refusal)) => Answer::Refused(refusal),
-                    Err(LeaseError::Index(error)) => panic!("the index fails: {error}"),
-                },
-            ),
-            Ask::Heartbeat { instance, leases } => asked(
-                |reply| Command::Heartbeat {
-                    holder: holder(instance),
-                    leases,
-                    activity: None,
-                    totals: WorkerTotals::default(),
-                    reply,
-                },
-                |fenced| match fenced {
-                    Ok(fenced) => Answer::Fenced {
-                        lost: fenced.lost,
-                        cancelled: fenced.cancelled,
-                    },
-                    Err(refusal) => Answer::Refused(refusal),
-                },
-            ),
-            Ask::Report(reports) => {
-                let reports = reports.into_iter().map(|report| driver::Report {
-                    worker: name(from),
-                    lease: report.lease,
-                    trial: report.trial,
-                    attempt: report.attempt,
-                    region: String::new(),
-                });
-                let reports = reports.collect();
-                asked(|reply| Command::Report { reports, reply }, Answer::Verdicts)
-            }
-            Ask::Rung {
-                lease,
-                trial,
-                epochs,
-            } => asked(
-                |reply| Command::Rung {
-                    worker: name(from),
-                    lease,
-                    trial,
-                    epochs,
-                    validation_mse: worker::loss_at(trial, epochs),
-                    reply,
-                },
-                |goes_on| match goes_on {
-                    Ok(goes_on) => Answer::Rung(goes_on),
-                    Err(refused) => panic!("a worker tells what it was leased: {refused}"),
-                },
-            ),
-            Ask::Release {
-                instance,
-                lease,
-                hindrance,
-            } => asked(
-                |reply| Command::Release {
-                    holder: holder(instance),
-                    lease,
-                    hindrance,
-                    reply,
-                },
-                |()| Answer::Released,
-            ),
-            Ask::Submit(number) => asked(
-                |reply| Command::Submit {
-                    sweep: sweeps[number].id,
-                    spec: Box::new(sweeps[number].spec.clone()),
-                    trials: sweeps[number].keys.clone(),
-                    priority: None,
-                    reply,
-                },
-                |_| Answer::Submitted,
-            ),
-            Ask::Cancel(number) => asked(
-                |reply| Command::Cancel {
-                    sweep: sweeps[number].id.to_string(),
-                    reply,
-                },
-                status,
-            ),
-            Ask::Resume(number) => asked(
-                |reply| Command::Resume {
-                    sweep: sweeps[number].id.to_string(),
-                    reply,
-                },
-                status,
-            ),
-            Ask::Pause(number) => asked(
-                |reply| Command::Pause {
-                    sweep: sweeps[number].id.to_string(),
-                    reply,
-                },
-                status,
-            ),
-            Ask::Prioritise(number, priority) => asked(
-                |reply| Command::Prioritise {
-                    sweep: sweeps[number].id.to_string(),
-                    priority,
-                    reply,
-                },
-                status,
-            ),
-            Ask::Status(number) => asked(
-                |reply| Command::Status {
-                    sweep: sweeps[number].id.to_string(),
-                    reply,
-                },
-                status,
-            ),
+        let (command, answer) = match call.ask.clone() {
+            Ask::Worker(ask) => asked_by_worker(&name(call.from), ask),
+            Ask::Client(ask) => asked_by_client(ask, sweeps),
         };
         self.inbox.push_back(command);
         self.waiting.push(Waiting { call, answer });
@@ -328,10 +201,155 @@ impl Host {
 }
 
 /// A command, and how to fetch its answer.
+type Asked = (Command, Box<dyn FnMut() -> Option<Answer>>);
+
+fn asked_by_worker(worker: &str, ask: WorkerAsk) -> Asked {
+    let holder = |instance: u32| Holder {
+        worker: worker.to_owned(),
+        instance: instance.to_string(),
+    };
+    let reporter = |trial, lease| Reporter {
+        trial,
+        worker: worker.to_owned(),
+        lease,
+    };
+    match ask {
+        WorkerAsk::Register { instance, lanes } => by_worker(
+            |reply| WorkerCommand::Register {
+                holder: holder(instance),
+                device: "cpu".to_owned(),
+                lanes,
+                reply,
+            },
+            |()| Answer::Registered,
+        ),
+        WorkerAsk::Lease { instance } => by_worker(
+            |reply| WorkerCommand::Lease {
+                holder: holder(instance),
+                held: Vec::new(),
+                reply,
+            },
+            |leased| match leased {
+                Ok(job) => Answer::Leased(job.map(leased_job)),
+                Err(LeaseError::Refused(refusal)) => Answer::Refused(refusal),
+                Err(LeaseError::Index(error)) => panic!("the index fails: {error}"),
+            },
+        ),
+        WorkerAsk::Heartbeat { instance, leases } => by_worker(
+            |reply| WorkerCommand::Heartbeat {
+                holder: holder(instance),
+                leases,
+                activity: None,
+                totals: WorkerTotals::default(),
+                reply,
+            },
+            |fenced| match fenced {
+                Ok(fenced) => Answer::Fenced {
+                    lost: fenced.lost,
+                    cancelled: fenced.cancelled,
+                },
+                Err(refusal) => Answer::Refused(refusal),
+            },
+        ),
+        WorkerAsk::Report(reports) => {
+            let outcomes = reports.into_iter().map(|report| ReportedOutcome {
+                reporter: reporter(report.trial, report.lease),
+                attempt: report.attempt,
+                region: String::new(),
+            });
+            let outcomes = outcomes.collect();
+            let report = |reply| WorkerCommand::Report { outcomes, reply };
+            by_worker(report, Answer::Verdicts)
+        }
+        WorkerAsk::Rung {
+            lease,
+            trial,
+            epochs,
+        } => by_worker(
+            |reply| WorkerCommand::Rung {
+                reporter: reporter(trial, lease),
+                epochs,
+                validation_mse: worker::loss_at(trial, epochs),
+                reply,
+            },
+            |goes_on| match goes_on {
+                Ok(goes_on) => Answer::Rung(goes_on),
+                Err(refused) => panic!("a worker tells what it was leased: {refused}"),
+            },
+        ),
+        WorkerAsk::Release {
+            instance,
+            lease,
+            hindrance,
+        } => by_worker(
+            |reply| WorkerCommand::Release {
+                holder: holder(instance),
+                lease,
+                hindrance,
+                reply,
+            },
+            |()| Answer::Released,
+        ),
+    }
+}
+
+fn asked_by_client(ask: ClientAsk, sweeps: &[Sweep]) -> Asked {
+    let (number, change) = match ask {
+        ClientAsk::Submit(number) => {
+            let submit = |reply| ClientCommand::Submit {
+                sweep: sweeps[number].id,
+                spec: Box::new(sweeps[number].spec.clone()),
+                trials: sweeps[number].keys.clone(),
+                priority: None,
+                reply,
+            };
+            return by_client(submit, |_| Answer::Submitted);
+        }
+        ClientAsk::Status(number) => {
+            let sweep = sweeps[number].id.to_string();
+            return by_client(|reply| ClientCommand::Status { sweep, reply }, status);
+        }
+        ClientAsk::Cancel(number) => (number, Change::Cancel),
+        ClientAsk::Resume(number) => (number, Change::Resume),
+        ClientAsk::Pause(number) => (number, Change::Pause),
+        ClientAsk::Prioritise(number, priority) => (number, Change::Prioritise(priority)),
+    };
+    let change = |reply| ClientCommand::Change {
+        sweep: sweeps[number].id.to_string(),
+        change,
+        reply,
+    };
+    by_client(change, status)
+}
+
+fn by_worker<T: 'static>(
+    command: impl FnOnce(Reply<T>) -> WorkerCommand,
+    convert: impl Fn(T) -> Answer + 'static,
+) -> Asked {
+    let caller = Caller::HERE;
+    let worker = |reply| {
+        let command = command(reply);
+        Command::Worker { caller, command }
+    };
+    asked(worker, convert)
+}
+
+fn by_client<T: 'static>(
+    command: impl FnOnce(Reply<T>) -> ClientCommand,
+    convert: impl Fn(T) -> Answer + 'static,
+) -> Asked {
+    let caller = Caller::HERE;
+    let client = |reply| {
+        let command = command(reply);
+        Command::Client { caller, command }
+    };
+    asked(client, convert)
+}
+
 fn asked<T: 'static>(
     command: impl FnOnce(Reply<T>) -> Command,
     convert: impl Fn(T) -> Answer + 'static,
-) -> (Command, Box<dyn FnMut() -> Option<Answer>>) {
+) -> Asked {
     let (reply, mut answer) = oneshot::channel();
     let fetch = move || match answer.try_recv() {
         Ok(answer) => Some(convert(answer)),

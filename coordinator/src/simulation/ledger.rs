@@ -2,7 +2,7 @@
 //! promise when it is made, and all promises whenever the coordinator or its disk restarts.
 
 use super::Sweep;
-use super::call::{Answer, Ask, Call, Report};
+use super::call::{Answer, Ask, Call, ClientAsk, Report, WorkerAsk};
 use super::disk::Disk;
 use crate::scheduler::{
     Attempt, Ending, Epoch, Fact, Scheduler, SweepId, TrialId, TrialView, Verdict,
@@ -105,16 +105,16 @@ impl Ledger {
     /// answer says.
     pub(super) fn promise(&mut self, call: &Call, answer: &Answer, sweeps: &[Sweep]) {
         match (&call.ask, answer) {
-            (Ask::Report(reports), Answer::Verdicts(verdicts)) => {
+            (Ask::Worker(WorkerAsk::Report(reports)), Answer::Verdicts(verdicts)) => {
                 assert_eq!(reports.len(), verdicts.len(), "a verdict on each");
                 for (report, verdict) in reports.iter().zip(verdicts) {
                     self.promise_report(report, *verdict);
                 }
             }
-            (Ask::Submit(number), Answer::Submitted) => {
+            (Ask::Client(ClientAsk::Submit(number)), Answer::Submitted) => {
                 self.submitted.insert(sweeps[*number].id);
             }
-            (Ask::Rung { trial, epochs, .. }, Answer::Rung(goes_on)) => {
+            (Ask::Worker(WorkerAsk::Rung { trial, epochs, .. }), Answer::Rung(goes_on)) => {
                 self.promise_rung(*trial, *epochs, *goes_on, sweeps);
             }
             (_, Answer::Leased(Some(job))) => {
@@ -126,7 +126,7 @@ impl Ledger {
                     "a lease was handed out and is not kept"
                 );
             }
-            (Ask::Status(number), Answer::Status(None)) => {
+            (Ask::Client(ClientAsk::Status(number)), Answer::Status(None)) => {
                 let id = sweeps[*number].id;
                 assert!(!self.submitted.contains(&id), "sweep {id} is forgotten");
             }

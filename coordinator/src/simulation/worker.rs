@@ -2,7 +2,7 @@
 //! the other, spools each outcome before it reports it, and reports it until it is acknowledged. A
 //! worker dies and returns under the same name; its spool stays.
 
-use super::call::{Answer, Ask, Report};
+use super::call::{Answer, Report, WorkerAsk};
 use super::dice::Dice;
 use super::poison::{self, Poison};
 use crate::scheduler::{Attempt, Hindrance, LeaseRef, Refusal, TrialId};
@@ -121,26 +121,26 @@ impl Worker {
     }
 
     /// The worker's next call, or `None` if it waits already or only trains.
-    pub(super) fn next(&self) -> Option<Ask> {
+    pub(super) fn next(&self) -> Option<WorkerAsk> {
         if !self.up || self.waits_for.is_some() {
             return None;
         }
         let instance = self.instance;
         if !self.registered {
             let lanes = self.lanes;
-            return Some(Ask::Register { instance, lanes });
+            return Some(WorkerAsk::Register { instance, lanes });
         }
         if !self.spool.is_empty() {
-            return Some(Ask::Report(self.spool.iter().cloned().collect()));
+            return Some(WorkerAsk::Report(self.spool.iter().cloned().collect()));
         }
         match &self.job {
-            None => Some(Ask::Lease { instance }),
-            Some(job) if job.broken_off || job.hindrance.is_some() => Some(Ask::Release {
+            None => Some(WorkerAsk::Lease { instance }),
+            Some(job) if job.broken_off || job.hindrance.is_some() => Some(WorkerAsk::Release {
                 instance,
                 lease: job.lease,
                 hindrance: job.hindrance.clone(),
             }),
-            Some(job) if job.at_rung => Some(Ask::Rung {
+            Some(job) if job.at_rung => Some(WorkerAsk::Rung {
                 lease: job.lease,
                 trial: *job.trials.front()?,
                 epochs: *job.rungs.get(job.passed)?,
@@ -162,11 +162,11 @@ impl Worker {
         waited
     }
 
-    pub(super) fn heartbeat(&self) -> Option<Ask> {
+    pub(super) fn heartbeat(&self) -> Option<WorkerAsk> {
         let leases = self.job.iter().map(|job| job.lease).collect();
         let instance = self.instance;
         self.registered
-            .then_some(Ask::Heartbeat { instance, leases })
+            .then_some(WorkerAsk::Heartbeat { instance, leases })
     }
 
     /// Handles an answer. Returns whether the process continues.

@@ -4,7 +4,7 @@
 mod end;
 mod turmoil;
 
-use super::call::{Answer, Ask, Call, Node};
+use super::call::{Answer, Ask, Call, Node, WorkerAsk};
 use super::dice::Dice;
 use super::disk::{Disk, Faults};
 use super::host::{Hands, Host};
@@ -345,20 +345,23 @@ impl World {
             return;
         };
         let worker = &mut self.workers[number];
-        let (instance, beats) = match call.ask {
-            Ask::Heartbeat { instance, .. } => (instance, true),
-            Ask::Register { instance, .. }
-            | Ask::Lease { instance }
-            | Ask::Release { instance, .. } => (instance, false),
-            _ => (worker.instance, false),
+        let Ask::Worker(ask) = &call.ask else {
+            return;
+        };
+        let (instance, beats) = match ask {
+            WorkerAsk::Heartbeat { instance, .. } => (*instance, true),
+            WorkerAsk::Register { instance, .. }
+            | WorkerAsk::Lease { instance }
+            | WorkerAsk::Release { instance, .. } => (*instance, false),
+            WorkerAsk::Report(_) | WorkerAsk::Rung { .. } => (worker.instance, false),
         };
         let expected = beats || worker.give_up(call.id);
         if !worker.up || worker.instance != instance || !expected {
             return;
         }
         let away = matches!(answer, Answer::Unavailable | Answer::Leased(None));
-        let answer = match (&call.ask, answer) {
-            (Ask::Rung { .. }, Answer::Unavailable) => GOES_ON,
+        let answer = match (ask, answer) {
+            (WorkerAsk::Rung { .. }, Answer::Unavailable) => GOES_ON,
             (_, answer) => answer,
         };
         if !worker.hear(answer) {
@@ -382,7 +385,7 @@ impl World {
         if let Node::Worker(number) = call.from
             && self.workers[number].give_up(call.id)
         {
-            if let Ask::Rung { .. } = call.ask {
+            if let Ask::Worker(WorkerAsk::Rung { .. }) = call.ask {
                 self.workers[number].hear(GOES_ON);
             }
             self.enter(1, Happening::WorkerActs(number));
@@ -411,7 +414,7 @@ impl World {
 
     fn act(&mut self, number: usize) {
         if let Some(ask) = self.workers[number].next() {
-            let call = self.call(Node::Worker(number), ask);
+            let call = self.call(Node::Worker(number), Ask::Worker(ask));
             self.workers[number].waits_for(call);
         }
     }
@@ -437,7 +440,7 @@ impl World {
             return;
         }
         if let Some(ask) = worker.heartbeat() {
-            self.call(Node::Worker(number), ask);
+            self.call(Node::Worker(number), Ask::Worker(ask));
         }
         self.enter(HEARTBEAT_MS, Happening::WorkerBeats(number, instance));
     }

@@ -1,7 +1,7 @@
 //! Turmoil: what clients do, what goes wrong, and how it ends.
 
 use super::{Happening, TURMOIL_MS, World};
-use crate::simulation::call::{Ask, Call, Node};
+use crate::simulation::call::{Ask, Call, ClientAsk, Node};
 use crate::simulation::network::Way;
 
 impl World {
@@ -11,14 +11,14 @@ impl World {
         }
         let sweep = self.dice.below(self.sweeps.len() as u64) as usize;
         let ask = match self.dice.below(100) {
-            0..40 => Ask::Submit(sweep),
-            40..50 => Ask::Cancel(sweep),
-            50..65 => Ask::Resume(sweep),
-            65..72 => Ask::Pause(sweep),
-            72..80 => Ask::Prioritise(sweep, self.dice.below(3) as i32),
-            _ => Ask::Status(sweep),
+            0..40 => ClientAsk::Submit(sweep),
+            40..50 => ClientAsk::Cancel(sweep),
+            50..65 => ClientAsk::Resume(sweep),
+            65..72 => ClientAsk::Pause(sweep),
+            72..80 => ClientAsk::Prioritise(sweep, self.dice.below(3) as i32),
+            _ => ClientAsk::Status(sweep),
         };
-        self.call(Node::Client(number), ask);
+        self.call(Node::Client(number), Ask::Client(ask));
         let in_ms = self.dice.between(100, 5_000);
         self.enter(in_ms, Happening::ClientActs(number));
     }
@@ -73,18 +73,18 @@ impl World {
         for number in 0..self.sweeps.len() {
             if number == 0 || self.dice.chance(700) {
                 // After a coordinator that was away has returned.
-                self.ask_in(10_000, Ask::Submit(number));
-                self.ask_in(20_000, Ask::Resume(number));
+                self.ask_in(10_000, ClientAsk::Submit(number));
+                self.ask_in(20_000, ClientAsk::Resume(number));
             }
         }
     }
 
-    fn ask_in(&mut self, in_ms: u64, ask: Ask) {
+    fn ask_in(&mut self, in_ms: u64, ask: ClientAsk) {
         self.calls += 1;
         let call = Call {
             id: self.calls,
             from: Node::Client(0),
-            ask,
+            ask: Ask::Client(ask),
         };
         self.enter(in_ms, Happening::Asked(call));
     }
@@ -95,7 +95,7 @@ impl World {
             poison.mended = true;
         }
         for number in 0..self.sweeps.len() {
-            self.ask_in(10, Ask::Resume(number));
+            self.ask_in(10, ClientAsk::Resume(number));
         }
         self.ends_after_ms = self.now_ms + 5_000;
     }
@@ -103,8 +103,8 @@ impl World {
     /// Faults cease, and a client submits and resumes all sweeps.
     pub(in crate::simulation) fn submit_all_at_calm(&mut self) {
         for number in 0..self.sweeps.len() {
-            self.ask_in(TURMOIL_MS + 10_000, Ask::Submit(number));
-            self.ask_in(TURMOIL_MS + 20_000, Ask::Resume(number));
+            self.ask_in(TURMOIL_MS + 10_000, ClientAsk::Submit(number));
+            self.ask_in(TURMOIL_MS + 20_000, ClientAsk::Resume(number));
         }
     }
 }
