@@ -1,10 +1,11 @@
 //! The coordinator as a whole: opens the state, binds the address, serves, and says when it ends.
 
+use crate::counts::Counts;
 use crate::driver::{self, Awake, Caller, Clock, Command, Replayed, Running, Stopped, SystemClock};
 use crate::listener::{Limits, Listener};
 use crate::metrics::MetricsReader;
 use crate::scheduler::{OPEN_TRIALS_MAX, Settings};
-use crate::service::{self, Link};
+use crate::service::{self, EventSource, Link};
 use crate::store::{DiskStore, ReadStore, Store, StoreError};
 use miette::Diagnostic;
 use std::io;
@@ -108,6 +109,7 @@ pub enum CoordinatorError {
 pub struct Coordinator {
     address: SocketAddr,
     notices: Vec<String>,
+    counts: Counts,
     parts: Parts,
 }
 
@@ -144,13 +146,13 @@ impl Coordinator {
     /// # Errors
     /// When the state cannot be read, or another process that can be asked has it open.
     pub async fn read(config: Config, past_damage: bool) -> Result<Self, CoordinatorError> {
-        let open = move |dir: &Path, settings| open_to_read(dir, past_damage, settings);
+        let open = move |dir: &Path, settings, _| open_to_read(dir, past_damage, settings);
         Self::launch(config, open).await
     }
 
     async fn launch(
         config: Config,
-        open: impl FnOnce(&Path, Settings) -> Result<Opened, StoreError> + Send + 'static,
+        open: impl FnOnce(&Path, Settings, Counts) -> Result<Opened, StoreError> + Send + 'static,
     ) -> Result<Self, CoordinatorError> {
         let (listener, address) = bind(config.listen).await?;
         let settings = Settings {
@@ -159,7 +161,9 @@ impl Coordinator {
             ..Settings::default()
         };
         let state_dir = config.state_dir.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&state_dir, settings)).await;
+        let counts = Counts::new();
+        let counted = counts.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&state_dir, settings, counted)).await;
         let Opened {
             store,
             replayed,
@@ -167,19 +171,27 @@ impl Coordinator {
             clock,
         } = opened.map_err(|_| CoordinatorError::Bug)??;
         let index = Arc::downgrade(store.index());
-        let running = driver::spawn(replayed, store, clock, config.lease_ms)
+        let running = driver::spawn(replayed, store, clock, config.lease_ms, counts.clone())
             .map_err(|source| CoordinatorError::Thread { source })?;
         let link = Link {
             caller: Caller::HERE,
             commands: running.commands.clone(),
             index,
             changes: running.changes.clone(),
+            events: running.events.clone(),
+            source: EventSource::new(
+                running.events.clone(),
+                running.history.clone(),
+                running.changes.clone(),
+            ),
+            counts: counts.clone(),
             lease_ms: config.lease_ms,
             heartbeat_ms: config.heartbeat_ms,
         };
         Ok(Self {
             address,
             notices,
+            counts,
             parts: serve(listener, link, running).await,
         })
     }
@@ -191,7 +203,7 @@ impl Coordinator {
 
     /// Reads its metrics, for as long as it runs.
     pub fn metrics(&self) -> MetricsReader {
-        MetricsReader::new(self.parts.commands.clone())
+        MetricsReader::new(self.parts.commands.clone(), self.counts.clone())
     }
 
     /// What the user should know of the state that was found.
@@ -275,11 +287,11 @@ struct Opened {
 }
 
 /// Opens the store and replays it.
-fn open(state_dir: &Path, settings: Settings) -> Result<Opened, StoreError> {
+fn open(state_dir: &Path, settings: Settings, counts: Counts) -> Result<Opened, StoreError> {
     let clock = SystemClock::new();
     let mut replayed = Replayed::new(settings);
     let visit = &mut |fact| replayed.take(clock.now_ms(), fact);
-    let (mut store, mut notices) = DiskStore::open(state_dir, visit)?;
+    let (mut store, mut notices) = DiskStore::open_counting(state_dir, counts, visit)?;
     notices.extend(store.check_index(replayed.core.totals())?);
     notices.extend(store.compact_if_due(clock.wall_ms(), || replayed.snapshot())?);
     Ok(Opened {

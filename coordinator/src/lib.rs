@@ -8,6 +8,8 @@ pub mod scheduler;
 #[cfg(feature = "service")]
 mod coordinator;
 #[cfg(feature = "service")]
+mod counts;
+#[cfg(feature = "service")]
 mod driver;
 #[cfg(feature = "service")]
 mod expand;

@@ -304,7 +304,7 @@ impl Driver {
             let mut snapshot = self.catalogue.snapshot(&self.core);
             // Readers of the journal learn of it; replayed, it changes nothing.
             snapshot.after.push(Fact::SweepDeleted { sweep });
-            self.batch.purge(self.clock.wall_ms(), snapshot);
+            self.batch.snapshot = Some((self.clock.wall_ms(), snapshot));
         }
         Ok(DeleteReply {
             sweep: sweep.to_string(),

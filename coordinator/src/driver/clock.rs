@@ -106,6 +106,7 @@ mod tests {
         spawn,
     };
     use super::*;
+    use crate::counts::Counts;
     use crate::expand;
     use crate::scheduler::{ActivationsId, Epoch, Holder, JobId, LeaseRef, Settings};
     use crate::store::{MemoryStore, samples};
@@ -150,7 +151,7 @@ mod tests {
             let replayed = Replayed::new(Settings::default());
             let store = Box::new(MemoryStore::new());
             let clock = Box::new(Awake::new(hands.clone()));
-            let driver = spawn(replayed, store, clock, 30_000).expect("starts");
+            let driver = spawn(replayed, store, clock, 30_000, Counts::new()).expect("starts");
             let world = Self { hands, driver };
             let spec = samples::sweep("a", 1);
             let submit = |reply| ClientCommand::Submit {

@@ -7,6 +7,7 @@ mod catalogue;
 mod clients;
 mod clock;
 mod command;
+mod events;
 mod explain;
 mod job;
 mod observe;
@@ -18,20 +19,24 @@ pub(crate) use catalogue::LookupError;
 pub(crate) use clients::{Absent, Change, ClientCommand, DeleteError, Unretractable};
 pub(crate) use clock::{Awake, Clock, Stopped, SystemClock};
 pub(crate) use command::{Caller, Census, Command, Reply};
+pub(crate) use events::{Events, Following, event};
 pub(crate) use explain::hindered_words;
 #[cfg(test)]
 pub(crate) use workers::{Fenced, Leased};
 pub(crate) use workers::{LeaseError, ReportedOutcome, WorkerCommand};
 pub(crate) use writer::Batch;
+pub(crate) use writer::Told;
 #[cfg(test)]
 pub(crate) use writer::settle;
 
+use crate::counts::Counts;
 use crate::expand;
 use crate::scheduler::{
     Event, Fact, Scheduler, Settings, Snapshot, SweepCounts, SweepId, SweepState,
 };
-use crate::store::{Stamped, Store, StoreError};
+use crate::store::{History, Stamped, Store, StoreError};
 use catalogue::Catalogue;
+use events::EVENTS_KEPT;
 use nrp_proto::wire::SweepSpec;
 use status::Presence;
 use std::collections::{BTreeMap, VecDeque};
@@ -106,6 +111,8 @@ pub(crate) struct Running {
     pub(crate) commands: mpsc::Sender<Command>,
     /// Counts changes that somebody may want to see.
     pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) history: History,
     /// Says why, if the store failed.
     pub(crate) failed: oneshot::Receiver<StoreError>,
     pub(crate) task: tokio::task::JoinHandle<()>,
@@ -119,6 +126,7 @@ pub(crate) fn spawn(
     store: Box<dyn Store>,
     clock: Box<dyn Clock>,
     presence_ms: u64,
+    counts: Counts,
 ) -> std::io::Result<Running> {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let (batches, to_write) = mpsc::channel(BATCHES_MAX);
@@ -127,14 +135,21 @@ pub(crate) fn spawn(
     let (written, to_apply) = std::sync::mpsc::sync_channel(writer::RECORDED_MAX);
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let index = store.index().clone();
+    let history = store.history();
+    let events = Arc::new(Events::new(store.last_seq(), EVENTS_KEPT));
+    let told = Told {
+        counts: counts.clone(),
+        events: events.clone(),
+        changes: changed,
+    };
     let applying =
-        thread("nrp-index").spawn(move || writer::apply(&index, &to_apply, &changed, fail))?;
+        thread("nrp-index").spawn(move || writer::apply(&index, &to_apply, &told, fail))?;
     let recording = thread("nrp-journal").spawn({
         let driver = commands.downgrade();
         move || {
             let mut store = store;
-            writer::write(&mut *store, to_write, written, driver);
-            // Who lets go of the store lets go of its lock: by then the index is to be closed.
+            writer::write(&mut *store, to_write, written, driver, &counts);
+            // Dropping the store releases its lock, so the index must be closed first.
             if let Err(panic) = applying.join() {
                 std::panic::resume_unwind(panic);
             }
@@ -145,6 +160,8 @@ pub(crate) fn spawn(
     Ok(Running {
         commands,
         changes,
+        events,
+        history,
         failed,
         task,
         writer: recording,
@@ -211,7 +228,7 @@ impl Driver {
             for command in commands.drain(..) {
                 stop |= matches!(command, Command::Stop);
                 self.on_command(command);
-                if self.batch.purges {
+                if self.batch.purges() {
                     let batch = std::mem::take(&mut self.batch);
                     if batches.send(batch).await.is_err() {
                         return;
@@ -275,13 +292,15 @@ impl Driver {
     }
 
     fn record(&mut self, fact: Fact) {
-        // It becomes durable with the journal that does without the sweep.
-        if let Fact::SweepDeleted { .. } = fact {
-            self.batch.changed = true;
-            return;
-        }
         let at_ms = self.clock.wall_ms();
-        self.batch.facts.push(Stamped { at_ms, fact });
+        let is_deletion = matches!(fact, Fact::SweepDeleted { .. });
+        let stamped = Stamped { at_ms, fact };
+        if is_deletion {
+            // It becomes durable with the journal that does without the sweep.
+            self.batch.deleted = Some(stamped);
+        } else {
+            self.batch.facts.push(stamped);
+        }
     }
 
     /// Answers behind everything that is in the batch so far.

@@ -1,10 +1,10 @@
 //! What operators see of facts that have become durable: log lines with fields, and counts.
 
-use crate::metrics::COUNTS;
+use crate::counts::Counts;
 use crate::scheduler::{Ending, Fact, LeaseEnd};
 
 /// Logs and counts a fact.
-pub(super) fn observe(fact: &Fact) {
+pub(super) fn observe(fact: &Fact, counts: &Counts) {
     match fact {
         Fact::SweepSubmitted { sweep, spec } => {
             tracing::info!(%sweep, name = spec.name, "sweep submitted");
@@ -24,7 +24,7 @@ pub(super) fn observe(fact: &Fact) {
             copy,
             ..
         } => {
-            COUNTS.leases_granted.inc();
+            counts.leases_granted.inc();
             let (job, epoch, trials) = (job.0, epoch.0, trials.len());
             let worker = &holder.worker;
             tracing::info!(job, epoch, worker, trials, copy, "job handed out");
@@ -35,7 +35,7 @@ pub(super) fn observe(fact: &Fact) {
             reason,
             hindrance,
         } => {
-            COUNTS.reassigned(*reason);
+            counts.reassigned(*reason);
             let (job, epoch) = (job.0, epoch.0);
             match reason {
                 LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => {
@@ -77,7 +77,7 @@ pub(super) fn observe(fact: &Fact) {
             reason,
             attempts,
         } => {
-            COUNTS.attempts_failed.inc();
+            counts.attempts_failed.inc();
             tracing::warn!(%trial, worker, attempts, reason, "attempt failed");
         }
         Fact::RungReached {
@@ -96,7 +96,7 @@ pub(super) fn observe(fact: &Fact) {
             let (job, epoch) = (lease.job.0, lease.epoch.0);
             match outcome {
                 Ending::Finished(scores) => {
-                    COUNTS.finished.inc();
+                    counts.finished.inc();
                     let validation_mse = scores.validation_mse;
                     tracing::debug!(%trial, worker, job, epoch, validation_mse, "trial finished");
                 }
@@ -104,17 +104,17 @@ pub(super) fn observe(fact: &Fact) {
                     epochs,
                     validation_mse,
                 } => {
-                    COUNTS.stopped.inc();
+                    counts.stopped.inc();
                     tracing::debug!(%trial, worker, job, epochs, validation_mse, "trial stopped");
                 }
                 Ending::Failed { reason } => {
-                    COUNTS.failed.inc();
+                    counts.failed.inc();
                     tracing::warn!(%trial, worker, job, epoch, attempts, reason, "trial failed");
                 }
             }
         }
         Fact::OutcomeRetracted { trial, reason, .. } => {
-            COUNTS.retracted.inc();
+            counts.retracted.inc();
             tracing::warn!(%trial, reason, "outcome retracted; its trial is open again");
         }
         // Only a snapshot says so.

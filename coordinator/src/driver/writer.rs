@@ -3,10 +3,12 @@
 //! answers, while the first is at what follows.
 
 use super::command::Command;
+use super::events::Events;
 use super::observe::observe;
-use crate::metrics::COUNTS;
+use crate::counts::Counts;
 use crate::scheduler::Snapshot;
 use crate::store::{Index, Remake, Stamped, Store, StoreError};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,8 +30,9 @@ pub(crate) struct Batch {
     pub(super) changed: bool,
     /// What the facts up to the last of these make, and the wall clock; nothing is added behind it.
     pub(super) snapshot: Option<(u64, Snapshot)>,
-    /// Whether the snapshot is of less than the facts make: a sweep was deleted.
-    pub(super) purges: bool,
+    /// That a sweep was deleted, where one was: then the snapshot is of less than the facts make, and
+    /// this becomes durable with it, as the entry behind them.
+    pub(super) deleted: Option<Stamped>,
 }
 
 impl Batch {
@@ -37,11 +40,9 @@ impl Batch {
         self.facts.is_empty() && self.effects.is_empty() && !self.changed && self.snapshot.is_none()
     }
 
-    /// Ends the batch with a journal that makes what the snapshot says and no more: a sweep was
-    /// deleted.
-    pub(super) fn purge(&mut self, at_ms: u64, snapshot: Snapshot) {
-        self.snapshot = Some((at_ms, snapshot));
-        self.purges = true;
+    /// Whether it ends with a journal that does without a sweep.
+    pub(super) fn purges(&self) -> bool {
+        self.deleted.is_some()
     }
 
     pub(crate) fn add(&mut self, other: Batch) {
@@ -49,7 +50,7 @@ impl Batch {
         self.effects.extend(other.effects);
         self.changed |= other.changed;
         self.snapshot = other.snapshot;
-        self.purges |= other.purges;
+        self.deleted = other.deleted;
     }
 }
 
@@ -64,12 +65,21 @@ pub(super) struct Recorded {
     remake: Option<Remake>,
 }
 
+/// Where the writer's second thread says what has become durable.
+pub(crate) struct Told {
+    pub(crate) counts: Counts,
+    pub(crate) events: Arc<Events>,
+    /// Counts changes that somebody may want to see.
+    pub(crate) changes: watch::Sender<u64>,
+}
+
 /// Makes batches durable until nobody sends any more, or until a write fails.
 pub(super) fn write(
     store: &mut dyn Store,
     mut batches: mpsc::Receiver<Batch>,
     written: SyncSender<Written>,
     driver: mpsc::WeakSender<Command>,
+    counts: &Counts,
 ) {
     let mut asked = false;
     while let Some(mut batch) = batches.blocking_recv() {
@@ -81,8 +91,9 @@ pub(super) fn write(
         }
         // The shorter journal that the store may be at is given up for one without what was deleted.
         asked &= batch.snapshot.is_none();
-        let snapshot = batch.snapshot.take_if(|_| !batch.purges);
-        let recorded = record(store, batch);
+        let purges = batch.purges();
+        let snapshot = batch.snapshot.take_if(|_| !purges);
+        let recorded = record(store, batch, counts);
         let failed = recorded.is_err();
         if written.send(recorded).is_err() || failed {
             // It is said there why.
@@ -112,11 +123,11 @@ pub(super) fn write(
 pub(super) fn apply(
     index: &Index,
     written: &Receiver<Written>,
-    changes: &watch::Sender<u64>,
+    told: &Told,
     failed: oneshot::Sender<StoreError>,
 ) {
     for recorded in written {
-        if let Err(error) = recorded.and_then(|recorded| act(index, recorded, changes)) {
+        if let Err(error) = recorded.and_then(|recorded| act(index, recorded, told)) {
             tracing::debug!(%error, "the coordinator stops");
             // Nobody may be waiting for it; then nobody needs it.
             let _ = failed.send(error);
@@ -130,23 +141,24 @@ pub(super) fn apply(
 pub(crate) fn settle(
     store: &mut dyn Store,
     mut batch: Batch,
-    changes: &watch::Sender<u64>,
+    told: &Told,
 ) -> Result<bool, StoreError> {
-    let snapshot = batch.snapshot.take_if(|_| !batch.purges);
-    let recorded = record(store, batch)?;
-    act(&store.index().clone(), recorded, changes)?;
+    let purges = batch.purges();
+    let snapshot = batch.snapshot.take_if(|_| !purges);
+    let recorded = record(store, batch, &told.counts)?;
+    act(&store.index().clone(), recorded, told)?;
     keep(store, snapshot)
 }
 
 /// Makes a batch durable, and has the store do without what was deleted.
-fn record(store: &mut dyn Store, mut batch: Batch) -> Written {
+fn record(store: &mut dyn Store, mut batch: Batch, counts: &Counts) -> Written {
     let last_seq = store.record(&batch.facts)?;
     let remake = match batch.snapshot.take() {
         Some((at_ms, snapshot)) => Some(store.purge(at_ms, snapshot)?),
         None => None,
     };
     if !batch.facts.is_empty() {
-        COUNTS.batch_facts.observe(batch.facts.len() as f64);
+        counts.batch_facts.observe(batch.facts.len() as f64);
     }
     Ok(Recorded {
         batch,
@@ -155,10 +167,10 @@ fn record(store: &mut dyn Store, mut batch: Batch) -> Written {
     })
 }
 
-/// Takes what is durable into the index, and does what waited for that.
-fn act(index: &Index, recorded: Recorded, changes: &watch::Sender<u64>) -> Result<(), StoreError> {
+/// Takes what is durable into the index, tells of it, and does what waited for that.
+fn act(index: &Index, recorded: Recorded, told: &Told) -> Result<(), StoreError> {
     let Recorded {
-        batch,
+        mut batch,
         last_seq,
         remake,
     } = recorded;
@@ -169,11 +181,16 @@ fn act(index: &Index, recorded: Recorded, changes: &watch::Sender<u64>) -> Resul
     if let Some(remake) = remake {
         remake(index)?;
     }
+    let first_seq = last_seq + 1 - batch.facts.len() as u64;
+    batch.facts.extend(batch.deleted);
     for stamped in &batch.facts {
-        observe(&stamped.fact);
+        observe(&stamped.fact, &told.counts);
+    }
+    if !batch.facts.is_empty() {
+        told.events.enter(first_seq, &batch.facts);
     }
     if batch.changed || !batch.facts.is_empty() {
-        changes.send_modify(|changes| *changes += 1);
+        told.changes.send_modify(|changes| *changes += 1);
     }
     for effect in batch.effects {
         effect(index);
@@ -195,8 +212,7 @@ mod tests {
     use crate::driver::{Caller, ClientCommand, Replayed, SystemClock, spawn};
     use crate::scheduler::{Fact, Settings};
     use crate::store::samples::{id, submitted, sweep};
-    use crate::store::{MemoryStore, samples};
-    use std::sync::Arc;
+    use crate::store::{History, MemoryStore, samples};
     use std::sync::mpsc::{Sender, channel};
     use std::time::Duration;
 
@@ -228,6 +244,14 @@ mod tests {
             self.store.purge(at_ms, snapshot)
         }
 
+        fn last_seq(&self) -> u64 {
+            self.store.last_seq()
+        }
+
+        fn history(&self) -> History {
+            self.store.history()
+        }
+
         fn index(&self) -> &Arc<Index> {
             self.store.index()
         }
@@ -242,7 +266,14 @@ mod tests {
             is_short: false,
         });
         let replayed = Replayed::new(Settings::default());
-        let running = spawn(replayed, store, Box::new(SystemClock::new()), 1_000).expect("starts");
+        let running = spawn(
+            replayed,
+            store,
+            Box::new(SystemClock::new()),
+            1_000,
+            Counts::new(),
+        )
+        .expect("starts");
         let specs = [sweep("a", 2), sweep("b", 1), sweep("c", 3)];
         for spec in &specs {
             let (reply, answer) = oneshot::channel();

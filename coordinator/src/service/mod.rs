@@ -3,6 +3,7 @@
 
 mod admin;
 mod check;
+mod events;
 mod pages;
 mod plausible;
 mod refuse;
@@ -12,6 +13,8 @@ mod trials;
 mod watching;
 mod workers;
 
+use crate::counts::Counts;
+use crate::driver::Events;
 use crate::driver::{Caller, ClientCommand, Command, Reply, WorkerCommand};
 use crate::store::Index;
 use nrp_proto::MESSAGE_BYTES_MAX;
@@ -25,6 +28,8 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::{v1, v1alpha};
 
+pub(crate) use events::Source as EventSource;
+
 /// What the services know of the rest, and for whom they ask.
 #[derive(Clone)]
 pub(crate) struct Link {
@@ -33,6 +38,9 @@ pub(crate) struct Link {
     /// Weak, so that a connection that lingers does not keep a stopped coordinator's state open.
     pub(crate) index: Weak<Index>,
     pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) source: EventSource,
+    pub(crate) counts: Counts,
     pub(crate) lease_ms: u64,
     pub(crate) heartbeat_ms: u64,
 }

@@ -1,5 +1,6 @@
 //! The clients' side of the contract.
 
+use super::events::EVENTS_WAITING_MAX;
 use super::pages::{self, Page};
 use super::refuse;
 use super::{Link, check, trials, watching};
@@ -141,9 +142,11 @@ impl Sweeps for Service {
         request: Request<StatusRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let link = self.link.of(&request);
+        // Asked for first, so that no event between the two is missed.
+        let position = link.events.last_seq();
         let first = link.watched(request.into_inner().sweep).await?;
         let (sender, stream) = mpsc::channel(1);
-        tokio::spawn(watching::watch(link.clone(), first, sender));
+        tokio::spawn(watching::watch(link, first, position, sender));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -151,9 +154,12 @@ impl Sweeps for Service {
 
     async fn events(
         &self,
-        _request: Request<EventsRequest>,
+        request: Request<EventsRequest>,
     ) -> Result<Response<Self::EventsStream>, Status> {
-        Err(Status::unimplemented("this version has no events"))
+        let source = self.link.source.clone();
+        let (sender, stream) = mpsc::channel(EVENTS_WAITING_MAX);
+        tokio::spawn(source.send(request.into_inner().since, sender));
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn cancel(

@@ -2,8 +2,8 @@
 
 use super::refuse::{self, refuse};
 use super::{Link, check, plausible};
+use crate::counts::Counts;
 use crate::driver::{ReportedOutcome, WorkerCommand};
-use crate::metrics::COUNTS;
 use crate::scheduler::{Attempt, LANES_MAX, LeaseRef, Reporter, Verdict};
 use nrp_proto::CONTRACT;
 use nrp_proto::wire::workers_server::Workers;
@@ -157,7 +157,7 @@ impl Workers for Service {
             Some(match verdict {
                 Ok(word) => verdict_of(word, ""),
                 Err(reason) => {
-                    note_refused(&name.0, &name.1, &reason);
+                    note_refused(&link.counts, &name.0, &name.1, &reason);
                     verdict_of("refused", &reason)
                 }
             })
@@ -187,7 +187,7 @@ impl Workers for Service {
         let goes_on = link.ask_for_worker(rung).await?;
         let goes_on = goes_on.map_err(|refused| {
             let reason = refused.to_string();
-            note_refused(&worker, &request.trial, &reason);
+            note_refused(&link.counts, &worker, &request.trial, &reason);
             let hint = "a worker tells the losses of trials that it was leased";
             refuse(Code::FailedPrecondition, reason, hint)
         })?;
@@ -253,8 +253,8 @@ impl Service {
 }
 
 /// Tells operators of what was reported and does not count.
-fn note_refused(worker: &str, trial: &str, reason: &str) {
-    COUNTS.refused.inc();
+fn note_refused(counts: &Counts, worker: &str, trial: &str, reason: &str) {
+    counts.refused.inc();
     let short = |text: &str| text.chars().take(64).collect::<String>();
     let (worker, trial) = (short(worker), short(trial));
     tracing::warn!(?worker, ?trial, reason, "a report is refused");

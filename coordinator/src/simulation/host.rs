@@ -4,9 +4,10 @@
 use super::call::{self, Answer, Ask, Call, ClientAsk, Node, WorkerAsk};
 use super::disk::Disk;
 use super::{LEASE_MS, Sweep, worker};
+use crate::counts::Counts;
 use crate::driver::{
-    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, LeaseError, LookupError,
-    Replayed, Reply, ReportedOutcome, WorkerCommand, settle,
+    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, Events, LeaseError, LookupError,
+    Replayed, Reply, ReportedOutcome, Told, WorkerCommand, settle,
 };
 use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Reporter, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
@@ -36,6 +37,9 @@ impl Clock for Hands {
     }
 }
 
+/// Events that a coordinator keeps.
+const EVENTS_KEPT: usize = 64;
+
 /// Journals are compacted often: once this many bytes can be dropped.
 const COMPACT_BYTES: u64 = 2_000;
 
@@ -54,7 +58,7 @@ pub(super) struct Host {
     driver: Driver,
     store: JournalStore,
     flaw: Option<Flaw>,
-    changes: watch::Sender<u64>,
+    told: Told,
     inbox: VecDeque<Command>,
     /// What happens inside the process.
     own: mpsc::Receiver<Command>,
@@ -100,11 +104,16 @@ impl Host {
         store.compact_above(COMPACT_BYTES);
         let (own, received) = mpsc::channel(64);
         let driver = Driver::new(replayed, Box::new(hands.clone()), LEASE_MS, own.downgrade());
+        let told = Told {
+            counts: Counts::new(),
+            events: Arc::new(Events::new(store.last_seq(), EVENTS_KEPT)),
+            changes: watch::Sender::new(0),
+        };
         let host = Self {
             driver,
             store,
             flaw,
-            changes: watch::Sender::new(0),
+            told,
             inbox: VecDeque::new(),
             own: received,
             _own: own,
@@ -169,9 +178,11 @@ impl Host {
                 effect(self.store.index());
             }
         }
-        if settle(&mut self.store, batch, &self.changes)? {
+        if settle(&mut self.store, batch, &self.told)? {
             self.inbox.push_back(Command::Snapshot);
         }
+        // What readers are told of is what is durable, no more and no less.
+        assert_eq!(self.told.events.last_seq(), self.store.last_seq());
         Ok(())
     }
 

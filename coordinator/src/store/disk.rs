@@ -5,7 +5,8 @@ use super::files::Directory;
 use super::journal::{FILE_NAME, Journal, Visit, read_lines};
 use super::lines::{Lines, Place};
 use super::sizes::bytes_in;
-use super::{Index, IndexError, Remake, Stamped, Store, StoreError, line};
+use super::{History, Index, IndexError, Remake, Stamped, Store, StoreError, line};
+use crate::counts::Counts;
 use crate::scheduler::{Fact, Snapshot};
 use serde::Serialize;
 use std::fs::{self, File, TryLockError};
@@ -66,13 +67,30 @@ impl DiskStore {
         dir: &Path,
         visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
     ) -> Result<(Self, Vec<String>), StoreError> {
+        Self::open_on(dir, Directory::new(dir), visit)
+    }
+
+    /// As `open`; counts the journal's syncs.
+    pub(crate) fn open_counting(
+        dir: &Path,
+        counts: Counts,
+        visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
+    ) -> Result<(Self, Vec<String>), StoreError> {
+        Self::open_on(dir, Directory::counting(dir, counts), visit)
+    }
+
+    fn open_on(
+        dir: &Path,
+        files: Directory,
+        visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
+    ) -> Result<(Self, Vec<String>), StoreError> {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let index_dir = dir.join(INDEX_DIR);
         // A killed process left this unfinished replacement of the index.
         remove(&index_dir.with_extension("new"))?;
         let existed = index_dir.exists();
-        let files = Box::new(Directory::new(dir));
+        let files = Box::new(files);
         let open_index = || index_pending(&index_dir);
         let read = |visit: &mut Visit<'_>| Journal::open(files, visit);
         let ((journal, torn), opened) = read_with_index(open_index, read, visit)?;
@@ -184,6 +202,14 @@ impl Store for DiskStore {
 
     fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.journal.last_seq()
+    }
+
+    fn history(&self) -> History {
+        History::in_directory(&self.dir)
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {

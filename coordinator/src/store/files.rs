@@ -4,7 +4,7 @@
 //! The simulation implements these traits with a disk that loses or tears what was not synced. A
 //! name given by [`Files::rename`] is durable after [`Files::sync_names`].
 
-use crate::metrics::COUNTS;
+use crate::counts::Counts;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -56,13 +56,29 @@ pub(crate) trait Files: Send {
 /// A directory on disk.
 pub(super) struct Directory {
     path: PathBuf,
+    /// Where syncs are counted, if they are.
+    counts: Option<Counts>,
 }
 
 impl Directory {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            counts: None,
         }
+    }
+
+    /// As `new`; counts its syncs.
+    pub(super) fn counting(path: &Path, counts: Counts) -> Self {
+        Self {
+            path: path.to_owned(),
+            counts: Some(counts),
+        }
+    }
+
+    fn append_to(&self, file: File) -> Box<dyn Append> {
+        let counts = self.counts.clone();
+        Box::new(AppendFile { file, counts })
     }
 }
 
@@ -81,12 +97,12 @@ impl Files for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Append>> {
-        Ok(Box::new(File::create(self.path(name))?))
+        Ok(self.append_to(File::create(self.path(name))?))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Append>> {
         let file = OpenOptions::new().append(true).open(self.path(name))?;
-        Ok(Box::new(file))
+        Ok(self.append_to(file))
     }
 
     fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
@@ -118,19 +134,28 @@ impl Files for Directory {
     }
 }
 
-impl Append for File {
+/// A file on disk that is written at its end.
+struct AppendFile {
+    file: File,
+    counts: Option<Counts>,
+}
+
+impl Append for AppendFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        self.file.write_all(bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
         let started = Instant::now();
-        let synced = self.sync_data();
-        COUNTS.sync_seconds.observe(started.elapsed().as_secs_f64());
+        let synced = self.file.sync_data();
+        if let Some(counts) = &self.counts {
+            let seconds = started.elapsed().as_secs_f64();
+            counts.sync_seconds.observe(seconds);
+        }
         synced
     }
 
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        self.set_len(bytes)
+        self.file.set_len(bytes)
     }
 }

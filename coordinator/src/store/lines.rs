@@ -95,6 +95,12 @@ impl Lines {
         self
     }
 
+    /// The last entry that the snapshot stands for; 0 where there is none. To be asked before the first
+    /// line is read.
+    pub(super) fn snapshot_upto(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |part| part.upto)
+    }
+
     /// The version that the first line names.
     pub(super) fn version(&self) -> u64 {
         self.version

@@ -5,12 +5,13 @@
 use super::disk::Pending;
 use super::files::Files;
 use super::journal::Journal;
-use super::{Index, Remake, Stamped, Store, StoreError};
+use super::{History, Index, Remake, Stamped, Store, StoreError};
 use crate::scheduler::{Fact, Kept, Snapshot};
 use std::sync::Arc;
 
 pub(crate) struct MemoryStore {
     pub(crate) facts: Vec<Stamped>,
+    last_seq: u64,
     index: Arc<Index>,
 }
 
@@ -18,6 +19,7 @@ impl MemoryStore {
     pub(crate) fn new() -> Self {
         Self {
             facts: Vec::new(),
+            last_seq: 0,
             index: Arc::new(Index::in_memory()),
         }
     }
@@ -26,7 +28,8 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
         self.facts.extend_from_slice(facts);
-        Ok(self.facts.len() as u64)
+        self.last_seq += facts.len() as u64;
+        Ok(self.last_seq)
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
@@ -51,12 +54,22 @@ impl Store for MemoryStore {
             .chain(snapshot.after);
         self.facts = facts.map(|fact| Stamped { at_ms, fact }).collect();
         let facts = self.facts.clone();
+        self.last_seq += 1;
+        let last_seq = self.last_seq;
         Ok(Box::new(move |index| {
             index.remake(|fresh| {
                 let facts = facts.iter().map(|stamped| &stamped.fact);
-                Ok(fresh.apply(facts.len() as u64, facts)?)
+                Ok(fresh.apply(last_seq, facts)?)
             })
         }))
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    fn history(&self) -> History {
+        History::Nowhere
     }
 
     fn index(&self) -> &Arc<Index> {
@@ -117,6 +130,14 @@ impl Store for JournalStore {
         Ok(Box::new(move |index| {
             index.remake(|fresh| Ok(fresh.apply(last_seq, &facts)?))
         }))
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.journal.last_seq()
+    }
+
+    fn history(&self) -> History {
+        History::Nowhere
     }
 
     fn index(&self) -> &Arc<Index> {

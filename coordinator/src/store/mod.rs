@@ -16,6 +16,7 @@ mod reading;
 mod repair;
 mod salvage;
 mod sizes;
+mod tail;
 mod verify;
 
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub(crate) use journal::FILE_NAME as JOURNAL;
 pub(crate) use reading::{ReadStore, index_at_hand};
 pub(crate) use repair::Repair;
 pub(crate) use sizes::sizes;
+pub(crate) use tail::{History, Tail};
 #[cfg(test)]
 pub(crate) use {
     files::{Append, Files},
@@ -119,6 +121,12 @@ pub(crate) trait Store: Send {
     /// # Errors
     /// Every error is final, as in `record`; nothing was deleted then.
     fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError>;
+
+    /// The number of the last entry; 0 where there is none.
+    fn last_seq(&self) -> u64;
+
+    /// The journal, for readers beside the writer.
+    fn history(&self) -> History;
 
     /// The index, which answers questions.
     fn index(&self) -> &Arc<Index>;

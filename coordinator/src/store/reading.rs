@@ -12,7 +12,7 @@ use super::files::{Directory, Files};
 use super::journal::{FILE_NAME, Visit, read_lines};
 use super::lines::{Lines, Torn};
 use super::salvage::Salvage;
-use super::{Index, Remake, Stamped, Store, StoreError};
+use super::{History, Index, Remake, Stamped, Store, StoreError};
 use crate::scheduler::{Fact, Snapshot};
 use std::fs;
 use std::io;
@@ -35,6 +35,8 @@ pub(crate) struct ReadStore {
     /// so that it is removed after it.
     scratch: Option<TempDir>,
     source: Source,
+    /// The last entry that was read.
+    last_seq: u64,
 }
 
 /// The source of facts.
@@ -140,6 +142,7 @@ impl ReadStore {
             index: Arc::new(Index::in_memory()),
             scratch: scratch.map(|scratch| scratch.dir),
             source,
+            last_seq,
         };
         store.index = Arc::new(match caught_up(opened, last_seq) {
             Ok(index) => index,
@@ -182,7 +185,7 @@ impl ReadStore {
 impl Store for ReadStore {
     fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError> {
         match facts {
-            [] => Ok(0),
+            [] => Ok(self.last_seq),
             _ => Err(StoreError::ReadOnly {
                 dir: self.dir.clone(),
             }),
@@ -205,6 +208,14 @@ impl Store for ReadStore {
 
     fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    fn history(&self) -> History {
+        History::in_directory(&self.dir)
     }
 }
 

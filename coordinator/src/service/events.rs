@@ -1,0 +1,187 @@
+//! Events for a reader: what the journal has behind the number it knows, then what is added.
+//!
+//! Nothing here holds up the coordinator: a reader that is slow waits for itself alone, and misses events
+//! once it is further behind than what is kept of them. It is told so, and goes on from there.
+
+use super::refuse;
+use crate::driver::{Events, Following, event};
+use crate::store::{History, StoreError, Tail};
+use nrp_proto::wire::events_reply::Next;
+use nrp_proto::wire::resync::Reason;
+use nrp_proto::wire::{self, EventsReply, Resync};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tonic::Status;
+
+/// Events that wait for a reader to take them, besides those that the transport holds.
+pub(super) const EVENTS_WAITING_MAX: usize = 256;
+
+/// Most events that are fetched at once.
+const PAGE: usize = 256;
+
+/// Most pages of journals that are read at once: decoding a journal keeps a processor busy.
+const READING_MAX: usize = 2;
+
+/// Where events come from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    events: Arc<Events>,
+    history: History,
+    /// Changes with every event, and closes when the coordinator stops.
+    changes: watch::Receiver<u64>,
+    reading: Arc<Semaphore>,
+}
+
+type Sender = mpsc::Sender<Result<EventsReply, Status>>;
+
+/// Why a stream ends.
+enum End {
+    /// The reader has gone.
+    Gone,
+    Because(Status),
+}
+
+impl Source {
+    pub(crate) fn new(
+        events: Arc<Events>,
+        history: History,
+        changes: watch::Receiver<u64>,
+    ) -> Self {
+        Self {
+            events,
+            history,
+            changes,
+            reading: Arc::new(Semaphore::new(READING_MAX)),
+        }
+    }
+
+    /// Sends what is behind event `since`, or what is added from now on, until the reader or the
+    /// coordinator goes.
+    pub(super) async fn send(mut self, since: Option<u64>, sender: Sender) {
+        let position = match since {
+            Some(since) => self.begin(since, &sender).await,
+            None => self.resync(Reason::Start, &sender).await,
+        };
+        let ended = match position {
+            Ok(position) => self.follow(position, &sender).await,
+            Err(ended) => ended,
+        };
+        if let End::Because(status) = ended {
+            // A reader that has gone as well needs no reason.
+            let _ = sender.send(Err(status)).await;
+        }
+    }
+
+    /// Sends what is kept in the journal alone. Answers the number of the last event that was sent, or
+    /// up to which the reader was told to ask for the state.
+    async fn begin(&self, since: u64, sender: &Sender) -> Result<u64, End> {
+        if since > self.events.last_seq() {
+            return self.resync(Reason::Ahead, sender).await;
+        }
+        if self.events.has(since) {
+            return Ok(since);
+        }
+        let Some(mut tail) = self.read(|history| history.tail(since)).await? else {
+            return self.resync(Reason::Dropped, sender).await;
+        };
+        let mut position = since;
+        while !self.events.has(position) {
+            let upto = self.events.last_seq();
+            let (rest, page) = self.page(tail, upto).await?;
+            tail = rest;
+            let Some(last) = page.last() else {
+                // Another journal is in its place, and more was added to that than is kept.
+                return self.resync(Reason::Lagged, sender).await;
+            };
+            position = last.seq;
+            for event in page {
+                tell(Next::Event(event), sender).await?;
+            }
+        }
+        Ok(position)
+    }
+
+    /// Sends what is added behind a number.
+    async fn follow(&mut self, mut position: u64, sender: &Sender) -> End {
+        loop {
+            // Before it is looked for, so that none that comes meanwhile is missed.
+            self.changes.mark_unchanged();
+            let sent = match self.events.after(position, PAGE) {
+                Following::Missed => self.resync(Reason::Lagged, sender).await,
+                Following::Events(events) if events.is_empty() => {
+                    if let Err(ended) = self.wait(sender).await {
+                        return ended;
+                    }
+                    continue;
+                }
+                Following::Events(events) => send_all(&events, sender).await,
+            };
+            position = match sent {
+                Ok(position) => position,
+                Err(ended) => return ended,
+            };
+        }
+    }
+
+    /// Waits until something changes.
+    async fn wait(&mut self, sender: &Sender) -> Result<(), End> {
+        tokio::select! {
+            changed = self.changes.changed() => {
+                changed.map_err(|_| End::Because(refuse::stopping()))
+            }
+            () = sender.closed() => Err(End::Gone),
+        }
+    }
+
+    /// Tells the reader that events up to the last are not told.
+    async fn resync(&self, reason: Reason, sender: &Sender) -> Result<u64, End> {
+        let seq = self.events.last_seq();
+        let reason = reason.into();
+        tell(Next::Resync(Resync { seq, reason }), sender).await?;
+        Ok(seq)
+    }
+
+    async fn page(&self, mut tail: Tail, upto: u64) -> Result<(Tail, Vec<wire::Event>), End> {
+        self.read(move |_| {
+            let entries = tail.page(upto, PAGE)?;
+            let events = entries.iter().map(|(seq, stamped)| event(*seq, stamped));
+            let events = events.collect();
+            Ok((tail, events))
+        })
+        .await
+    }
+
+    /// Reads the journal on a thread that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&History) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, End> {
+        let permit = self.reading.clone().acquire_owned().await;
+        let history = self.history.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let read = read(&history);
+            drop(permit);
+            read
+        });
+        match read.await {
+            Ok(read) => read
+                .map_err(|error| End::Because(refuse::diagnostic(tonic::Code::DataLoss, &error))),
+            Err(_) => Err(End::Because(refuse::stopping())),
+        }
+    }
+}
+
+/// Sends events. Answers the number of the last.
+async fn send_all(events: &[Arc<wire::Event>], sender: &Sender) -> Result<u64, End> {
+    let mut position = 0;
+    for event in events {
+        position = event.seq;
+        tell(Next::Event(wire::Event::clone(event)), sender).await?;
+    }
+    Ok(position)
+}
+
+async fn tell(next: Next, sender: &Sender) -> Result<(), End> {
+    let reply = EventsReply { next: Some(next) };
+    sender.send(Ok(reply)).await.map_err(|_| End::Gone)
+}
