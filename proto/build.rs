@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".nrp.v1.Outcome.result",
             "#[serde(rename_all = \"snake_case\")]",
         )
+        // What a worker's spool calls it.
+        .field_attribute(".nrp.v1.LeaseRef.fence", "#[serde(rename = \"epoch\")]")
         // JSON has no NaN, which stands for what is undefined.
         .field_attribute(
             ".nrp.v1.Details.site_error",

@@ -144,7 +144,7 @@ impl MadeUp {
                 instance: self.instance.clone(),
                 lease: Some(LeaseRef {
                     job: job.id,
-                    epoch: job.epoch,
+                    fence: job.fence,
                 }),
                 trial: trial.id.clone(),
                 outcome: Some(Outcome {

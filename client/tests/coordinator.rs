@@ -67,7 +67,7 @@ async fn work(address: &str) {
         };
         let lease = LeaseRef {
             job: job.id,
-            epoch: job.epoch,
+            fence: job.fence,
         };
         let scores = Scores {
             validation_mse: 0.5,

@@ -41,6 +41,9 @@ pub const EPOCHS_MAX: usize = 1_000;
 /// The most trials in one request for details.
 pub const DETAILS_MAX: usize = 256;
 
+/// Most activations that a worker says it has in its cache.
+pub const HELD_MAX: usize = 256;
+
 /// The most outcomes in one report.
 pub const REPORTS_MAX: usize = 256;
 

@@ -237,7 +237,7 @@ async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Sh
         waits_ms.push(asked.elapsed().as_secs_f64() * 1e3);
         let lease = Some(LeaseRef {
             job: job.id,
-            epoch: job.epoch,
+            fence: job.fence,
         });
         for trials in job.trials.chunks(shared.together) {
             let mut reports = Vec::with_capacity(trials.len());

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::counts::Counts;
     use crate::expand;
-    use crate::scheduler::{ActivationsId, Epoch, Holder, JobId, LeaseRef, Settings};
+    use crate::scheduler::{ActivationsId, Fence, Holder, JobId, LeaseRef, Settings};
     use crate::store::{MemoryStore, samples};
     use nrp_proto::wire::{Job, WorkerTotals};
     use std::sync::Arc;
@@ -221,7 +221,7 @@ mod tests {
                 holder: holder(worker),
                 leases: vec![LeaseRef {
                     job: JobId(job.id),
-                    epoch: Epoch(job.epoch),
+                    fence: Fence(job.fence),
                 }],
                 activity: None,
                 totals: WorkerTotals::default(),

@@ -122,7 +122,7 @@ fn payload(fact: &Fact) -> Option<Payload> {
         Fact::SweepPrioritised { sweep, priority } => prioritised(*sweep, *priority),
         Fact::LeaseGranted {
             job,
-            epoch,
+            fence,
             holder,
             trials,
             copy,
@@ -130,7 +130,7 @@ fn payload(fact: &Fact) -> Option<Payload> {
             ..
         } => Payload::JobLeased(wire::JobLeased {
             job: job.0,
-            epoch: epoch.0,
+            fence: fence.0,
             worker: holder.worker.clone(),
             trials: trials.len() as u64,
             sweep: sweep.map_or_else(String::new, |sweep| sweep.to_string()),
@@ -138,12 +138,12 @@ fn payload(fact: &Fact) -> Option<Payload> {
         }),
         Fact::LeaseEnded {
             job,
-            epoch,
+            fence,
             reason,
             hindrance,
         } => Payload::LeaseEnded(wire::LeaseEnded {
             job: job.0,
-            epoch: epoch.0,
+            fence: fence.0,
             reason: lease_end(*reason).into(),
             hindrance: hindrance.as_ref().map(told_hindrance),
         }),
@@ -180,7 +180,7 @@ fn payload(fact: &Fact) -> Option<Payload> {
             outcome: Some(ending(outcome)),
         }),
         Fact::OutcomeRetracted { trial, reason, .. } => retracted(*trial, reason),
-        Fact::LeasesRemembered { .. } | Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {
+        Fact::LeasesRemembered { .. } | Fact::TrialCarried { .. } | Fact::FenceReached { .. } => {
             return None;
         }
     })
@@ -194,7 +194,7 @@ fn sweep_ref(sweep: SweepId) -> wire::SweepRef {
 fn lease_ref(lease: LeaseRef) -> wire::LeaseRef {
     wire::LeaseRef {
         job: lease.job.0,
-        epoch: lease.epoch.0,
+        fence: lease.fence.0,
     }
 }
 

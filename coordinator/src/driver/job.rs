@@ -69,7 +69,7 @@ fn job(index: &Index, grant: &Grant, sweep: &SweepSpec) -> Result<Job, IndexErro
     let entry = entry.ok_or_else(|| IndexError::missing("ANN of sweep", grant.sweep))?;
     Ok(Job {
         id: grant.lease.job.0,
-        epoch: grant.lease.epoch.0,
+        fence: grant.lease.fence.0,
         weights: entry.weights.clone(),
         files: sweep.files.clone(),
         data_dir: sweep.data_dir.clone(),

@@ -18,37 +18,37 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
         }
         Fact::LeaseGranted {
             job,
-            epoch,
+            fence,
             holder,
             trials,
             copy,
             ..
         } => {
             counts.leases_granted.inc();
-            let (job, epoch, trials) = (job.0, epoch.0, trials.len());
+            let (job, fence, trials) = (job.0, fence.0, trials.len());
             let worker = &holder.worker;
-            tracing::info!(job, epoch, worker, trials, copy, "job handed out");
+            tracing::info!(job, fence, worker, trials, copy, "job handed out");
         }
         Fact::LeaseEnded {
             job,
-            epoch,
+            fence,
             reason,
             hindrance,
         } => {
             counts.reassigned(*reason);
-            let (job, epoch) = (job.0, epoch.0);
+            let (job, fence) = (job.0, fence.0);
             match reason {
                 LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => {
-                    tracing::warn!(job, epoch, ?reason, "job lost; its trials wait again");
+                    tracing::warn!(job, fence, ?reason, "job lost; its trials wait again");
                 }
                 LeaseEnd::Hindered => {
                     let hindrance = hindrance.as_ref();
                     let why = hindrance.map_or("", |hindrance| hindrance.reason.as_str());
                     let hint = hindrance.map_or("", |hindrance| hindrance.hint.as_str());
-                    tracing::warn!(job, epoch, why, hint, "its worker cannot run a job");
+                    tracing::warn!(job, fence, why, hint, "its worker cannot run a job");
                 }
                 LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => {
-                    tracing::info!(job, epoch, ?reason, "job taken back; its trials wait again");
+                    tracing::info!(job, fence, ?reason, "job taken back; its trials wait again");
                 }
             }
         }
@@ -93,12 +93,12 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
             attempts,
             outcome,
         } => {
-            let (job, epoch) = (lease.job.0, lease.epoch.0);
+            let (job, fence) = (lease.job.0, lease.fence.0);
             match outcome {
                 Ending::Finished(scores) => {
                     counts.finished.inc();
                     let validation_mse = scores.validation_mse;
-                    tracing::debug!(%trial, worker, job, epoch, validation_mse, "trial finished");
+                    tracing::debug!(%trial, worker, job, fence, validation_mse, "trial finished");
                 }
                 Ending::Stopped {
                     epochs,
@@ -109,7 +109,7 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
                 }
                 Ending::Failed { reason } => {
                     counts.failed.inc();
-                    tracing::warn!(%trial, worker, job, epoch, attempts, reason, "trial failed");
+                    tracing::warn!(%trial, worker, job, fence, attempts, reason, "trial failed");
                 }
             }
         }
@@ -118,6 +118,6 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
             tracing::warn!(%trial, reason, "outcome retracted; its trial is open again");
         }
         // Only a snapshot says so.
-        Fact::LeasesRemembered { .. } | Fact::TrialCarried { .. } | Fact::EpochReached { .. } => {}
+        Fact::LeasesRemembered { .. } | Fact::TrialCarried { .. } | Fact::FenceReached { .. } => {}
     }
 }

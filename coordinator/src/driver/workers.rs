@@ -1,7 +1,7 @@
 //! What workers ask: jobs, leases kept alive, outcomes reported. A worker that finds nothing to do waits
 //! here for a while.
 
-use super::command::{Caller, Command, Reply};
+use super::command::{Caller, Reply};
 use super::{Driver, TICK, job};
 use crate::scheduler::{
     ActivationsId, Attempt, Event, Hindrance, Holder, LeaseRef, Refusal, Refused, Renewed,

@@ -5,10 +5,10 @@
 //! of life. A trial has one copy at a time, a lease one in its life. A copy is no attempt, and its
 //! end no loss; where the original is lost, the copy takes its place.
 
+use super::ids::{SweepNo, TrialNo};
 use super::leases::{Lease, Role};
 use super::settings::{COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS};
-use super::sweeps::SweepNo;
-use super::trials::{TrialNo, TrialState};
+use super::trials::TrialState;
 use super::{Holder, JobId, Scheduler};
 
 impl Scheduler {

@@ -3,8 +3,9 @@
 //! What is deleted keeps its place, since trials and sweeps are numbered by rank, and is found by
 //! nobody: not by its id, nor by who goes through what there is. The next start does without it.
 
-use super::sweeps::{Sweep, SweepNo};
-use super::trials::{Trial, TrialNo, TrialState};
+use super::ids::{SweepNo, TrialNo};
+use super::sweeps::Sweep;
+use super::trials::{Trial, TrialState};
 use super::{Fact, Scheduler, SweepId, TrialId};
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 
 use super::granted::Refused;
 use super::hindrances::{HinderedWorkers, Hindrance};
-use super::ids::{ActivationsId, Epoch, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
+use super::ids::{ActivationsId, Fence, GroupId, JobId, LeaseRef, PassId, RowId, SweepId, TrialId};
 use nrp_proto::wire::{Scores, SweepSpec};
 use serde::{Deserialize, Serialize};
 
@@ -208,7 +208,8 @@ pub enum Fact {
         /// The job.
         job: JobId,
         /// Its fencing token.
-        epoch: Epoch,
+        #[serde(rename = "epoch")]
+        fence: Fence,
         /// To whom.
         #[serde(flatten)]
         holder: Holder,
@@ -232,7 +233,8 @@ pub enum Fact {
         /// The job.
         job: JobId,
         /// Which lease of it.
-        epoch: Epoch,
+        #[serde(rename = "epoch")]
+        fence: Fence,
         /// Why.
         reason: LeaseEnd,
         /// What keeps its worker from running it, where that is why.
@@ -298,7 +300,8 @@ pub enum Fact {
         /// The trial.
         trial: TrialId,
         /// The last fencing token that was given out by then.
-        epoch: Epoch,
+        #[serde(rename = "epoch")]
+        fence: Fence,
         /// Why.
         reason: String,
     },
@@ -321,9 +324,11 @@ pub enum Fact {
         backing_off: bool,
     },
     /// In a snapshot: the last fencing token given out.
-    EpochReached {
+    #[serde(rename = "epoch_reached")]
+    FenceReached {
         /// It.
-        epoch: Epoch,
+        #[serde(rename = "epoch")]
+        fence: Fence,
     },
 }
 
@@ -331,9 +336,9 @@ pub enum Fact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRun {
     /// The first.
-    pub first: Epoch,
+    pub first: Fence,
     /// The last.
-    pub last: Epoch,
+    pub last: Fence,
     /// What their trials share; absent where they are no longer known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupId>,

@@ -1,9 +1,9 @@
 //! Explanations: why trials wait. They follow from the state alone and are bounded: by sweep in
 //! counts, by trial in one answer. The words are the driver's.
 
-use super::ids::{GroupId, JobId, SweepId, TrialId};
+use super::ids::{GroupId, JobId, SweepId, TrialId, TrialNo};
 use super::settings::{HINDERED_LOOKED, LOSSES_ALONE, STEAL_AFTER_MS};
-use super::trials::{TrialNo, TrialState};
+use super::trials::TrialState;
 use super::turns::Turn;
 use super::workers::Worker;
 use super::{HinderedTrials, Holder, Scheduler, SweepCounts};

@@ -4,9 +4,8 @@
 //! compactions too, since outcomes may come late. Of one that is older, or from before leases were
 //! remembered, only its number is known: it was given out, to whomever.
 
-use super::ids::{Epoch, GroupId, LeaseRef, TrialId};
+use super::ids::{Fence, GroupId, LeaseRef, TrialId, TrialNo};
 use super::settings::LEASES_REMEMBERED;
-use super::trials::TrialNo;
 use super::{Fact, Holder, LeaseRun, Scheduler};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,8 +48,8 @@ impl fmt::Display for Refused {
                 );
             }
         };
-        let (job, epoch) = (lease.job.0, lease.epoch.0);
-        write!(f, "the lease of job {job}, epoch {epoch}, {problem}")
+        let (job, fence) = (lease.job.0, lease.fence.0);
+        write!(f, "the lease of job {job}, fence {fence}, {problem}")
     }
 }
 
@@ -62,7 +61,7 @@ struct Past {
     group: Option<GroupId>,
 }
 
-/// The latest leases, by their number, which is that of the job and the epoch.
+/// The latest leases, by their number, which is that of the job and the fence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Granted(BTreeMap<u64, Past>);
 
@@ -79,13 +78,13 @@ impl Granted {
     pub(super) fn facts(&self) -> Vec<Fact> {
         let mut workers: BTreeMap<&str, Vec<LeaseRun>> = BTreeMap::new();
         for (number, past) in &self.0 {
-            let (epoch, group) = (Epoch(*number), past.group);
+            let (fence, group) = (Fence(*number), past.group);
             let runs = workers.entry(&past.worker).or_default();
             match runs.last_mut() {
-                Some(run) if run.last.0 + 1 == *number && run.group == group => run.last = epoch,
+                Some(run) if run.last.0 + 1 == *number && run.group == group => run.last = fence,
                 Some(_) | None => runs.push(LeaseRun {
-                    first: epoch,
-                    last: epoch,
+                    first: fence,
+                    last: fence,
                     group,
                 }),
             }
@@ -107,10 +106,10 @@ impl Scheduler {
         number: TrialNo,
     ) -> Result<(), Refused> {
         let retracted = self.retracted.get(&number);
-        if retracted.is_some_and(|upto| lease.epoch.0 <= *upto) {
+        if retracted.is_some_and(|upto| lease.fence.0 <= *upto) {
             return Err(Refused::Retracted(lease));
         }
-        if lease.epoch.0 == 0 || lease.epoch.0.max(lease.job.0) > self.last_epoch {
+        if lease.fence.0 == 0 || lease.fence.0.max(lease.job.0) > self.last_fence {
             return Err(Refused::NotGranted(lease));
         }
         if let Some(live) = self
@@ -125,13 +124,13 @@ impl Scheduler {
                 true => Ok(()),
             };
         }
-        if lease.job.0 != lease.epoch.0 {
+        if lease.job.0 != lease.fence.0 {
             return Err(Refused::NotGranted(lease));
         }
-        let Some(past) = self.granted.0.get(&lease.epoch.0) else {
+        let Some(past) = self.granted.0.get(&lease.fence.0) else {
             // One behind the first that is remembered would be, too, had it been granted.
             let first = self.granted.0.first_key_value().map(|(number, _)| *number);
-            return match first.is_some_and(|first| first < lease.epoch.0) {
+            return match first.is_some_and(|first| first < lease.fence.0) {
                 true => Err(Refused::NotGranted(lease)),
                 false => Ok(()),
             };
@@ -168,7 +167,7 @@ impl Scheduler {
         let numbers = trials.iter().filter_map(|id| self.trial_numbers.get(id));
         let group = numbers.map(|number| self.at(*number).group).next();
         let worker = Arc::from(&*holder.worker);
-        self.granted.remember(lease.epoch.0, &worker, group);
+        self.granted.remember(lease.fence.0, &worker, group);
     }
 }
 
@@ -185,7 +184,7 @@ mod tests {
     fn lease(number: u64) -> LeaseRef {
         LeaseRef {
             job: JobId(number),
-            epoch: Epoch(number),
+            fence: Fence(number),
         }
     }
 
@@ -267,7 +266,7 @@ mod tests {
         assert_eq!(granted.0.len(), LEASES_REMEMBERED);
         let mut scene = Scene::new();
         scene.submit(1, 0..1);
-        scene.core.last_epoch = LEASES_REMEMBERED as u64 + 2;
+        scene.core.last_fence = LEASES_REMEMBERED as u64 + 2;
         scene.core.granted = granted;
         let number = scene.core.trial_numbers[&TrialId(0)];
         assert_eq!(scene.core.check_lease("b", lease(2), number), Ok(()));

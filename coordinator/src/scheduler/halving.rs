@@ -8,10 +8,9 @@
 //! on, and one that was stopped is open for such a sweep. Losses belong to the trials; what is best
 //! in a sweep follows from them in whatever order they came.
 
-use super::ids::{GroupId, RowId};
+use super::ids::{RowId, TrialNo};
 use super::outcomes::Reporter;
-use super::sweeps::Sweep;
-use super::trials::{TrialNo, TrialState};
+use super::trials::TrialState;
 use super::{Ending, Fact, Refused, Scheduler, TrialId};
 use nrp_proto::wire::SweepSpec;
 use std::cmp::Ordering;
@@ -120,8 +119,8 @@ impl Halving {
         }
     }
 
-    /// Whether a loss that is to be entered would be among the best; where there is no rung or
-    /// nobody on it, it need not be.
+    /// Whether a new loss would be among the best of a rung. True where the rung does not exist or is
+    /// empty.
     fn admits(&self, row: RowId, epochs: u32, loss: f64, trial: TrialNo) -> bool {
         let Some(rung) = self.rungs.get(&(row, epochs)) else {
             return true;
@@ -156,38 +155,6 @@ impl Rung {
     }
 }
 
-impl Sweep {
-    /// Whether this sweep has something to wait for, or to start, in a trial that is `stopped`.
-    pub(super) fn wants(&self, stopped: bool) -> bool {
-        self.wanted && !(stopped && self.halving.is_some())
-    }
-
-    /// Where a trial of a group is, for this sweep: one that was stopped is over unless it goes on to
-    /// its end for the sweep's own sake, and one that waits is parked with its group.
-    pub(super) fn sees(&self, state: TrialState, stopped: bool, group: GroupId) -> TrialState {
-        let is_over = stopped && self.halving.is_some();
-        match state {
-            TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Parked => {
-                match (is_over, self.hindrances.is_parked(group)) {
-                    (true, _) => TrialState::Stopped,
-                    (false, true) => TrialState::Parked,
-                    (false, false) => state,
-                }
-            }
-            TrialState::Leased { .. } => match is_over {
-                true => TrialState::Stopped,
-                false => state,
-            },
-            TrialState::Stopped => match self.halving.is_some() {
-                true => state,
-                // Nobody wants it to its end, so this sweep is cancelled.
-                false => TrialState::Cancelled,
-            },
-            TrialState::Finished | TrialState::Failed | TrialState::Cancelled => state,
-        }
-    }
-}
-
 impl Scheduler {
     /// A trial reached a rung under a worker, perhaps late, perhaps again. Answers whether it goes on.
     ///
@@ -213,7 +180,7 @@ impl Scheduler {
             .rung_losses
             .get(&number)
             .is_some_and(|losses| losses.contains_key(&epochs));
-        // What was answered once stays so, whoever has come since.
+        // Decisions are never revised, even when later losses change the ranking.
         if trial.stopped || known {
             return Ok(true);
         }

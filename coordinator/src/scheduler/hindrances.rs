@@ -10,11 +10,11 @@
 
 mod told;
 
-use super::ids::{GroupId, SweepId};
+use super::ids::{GroupId, SweepId, SweepNo, TrialNo};
 use super::settings::{HELD_LOOKED, LANES_MAX, REASONS_MAX, SETTLE_MS};
 use super::settings::{hindered_ms, unfit_ms};
-use super::sweeps::{Sweep, SweepNo};
-use super::trials::{TrialNo, TrialState};
+use super::sweeps::Sweep;
+use super::trials::TrialState;
 use super::workers::Worker;
 use super::{Fact, Holder, LeaseRef, Scheduler};
 use serde::{Deserialize, Serialize};

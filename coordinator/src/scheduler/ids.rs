@@ -1,5 +1,6 @@
 //! Ids as the core holds them: small, ordered, copied. On the wire and in the journal they are the
-//! hexadecimal text that `nrp_proto::id` makes. Nothing is hashed or invented in here.
+//! hexadecimal text that `nrp_proto::id` makes. Nothing is hashed or invented in here. Within the core,
+//! trials and sweeps are numbered.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -89,17 +90,25 @@ hex_id!(
     RowId, u64, "row"
 );
 
+/// A trial's rank: the order first submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TrialNo(pub(super) u32);
+
+/// A sweep's rank: the order first submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SweepNo(pub(super) u32);
+
 /// A job: trials leased together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(pub u64);
 
-/// A fencing token: grows with every lease, over all jobs.
+/// A fencing token: grows with every lease, over all jobs. The journal calls it an epoch.
 #[derive(
     Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Epoch(pub u64);
+pub struct Fence(pub u64);
 
 /// One lease of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +116,8 @@ pub struct LeaseRef {
     /// The job.
     pub job: JobId,
     /// Which lease of it.
-    pub epoch: Epoch,
+    #[serde(rename = "epoch")]
+    pub fence: Fence,
 }
 
 #[cfg(test)]

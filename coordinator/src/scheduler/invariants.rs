@@ -2,11 +2,11 @@
 //! tests call it after every event and nothing else does.
 
 use super::Scheduler;
-use super::ids::{ActivationsId, GroupId, RowId};
+use super::ids::{ActivationsId, GroupId, RowId, SweepNo, TrialNo};
 use super::leases::{Lease, Role};
 use super::settings::{ATTEMPTS_MAX, LOSSES_ALONE, LOSSES_MAX};
-use super::sweeps::{Sweep, SweepCounts, SweepNo};
-use super::trials::{Trial, TrialNo, TrialState};
+use super::sweeps::{Sweep, SweepCounts};
+use super::trials::{Trial, TrialState};
 use super::turns::Turn;
 use super::workers::Capacity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,12 +180,12 @@ impl Scheduler {
     fn check_leases(&self) {
         let lease_ms = self.settings.lease_ms;
         let mut deadlines = BTreeSet::new();
-        let mut epochs = BTreeSet::new();
+        let mut fences = BTreeSet::new();
         for (job, lease) in &self.leases {
             assert_eq!(*job, lease.lease.job);
             assert!(!lease.open.is_empty(), "job {} has nothing to do", job.0);
-            assert!(lease.lease.epoch.0 <= self.last_epoch);
-            assert!(epochs.insert(lease.lease.epoch), "an epoch was given twice");
+            assert!(lease.lease.fence.0 <= self.last_fence);
+            assert!(fences.insert(lease.lease.fence), "a fence was given twice");
             for number in &lease.open {
                 self.check_holding(*number, lease);
             }

@@ -4,12 +4,11 @@
 //! copy. A lease that ends early puts its unreported trials back into the queue, unless a copy of
 //! them goes on. No clock in here: the driver tells what time it is.
 
-use super::ids::{JobId, LeaseRef};
+use super::ids::{JobId, LeaseRef, SweepNo, TrialNo};
 use super::outcomes::Reporter;
 use super::settings::LOSSES_MAX;
-use super::sweeps::SweepNo;
-use super::trials::{TrialNo, TrialState};
-use super::{Ending, Fact, Hindrance, Holder, LeaseEnd, Scheduler, SweepId, TrialId};
+use super::trials::TrialState;
+use super::{Ending, Fact, Hindrance, Holder, LeaseEnd, Renewed, Scheduler, SweepId, TrialId};
 use std::collections::BTreeSet;
 
 /// A job in a worker's hands.
@@ -114,7 +113,7 @@ impl Scheduler {
     ) {
         let ended = Fact::LeaseEnded {
             job: lease.job,
-            epoch: lease.epoch,
+            fence: lease.fence,
             reason: LeaseEnd::Hindered,
             hindrance: Some(hindrance),
         };
@@ -171,7 +170,7 @@ impl Scheduler {
         let trials: Vec<_> = self.leases[&lease.job].open.iter().copied().collect();
         let ended = Fact::LeaseEnded {
             job: lease.job,
-            epoch: lease.epoch,
+            fence: lease.fence,
             reason,
             hindrance: None,
         };
@@ -207,7 +206,7 @@ impl Scheduler {
         taken: &[TrialId],
         (role, source): (Role, Option<SweepId>),
     ) {
-        self.last_epoch = self.last_epoch.max(lease.epoch.0).max(lease.job.0);
+        self.last_fence = self.last_fence.max(lease.fence.0).max(lease.job.0);
         let all = [trials, taken].concat();
         self.remember(lease, holder, &all);
         let number = |id: &TrialId| self.trial_numbers.get(id).copied();
@@ -361,7 +360,7 @@ mod tests {
         scene.register("b", "1", 3);
         let second = scene.lease("b", "1").expect("a job");
         assert_eq!(second.trials, [TrialId(1), TrialId(2)]);
-        assert!(second.lease.epoch > first.lease.epoch);
+        assert!(second.lease.fence > first.lease.fence);
         assert_eq!(scene.heartbeat("a", "1", &[first.lease]).0, [first.lease]);
     }
 

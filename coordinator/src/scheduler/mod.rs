@@ -43,13 +43,13 @@ pub use granted::Refused;
 pub use halving::RUNGS_MAX;
 pub use hindrances::{HinderedTrials, HinderedWorkers, Hindrance};
 pub use ids::{
-    ActivationsId, Epoch, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
+    ActivationsId, Fence, GroupId, IdError, JobId, LeaseRef, PassId, RowId, SweepId, TrialId,
 };
 pub use outcomes::Reporter;
 pub use retract::NoOutcome;
 pub use settings::{
     ALONG_MAX, ATTEMPTS_MAX, BACKOFF_MS, CENSUS_MS, COPIES_LOOKED, COPY_FACTOR, COPY_UNKNOWN_MS,
-    HELD_LOOKED, HELD_MAX, HINDERED_LOOKED, HINDERED_MS, HINDERED_WORKERS_SHOWN, LANES_MAX,
+    HELD_LOOKED, HINDERED_LOOKED, HINDERED_MS, HINDERED_WORKERS_SHOWN, LANES_MAX,
     LEASES_REMEMBERED, LOSSES_ALONE, LOSSES_MAX, OPEN_TRIALS_MAX, REASONS_MAX, SETTLE_MS,
     STEAL_AFTER_MS, Settings, TURNS_LOOKED, UNFIT_MS, WORKERS_MAX,
 };
@@ -60,10 +60,11 @@ pub use sweeps::{SweepCounts, SweepState};
 pub use trials::{TooManyOpen, TrialView};
 
 use granted::Granted;
+use ids::{SweepNo, TrialNo};
 use leases::{Lease, Role};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use sweeps::{Sweep, SweepNo};
-use trials::{Trial, TrialNo};
+use sweeps::Sweep;
+use trials::Trial;
 use turns::Turn;
 use workers::{Activations, Capacity, Group, Took, Worker};
 
@@ -87,10 +88,10 @@ pub struct Scheduler {
     open_in_row: BTreeMap<RowId, u64>,
     leases: BTreeMap<JobId, Lease>,
     deadlines: BTreeSet<(u64, JobId)>,
-    last_epoch: u64,
+    last_fence: u64,
     /// The latest leases, those that are over too.
     granted: Granted,
-    /// Trials whose outcome was retracted, and the last epoch that was given out by then.
+    /// Trials whose outcome was retracted, and the last fence that was given out by then.
     retracted: BTreeMap<TrialNo, u64>,
     /// Leases that have no copy and are none.
     copyable: BTreeSet<JobId>,
@@ -200,7 +201,7 @@ impl Scheduler {
             Fact::SweepPrioritised { sweep, priority } => self.prioritise(*sweep, *priority),
             Fact::LeaseGranted {
                 job,
-                epoch,
+                fence,
                 holder,
                 trials,
                 taken,
@@ -210,7 +211,7 @@ impl Scheduler {
             } => {
                 let lease = LeaseRef {
                     job: *job,
-                    epoch: *epoch,
+                    fence: *fence,
                 };
                 let role = match (copy, copied) {
                     (true, _) => Role::Copy,
@@ -221,13 +222,13 @@ impl Scheduler {
             }
             Fact::LeaseEnded {
                 job,
-                epoch,
+                fence,
                 reason,
                 hindrance,
             } => {
                 let lease = LeaseRef {
                     job: *job,
-                    epoch: *epoch,
+                    fence: *fence,
                 };
                 self.end_lease(now_ms, lease, *reason, hindrance.as_ref());
             }
@@ -248,7 +249,7 @@ impl Scheduler {
                 ..
             } => self.reach_rung(*trial, *epochs, *validation_mse),
             Fact::OutcomeRecorded { trial, outcome, .. } => self.close(*trial, outcome),
-            Fact::OutcomeRetracted { trial, epoch, .. } => self.retract(*trial, *epoch),
+            Fact::OutcomeRetracted { trial, fence, .. } => self.retract(*trial, *fence),
             Fact::LeasesRemembered { worker, leases } => self.remember_all(worker, leases),
             Fact::TrialCarried {
                 trial,
@@ -256,7 +257,7 @@ impl Scheduler {
                 losses,
                 backing_off,
             } => self.carry(now_ms, *trial, *attempts, *losses, *backing_off),
-            Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch.0),
+            Fact::FenceReached { fence } => self.last_fence = self.last_fence.max(fence.0),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Outcomes: what a trial ended with, once and only once. Attempts that fail are tried again, a
 //! bounded number of times.
 
-use super::ids::{LeaseRef, TrialId};
+use super::ids::{LeaseRef, TrialId, TrialNo};
 use super::settings::{ATTEMPTS_MAX, backoff_ms};
-use super::trials::{TrialNo, TrialState};
+use super::trials::TrialState;
 use super::{Attempt, Ending, Fact, Scheduler, Verdict};
 
 /// The worker that reports something of a trial, and the lease under which it ran it.

@@ -10,11 +10,10 @@
 //! A job also says which other groups wait for a pass of the same ANN over the same stimuli, so that
 //! one pass serves all of them.
 
-use super::ids::{Epoch, GroupId, JobId, LeaseRef, PassId, TrialId};
+use super::ids::{Fence, GroupId, JobId, LeaseRef, PassId, SweepNo, TrialId, TrialNo};
 use super::queue::Queue;
 use super::settings::{ALONG_MAX, LOSSES_ALONE, STEAL_AFTER_MS, TURNS_LOOKED};
-use super::sweeps::{Sweep, SweepNo};
-use super::trials::TrialNo;
+use super::sweeps::Sweep;
 use super::workers::Worker;
 use super::{Fact, Grant, Holder, Refusal, Scheduler};
 use std::collections::BTreeSet;
@@ -199,10 +198,10 @@ impl Scheduler {
         (turn, source): (Option<SweepNo>, SweepNo),
         facts: &mut Vec<Fact>,
     ) -> Grant {
-        let number = self.last_epoch + 1;
+        let number = self.last_fence + 1;
         let lease = LeaseRef {
             job: JobId(number),
-            epoch: Epoch(number),
+            fence: Fence(number),
         };
         let first = self.at(numbers[0]);
         let (group, pass) = (first.group, first.pass);
@@ -214,7 +213,7 @@ impl Scheduler {
         }
         let fact = Fact::LeaseGranted {
             job: lease.job,
-            epoch: lease.epoch,
+            fence: lease.fence,
             holder,
             trials: trials.clone(),
             taken: Vec::new(),

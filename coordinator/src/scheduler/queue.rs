@@ -2,9 +2,8 @@
 //! gives their activations. It holds no state of its own: what is in it follows from the trials'
 //! states. A trial of two sweeps waits in both.
 
-use super::ids::{GroupId, PassId};
+use super::ids::{GroupId, PassId, TrialNo};
 use super::settings::HELD_LOOKED;
-use super::trials::TrialNo;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Waiting trials. Every operation costs the logarithm of what is in it.

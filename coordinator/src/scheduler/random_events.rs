@@ -358,11 +358,11 @@ impl World {
         }
     }
 
-    /// No trial finishes twice, or has an outcome while it has one; epochs only grow.
+    /// No trial finishes twice, or has an outcome while it has one; fences only grow.
     fn check_history(&self) {
         let mut outcomes: BTreeMap<TrialId, &Ending> = BTreeMap::new();
         let mut sweeps: BTreeMap<SweepId, BTreeSet<TrialId>> = BTreeMap::new();
-        let mut last_epoch = Epoch(0);
+        let mut last_fence = Fence(0);
         for (fact, keys) in &self.scene.journal {
             match fact {
                 Fact::SweepSubmitted { sweep, .. } => {
@@ -372,9 +372,9 @@ impl World {
                     matches!(ending, Ending::Finished(_) | Ending::Stopped { .. })
                         || !sweeps[sweep].contains(trial)
                 }),
-                Fact::LeaseGranted { epoch, trials, .. } => {
-                    assert!(*epoch > last_epoch);
-                    last_epoch = *epoch;
+                Fact::LeaseGranted { fence, trials, .. } => {
+                    assert!(*fence > last_fence);
+                    last_fence = *fence;
                     let to_its_end = |trial: &TrialId| {
                         let mut of = sweeps.iter().filter(|(_, trials)| trials.contains(trial));
                         of.any(|(sweep, _)| halving(sweep.0).is_none())
@@ -413,7 +413,7 @@ impl World {
                 }
                 Fact::LeasesRemembered { .. }
                 | Fact::TrialCarried { .. }
-                | Fact::EpochReached { .. } => {
+                | Fact::FenceReached { .. } => {
                     panic!("only a snapshot says so")
                 }
             }

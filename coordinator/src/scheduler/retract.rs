@@ -5,7 +5,7 @@
 //! duplicate on its way above all, does not bring it back: only an attempt under a later lease does.
 
 use super::halving::Halving;
-use super::ids::{Epoch, TrialId};
+use super::ids::{Fence, TrialId};
 use super::{Fact, Scheduler};
 
 /// Why there is nothing to retract.
@@ -43,7 +43,7 @@ impl Scheduler {
             if self.retractable(*trial).is_ok() {
                 let fact = Fact::OutcomeRetracted {
                     trial: *trial,
-                    epoch: Epoch(self.last_epoch),
+                    fence: Fence(self.last_fence),
                     reason: reason.to_owned(),
                 };
                 self.record(now_ms, fact, facts);
@@ -52,13 +52,13 @@ impl Scheduler {
     }
 
     /// The transition of [`Fact::OutcomeRetracted`].
-    pub(super) fn retract(&mut self, trial: TrialId, epoch: Epoch) {
+    pub(super) fn retract(&mut self, trial: TrialId, fence: Fence) {
         let Some(number) = self.trial_numbers.get(&trial).copied() else {
             return;
         };
         self.take_from_lease(number);
         let upto = self.retracted.entry(number).or_default();
-        *upto = (*upto).max(epoch.0);
+        *upto = (*upto).max(fence.0);
         let losses = self.rung_losses.remove(&number).unwrap_or_default();
         let trial = self.at_mut(number);
         trial.attempts = 0;

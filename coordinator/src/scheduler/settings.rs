@@ -30,9 +30,6 @@ pub const TURNS_LOOKED: usize = 16;
 /// most of their holders.
 pub const HELD_LOOKED: usize = 16;
 
-/// Most groups whose activations a worker may say that it holds.
-pub const HELD_MAX: usize = 256;
-
 /// How many times as long as such trials took on average a lease is old before it is copied.
 pub const COPY_FACTOR: u64 = 2;
 

@@ -10,7 +10,7 @@
 //! 3. `durable` in this file's tests names the state, so that the property in `random_events`, that
 //!    a replayed snapshot equals the replayed history, covers it.
 
-use super::ids::{Epoch, SweepId, TrialId};
+use super::ids::{Fence, SweepId, TrialId};
 use super::leases::Role;
 use super::settings::backoff_ms;
 use super::trials::TrialState;
@@ -68,7 +68,7 @@ impl Fact {
             | Fact::GroupUnparked { .. }
             | Fact::LeasesRemembered { .. }
             | Fact::TrialCarried { .. }
-            | Fact::EpochReached { .. } => Kept::Never,
+            | Fact::FenceReached { .. } => Kept::Never,
         }
     }
 
@@ -91,7 +91,7 @@ impl Fact {
             | Fact::GroupParked { .. }
             | Fact::GroupUnparked { .. }
             | Fact::LeasesRemembered { .. }
-            | Fact::EpochReached { .. } => None,
+            | Fact::FenceReached { .. } => None,
         }
     }
 }
@@ -142,7 +142,7 @@ impl Scheduler {
             let id = |number: &TrialNo| self.at(*number).id;
             Fact::LeaseGranted {
                 job: lease.lease.job,
-                epoch: lease.lease.epoch,
+                fence: lease.lease.fence,
                 holder: lease.holder.clone(),
                 trials: lease.open.iter().map(id).collect(),
                 copy: lease.role == Role::Copy,
@@ -152,9 +152,9 @@ impl Scheduler {
             }
         }));
         after.extend(self.parked_facts());
-        if self.last_epoch > 0 {
-            let epoch = Epoch(self.last_epoch);
-            after.push(Fact::EpochReached { epoch });
+        if self.last_fence > 0 {
+            let fence = Fence(self.last_fence);
+            after.push(Fact::FenceReached { fence });
         }
         Snapshot {
             before,
@@ -239,7 +239,7 @@ pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + us
         sweeps.collect::<Vec<_>>(),
         leases.collect::<Vec<_>>(),
         copies.collect::<Vec<_>>(),
-        (core.last_epoch, core.granted.clone()),
+        (core.last_fence, core.granted.clone()),
         retracted.collect::<Vec<_>>(),
         rung_losses.collect::<Vec<_>>(),
     )

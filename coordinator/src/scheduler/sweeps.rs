@@ -3,17 +3,13 @@
 
 use super::halving::Halving;
 use super::hindrances::Hindrances;
-use super::ids::{RowId, SweepId, TrialId};
+use super::ids::{GroupId, RowId, SweepId, SweepNo, TrialId, TrialNo};
 use super::queue::Queue;
-use super::trials::{TrialNo, TrialState};
+use super::trials::TrialState;
 use super::turns::{self, Turn};
 use super::{Fact, Holder, Scheduler, TrialKey};
 use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeMap;
-
-/// A sweep's place in the order first submitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SweepNo(pub(super) u32);
 
 /// A sweep.
 #[derive(Debug)]
@@ -30,7 +26,7 @@ pub(super) struct Sweep {
     pub(super) queue: Queue,
     /// Its place among those that have something to start.
     pub(super) turn: Option<Turn>,
-    /// The epoch of the last lease in its turn; forgotten by a restart.
+    /// The fence of the last lease in its turn; forgotten by a restart.
     pub(super) served: u64,
     /// Grows with every submission, so that the latest is known.
     pub(super) submission: u64,
@@ -79,6 +75,32 @@ impl Sweep {
             counts: SweepCounts::default(),
             hindrances: Hindrances::default(),
             open_in_row: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this sweep still needs a trial, which was stopped or not.
+    pub(super) fn wants(&self, stopped: bool) -> bool {
+        self.wanted && !(stopped && self.halving.is_some())
+    }
+
+    /// Where a trial of a group is, for this sweep. A stopped trial is closed for a sweep with early
+    /// stopping and open for one without; a trial that waits is parked with its group.
+    pub(super) fn sees(&self, state: TrialState, stopped: bool, group: GroupId) -> TrialState {
+        let is_over = stopped && self.halving.is_some();
+        match state {
+            TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Parked => {
+                match (is_over, self.hindrances.is_parked(group)) {
+                    (true, _) => TrialState::Stopped,
+                    (false, true) => TrialState::Parked,
+                    (false, false) => state,
+                }
+            }
+            TrialState::Leased { .. } if is_over => TrialState::Stopped,
+            TrialState::Leased { .. } => state,
+            TrialState::Stopped if self.halving.is_some() => state,
+            // No sweep wants it to its end, so this one is cancelled.
+            TrialState::Stopped => TrialState::Cancelled,
+            TrialState::Finished | TrialState::Failed | TrialState::Cancelled => state,
         }
     }
 }

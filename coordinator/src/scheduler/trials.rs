@@ -1,15 +1,11 @@
 //! Trials: where each one is. `set_state` is the only place where that changes, and it keeps every
 //! queue and count that follows from it.
 
-use super::ids::{GroupId, JobId, PassId, RowId, TrialId};
+use super::ids::{GroupId, JobId, PassId, RowId, SweepNo, TrialId, TrialNo};
 use super::settings::LOSSES_ALONE;
-use super::sweeps::{Sweep, SweepNo};
+use super::sweeps::Sweep;
 use super::{HinderedTrials, Scheduler, SweepId, TrialKey, turns};
 use thiserror::Error;
-
-/// A trial's rank: the order first submitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TrialNo(pub(super) u32);
 
 /// A trial.
 #[derive(Debug)]

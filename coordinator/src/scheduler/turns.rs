@@ -4,7 +4,8 @@
 //! A trial of two sweeps waits for both, and so goes with the more urgent. Nothing in here costs
 //! more than the logarithm of the sweeps.
 
-use super::sweeps::{Sweep, SweepNo};
+use super::ids::SweepNo;
+use super::sweeps::Sweep;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 

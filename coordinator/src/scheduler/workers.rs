@@ -4,11 +4,10 @@
 //! holds. A worker that is silent for as long as a lease lives no longer counts.
 
 use super::hindrances::Unfit;
-use super::ids::{ActivationsId, GroupId, JobId};
+use super::ids::{ActivationsId, GroupId, JobId, SweepNo};
 use super::leases::Origin;
 use super::settings::{CENSUS_MS, HELD_LOOKED, LANES_MAX, WORKERS_MAX};
-use super::sweeps::SweepNo;
-use super::{Holder, LeaseEnd, Scheduler, TrialKey};
+use super::{Fact, Holder, LeaseEnd, Scheduler, TrialKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,11 +3,11 @@
 
 use super::refuse::{diagnostic, refuse};
 use crate::scheduler::{
-    ActivationsId, Attempt, Epoch, HELD_MAX, Hindrance, Holder, JobId, LeaseRef, TrialId,
+    ActivationsId, Attempt, Fence, Hindrance, Holder, JobId, LeaseRef, TrialId,
 };
 use nrp_proto::axis::{Axis, AxisError, Condition, Value};
 use nrp_proto::wire;
-use nrp_proto::{DETAILS_MAX, EPOCHS_MAX, REPORTS_MAX, SITES_MAX};
+use nrp_proto::{DETAILS_MAX, EPOCHS_MAX, HELD_MAX, REPORTS_MAX, SITES_MAX};
 use tonic::{Code, Status};
 
 /// Longest name of a sweep, worker, process, ANN, layer or region.
@@ -129,7 +129,7 @@ pub(super) fn held(ids: &[String]) -> Result<Vec<ActivationsId>, Status> {
 fn reference(lease: wire::LeaseRef) -> LeaseRef {
     LeaseRef {
         job: JobId(lease.job),
-        epoch: Epoch(lease.epoch),
+        fence: Fence(lease.fence),
     }
 }
 

@@ -81,7 +81,7 @@ impl Source {
         if self.events.has(since) {
             return Ok(since);
         }
-        let Some(mut tail) = self.read(|history| history.tail(since)).await? else {
+        let Some(mut tail) = self.read(move |history| history.tail(since)).await? else {
             return self.resync(Reason::Dropped, sender).await;
         };
         let mut position = since;

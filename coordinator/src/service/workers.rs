@@ -286,6 +286,6 @@ fn verdict_of(verdict: &str, reason: &str) -> wire::Verdict {
 fn reference(lease: LeaseRef) -> wire::LeaseRef {
     wire::LeaseRef {
         job: lease.job.0,
-        epoch: lease.epoch.0,
+        fence: lease.fence.0,
     }
 }

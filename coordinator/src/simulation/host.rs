@@ -9,7 +9,7 @@ use crate::driver::{
     Batch, Caller, Change, ClientCommand, Clock, Command, Driver, Events, LeaseError, LookupError,
     Replayed, Reply, ReportedOutcome, Told, WorkerCommand, settle,
 };
-use crate::scheduler::{Epoch, Fact, Holder, JobId, LeaseRef, Reporter, Settings};
+use crate::scheduler::{Fact, Fence, Holder, JobId, LeaseRef, Reporter, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
 use nrp_proto::wire::{Job, SweepStatus, WorkerTotals};
 use std::collections::VecDeque;
@@ -199,7 +199,7 @@ impl Host {
         // The answers of one write leave together; leases leave in the order in which they were
         // granted.
         answered.sort_by_key(|(_, answer)| match answer {
-            Answer::Leased(job) => job.as_ref().map(|job| job.lease.epoch),
+            Answer::Leased(job) => job.as_ref().map(|job| job.lease.fence),
             _ => None,
         });
         answered
@@ -384,7 +384,7 @@ fn leased_job(job: Job) -> call::Job {
     call::Job {
         lease: LeaseRef {
             job: JobId(job.id),
-            epoch: Epoch(job.epoch),
+            fence: Fence(job.fence),
         },
         trials: trials.collect(),
         rungs: job.rungs,

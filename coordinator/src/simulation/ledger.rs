@@ -5,9 +5,9 @@ use super::Sweep;
 use super::call::{Answer, Ask, Call, ClientAsk, Report, WorkerAsk};
 use super::disk::Disk;
 use crate::scheduler::{
-    Attempt, Ending, Epoch, Fact, Scheduler, SweepId, TrialId, TrialView, Verdict,
+    Attempt, Ending, Fact, Fence, Scheduler, SweepId, TrialId, TrialView, Verdict,
 };
-use crate::store::{FILE_NAME, decode_line};
+use crate::store::{JOURNAL, decode_line};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The promises.
@@ -20,7 +20,7 @@ pub(super) struct Ledger {
     finished: BTreeSet<TrialId>,
     /// Trials whose stop was acknowledged.
     stopped: BTreeSet<TrialId>,
-    last_epoch: Epoch,
+    last_fence: Fence,
     pub(super) counts: Counts,
 }
 
@@ -57,13 +57,13 @@ struct Kept {
     /// Rungs that trials passed, and rungs at which they were stopped.
     passed: BTreeSet<(TrialId, u32)>,
     stops: BTreeMap<TrialId, Ending>,
-    last_epoch: Epoch,
+    last_fence: Fence,
 }
 
 impl Ledger {
     /// Reads the facts that have become durable.
     pub(super) fn read(&mut self, disk: &Disk, sweeps: &[Sweep]) {
-        let Some((file, bytes)) = disk.durable(FILE_NAME) else {
+        let Some((file, bytes)) = disk.durable(JOURNAL) else {
             assert_eq!(self.kept.file, None, "the journal's name is lost");
             return;
         };
@@ -118,11 +118,11 @@ impl Ledger {
                 self.promise_rung(*trial, *epochs, *goes_on, sweeps);
             }
             (_, Answer::Leased(Some(job))) => {
-                let (now, last) = (job.lease.epoch, self.last_epoch);
-                assert!(now > last, "epoch {} after {}", now.0, last.0);
-                self.last_epoch = now;
+                let (now, last) = (job.lease.fence, self.last_fence);
+                assert!(now > last, "fence {} after {}", now.0, last.0);
+                self.last_fence = now;
                 assert!(
-                    now <= self.kept.last_epoch,
+                    now <= self.kept.last_fence,
                     "a lease was handed out and is not kept"
                 );
             }
@@ -252,16 +252,16 @@ impl Kept {
                 });
             }
             Fact::LeaseGranted {
-                epoch,
+                fence,
                 trials,
                 copy,
                 ..
             } => {
                 counts.granted += 1;
                 counts.copies += u64::from(copy);
-                let last = self.last_epoch;
-                assert!(epoch > last, "epoch {} after {}", epoch.0, last.0);
-                self.last_epoch = epoch;
+                let last = self.last_fence;
+                assert!(fence > last, "fence {} after {}", fence.0, last.0);
+                self.last_fence = fence;
                 for trial in trials {
                     match self.outcomes.get(&trial) {
                         None | Some(Ending::Stopped { .. }) => {}
@@ -295,7 +295,7 @@ impl Kept {
                     }
                 }
             }
-            Fact::EpochReached { epoch } => self.last_epoch = self.last_epoch.max(epoch),
+            Fact::FenceReached { fence } => self.last_fence = self.last_fence.max(fence),
             // The simulation deletes no sweep.
             Fact::SweepDeleted { .. } => {}
             Fact::SweepPaused { .. } => counts.pauses += 1,

@@ -5,8 +5,7 @@
 
 use super::StoreError;
 use super::disk::make_dir;
-use super::files::{Directory, Files};
-use super::journal::{FILE_NAME, NEW_FILE_NAME};
+use super::files::{Directory, Files, JOURNAL, NEW_JOURNAL};
 use super::lines::Lines;
 use serde::Serialize;
 use std::io::BufRead;
@@ -35,8 +34,8 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Backup, StoreError> {
             source,
         }
     };
-    let source = from.path(FILE_NAME);
-    if !from.exists(FILE_NAME).map_err(at("read", &source))? {
+    let source = from.path(JOURNAL);
+    if !from.exists(JOURNAL).map_err(at("read", &source))? {
         return Err(StoreError::NoState {
             dir: dir.to_owned(),
         });
@@ -49,9 +48,9 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Backup, StoreError> {
     }
     make_dir(to)?;
     let copy = Directory::new(to);
-    let path = copy.path(NEW_FILE_NAME);
-    let mut reader = from.read(FILE_NAME).map_err(at("read", &source))?;
-    let mut file = copy.create(NEW_FILE_NAME).map_err(at("written", &path))?;
+    let path = copy.path(NEW_JOURNAL);
+    let mut reader = from.read(JOURNAL).map_err(at("read", &source))?;
+    let mut file = copy.create(NEW_JOURNAL).map_err(at("written", &path))?;
     loop {
         let bytes = reader.fill_buf().map_err(at("read", &source))?;
         if bytes.is_empty() {
@@ -62,7 +61,7 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Backup, StoreError> {
         reader.consume(length);
     }
     // A line may have been half written when it was read. A damaged line is the source's.
-    let lines = read_all(&copy, NEW_FILE_NAME).map_err(|error| match error {
+    let lines = read_all(&copy, NEW_JOURNAL).map_err(|error| match error {
         StoreError::BadLine { line, problem, .. } => StoreError::BadLine {
             path: source.clone(),
             line,
@@ -72,10 +71,10 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Backup, StoreError> {
     })?;
     file.truncate(lines.good_bytes())
         .and_then(|()| file.sync())
-        .and_then(|()| copy.rename(NEW_FILE_NAME, FILE_NAME))
+        .and_then(|()| copy.rename(NEW_JOURNAL, JOURNAL))
         .and_then(|()| copy.sync_names())
         .map_err(at("written", &path))?;
-    let lines = read_all(&copy, FILE_NAME)?;
+    let lines = read_all(&copy, JOURNAL)?;
     Ok(Backup {
         entries: lines.last_seq(),
         bytes: lines.good_bytes(),

@@ -10,7 +10,7 @@ use super::samples::{
 };
 use super::{DiskStore, Store, StoreError};
 use crate::driver::Replayed;
-use crate::scheduler::{Epoch, Event, Fact, JobId, LeaseEnd, Settings, durable};
+use crate::scheduler::{Event, Fact, Fence, JobId, LeaseEnd, Settings, durable};
 use nrp_proto::wire::EarlyStopping;
 use std::fs;
 use std::io::{self, BufRead};
@@ -35,7 +35,7 @@ pub(super) fn history() -> Vec<Fact> {
     };
     let ended = |job, reason| Fact::LeaseEnded {
         job: JobId(job),
-        epoch: Epoch(job),
+        fence: Fence(job),
         reason,
         hindrance: None,
     };

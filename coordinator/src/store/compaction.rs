@@ -7,8 +7,7 @@
 //! rename leaves the old journal, one after it the new.
 
 use super::StoreError;
-use super::files::{Append, Files};
-use super::journal::{NEW_FILE_NAME, write_error};
+use super::files::{Append, Files, NEW_JOURNAL, write_error};
 use super::line;
 use super::lines::Lines;
 use crate::scheduler::{Fact, Kept, Snapshot, TrialId};
@@ -68,8 +67,8 @@ impl Compaction {
         seq: u64,
         bytes: u64,
     ) -> Result<Self, StoreError> {
-        let path = files.path(NEW_FILE_NAME);
-        let file = files.create(NEW_FILE_NAME);
+        let path = files.path(NEW_JOURNAL);
+        let file = files.create(NEW_JOURNAL);
         let file = file.map_err(|source| write_error(path.clone(), source))?;
         let lines = Lines::open(files)?.upto(bytes);
         let stage = if snapshot.failures.is_empty() {

@@ -1,7 +1,7 @@
 //! Every kind of damage to a state directory: how the store reacts, and what it tells the user.
 
-use super::files::{Append, Directory, Files};
-use super::journal::{FILE_NAME, Journal};
+use super::files::{Append, Directory, Files, JOURNAL};
+use super::journal::Journal;
 use super::samples::{failed, finished, granted, id, stamped, submitted, sweep, trials};
 use super::{DiskStore, Index, Store, StoreError, verify};
 use crate::scheduler::Fact;
@@ -50,7 +50,7 @@ fn written() -> (TempDir, Vec<Fact>) {
 }
 
 pub(super) fn journal(dir: &TempDir) -> PathBuf {
-    dir.path().join(FILE_NAME)
+    dir.path().join(JOURNAL)
 }
 
 #[test]
@@ -477,7 +477,7 @@ fn a_full_disk_is_said_and_nothing_is_written_after_it() {
     }]);
     let large = stamped([submitted(&sweep("a", 20_000))]);
     journal.append(&small).expect("appends");
-    let before = fs::read(dir.path().join(FILE_NAME)).expect("reads");
+    let before = fs::read(dir.path().join(JOURNAL)).expect("reads");
     let error = journal.append(&large).expect_err("is full");
     assert_eq!(
         error.to_string(),
@@ -490,7 +490,7 @@ fn a_full_disk_is_said_and_nothing_is_written_after_it() {
     );
     assert_eq!(journal.last_seq(), 1);
     assert_eq!(
-        fs::read(dir.path().join(FILE_NAME)).expect("reads"),
+        fs::read(dir.path().join(JOURNAL)).expect("reads"),
         before,
         "the part that fitted is taken back"
     );
@@ -527,7 +527,7 @@ fn much_at_once_is_synced_in_parts_and_those_that_were_are_kept() {
     let failed = journal.append(&stamped(facts.clone()));
     assert!(matches!(failed, Err(StoreError::Write { .. })));
     let kept = journal.last_seq();
-    let bytes = fs::metadata(dir.path().join(FILE_NAME)).expect("is there");
+    let bytes = fs::metadata(dir.path().join(JOURNAL)).expect("is there");
     drop(journal);
     // Two syncs after the one at the start.
     assert!(

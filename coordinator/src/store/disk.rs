@@ -1,8 +1,8 @@
 //! The store on disk: a directory with a lock, a journal and an index. The index is deleted and
 //! rebuilt whenever it does not match the journal.
 
-use super::files::Directory;
-use super::journal::{FILE_NAME, Journal, Visit, read_lines};
+use super::files::{Directory, JOURNAL};
+use super::journal::{Journal, Visit, read_lines};
 use super::lines::{Lines, Place};
 use super::sizes::bytes_in;
 use super::{History, Index, IndexError, Remake, Stamped, Store, StoreError, line};
@@ -446,7 +446,7 @@ pub fn rebuild_index(dir: &Path) -> Result<(u64, u64), StoreError> {
 
 /// Like `lock`, for a directory that must contain a journal.
 pub(super) fn lock_existing(dir: &Path) -> Result<File, StoreError> {
-    if dir.join(FILE_NAME).is_file() {
+    if dir.join(JOURNAL).is_file() {
         lock(dir)
     } else {
         Err(StoreError::NoState {

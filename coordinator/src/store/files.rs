@@ -4,14 +4,31 @@
 //! The simulation implements these traits with a disk that loses or tears what was not synced. A
 //! name given by [`Files::rename`] is durable after [`Files::sync_names`].
 
+use super::StoreError;
 use crate::counts::Counts;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// The journal's name in the state directory.
+pub(crate) const JOURNAL: &str = "journal.jsonl";
+
+/// What a journal is called until it is whole.
+pub(super) const NEW_JOURNAL: &str = "journal.jsonl.new";
+
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
+
+/// What writing a file failed with.
+pub(super) fn write_error(path: PathBuf, source: io::Error) -> StoreError {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::NoSpace { path, source }
+        }
+        _ => StoreError::Write { path, source },
+    }
+}
 
 /// A file that is open for appending.
 pub(crate) trait Append: Send {

@@ -1,8 +1,8 @@
 //! Garbage: whatever bytes a journal has, reading it ends. Either it gives what was written, up to
 //! some point, or it is refused with the reason.
 
-use super::files::Directory;
-use super::journal::{FILE_NAME, Journal};
+use super::files::{Directory, JOURNAL};
+use super::journal::Journal;
 use super::samples::{failed, finished, granted, stamped, submitted, sweep, trials};
 use super::{StoreError, line};
 use crate::scheduler::Fact;
@@ -22,7 +22,7 @@ fn open(dir: &Path) -> Result<(Journal, Vec<Fact>), StoreError> {
 
 fn read(bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
     let dir = tempfile::tempdir().expect("a directory");
-    fs::write(dir.path().join(FILE_NAME), bytes).expect("is written");
+    fs::write(dir.path().join(JOURNAL), bytes).expect("is written");
     open(dir.path()).map(|(_, facts)| facts)
 }
 
@@ -40,7 +40,7 @@ fn written() -> (Vec<u8>, Vec<Fact>) {
         finished(ids[2], 0.25),
     ];
     journal.append(&stamped(facts.clone())).expect("appends");
-    let bytes = fs::read(dir.path().join(FILE_NAME)).expect("reads");
+    let bytes = fs::read(dir.path().join(JOURNAL)).expect("reads");
     (bytes, facts.into())
 }
 

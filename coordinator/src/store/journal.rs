@@ -12,7 +12,7 @@
 //! starts with a snapshot.
 
 use super::compaction::{Compaction, Progress};
-use super::files::{Append, Files};
+use super::files::{Append, Files, JOURNAL, NEW_JOURNAL, write_error};
 use super::line;
 use super::lines::{Lines, Place};
 use super::{Stamped, StoreError};
@@ -21,12 +21,6 @@ use std::io;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::mpsc;
-
-/// The journal's name in the state directory.
-pub(crate) const FILE_NAME: &str = "journal.jsonl";
-
-/// The name of a new journal until it is whole.
-pub(super) const NEW_FILE_NAME: &str = "journal.jsonl.new";
 
 /// The fewest bytes for whose sake a snapshot is taken: reading and writing this many takes about a
 /// tenth of a second. The bytes to drop must also outweigh those to keep, so that a journal is at
@@ -71,7 +65,7 @@ impl Journal {
         files: Box<dyn Files>,
         visit: &mut Visit<'_>,
     ) -> Result<(Self, Option<String>), StoreError> {
-        let path = files.path(FILE_NAME);
+        let path = files.path(JOURNAL);
         let io = |action| {
             let path = path.clone();
             move |source| StoreError::Io {
@@ -80,20 +74,20 @@ impl Journal {
                 source,
             }
         };
-        if files.exists(FILE_NAME).map_err(io("read"))? {
+        if files.exists(JOURNAL).map_err(io("read"))? {
             // A compaction that a crash interrupted has left this.
-            files.remove(NEW_FILE_NAME).map_err(io("tidied"))?
+            files.remove(NEW_JOURNAL).map_err(io("tidied"))?
         } else {
             create(&*files).map_err(io("created"))?
         }
         let (lines, droppable_bytes) = read(&*files, visit)?;
-        let mut file = files.open(FILE_NAME).map_err(io("opened"))?;
+        let mut file = files.open(JOURNAL).map_err(io("opened"))?;
         if lines.torn().is_some() {
             file.truncate(lines.good_bytes()).map_err(io("truncated"))?;
         }
         let unsynced_bytes = lines.last_bytes().max(UNSYNCED_BYTES_MAX as u64);
         let from = lines.good_bytes().saturating_sub(unsynced_bytes);
-        files.rewrite(FILE_NAME, from).map_err(io("written"))?;
+        files.rewrite(JOURNAL, from).map_err(io("written"))?;
         file.sync().map_err(io("synced"))?;
         files.sync_names().map_err(io("synced"))?;
         let notice = lines.torn().map(|torn| {
@@ -276,7 +270,7 @@ impl Journal {
                 tracing::warn!(%error, "compaction abandoned; keeping the current journal");
                 self.compaction = None;
                 self.droppable_bytes_min = 2 * self.bytes;
-                if let Err(error) = self.files.remove(NEW_FILE_NAME) {
+                if let Err(error) = self.files.remove(NEW_JOURNAL) {
                     tracing::warn!(%error, "the unfinished shorter journal could not be deleted");
                 }
                 Ok(())
@@ -294,9 +288,9 @@ impl Journal {
         };
         let replaced = self
             .files
-            .rename(NEW_FILE_NAME, FILE_NAME)
+            .rename(NEW_JOURNAL, JOURNAL)
             .and_then(|()| self.files.sync_names())
-            .and_then(|()| self.files.open(FILE_NAME));
+            .and_then(|()| self.files.open(JOURNAL));
         match replaced {
             Ok(file) => self.file = file,
             Err(source) => {
@@ -324,24 +318,14 @@ fn is_droppable(fact: &Fact) -> bool {
     }
 }
 
-/// The error for a failed write.
-pub(super) fn write_error(path: PathBuf, source: io::Error) -> StoreError {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::NoSpace { path, source }
-        }
-        _ => StoreError::Write { path, source },
-    }
-}
-
 /// Creates an empty journal, completely or not at all.
 fn create(files: &dyn Files) -> io::Result<()> {
-    let mut file = files.create(NEW_FILE_NAME)?;
+    let mut file = files.create(NEW_JOURNAL)?;
     let mut header = Vec::new();
     line::encode_header(0, &mut header);
     file.append(&header)?;
     file.sync()?;
-    files.rename(NEW_FILE_NAME, FILE_NAME)?;
+    files.rename(NEW_JOURNAL, JOURNAL)?;
     files.sync_names()
 }
 

@@ -4,8 +4,7 @@
 //! have torn the last line while it was written; then nothing of it was ever acknowledged.
 
 use super::StoreError;
-use super::files::Files;
-use super::journal::FILE_NAME;
+use super::files::{Files, JOURNAL};
 use super::line::{self, Entry, FORMAT, Header, Line, SnapshotEnd, VERSION, VERSION_OLDEST};
 use crate::scheduler::Fact;
 use std::io::{BufRead, Read};
@@ -61,7 +60,7 @@ struct Part {
 impl Lines {
     /// Opens the journal among `files` and reads its first line.
     pub(super) fn open(files: &dyn Files) -> Result<Self, StoreError> {
-        Self::open_named(files, FILE_NAME)
+        Self::open_named(files, JOURNAL)
     }
 
     /// Like `open`, for a journal that still has another name.

@@ -49,8 +49,8 @@ pub use loss::Damage;
 pub use verify::{Finding, Verified, verify};
 
 pub(crate) use disk::DiskStore;
+pub(crate) use files::JOURNAL;
 pub(crate) use index::{Asked, CELLS_MAX, Cells, Index, Measure, Row, recorded};
-pub(crate) use journal::FILE_NAME as JOURNAL;
 pub(crate) use reading::{ReadStore, index_at_hand};
 pub(crate) use repair::Repair;
 pub(crate) use sizes::sizes;
@@ -58,7 +58,6 @@ pub(crate) use tail::{History, Tail};
 #[cfg(test)]
 pub(crate) use {
     files::{Append, Files},
-    journal::FILE_NAME,
     line::decode_line,
     memory::{JournalStore, MemoryStore},
 };

@@ -8,8 +8,8 @@
 use super::disk::{
     Held, INDEX_DIR, Opened, Pending, differs, index_pending, is_held, read_with_index, remove,
 };
-use super::files::{Directory, Files};
-use super::journal::{FILE_NAME, Visit, read_lines};
+use super::files::{Directory, Files, JOURNAL};
+use super::journal::{Visit, read_lines};
 use super::lines::{Lines, Torn};
 use super::salvage::Salvage;
 use super::{History, Index, Remake, Stamped, Store, StoreError};
@@ -120,7 +120,7 @@ impl ReadStore {
         };
         let read = |visit: &mut Visit<'_>| source.read(visit);
         let ((last_seq, torn), opened) = read_with_index(open_index, read, visit)?;
-        let path = source.files.path(FILE_NAME);
+        let path = source.files.path(JOURNAL);
         let damage = source.salvage.as_ref().map(|salvage| {
             format!(
                 "journal `{}` is damaged, and what is lost is missing here: {}; `nrp store repair` \
@@ -289,7 +289,7 @@ pub(crate) fn index_at_hand(dir: &Path) -> Option<(Index, TempDir)> {
 
 /// The length of the journal in `dir`, which no coordinator may have open.
 fn journal_bytes(dir: &Path) -> Result<u64, StoreError> {
-    let path = dir.join(FILE_NAME);
+    let path = dir.join(JOURNAL);
     let found = match fs::metadata(&path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -315,7 +315,7 @@ fn journal_bytes(dir: &Path) -> Result<u64, StoreError> {
 
 /// The properties of the journal's file that change with every write.
 fn stamp(dir: &Path) -> Option<(u64, SystemTime)> {
-    let found = fs::metadata(dir.join(FILE_NAME)).ok()?;
+    let found = fs::metadata(dir.join(JOURNAL)).ok()?;
     Some((found.len(), found.modified().ok()?))
 }
 

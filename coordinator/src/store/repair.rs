@@ -7,8 +7,8 @@
 
 use super::StoreError;
 use super::disk::{Held, INDEX_DIR, is_held, lock_existing, remove};
-use super::files::{Directory, Files};
-use super::journal::{FILE_NAME, NEW_FILE_NAME, read_lines, write_error};
+use super::files::{Directory, Files, JOURNAL, NEW_JOURNAL, write_error};
+use super::journal::read_lines;
 use super::line;
 use super::lines::Lines;
 use super::salvage::Salvage;
@@ -36,13 +36,13 @@ impl Repair {
                 dir: dir.to_owned(),
             });
         }
-        if !dir.join(FILE_NAME).is_file() {
+        if !dir.join(JOURNAL).is_file() {
             return Err(StoreError::NoState {
                 dir: dir.to_owned(),
             });
         }
         let files = Directory::new(dir);
-        match is_readable(&files, FILE_NAME) {
+        match is_readable(&files, JOURNAL) {
             Ok(()) => Ok(None),
             Err(StoreError::BadLine { .. }) => Ok(Some(Self {
                 dir: dir.to_owned(),
@@ -65,17 +65,17 @@ impl Repair {
         }
         let files = Directory::new(&self.dir);
         write(&files, &self.salvage)?;
-        is_readable(&files, NEW_FILE_NAME)?;
+        is_readable(&files, NEW_JOURNAL)?;
         let kept = keep(&files).map_err(|source| StoreError::Io {
             action: "copied",
-            path: files.path(FILE_NAME),
+            path: files.path(JOURNAL),
             source,
         })?;
         remove(&self.dir.join(INDEX_DIR))?;
         files
-            .rename(NEW_FILE_NAME, FILE_NAME)
+            .rename(NEW_JOURNAL, JOURNAL)
             .and_then(|()| files.sync_names())
-            .map_err(|source| write_error(files.path(FILE_NAME), source))?;
+            .map_err(|source| write_error(files.path(JOURNAL), source))?;
         Ok(Some(kept))
     }
 }
@@ -87,9 +87,9 @@ fn is_readable(files: &Directory, name: &str) -> Result<(), StoreError> {
 
 /// Writes and syncs the new journal.
 fn write(files: &Directory, salvage: &Salvage) -> Result<(), StoreError> {
-    let path = files.path(NEW_FILE_NAME);
+    let path = files.path(NEW_JOURNAL);
     let unwritten = |source| write_error(path.clone(), source);
-    let mut file = files.create(NEW_FILE_NAME).map_err(unwritten)?;
+    let mut file = files.create(NEW_JOURNAL).map_err(unwritten)?;
     let mut bytes = Vec::new();
     line::encode_header(salvage.last_seq(), &mut bytes);
     if salvage.last_seq() > 0 {
@@ -115,16 +115,16 @@ fn write(files: &Directory, salvage: &Salvage) -> Result<(), StoreError> {
 /// Keeps the damaged journal under an unused name, and makes that durable.
 fn keep(files: &Directory) -> io::Result<PathBuf> {
     for number in 1.. {
-        let path = files.path(&format!("{FILE_NAME}.damaged-{number}"));
+        let path = files.path(&format!("{JOURNAL}.damaged-{number}"));
         // A link to the journal's own file is as good as a copy, because nothing writes to that
         // file any more.
-        match fs::hard_link(files.path(FILE_NAME), &path) {
+        match fs::hard_link(files.path(JOURNAL), &path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Ok(()) => {}
             Err(_) if path.exists() => continue,
             // Some file systems have no links.
             Err(_) => {
-                fs::copy(files.path(FILE_NAME), &path)?;
+                fs::copy(files.path(JOURNAL), &path)?;
                 File::open(&path)?.sync_all()?;
             }
         }

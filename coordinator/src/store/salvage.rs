@@ -9,8 +9,8 @@
 //! the journal is refused.
 
 use super::StoreError;
-use super::files::{Directory, Files};
-use super::journal::{FILE_NAME, Visit};
+use super::files::{Directory, Files, JOURNAL};
+use super::journal::Visit;
 use super::line::{self, FORMAT, Header, Line, SnapshotEnd, VERSION, VERSION_OLDEST};
 use super::lines::Place;
 use super::loss::{Damage, places};
@@ -106,7 +106,7 @@ impl Salvage {
     /// When the file cannot be read, nothing in it belongs to a journal, or intact lines contradict
     /// each other.
     pub(super) fn find(files: &Directory) -> Result<Self, StoreError> {
-        let path = files.path(FILE_NAME);
+        let path = files.path(JOURNAL);
         let mut scan = Scan {
             path: path.clone(),
             pieces: Vec::new(),

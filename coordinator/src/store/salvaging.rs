@@ -3,8 +3,8 @@
 
 use super::compacting::compacted;
 use super::damage::{directory, journal, open};
-use super::files::Directory;
-use super::journal::{FILE_NAME, Journal};
+use super::files::{Directory, JOURNAL};
+use super::journal::Journal;
 use super::line::{self, Line};
 use super::reading::ReadStore;
 use super::repair::Repair;
@@ -67,7 +67,7 @@ fn facts(lines: &[Written]) -> Vec<Fact> {
 
 /// What is read from a journal in `dir` with these bytes, after a repair if it needs one.
 fn mended(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
-    let path = dir.join(FILE_NAME);
+    let path = dir.join(JOURNAL);
     let _ = fs::remove_file(dir.join("journal.jsonl.damaged-1"));
     // A new file, because the last one has a second name.
     let _ = fs::remove_file(&path);
@@ -86,7 +86,7 @@ fn mended(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
 
 /// Like `mended`, but without writing, so that a whole journal is salvaged, too.
 fn salvaged(dir: &Path, bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
-    fs::write(dir.join(FILE_NAME), bytes).expect("writes");
+    fs::write(dir.join(JOURNAL), bytes).expect("writes");
     let salvage = Salvage::find(&Directory::new(dir))?;
     let mut read = Vec::new();
     salvage.visit(&mut |_, fact| {
@@ -308,7 +308,7 @@ fn intact_lines_that_contradict_each_other_are_refused_by_name() {
         "{error}"
     );
     assert!(error.help().is_some());
-    let bytes = fs::read(other.path().join(FILE_NAME)).expect("reads");
+    let bytes = fs::read(other.path().join(JOURNAL)).expect("reads");
     assert_eq!(bytes, joined(&mixed), "nothing was changed");
 }
 

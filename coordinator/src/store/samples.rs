@@ -2,7 +2,7 @@
 
 use super::{Stamped, line};
 use crate::expand;
-use crate::scheduler::{Ending, Epoch, Fact, Holder, JobId, LeaseRef, SweepId, TrialId, TrialKey};
+use crate::scheduler::{Ending, Fact, Fence, Holder, JobId, LeaseRef, SweepId, TrialId, TrialKey};
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::{Details, Scores, SweepSpec};
 
@@ -57,7 +57,7 @@ pub(crate) fn submitted(spec: &SweepSpec) -> Fact {
 pub(crate) fn lease() -> LeaseRef {
     LeaseRef {
         job: JobId(1),
-        epoch: Epoch(1),
+        fence: Fence(1),
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn granted(trials: &[TrialId]) -> Fact {
 pub(crate) fn granted_as(number: u64, trials: &[TrialId]) -> Fact {
     Fact::LeaseGranted {
         job: JobId(number),
-        epoch: Epoch(number),
+        fence: Fence(number),
         holder: Holder {
             worker: "w".to_owned(),
             instance: "1".to_owned(),
@@ -86,7 +86,7 @@ pub(crate) fn granted_as(number: u64, trials: &[TrialId]) -> Fact {
 pub(crate) fn copied(trials: &[TrialId]) -> Fact {
     Fact::LeaseGranted {
         job: JobId(2),
-        epoch: Epoch(2),
+        fence: Fence(2),
         holder: Holder {
             worker: "v".to_owned(),
             instance: "1".to_owned(),
@@ -184,10 +184,10 @@ pub(crate) fn stopped(trial: TrialId, epochs: u32, validation_mse: f64) -> Fact 
 }
 
 /// Retracts the outcome under leases up to this one.
-pub(crate) fn retracted(trial: TrialId, epoch: u64) -> Fact {
+pub(crate) fn retracted(trial: TrialId, fence: u64) -> Fact {
     Fact::OutcomeRetracted {
         trial,
-        epoch: Epoch(epoch),
+        fence: Fence(fence),
         reason: "a broken disk".to_owned(),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::StoreError;
 use super::disk::INDEX_DIR;
-use super::files::{Directory, Files};
-use super::journal::{FILE_NAME, droppable_bytes};
+use super::files::{Directory, Files, JOURNAL};
+use super::journal::droppable_bytes;
 use super::lines::Lines;
 use crate::scheduler::Fact;
 use std::fs;
@@ -27,7 +27,7 @@ pub(crate) fn sizes(
     visit: &mut dyn FnMut(Fact) -> Result<(), StoreError>,
 ) -> Result<Sizes, StoreError> {
     let files = Directory::new(dir);
-    if !files.exists(FILE_NAME).is_ok_and(|exists| exists) {
+    if !files.exists(JOURNAL).is_ok_and(|exists| exists) {
         return Err(StoreError::NoState {
             dir: dir.to_owned(),
         });

@@ -2,9 +2,8 @@
 //! journal gives. It changes nothing: opening an index writes to it, so it compares a copy.
 
 use super::disk::{INDEX_DIR, Pending, index_pending};
-use super::files::{Directory, Files};
+use super::files::{Directory, Files, JOURNAL};
 use super::index::{self, Index};
-use super::journal::FILE_NAME;
 use super::lines::Lines;
 use super::reading::Scratch;
 use super::{IndexError, StoreError};
@@ -50,7 +49,7 @@ pub struct Verified {
 /// # Errors
 /// When the state cannot be read at all, or is in use.
 pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
-    if !dir.join(FILE_NAME).is_file() {
+    if !dir.join(JOURNAL).is_file() {
         return Err(StoreError::NoState {
             dir: dir.to_owned(),
         });
@@ -164,7 +163,7 @@ impl Verified {
             self.notices.push(format!(
                 "the last line of `{}` (line {}, {} bytes) is torn: nobody was told that it was \
                  recorded, and the next start drops it",
-                files.path(FILE_NAME).display(),
+                files.path(JOURNAL).display(),
                 torn.line,
                 torn.bytes
             ));

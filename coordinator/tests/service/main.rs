@@ -83,7 +83,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
         instance: "1".to_owned(),
         leases: vec![LeaseRef {
             job: second.id,
-            epoch: second.epoch,
+            fence: second.fence,
         }],
         ..HeartbeatRequest::default()
     };
@@ -110,7 +110,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
     world.register("2").await;
     let again = world.lease("2").await.expect("a job");
     assert_eq!(again.trials, second.trials[1..]);
-    assert!(again.epoch > second.epoch);
+    assert!(again.fence > second.fence);
     assert_eq!(
         world
             .report(&again, 0, scores(0.5))
@@ -231,7 +231,7 @@ async fn outcomes_reported_together_have_a_verdict_each() {
         instance: "1".to_owned(),
         lease: Some(LeaseRef {
             job: job.id,
-            epoch: job.epoch,
+            fence: job.fence,
         }),
         trial: trial.to_owned(),
         outcome: Some(outcome),
@@ -289,7 +289,7 @@ async fn trials_are_stopped_at_rungs_and_go_to_their_end_for_who_stops_none() {
         instance: "1".to_owned(),
         lease: Some(LeaseRef {
             job: job.id,
-            epoch: job.epoch,
+            fence: job.fence,
         }),
         trial: job.trials[trial].id.clone(),
         epochs: 2,

@@ -265,7 +265,7 @@ fn outcome() -> impl Strategy<Value = Option<Outcome>> {
 }
 
 fn lease() -> impl Strategy<Value = Option<LeaseRef>> {
-    proptest::option::of((0_u64..4, 0_u64..4).prop_map(|(job, epoch)| LeaseRef { job, epoch }))
+    proptest::option::of((0_u64..4, 0_u64..4).prop_map(|(job, fence)| LeaseRef { job, fence }))
 }
 
 /// A call and its message.

@@ -140,7 +140,7 @@ async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
             instance: "1".to_owned(),
             lease: Some(LeaseRef {
                 job: job.id,
-                epoch: job.epoch,
+                fence: job.fence,
             }),
             hindrance: Some(Hindrance {
                 reason: format!("no such file\u{1b}[2J{}", "x".repeat(100_000)),

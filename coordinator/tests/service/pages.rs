@@ -62,7 +62,7 @@ async fn finish(world: &mut World, detailed: usize) -> Vec<String> {
                 instance: "1".to_owned(),
                 lease: Some(LeaseRef {
                     job: job.id,
-                    epoch: job.epoch,
+                    fence: job.fence,
                 }),
                 trial: trial.id.clone(),
                 outcome: Some(Outcome {

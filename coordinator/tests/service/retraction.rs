@@ -19,7 +19,7 @@ fn report(lease: LeaseRef, trial: &str, outcome: Outcome) -> Report {
 fn lease(job: &Job) -> LeaseRef {
     LeaseRef {
         job: job.id,
-        epoch: job.epoch,
+        fence: job.fence,
     }
 }
 
@@ -91,10 +91,10 @@ async fn outcomes_that_cannot_be_or_were_not_leased_are_refused_with_the_reason(
     }
     let never = LeaseRef {
         job: 9_999,
-        epoch: 9_999,
+        fence: 9_999,
     };
     let answer = reported(&mut world, report(never, &trial, scores(0.5))).await;
-    let told = "the lease of job 9999, epoch 9999, was never granted";
+    let told = "the lease of job 9999, fence 9999, was never granted";
     assert_eq!(answer, ("refused".to_owned(), told.to_owned()));
     let mut stranger = report(lease(&job), &trial, scores(0.5));
     "mallory".clone_into(&mut stranger.worker);

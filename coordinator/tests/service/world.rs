@@ -154,7 +154,7 @@ impl World {
             instance: "1".to_owned(),
             lease: Some(LeaseRef {
                 job: job.id,
-                epoch: job.epoch,
+                fence: job.fence,
             }),
             trial: job.trials[trial].id.clone(),
             outcome: Some(outcome),

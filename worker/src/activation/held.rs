@@ -4,12 +4,10 @@
 
 use super::cache::Cache;
 use super::{ActivationError, CachedLayer, write_error};
+use nrp_proto::HELD_MAX;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
-
-/// Most that are told of, those used last.
-const HELD_MAX: usize = 256;
 
 /// The extension of such a file.
 const EXTENSION: &str = "held";

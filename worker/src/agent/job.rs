@@ -100,7 +100,7 @@ impl Agent {
     ) -> Result<Option<Executor>, WorkerError> {
         let lease = LeaseRef {
             job: job.id,
-            epoch: job.epoch,
+            fence: job.fence,
         };
         *self.shared() = Shared {
             lease: Some(lease),

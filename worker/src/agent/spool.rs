@@ -194,7 +194,7 @@ mod tests {
         Report {
             worker: worker.to_owned(),
             instance: "1".to_owned(),
-            lease: Some(LeaseRef { job: 7, epoch: 9 }),
+            lease: Some(LeaseRef { job: 7, fence: 9 }),
             trial: trial.to_owned(),
             outcome: Some(Outcome {
                 result: Some(outcome::Result::Scores(scores)),

@@ -279,7 +279,7 @@ impl Changes<'_> {
             | Fact::GroupUnparked { .. }
             | Fact::LeasesRemembered { .. }
             | Fact::TrialCarried { .. }
-            | Fact::EpochReached { .. }
+            | Fact::FenceReached { .. }
             | Fact::RungReached { .. } => Ok(()),
         }
     }
