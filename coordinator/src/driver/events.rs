@@ -84,7 +84,7 @@ impl Events {
     }
 
     /// Enters facts that are durable, the first of them as entry `first_seq`.
-    pub(super) fn enter(&self, first_seq: u64, facts: &[Stamped]) {
+    pub(crate) fn enter(&self, first_seq: u64, facts: &[Stamped]) {
         let numbered = (first_seq..).zip(facts);
         let events: Vec<_> = numbered
             .map(|(seq, stamped)| Arc::new(event(seq, stamped)))

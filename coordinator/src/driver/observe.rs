@@ -1,7 +1,7 @@
 //! What operators see of facts that have become durable: log lines with fields, and counts.
 
 use crate::counts::Counts;
-use crate::scheduler::{Ending, Fact, LeaseEnd};
+use crate::scheduler::{Ending, Fact, HinderedWorkers, Hindrance, LeaseEnd, LeaseRef, TrialId};
 
 /// Logs and counts a fact.
 pub(super) fn observe(fact: &Fact, counts: &Counts) {
@@ -36,21 +36,8 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
             hindrance,
         } => {
             counts.reassigned(*reason);
-            let (job, fence) = (job.0, fence.0);
-            match reason {
-                LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => {
-                    tracing::warn!(job, fence, ?reason, "job lost; its trials wait again");
-                }
-                LeaseEnd::Hindered => {
-                    let hindrance = hindrance.as_ref();
-                    let why = hindrance.map_or("", |hindrance| hindrance.reason.as_str());
-                    let hint = hindrance.map_or("", |hindrance| hindrance.hint.as_str());
-                    tracing::warn!(job, fence, why, hint, "its worker cannot run a job");
-                }
-                LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => {
-                    tracing::info!(job, fence, ?reason, "job taken back; its trials wait again");
-                }
-            }
+            let (job, fence) = (*job, *fence);
+            lease_ended(LeaseRef { job, fence }, *reason, hindrance.as_ref());
         }
         Fact::GroupParked {
             sweep,
@@ -59,17 +46,15 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
             hindered,
         } => {
             for told in hindered {
-                let workers = told.workers.iter().map(|holder| holder.worker.as_str());
-                let workers = workers.collect::<Vec<_>>().join(", ");
-                let (why, hint) = (&told.reason, &told.hint);
+                let (why, hint, workers) = (&told.reason, &told.hint, names(told));
                 tracing::warn!(
                     %sweep, %group, trials, workers, why, hint,
-                    "trials parked: no worker at hand can run them"
+                    "trials parked: no worker can run them"
                 );
             }
         }
         Fact::GroupUnparked { sweep, group } => {
-            tracing::info!(%sweep, %group, "parked trials are tried again: another worker is there");
+            tracing::info!(%sweep, %group, "parked trials are tried again: there is another worker");
         }
         Fact::AttemptFailed {
             trial,
@@ -92,32 +77,63 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
             lease,
             attempts,
             outcome,
-        } => {
-            let (job, fence) = (lease.job.0, lease.fence.0);
-            match outcome {
-                Ending::Finished(scores) => {
-                    counts.finished.inc();
-                    let validation_mse = scores.validation_mse;
-                    tracing::debug!(%trial, worker, job, fence, validation_mse, "trial finished");
-                }
-                Ending::Stopped {
-                    epochs,
-                    validation_mse,
-                } => {
-                    counts.stopped.inc();
-                    tracing::debug!(%trial, worker, job, epochs, validation_mse, "trial stopped");
-                }
-                Ending::Failed { reason } => {
-                    counts.failed.inc();
-                    tracing::warn!(%trial, worker, job, fence, attempts, reason, "trial failed");
-                }
-            }
-        }
+        } => outcome_recorded(*trial, worker, *lease, *attempts, outcome, counts),
         Fact::OutcomeRetracted { trial, reason, .. } => {
             counts.retracted.inc();
             tracing::warn!(%trial, reason, "outcome retracted; its trial is open again");
         }
-        // Only a snapshot says so.
+        // Only snapshots contain these.
         Fact::LeasesRemembered { .. } | Fact::TrialCarried { .. } | Fact::FenceReached { .. } => {}
+    }
+}
+
+fn names(told: &HinderedWorkers) -> String {
+    let workers = told.workers.iter().map(|holder| holder.worker.as_str());
+    workers.collect::<Vec<_>>().join(", ")
+}
+
+fn lease_ended(lease: LeaseRef, reason: LeaseEnd, hindrance: Option<&Hindrance>) {
+    let (job, fence) = (lease.job.0, lease.fence.0);
+    match reason {
+        LeaseEnd::Lapsed | LeaseEnd::WorkerRestarted => {
+            tracing::warn!(job, fence, ?reason, "job lost; its trials wait again");
+        }
+        LeaseEnd::Hindered => {
+            let why = hindrance.map_or("", |hindrance| hindrance.reason.as_str());
+            let hint = hindrance.map_or("", |hindrance| hindrance.hint.as_str());
+            tracing::warn!(job, fence, why, hint, "a worker cannot run a job");
+        }
+        LeaseEnd::CoordinatorRestarted | LeaseEnd::Released => {
+            tracing::info!(job, fence, ?reason, "job taken back; its trials wait again");
+        }
+    }
+}
+
+fn outcome_recorded(
+    trial: TrialId,
+    worker: &str,
+    lease: LeaseRef,
+    attempts: u32,
+    outcome: &Ending,
+    counts: &Counts,
+) {
+    let (job, fence) = (lease.job.0, lease.fence.0);
+    match outcome {
+        Ending::Finished(scores) => {
+            counts.finished.inc();
+            let validation_mse = scores.validation_mse;
+            tracing::debug!(%trial, worker, job, fence, validation_mse, "trial finished");
+        }
+        Ending::Stopped {
+            epochs,
+            validation_mse,
+        } => {
+            counts.stopped.inc();
+            tracing::debug!(%trial, worker, job, epochs, validation_mse, "trial stopped");
+        }
+        Ending::Failed { reason } => {
+            counts.failed.inc();
+            tracing::warn!(%trial, worker, job, fence, attempts, reason, "trial failed");
+        }
     }
 }

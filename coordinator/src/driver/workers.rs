@@ -136,19 +136,9 @@ impl Driver {
             } => {
                 // Its leases live on even where it must announce itself again.
                 let known = self.note_heartbeat(&holder.worker, activity, totals);
-                let Renewed { lost, cancelled } =
-                    self.ask(|core, now_ms, _| core.on_leases_renewed(now_ms, &holder, leases));
-                let fenced = Fenced {
-                    lost,
-                    cancelled,
-                    leave: self.is_leaving(&holder.worker),
-                };
-                let answer = if known {
-                    Ok(fenced)
-                } else {
-                    Err(Refusal::NotRegistered)
-                };
-                self.answer(reply, answer);
+                let fenced = self.renew(&holder, leases);
+                let fenced = known.then_some(fenced).ok_or(Refusal::NotRegistered);
+                self.answer(reply, fenced);
             }
             WorkerCommand::Report { outcomes, reply } => {
                 let verdicts = outcomes.into_iter().map(|outcome| self.report(outcome));
@@ -184,6 +174,16 @@ impl Driver {
                 self.tell(Event::WorkerLeft(holder));
                 self.answer(reply, ());
             }
+        }
+    }
+
+    fn renew(&mut self, holder: &Holder, leases: Vec<LeaseRef>) -> Fenced {
+        let Renewed { lost, cancelled } =
+            self.ask(|core, now_ms, _| core.on_leases_renewed(now_ms, holder, leases));
+        Fenced {
+            lost,
+            cancelled,
+            leave: self.is_leaving(&holder.worker),
         }
     }
 

@@ -151,18 +151,7 @@ impl World {
                 let instance = self.instance(worker);
                 self.scene.hold(NAMES[worker], &instance, &groups);
             }
-            Step::Ask { worker } => {
-                let instance = self.instance(worker);
-                let first = self.most_urgent(worker);
-                match self.scene.ask(NAMES[worker], &instance) {
-                    Ok(Some(job)) => {
-                        self.check_urgency(first, worker, &job);
-                        self.jobs.push((worker, instance, job));
-                    }
-                    Ok(None) => self.check_waiting(worker),
-                    Err(_) => {}
-                }
-            }
+            Step::Ask { worker } => self.ask(worker),
             Step::Heartbeat { worker } => {
                 let instance = self.instance(worker);
                 let held = self.jobs.iter().rev().take(6);
@@ -190,18 +179,9 @@ impl World {
                 trial,
                 ending,
             } => {
-                let Some((worker, _, job)) = self.pick(pick) else {
-                    return;
-                };
-                let trial = job.trials[trial % job.trials.len()];
-                let attempt = match ending {
-                    0..200 => Attempt::Finished(Box::default()),
-                    _ => Attempt::Failed {
-                        reason: "random".to_owned(),
-                        is_final: ending > 245,
-                    },
-                };
-                self.scene.report(NAMES[worker], job.lease, trial, attempt);
+                if let Some((worker, _, job)) = self.pick(pick) {
+                    self.report(worker, &job, trial, ending);
+                }
             }
             Step::Rung {
                 pick,
@@ -209,20 +189,44 @@ impl World {
                 rung,
                 loss,
             } => {
-                let Some((worker, _, job)) = self.pick(pick) else {
-                    return;
-                };
-                let trial = job.trials[trial % job.trials.len()].0;
-                let epochs = job.rungs.get(rung).copied().unwrap_or(3);
-                let loss = f64::from(loss);
-                let goes_on = self.scene.rung(NAMES[worker], &job, trial, epochs, loss);
-                let again = self.scene.rung(NAMES[worker], &job, trial, epochs, loss);
-                assert_eq!(goes_on, again, "what was answered once stays so");
+                if let Some((worker, _, job)) = self.pick(pick) {
+                    let trial = job.trials[trial % job.trials.len()].0;
+                    let epochs = job.rungs.get(rung).copied().unwrap_or(3);
+                    let loss = f64::from(loss);
+                    let goes_on = self.scene.rung(NAMES[worker], &job, trial, epochs, loss);
+                    let again = self.scene.rung(NAMES[worker], &job, trial, epochs, loss);
+                    assert_eq!(goes_on, again, "an answer is never revised");
+                }
             }
             Step::Pass { ms } => self.scene.pass(ms),
             Step::Retract { trial } => self.scene.retract(&[trial], "at random"),
             Step::Restart => self.restart(),
         }
+    }
+
+    fn ask(&mut self, worker: usize) {
+        let instance = self.instance(worker);
+        let first = self.most_urgent(worker);
+        match self.scene.ask(NAMES[worker], &instance) {
+            Ok(Some(job)) => {
+                self.check_urgency(first, worker, &job);
+                self.jobs.push((worker, instance, job));
+            }
+            Ok(None) => self.check_waiting(worker),
+            Err(_) => {}
+        }
+    }
+
+    fn report(&mut self, worker: usize, job: &Grant, trial: usize, ending: u8) {
+        let trial = job.trials[trial % job.trials.len()];
+        let attempt = match ending {
+            0..200 => Attempt::Finished(Box::default()),
+            _ => Attempt::Failed {
+                reason: "random".to_owned(),
+                is_final: ending > 245,
+            },
+        };
+        self.scene.report(NAMES[worker], job.lease, trial, attempt);
     }
 
     /// The highest priority of a sweep of which something waits that may start on a worker.

@@ -185,3 +185,84 @@ async fn tell(next: Next, sender: &Sender) -> Result<(), End> {
     let reply = EventsReply { next: Some(next) };
     sender.send(Ok(reply)).await.map_err(|_| End::Gone)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::TrialId;
+    use crate::store::samples::{finished, stamped};
+
+    /// What a coordinator enters, and what readers are fed from.
+    struct Feed {
+        events: Arc<Events>,
+        changed: watch::Sender<u64>,
+        source: Source,
+    }
+
+    impl Feed {
+        fn new(kept_max: usize) -> Self {
+            let events = Arc::new(Events::new(0, kept_max));
+            let (changed, changes) = watch::channel(0);
+            let source = Source::new(events.clone(), History::Nowhere, changes);
+            Self {
+                events,
+                changed,
+                source,
+            }
+        }
+
+        /// A reader that has this many places for what it has not taken yet.
+        fn reader(&self, waiting_max: usize) -> mpsc::Receiver<Result<EventsReply, Status>> {
+            let (sender, receiver) = mpsc::channel(waiting_max);
+            tokio::spawn(self.source.clone().send(Some(0), sender));
+            receiver
+        }
+
+        fn enter(&self, seq: u64) {
+            let facts = stamped([finished(TrialId(seq.into()), 0.5)]);
+            self.events.enter(seq, &facts);
+            self.changed.send_modify(|changes| *changes += 1);
+        }
+    }
+
+    async fn next(reader: &mut mpsc::Receiver<Result<EventsReply, Status>>) -> Next {
+        let reply = reader.recv().await.expect("it goes on");
+        reply.expect("no error").next.expect("is told")
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_to_resynchronise_and_holds_up_nobody() {
+        let feed = Feed::new(8);
+        let (mut fast, mut slow) = (feed.reader(1), feed.reader(1));
+        for seq in 1..=100 {
+            feed.enter(seq);
+            assert!(matches!(next(&mut fast).await, Next::Event(event) if event.seq == seq));
+        }
+        let mut position = 0;
+        let resync = loop {
+            match next(&mut slow).await {
+                Next::Event(event) => {
+                    assert_eq!(event.seq, position + 1);
+                    position = event.seq;
+                }
+                Next::Resync(resync) => break resync,
+            }
+        };
+        assert_eq!((resync.seq, resync.reason()), (100, Reason::Lagged));
+        assert!(position < 92, "what was kept is told: {position}");
+        for seq in 101..=103 {
+            feed.enter(seq);
+        }
+        for reader in [&mut fast, &mut slow] {
+            for seq in 101..=103 {
+                assert!(matches!(next(reader).await, Next::Event(event) if event.seq == seq));
+            }
+        }
+        // The coordinator stops.
+        drop(feed.changed);
+        for reader in [&mut fast, &mut slow] {
+            let stopped = reader.recv().await.expect("a last word");
+            assert_eq!(stopped.expect_err("why").code(), tonic::Code::Unavailable);
+        }
+    }
+}

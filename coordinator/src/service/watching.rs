@@ -162,3 +162,49 @@ impl End {
 fn has_ended(status: &SweepStatus) -> bool {
     matches!(status.state.as_str(), "finished" | "cancelled" | "parked")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::{Fact, SweepId, TrialId};
+    use crate::store::samples::{finished, stamped};
+
+    #[test]
+    fn a_sweep_may_have_ended_with_its_last_outcome_or_when_it_is_cancelled() {
+        let events = Events::new(0, 4);
+        let status = SweepStatus {
+            id: SweepId(7).to_string(),
+            state: "running".to_owned(),
+            waiting: 1,
+            leased: 1,
+            ..SweepStatus::default()
+        };
+        let reply = WatchReply {
+            sweep: Some(status),
+            ..WatchReply::default()
+        };
+        let mut end = End::new(&reply, 0);
+        let mut last_seq = 0;
+        let mut enter = |facts: Vec<Fact>| {
+            let entered = facts.len() as u64;
+            events.enter(last_seq + 1, &stamped(facts));
+            last_seq += entered;
+        };
+        assert!(!end.is_here && !end.may_be_here(&events));
+        enter(vec![finished(TrialId(1), 0.5)]);
+        assert!(!end.may_be_here(&events), "one outcome is missing");
+        enter(vec![finished(TrialId(2), 0.5)]);
+        assert!(end.may_be_here(&events));
+        end.look(&reply);
+        enter(vec![Fact::SweepCancelled { sweep: SweepId(8) }]);
+        assert!(!end.may_be_here(&events), "another sweep");
+        enter(vec![Fact::SweepCancelled { sweep: SweepId(7) }]);
+        assert!(end.may_be_here(&events));
+        enter(
+            (0..5)
+                .map(|_| Fact::SweepPaused { sweep: SweepId(8) })
+                .collect(),
+        );
+        assert!(end.may_be_here(&events), "some were missed");
+    }
+}

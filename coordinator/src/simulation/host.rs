@@ -1,13 +1,13 @@
 //! The coordinator's process: the real driver with the real journal and index. The world does step
 //! by step what tasks and the writer's thread do in production.
 
-use super::call::{self, Answer, Ask, Call, ClientAsk, Node, WorkerAsk};
+use super::call::{self, Answer, Ask, Call, ClientAsk, Node, Report, WorkerAsk};
 use super::disk::Disk;
 use super::{LEASE_MS, Sweep, worker};
 use crate::counts::Counts;
 use crate::driver::{
-    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, Events, LeaseError, LookupError,
-    Replayed, Reply, ReportedOutcome, Told, WorkerCommand, settle,
+    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, Events, LeaseError, Leased,
+    LookupError, Replayed, Reply, ReportedOutcome, Told, WorkerCommand, settle,
 };
 use crate::scheduler::{Fact, Fence, Holder, JobId, LeaseRef, Reporter, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
@@ -219,11 +219,6 @@ fn asked_by_worker(worker: &str, ask: WorkerAsk) -> Asked {
         worker: worker.to_owned(),
         instance: instance.to_string(),
     };
-    let reporter = |trial, lease| Reporter {
-        trial,
-        worker: worker.to_owned(),
-        lease,
-    };
     match ask {
         WorkerAsk::Register { instance, lanes } => by_worker(
             |reply| WorkerCommand::Register {
@@ -240,11 +235,7 @@ fn asked_by_worker(worker: &str, ask: WorkerAsk) -> Asked {
                 held: Vec::new(),
                 reply,
             },
-            |leased| match leased {
-                Ok(job) => Answer::Leased(job.map(leased_job)),
-                Err(LeaseError::Refused(refusal)) => Answer::Refused(refusal),
-                Err(LeaseError::Index(error)) => panic!("the index fails: {error}"),
-            },
+            leased,
         ),
         WorkerAsk::Heartbeat { instance, leases } => by_worker(
             |reply| WorkerCommand::Heartbeat {
@@ -263,12 +254,7 @@ fn asked_by_worker(worker: &str, ask: WorkerAsk) -> Asked {
             },
         ),
         WorkerAsk::Report(reports) => {
-            let outcomes = reports.into_iter().map(|report| ReportedOutcome {
-                reporter: reporter(report.trial, report.lease),
-                attempt: report.attempt,
-                region: String::new(),
-            });
-            let outcomes = outcomes.collect();
+            let outcomes = reported(worker, reports);
             let report = |reply| WorkerCommand::Report { outcomes, reply };
             by_worker(report, Answer::Verdicts)
         }
@@ -278,7 +264,11 @@ fn asked_by_worker(worker: &str, ask: WorkerAsk) -> Asked {
             epochs,
         } => by_worker(
             |reply| WorkerCommand::Rung {
-                reporter: reporter(trial, lease),
+                reporter: Reporter {
+                    trial,
+                    worker: worker.to_owned(),
+                    lease,
+                },
                 epochs,
                 validation_mse: worker::loss_at(trial, epochs),
                 reply,
@@ -301,6 +291,27 @@ fn asked_by_worker(worker: &str, ask: WorkerAsk) -> Asked {
             },
             |()| Answer::Released,
         ),
+    }
+}
+
+fn reported(worker: &str, reports: Vec<Report>) -> Vec<ReportedOutcome> {
+    let outcomes = reports.into_iter().map(|report| ReportedOutcome {
+        reporter: Reporter {
+            trial: report.trial,
+            worker: worker.to_owned(),
+            lease: report.lease,
+        },
+        attempt: report.attempt,
+        region: String::new(),
+    });
+    outcomes.collect()
+}
+
+fn leased(leased: Leased) -> Answer {
+    match leased {
+        Ok(job) => Answer::Leased(job.map(leased_job)),
+        Err(LeaseError::Refused(refusal)) => Answer::Refused(refusal),
+        Err(LeaseError::Index(error)) => panic!("the index fails: {error}"),
     }
 }
 

@@ -237,19 +237,7 @@ impl Kept {
                     .insert(sweep, keys.map(|key| key.id).collect());
             }
             Fact::SweepResumed { sweep } => {
-                let trials = &self.submitted[&sweep];
-                self.outcomes.retain(|trial, ending| match ending {
-                    Ending::Finished(_) | Ending::Stopped { .. } => true,
-                    Ending::Failed { .. } if !trials.contains(trial) => true,
-                    // A trial that failed after it was stopped is stopped again.
-                    Ending::Failed { .. } => match self.stops.get(trial) {
-                        Some(stop) => {
-                            *ending = stop.clone();
-                            true
-                        }
-                        None => false,
-                    },
-                });
+                self.resume(sweep);
             }
             Fact::LeaseGranted {
                 fence,
@@ -280,20 +268,7 @@ impl Kept {
             }
             Fact::OutcomeRecorded { trial, outcome, .. } => {
                 counts.outcomes += 1;
-                self.ever.insert(trial);
-                if let Ending::Stopped { epochs, .. } = &outcome {
-                    let passed = self.passed.contains(&(trial, *epochs));
-                    assert!(!passed, "{trial} is stopped where it was let pass");
-                    let before = self.stops.insert(trial, outcome.clone());
-                    assert_eq!(before, None, "{trial} is stopped twice");
-                }
-                match self.outcomes.insert(trial, outcome) {
-                    // A stop is final only if no sweep needs the trial to its end.
-                    None | Some(Ending::Stopped { .. }) => {}
-                    Some(Ending::Finished(_) | Ending::Failed { .. }) => {
-                        panic!("{trial} has two outcomes")
-                    }
-                }
+                self.record(trial, outcome);
             }
             Fact::FenceReached { fence } => self.last_fence = self.last_fence.max(fence),
             // The simulation deletes no sweep.
@@ -314,6 +289,40 @@ impl Kept {
             | Fact::GroupUnparked { .. }
             | Fact::LeasesRemembered { .. }
             | Fact::TrialCarried { .. } => {}
+        }
+    }
+
+    /// A resumed sweep's failed trials are open again.
+    fn resume(&mut self, sweep: SweepId) {
+        let trials = &self.submitted[&sweep];
+        self.outcomes.retain(|trial, ending| match ending {
+            Ending::Finished(_) | Ending::Stopped { .. } => true,
+            Ending::Failed { .. } if !trials.contains(trial) => true,
+            // A trial that failed after it was stopped is stopped again.
+            Ending::Failed { .. } => match self.stops.get(trial) {
+                Some(stop) => {
+                    *ending = stop.clone();
+                    true
+                }
+                None => false,
+            },
+        });
+    }
+
+    fn record(&mut self, trial: TrialId, outcome: Ending) {
+        self.ever.insert(trial);
+        if let Ending::Stopped { epochs, .. } = &outcome {
+            let passed = self.passed.contains(&(trial, *epochs));
+            assert!(!passed, "{trial} is stopped at a rung that it had passed");
+            let before = self.stops.insert(trial, outcome.clone());
+            assert_eq!(before, None, "{trial} is stopped twice");
+        }
+        match self.outcomes.insert(trial, outcome) {
+            // A stop is the last word only where no sweep wants the trial to its end.
+            None | Some(Ending::Stopped { .. }) => {}
+            Some(Ending::Finished(_) | Ending::Failed { .. }) => {
+                panic!("{trial} has two outcomes")
+            }
         }
     }
 }

@@ -2,11 +2,14 @@
 
 #![cfg(feature = "service")]
 
+mod events;
 mod malformed;
+mod messages;
 mod open_trials;
 mod operations;
 mod pages;
 mod questions;
+mod refusals;
 mod retraction;
 mod world;
 
@@ -41,20 +44,8 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
         (first.data_dir.as_str(), first.trials[0].spec.is_some()),
         ("/data", true)
     );
-    assert_eq!(
-        world
-            .report(&first, 0, scores(0.5))
-            .await
-            .expect("is taken"),
-        "recorded"
-    );
-    assert_eq!(
-        world
-            .report(&first, 1, scores(0.25))
-            .await
-            .expect("is taken"),
-        "recorded"
-    );
+    assert_eq!(world.verdict(&first, 0, 0.5).await, "recorded");
+    assert_eq!(world.verdict(&first, 1, 0.25).await, "recorded");
     let second = world.lease("1").await.expect("a job");
     let best = world.best("").await;
     assert_eq!(best.len(), 2);
@@ -69,13 +60,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
     let mut world = start(dir.path()).await;
     assert_eq!(world.coordinator.notices(), [] as [String; 0]);
     assert_eq!(world.best("a").await, best);
-    assert_eq!(
-        world
-            .report(&first, 0, scores(0.1))
-            .await
-            .expect("is taken"),
-        "duplicate"
-    );
+    assert_eq!(world.verdict(&first, 0, 0.1).await, "duplicate");
     assert_eq!(world.best("a").await, best);
     // The worker must announce itself again, and its lease is still its own.
     let heartbeat = HeartbeatRequest {
@@ -98,125 +83,20 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
         .into_inner();
     assert_eq!(reply, HeartbeatReply::default());
     assert_eq!(world.trials("leased").await.expect("streams").len(), 2);
-    assert_eq!(
-        world
-            .report(&second, 0, scores(0.5))
-            .await
-            .expect("is taken"),
-        "recorded"
-    );
+    assert_eq!(world.verdict(&second, 0, 0.5).await, "recorded");
 
     // The worker is killed too: its new process goes on at once.
     world.register("2").await;
     let again = world.lease("2").await.expect("a job");
     assert_eq!(again.trials, second.trials[1..]);
     assert!(again.fence > second.fence);
-    assert_eq!(
-        world
-            .report(&again, 0, scores(0.5))
-            .await
-            .expect("is taken"),
-        "recorded"
-    );
+    assert_eq!(world.verdict(&again, 0, 0.5).await, "recorded");
     assert_eq!(world.status("").await.expect("is there").state, "finished");
     let again = world.submit(sweep("a", "0, 1")).await;
     assert_eq!((again.already_finished, again.resumed), (4, true));
     world.coordinator.shutdown().await.expect("stops");
     let world = start(dir.path()).await;
     assert_eq!(world.coordinator.notices(), [] as [String; 0]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_with_what_to_do() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut world = start(dir.path()).await;
-    assert_eq!(
-        world.status("").await.expect_err("none").code(),
-        Code::NotFound
-    );
-    world.submit(sweep("v4-mobilenet", "0")).await;
-    let status = world.status("v4-mobilnet").await.expect_err("unknown");
-    assert_eq!(status.code(), Code::NotFound);
-    assert_eq!(status.message(), "there is no sweep `v4-mobilnet`");
-    assert!(hint(&status).starts_with("did you mean `v4-mobilenet`?"));
-
-    let status = world.trials("finishd").await.expect_err("no state");
-    assert_eq!(status.code(), Code::InvalidArgument);
-    assert!(hint(&status).starts_with("did you mean `finished`?"));
-
-    let mut large = sweep("large", "0");
-    large.grid.as_mut().expect("a grid").seed = (0..600_000).collect();
-    let request = SubmitRequest {
-        sweep: Some(large),
-        priority: None,
-    };
-    let status = world.sweeps.submit(request).await.expect_err("too large");
-    assert_eq!(
-        status.message(),
-        "sweep `large` has 1200000 cells, and 1000000 is the most"
-    );
-    assert!(hint(&status).starts_with("shorten an axis"));
-
-    // However large: counted, not expanded. Some of its cells can be drawn all the same.
-    let mut huge = sweep("huge", "0");
-    let grid = huge.grid.as_mut().expect("a grid");
-    grid.l1 = (1..=1_000).collect();
-    grid.l2 = (1..=1_000).collect();
-    grid.seed = (0..500).collect();
-    let status = world.sweeps.submit(submission(&huge)).await;
-    assert_eq!(
-        status.expect_err("too large").message(),
-        "sweep `huge` has 1000000000 cells, and 1000000 is the most"
-    );
-    let random = |trials| RandomSearch { trials, seed: 1 };
-    huge.random = Some(random(1_000_001));
-    let status = world.sweeps.submit(submission(&huge)).await;
-    assert_eq!(
-        status.expect_err("too many").message(),
-        "the sweep file has a mistake\n  `search.trials` = 1000001: must be 1 to 1000000"
-    );
-    huge.random = Some(random(300));
-    assert_eq!(world.submit(huge).await.trials, 300);
-
-    let request = LeaseRequest {
-        worker: "w".to_owned(),
-        instance: "1".to_owned(),
-        ..LeaseRequest::default()
-    };
-    let status = world
-        .workers
-        .lease(request)
-        .await
-        .expect_err("not registered");
-    assert_eq!(status.code(), Code::NotFound, "it registers and asks again");
-    let request = RegisterRequest {
-        worker: "w".to_owned(),
-        contract: CONTRACT + 1,
-        ..RegisterRequest::default()
-    };
-    let status = world
-        .workers
-        .register(request)
-        .await
-        .expect_err("another version");
-    assert_eq!(
-        status.message(),
-        format!(
-            "worker `w` speaks contract {}, this coordinator {CONTRACT}",
-            CONTRACT + 1
-        )
-    );
-    world.register("1").await;
-    let job = world.lease("1").await.expect("a job");
-    let status = world
-        .report(&job, 0, scores(f64::NAN))
-        .await
-        .expect_err("not finite");
-    assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(
-        status.message(),
-        "the validation loss is NaN, not a finite number"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -356,10 +236,7 @@ async fn a_watch_ends_with_its_sweep() {
     world.register("1").await;
     while let Some(job) = world.lease("1").await {
         for trial in 0..job.trials.len() {
-            world
-                .report(&job, trial, scores(0.5))
-                .await
-                .expect("is taken");
+            world.verdict(&job, trial, 0.5).await;
         }
         if world.status("").await.expect("is there").state == "finished" {
             break;
@@ -444,7 +321,7 @@ async fn a_pause_and_a_priority_outlive_the_coordinator() {
             let job = world.lease("1").await.expect("a job");
             let spec = job.trials[0].spec.as_ref().expect("a spec");
             assert_eq!(spec.seed, seed, "sweep {sweep} goes next");
-            world.report(&job, 0, scores(0.5)).await.expect("is taken");
+            world.verdict(&job, 0, 0.5).await;
         }
     }
     assert_eq!(world.lease("1").await, None);
@@ -460,7 +337,7 @@ async fn why_trials_wait_is_said_in_words() {
     world.submit(sweep("a", "0, 1")).await;
     assert_eq!(
         world.explain("").await,
-        ["4 wait: no worker is there; `nrp worker` starts one"]
+        ["4 wait: there is no worker; `nrp worker` starts one"]
     );
     world.register("1").await;
     let job = world.lease("1").await.expect("a job");

@@ -1,8 +1,8 @@
 //! Malformed requests: whatever comes in, an answer or a refusal that says what is wrong comes out,
 //! and the coordinator goes on.
 
+use super::messages::request;
 use super::world::{World, hint, start, sweep};
-use nrp_proto::Message;
 use nrp_proto::wire::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -17,7 +17,7 @@ use tonic::{Code, Request, Status};
 const CASES: u32 = 512;
 
 /// Every call, by its path.
-const CALLS: [&str; 19] = [
+const CALLS: [&str; 20] = [
     "/nrp.v1.Workers/Register",
     "/nrp.v1.Workers/Lease",
     "/nrp.v1.Workers/Heartbeat",
@@ -29,6 +29,7 @@ const CALLS: [&str; 19] = [
     "/nrp.v1.Sweeps/List",
     "/nrp.v1.Sweeps/Status",
     "/nrp.v1.Sweeps/Watch",
+    "/nrp.v1.Sweeps/Events",
     "/nrp.v1.Sweeps/Cancel",
     "/nrp.v1.Sweeps/Resume",
     "/nrp.v1.Sweeps/Best",
@@ -167,231 +168,6 @@ fn runner() -> TestRunner {
     })
 }
 
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        Just("w".to_owned()),
-        Just("a".to_owned()),
-        Just("mobilenet".to_owned()),
-        Just("tab\tand\nline".to_owned()),
-        Just("x".repeat(5_000)),
-        Just("0".repeat(32)),
-        Just("0123456789abcdef".to_owned()),
-        Just("l1=16".to_owned()),
-        Just("learning_rate<=nan".to_owned()),
-        "[a-z_]{1,8}(=|<|>=|!)[0-9.e-]{0,6}",
-        any::<String>(),
-    ]
-}
-
-fn number() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        Just(f64::NAN),
-        Just(f64::INFINITY),
-        Just(-0.0),
-        Just(0.5),
-        any::<f64>(),
-    ]
-}
-
-fn count() -> impl Strategy<Value = u32> {
-    prop_oneof![Just(0), Just(1), Just(u32::MAX), 0_u32..100, any::<u32>()]
-}
-
-/// A sweep with one thing wrong, perhaps.
-fn spec() -> impl Strategy<Value = SweepSpec> {
-    (0_u8..25, text(), number(), count(), 0_usize..2_000).prop_map(
-        |(what, text, number, n, many)| {
-            let mut spec = sweep("a", "0, 1, 2");
-            let grid = spec.grid.get_or_insert_default();
-            match what {
-                0 => spec.name = text,
-                1 => spec.recordings_digest = text,
-                2 => spec.regions = vec![text; many],
-                3 => spec.data_dir = text,
-                4 => spec.split = None,
-                5 => spec.split.get_or_insert_default().train = number,
-                6 => spec.split.get_or_insert_default().stratify = text,
-                7 => spec.anns.clear(),
-                8 => spec.anns[0].ann = None,
-                9 => spec.anns[0].weights = text,
-                10 => spec.anns[0].layer_sets = vec![LayerSet::default(); many],
-                11 => spec.anns[0].layer_sets[0].layers = vec![text; many],
-                12 => spec.anns[0].ann.get_or_insert_default().sparsity = number,
-                13 => spec.anns[0].ann.get_or_insert_default().preprocessing = text,
-                14 => grid.learning_rate = vec![number; many],
-                15 => grid.l1 = vec![n; many],
-                16 => grid.depth = vec![n],
-                17 => grid.seed.clear(),
-                18 => grid.dropout = vec![number],
-                19 => spec.grid = None,
-                20 => spec.training = None,
-                21 => spec.training.get_or_insert_default().targets = text,
-                22 => spec.baselines = vec![text; many],
-                23 => {
-                    spec.early_stopping = Some(EarlyStopping {
-                        min_epochs: n,
-                        reduction: many as u32,
-                    });
-                }
-                _ => spec.files = None,
-            }
-            spec
-        },
-    )
-}
-
-fn scores() -> impl Strategy<Value = Scores> {
-    (number(), number(), text(), proptest::option::of(number())).prop_map(
-        |(nrp_error, validation_mse, cache_dtype, r2_mean)| Scores {
-            nrp_error,
-            validation_mse,
-            r2_mean,
-            cache_dtype,
-            ..Scores::default()
-        },
-    )
-}
-
-fn outcome() -> impl Strategy<Value = Option<Outcome>> {
-    let result = prop_oneof![
-        Just(None),
-        scores().prop_map(|scores| Some(outcome::Result::Scores(scores))),
-        (text(), any::<bool>()).prop_map(|(reason, r#final)| {
-            Some(outcome::Result::Failure(Failure { reason, r#final }))
-        }),
-    ];
-    proptest::option::of(result.prop_map(|result| Outcome { result }))
-}
-
-fn lease() -> impl Strategy<Value = Option<LeaseRef>> {
-    proptest::option::of((0_u64..4, 0_u64..4).prop_map(|(job, fence)| LeaseRef { job, fence }))
-}
-
-/// A call and its message.
-fn request() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
-    let texts = || proptest::collection::vec(text(), 0..80);
-    let names = || (text(), text(), text());
-    prop_oneof![
-        (names(), count(), 0_u32..3).prop_map(|((worker, instance, device), lanes, contract)| {
-            let request = RegisterRequest {
-                worker,
-                instance,
-                device,
-                lanes,
-                contract,
-            };
-            (CALLS[0], request.encode_to_vec())
-        }),
-        (text(), text(), texts()).prop_map(|(worker, instance, held)| {
-            let request = LeaseRequest {
-                worker,
-                instance,
-                held,
-            };
-            (CALLS[1], request.encode_to_vec())
-        }),
-        (names(), lease(), 0_usize..2_000, any::<u64>(), number()).prop_map(
-            |((worker, instance, subject), lease, many, done, seconds)| {
-                let request = HeartbeatRequest {
-                    worker,
-                    instance,
-                    leases: vec![lease.unwrap_or_default(); many],
-                    activity: Some(Activity {
-                        subject,
-                        done,
-                        ..Activity::default()
-                    }),
-                    totals: Some(WorkerTotals {
-                        device_seconds: seconds,
-                        ..WorkerTotals::default()
-                    }),
-                };
-                (CALLS[2], request.encode_to_vec())
-            }
-        ),
-        (names(), lease(), outcome(), 0_usize..400).prop_map(
-            |((worker, instance, trial), lease, outcome, many)| {
-                let report = Report {
-                    worker,
-                    instance,
-                    lease,
-                    trial,
-                    outcome,
-                };
-                let reports = vec![report; many];
-                (CALLS[3], ReportRequest { reports }.encode_to_vec())
-            }
-        ),
-        (names(), lease(), count(), number()).prop_map(
-            |((worker, instance, trial), lease, epochs, validation_mse)| {
-                let request = RungRequest {
-                    worker,
-                    instance,
-                    lease,
-                    trial,
-                    epochs,
-                    validation_mse,
-                };
-                (CALLS[16], request.encode_to_vec())
-            }
-        ),
-        spec().prop_map(|spec| {
-            let request = SubmitRequest {
-                sweep: Some(spec),
-                ..SubmitRequest::default()
-            };
-            (CALLS[5], request.encode_to_vec())
-        }),
-        text().prop_map(|sweep| (CALLS[7], StatusRequest { sweep }.encode_to_vec())),
-        (names(), texts(), count(), text(), text()).prop_map(
-            |((sweep, ann, region), filters, size, front, page_token)| {
-                let request = BestRequest {
-                    sweep,
-                    ann,
-                    region,
-                    filters,
-                    top: size,
-                    front,
-                    page_size: size,
-                    page_token,
-                };
-                (CALLS[11], request.encode_to_vec())
-            }
-        ),
-        (names(), texts(), texts(), count(), text()).prop_map(
-            |((sweep, ann, region), filters, by, page_size, page_token)| {
-                let request = MarginalsRequest {
-                    sweep,
-                    ann,
-                    region,
-                    filters,
-                    by,
-                    page_size,
-                    page_token,
-                };
-                (CALLS[12], request.encode_to_vec())
-            }
-        ),
-        (names(), texts(), text(), count(), text()).prop_map(
-            |((sweep, ann, region), filters, state, page_size, page_token)| {
-                let request = ListTrialsRequest {
-                    trials: Some(TrialsRequest {
-                        sweep,
-                        ann,
-                        region,
-                        state,
-                        filters,
-                    }),
-                    page_size,
-                    page_token,
-                };
-                (CALLS[14], request.encode_to_vec())
-            }
-        ),
-    ]
-}
-
 #[test]
 fn no_message_gets_past_a_check_or_ends_the_coordinator() {
     let target = target();
@@ -470,85 +246,92 @@ async fn a_message_beyond_the_limit_is_refused_unread() {
     assert!(status.message().contains("too large"), "{status}");
 }
 
+type Edit = fn(&mut SweepSpec);
+
+fn grid(spec: &mut SweepSpec) -> &mut Grid {
+    spec.grid.as_mut().expect("a grid")
+}
+
+fn split(spec: &mut SweepSpec) -> &mut SplitSpec {
+    spec.split.as_mut().expect("a split")
+}
+
+fn training(spec: &mut SweepSpec) -> &mut TrainingSpec {
+    spec.training.as_mut().expect("a protocol")
+}
+
+fn of_files(spec: &mut SweepSpec, assembly: &str) {
+    spec.simulated = false;
+    spec.files = Some(RecordingsFiles {
+        assembly: assembly.to_owned(),
+        stimuli: "s.csv".to_owned(),
+        images: "i.zip".to_owned(),
+        ..RecordingsFiles::default()
+    });
+}
+
+/// What is wrong with a sweep, and what is said of it.
+const EDITS: [(Edit, &str); 14] = [
+    (
+        |spec| grid(spec).learning_rate = vec![-0.1],
+        "`grid.learning_rate[0]` = -0.1: a learning rate must be above 0",
+    ),
+    (
+        |spec| grid(spec).l1 = vec![70_000],
+        "`grid.l1[0]` = 70000: a layer has 1 to 65536 units",
+    ),
+    (
+        |spec| grid(spec).ensemble = vec![1_000_000],
+        "an ensemble has 1 to 1000 networks",
+    ),
+    (
+        |spec| split(spec).scheme = "holdot".to_owned(),
+        "did you mean `holdout`?",
+    ),
+    (|spec| split(spec).train = 0.9, "must sum to 1, not 1.1"),
+    (
+        |spec| training(spec).max_epochs = 2_000_000,
+        "`training.max_epochs` = 2000000: must be 1 to 1000000",
+    ),
+    (
+        |spec| training(spec).batch_size = 0,
+        "`training.batch_size` = 0: must be 1 to 1000000",
+    ),
+    (
+        |spec| training(spec).inputs = "centered".to_owned(),
+        "did you mean `centred`?",
+    ),
+    (
+        |spec| training(spec).projection = "pca:x".to_owned(),
+        "`training.projection` = \"pca:x\"",
+    ),
+    (
+        |spec| spec.name = "a b".to_owned(),
+        "`name` = \"a b\": must be 1 to 64",
+    ),
+    (
+        |spec| spec.baselines = vec!["lasso".to_owned()],
+        "`training.baselines[0]` = \"lasso\": must be one of",
+    ),
+    (
+        |spec| of_files(spec, "../../etc/a.nc"),
+        "\"../../etc/a.nc\": leads out of the data directory",
+    ),
+    (
+        |spec| spec.anns[0].weights = "/etc/passwd".to_owned(),
+        "`ann[0].weights` = \"/etc/passwd\": is absolute",
+    ),
+    (
+        |spec| spec.anns[0].layer_sets[0].layers = vec!["a\u{1b}[31m".to_owned()],
+        "has a control character",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submitted_sweep_is_checked_as_its_file_would_be() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut world = start(dir.path()).await;
-    type Edit = fn(&mut SweepSpec);
-    fn grid(spec: &mut SweepSpec) -> &mut Grid {
-        spec.grid.as_mut().expect("a grid")
-    }
-    fn split(spec: &mut SweepSpec) -> &mut SplitSpec {
-        spec.split.as_mut().expect("a split")
-    }
-    fn training(spec: &mut SweepSpec) -> &mut TrainingSpec {
-        spec.training.as_mut().expect("a protocol")
-    }
-    fn of_files(spec: &mut SweepSpec, assembly: &str) {
-        spec.simulated = false;
-        spec.files = Some(RecordingsFiles {
-            assembly: assembly.to_owned(),
-            stimuli: "s.csv".to_owned(),
-            images: "i.zip".to_owned(),
-            ..RecordingsFiles::default()
-        });
-    }
-    let edits: [(Edit, &str); 14] = [
-        (
-            |spec| grid(spec).learning_rate = vec![-0.1],
-            "`grid.learning_rate[0]` = -0.1: a learning rate must be above 0",
-        ),
-        (
-            |spec| grid(spec).l1 = vec![70_000],
-            "`grid.l1[0]` = 70000: a layer has 1 to 65536 units",
-        ),
-        (
-            |spec| grid(spec).ensemble = vec![1_000_000],
-            "an ensemble has 1 to 1000 networks",
-        ),
-        (
-            |spec| split(spec).scheme = "holdot".to_owned(),
-            "did you mean `holdout`?",
-        ),
-        (|spec| split(spec).train = 0.9, "must sum to 1, not 1.1"),
-        (
-            |spec| training(spec).max_epochs = 2_000_000,
-            "`training.max_epochs` = 2000000: must be 1 to 1000000",
-        ),
-        (
-            |spec| training(spec).batch_size = 0,
-            "`training.batch_size` = 0: must be 1 to 1000000",
-        ),
-        (
-            |spec| training(spec).inputs = "centered".to_owned(),
-            "did you mean `centred`?",
-        ),
-        (
-            |spec| training(spec).projection = "pca:x".to_owned(),
-            "`training.projection` = \"pca:x\"",
-        ),
-        (
-            |spec| spec.name = "a b".to_owned(),
-            "`name` = \"a b\": must be 1 to 64",
-        ),
-        (
-            |spec| spec.baselines = vec!["lasso".to_owned()],
-            "`training.baselines[0]` = \"lasso\": must be one of",
-        ),
-        (
-            |spec| of_files(spec, "../../etc/a.nc"),
-            "\"../../etc/a.nc\": leads out of the data directory",
-        ),
-        (
-            |spec| spec.anns[0].weights = "/etc/passwd".to_owned(),
-            "`ann[0].weights` = \"/etc/passwd\": is absolute",
-        ),
-        (
-            |spec| spec.anns[0].layer_sets[0].layers = vec!["a\u{1b}[31m".to_owned()],
-            "has a control character",
-        ),
-    ];
-    for (edit, told) in edits {
+    for (edit, told) in EDITS {
         let mut spec = sweep("a", "0");
         edit(&mut spec);
         let request = SubmitRequest {

@@ -166,6 +166,12 @@ impl World {
         }
     }
 
+    /// What is answered to a report of scores.
+    pub(crate) async fn verdict(&mut self, job: &Job, trial: usize, loss: f64) -> String {
+        let reported = self.report(job, trial, scores(loss)).await;
+        reported.expect("is taken")
+    }
+
     pub(crate) async fn report_all(
         &mut self,
         reports: Vec<Report>,
