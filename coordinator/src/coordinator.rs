@@ -18,30 +18,30 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
 
-/// How long a worker's silence is borne.
+/// How long a worker may be silent before its job is reassigned.
 const LEASE_MS: u64 = 30_000;
 
-/// How often a worker says that it is alive.
+/// How often a worker sends a heartbeat.
 const HEARTBEAT_MS: u64 = 5_000;
 
-/// How long calls under way are waited for at the end.
+/// How long a shutdown waits for calls under way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often a connection is asked for a sign of life, and how long it may take to answer.
+/// How often a connection is pinged, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// What a coordinator is started with.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where its state lies; made if it is not there.
+    /// The state directory; created if it does not exist.
     pub state_dir: PathBuf,
-    /// Where it listens; port 0 takes any that is free.
+    /// The address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
     /// How long a lease lives without a heartbeat.
     pub lease_ms: u64,
-    /// How often workers are told to say that they are alive.
+    /// How often workers are told to send a heartbeat.
     pub heartbeat_ms: u64,
-    /// Most trials without an outcome, over all sweeps.
+    /// Most trials without an outcome over all sweeps.
     pub open_trials_max: u64,
 }
 
@@ -71,7 +71,7 @@ pub enum CoordinatorError {
         /// The address asked for.
         address: SocketAddr,
     },
-    /// It cannot listen there.
+    /// It cannot listen on the address.
     #[error("cannot listen on {address}")]
     #[diagnostic(help("`--listen` takes an address of this machine, e.g. 127.0.0.1:0"))]
     Bind {
@@ -86,19 +86,19 @@ pub enum CoordinatorError {
     Store(#[from] StoreError),
     /// The system has no thread left.
     #[error("the journal's thread cannot be started")]
-    #[diagnostic(help("the machine, or this user's share of it, has no threads left"))]
+    #[diagnostic(help("the machine, or this user's quota, has no threads left"))]
     Thread {
         /// The system's answer.
         source: io::Error,
     },
-    /// Connections can no longer be served.
+    /// The server can no longer serve connections.
     #[error("the server stopped")]
     #[diagnostic(help("start it again; nothing that was acknowledged is lost"))]
     Server {
         /// What it said.
         source: tonic::transport::Error,
     },
-    /// A part of it ended without a reason: a bug.
+    /// A part of the coordinator ended without a reason: a bug.
     #[error("the coordinator stopped by itself")]
     #[diagnostic(help("this is a bug; start it again, nothing that was acknowledged is lost"))]
     Bug,
@@ -139,9 +139,9 @@ impl Coordinator {
         Self::launch(config, open).await
     }
 
-    /// As `start`, of a state that is only read: nothing is written to its directory, and a change
-    /// that is asked for ends the coordinator. With `past_damage`, damaged lines of the journal are
-    /// left out, and a notice says so.
+    /// As `start`, for a state that is only read: nothing is written to its directory, and a request for
+    /// a change stops the coordinator. With `past_damage`, damaged lines of the journal are skipped, and a
+    /// notice says so.
     ///
     /// # Errors
     /// When the state cannot be read, or another process that can be asked has it open.
@@ -201,12 +201,12 @@ impl Coordinator {
         self.address
     }
 
-    /// Reads its metrics, for as long as it runs.
+    /// A reader of its metrics.
     pub fn metrics(&self) -> MetricsReader {
         MetricsReader::new(self.parts.commands.clone(), self.counts.clone())
     }
 
-    /// What the user should know of the state that was found.
+    /// What the user should know about the state directory.
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
@@ -214,7 +214,7 @@ impl Coordinator {
     /// Waits until it stops.
     ///
     /// # Errors
-    /// Why it did, if nobody asked it to.
+    /// Why it stopped, unless it was asked to.
     pub async fn stopped(&mut self) -> Result<(), CoordinatorError> {
         let parts = &mut self.parts;
         tokio::select! {
@@ -231,10 +231,10 @@ impl Coordinator {
         }
     }
 
-    /// Finishes what is under way, writes it out and lets go of the state directory.
+    /// Finishes the work under way, writes it and releases the state directory.
     ///
     /// # Errors
-    /// When what was under way could not be written.
+    /// When the work under way could not be written.
     pub async fn shutdown(mut self) -> Result<(), CoordinatorError> {
         let parts = &mut self.parts;
         // Either may have stopped by itself.
@@ -282,7 +282,7 @@ struct Opened {
     replayed: Replayed,
     /// What the user should know.
     notices: Vec<String>,
-    /// What its time is.
+    /// The clock it runs on.
     clock: Box<dyn Clock>,
 }
 
@@ -302,7 +302,7 @@ fn open(state_dir: &Path, settings: Settings, counts: Counts) -> Result<Opened, 
     })
 }
 
-/// As `open`, without writing: time stands still, so that no lease lapses.
+/// As `open`, without writing. Time stands still, so that no lease lapses.
 fn open_to_read(
     state_dir: &Path,
     past_damage: bool,
@@ -335,7 +335,7 @@ async fn serve(listener: TcpListener, link: Link, running: Running) -> Parts {
         .add_service(service::sweeps(link));
     let incoming = Listener::new(listener, Limits::of_this_process());
     let server = router.serve_with_incoming_shutdown(incoming, async {
-        // Dropped or sent: either way it is over.
+        // Dropped or sent: either way it stops.
         let _ = stopped.await;
     });
     Parts {

@@ -1,7 +1,7 @@
-//! The coordinator: which trial runs where, and what came of it. No machine learning in here.
+//! The coordinator: which trial runs where, and with what outcome. No machine learning in here.
 //!
-//! `scheduler` decides, `store` remembers, `service` talks, and `driver` is what ties them
-//! together: record, sync, act. Without the feature `service`, only the scheduler is built.
+//! `scheduler` decides, `store` remembers, `service` talks, and `driver` ties them together: record, sync,
+//! act. Without the feature `service`, only the scheduler is built.
 
 pub mod scheduler;
 

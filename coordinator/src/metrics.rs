@@ -20,7 +20,7 @@ const SWEEPS_MAX: usize = 100;
 
 type Seconds = Counter<f64, AtomicU64>;
 
-/// Reads a coordinator's metrics.
+/// Reads the metrics of a coordinator.
 #[derive(Debug, Clone)]
 pub struct MetricsReader {
     commands: mpsc::Sender<Command>,
@@ -32,7 +32,7 @@ impl MetricsReader {
         Self { commands, counts }
     }
 
-    /// The metrics as they are now, as OpenMetrics text; none once the coordinator has stopped.
+    /// The current metrics as OpenMetrics text; none once the coordinator has stopped.
     pub async fn read(&self) -> Option<String> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Census { reply }).await.ok()?;

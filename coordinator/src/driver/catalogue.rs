@@ -6,7 +6,7 @@ use nrp_proto::{Message, near_miss};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Why no sweep, or more than one, is meant.
+/// Why a name or an id does not stand for one sweep.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub(crate) enum LookupError {
     #[error("no sweep was submitted yet")]
@@ -29,7 +29,7 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// Enters a sweep, or moves it to the end with its content of now. Whether it was known.
+    /// Enters a sweep, or moves a known one to the end with its new content. Answers whether it was known.
     pub(crate) fn enter(&mut self, id: SweepId, spec: Box<SweepSpec>) -> bool {
         let before = self.sweeps.len();
         self.sweeps.retain(|(known, _)| *known != id);
@@ -43,11 +43,11 @@ impl Catalogue {
         self.sweeps.retain(|(known, _)| *known != id);
     }
 
-    /// Whether a submission of this sweep would change nothing in here.
+    /// Whether a submission of this sweep would change nothing in the catalogue.
     pub(crate) fn is_latest(&self, id: SweepId, spec: &SweepSpec) -> bool {
         self.sweeps
             .last()
-            // Bytes, in which what is undefined equals itself.
+            // Compared as bytes, since NaN does not equal itself.
             .is_some_and(|(last, content)| {
                 *last == id && content.encode_to_vec() == spec.encode_to_vec()
             })
@@ -70,8 +70,8 @@ impl Catalogue {
         })
     }
 
-    /// The sweep that is meant by its id, its name (the latest of that name) or the start of its
-    /// id; by nothing, the latest.
+    /// Finds a sweep by its id, its name (the latest of that name) or a prefix of its id; an empty text
+    /// finds the latest sweep.
     pub(crate) fn find(&self, asked: &str) -> Result<SweepId, LookupError> {
         if asked.is_empty() {
             let last = self.sweeps.last().map(|(id, _)| *id);

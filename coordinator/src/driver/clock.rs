@@ -3,12 +3,12 @@
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// What time it is.
+/// Tells the time.
 pub(crate) trait Clock: Send + Sync {
     /// Never goes back. Leases run on this.
     fn now_ms(&self) -> u64;
 
-    /// Since 1970, as the machine believes. Only written down.
+    /// Since 1970, by the machine's wall clock. Only recorded; nothing depends on it.
     fn wall_ms(&self) -> u64;
 }
 
@@ -36,7 +36,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still: for a state that is read, in which nothing is to happen.
+/// A clock that stands still, for a state that is only read.
 pub(crate) struct Stopped;
 
 impl Clock for Stopped {
@@ -49,12 +49,12 @@ impl Clock for Stopped {
     }
 }
 
-/// Longest from one look at the clock to the next in a driver that runs; what goes beyond is time in
-/// which it was held up: stopped, suspended, or waiting for the disk.
+/// Longest time between two looks at the clock in a driver that runs. Anything beyond is time in which it
+/// was held up: stopped, suspended, or waiting for the disk.
 const HELD_UP_MS: u64 = 1_000;
 
-/// Time in which the coordinator could hear. Leases run on this, so that no worker loses its job
-/// because the coordinator did not listen.
+/// Time in which the coordinator could listen. Leases run on this, so that no worker loses its job
+/// because the coordinator was held up.
 pub(crate) struct Awake<C> {
     clock: C,
     passed: Mutex<Passed>,

@@ -1,4 +1,4 @@
-//! Why trials wait, in words. What is the case, the scheduler says.
+//! Why trials wait, in words. The scheduler finds the reasons.
 
 use super::{Driver, LookupError};
 use crate::scheduler::{
@@ -7,7 +7,7 @@ use crate::scheduler::{
 use nrp_proto::wire::{ExplainReply, Explanation};
 
 impl Driver {
-    /// Explains the trial of this id or, as elsewhere, the sweep that is meant.
+    /// Explains the trial of this id or, failing that, the sweep that `asked` names.
     pub(super) fn explain(&self, asked: &str) -> Result<ExplainReply, LookupError> {
         let now_ms = self.clock.now_ms();
         if let Ok(id) = asked.parse::<TrialId>() {
@@ -37,7 +37,7 @@ impl Driver {
         spec.map_or_else(|| id.to_string(), |spec| spec.name.clone())
     }
 
-    /// What is waited for, as a word and in words.
+    /// What trials wait for, as a word and as a sentence.
     fn waits_words(&self, why: &Waits) -> (&'static str, String) {
         match why {
             Waits::Paused => (
@@ -46,7 +46,7 @@ impl Driver {
             ),
             Waits::NoWorker => (
                 "no-worker",
-                "no worker is there; `nrp worker` starts one".to_owned(),
+                "there is no worker; `nrp worker` starts one".to_owned(),
             ),
             Waits::Behind { sweep, priority } => {
                 let name = self.name_of(*sweep);
@@ -58,8 +58,7 @@ impl Driver {
             Waits::Held { worker, for_ms } => {
                 let seconds = seconds(*for_ms);
                 let text = format!(
-                    "left to worker `{worker}`, which has the activations at hand, for {seconds} \
-                     more"
+                    "left to worker `{worker}`, which has the activations, for {seconds} more"
                 );
                 ("held", text)
             }
@@ -106,8 +105,7 @@ impl Driver {
         }));
         words.extend(why.parked.iter().map(|hindered| {
             let text = format!(
-                "are parked, since no worker at hand can run them: {}; `nrp sweep resume` tries \
-                 again",
+                "are parked, since no worker can run them: {}; `nrp sweep resume` tries again",
                 hindered_words(std::slice::from_ref(hindered))
             );
             explanation("parked", hindered.parked, text)
@@ -156,8 +154,7 @@ impl Driver {
             }
             TrialWhy::Parked { by } => {
                 let text = format!(
-                    "is parked, since no worker at hand can run it: {}; `nrp sweep resume` tries \
-                     again",
+                    "is parked, since no worker can run it: {}; `nrp sweep resume` tries again",
                     hindered_words(by)
                 );
                 explanation("parked", 1, text)
@@ -165,7 +162,7 @@ impl Driver {
             TrialWhy::Finished => explanation("finished", 1, "has scores"),
             TrialWhy::Failed => explanation("failed", 1, "was set aside"),
             TrialWhy::Stopped => explanation("stopped", 1, "was stopped early"),
-            TrialWhy::Cancelled => explanation("cancelled", 1, "is cancelled: no sweep wants it"),
+            TrialWhy::Cancelled => explanation("cancelled", 1, "is cancelled: no sweep needs it"),
         }
     }
 }
@@ -178,12 +175,12 @@ fn explanation(why: &str, trials: u64, text: impl Into<String>) -> Explanation {
     }
 }
 
-/// A time that is left, rounded up: it is never said to be over before it is.
+/// A remaining time, rounded up so that it is never 0 too early.
 fn seconds(ms: u64) -> String {
     format!("{} s", ms.div_ceil(1_000))
 }
 
-/// Who cannot run something, why, and what to do about it.
+/// Which workers cannot run something, why, and what to do about it.
 pub(crate) fn hindered_words(by: &[HinderedTrials]) -> String {
     let one = |hindered: &HinderedTrials| {
         let workers: Vec<_> = hindered

@@ -33,7 +33,7 @@ pub(super) fn hand_out(
         let (reply, _) = oneshot::channel();
         let lease = grant.lease;
         if let Some(driver) = driver.upgrade() {
-            // If the driver is too busy to hear of it, the lease lapses by itself.
+            // If the driver is too busy now, the lease lapses by itself.
             let command = WorkerCommand::Release {
                 holder,
                 lease,

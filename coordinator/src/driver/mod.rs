@@ -46,13 +46,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use workers::Waiter;
 
-/// Commands that wait for the driver, at most; further ones wait in their services.
+/// Most commands that wait for the driver; further ones wait in their services.
 const COMMANDS_MAX: usize = 1_024;
 
-/// Batches that wait for the disk, at most; then the driver waits.
+/// Most batches that wait for the disk; then the driver waits.
 const BATCHES_MAX: usize = 16;
 
-/// Commands whose facts and answers go to the writer together, at most.
+/// Most commands whose facts and answers go to the writer together.
 const COMMANDS_PER_BATCH: usize = 256;
 
 /// How often time passes.
@@ -72,7 +72,7 @@ impl Replayed {
         }
     }
 
-    /// Takes in the next fact of the journal.
+    /// Takes in the next fact of the journal, at `now_ms` on the monotonic clock.
     pub(crate) fn take(&mut self, now_ms: u64, fact: Fact) -> Result<(), StoreError> {
         let mut trials = Vec::new();
         if let Fact::SweepSubmitted { sweep, spec } = &fact {
@@ -100,16 +100,16 @@ impl Replayed {
         })
     }
 
-    /// What stands for all facts taken in.
+    /// A snapshot that stands for all facts taken in.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.catalogue.snapshot(&self.core)
     }
 }
 
-/// What the rest of the crate holds of a running driver.
+/// A running driver, as the rest of the crate holds it.
 pub(crate) struct Running {
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Counts changes that somebody may want to see.
+    /// Counts changes that may be worth showing.
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) events: Arc<Events>,
     pub(crate) history: History,
@@ -168,12 +168,12 @@ pub(crate) fn spawn(
     })
 }
 
-/// What decides. Synchronous but for [`Driver::run`], so that the simulation can drive it too.
+/// Decides. Synchronous except for [`Driver::run`], so that the simulation can drive it too.
 pub(crate) struct Driver {
     core: Scheduler,
     catalogue: Catalogue,
     clock: Box<dyn Clock>,
-    /// How long after its last word a worker is shown.
+    /// How long after its last call a worker is shown.
     presence_ms: u64,
     presence: BTreeMap<String, Presence>,
     /// Workers that wait for a job, the longest waiting first.
@@ -185,7 +185,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Takes up what was replayed; leases run from now.
+    /// A driver on a replayed state; leases run from now.
     pub(crate) fn new(
         replayed: Replayed,
         clock: Box<dyn Clock>,
@@ -218,8 +218,8 @@ impl Driver {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut commands = Vec::with_capacity(COMMANDS_PER_BATCH);
         loop {
-            // What is heard comes before the time: a heartbeat that waited in the channel while
-            // the process was held up still counts.
+            // Commands come before time: a heartbeat that waited in the channel while the process was
+            // held up still counts.
             let mut stop = tokio::select! {
                 biased;
                 received = inbox.recv_many(&mut commands, COMMANDS_PER_BATCH) => received == 0,
@@ -237,7 +237,7 @@ impl Driver {
             }
             let batch = self.turn();
             if !batch.is_empty() && batches.send(batch).await.is_err() {
-                // The writer has failed, and has said why.
+                // The writer has failed and has said why.
                 return;
             }
             if stop {
@@ -246,8 +246,7 @@ impl Driver {
         }
     }
 
-    /// After some commands: lets time pass, serves who waits, and hands out what is to be written
-    /// and then done.
+    /// After some commands: lets time pass, serves waiting workers, and hands out the batch to write.
     pub(crate) fn turn(&mut self) -> Batch {
         self.tell(Event::TimePassed);
         self.serve_waiters();
@@ -306,7 +305,7 @@ impl Driver {
     /// Answers behind everything that is in the batch so far.
     fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: T) {
         self.batch.effects.push(Box::new(move |_| {
-            // Who asked may have gone.
+            // The caller may have gone.
             let _ = reply.send(answer);
         }));
     }

@@ -1,4 +1,4 @@
-//! What sweeps and workers look like from outside.
+//! Sweeps and workers, as clients see them.
 
 use super::command::{Census, WorkerCensus};
 use super::{Absent, Driver};
@@ -16,7 +16,7 @@ pub(super) struct Presence {
     activity: Option<Activity>,
     totals: WorkerTotals,
     seen_ms: u64,
-    /// It was told to leave, or will be with its next sign of life.
+    /// It was told to leave, or will be with its next heartbeat.
     leaving: bool,
 }
 
@@ -74,7 +74,7 @@ impl Driver {
         }
     }
 
-    /// What there is at this moment.
+    /// Counts what there is now.
     pub(super) fn census(&self) -> Census {
         let workers = self.here().map(|(name, presence)| WorkerCensus {
             name: name.clone(),

@@ -1,6 +1,6 @@
-//! The writer: two threads behind the driver. The first makes facts durable; whatever came in while
-//! the disk was busy shares the next sync. The second takes them into the index, and only then
-//! answers, while the first is at what follows.
+//! The writer: two threads behind the driver. The first makes facts durable; facts that came in while
+//! the disk was busy share the next sync. The second takes them into the index and only then sends the
+//! answers, while the first goes on.
 
 use super::command::Command;
 use super::events::Events;
@@ -12,23 +12,23 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Facts that share a sync, at most, before another batch is added to them.
+/// Most facts to which another batch is added, to share their sync.
 const FACTS_MAX: usize = 4_096;
 
-/// Batches that are durable and wait for the index, at most; then the journal waits.
+/// Most durable batches that wait for the index; then the journal waits.
 pub(super) const RECORDED_MAX: usize = 2;
 
 /// What is done once everything before it is durable.
 pub(crate) type Effect = Box<dyn FnOnce(&Index) + Send>;
 
-/// Facts and what waits for them.
+/// Facts, and the answers that wait for them.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) facts: Vec<Stamped>,
     pub(crate) effects: Vec<Effect>,
-    /// Whether there is something new to watch, even without a fact.
+    /// Whether there is something new to show, even without a fact.
     pub(super) changed: bool,
-    /// What the facts up to the last of these make, and the wall clock; nothing is added behind it.
+    /// A snapshot of the state after these facts, and the wall clock. No batch is added behind it.
     pub(super) snapshot: Option<(u64, Snapshot)>,
     /// That a sweep was deleted, where one was: then the snapshot is of less than the facts make, and
     /// this becomes durable with it, as the entry behind them.
@@ -69,7 +69,7 @@ pub(super) struct Recorded {
 pub(crate) struct Told {
     pub(crate) counts: Counts,
     pub(crate) events: Arc<Events>,
-    /// Counts changes that somebody may want to see.
+    /// Counts changes that may be worth showing.
     pub(crate) changes: watch::Sender<u64>,
 }
 
@@ -89,14 +89,14 @@ pub(super) fn write(
         {
             batch.add(next);
         }
-        // The shorter journal that the store may be at is given up for one without what was deleted.
+        // A purge abandons a compaction that is under way.
         asked &= batch.snapshot.is_none();
         let purges = batch.purges();
         let snapshot = batch.snapshot.take_if(|_| !purges);
         let recorded = record(store, batch, counts);
         let failed = recorded.is_err();
         if written.send(recorded).is_err() || failed {
-            // It is said there why.
+            // The receiver has already logged the reason.
             return;
         }
         match keep(store, snapshot) {
@@ -105,12 +105,12 @@ pub(super) fn write(
                     && !asked
                     && let Some(driver) = driver.upgrade()
                 {
-                    // If the driver is too busy to hear of it, it is asked again.
+                    // If the driver is too busy now, it is asked again.
                     asked = driver.try_send(Command::Snapshot).is_ok();
                 }
             }
             Err(error) => {
-                // An index that has failed has said so.
+                // If the receiver is gone, it has already recorded its own error.
                 let _ = written.send(Err(error));
                 return;
             }
@@ -129,7 +129,7 @@ pub(super) fn apply(
     for recorded in written {
         if let Err(error) = recorded.and_then(|recorded| act(index, recorded, told)) {
             tracing::debug!(%error, "the coordinator stops");
-            // Nobody may be waiting for it; then nobody needs it.
+            // Without a receiver, the reason is not needed.
             let _ = failed.send(error);
             return;
         }
@@ -198,7 +198,7 @@ fn act(index: &Index, recorded: Recorded, told: &Told) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Does some of what keeps the store small. Answers whether it wants a snapshot.
+/// Does some work to keep the store small. Answers whether it wants a snapshot.
 fn keep(store: &mut dyn Store, snapshot: Option<(u64, Snapshot)>) -> Result<bool, StoreError> {
     match snapshot {
         Some((at_ms, snapshot)) => store.compact(at_ms, snapshot).map(|()| false),

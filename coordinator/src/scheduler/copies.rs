@@ -1,9 +1,9 @@
-//! Copies: what an idle worker does while nothing waits. It runs trials again that have been in
-//! another's hands for too long, so that one slow worker does not hold up the end of a sweep.
+//! Copies: what an idle worker does while nothing waits. It runs trials that another worker has had for
+//! too long, so that one slow worker does not delay the end of a sweep.
 //!
-//! The first outcome counts, the other is a duplicate, and the loser hears of it with its next sign
-//! of life. A trial has one copy at a time, a lease one in its life. A copy is no attempt, and its
-//! end no loss; where the original is lost, the copy takes its place.
+//! The first outcome counts, the second is a duplicate, and the slower worker is told with its next
+//! heartbeat. A trial has one copy at a time, and a lease is copied once. A copy does not count as an
+//! attempt, nor its end as a loss. If the original is lost, the copy takes its place.
 
 use super::ids::{SweepNo, TrialNo};
 use super::leases::{Lease, Role};
@@ -12,8 +12,8 @@ use super::trials::TrialState;
 use super::{Holder, JobId, Scheduler};
 
 impl Scheduler {
-    /// Trials that a worker for which nothing waits should run beside the one that has them, and the
-    /// sweep whose files they are run on.
+    /// Trials of another worker that an idle one should run as well, and the sweep whose files they are
+    /// run on.
     pub(super) fn to_copy(&self, now_ms: u64, holder: &Holder) -> Option<(Vec<TrialNo>, SweepNo)> {
         let lanes = self.workers[&holder.worker].lanes;
         // Jobs are numbered as they are leased: the longest leased comes first.
@@ -38,7 +38,7 @@ impl Scheduler {
         copies.next()
     }
 
-    /// How long a lease may take before it is copied: some times what such trials took so far.
+    /// How old a lease must be to be copied: a multiple of the mean duration of comparable trials.
     fn patience_ms(&self, lease: &Lease) -> u64 {
         let first = lease.open.first().expect("a lease is never empty");
         let group = self.groups.get(&self.at(*first).group);
@@ -49,7 +49,7 @@ impl Scheduler {
         }
     }
 
-    /// What may have taken a worker down does not get a second one.
+    /// A trial that may have crashed a worker does not get a second one.
     fn is_worth_copying(&self, number: TrialNo) -> bool {
         let trial = self.at(number);
         let mut sweeps = self.sweeps_of(number);

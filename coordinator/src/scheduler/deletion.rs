@@ -1,7 +1,7 @@
 //! Deletion: a sweep that has ended goes, and with it the trials that no other sweep has.
 //!
-//! What is deleted keeps its place, since trials and sweeps are numbered by rank, and is found by
-//! nobody: not by its id, nor by who goes through what there is. The next start does without it.
+//! Deleted trials and sweeps keep their places, since they are numbered by rank, but no lookup and no
+//! iteration finds them. The next start does without them.
 
 use super::ids::{SweepNo, TrialNo};
 use super::sweeps::Sweep;

@@ -7,18 +7,18 @@ use super::ids::{ActivationsId, Fence, GroupId, JobId, LeaseRef, PassId, RowId, 
 use nrp_proto::wire::{Scores, SweepSpec};
 use serde::{Deserialize, Serialize};
 
-/// A trial as the core needs it; its content is of no interest here.
+/// What the core knows of a trial; it does not see the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TrialKey {
     /// Its id.
     pub id: TrialId,
-    /// The trials it may share a job with.
+    /// Groups the trials that may share a job.
     pub group: GroupId,
-    /// The trials that are trained on the same activations; all of a group are among them.
+    /// Groups the trials that are trained on the same activations, in whole job groups.
     pub activations: ActivationsId,
-    /// The trials whose activations one pass of the ANN gives.
+    /// Groups the trials whose activations come from one pass of the ANN.
     pub pass: PassId,
-    /// The trials it is compared with.
+    /// Groups the trials that are compared with each other.
     pub row: RowId,
 }
 
@@ -34,11 +34,11 @@ pub struct Holder {
 /// What a worker says an attempt ended with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attempt {
-    /// With scores.
+    /// The trial has scores.
     Finished(Box<Scores>),
-    /// Without.
+    /// The attempt failed.
     Failed {
-        /// Why.
+        /// Why the attempt failed.
         reason: String,
         /// Whether another attempt cannot end otherwise.
         is_final: bool,
@@ -69,39 +69,39 @@ pub enum Event {
     SweepPrioritised {
         /// Its id.
         sweep: SweepId,
-        /// Higher goes first; 0 where nobody said.
+        /// Higher goes first; 0 unless a client set it.
         priority: i32,
     },
     /// A worker's process announced itself.
     WorkerRegistered {
-        /// Which.
+        /// The worker's process.
         holder: Holder,
         /// Trials it takes in one job.
         lanes: usize,
     },
     /// A worker said which activations lie in its cache.
     ActivationsHeld {
-        /// Which worker.
+        /// The worker's process.
         holder: Holder,
-        /// They.
+        /// The activations.
         held: Vec<ActivationsId>,
     },
-    /// A worker has ended, in order: it holds nothing any more.
+    /// A worker has ended in an orderly way: it no longer holds anything.
     WorkerLeft(Holder),
     /// A worker hands a job back.
     JobReleased {
-        /// Which worker.
+        /// The worker's process.
         holder: Holder,
-        /// What it held.
+        /// The lease that it gives up.
         lease: LeaseRef,
-        /// Why it cannot run it, if it cannot.
+        /// Why the worker cannot run the job, if it cannot.
         hindrance: Option<Hindrance>,
     },
     /// An admin takes outcomes back.
     OutcomesRetracted {
         /// The trials.
         trials: Vec<TrialId>,
-        /// Why.
+        /// Why the outcomes are wrong.
         reason: String,
     },
     /// Time passed; told often enough for leases to lapse in time.
@@ -122,13 +122,13 @@ pub enum Event {
 pub struct Grant {
     /// The lease.
     pub lease: LeaseRef,
-    /// A sweep that wants these trials, whose files they are read from.
+    /// The sweep whose files the trials are run on.
     pub sweep: SweepId,
-    /// What they are trained on.
+    /// The activations that the trials are trained on.
     pub activations: ActivationsId,
     /// The trials, in grid order.
     pub trials: Vec<TrialId>,
-    /// One waiting trial of each other group whose activations the same pass of the ANN gives.
+    /// One waiting trial of each other group whose activations come from the same pass of the ANN.
     pub along: Vec<TrialId>,
     /// Epochs at which each trial tells its loss and asks whether it goes on.
     pub rungs: Vec<u32>,
@@ -148,20 +148,20 @@ pub enum Refusal {
 pub struct Renewed {
     /// Leases that are no longer the worker's.
     pub lost: Vec<LeaseRef>,
-    /// Trials of its live leases that no sweep wants any more.
+    /// Trials of its live leases that no sweep needs any longer.
     pub cancelled: Vec<TrialId>,
 }
 
 /// The answer to a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is on record.
+    /// The outcome is on record.
     Recorded,
     /// The trial already had its outcome, or the attempt no longer counts.
     Duplicate,
-    /// Nobody ever asked for this trial.
+    /// No sweep has this trial.
     Unknown,
-    /// It does not count.
+    /// The report does not count.
     Refused(Refused),
 }
 
@@ -178,27 +178,27 @@ pub enum Fact {
     },
     /// A sweep was cancelled.
     SweepCancelled {
-        /// Which.
+        /// The sweep.
         sweep: SweepId,
     },
     /// A sweep was taken up again, its failed trials with fresh attempts.
     SweepResumed {
-        /// Which.
+        /// The sweep.
         sweep: SweepId,
     },
     /// A sweep was forgotten, with the trials that no other sweep has.
     SweepDeleted {
-        /// Which.
+        /// The sweep.
         sweep: SweepId,
     },
     /// A sweep starts nothing until it is taken up again.
     SweepPaused {
-        /// Which.
+        /// The sweep.
         sweep: SweepId,
     },
     /// A sweep is as urgent as this from now on.
     SweepPrioritised {
-        /// Which.
+        /// The sweep.
         sweep: SweepId,
         /// Higher goes first.
         priority: i32,
@@ -210,21 +210,21 @@ pub enum Fact {
         /// Its fencing token.
         #[serde(rename = "epoch")]
         fence: Fence,
-        /// To whom.
+        /// The worker's process.
         #[serde(flatten)]
         holder: Holder,
         /// The trials in it.
         trials: Vec<TrialId>,
-        /// Whether another worker has them as well, who is slow.
+        /// Whether it is a copy: another, slow worker has these trials as well.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         copy: bool,
-        /// In a snapshot: those taken out of it since.
+        /// In a snapshot: trials that have been taken out of the job since.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         taken: Vec<TrialId>,
-        /// In a snapshot: whether another worker has, or had, a copy of some of it.
+        /// In a snapshot: whether another worker has, or had, a copy of some of its trials.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         copied: bool,
-        /// The sweep whose files it is run on; absent in journals from before it was kept.
+        /// The sweep whose files the job is run on; absent in old journals.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sweep: Option<SweepId>,
     },
@@ -232,17 +232,17 @@ pub enum Fact {
     LeaseEnded {
         /// The job.
         job: JobId,
-        /// Which lease of it.
+        /// Which lease of the job.
         #[serde(rename = "epoch")]
         fence: Fence,
-        /// Why.
+        /// Why it ended.
         reason: LeaseEnd,
-        /// What keeps its worker from running it, where that is why.
+        /// What keeps the worker from running the job, where that is the reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hindrance: Option<Hindrance>,
     },
-    /// Every worker at hand has said that it cannot run a sweep's trials of a group: they wait for a
-    /// resume, a submission or another worker.
+    /// Every live worker has said that it cannot run a sweep's trials of a group. They wait for a resume,
+    /// a submission or another worker.
     GroupParked {
         /// The sweep.
         sweep: SweepId,
@@ -250,10 +250,10 @@ pub enum Fact {
         group: GroupId,
         /// How many of its trials waited.
         trials: u64,
-        /// Who said why.
+        /// The reasons, each with the workers that gave it.
         hindered: Vec<HinderedWorkers>,
     },
-    /// A worker has come that has not said so: they are tried again.
+    /// Another worker has come: a parked group is tried again.
     GroupUnparked {
         /// The sweep.
         sweep: SweepId,
@@ -264,7 +264,7 @@ pub enum Fact {
     AttemptFailed {
         /// The trial.
         trial: TrialId,
-        /// Who tried.
+        /// The worker that tried.
         worker: String,
         /// Why it failed.
         reason: String,
@@ -275,7 +275,7 @@ pub enum Fact {
     RungReached {
         /// The trial.
         trial: TrialId,
-        /// Who trains it.
+        /// The worker that trains it.
         worker: String,
         /// Epochs trained.
         epochs: u32,
@@ -286,33 +286,33 @@ pub enum Fact {
     OutcomeRecorded {
         /// The trial.
         trial: TrialId,
-        /// Who reported it; empty where nobody did.
+        /// The worker that reported it; empty where none did.
         worker: String,
-        /// Under which lease.
+        /// The lease under which it was reported.
         lease: LeaseRef,
-        /// Attempts made.
+        /// Attempts made so far.
         attempts: u32,
         /// The outcome.
         outcome: Ending,
     },
-    /// A trial's outcome no longer counts, and what leases up to then bring neither.
+    /// A trial's outcome was taken back. Outcomes reported under leases from before do not count either.
     OutcomeRetracted {
         /// The trial.
         trial: TrialId,
         /// The last fencing token that was given out by then.
         #[serde(rename = "epoch")]
         fence: Fence,
-        /// Why.
+        /// Why the outcome is wrong.
         reason: String,
     },
     /// In a snapshot: leases that were given to a worker.
     LeasesRemembered {
         /// The worker.
         worker: String,
-        /// They.
+        /// The leases.
         leases: Vec<LeaseRun>,
     },
-    /// In a snapshot: what an open trial has behind it.
+    /// In a snapshot: the failures of an open trial.
     TrialCarried {
         /// The trial.
         trial: TrialId,
@@ -320,26 +320,26 @@ pub enum Fact {
         attempts: u32,
         /// Leases lost while it ran.
         losses: u32,
-        /// Whether its next attempt waits for some time yet.
+        /// Whether its next attempt is still delayed.
         backing_off: bool,
     },
     /// In a snapshot: the last fencing token given out.
     #[serde(rename = "epoch_reached")]
     FenceReached {
-        /// It.
+        /// The token.
         #[serde(rename = "epoch")]
         fence: Fence,
     },
 }
 
-/// Leases of successive numbers.
+/// Leases with successive numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRun {
     /// The first.
     pub first: Fence,
     /// The last.
     pub last: Fence,
-    /// What their trials share; absent where they are no longer known.
+    /// The group of their trials; absent where the trials are no longer known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupId>,
 }
@@ -348,14 +348,14 @@ pub struct LeaseRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// It was trained and scored.
+    /// The trial was trained and scored.
     Finished(Box<Scores>),
-    /// It was set aside.
+    /// The trial was set aside.
     Failed {
-        /// Why.
+        /// Why it was.
         reason: String,
     },
-    /// It was given up at a rung, as no sweep wanted it to its end; one that does takes it up.
+    /// The trial was given up at a rung. A sweep without early stopping takes it up again.
     Stopped {
         /// Epochs trained.
         epochs: u32,

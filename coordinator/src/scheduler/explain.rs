@@ -17,13 +17,13 @@ const BACKING_OFF_LOOKED: usize = 10_000;
 pub enum Waits {
     /// All sweeps that want it are paused.
     Paused,
-    /// Nobody is there to run it.
+    /// There is no worker.
     NoWorker,
     /// A more urgent sweep goes first.
     Behind {
-        /// Which.
+        /// The sweep.
         sweep: SweepId,
-        /// How urgent it is.
+        /// Its priority.
         priority: i32,
     },
     /// Every worker has a job.
@@ -31,11 +31,11 @@ pub enum Waits {
         /// How many there are.
         workers: usize,
     },
-    /// It is left to a busy worker that has its activations at hand.
+    /// It is left to a busy worker that has its activations.
     Held {
-        /// Which.
+        /// The worker.
         worker: String,
-        /// For how much longer, while another is idle.
+        /// How much longer it is left to that worker while another is idle.
         for_ms: u64,
     },
     /// Some workers cannot run it, or pause; those that could are busy.
@@ -68,14 +68,14 @@ pub enum TrialWhy {
     },
     /// It is in a worker's hands.
     Leased {
-        /// Whose.
+        /// The worker.
         worker: String,
         /// Since when, or since the coordinator's start.
         for_ms: u64,
-        /// Who runs a copy of it.
+        /// The worker that runs a copy of it.
         copy: Option<String>,
     },
-    /// No worker at hand can run it.
+    /// No live worker can run it.
     Parked {
         /// Why, by reason.
         by: Vec<HinderedTrials>,
@@ -86,24 +86,24 @@ pub enum TrialWhy {
     Failed,
     /// It was given up at a rung.
     Stopped,
-    /// Nobody wants it.
+    /// No sweep needs it.
     Cancelled,
 }
 
 /// How a sweep's trials stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepWhy {
-    /// How many are where.
+    /// How many trials are in which state.
     pub counts: SweepCounts,
-    /// How many wait for what, in the queue.
+    /// What trials in the queue wait for, and how many.
     pub waits: Vec<(Waits, u64)>,
     /// How many wait for their next attempt.
     pub backing_off: u64,
-    /// When the first of these is due.
+    /// When the first of them may start.
     pub next_attempt_ms: Option<u64>,
-    /// Why those are parked that are.
+    /// Why parked trials are parked.
     pub parked: Vec<HinderedTrials>,
-    /// How many that have no outcome are suspected of taking workers down.
+    /// How many open trials are suspected of crashing their workers.
     pub suspects: u64,
 }
 
@@ -264,7 +264,7 @@ impl Scheduler {
     }
 }
 
-/// Adds to those that wait for the same.
+/// Counts trials that wait for something, together with others that wait for the same.
 fn add(waits: &mut Vec<(Waits, u64)>, why: Waits, trials: u64) {
     match waits.iter_mut().find(|(known, _)| *known == why) {
         Some((_, count)) => *count += trials,

@@ -1,8 +1,7 @@
-//! Granted: which leases there were, so that an outcome counts only under one that its worker had.
+//! Granted: which leases there were, so that an outcome counts only under a lease that its worker had.
 //!
-//! A live lease says it itself. Of those that have ended, the latest are remembered, over restarts and
-//! compactions too, since outcomes may come late. Of one that is older, or from before leases were
-//! remembered, only its number is known: it was given out, to whomever.
+//! The latest leases that have ended are remembered, over restarts and compactions too, since outcomes may
+//! come late. Of older ones, only the numbers are known to have been given out, but not the workers.
 
 use super::ids::{Fence, GroupId, LeaseRef, TrialId, TrialNo};
 use super::settings::LEASES_REMEMBERED;
@@ -22,11 +21,11 @@ pub enum Refused {
     OtherTrials(LeaseRef),
     /// The trial's outcome was retracted since, and with it all that comes from leases until then.
     Retracted(LeaseRef),
-    /// The scores are of so many sites, and the region has others.
+    /// The scores cover another number of sites than the region has.
     Sites {
-        /// Reported.
+        /// Sites in the report.
         found: u32,
-        /// As the sweep has them.
+        /// Sites of the region, as the sweep says.
         expected: u32,
     },
 }
@@ -57,7 +56,7 @@ impl fmt::Display for Refused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Past {
     worker: Arc<str>,
-    /// What its trials share; none where they are no longer known.
+    /// The group of its trials; none where the trials are no longer known.
     group: Option<GroupId>,
 }
 
@@ -74,7 +73,7 @@ impl Granted {
         }
     }
 
-    /// Facts that stand for all of it.
+    /// Facts that restore all of it.
     pub(super) fn facts(&self) -> Vec<Fact> {
         let mut workers: BTreeMap<&str, Vec<LeaseRun>> = BTreeMap::new();
         for (number, past) in &self.0 {

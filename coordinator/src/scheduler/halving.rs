@@ -2,11 +2,11 @@
 //! stops.
 //!
 //! A trial that reaches a rung, one of certain epochs, tells its validation loss so far. It goes on
-//! if it is among the best of those of its sweep and row that have reached the rung by then, and is
-//! stopped otherwise: nobody waits for the others. Early stopping decides whether a trial is
-//! trained to its end, never what comes of it. So a trial that another sweep wants to its end goes
-//! on, and one that was stopped is open for such a sweep. Losses belong to the trials; what is best
-//! in a sweep follows from them in whatever order they came.
+//! if it is among the best of its sweep and row that have reached the rung by then, and is stopped
+//! otherwise, without waiting for the others. Early stopping decides whether a trial is trained to its
+//! end, never what its scores are. So a trial that another sweep needs to its end goes on, and a stopped
+//! trial is open for such a sweep. Losses belong to the trials; what is best in a sweep follows from them
+//! in whatever order they came.
 
 use super::ids::{RowId, TrialNo};
 use super::outcomes::Reporter;
@@ -36,7 +36,7 @@ pub(super) struct Rung {
     others: BTreeSet<Entry>,
 }
 
-/// A loss and whose it is; the lower loss comes first, and of equals the trial submitted first.
+/// A trial's loss. The lower loss comes first, and of equal ones the trial submitted first.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     loss: f64,
@@ -77,7 +77,7 @@ impl Halving {
         })
     }
 
-    /// The rungs, in epochs. The last epoch is none: who reaches it has finished.
+    /// The rungs, in epochs. The last epoch is not a rung: a trial that reaches it has finished.
     fn epochs(&self) -> impl Iterator<Item = u32> + use<> {
         let (reduction, max_epochs) = (self.reduction, self.max_epochs);
         successors(Some(self.min_epochs), move |epochs| {
@@ -90,7 +90,7 @@ impl Halving {
         self.epochs().any(|rung| rung == epochs)
     }
 
-    /// Enters a loss, where it is one of a rung.
+    /// Enters a loss, if it belongs to a rung.
     pub(super) fn enter(&mut self, row: RowId, epochs: u32, loss: f64, trial: TrialNo) {
         if !self.is_rung(epochs) {
             return;
@@ -103,7 +103,7 @@ impl Halving {
         }
     }
 
-    /// Takes a loss out that was entered.
+    /// Removes a loss that was entered.
     pub(super) fn leave(&mut self, row: RowId, epochs: u32, loss: f64, trial: TrialNo) {
         let Some(rung) = self.rungs.get_mut(&(row, epochs)) else {
             return;
@@ -229,7 +229,7 @@ impl Scheduler {
         }
     }
 
-    /// The transition of [`Ending::Stopped`]: the trial rests, unless somebody wants it to its end.
+    /// The transition of [`Ending::Stopped`]: the trial is closed, unless a sweep needs it to its end.
     pub(super) fn stop(&mut self, number: TrialNo) {
         match self.at(number).state {
             TrialState::Finished | TrialState::Failed | TrialState::Stopped => return,
@@ -241,7 +241,7 @@ impl Scheduler {
         }
         self.take_from_lease(number);
         let trial = self.at_mut(number);
-        // Who takes it up begins anew.
+        // Its next attempt starts afresh.
         trial.attempts = 0;
         trial.losses = 0;
         let state = match self.is_wanted(number, true) {
@@ -301,13 +301,13 @@ mod tests {
         let go_on: Vec<_> = (0..7)
             .map(|id| scene.rung("w", &job, 2 * id, 3, losses[id as usize]))
             .collect();
-        // The first has nobody to beat; of 2 and 3 one goes on, of 4 to 6 two, of 7 three.
+        // The first has none to beat; of 2 and 3 one goes on, of 4 to 6 two, of 7 three.
         assert_eq!(go_on, [true, false, true, true, true, true, true]);
         let (state, counts) = scene.sweep(1);
         assert_eq!(state, SweepState::Running);
         assert_eq!((counts.stopped, counts.leased), (1, 6));
         assert_eq!(scene.view(2), TrialView::Stopped);
-        // At the next rung, they are compared anew.
+        // At the next rung, they are compared again.
         assert!(scene.rung("w", &job, 0, 9, 0.2));
         assert!(!scene.rung("w", &job, 4, 9, 0.3));
         for id in [0, 6, 8, 10, 12] {
@@ -369,7 +369,7 @@ mod tests {
         let (lost, cancelled) = scene.heartbeat("b", "1", &[current.lease]);
         assert_eq!((lost, cancelled), (vec![], vec![TrialId(2)]));
         assert!(scene.rung("b", &current, 0, 3, 0.1));
-        // Who did not hear that it was stopped has trained it to its end: the work is done.
+        // The worker did not hear of the stop and has trained it to its end: the outcome counts.
         assert_eq!(scene.finish("w", &late, 2), Verdict::Recorded);
         assert_eq!(scene.view(2), TrialView::Finished);
     }

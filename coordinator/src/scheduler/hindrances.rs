@@ -1,12 +1,12 @@
-//! Hindrances: which workers cannot run which trials of a sweep, and why. A worker that lacks the
-//! files, the memory or the words for a job hands it back and says so; no trial is blamed.
+//! Hindrances: which workers cannot run which trials of a sweep, and why. A worker that lacks files,
+//! memory or a feature for a job hands it back and says so. The trials are not to blame.
 //!
-//! What hinders is kept by sweep and job group: another sweep that shares the trials may have other
-//! paths. A group is not offered again to a worker that is hindered in it until something changed: a
-//! wait is over, the sweep is resumed or submitted again, or the worker is another process. Once
-//! every live worker has said so, the group is parked, which a restart remembers, until a resume, a
-//! submission, or a worker that has not said so yet. What may be the whole machine's fault, a full
-//! disk, also has the worker pause before it gets anything else.
+//! Hindrances are kept by sweep and job group, since another sweep that shares the trials may have other
+//! paths. A group is not offered again to a hindered worker until something has changed: a delay is over,
+//! the sweep is resumed or submitted again, or the worker has restarted. Once every live worker is
+//! hindered, the group is parked, also over restarts, until a resume, a submission, or another worker. If
+//! the whole machine may be at fault, as with a full disk, the worker also pauses before it gets
+//! anything else.
 
 mod told;
 
@@ -82,7 +82,7 @@ struct Said {
     retry_ms: u64,
     /// Whether it has not been asked again since.
     stands: bool,
-    /// Of which trials; of all where it does not say.
+    /// The trials that it spoke of; all of the group where absent.
     of: Option<BTreeSet<TrialNo>>,
 }
 
@@ -156,7 +156,7 @@ impl Hindered {
         said.filter(|said| said.stands && said.instance == instance)
     }
 
-    /// Those who said so, by their reasons; the last takes in what is one too many.
+    /// The workers that said so, by their reasons. The last reason takes in those beyond the limit.
     fn told(&self) -> Vec<HinderedWorkers> {
         let mut told: Vec<HinderedWorkers> = Vec::new();
         for (name, said) in self.by.iter().filter(|(_, said)| said.stands) {
@@ -314,8 +314,8 @@ impl Scheduler {
         }
     }
 
-    /// Whether some worker that has a group's activations at hand may get trials of it: what those
-    /// cannot run is not left to them.
+    /// Whether some worker that has a group's activations may get trials of it. If none may, the group is
+    /// not left to them.
     pub(super) fn is_for_holders(&self, now_ms: u64, sweep: &Sweep, group: GroupId) -> bool {
         let holders = self.holders(group).holders.iter();
         let mut holders = holders
@@ -401,7 +401,7 @@ impl Scheduler {
         }
     }
 
-    /// Parks what has nobody left to ask since a worker has gone.
+    /// Parks groups that have no worker left to ask, since one has gone.
     pub(super) fn park_hindered(&mut self, now_ms: u64, facts: &mut Vec<Fact>) {
         let groups: Vec<_> = self.hindered.iter().copied().collect();
         for (sweep, group) in groups {
@@ -417,7 +417,7 @@ impl Scheduler {
         }
         let news = self.parked.iter().copied().filter(|(sweep, group)| {
             let sweep = &self.sweeps[sweep.0 as usize];
-            // A resume has all of it tried again.
+            // A resume tries all of it again.
             !sweep.paused && !sweep.has_said(*group, &holder.worker, &holder.instance)
         });
         let news: Vec<_> = news.collect();
@@ -535,7 +535,7 @@ impl Scheduler {
         true
     }
 
-    /// Forgets what hindered a sweep, so that all of it is tried again.
+    /// Forgets what hindered a sweep, so that all its trials are tried again.
     pub(super) fn forget_hindrances(&mut self, sweep_no: SweepNo) {
         let groups = &self.sweeps[sweep_no.0 as usize].hindrances.groups;
         for group in groups.keys().copied().collect::<Vec<_>>() {

@@ -7,9 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// A text that is no id.
+/// A text that is not an id.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("`{found}` is no {what} id: {digits} hexadecimal digits are")]
+#[error("`{found}` is not a {what} id; expected {digits} hexadecimal digits")]
 pub struct IdError {
     what: &'static str,
     found: String,
@@ -81,7 +81,7 @@ hex_id!(
     ActivationsId, u64, "activations"
 );
 hex_id!(
-    /// An ANN shown a stimulus set: what trials share whose activations one pass gives.
+    /// One pass of an ANN over a stimulus set, which gives the activations of several groups.
     PassId, u64, "pass"
 );
 hex_id!(
@@ -115,7 +115,7 @@ pub struct Fence(pub u64);
 pub struct LeaseRef {
     /// The job.
     pub job: JobId,
-    /// Which lease of it.
+    /// Which lease of the job.
     #[serde(rename = "epoch")]
     pub fence: Fence,
 }
@@ -138,7 +138,7 @@ mod tests {
             assert!(
                 error
                     .to_string()
-                    .starts_with(&format!("`{text}` is no sweep id"))
+                    .starts_with(&format!("`{text}` is not a sweep id"))
             );
         }
     }

@@ -102,7 +102,8 @@ impl Scheduler {
         self.check_turns();
     }
 
-    /// What is parked of a sweep are its groups' trials that wait, and none of them is in its queue.
+    /// The parked trials of a sweep are the waiting trials of its parked groups, and its queue has none of
+    /// them.
     fn check_hindrances(&self, number: SweepNo, sweep: &Sweep) {
         let mut parked = BTreeSet::new();
         for (group, hindered) in &sweep.hindrances.groups {
@@ -128,7 +129,7 @@ impl Scheduler {
         assert_eq!(self.parked.iter().chain(&self.hindered).find(known), None);
     }
 
-    /// A sweep's queue is what waits of it.
+    /// A sweep's queue holds its waiting trials.
     fn check_queue(&self, sweep: &Sweep) {
         let trials = sweep
             .trials
@@ -147,7 +148,7 @@ impl Scheduler {
         assert_eq!(in_passes, sweep.queue.firsts().collect());
     }
 
-    /// Who has something to start has a turn, and nobody else.
+    /// Exactly the sweeps that have something to start have a turn.
     fn check_turns(&self) {
         let mut turns = BTreeSet::new();
         for (number, sweep) in (0..).map(SweepNo).zip(&self.sweeps) {
@@ -161,7 +162,7 @@ impl Scheduler {
         assert_eq!(turns, self.turns);
     }
 
-    /// On a sweep's rungs stand the losses of its trials, and no others.
+    /// A sweep's rungs hold the losses of its trials, and no others.
     fn check_rungs(&self, sweep: &Sweep) {
         let Some(halving) = &sweep.halving else {
             return;

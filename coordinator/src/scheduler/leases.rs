@@ -1,4 +1,4 @@
-//! Leases: who may run a job, and until when.
+//! Leases: which worker may run a job, and until when.
 //!
 //! A job has at most one live lease, and a trial is in one live lease, or in two of which one is a
 //! copy. A lease that ends early puts its unreported trials back into the queue, unless a copy of
@@ -21,7 +21,7 @@ pub(super) struct Lease {
     pub(super) deadline_ms: u64,
     pub(super) origin: Origin,
     pub(super) role: Role,
-    /// The sweep whose files it is run on, and how often its hindrances had been forgotten.
+    /// The sweep whose files the job is run on, and how often its hindrances had been forgotten.
     pub(super) source: Option<SweepNo>,
     pub(super) round: u64,
     /// Trials still to be reported; never empty.
@@ -33,9 +33,9 @@ pub(super) struct Lease {
 /// What a lease is beside another of the same trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// There is no other, and was none.
+    /// No other worker has, or had, its trials.
     Sole,
-    /// Another worker has, or had, a copy of some of it.
+    /// Another worker has, or had, a copy of some of its trials.
     Copied,
     /// It is the copy.
     Copy,
@@ -103,7 +103,7 @@ impl Scheduler {
         }
     }
 
-    /// Ends a lease whose worker is hindered, which is no loss of its trials.
+    /// Ends a lease whose worker is hindered. It does not count as a loss of its trials.
     pub(super) fn lose_hindered(
         &mut self,
         now_ms: u64,

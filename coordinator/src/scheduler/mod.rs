@@ -1,4 +1,4 @@
-//! The scheduler: which trial is where, who may run it, and what it ended with.
+//! The scheduler: which state a trial is in, which worker may run it, and what it ended with.
 //!
 //! A pure core, `(state, now, event) -> facts`, and for what a worker asks an answer. No clock, no IO, no async and no randomness in
 //! here (hash maps are only looked up in, never walked). A handler decides and writes its decision
@@ -78,7 +78,7 @@ pub struct Scheduler {
     sweeps: Vec<Sweep>,
     sweep_numbers: BTreeMap<SweepId, SweepNo>,
     submissions: u64,
-    /// Sweeps that have something to start, the one whose turn it is first.
+    /// Sweeps that have something to start, in the order of their turns.
     turns: BTreeSet<Turn>,
     /// Trials that wait for their next attempt, by when it may start.
     backing_off: BTreeSet<(u64, TrialNo)>,
@@ -93,23 +93,23 @@ pub struct Scheduler {
     granted: Granted,
     /// Trials whose outcome was retracted, and the last fence that was given out by then.
     retracted: BTreeMap<TrialNo, u64>,
-    /// Leases that have no copy and are none.
+    /// Leases that are not copies and have none.
     copyable: BTreeSet<JobId>,
     /// Leased trials that another worker has as well, and its job.
     copies: BTreeMap<TrialNo, JobId>,
     groups: HashMap<GroupId, Group>,
     activations: HashMap<ActivationsId, Activations>,
-    /// How long trials took, of whatever group.
+    /// How long trials took, over all groups.
     took: Took,
     /// Validation losses at rungs, of the trials that reached any, by epochs.
     rung_losses: BTreeMap<TrialNo, BTreeMap<u32, f64>>,
-    /// Trials that were stopped and are open all the same.
+    /// How many stopped trials are open again.
     revived: u64,
     workers: BTreeMap<String, Worker>,
-    /// What live workers take.
+    /// Live workers, and the trials that they take at once.
     capacity: Capacity,
     next_census_ms: u64,
-    /// Groups that some worker is hindered in and that are not parked.
+    /// Groups that are not parked and in which some worker is hindered.
     hindered: BTreeSet<(SweepNo, GroupId)>,
     /// Groups that are parked.
     parked: BTreeSet<(SweepNo, GroupId)>,
@@ -183,7 +183,7 @@ impl Scheduler {
         }
     }
 
-    /// Changes the state as a fact says, and has it recorded.
+    /// Changes the state as a fact says, and adds the fact to those to be recorded.
     fn record(&mut self, now_ms: u64, fact: Fact, facts: &mut Vec<Fact>) {
         self.apply(now_ms, &fact);
         facts.push(fact);

@@ -50,7 +50,7 @@ impl Scheduler {
         }
         let attempts = self.at(number).attempts + 1;
         match attempt {
-            // However late: the work is done, and nobody has done it before.
+            // However late: the work is done, and the trial has no outcome yet.
             Attempt::Finished(scores) => {
                 self.note_time(now_ms, number, lease);
                 self.prove_fit(&reporter.worker, lease, self.at(number).group);

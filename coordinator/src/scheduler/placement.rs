@@ -1,10 +1,10 @@
-//! Placement: which waiting trials a worker gets. Trials of one job share their activations, which
-//! cost a pass of the ANN, so a worker that has them at hand takes them.
+//! Placement: which waiting trials a worker gets. Trials of one job share their activations, which cost
+//! a pass of the ANN, so trials go to workers that have their activations.
 //!
-//! Sweep by sweep, as their turns come, a worker gets trials of the group it did last, else of the
-//! first group whose activations lie in its cache, else of the first that nobody who lives holds.
-//! What others hold is left to them while they could take all of it with their next jobs; but a
-//! worker waits for no more than [`STEAL_AFTER_MS`], so that no trial waits for ever beside an idle
+//! Sweep by sweep, in the order of turns, a worker gets trials of the group it did last, else of the
+//! first group whose activations are in its cache, else of the first group that no live worker holds.
+//! Groups that other workers hold are left to them while they could take all of it with their next jobs.
+//! But a worker waits for [`STEAL_AFTER_MS`] at most, so that no trial waits forever beside an idle
 //! worker.
 //!
 //! A job also says which other groups wait for a pass of the same ANN over the same stimuli, so that
@@ -31,7 +31,7 @@ impl Scheduler {
     ) -> Result<Option<Grant>, Refusal> {
         if !self.hear(now_ms, &holder) {
             let refusal = match self.workers.get(&holder.worker) {
-                // After a replay, a worker is known by its leases but has not said who it is now.
+                // After a replay, a worker is known by its leases but has not registered yet.
                 Some(worker) if worker.instance.is_empty() => Refusal::NotRegistered,
                 Some(_) => Refusal::Superseded,
                 None => Refusal::NotRegistered,
@@ -96,8 +96,8 @@ impl Scheduler {
         })
     }
 
-    /// The sweep and the group that a worker gets trials of; none where it is to wait, or where
-    /// there are none.
+    /// The sweep and the group that a worker gets trials of; none where it must wait, or where there are
+    /// no trials.
     fn place(&self, now_ms: u64, worker: &Worker, holder: &Holder) -> Option<(SweepNo, GroupId)> {
         for (number, sweep) in self.in_turn() {
             let queue = &sweep.queue;
@@ -146,13 +146,13 @@ impl Scheduler {
         last.or_else(held)
     }
 
-    /// Whether more of a group waits than those who hold it could take with their next jobs.
+    /// Whether more of a group waits than its holders could take with their next jobs.
     pub(super) fn is_plenty(&self, queue: &Queue, group: GroupId) -> bool {
         queue.waiting(group) > self.holders(group).lanes
     }
 
     /// Most trials that a worker gets of a group. Once all that waits of the sweep fits into the
-    /// lanes there are, it is shared, so that nobody idles beside another's full job.
+    /// lanes there are, it is shared, so that no worker idles beside another's full job.
     fn share(&self, queue: &Queue, group: GroupId, lanes: usize) -> usize {
         if queue.trials() >= self.capacity.lanes as u64 {
             return lanes;
@@ -189,7 +189,7 @@ impl Scheduler {
         chosen
     }
 
-    /// Leases trials in a sweep's turn or, in nobody's, as a copy, on the files of another or the same.
+    /// Leases trials: in a sweep's turn, or without one as a copy. They run on the files of `source`.
     fn hand_out(
         &mut self,
         now_ms: u64,
@@ -239,7 +239,7 @@ impl Scheduler {
     /// One trial of each other group of a pass that waits in a sweep that has a turn.
     fn along(&self, pass: PassId, group: GroupId) -> Vec<TrialId> {
         let mut seen = BTreeSet::from([group]);
-        // What some worker could not run must hinder nobody else's job.
+        // Groups that some worker could not run must not spoil this job.
         let firsts = self.in_turn().flat_map(|(_, sweep)| {
             let firsts = sweep.queue.pass(pass);
             firsts.filter(move |number| sweep.is_for_all(self.at(*number).group))

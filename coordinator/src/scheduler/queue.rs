@@ -6,14 +6,14 @@ use super::ids::{GroupId, PassId, TrialNo};
 use super::settings::HELD_LOOKED;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Waiting trials. Every operation costs the logarithm of what is in it.
+/// Waiting trials. Every operation takes time logarithmic in their number.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     trials: u64,
     groups: BTreeMap<GroupId, BTreeSet<TrialNo>>,
-    /// Groups, by their first waiting trial, whose activations no live worker has at hand.
+    /// Groups whose activations no live worker has, by their first waiting trial.
     free: BTreeMap<TrialNo, GroupId>,
-    /// The others.
+    /// Groups whose activations some live worker has, by their first waiting trial.
     held: BTreeMap<TrialNo, GroupId>,
     /// The first waiting trials of the groups of each pass.
     passes: BTreeMap<PassId, BTreeSet<TrialNo>>,
@@ -29,7 +29,7 @@ impl Queue {
         self.trials
     }
 
-    /// The group whose first waiting trial comes first, of those for which `may` says so.
+    /// The group whose first waiting trial comes first, among those that `may` allows.
     pub(super) fn first_group(&self, may: impl Fn(GroupId) -> bool) -> Option<GroupId> {
         let may = |(_, group): &(&TrialNo, &GroupId)| may(**group);
         let firsts = [self.free.iter().find(&may), self.held.iter().find(&may)];
@@ -37,12 +37,12 @@ impl Queue {
         first.map(|(_, group)| *group)
     }
 
-    /// As [`Queue::first_group`], of those whose activations no live worker has at hand.
+    /// As [`Queue::first_group`], among groups whose activations no live worker has.
     pub(super) fn first_free(&self, may: impl Fn(GroupId) -> bool) -> Option<GroupId> {
         self.free.values().copied().find(|group| may(*group))
     }
 
-    /// The first groups whose activations some live worker has at hand, of those for which `may` says so.
+    /// The first groups whose activations some live worker has, among those that `may` allows.
     pub(super) fn held(&self, may: impl Fn(GroupId) -> bool) -> impl Iterator<Item = GroupId> {
         let held = self.held.values().copied();
         held.filter(move |group| may(*group)).take(HELD_LOOKED)
@@ -98,7 +98,7 @@ impl Queue {
         }
     }
 
-    /// Notes whether a live worker has a group's activations at hand.
+    /// Notes whether a live worker has a group's activations.
     pub(super) fn set_held(&mut self, group: GroupId, is_held: bool) {
         let Some(first) = self.group(group).next() else {
             return;
@@ -146,7 +146,7 @@ impl Queue {
         passes.flat_map(|(pass, firsts)| firsts.iter().map(|first| (*pass, *first)))
     }
 
-    /// Whether the orders are what the groups say, of which `is_held` says which are held.
+    /// Whether the orders agree with the groups, given which of them are held.
     pub(super) fn is_ordered(&self, is_held: impl Fn(GroupId) -> bool) -> bool {
         let all = self.free.iter().chain(&self.held);
         let all: BTreeMap<_, _> = all.map(|(first, group)| (*first, *group)).collect();

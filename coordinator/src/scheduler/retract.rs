@@ -1,8 +1,8 @@
 //! Retraction: an outcome that turned out to be wrong is taken back, with the reason, and its trial is
-//! open again in every sweep that wants it.
+//! open again in every sweep that needs it.
 //!
-//! Nothing of it counts any more, its losses at rungs neither. What else comes from leases up to then, a
-//! duplicate on its way above all, does not bring it back: only an attempt under a later lease does.
+//! Neither the outcome nor its losses at rungs count any longer. Later reports under leases from before,
+//! such as a duplicate on its way, do not count either: only an attempt under a new lease does.
 
 use super::halving::Halving;
 use super::ids::{Fence, TrialId};
@@ -11,7 +11,7 @@ use super::{Fact, Scheduler};
 /// Why there is nothing to retract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoOutcome {
-    /// Nobody ever asked for this trial.
+    /// No sweep has this trial.
     Unknown,
     /// It has no outcome.
     Open,

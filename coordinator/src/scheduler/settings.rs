@@ -15,12 +15,12 @@ pub const BACKOFF_MS: u64 = 2_000;
 /// Most trials in one job, whatever a worker asks for.
 pub const LANES_MAX: usize = 4_096;
 
-/// Most groups whose layers a job carries along.
+/// Most other groups whose layers a job extracts as well.
 pub const ALONG_MAX: usize = 64;
 
-/// How long a worker idles for the sake of those who hold what waits. It is about what a pass of a
-/// small ANN over some hundred stimuli costs on a CPU: who waits as long as extracting again would
-/// take loses at most as much again by waiting, whatever the holder does.
+/// How long a worker idles because other workers hold the activations of all waiting trials. It is about
+/// the time that a small ANN needs for some hundred stimuli on a CPU: waiting for as long as extraction
+/// takes at most doubles its cost, whatever the holder does.
 pub const STEAL_AFTER_MS: u64 = 10_000;
 
 /// Most sweeps, in the order of their turns, that are looked at for a worker that asks.
@@ -30,7 +30,7 @@ pub const TURNS_LOOKED: usize = 16;
 /// most of their holders.
 pub const HELD_LOOKED: usize = 16;
 
-/// How many times as long as such trials took on average a lease is old before it is copied.
+/// A lease is copied once it is this many times older than the mean duration of comparable trials.
 pub const COPY_FACTOR: u64 = 2;
 
 /// How old a lease is before it is copied while no trial at all has finished.
@@ -42,24 +42,24 @@ pub const COPIES_LOOKED: usize = 32;
 /// How often silent workers are looked for.
 pub const CENSUS_MS: u64 = 1_000;
 
-/// Leases that are remembered, the latest, to know whose an outcome is that comes late.
+/// How many of the latest leases are remembered, to check outcomes that come late.
 pub const LEASES_REMEMBERED: usize = 65_536;
 
 /// Most workers remembered; idle ones are forgotten first.
 pub const WORKERS_MAX: usize = 10_000;
 
-/// How long a worker that could not run a group's job is not offered the group, the first time;
-/// doubled for each further one, up to about an hour.
+/// How long a group is not offered to a worker that could not run its job, the first time; doubled each
+/// further time, up to about an hour.
 pub const HINDERED_MS: u64 = 60_000;
 
-/// How long a worker pauses whose machine may be at fault, the first time; doubled for each further
-/// one without an outcome between them, up to about four minutes.
+/// How long a worker pauses when its machine may be at fault, the first time; doubled each further time
+/// without an outcome in between, up to about four minutes.
 pub const UNFIT_MS: u64 = 2_000;
 
-/// How long after a start nothing is parked: workers that were there are to be heard of first.
+/// How long after a start nothing is parked: known workers must have the time to register.
 pub const SETTLE_MS: u64 = 10_000;
 
-/// Most hindered groups of a sweep that are looked at for what is shown of it.
+/// Most hindered groups of a sweep that are examined for its status.
 pub const HINDERED_LOOKED: usize = 1_000;
 
 /// Most reasons that are kept of a parked group, and shown of a sweep.
@@ -68,18 +68,18 @@ pub const REASONS_MAX: usize = 16;
 /// Most workers that are shown with a reason.
 pub const HINDERED_WORKERS_SHOWN: usize = 8;
 
-/// Most trials without an outcome, over all sweeps, unless somebody says otherwise. Each takes some
-/// 300 bytes, whether it waits, runs or was cancelled.
+/// Most trials without an outcome over all sweeps, by default. Each takes about 300 bytes, whether it
+/// waits, runs or was cancelled.
 pub const OPEN_TRIALS_MAX: u64 = 4_000_000;
 
-/// How long things last, and how much there may be.
+/// Settings of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How long a lease lives without a heartbeat.
     pub lease_ms: u64,
     /// How old a lease is, at least, before an idle worker gets a copy of it.
     pub copy_after_ms: u64,
-    /// Most trials without an outcome, over all sweeps; a sweep that would make more is not submitted.
+    /// Most trials without an outcome over all sweeps; a sweep that would exceed it is refused.
     pub open_trials_max: u64,
 }
 
@@ -98,12 +98,12 @@ pub(super) fn backoff_ms(failed: u32) -> u64 {
     BACKOFF_MS << failed.saturating_sub(1).min(16)
 }
 
-/// How long a worker that is hindered in a group is not offered it.
+/// How long a group is not offered to a worker that is hindered in it.
 pub(super) fn hindered_ms(times: u32) -> u64 {
     HINDERED_MS << times.saturating_sub(1).min(6)
 }
 
-/// How long a worker pauses whose machine may be at fault.
+/// How long a worker pauses when its machine may be at fault.
 pub(super) fn unfit_ms(times: u32) -> u64 {
     UNFIT_MS << times.saturating_sub(1).min(7)
 }

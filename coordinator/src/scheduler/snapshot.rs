@@ -1,10 +1,10 @@
-//! The snapshot: what makes this state again when the journal drops the facts that led to it.
+//! The snapshot: what restores this state when the journal drops the facts that led to it.
 //!
-//! The state says itself what it needs, so whoever adds state adds it here. State that a restart
-//! forgets anyway (deadlines, workers without a lease) needs nothing. For what must survive:
+//! New state must be added here. State that a restart forgets anyway (deadlines, workers without a
+//! lease) needs nothing. For state that must survive:
 //!
 //! 1. a new kind of fact says in [`Fact::kept`] whether a snapshot keeps its line as it was written
-//!    or the state makes a fact anew that stands for it;
+//!    or the state makes a new fact that stands for it;
 //! 2. in the second case, [`Scheduler::snapshot`] puts such a fact before the kept lines, if it is
 //!    about a sweep, or behind them, if it is about trials, leases or workers;
 //! 3. `durable` in this file's tests names the state, so that the property in `random_events`, that
@@ -52,7 +52,7 @@ impl Fact {
                 Ending::Failed { .. } => Kept::LastFailure(*trial),
             },
             Fact::AttemptFailed { trial, .. } => Kept::LastFailure(*trial),
-            // What is best of a sweep follows from the losses, in whatever order they are read.
+            // The best of a sweep follow from the losses, in whatever order they are read.
             Fact::RungReached { .. } => Kept::Always,
             // Between the outcome that it takes back and the one that may follow.
             Fact::OutcomeRetracted { .. } => Kept::Always,
@@ -72,7 +72,7 @@ impl Fact {
         }
     }
 
-    /// The trial whose attempts or outcome it is about, if it is.
+    /// The trial whose attempts or outcome it is about, if any.
     pub fn trial(&self) -> Option<TrialId> {
         match self {
             Fact::AttemptFailed { trial, .. }

@@ -1,5 +1,5 @@
-//! Sweeps: which trials somebody wants. Sweeps share trials; what a sweep's state is follows from
-//! whether it was cancelled and from where its trials are.
+//! Sweeps: which trials are wanted. Sweeps share trials; a sweep's state follows from whether it was
+//! cancelled and from the states of its trials.
 
 use super::halving::Halving;
 use super::hindrances::Hindrances;
@@ -33,20 +33,20 @@ pub(super) struct Sweep {
     /// Whether, and how, trials are stopped early.
     pub(super) halving: Option<Halving>,
     pub(super) counts: SweepCounts,
-    /// What workers cannot run of it.
+    /// Which of its trials workers cannot run.
     pub(super) hindrances: Hindrances,
     /// Trials without an outcome.
     pub(super) open_in_row: BTreeMap<RowId, u64>,
 }
 
-/// How many trials of a sweep are where.
+/// How many trials of a sweep are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SweepCounts {
     /// Wait to be leased.
     pub waiting: u64,
     /// In a worker's hands.
     pub leased: u64,
-    /// Wait, and no worker at hand can run them.
+    /// Wait, and no live worker can run them.
     pub parked: u64,
     /// Have scores.
     pub finished: u64,
@@ -54,12 +54,12 @@ pub struct SweepCounts {
     pub failed: u64,
     /// Were given up at a rung.
     pub stopped: u64,
-    /// Have no outcome, and nobody wants one.
+    /// Have no outcome, and no sweep needs one.
     pub cancelled: u64,
 }
 
 impl Sweep {
-    /// One that has no trial yet, or none any more.
+    /// A sweep without trials.
     pub(super) fn new(id: SweepId, halving: Option<Halving>) -> Self {
         Self {
             id,
@@ -125,14 +125,14 @@ impl SweepCounts {
     }
 }
 
-/// What a sweep is about.
+/// The state of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SweepState {
     /// Outcomes are still to come.
     Running,
     /// Outcomes are still to come, but no further trial starts for now.
     Paused,
-    /// Outcomes are still to come, and no worker at hand can run what is left.
+    /// Outcomes are still to come, and no live worker can run the open trials.
     Parked,
     /// Every trial has its outcome.
     Finished,
@@ -141,7 +141,7 @@ pub enum SweepState {
 }
 
 impl SweepState {
-    /// Whether nothing more is to come of it, unless somebody takes it up.
+    /// Whether no more outcomes come, unless a client takes it up again.
     pub fn has_ended(self) -> bool {
         match self {
             SweepState::Running | SweepState::Paused | SweepState::Parked => false,
@@ -149,7 +149,7 @@ impl SweepState {
         }
     }
 
-    /// Its word on the wire and in tables.
+    /// The word for it on the wire and in tables.
     pub fn name(self) -> &'static str {
         match self {
             SweepState::Running => "running",
@@ -321,7 +321,7 @@ impl Scheduler {
                 let trial = self.at_mut(trial_no);
                 trial.attempts = 0;
                 trial.losses = 0;
-                // A failed trial of a sweep that was cancelled meanwhile is wanted by this one.
+                // This sweep needs it, even if others were cancelled meanwhile.
                 self.rest(trial_no);
             }
         }
@@ -368,7 +368,7 @@ impl Scheduler {
         }
     }
 
-    /// Forgets that a trial, which nobody has in hand, was stopped or has an outcome.
+    /// Opens a trial that is not leased, whatever its outcome was.
     pub(super) fn reopen(&mut self, number: TrialNo) {
         let state = match self.is_wanted(number, false) {
             true => TrialState::Waiting,
@@ -377,7 +377,7 @@ impl Scheduler {
         self.move_to(number, state, false);
     }
 
-    /// Puts a trial that nobody has in hand where it belongs: into the queue, if it is wanted.
+    /// Puts a trial that is not leased where it belongs: into the queue, if a sweep needs it.
     fn rest(&mut self, number: TrialNo) {
         let stopped = self.at(number).stopped;
         let state = match self.is_wanted(number, stopped) {

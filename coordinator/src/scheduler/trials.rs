@@ -1,5 +1,5 @@
-//! Trials: where each one is. `set_state` is the only place where that changes, and it keeps every
-//! queue and count that follows from it.
+//! Trials: the state of each. `set_state` is the only place where it changes, and keeps every queue and
+//! count that follows from it.
 
 use super::ids::{GroupId, JobId, PassId, RowId, SweepNo, TrialId, TrialNo};
 use super::settings::LOSSES_ALONE;
@@ -25,7 +25,7 @@ pub(super) struct Trial {
     pub(super) sweeps: Vec<SweepNo>,
 }
 
-/// Where a trial is.
+/// The state of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TrialState {
     /// In the queue.
@@ -34,15 +34,15 @@ pub(super) enum TrialState {
     BackingOff { ready_ms: u64 },
     /// In a worker's hands.
     Leased { job: JobId },
-    /// Seen by a sweep alone: it waits, and no worker at hand can run it.
+    /// Only as a sweep sees it: the trial waits, and no live worker can run it.
     Parked,
     /// Has scores.
     Finished,
     /// Was set aside.
     Failed,
-    /// Was given up at a rung, and nobody wants it to its end.
+    /// Was given up at a rung, and no sweep needs it to its end.
     Stopped,
-    /// Has no outcome, and nobody wants one.
+    /// Has no outcome, and no sweep needs one.
     Cancelled,
 }
 
@@ -80,7 +80,7 @@ impl TrialState {
         }
     }
 
-    /// Whether it is open or may be, with what it has behind it, once somebody wants it.
+    /// Whether it is open, or opens with the same history once a sweep needs it.
     pub(super) fn may_go_on(self) -> bool {
         match self {
             TrialState::Waiting
@@ -94,7 +94,7 @@ impl TrialState {
     }
 }
 
-/// Where a trial is, as a client sees it.
+/// The state of a trial, as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrialView {
     /// Waits to be leased.
@@ -104,7 +104,7 @@ pub enum TrialView {
         /// Its name.
         worker: String,
     },
-    /// No worker at hand can run it.
+    /// No live worker can run it.
     Parked {
         /// Why.
         hindered: Vec<HinderedTrials>,
@@ -115,11 +115,11 @@ pub enum TrialView {
     Failed,
     /// Was given up at a rung.
     Stopped,
-    /// Has no outcome, and nobody wants one.
+    /// Has no outcome, and no sweep needs one.
     Cancelled,
 }
 
-/// A sweep would make more trials without an outcome than there may be.
+/// A sweep would exceed the limit on trials without an outcome.
 #[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
 #[error("it adds {added} trials to {open} that have no outcome yet, and the limit is {limit}")]
 pub struct TooManyOpen {
@@ -233,7 +233,7 @@ impl Scheduler {
         &mut self.trials[number.0 as usize]
     }
 
-    /// The number of a trial; a new one is cancelled, which is to say wanted by nobody yet.
+    /// The number of a trial. A new one is cancelled: no sweep needs it yet.
     pub(super) fn intern(&mut self, key: &TrialKey) -> TrialNo {
         if let Some(number) = self.trial_numbers.get(&key.id) {
             return *number;

@@ -1,7 +1,7 @@
-//! Workers: which processes there are, which of them live, and what activations they have at hand.
+//! Workers: which processes there are, which of them are alive, and which activations they have.
 //!
-//! All of it is forgotten by a restart: a worker registers again, and says again what its cache
-//! holds. A worker that is silent for as long as a lease lives no longer counts.
+//! A restart forgets all of it: workers register again and say again what their caches hold. A worker
+//! that is silent for as long as a lease lives no longer counts.
 
 use super::hindrances::Unfit;
 use super::ids::{ActivationsId, GroupId, JobId, SweepNo};
@@ -19,20 +19,20 @@ pub(super) struct Worker {
     pub(super) seen_ms: u64,
     /// Whether it counts among those that may take a job.
     pub(super) is_live: bool,
-    /// The group it did last, whose activations it has at hand.
+    /// The group it did last, whose activations it has.
     pub(super) last_group: Option<GroupId>,
-    /// All activations it has at hand; none while it is not live.
+    /// All activations it has; none while it is not live.
     pub(super) held: BTreeSet<ActivationsId>,
-    /// Since when it has been left idle for the sake of those who hold what waits.
+    /// Since when it has been idle because other workers hold the activations of waiting trials.
     pub(super) idle_since_ms: Option<u64>,
     pub(super) jobs: BTreeSet<JobId>,
     /// Whether it pauses, since its machine may be at fault.
     pub(super) unfit: Option<Unfit>,
-    /// How many groups had been parked when it last looked for what it was not asked.
+    /// How many groups had been parked when it last looked for parked groups to try.
     pub(super) parkings_seen: u64,
 }
 
-/// How much live workers take.
+/// How many live workers there are, and how many trials they take at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Capacity {
     pub(super) workers: usize,
@@ -43,26 +43,26 @@ pub(super) struct Capacity {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) activations: ActivationsId,
-    /// Whether a live worker has them at hand.
+    /// Whether a live worker has the activations.
     pub(super) is_held: bool,
-    /// Sweeps that have trials of it.
+    /// Sweeps that have trials of the group.
     pub(super) sweeps: Vec<SweepNo>,
     /// How long its trials took.
     pub(super) took: Took,
 }
 
-/// Who can go on with trials on the same activations without a pass of the ANN.
+/// The workers that can train on some activations without another pass of the ANN.
 #[derive(Debug, Default)]
 pub(super) struct Activations {
-    /// Groups of such trials.
+    /// Groups of trials on these activations.
     pub(super) groups: Vec<GroupId>,
-    /// Live workers that have them at hand.
+    /// Live workers that have them.
     pub(super) holders: BTreeSet<Arc<str>>,
-    /// Trials that these take with their next jobs.
+    /// Trials that these workers take with their next jobs.
     pub(super) lanes: usize,
 }
 
-/// From a lease to an outcome under it.
+/// How long trials took, from the lease to the outcome.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Took {
     outcomes: u64,
@@ -116,7 +116,7 @@ impl Scheduler {
         }
     }
 
-    /// A worker ended in order: what it still holds is handed back, and nobody waits for it.
+    /// A worker ended in an orderly way: its leases end at once.
     pub(super) fn on_worker_left(&mut self, now_ms: u64, holder: &Holder, facts: &mut Vec<Fact>) {
         let current = self.workers.get(&holder.worker);
         let Some(worker) = current.filter(|worker| worker.instance == holder.instance) else {
@@ -136,8 +136,8 @@ impl Scheduler {
             .retain(|name, worker| *name != holder.worker || !worker.jobs.is_empty());
     }
 
-    /// A worker said what its cache holds. Nothing that it did not say is believed but for the
-    /// group it does or did last.
+    /// A worker said what its cache holds. Besides that, it is believed to have the activations of the
+    /// group that it did last.
     pub(super) fn on_activations_held(
         &mut self,
         now_ms: u64,
@@ -164,12 +164,12 @@ impl Scheduler {
         Some(self.groups.get(&group?)?.activations)
     }
 
-    /// Who has a group's activations at hand.
+    /// The workers that have a group's activations.
     pub(super) fn holders(&self, group: GroupId) -> &Activations {
         &self.activations[&self.groups[&group].activations]
     }
 
-    /// Whether all that are looked at of those who have a group's activations at hand have a job.
+    /// Whether all workers that have a group's activations have a job, as far as they are looked at.
     pub(super) fn are_busy(&self, holders: &Activations) -> bool {
         let mut looked = holders.holders.iter().take(HELD_LOOKED);
         looked.all(|name| !self.workers[&**name].jobs.is_empty())
@@ -193,7 +193,7 @@ impl Scheduler {
         group.is_held
     }
 
-    /// A sign of life of a worker; whether it is of the process that announced itself last.
+    /// Takes in a worker's sign of life. Answers whether it comes from the process that registered last.
     pub(super) fn hear(&mut self, now_ms: u64, holder: &Holder) -> bool {
         let Some(worker) = self.workers.get_mut(&holder.worker) else {
             return false;
@@ -224,8 +224,7 @@ impl Scheduler {
         worker.seen_ms = now_ms;
     }
 
-    /// Who has been silent for too long no longer counts, and keeps nobody waiting. Whether it was
-    /// time to look.
+    /// Stops counting workers that have been silent for too long. Answers whether it was time to look.
     pub(super) fn take_census(&mut self, now_ms: u64) -> bool {
         if now_ms < self.next_census_ms {
             return false;
@@ -241,7 +240,7 @@ impl Scheduler {
         true
     }
 
-    /// After a replay nobody has announced himself.
+    /// After a replay no worker has registered yet.
     pub(super) fn forget_processes(&mut self, now_ms: u64) {
         let names: Vec<_> = self.workers.keys().cloned().collect();
         for name in names {
@@ -280,7 +279,7 @@ impl Scheduler {
         }
     }
 
-    /// Notes that a live worker has activations at hand, or no longer has them.
+    /// Notes that a live worker has activations, or no longer has them.
     pub(super) fn set_held(&mut self, name: &str, id: ActivationsId, is_held: bool) {
         let Some(worker) = self.workers.get_mut(name) else {
             return;
@@ -310,7 +309,7 @@ impl Scheduler {
         shared.lanes -= lanes;
         if shared.holders.is_empty() {
             match shared.groups.is_empty() {
-                // What was only ever said goes with who said it.
+                // Known only through this worker.
                 true => {
                     self.activations.remove(&id);
                 }

@@ -1,4 +1,4 @@
-//! What is shown of hindrances: who cannot run what, by reason. Changes nothing.
+//! What is shown of hindrances: which workers cannot run which trials, by reason. Changes nothing.
 
 use super::super::ids::{GroupId, SweepId};
 use super::super::settings::{HINDERED_LOOKED, HINDERED_WORKERS_SHOWN, REASONS_MAX};
@@ -15,7 +15,8 @@ impl Scheduler {
         sweep.is_some_and(|sweep| !sweep.hindrances.groups.is_empty())
     }
 
-    /// What hinders a sweep's trials, by reason: first what parks some. Looks at so many groups only.
+    /// What hinders a sweep's trials, by reason: first the reasons that park some. Looks at a bounded
+    /// number of groups.
     pub fn hindered(&self, id: SweepId) -> Vec<HinderedTrials> {
         let Some(sweep) = self.sweep_at(id) else {
             return Vec::new();
@@ -33,7 +34,7 @@ impl Scheduler {
         all
     }
 
-    /// Why a parked group is.
+    /// Why a parked group is parked.
     pub(in crate::scheduler) fn parked_in(
         &self,
         sweep: &Sweep,
