@@ -8,12 +8,13 @@ use crate::client::{Access, Sweeps};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
-use crate::row::{self, Cell, Provenance, TestScores};
+use crate::row;
 use crate::scope::{self, Chosen, Scope};
 use crate::setting::Origin;
 use clap::ValueEnum;
-use nrp_proto::wire::{BestRequest, BestRow, TrialRecord, TrialsRequest};
-use serde::Serialize;
+use nrp_proto::wire::{BestRequest, BestRow, TrialsRequest};
+pub(crate) use nrp_report::best::shown;
+use nrp_report::best::{MEAN, Row, mean};
 
 /// Show the best configuration per ANN and region
 ///
@@ -74,22 +75,6 @@ impl Arguments {
 enum Over {
     ValidationMse,
     NrpError,
-}
-
-/// The region of a row that averages over regions.
-const MEAN: &str = "mean";
-
-/// One row of the document: a region's best trial, or the mean over regions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Row {
-    #[serde(flatten)]
-    pub(crate) cell: Cell,
-    #[serde(flatten)]
-    pub(crate) scores: TestScores,
-    #[serde(flatten)]
-    pub(crate) provenance: Provenance,
-    /// Free parameters of the NRP network.
-    pub(crate) parameters: Option<u64>,
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
@@ -207,94 +192,6 @@ fn with_means(rows: &[BestRow], origin: &Origin) -> Vec<Row> {
         .collect()
 }
 
-/// A finished trial as it is shown.
-pub(crate) fn shown(record: TrialRecord, origin: &Origin) -> Row {
-    Row {
-        provenance: record
-            .scores
-            .as_ref()
-            .map(Provenance::from)
-            .unwrap_or_default(),
-        scores: record
-            .scores
-            .as_ref()
-            .map(TestScores::from)
-            .unwrap_or_default(),
-        parameters: record.scores.as_ref().map(|scores| scores.parameters),
-        cell: Cell::new(record.id, record.spec.unwrap_or_default(), origin),
-    }
-}
-
-/// The mean of several rows' scores; of what they are, only what they share.
-pub(crate) fn mean(rows: &[Row]) -> Row {
-    /// The value all rows have, if they have one.
-    fn all<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Row) -> Option<T>) -> Option<T> {
-        let first = of(&rows[0])?;
-        rows.iter()
-            .all(|row| of(row).as_ref() == Some(&first))
-            .then_some(first)
-    }
-    fn shared<T: PartialEq + Clone>(rows: &[Row], of: impl Fn(&Cell) -> Option<T>) -> Option<T> {
-        all(rows, |row| of(&row.cell))
-    }
-    /// Absent where a row has no such score: a mean over fewer regions would be another figure.
-    fn average(rows: &[Row], of: impl Fn(&TestScores) -> Option<f64>) -> Option<f64> {
-        let values: Option<Vec<f64>> = rows.iter().map(|row| of(&row.scores)).collect();
-        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
-    }
-    let first = &rows[0].cell;
-    Row {
-        cell: Cell {
-            setting: first.setting.clone(),
-            ann: first.ann.clone(),
-            weights: first.weights.clone(),
-            preprocessing: shared(rows, |cell| cell.preprocessing.clone()),
-            region: MEAN.to_owned(),
-            model: first.model.clone(),
-            layers: shared(rows, |cell| cell.layers.clone()),
-            l1: shared(rows, |cell| cell.l1),
-            l2: shared(rows, |cell| cell.l2),
-            depth: shared(rows, |cell| cell.depth),
-            learning_rate: shared(rows, |cell| cell.learning_rate),
-            weight_decay: shared(rows, |cell| cell.weight_decay),
-            dropout: shared(rows, |cell| cell.dropout),
-            sparsity: shared(rows, |cell| cell.sparsity),
-            pruning: shared(rows, |cell| cell.pruning.clone()),
-            projection: shared(rows, |cell| cell.projection.clone()),
-            linear_path: shared(rows, |cell| cell.linear_path.clone()),
-            ensemble: shared(rows, |cell| cell.ensemble),
-            split: shared(rows, |cell| cell.split),
-            seed: shared(rows, |cell| cell.seed),
-            trial: shared(rows, |cell| cell.trial.clone()),
-            simulated: rows.iter().any(|row| row.cell.simulated),
-            random_weights: rows.iter().any(|row| row.cell.random_weights),
-        },
-        scores: TestScores {
-            nrp_error: average(rows, |scores| scores.nrp_error),
-            mean_predictor_error: average(rows, |scores| scores.mean_predictor_error),
-            noise_floor: average(rows, |scores| scores.noise_floor),
-            r2_mean: average(rows, |scores| scores.r2_mean),
-            r2_median: average(rows, |scores| scores.r2_median),
-            r2_pooled: average(rows, |scores| scores.r2_pooled),
-            pearson_median: average(rows, |scores| scores.pearson_median),
-            ceiling_median: average(rows, |scores| scores.ceiling_median),
-            pearson2_over_ceiling: average(rows, |scores| scores.pearson2_over_ceiling),
-            split_half_consistency: average(rows, |scores| scores.split_half_consistency),
-            validation_mse: average(rows, |scores| scores.validation_mse),
-        },
-        provenance: Provenance {
-            epochs: all(rows, |row| row.provenance.epochs),
-            best_epoch: all(rows, |row| row.provenance.best_epoch),
-            cache_dtype: all(rows, |row| row.provenance.cache_dtype.clone()),
-            reached_sparsity: all(rows, |row| row.provenance.reached_sparsity),
-            worker_version: all(rows, |row| row.provenance.worker_version.clone()),
-            device: all(rows, |row| row.provenance.device.clone()),
-            recorded_at: all(rows, |row| row.provenance.recorded_at.clone()),
-        },
-        parameters: all(rows, |row| row.parameters),
-    }
-}
-
 fn text(rows: &[Row]) -> Result<(), CommandError> {
     if rows.is_empty() {
         return output::line("no such trial has finished yet");
@@ -373,7 +270,7 @@ fn text(rows: &[Row]) -> Result<(), CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nrp_proto::wire::{AnnSpec, Scores, TrialSpec};
+    use nrp_proto::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
 
     fn best_row(region: &str, error: Option<f64>, l1: u32, open: u64) -> BestRow {
         let spec = TrialSpec {

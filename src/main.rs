@@ -1,7 +1,6 @@
 //! `nrp`: the command. It parses arguments, hands over to one file per subcommand, and turns the result into an exit
 //! code. Only this crate prints, and only through `output`; it decides nothing else.
 
-mod advice;
 mod ann;
 mod best;
 mod cache;
@@ -20,10 +19,8 @@ mod output;
 mod place;
 mod progress;
 mod report;
-mod row;
 mod run;
 mod scope;
-mod setting;
 mod store;
 mod sweep;
 mod takes;
@@ -36,6 +33,7 @@ mod workers;
 
 use clap::{Parser, Subcommand};
 use failure::Ended;
+use nrp_report::{advice, row, setting};
 use output::Format;
 use std::process::ExitCode;
 

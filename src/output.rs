@@ -9,9 +9,10 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, presets};
 use nrp_proto::plain;
+pub(crate) use nrp_report::text::{count, number, score, significant, time};
 use serde::Serialize;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What stdout carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,46 +97,6 @@ pub(crate) fn print_table(table: &Table) -> Result<(), CommandError> {
     print(&trimmed.join("\n"))
 }
 
-/// Significant digits of a score.
-const SCORE_DIGITS: i32 = 4;
-
-/// A score as people read it, or a dash where there is none.
-pub(crate) fn score(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), significant)
-}
-
-/// A number to four significant digits, whatever its unit: responses may be volts as well as spikes.
-/// Plain from 0.0001 to 999999, as powers of ten outside.
-pub(crate) fn significant(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        // No minus before a zero.
-        return (value + 0.0).to_string();
-    }
-    let rounded = format!("{value:.*e}", SCORE_DIGITS as usize - 1);
-    // The exponent of what is shown: 0.99999 is shown as 1.000.
-    let exponent = rounded.rsplit('e').next().and_then(|of| of.parse().ok());
-    match exponent {
-        Some(exponent @ -4..=5) => {
-            let decimals = (SCORE_DIGITS - 1 - exponent).max(0);
-            format!("{value:.*}", decimals as usize)
-        }
-        Some(_) | None => rounded,
-    }
-}
-
-/// A whole number, or a dash where there is none.
-pub(crate) fn count<T: ToString>(value: Option<T>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
-}
-
-/// A moment, in milliseconds since 1970, as `2026-11-30T08:00:00Z`.
-pub(crate) fn time(at_ms: u64) -> String {
-    // The year 9999 is the last that can be written so.
-    const LAST_MS: u64 = 253_402_300_799_000;
-    let at = UNIX_EPOCH + Duration::from_millis(at_ms.min(LAST_MS));
-    humantime::format_rfc3339_seconds(at).to_string()
-}
-
 /// This moment, as [`time`] writes it.
 pub(crate) fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -145,17 +106,6 @@ pub(crate) fn now() -> String {
 /// Bytes as people read them.
 pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()
-}
-
-/// A number of the grid, as short as it can be written.
-pub(crate) fn number(value: Option<f64>) -> String {
-    value.map_or_else(
-        || "–".to_owned(),
-        |value| match value != 0.0 && value.abs() < 1e-2 {
-            true => format!("{value:e}"),
-            false => value.to_string(),
-        },
-    )
 }
 
 #[cfg(test)]
@@ -185,40 +135,5 @@ mod tests {
         assert_eq!(plain::line(line), line);
         let read: Vec<String> = serde_json::from_str(line).expect("JSON");
         assert_eq!(read, [HOSTILE]);
-    }
-
-    #[test]
-    fn small_units_are_shown_by_significant_digits() {
-        let shown = [
-            0.24359,
-            0.99999,
-            -0.081234,
-            12.3456,
-            1062.3,
-            123_456.7,
-            0.000_123_46,
-            1.2345e-6,
-            -3.0e-12,
-            4.5678e12,
-            0.0,
-        ];
-        let shown = shown.map(|value| score(Some(value)));
-        assert_eq!(
-            shown,
-            [
-                "0.2436",
-                "1.000",
-                "-0.08123",
-                "12.35",
-                "1062",
-                "123457",
-                "0.0001235",
-                "1.234e-6",
-                "-3.000e-12",
-                "4.568e12",
-                "0"
-            ]
-        );
-        assert_eq!(score(None), "–");
     }
 }

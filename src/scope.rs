@@ -138,18 +138,9 @@ impl Scope {
 impl Chosen {
     /// One sweep by its name, its id or the beginning of its id; the latest if `sweep` is empty.
     pub(crate) async fn one(client: &Sweeps, sweep: &str) -> Result<Self, CommandError> {
-        let status = client.status(sweep).await?;
-        let mut headline = one_is(&status);
-        if sweep.is_empty() {
-            let all = client.sweeps().all().await?.len();
-            if all > 1 {
-                headline.push_str(&format!(
-                    ", the latest of {all}; `--sweep NAME` shows another, `--all-sweeps` all"
-                ));
-            }
-        }
+        let (sweep, headline) = ChosenSweep::find(client, sweep).await?;
         Ok(Self {
-            sweeps: vec![ChosenSweep::new(client, status).await?],
+            sweeps: vec![sweep],
             headline,
         })
     }
@@ -188,14 +179,24 @@ impl Chosen {
             _ => String::new(),
         }
     }
-
-    /// The text that `announce` writes.
-    pub(crate) fn headline(&self) -> &str {
-        &self.headline
-    }
 }
 
 impl ChosenSweep {
+    /// As [`Chosen::one`], with the headline.
+    pub(crate) async fn find(client: &Sweeps, sweep: &str) -> Result<(Self, String), CommandError> {
+        let status = client.status(sweep).await?;
+        let mut headline = one_is(&status);
+        if sweep.is_empty() {
+            let all = client.sweeps().all().await?.len();
+            if all > 1 {
+                headline.push_str(&format!(
+                    ", the latest of {all}; `--sweep NAME` shows another, `--all-sweeps` all"
+                ));
+            }
+        }
+        Ok((Self::new(client, status).await?, headline))
+    }
+
     async fn new(client: &Sweeps, status: SweepStatus) -> Result<Self, CommandError> {
         Ok(Self {
             spec: client.describe(&status.id).await?,

@@ -1,4 +1,4 @@
-//! `nrp report`: files of every kind, with the numbers that `nrp best` and `nrp export` have.
+//! `nrp report`: files of every kind, with the numbers of `nrp best` and `nrp marginals`.
 
 use crate::harness::{ANY, Place, SMALL_SWEEP, coordinator, json, refusal, submit};
 use serde_json::Value;
@@ -27,7 +27,7 @@ max_epochs = 3
 patience = 0
 "#;
 
-/// `nrp report` in a place whose state is there, and what it says it wrote.
+/// Runs `nrp report` on the state of a place; returns what it says it wrote.
 pub(crate) fn report(place: &Place, arguments: &[&str]) -> Value {
     let mut command = place.nrp(&["report", "--out", "out", "--state", "state"]);
     json(
@@ -47,7 +47,7 @@ pub(crate) fn document(place: &Place) -> Value {
     serde_json::from_str(&read(&place.path("out/report.json"))).unwrap()
 }
 
-/// A CSV file's rows, by the names of its columns; no name or value here has a comma in it.
+/// The rows of a CSV file, each field with its column's name. Fields with commas are not understood.
 pub(crate) fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
@@ -82,7 +82,18 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         (&108.into(), &108.into())
     );
     assert_eq!(read(&place.path("out/mine.txt")), "kept");
+    figures_are_there_in_both_kinds(&place, &written);
+    the_page_loads_nothing(&place);
+    outcomes_are_dated_and_a_second_report_is_the_same(&place);
+    advice_is_on_the_page_and_in_the_data(&place);
+    winners_are_those_of_nrp_best(&place);
+    the_spread_is_over_the_winners_seeds(&place);
+    cells_of_the_heat_map_are_those_of_nrp_marginals(&place);
+    table_1_has_the_scores_of_nrp_best_and_the_published_ones(&place);
+    assert_eq!(rows(&read(&place.path("out/layers.csv"))).len(), 6);
+}
 
+fn figures_are_there_in_both_kinds(place: &Place, written: &Value) {
     let files = written["files"].as_array().unwrap();
     let files: Vec<&str> = files.iter().map(|file| file.as_str().unwrap()).collect();
     assert_eq!(files[0], "out/report.html");
@@ -116,7 +127,15 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.ends_with(b"IEND\xaeB`\x82"));
         assert!(png.len() > 10_000, "{name} is blank");
     }
-    // Nothing is loaded: the only address is the name of SVG's elements.
+    // No axis mixes two units.
+    let ours = read(&place.path("out/figure-2a.svg"));
+    let published = read(&place.path("out/figure-2a-published.svg"));
+    assert!(!ours.contains("published") && published.contains("units of the paper"));
+}
+
+fn the_page_loads_nothing(place: &Place) {
+    let page = read(&place.path("out/report.html"));
+    // The only address is the name of SVG's elements.
     let without_names = page.replace("http://www.w3.org/2000/svg", "");
     for word in [
         "http:", "https:", "src=", "<link", "<script", "@import", "url(",
@@ -127,55 +146,49 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         !page.contains("108 trials have finished</strong>"),
         "nothing is missing"
     );
+}
 
-    // Two units are on no one axis.
-    let ours = read(&place.path("out/figure-2a.svg"));
-    let published = read(&place.path("out/figure-2a-published.svg"));
-    assert!(!ours.contains("published") && published.contains("units of the paper"));
-
-    // It says when its outcomes are from, and is the same when it is made again.
-    let before = ["report.html", "report.json"].map(|of| read(&place.path(&format!("out/{of}"))));
-    let outcomes = &document(&place)["sweep"]["outcomes"];
+fn outcomes_are_dated_and_a_second_report_is_the_same(place: &Place) {
+    let page_and_data =
+        || ["report.html", "report.json"].map(|of| read(&place.path(&format!("out/{of}"))));
+    let before = page_and_data();
+    let outcomes = &document(place)["sweep"]["outcomes"];
     let last = outcomes["last_recorded_at"].as_str().unwrap();
     assert!(before[0].contains(last), "{last}");
     assert_eq!(outcomes["undated"], 0);
-    report(&place, &["reported"]);
-    let again = ["report.html", "report.json"].map(|of| read(&place.path(&format!("out/{of}"))));
-    assert!(before == again);
-    report(&place, &["reported", "--dated"]);
-    let written = document(&place)["written_at"].clone();
+    report(place, &["reported"]);
+    assert!(before == page_and_data());
+    report(place, &["reported", "--dated"]);
+    let written = document(place)["written_at"].clone();
     let written = written.as_str().unwrap();
     assert!(written >= last && read(&place.path("out/report.html")).contains(written));
+}
 
-    // Every best epoch was among the first three: what to try next is on the page and in the data.
-    let advice = document(&place)["advice"].clone();
-    let advice: Vec<&str> = advice
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(Value::as_str)
-        .collect();
-    assert!(
-        advice
-            .iter()
-            .any(|said| said.contains("raise `max_epochs`")),
-        "{advice:?}"
-    );
-    assert!(page.contains("What to try next"));
+/// Every best epoch was among the first three, so the advice is to train longer.
+fn advice_is_on_the_page_and_in_the_data(place: &Place) {
+    let advice = document(place)["advice"].clone();
+    let advice = advice.as_array().unwrap();
+    let mut advice = advice.iter().flat_map(Value::as_str);
+    assert!(advice.any(|said| said.contains("raise `max_epochs`")));
+    assert!(read(&place.path("out/report.html")).contains("What to try next"));
+}
 
-    let best = place
-        .nrp(&["best", "--state", "state", "--output", "json"])
-        .output();
-    let best = json(&best.unwrap());
-    let best = best.as_array().unwrap();
-    let report = document(&place);
+/// What `nrp best` answers.
+fn best(place: &Place) -> Vec<Value> {
+    let mut command = place.nrp(&["best", "--state", "state", "--output", "json"]);
+    let best = json(&command.output().unwrap());
+    best.as_array().unwrap().clone()
+}
+
+fn winners_are_those_of_nrp_best(place: &Place) {
+    let best = best(place);
+    let report = document(place);
     let networks = report["networks"].as_array().unwrap();
-    let regions = |network: &Value| network["regions"].as_array().unwrap().clone();
     for network in networks {
-        let winners = regions(network)
-            .into_iter()
-            .map(|region| region["best"].clone());
-        for mut winner in winners.chain([network["mean"].clone()]) {
+        let regions = network["regions"].as_array().unwrap();
+        let winners = regions.iter().map(|region| &region["best"]);
+        for winner in winners.chain([&network["mean"]]) {
+            let mut winner = winner.clone();
             let over = winner
                 .as_object_mut()
                 .unwrap()
@@ -183,13 +196,15 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
                 .unwrap();
             assert_eq!(over["seeds"], 3, "{winner}");
             assert!(over["sd_nrp_error"].as_f64().unwrap() > 0.0);
-            assert!(best.contains(&winner), "{winner} is none of {best:?}");
+            assert!(best.contains(&winner), "{winner} is missing from {best:?}");
         }
     }
     assert_eq!(networks.len() * 3, best.len());
+}
 
-    // The spread is that of the winner's configuration in `nrp trials`.
-    let winner = &networks[0]["regions"][0]["best"];
+fn the_spread_is_over_the_winners_seeds(place: &Place) {
+    let report = document(place);
+    let winner = &report["networks"][0]["regions"][0]["best"];
     let same = ["ann", "region", "layers", "l1", "l2", "depth"];
     let trials = place.trials();
     let alike = trials
@@ -206,21 +221,26 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         (sd - (squares / 2.0).sqrt()).abs() < 1e-12,
         "{sd} of {errors:?}"
     );
+}
 
-    // Cells of the heat map are what `nrp marginals` has, another way to the same.
-    let marginals = place
-        .nrp(&["marginals", "--by", "l1,l2", "--state", "state"])
-        .args([
-            "--ann",
-            "mobilenet_v2",
-            "--region",
-            "IT",
-            "--where",
-            "depth=2",
-            "--output",
-            "json",
-        ])
-        .output();
+/// `nrp marginals` finds the same cells in another way.
+fn cells_of_the_heat_map_are_those_of_nrp_marginals(place: &Place) {
+    let asked = [
+        "marginals",
+        "--by",
+        "l1,l2",
+        "--state",
+        "state",
+        "--ann",
+        "mobilenet_v2",
+        "--region",
+        "IT",
+        "--where",
+        "depth=2",
+        "--output",
+        "json",
+    ];
+    let marginals = place.nrp(&asked).output();
     let cells = rows(&read(&place.path("out/figure-3a.csv")));
     for marginal in json(&marginals.unwrap()).as_array().unwrap() {
         let same = cells.iter().filter(|cell| {
@@ -241,7 +261,10 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
         let mean = number(same[0], "mean_nrp_error").unwrap();
         assert!((mean - marginal["mean_nrp_error"].as_f64().unwrap()).abs() < 1e-12);
     }
+}
 
+fn table_1_has_the_scores_of_nrp_best_and_the_published_ones(place: &Place) {
+    let best = best(place);
     let table = rows(&read(&place.path("out/table-1.csv")));
     assert_eq!(table.len(), 6);
     let published: Vec<_> = table
@@ -273,7 +296,6 @@ fn a_sweep_is_reported_in_files_of_every_kind() {
             assert_eq!(number(row, score), best[score].as_f64(), "{score}");
         }
     }
-    assert_eq!(rows(&read(&place.path("out/layers.csv"))).len(), 6);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reports of sweeps with several splits, and of those that select on what they are tested on.
+//! Reports on sweeps with several splits, and on sweeps that select on their test stimuli.
 
 use crate::harness::{Place, json};
 use crate::report::{document, number, read, report, rows};
@@ -65,6 +65,13 @@ fn each_splits_winners_are_aggregated_and_compared() {
     // Ten splits, two ANNs, two regions, two networks and a baseline.
     assert_eq!(trials.len(), 10 * 2 * 2 * 3);
 
+    scores_are_over_the_winners_of_all_splits(&place, &trials);
+    differences_are_over_the_winners_of_all_splits(&place, &trials);
+    everything_else_is_about_the_first_split(&place, &trials);
+    details_are_there(&place, &trials);
+}
+
+fn scores_are_over_the_winners_of_all_splits(place: &Place, trials: &[Value]) {
     let table = rows(&read(&place.path("out/splits.csv")));
     assert_eq!(table.len(), 2 * 2 * 2);
     for (ann, region) in ANNS.into_iter().flat_map(|ann| REGIONS.map(|of| (ann, of))) {
@@ -76,14 +83,14 @@ fn each_splits_winners_are_aggregated_and_compared() {
                     && row.contains(&has("model", shown.to_owned()))
             });
             let row = row.unwrap();
-            let winners = winners(&trials, ann, region, model);
+            let winners = winners(trials, ann, region, model);
             let scores = |name: &str| -> Vec<f64> {
                 let scores = winners.iter().map(|trial| trial[name].as_f64().unwrap());
                 scores.collect()
             };
             let is = |column: &str, value: f64| {
                 let found = number(row, column).unwrap();
-                // The same additions, in whatever order.
+                // The additions may be in another order.
                 assert!((found - value).abs() < 1e-9, "{column}: {found}, {value}");
             };
             is("splits_finished", 10.0);
@@ -99,12 +106,14 @@ fn each_splits_winners_are_aggregated_and_compared() {
             is("brain_score", (center / ceiling).powi(2));
         }
     }
+}
 
+fn differences_are_over_the_winners_of_all_splits(place: &Place, trials: &[Value]) {
     let comparisons = rows(&read(&place.path("out/comparisons.csv")));
     assert_eq!(comparisons.len(), 2);
     for (comparison, region) in comparisons.iter().zip(REGIONS) {
         let [a, b] = ANNS.map(|ann| {
-            let winners = winners(&trials, ann, region, "nrp");
+            let winners = winners(trials, ann, region, "nrp");
             let errors = winners.iter().map(|of| of["nrp_error"].as_f64().unwrap());
             errors.sum::<f64>() / 10.0
         });
@@ -117,10 +126,11 @@ fn each_splits_winners_are_aggregated_and_compared() {
     }
     let linear = rows(&read(&place.path("out/network-against-linear.csv")));
     assert_eq!(linear.len(), 2 * 2);
+}
 
-    // All else is of the first split.
-    let document = document(&place);
-    let first = winners(&trials, "mobilenet", "V4", "nrp")[0];
+fn everything_else_is_about_the_first_split(place: &Place, trials: &[Value]) {
+    let document = document(place);
+    let first = winners(trials, "mobilenet", "V4", "nrp")[0];
     let best = &document["networks"][0]["regions"][0]["best"];
     assert_eq!(best["trial"], first["trial"]);
     let page = read(&place.path("out/report.html"));
@@ -130,10 +140,12 @@ fn each_splits_winners_are_aggregated_and_compared() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(document["protocol"]["worker_versions"][0], version);
     assert_eq!(document["protocol"]["devices"].as_array().unwrap().len(), 1);
+}
 
+fn details_are_there(place: &Place, trials: &[Value]) {
     let sites = rows(&read(&place.path("out/sites.csv")));
     let of_regions = REGIONS.map(|region| {
-        let first = winners(&trials, "mobilenet", region, "nrp")[0];
+        let first = winners(trials, "mobilenet", region, "nrp")[0];
         first["sites"].as_u64().unwrap()
     });
     assert_eq!(sites.len() as u64, of_regions.iter().sum::<u64>());
@@ -154,7 +166,7 @@ fn what_selects_on_its_test_stimuli_says_so_everywhere() {
     let svgs = files
         .iter()
         .filter_map(|file| file.as_str().filter(|of| of.ends_with(".svg")));
-    // What is published are nobody's scores here.
+    // The published numbers are not scores of this sweep.
     let svgs = svgs.filter(|of| !of.ends_with("figure-2a-published.svg"));
     let mut figures = 0;
     for svg in svgs {

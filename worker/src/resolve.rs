@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
 use nrp_proto::plain;
-use nrp_proto::sweep::{self, Assembly, Scheme};
+use nrp_proto::sweep::{self, Assembly, Scheme, ZEROS_OF_DENSE};
 use nrp_proto::wire::{self, AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,10 +21,6 @@ mod split_notices;
 
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
 const SIMULATED_SEED: u64 = 1;
-
-/// Zeros among the weights from which on a net no longer counts as dense, as a fraction. A net that was
-/// trained and never pruned has next to none.
-pub const ZEROS_OF_DENSE: f64 = 0.01;
 
 /// Why a sweep's files do not fit it.
 #[derive(Debug, Error, Diagnostic)]

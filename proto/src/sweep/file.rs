@@ -142,6 +142,13 @@ pub enum LayerSets {
     ByRegion(Vec<(String, String)>),
 }
 
+/// Name in sweep files of an ANN that an ONNX file defines.
+pub const ONNX: &str = "onnx";
+
+/// Fraction of zero weights from which on an ANN no longer counts as dense. An ANN that was trained and
+/// never pruned has next to none.
+pub const ZEROS_OF_DENSE: f64 = 0.01;
+
 /// Preprocessing of an ANN that its file defines, where the sweep file says none.
 pub const DEFAULT_PREPROCESSING: &str = "torch";
 

@@ -25,8 +25,8 @@ pub use baseline::{Baseline, LinearPath};
 pub use check::Catalogue;
 pub use duplicates::Duplicates;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, Pruning, PruningMethod,
-    RecordingsTable, SplitTable, SweepFile, TrainingTable,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, ONNX, Pruning, PruningMethod,
+    RecordingsTable, SplitTable, SweepFile, TrainingTable, ZEROS_OF_DENSE,
 };
 pub use grid::{GridError, TRIALS_MAX};
 pub use projection::{NO_PROJECTION, Projection};

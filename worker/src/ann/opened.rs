@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use nrp_proto::sweep::DEFAULT_PREPROCESSING;
+pub use nrp_proto::sweep::ONNX;
 
 use super::{
     Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, WeightsSource, find,
     preprocessing_id,
 };
-
-/// What sweep files call an ANN that an ONNX file defines.
-pub const ONNX: &str = "onnx";
 
 /// An ANN whose input and layers are known.
 #[derive(Clone, Debug)]

@@ -1,0 +1,84 @@
+//! Compute: what follows from a sweep's trials once all of them are known. Functions here take parts of
+//! the model, never the whole report.
+
+mod bootstrap;
+mod brain_score;
+pub(crate) mod compare;
+pub(crate) mod curves;
+pub(crate) mod sites;
+pub(crate) mod sparsity;
+mod splits;
+
+pub(crate) use bootstrap::RESAMPLES;
+
+use super::fold::add;
+use super::model::{AnnResult, AnnResults, Protocol, Published, RegionResult, Spread, Winner};
+use crate::best::{self, Row};
+use crate::row::Cell;
+
+/// Completes the results of each ANN: the spread over seeds and splits, the mean over regions and the
+/// published numbers.
+pub(crate) fn conclude(anns: &mut AnnResults) {
+    for ann in &mut anns.0 {
+        ann.regions.iter_mut().for_each(conclude_region);
+        ann.mean = mean(&ann.regions);
+        ann.published = published(ann);
+    }
+}
+
+/// Adds to the protocol which versions and devices trained the best trials, and sorts its axes.
+pub(crate) fn conclude_protocol(protocol: &mut Protocol, anns: &AnnResults) {
+    protocol.sort();
+    for details in anns.bests().filter_map(|best| best.details.as_ref()) {
+        add(
+            &mut protocol.worker_versions,
+            details.worker_version.clone(),
+        );
+        add(&mut protocol.devices, details.device.clone());
+    }
+}
+
+fn conclude_region(region: &mut RegionResult) {
+    region.sizes.sort_by_key(|size| {
+        let Cell { l1, l2, depth, .. } = size.best.cell;
+        (depth, l1, l2)
+    });
+    if let Some(winner) = &mut region.best {
+        winner.over_seeds = over_seeds(winner.errors.values().copied());
+    }
+    region.models.iter_mut().for_each(splits::conclude);
+}
+
+/// The paper's numbers on an ANN. They are about dense ANNs, and so shown beside no other.
+fn published(ann: &AnnResult) -> Option<Published> {
+    Published::of(&ann.ann).filter(|_| ann.is_dense())
+}
+
+/// The spread of errors over seeds; none with fewer than two.
+fn over_seeds(errors: impl Iterator<Item = f64>) -> Option<Spread> {
+    Spread::of(&errors.collect::<Vec<_>>()).filter(|over| over.count > 1)
+}
+
+/// The mean of the regions' winners, once all trials have an outcome. Its spread is over the seeds that
+/// all winners share.
+fn mean(regions: &[RegionResult]) -> Option<Winner> {
+    let winners: Option<Vec<&Winner>> = regions
+        .iter()
+        .map(|region| region.best.as_ref().filter(|_| region.open == 0))
+        .collect();
+    let winners = winners.filter(|winners| !winners.is_empty())?;
+    let rows: Vec<Row> = winners.iter().map(|winner| winner.row.clone()).collect();
+    let seeds = winners[0].errors.keys();
+    let errors = seeds.filter_map(|seed| {
+        let errors: Option<Vec<f64>> = winners
+            .iter()
+            .map(|winner| winner.errors.get(seed).copied())
+            .collect();
+        let errors = errors?;
+        Some((*seed, errors.iter().sum::<f64>() / errors.len() as f64))
+    });
+    let mut mean = Winner::new(&best::mean(&rows));
+    mean.errors = errors.collect();
+    mean.over_seeds = over_seeds(mean.errors.values().copied());
+    Some(mean)
+}

@@ -1,0 +1,302 @@
+//! Fold: takes a sweep's trials one by one and keeps what is shown of them: the best trial of each thing
+//! in the report, never all trials.
+
+use super::model::{
+    AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, Size, SplitResult,
+    SweepSummary, Winner,
+};
+use crate::best::{self, Row};
+use crate::row::Cell;
+use crate::setting::Origin;
+use nrp_proto::wire::{AnnEntry, Details, Scores, SweepSpec, SweepStatus, TrialRecord, TrialSpec};
+
+/// A sweep's trials as far as they have been taken in.
+///
+/// Give it all trials with [`Fold::take`]; then, if [`Fold::wants_seeds`], the finished ones again with
+/// [`Fold::take_seed`]; then the details of the trials that [`Fold::wants_details`] names.
+#[derive(Debug, Default)]
+pub struct Fold {
+    /// The sweep and its progress.
+    pub(crate) sweep: SweepSummary,
+    /// What all trials share, and the values of each axis.
+    pub(crate) protocol: Protocol,
+    /// The ANNs.
+    pub(crate) networks: AnnResults,
+    /// The sweep as it was submitted.
+    pub(crate) spec: SweepSpec,
+    /// Names of the sweep and its recordings, for each row.
+    origin: Origin,
+}
+
+impl Fold {
+    /// A sweep none of whose trials has been taken in.
+    pub fn new(status: SweepStatus, spec: SweepSpec) -> Self {
+        Self {
+            origin: Origin::new(&status.name, &status.id, &spec),
+            sweep: SweepSummary {
+                id: status.id,
+                name: status.name,
+                state: status.state,
+                simulated: status.simulated,
+                ..SweepSummary::default()
+            },
+            protocol: Protocol::new(&spec),
+            networks: AnnResults::default(),
+            spec,
+        }
+    }
+
+    /// Takes in a trial of the sweep.
+    pub fn take(&mut self, record: &TrialRecord) {
+        let spec = record.spec.clone().unwrap_or_default();
+        let is_open = !["finished", "failed", "stopped"].contains(&record.state.as_str());
+        self.sweep.trials += 1;
+        *self.sweep.in_state.entry(record.state.clone()).or_default() += 1;
+        if spec.is_nrp_network() {
+            self.protocol.take(&spec);
+        }
+        let row = record
+            .scores
+            .as_ref()
+            .map(|_| best::shown(record.clone(), &self.origin));
+        let reached = record.scores.as_ref().and_then(|of| of.reached_sparsity);
+        let ann = ann_result(&mut self.networks.0, &self.spec, &spec);
+        ann.reached_sparsity = ann.reached_sparsity.or(reached);
+        let region = ann.region(&spec.region);
+        region.count(&spec, is_open);
+        let model = found(
+            &mut region.models,
+            |model| model.model == spec.model(),
+            || ModelResult::new(spec.model()),
+        );
+        model.take(row.as_ref(), spec.split_number(), is_open);
+        let (Some(scores), Some(row)) = (&record.scores, &row) else {
+            return;
+        };
+        if spec.split_number() == 0 {
+            if spec.is_nrp_network() {
+                region.take(row, &spec, scores);
+            } else {
+                region.take_baseline(row);
+            }
+        }
+        self.take_provenance(row, scores);
+    }
+
+    fn take_provenance(&mut self, row: &Row, scores: &Scores) {
+        self.sweep.finished += 1;
+        self.sweep
+            .outcomes
+            .take(row.provenance.recorded_at.as_ref());
+        if !scores.cache_dtype.is_empty() {
+            add(&mut self.protocol.cache_dtype, scores.cache_dtype.clone());
+        }
+    }
+
+    /// Whether the sweep has several seeds. Which configurations win is known only after all trials, so
+    /// the finished trials must then be given once more, to [`Fold::take_seed`].
+    pub fn wants_seeds(&self) -> bool {
+        self.protocol.seed.len() > 1
+    }
+
+    /// Takes in the error of a finished trial if a winner's configuration is the same but for the seed.
+    pub fn take_seed(&mut self, record: &TrialRecord) {
+        let Some(scores) = &record.scores else {
+            return;
+        };
+        let spec = record.spec.clone().unwrap_or_default();
+        let cell = Cell::new(record.id.clone(), spec, &self.origin);
+        let regions = self.networks.0.iter_mut().flat_map(|ann| &mut ann.regions);
+        for winner in regions.filter_map(|region| region.best.as_mut()) {
+            let of_winner = Cell {
+                seed: cell.seed,
+                trial: cell.trial.clone(),
+                ..winner.row.cell.clone()
+            };
+            if let Some(seed) = cell.seed.filter(|_| cell == of_winner) {
+                winner.errors.insert(seed, scores.nrp_error);
+            }
+        }
+    }
+
+    /// Ids of the trials whose details the report shows: the best ones of each split.
+    pub fn wants_details(&self) -> Vec<String> {
+        let bests = self.networks.bests();
+        bests
+            .filter_map(|best| best.row.cell.trial.clone())
+            .collect()
+    }
+
+    /// Takes in the details of a trial. Empty details are those of a trial that was recorded without.
+    pub fn take_details(&mut self, trial: &str, details: Details) {
+        if details == Details::default() {
+            return;
+        }
+        let mut bests = self.networks.bests_mut();
+        if let Some(best) = bests.find(|best| best.row.cell.trial.as_deref() == Some(trial)) {
+            best.details = Some(details);
+        }
+    }
+}
+
+impl Protocol {
+    /// Takes in where a trial of an NRP network lies on each axis.
+    pub(crate) fn take(&mut self, spec: &TrialSpec) {
+        if let Some(l1) = spec.l1 {
+            add(&mut self.l1, l1);
+        }
+        if let Some(l2) = spec.l2 {
+            add(&mut self.l2, l2);
+        }
+        add(&mut self.depth, spec.depth);
+        add(&mut self.learning_rate, spec.learning_rate);
+        add(&mut self.weight_decay, spec.weight_decay);
+        add(&mut self.dropout, spec.dropout);
+        add(&mut self.linear_path, spec.linear_path().to_owned());
+        add(&mut self.ensemble, spec.ensemble());
+        add(&mut self.seed, spec.seed);
+    }
+}
+
+/// The result that a trial belongs to, which is new with the first trial of its ANN and weights.
+fn ann_result<'a>(
+    anns: &'a mut Vec<AnnResult>,
+    sweep: &SweepSpec,
+    trial: &TrialSpec,
+) -> &'a mut AnnResult {
+    let ann = trial.ann.clone().unwrap_or_default();
+    let same = |of: &AnnResult| {
+        of.ann == ann.name
+            && of.weights == ann.weights_digest
+            && of.sparsity == ann.sparsity
+            && of.pruning == ann.pruning
+    };
+    let entry = entry(sweep, trial);
+    found(anns, same, || AnnResult {
+        random_weights: trial.random_weights(),
+        published: None,
+        ann: ann.name.clone(),
+        weights: ann.weights_digest.clone(),
+        weights_file: entry.map_or_else(String::new, |of| of.weights.clone()),
+        preprocessing: ann.preprocessing.clone(),
+        sparsity: ann.sparsity,
+        reached_sparsity: entry.and_then(|of| of.reached_sparsity),
+        pruning: ann.pruning.clone(),
+        regions: Vec::new(),
+        mean: None,
+    })
+}
+
+/// The sweep's entry on a trial's ANN.
+fn entry<'a>(sweep: &'a SweepSpec, trial: &TrialSpec) -> Option<&'a AnnEntry> {
+    sweep.anns.iter().find(|entry| entry.ann == trial.ann)
+}
+
+impl AnnResult {
+    fn region(&mut self, name: &str) -> &mut RegionResult {
+        let same = |region: &RegionResult| region.region == name;
+        found(&mut self.regions, same, || RegionResult {
+            region: name.to_owned(),
+            trials: 0,
+            open: 0,
+            best: None,
+            layer_sets: Vec::new(),
+            sizes: Vec::new(),
+            baselines: Vec::new(),
+            models: Vec::new(),
+        })
+    }
+}
+
+impl RegionResult {
+    /// Counts a trial of an NRP network in the first split.
+    fn count(&mut self, spec: &TrialSpec, is_open: bool) {
+        if spec.is_nrp_network() && spec.split_number() == 0 {
+            self.trials += 1;
+            self.open += u64::from(is_open);
+        }
+    }
+
+    /// Takes in a finished trial of a linear baseline.
+    fn take_baseline(&mut self, row: &Row) {
+        let same = |other: &Row| other.cell.model == row.cell.model;
+        better(found(&mut self.baselines, same, || row.clone()), row);
+    }
+
+    /// Takes in a finished trial of an NRP network.
+    fn take(&mut self, row: &Row, spec: &TrialSpec, scores: &Scores) {
+        let best = self.best.get_or_insert_with(|| Winner::new(row));
+        better(&mut best.row, row);
+        let same = |set: &LayerSet| set.best.cell.layers.as_ref() == Some(&spec.layers);
+        let set = found(&mut self.layer_sets, same, || LayerSet {
+            trials: 0,
+            best: row.clone(),
+        });
+        set.trials += 1;
+        better(&mut set.best, row);
+        let same = |size: &Size| {
+            let Cell { l1, l2, depth, .. } = size.best.cell;
+            (l1, l2, depth) == (spec.l1, spec.l2, Some(spec.depth))
+        };
+        let size = found(&mut self.sizes, same, || Size {
+            trials: 0,
+            mean_nrp_error: 0.0,
+            best: row.clone(),
+        });
+        size.trials += 1;
+        size.mean_nrp_error += (scores.nrp_error - size.mean_nrp_error) / size.trials as f64;
+        better(&mut size.best, row);
+    }
+}
+
+impl ModelResult {
+    /// Takes in a trial of this model. `row` is the trial's row if it has scores.
+    pub(crate) fn take(&mut self, row: Option<&Row>, split: u32, is_open: bool) {
+        let split = found(
+            &mut self.splits,
+            |of| of.split == split,
+            || SplitResult {
+                split,
+                trials: 0,
+                open: 0,
+                best: None,
+            },
+        );
+        split.trials += 1;
+        split.open += u64::from(is_open);
+        if let Some(row) = row {
+            let best = split.best.get_or_insert_with(|| Best {
+                row: row.clone(),
+                details: None,
+            });
+            better(&mut best.row, row);
+        }
+    }
+}
+
+/// Replaces the best finished trial so far by `row` if that is better, by the rule of `nrp best`.
+fn better(best: &mut Row, row: &Row) {
+    let order = |of: &Row| {
+        let loss = of.scores.validation_mse.unwrap_or(f64::INFINITY);
+        (loss, of.cell.trial.clone())
+    };
+    if order(row) < order(best) {
+        *best = row.clone();
+    }
+}
+
+/// The first item that is `same`, or a new one appended to the list.
+fn found<T>(of: &mut Vec<T>, same: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
+    let place = of.iter().position(same).unwrap_or_else(|| {
+        of.push(new());
+        of.len() - 1
+    });
+    &mut of[place]
+}
+
+/// Adds a value that is not in the list yet.
+pub(crate) fn add<T: PartialEq>(to: &mut Vec<T>, value: T) {
+    if !to.contains(&value) {
+        to.push(value);
+    }
+}

@@ -1,0 +1,103 @@
+//! Scores over splits.
+
+use super::fields::{LINEAR_FIT, names, weights};
+use crate::model::{AnnResults, OverSplits};
+use crate::pages::table::{Field, OnPage, Table, Value, field};
+use crate::row;
+
+/// Scores over splits; empty if the scheme has a single split.
+pub(crate) fn table(anns: &AnnResults, splits: u32) -> Table {
+    let mut rows = Vec::new();
+    for ann in anns.iter().filter(|_| splits > 1) {
+        for region in &ann.regions {
+            for model in &region.models {
+                let Some(any) = model.bests().next() else {
+                    continue;
+                };
+                let mut fields = names(ann, &any.row);
+                let label = row::model_label(&model.model);
+                fields.push(field("model", "model", Value::Word(label)));
+                let count = Value::Count(Some(splits.into()));
+                fields.push(field("splits", "splits", count));
+                fields.extend(scores(model.over_splits.as_ref()));
+                fields.extend(weights(ann));
+                rows.push(fields);
+            }
+        }
+    }
+    Table {
+        name: "splits",
+        title: "Scores over splits",
+        note: format!(
+            "Of each split the trial that its own validation loss chooses, so that configurations and \
+               layers may differ between splits; splits of which all trials have an outcome. S.d. is \
+               the sample standard deviation. As Brain-Score aggregates: the center is the mean over \
+               splits of the median over sites of Pearson's r, the score (center / ceiling)², the error \
+               the standard deviation over splits of that median r (divided by the number of splits, \
+               not by one less, and not by the ceiling). A square has no sign: where the center is \
+               negative, the score says nothing.{LINEAR_FIT}"
+        ),
+        rows,
+        on_page: OnPage::All,
+    }
+}
+
+fn scores(over: Option<&OverSplits>) -> Vec<Field> {
+    let finished = over.map_or(0, |over| over.finished as u64);
+    let mut fields = vec![field(
+        "finished",
+        "splits_finished",
+        Value::Count(Some(finished)),
+    )];
+    let spreads = [
+        (
+            ["NRP-error, mean", "s.d."],
+            ["mean_nrp_error", "sd_nrp_error"],
+            over.and_then(|over| over.nrp_error),
+        ),
+        (
+            ["r median, mean", "s.d."],
+            ["mean_pearson_median", "sd_pearson_median"],
+            over.and_then(|over| over.pearson_median),
+        ),
+        (
+            ["R² median, mean", "s.d."],
+            ["mean_r2_median", "sd_r2_median"],
+            over.and_then(|over| over.r2_median),
+        ),
+    ];
+    for (heads, columns, spread) in spreads {
+        let values = [
+            spread.map(|spread| spread.mean),
+            spread.and_then(|spread| spread.sd),
+        ];
+        for ((head, column), value) in heads.into_iter().zip(columns).zip(values) {
+            fields.push(field(head, column, Value::Score(value)));
+        }
+    }
+    let brain_score = over.and_then(|over| over.brain_score);
+    let parts = [
+        (
+            "Brain-Score's center",
+            "brain_score_center",
+            brain_score.map(|of| of.center),
+        ),
+        (
+            "its ceiling",
+            "brain_score_ceiling",
+            brain_score.and_then(|of| of.ceiling),
+        ),
+        (
+            "its score",
+            "brain_score",
+            brain_score.and_then(|of| of.score),
+        ),
+        (
+            "its error",
+            "brain_score_error",
+            brain_score.map(|of| of.error),
+        ),
+    ];
+    fields.extend(parts.map(|(head, column, value)| field(head, column, Value::Score(value))));
+    fields
+}

@@ -1,0 +1,127 @@
+//! `nrp report`: asks a coordinator for a sweep's trials and writes the files that `nrp_report` makes of
+//! them.
+
+use crate::client::{Access, Sweeps};
+use crate::failure::{CommandError, Ended};
+use crate::output::{self, Format};
+use crate::place::Results;
+use crate::scope::ChosenSweep;
+use crate::sweep;
+use nrp_proto::wire::TrialsRequest;
+use nrp_report::{Fold, Report};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Write a sweep's report: one HTML page, its figures as SVG and PNG, its tables as CSV, and JSON
+///
+/// The page, `report.html`, needs no network and no other file. Files that are in DIR already are
+/// replaced one by one where the report has one of the same name, and left alone otherwise. Of a
+/// sweep that has not finished, the report shows what is there, and says how much that is.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Its name, id, or the beginning of its id; default: the latest
+    #[arg(default_value = "", hide_default_value = true)]
+    sweep: String,
+    /// Where the files go; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Also say when the report was written. Without it, a report made again is the same, byte by byte;
+    /// when its outcomes were recorded it says anyway
+    #[arg(long)]
+    dated: bool,
+    #[command(flatten)]
+    results: Results,
+}
+
+/// What the command writes to stdout.
+#[derive(Debug, Serialize)]
+struct Written {
+    sweep: String,
+    trials: u64,
+    finished: u64,
+    /// Paths, the page first.
+    files: Vec<PathBuf>,
+}
+
+pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    let mut report = Access::read(&arguments.results, async |access| {
+        let (sweep, headline) = ChosenSweep::find(&access.client, &arguments.sweep).await?;
+        output::note(&format!("notice: {headline}"));
+        let mut report = gather(&access.client, sweep).await?;
+        if access.nothing_runs() {
+            report.sweep.state = sweep::unless_interrupted(&report.sweep.state).to_owned();
+        }
+        Ok(report)
+    })
+    .await?;
+    report.written_at = arguments.dated.then(output::now);
+    let written = write(&report, &arguments.out)?;
+    match format {
+        Format::Json => output::json(&written)?,
+        Format::Text => output::line(&written.files[0].display().to_string())?,
+    }
+    Ok(Ended::Done)
+}
+
+/// Asks a coordinator for all that a report on a sweep shows.
+async fn gather(client: &Sweeps, sweep: ChosenSweep) -> Result<Report, CommandError> {
+    let status = client.status(&sweep.id).await?;
+    let mut fold = Fold::new(status, sweep.spec);
+    let mut request = TrialsRequest {
+        sweep: sweep.id,
+        ..TrialsRequest::default()
+    };
+    let mut stream = client.trials(request.clone()).await?;
+    while let Some(record) = stream.next().await? {
+        fold.take(&record);
+    }
+    if fold.wants_seeds() {
+        request.state = "finished".to_owned();
+        let mut stream = client.trials(request).await?;
+        while let Some(record) = stream.next().await? {
+            fold.take_seed(&record);
+        }
+    }
+    let wanted = fold.wants_details();
+    let details = client.details(&wanted).await?;
+    for (trial, details) in wanted.iter().zip(details) {
+        fold.take_details(trial, details);
+    }
+    Ok(Report::new(fold))
+}
+
+fn write(report: &Report, directory: &Path) -> Result<Written, CommandError> {
+    let cannot_write = |path: &Path, source| CommandError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(directory).map_err(|source| cannot_write(directory, source))?;
+    let mut files = Vec::new();
+    for file in report.files() {
+        let path = directory.join(file.name);
+        std::fs::write(&path, file.bytes).map_err(|source| cannot_write(&path, source))?;
+        files.push(path);
+    }
+    Ok(Written {
+        sweep: report.sweep.name.clone(),
+        trials: report.sweep.trials,
+        finished: report.sweep.finished,
+        files,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use nrp_report::model::Published;
+    use nrp_worker::ann;
+
+    /// The paper counts AlexNet's parameters without biases, the others' with all of them.
+    #[test]
+    fn published_anns_are_those_offered() {
+        for row in Published::ALL {
+            let info = ann::find(row.ann).expect("offered");
+            let counts = [Some(info.parameters), info.parameters_without_biases];
+            assert!(counts.contains(&Some(row.parameters)), "{}", row.ann);
+        }
+    }
+}
