@@ -1,4 +1,4 @@
-//! End to end: real processes of the real binary, killed and fed with what is broken.
+//! End to end: real processes of the real binary, killed and fed with broken input.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
@@ -9,6 +9,7 @@ mod connections;
 mod cut_off;
 mod deploy;
 mod devices;
+mod doc_commands;
 mod docs;
 mod earlier;
 mod early_stopping;
