@@ -1,9 +1,8 @@
 #!/bin/sh
 # LibTorch for `--features tch`, from the PyTorch wheel:
 #   deploy/libtorch.sh cpu|cuda [DIRECTORY]
-# makes a virtual environment in DIRECTORY (~/.local/share/nrp-libtorch), and in it the file `env`, to be
-# sourced before nrp is built and before it runs. Needs python3 with venv. Run again, it takes up what
-# is there.
+# creates a virtual environment in DIRECTORY (~/.local/share/nrp-libtorch) with a file `env`, which you source
+# before you build nrp and before you run it. It needs python3 with venv. A second run reuses what exists.
 set -eu
 version=2.9.0
 kind=${1:-}
@@ -18,7 +17,7 @@ esac
 directory=$(cd "$directory" && pwd)
 install() { "$directory/bin/pip" install --quiet --disable-pip-version-check --retries 1 "$@"; }
 if ! { [ -n "$index" ] && install --index-url "$index" "torch==$version"; }; then
-    [ -z "$index" ] || echo "$index cannot be reached; taking PyPI's wheel" >&2
+    [ -z "$index" ] || echo "$index cannot be reached; using PyPI's wheel" >&2
     install "torch==$version"
 fi
 "$directory/bin/python" -W ignore - "$directory" "$version" >"$directory/env.new" <<'PYTHON'
@@ -31,4 +30,4 @@ print(f'export PATH="{directory}/bin:$PATH" LIBTORCH_USE_PYTORCH=1')
 print(f'export LD_LIBRARY_PATH="{":".join(folders)}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"')
 PYTHON
 mv "$directory/env.new" "$directory/env"
-echo "LibTorch $version is there; before building and running:  . $directory/env"
+echo "LibTorch $version is ready; before you build and run:  . $directory/env"

@@ -1,4 +1,4 @@
-//! Bad input of every kind: a clear error, exit code 1, and nothing lost.
+//! Bad input of every kind gives a clear error and exit code 1, and loses nothing.
 
 use crate::harness::{
     Killed, Place, SMALL_SWEEP, bmp, json, refusal, shared, shared_cache, wait_for,
@@ -12,7 +12,7 @@ fn testdata(name: &str) -> PathBuf {
     manifest.join("worker/src/recording/testdata").join(name)
 }
 
-/// A place with small recordings that are good, and a sweep over them.
+/// A place with small valid recordings and a sweep over them.
 pub(crate) struct Recordings {
     pub(crate) place: Place,
 }
@@ -122,7 +122,7 @@ fn an_image_that_is_none_is_named() {
         .place
         .write("images/s2.bmp", "not a picture at all");
     says(&recordings.refusal(), &["s2.bmp"]);
-    // Nothing is lost: with the image mended, the same command goes on.
+    // Nothing is lost: once the image is repaired, the same command continues.
     recordings.place.write("images/s2.bmp", bmp(2));
     json(&recordings.run());
 }
@@ -188,8 +188,8 @@ fn files_that_changed_since_the_sweep_was_submitted_are_refused_by_a_worker() {
     says(trial["reason"].as_str().unwrap(), &["digest"]);
 }
 
-/// Runs a shell script with a file system of `megabytes` mounted at `directory`, its `$0`, and
-/// `command` as its arguments; `None` where the machine does not let tests mount.
+/// Runs a shell script with a file system of `megabytes` mounted at `directory`, which is its `$0`,
+/// and with `command` as its arguments; `None` if this machine does not allow tests to mount.
 fn on_small_disk(
     directory: &Path,
     megabytes: u32,
@@ -240,7 +240,7 @@ fn a_full_disk_in_the_cache_loses_nothing() {
 #[test]
 fn a_full_disk_under_the_journal_loses_nothing() {
     let place = Place::new();
-    // More outcomes than fit into what is left of the journal's last block.
+    // More outcomes than fit into the rest of the journal's last block.
     let sweep = SMALL_SWEEP
         .replace("l1 = [8, 16]", "l1 = [8, 12, 16, 20, 24, 28, 32, 36]")
         .replace("[1e-3, 3e-3]", "[1e-3, 2e-3, 3e-3, 4e-3]");
@@ -248,7 +248,7 @@ fn a_full_disk_under_the_journal_loses_nothing() {
     let disk = place.path("disk");
     let mut command = place.nrp(&["run", "--state", "disk/state", "--cache"]);
     command.arg(shared_cache()).arg(&file);
-    // The disk is filled once the first outcome is on record; what is there then is kept.
+    // The disk is filled once the first outcome is recorded; what is recorded by then must be kept.
     let script = r#"
         "$@" &
         until grep -qs outcome_recorded "$0/state/journal.jsonl" || ! kill -0 $!; do sleep 0.01; done
@@ -400,7 +400,7 @@ fn a_column_to_stratify_by_that_is_named_must_be_there() {
         error.contains("the stimulus set has no column `colour` to stratify by"),
         "{error}"
     );
-    // The default's name is a name, too.
+    // The default's name is a valid name, too.
     let error = refusal(&check("stratify = \"object_name\"", "named.toml"));
     assert!(error.contains("no column `object_name`"), "{error}");
     for stratify in ["", "stratify = \"\""] {

@@ -1,4 +1,5 @@
-//! Linear baselines, from the sweep file to tables, exports and reports: trials like any other.
+//! Linear baselines, from the sweep file to tables, exports and reports: they are trials like any
+//! other.
 
 use crate::harness::{Place, SMALL_SWEEP, json, of_any_sweep};
 use serde_json::Value;
@@ -34,7 +35,7 @@ fn ask(place: &Place, arguments: &[&str]) -> Vec<Value> {
 #[test]
 fn baselines_are_trials_like_any_other() {
     let place = Place::new();
-    // Networks first, without baselines: their trials stay what they are.
+    // Networks first, without baselines: adding baselines must not change their trials.
     let networks = place.write("small.toml", SMALL_SWEEP);
     json(&place.run(&networks).output().unwrap());
     let before = place.trials();
@@ -74,8 +75,8 @@ fn baselines_are_trials_like_any_other() {
             assert!(trial["pearson2_over_ceiling"].is_number());
         }
     }
-    // A penalty cannot make least squares that interpolates noise worse than it is by much, and here
-    // makes it far better.
+    // Least squares interpolates the noise here, so a penalty can hardly make it worse, and makes
+    // it far better.
     let error = |model: &str| -> f64 {
         let errors = of_model(&trials, model);
         errors
@@ -103,7 +104,7 @@ fn baselines_are_trials_like_any_other() {
     assert_eq!(best[0]["model"], "nrp", "networks stand first");
     assert_eq!(ask(&place, &["best", "--where", "model=ridge"]).len(), 3);
 
-    // What only networks have is asked of networks, unless somebody says otherwise.
+    // Fronts and marginals are of networks, unless a condition says otherwise.
     for cell in ask(&place, &["marginals", "--by", "l1"]) {
         assert!(cell["l1"].is_number(), "{cell}");
     }
@@ -116,7 +117,7 @@ fn baselines_are_trials_like_any_other() {
         assert_eq!(row["model"], "nrp");
     }
 
-    // Run again, nothing is fitted again.
+    // A second run fits nothing again.
     json(&place.run(&file).output().unwrap());
     assert_eq!(place.trials(), trials);
 
@@ -129,7 +130,7 @@ fn baselines_are_trials_like_any_other() {
     let mut report = place.nrp(&["report", "--out", "out", "--state", "state"]);
     json(&report.args(["--output", "json"]).output().unwrap());
     let read = |name: &str| std::fs::read_to_string(place.path(&format!("out/{name}"))).unwrap();
-    // A header, then the network, three baselines and the mean predictor in either region.
+    // A header, then the network, three baselines and the mean predictor in each region.
     let table = read("baselines.csv");
     assert_eq!(table.lines().count(), 1 + 2 * 5, "{table}");
     for model in ["NRP", "ols", "ridge", "pls", "mean"] {

@@ -1,5 +1,5 @@
-//! The activation cache of real processes: killed while they extract, two on one machine, a budget
-//! that is too small, and `nrp cache`.
+//! The activation cache with real processes: kills during extraction, two processes on one machine,
+//! a budget that is too small, and `nrp cache`.
 
 use crate::harness::{Killed, Place, SMALL_SWEEP, asked, json, refusal, wait_for};
 use serde_json::Value;
@@ -23,7 +23,7 @@ fn sweep() -> String {
         .replace("max_epochs = 12", "max_epochs = 2")
 }
 
-/// `nrp run` with a cache of its own, telling on stderr what it extracts.
+/// `nrp run` with a cache of its own, which logs on stderr what it extracts.
 fn run(place: &Place, file: &Path, arguments: &[&str]) -> Command {
     let mut command = place.nrp(&["run"]);
     command
@@ -34,7 +34,7 @@ fn run(place: &Place, file: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The first stimulus of each pass, and of each batch, that a log speaks of.
+/// The first stimulus of each pass and of each batch in a log.
 fn passes_and_batches(log: &str) -> (Vec<usize>, Vec<usize>) {
     let firsts = |what: &str| {
         let lines = log.lines().filter(|line| line.contains(what));
@@ -63,7 +63,7 @@ fn with_extension(place: &Place, extension: &str) -> BTreeMap<PathBuf, Vec<u8>> 
     paths.filter_map(named).collect()
 }
 
-/// Rows that every progress log speaks of.
+/// The fewest rows that any progress log counts.
 fn rows_logged(place: &Place) -> Option<usize> {
     let logs = with_extension(place, "rows");
     let rows = |log: &Vec<u8>| {
@@ -153,12 +153,13 @@ fn two_workers_of_one_machine_extract_a_layer_once() {
         worker.stderr(std::fs::File::create(place.path(name)).unwrap());
         workers.push(Killed(worker.spawn().unwrap()));
     }
-    // A worker that came alone would be given all, and more than one lane all that is left to one.
+    // A worker that comes first would get everything, and one with several lanes everything that is
+    // left.
     wait_for("two workers", || {
         let workers = asked(&place, &["workers", "list", "--coordinator", &address]);
         (workers.as_array().unwrap().len() == 2).then_some(())
     });
-    // V4 and IT are jobs that want the same layer.
+    // The jobs of V4 and IT need the same layer.
     let file = place.write("sweep.toml", SMALL_SWEEP);
     let submit = place
         .nrp(&["sweep", "submit", "--coordinator", &address])
@@ -211,7 +212,7 @@ fn a_budget_that_one_job_exceeds_is_refused_with_the_numbers() {
         .output()
         .unwrap();
     assert_eq!(wrong.status.code(), Some(2));
-    // Half as much fits, and the trials say what they were trained on.
+    // Layers of half the size fit, and the trials say which format they were trained on.
     let arguments = ["--cache-size", "1MB", "--cache-dtype", "f16"];
     json(&run(&place, &file, &arguments).output().unwrap());
     for trial in place.trials() {

@@ -31,7 +31,7 @@ fn two_workers_finish_a_sweep_though_one_and_the_coordinator_are_killed() {
     first.kill();
     served.kill();
     let finished = lasting(&finished_in_journal(&place));
-    // The same command brings the coordinator back, at the same address.
+    // The same command restarts the coordinator at the same address.
     let (mut served, _) = coordinator(&place, &address, &[]);
     let _first = worker(&place, &address, "first");
     let watched = place
@@ -62,7 +62,7 @@ fn two_workers_finish_a_sweep_though_one_and_the_coordinator_are_killed() {
     }
 }
 
-/// Trials that had their outcome when the coordinator was killed.
+/// Trials that had an outcome when the coordinator was killed.
 fn finished_in_journal(place: &Place) -> Vec<Value> {
     let trials = place.trials();
     trials

@@ -1,5 +1,5 @@
-//! Sockets that say nothing: a coordinator with few descriptors answers clients and keeps its
-//! workers' leases alive, whoever holds however many of them open.
+//! Silent sockets: a coordinator with few descriptors answers clients and keeps its workers' leases
+//! alive, however many silent sockets are open.
 
 use crate::harness::{
     ANY, Killed, Place, SMALL_SWEEP, events, json, status, submit, wait_for, worker,
@@ -11,14 +11,14 @@ use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Descriptors that the coordinator may have.
+/// How many descriptors the coordinator may have.
 const DESCRIPTORS: u32 = 256;
-/// Sockets that say nothing.
+/// How many silent sockets are opened.
 const SILENT: usize = 370;
-/// How long a client may take: far less than what any of the sockets is held open for.
+/// How long a client may take: far less than any silent socket stays open.
 const SECONDS: Duration = Duration::from_secs(10);
 
-/// A coordinator with few descriptors and its address; its log goes to `log`.
+/// A coordinator with few descriptors, and its address; its log goes to the file `log`.
 fn coordinator(place: &Place, arguments: &[&str]) -> (Killed, String) {
     let nrp = env!("CARGO_BIN_EXE_nrp");
     let script = format!("ulimit -n {DESCRIPTORS}; exec \"$@\"");
@@ -43,14 +43,14 @@ fn log(place: &Place) -> String {
     std::fs::read_to_string(place.path("log")).unwrap()
 }
 
-/// Opens sockets that say nothing. Where the other end's queue is full, fewer.
+/// Opens silent sockets, fewer if the other end's queue is full.
 fn silent(address: &str) -> Vec<TcpStream> {
     let address = address.parse().unwrap();
     let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
     (0..SILENT).filter_map(connect).collect()
 }
 
-/// What a command answers, if it does in time.
+/// The answer of a command, if it comes in time.
 fn answer(place: &Place, arguments: &[&str]) -> Output {
     let mut command = place.nrp(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -73,7 +73,7 @@ fn answer(place: &Place, arguments: &[&str]) -> Output {
 fn silent_sockets_keep_neither_clients_nor_workers_out() {
     let place = Place::new();
     let (_served, address) = coordinator(&place, &[]);
-    // Longer than a lease, so that it is renewed under siege.
+    // Longer than a lease, so that leases are renewed under siege.
     let sweep = SMALL_SWEEP
         .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
         .replace("max_epochs = 12", "max_epochs = 250");
@@ -97,7 +97,7 @@ fn silent_sockets_keep_neither_clients_nor_workers_out() {
         assert_eq!(listed.as_array().unwrap().len(), 1);
         held.extend(silent(&address));
     }
-    // One that joins now is let in as well.
+    // A worker that joins now is accepted as well.
     let _late = worker(&place, &address, "late");
     wait_for("the sweep's end", || {
         (status(&place, &address)["state"] == "finished").then_some(())

@@ -1,5 +1,6 @@
-//! Processes that are there and do not answer: stopped, or cut off by the network, for longer than a
-//! lease. Whoever comes back goes on without being started again, and no trial gets two outcomes.
+//! Processes that exist and do not answer, because they are stopped or cut off by the network for
+//! longer than a lease. A process that returns continues without a restart, and no trial gets two
+//! outcomes.
 
 use crate::harness::{
     ANY, Killed, Place, SMALL_SWEEP, coordinator, events, outcomes, signal, status, submit,
@@ -9,12 +10,12 @@ use serde_json::Value;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A short lease, so that longer than that is soon over.
+/// A short lease, so that more than a lease passes soon.
 const LEASE: [&str; 2] = ["--lease", "3s"];
-/// Longer than a lease.
+/// A time longer than a lease.
 const LONG: Duration = Duration::from_secs(8);
 
-/// [`SMALL_SWEEP`] with trials that take longer than a lease together.
+/// [`SMALL_SWEEP`] with trials that together take longer than a lease.
 fn sweep() -> String {
     SMALL_SWEEP
         .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
@@ -22,7 +23,7 @@ fn sweep() -> String {
         .replace("max_epochs = 12", "max_epochs = 250")
 }
 
-/// Waits until more time has passed than a lease lives.
+/// Waits for longer than a lease lasts.
 fn let_a_lease_pass() {
     let started = Instant::now();
     wait_for("more than a lease", || {
@@ -30,7 +31,7 @@ fn let_a_lease_pass() {
     });
 }
 
-/// How many jobs a worker was given so far.
+/// How many jobs a worker has received so far.
 fn jobs(place: &Place, worker: &str) -> usize {
     let granted = events(place, "lease_granted");
     granted
@@ -39,7 +40,7 @@ fn jobs(place: &Place, worker: &str) -> usize {
         .count()
 }
 
-/// Waits until a worker is given a job that it did not have before.
+/// Waits until a worker receives a new job.
 fn wait_for_a_job(place: &Place, worker: &str) {
     let before = jobs(place, worker);
     wait_for(&format!("a job for `{worker}`"), || {
@@ -56,7 +57,7 @@ fn wait_for_a_lapse(place: &Place) {
     });
 }
 
-/// Waits for the sweep's end; each of its trials then has one outcome.
+/// Waits for the sweep's end, and checks that each of its trials has one outcome.
 fn assert_ends_with_one_outcome_each(place: &Place, address: &str) {
     wait_for("the sweep's end", || {
         (status(place, address)["state"] == "finished").then_some(())
@@ -104,7 +105,7 @@ fn a_worker_stopped_for_longer_than_a_lease_loses_its_job_and_goes_on() {
     assert!(stopped.0.try_wait().unwrap().is_none(), "the same process");
 }
 
-/// Runs `ip`; whether it could.
+/// Runs `ip`, and returns whether it succeeded.
 fn ip(arguments: &str) -> bool {
     let mut command = Command::new("ip");
     command
@@ -113,7 +114,7 @@ fn ip(arguments: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Two network namespaces with a wire between them, deleted when it goes out of sight.
+/// Two network namespaces with a link between them, deleted when the value is dropped.
 struct Wire {
     head: String,
     far: String,
@@ -123,11 +124,11 @@ const HEAD_ADDRESS: &str = "10.93.71.1";
 const FAR_ADDRESS: &str = "10.93.71.2";
 const HEAD_ETHERNET: &str = "02:00:00:00:71:01";
 const FAR_ETHERNET: &str = "02:00:00:00:71:02";
-/// Of nobody: what is sent there is lost without a word.
+/// An address that nothing has: packets to it are lost without an error.
 const NO_ETHERNET: &str = "02:00:00:00:71:ff";
 
 impl Wire {
-    /// None, saying so, where this user may not make namespaces.
+    /// `None`, with a message, if this user may not create namespaces.
     fn new() -> Option<Self> {
         let process = std::process::id();
         let wire = Self {
@@ -164,7 +165,7 @@ impl Wire {
         assert!(aimed, "the wire cannot be set");
     }
 
-    /// Loses every packet, in both directions, without an error on either side.
+    /// Loses every packet in both directions, without an error on either side.
     fn cut(&self) {
         self.aim(NO_ETHERNET, NO_ETHERNET);
     }
@@ -181,7 +182,7 @@ impl Drop for Wire {
     }
 }
 
-/// The same command, in a network namespace.
+/// Runs the command in a network namespace.
 fn within(namespace: &str, command: &Command) -> Command {
     let mut inside = Command::new("ip");
     inside
@@ -220,7 +221,7 @@ fn a_worker_cut_off_for_longer_than_a_lease_goes_on_when_the_network_is_healed()
         ))
     };
     let mut far = spawn(&wire.far, "far");
-    // The trials of a job end together: only in the next one is there a lease again.
+    // The trials of a job end together, so there is no lease again before the next job.
     wait_for("an outcome of the far worker, and its next job", || {
         (!outcomes(&place).is_empty() && jobs(&place, "far") > 1).then_some(())
     });
@@ -232,7 +233,7 @@ fn a_worker_cut_off_for_longer_than_a_lease_goes_on_when_the_network_is_healed()
     wait_for("an outcome of the near worker", || {
         (outcomes(&place).len() > taken).then_some(())
     });
-    // From here on only the far worker can go on.
+    // From here on only the far worker can continue.
     near.kill();
     let healed = Instant::now();
     wire.heal();

@@ -1,4 +1,4 @@
-//! The files in `deploy/` do what they say: their own command lines, run.
+//! The files in `deploy/` work: the tests run their command lines.
 
 use crate::harness::{
     Killed, Place, SMALL_SWEEP, asked, json, shared_cache, signal, status, submit, wait_for,
@@ -87,7 +87,7 @@ fn services_and_slurm_workers_finish_a_sweep_and_leave_when_told() {
     assert_eq!(json(&best.unwrap()).as_array().unwrap().len(), 3);
 }
 
-/// The grace that the job script gives a worker where `scontrol` says this of the cluster.
+/// The grace that the job script gives a worker if `scontrol` prints this configuration.
 fn slurm_grace(configuration: Option<&str>, given: Option<&str>) -> Duration {
     let place = Place::new();
     let scontrol = match configuration {
@@ -101,7 +101,7 @@ fn slurm_grace(configuration: Option<&str>, given: Option<&str>) -> Duration {
     script
         .arg(deploy("slurm/nrp-workers.sbatch"))
         .env("PATH", format!("{}:{path}", place.path("").display()))
-        // It says what it would run.
+        // `echo` prints the arguments that `nrp` would get.
         .env("NRP", "echo")
         .env("NRP_COORDINATOR", "head:7321")
         .env("SLURM_JOB_ID", "77");
@@ -134,7 +134,7 @@ fn a_worker_under_slurm_hands_back_before_it_is_killed() {
         );
     }
     assert_eq!(slurm_grace(Some(&kill_wait(30)), Some("1m")), seconds(60));
-    // A signal of its own before the time is over would end the job that much earlier.
+    // An additional signal before the end of the time would only end the job earlier.
     let script = std::fs::read_to_string(deploy("slurm/nrp-workers.sbatch")).unwrap();
     assert!(
         !script

@@ -1,4 +1,4 @@
-//! Devices: a worker of several, and what `--device` refuses.
+//! Devices: a worker with several, and what `--device` refuses.
 
 use crate::harness::{
     ANY, Killed, Place, SMALL_SWEEP, asked, coordinator, events, json, lasting, outcomes, refusal,
@@ -49,7 +49,8 @@ fn two_devices_share_a_sweep_whose_scores_are_those_of_one() {
     submit(&place, &address, &sweep());
     let mut first = worker(&place, &address);
     wait_for_both(&place);
-    // Killed, it leaves both jobs to its successor, whose devices have the same names.
+    // When the worker is killed, its successor gets both jobs, since its devices have the same
+    // names.
     first.kill();
     let _second = worker(&place, &address);
     wait_for("the sweep's end", || {

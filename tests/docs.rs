@@ -1,4 +1,4 @@
-//! What the documents promise: sweeps that parse, a quick start of two commands.
+//! What the documents promise: sweeps that parse, and a quick start of two commands.
 
 use crate::harness::{Place, json, refusal};
 use std::path::Path;
@@ -51,7 +51,7 @@ fn the_paper_is_refused_for_nothing_but_files_that_are_not_here() {
             .unwrap(),
     );
     assert!(!error.contains("mistake"), "{error}");
-    // The first of them that is looked for.
+    // The first file that is looked for.
     assert!(error.contains("image_dicarlo_hvm-public.csv"), "{error}");
 }
 
@@ -167,7 +167,7 @@ fn a_fixture_is_verified_and_a_wrong_one_fails() {
     wrong["seed"] = (wrong["seed"].as_u64().unwrap() + 1).into();
     let wrong = place.write("wrong.json", wrong.to_string());
     assert_eq!(verify(&wrong).status.code(), Some(1));
-    // A file that is none keeps no other from being verified.
+    // A missing file does not keep another from being verified.
     let mixed = verify_all(&[Path::new("none.json"), &fixture]);
     assert_eq!(mixed.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&mixed.stderr).contains("`none.json`"));

@@ -1,10 +1,10 @@
-//! Early stopping and random search, on the simulated recordings: what is stopped, and that
-//! everything else is what an exhaustive sweep would have found.
+//! Early stopping and random search on the simulated recordings: which trials are stopped, and that
+//! everything else is what an exhaustive sweep would find.
 
 use crate::harness::{Place, json, lasting, of_any_sweep};
 use serde_json::Value;
 
-/// Trials alternate between a learning rate that works and one that is next to none, so that not each
+/// Trials alternate between a learning rate that works and one near zero, so that not every trial
 /// can be better than all before it.
 const SWEEP: &str = r#"
 name = "rates"
@@ -62,13 +62,13 @@ fn what_is_not_stopped_scores_as_ever_and_what_was_is_run_for_who_wants_it() {
         let shown = &row["trial"];
         assert!(stopped.iter().all(|trial| trial["trial"] != *shown));
     }
-    // Bit for bit what the exhaustive sweep found.
+    // Bit for bit what the exhaustive sweep has found.
     let ids: Vec<_> = finished.iter().map(|trial| &trial["trial"]).collect();
     let mut same = lasting(&all);
     same.retain(|trial| ids.contains(&&trial["trial"]));
     assert_eq!(lasting(&finished), same);
 
-    // Run again, it stops what it stopped; run exhaustively, it trains only what is missing.
+    // A second run stops the same trials; an exhaustive run trains only what is missing.
     json(&place.run(&halved).output().unwrap());
     assert_eq!(place.trials(), trials);
     let whole = place.write("whole.toml", SWEEP);

@@ -1,10 +1,10 @@
-//! The sweeps of Figures 3A and 3B in small, from the sweep file to the figure.
+//! Small versions of the sweeps of Figures 3A and 3B, from the sweep file to the figure.
 
 use crate::harness::{Place, json};
 use serde_json::Value;
 use std::path::Path;
 
-/// Runs a sample sweep and reports it; the place, with the report in `out`.
+/// Runs a sample sweep and makes its report. Returns the place, with the report in `out`.
 fn reported(sweep: &str) -> Place {
     let place = Place::new();
     let sweeps = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
@@ -69,7 +69,7 @@ fn figure_3b_is_over_the_zeros_counted_and_has_a_spread_over_seeds() {
     ] {
         assert!(figure.contains(said), "{said}");
     }
-    // Figures that compare ANNs have each once.
+    // Figures that compare ANNs show each ANN once.
     for name in [
         "figure-2a.svg",
         "figure-2c.svg",

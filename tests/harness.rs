@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
-/// Longest that any one thing in a test may take on a slow machine.
+/// The longest time that one step of a test may take on a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A sweep over simulated recordings that takes seconds: a narrow layer, few epochs.
@@ -28,7 +28,7 @@ max_epochs = 12
 patience = 0
 "#;
 
-/// A place of its own for one test: state, files and the binary to run there.
+/// A directory of its own for one test: state, files and the binary to run there.
 pub(crate) struct Place {
     pub(crate) directory: TempDir,
 }
@@ -62,7 +62,7 @@ impl Place {
         command
     }
 
-    /// `nrp run FILE` with state here and the cache that all tests share.
+    /// `nrp run FILE` with the state in this place and the cache that all tests share.
     pub(crate) fn run(&self, file: &Path) -> Command {
         let mut command = self.nrp(&["run"]);
         command
@@ -86,7 +86,7 @@ pub(crate) fn shared_cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
 }
 
-/// The directory of real recordings, weights and reference activations, where it is there.
+/// A path in the directory of real recordings, weights and reference activations, if it exists.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared")
@@ -98,7 +98,7 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// A BMP of one pixel; each level is a picture of its own.
+/// A BMP of one pixel. Each level gives a different picture.
 pub(crate) fn bmp(level: u8) -> Vec<u8> {
     let mut bytes = b"BM".to_vec();
     for word in [
@@ -177,7 +177,7 @@ pub(crate) fn refusal(output: &Output) -> String {
     stderr
 }
 
-/// A process that is killed with -9 when it goes out of sight.
+/// A process that is killed with -9 when the value is dropped.
 pub(crate) struct Killed(pub(crate) Child);
 
 impl Killed {
@@ -192,7 +192,7 @@ impl Killed {
     }
 
     pub(crate) fn kill(&mut self) {
-        // An error means that it has ended by itself, which is as good.
+        // An error means that the process has ended by itself, which is as good.
         let _ = self.0.kill();
         self.0.wait().unwrap();
     }
@@ -211,7 +211,7 @@ impl Drop for Killed {
     }
 }
 
-/// Polls `condition` until it gives a value.
+/// Polls `condition` until it returns a value.
 pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -223,7 +223,7 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
     }
 }
 
-/// Trials without the sweep that they were asked of: others may have them as well.
+/// Trials without the sweep in whose name they were listed: other sweeps may have them as well.
 pub(crate) fn of_any_sweep(trials: &[Value]) -> Vec<Value> {
     let mut trials = trials.to_vec();
     for trial in trials.iter_mut().flat_map(Value::as_object_mut) {
@@ -234,7 +234,7 @@ pub(crate) fn of_any_sweep(trials: &[Value]) -> Vec<Value> {
     trials
 }
 
-/// What of a trial must not depend on when, where and how often it was interrupted.
+/// The part of trials that must not depend on when, where and how often they were interrupted.
 pub(crate) fn lasting(trials: &[Value]) -> Vec<Value> {
     let mut trials: Vec<Value> = trials
         .iter()
@@ -257,13 +257,13 @@ pub(crate) fn lasting(trials: &[Value]) -> Vec<Value> {
     trials
 }
 
-/// Where a coordinator listens that takes any free port.
+/// The address of a coordinator that takes any free port.
 pub(crate) const ANY: &str = "127.0.0.1:0";
 
-/// Starts a coordinator on this place's state; the process and its address, once it answers.
+/// Starts a coordinator on this place's state. Returns the process and its address once it answers.
 pub(crate) fn coordinator(place: &Place, listen: &str, arguments: &[&str]) -> (Killed, String) {
     let file = place.path("state/address");
-    // One that was killed has left its own.
+    // A killed coordinator has left its address.
     let _ = std::fs::remove_file(&file);
     let mut command = place.nrp(&["coordinator", "--state", "state", "--listen", listen]);
     let process = Killed::spawn(command.args(arguments));
@@ -294,29 +294,29 @@ pub(crate) fn worker(place: &Place, address: &str, name: &str) -> Killed {
     Killed::spawn(&mut worker_command(place, address, name, &[]))
 }
 
-/// The latest sweep as a coordinator sees it.
+/// The status of the latest sweep.
 pub(crate) fn status(place: &Place, address: &str) -> Value {
     let arguments = ["sweep", "status", "--coordinator", address];
     asked(place, &arguments)[0].clone()
 }
 
-/// Submits a sweep; what the coordinator answers.
+/// Submits a sweep, and returns the coordinator's answer.
 pub(crate) fn submit(place: &Place, address: &str, sweep: &str) -> Value {
     let file = place.write("sweep.toml", sweep);
     let file = file.to_str().unwrap();
     asked(place, &["sweep", "submit", file, "--coordinator", address])
 }
 
-/// What a command answers, as JSON.
+/// The answer of a command, as JSON.
 pub(crate) fn asked(place: &Place, arguments: &[&str]) -> Value {
     let mut command = place.nrp(arguments);
     json(&command.args(["--output", "json"]).output().unwrap())
 }
 
-/// The journal's lines, but for the first; empty where there is none yet.
+/// The journal's lines after the first; empty if the journal does not exist yet.
 pub(crate) fn journal(place: &Place) -> Vec<Value> {
     let text = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap_or_default();
-    // The last one may be half written.
+    // The last line may be half written.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let lines = whole.lines().skip(1);
     lines
@@ -332,7 +332,7 @@ pub(crate) fn events(place: &Place, kind: &str) -> Vec<Value> {
     events
 }
 
-/// How often the journal records an outcome of each trial.
+/// How many outcomes of each trial the journal has.
 pub(crate) fn outcomes(place: &Place) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     for event in events(place, "outcome_recorded") {

@@ -1,14 +1,15 @@
-//! Names that do something: escape sequences, marks that reorder, line breaks and formulas in whatever
-//! a user is given by others. None of it reaches a terminal.
+//! Hostile names: escape sequences, marks that reorder text, line breaks and formulas in files that
+//! a user gets from others. None of them reaches a terminal.
 
 use crate::harness::{Place, shared_cache};
 use std::path::Path;
 use std::process::Output;
 
-/// An escape sequence, the same as one character, a line that looks like ours, a mark that reorders.
+/// An escape sequence, the same as one character, a line that looks like ours, and a mark that
+/// reorders text.
 const HOSTILE: &str = "=A\u{1b}[2J\u{9b}31m\nhint: run `sh`\n\u{202e}";
 
-/// As it may stand in TOML.
+/// The same, escaped for TOML.
 fn in_toml(text: &str) -> String {
     serde_json::to_string(text)
         .unwrap()

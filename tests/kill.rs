@@ -1,5 +1,5 @@
-//! kill -9 at random moments: what was finished stays finished, and the scores are those of a run
-//! that nobody touched.
+//! kill -9 at random moments: finished trials stay finished, and the scores are those of an
+//! undisturbed run.
 
 use crate::harness::{
     Chance, Killed, Place, SMALL_SWEEP, events, json, lasting, outcomes, signal, wait_for,
@@ -7,14 +7,14 @@ use crate::harness::{
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Times a run is killed.
+/// How often a run is killed.
 const KILLS: usize = 5;
 
-/// Runs `sweep` untouched and again with [`KILLS`] kills, and compares.
+/// Runs `sweep` undisturbed and again with [`KILLS`] kills, and compares.
 fn killed_run_equals_untouched(sweep: &str, arguments: &[&str]) {
     let untouched = Place::new();
     let file = untouched.write("sweep.toml", sweep);
-    // The first run may extract activations; the timed one is like those that will be killed.
+    // The first run may extract activations; the timed run is like the runs that will be killed.
     json(&untouched.run(&file).args(arguments).output().unwrap());
     std::fs::remove_dir_all(untouched.path("state")).unwrap();
     let started = Instant::now();
@@ -25,7 +25,7 @@ fn killed_run_equals_untouched(sweep: &str, arguments: &[&str]) {
     let file = place.write("sweep.toml", sweep);
     let mut chance = Chance::new();
     for kill in 0..KILLS {
-        // Each moment leaves enough to do for the kills after it, restarts included.
+        // Each moment leaves enough work for the kills after it, restarts included.
         let moment = whole.mul_f64((0.1 + 0.9 * chance.next()) * 0.9 / KILLS as f64);
         let mut run = Killed::spawn(place.run(&file).args(arguments));
         std::thread::sleep(moment.max(Duration::from_millis(20)));
@@ -37,7 +37,7 @@ fn killed_run_equals_untouched(sweep: &str, arguments: &[&str]) {
     }
     let resumed = json(&place.run(&file).args(arguments).output().unwrap());
 
-    // When it was recorded is no part of it.
+    // The time of recording may differ.
     let [resumed, best] = [resumed, best].map(|best| {
         let mut rows = best.as_array().unwrap().clone();
         for row in rows.iter_mut().flat_map(Value::as_object_mut) {
@@ -70,7 +70,7 @@ fn a_run_told_to_stop_says_so_and_goes_on_when_started_again() {
         .replace("l1 = [8, 16]", "l1 = [8, 16, 24, 32]")
         .replace("max_epochs = 12", "max_epochs = 120");
     let file = place.write("sweep.toml", sweep);
-    // Trials of a job mostly end together: with few of them, enough is left.
+    // Trials of a job mostly end together: with few trials per job, enough is left.
     let lanes = ["--lanes", "2"];
     for name in ["INT", "TERM"] {
         let before = events(&place, "outcome_recorded").len();
@@ -96,7 +96,7 @@ fn a_run_on_real_recordings_killed_five_times_ends_with_identical_scores() {
     };
     let manifest = env!("CARGO_MANIFEST_DIR");
     let sweep = std::fs::read_to_string(format!("{manifest}/sweeps/v4-mobilenet.toml")).unwrap();
-    // The whole grid of the sample sweep, each trial cut short: minutes are for the real run.
+    // The whole grid of the sample sweep with few epochs, because the real run takes minutes.
     let sweep = format!("{sweep}\n[training]\nmax_epochs = 2\n");
     killed_run_equals_untouched(&sweep, &["--data-dir", data.to_str().unwrap()]);
 }

@@ -1,5 +1,5 @@
 //! Workers that end: killed, told to leave by a signal or by the coordinator, or out of work. What
-//! they had finished is kept, what they had not is handed back.
+//! they have finished is kept, and the rest is handed back.
 
 use crate::harness::{
     ANY, Killed, Place, SMALL_SWEEP, asked, coordinator, events, outcomes, refusal, signal, status,
@@ -17,7 +17,7 @@ fn sweep(epochs: u32) -> String {
         .replace("max_epochs = 12", &epochs)
 }
 
-/// The files in the place's spool with this extension.
+/// The files with this extension in the place's spool.
 fn spooled(place: &Place, extension: &str) -> Vec<PathBuf> {
     let Ok(files) = std::fs::read_dir(place.path("spool")) else {
         return Vec::new();
@@ -35,7 +35,7 @@ fn wait_for_an_outcome(place: &Place, address: &str) {
     });
 }
 
-/// Waits for a worker that ends by itself, in order.
+/// Waits for a worker that ends by itself with exit code 0.
 fn assert_ends(worker: &mut Killed) {
     let ended = wait_for("the worker's end", || worker.0.try_wait().unwrap());
     assert_eq!(ended.code(), Some(0));
@@ -51,14 +51,15 @@ fn spooled_outcome(path: &PathBuf) -> (String, f64) {
     (trial, seconds.as_f64().unwrap())
 }
 
-/// A worker whose coordinator is away finishes an outcome and ends by `how`; another takes it up.
+/// A worker whose coordinator is away finishes an outcome and ends by `how`; another worker reports
+/// the outcome.
 fn outcome_outlives_its_worker(how: &str) {
     let place = Place::new();
     let (mut served, address) = coordinator(&place, ANY, &[]);
     submit(&place, &address, &sweep(60));
     let mut first = worker(&place, &address, "first");
     wait_for_an_outcome(&place, &address);
-    // The worker trains on; a job that has just ended may leave nothing to train.
+    // The worker continues training; a job that has just ended may leave nothing to train.
     let left = wait_for("an outcome in the spool", || {
         served.kill();
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -70,7 +71,7 @@ fn outcome_outlives_its_worker(how: &str) {
             std::thread::sleep(Duration::from_millis(20));
         }
         served = coordinator(&place, &address, &[]).0;
-        // It waits longer and longer before it asks a coordinator that was away for a job.
+        // The worker waits longer and longer before it asks a coordinator that was away for a job.
         let before = &status(&place, &address)["finished"];
         wait_for("another outcome", || {
             (status(&place, &address)["finished"] != *before).then_some(())
@@ -81,7 +82,7 @@ fn outcome_outlives_its_worker(how: &str) {
         "KILL" => first.kill(),
         _ => {
             signal(&first.0, how);
-            // It needs neither its grace nor a coordinator to end, but says what it leaves.
+            // The worker needs neither its grace nor a coordinator to end, and says what it leaves.
             signal(&first.0, how);
             assert_ends(&mut first);
         }
@@ -149,7 +150,7 @@ fn a_worker_told_to_leave_finishes_its_job_and_takes_no_other() {
     wait_for_an_outcome(&place, &address);
     signal(&worker.0, "TERM");
     assert_ends(&mut worker);
-    // A job that was granted while the signal came is handed back whole.
+    // A job that was granted while the signal came is handed back completely.
     let ended = events(&place, "lease_ended");
     let released = |event: &Value| event["reason"] == "released";
     assert!(ended.iter().all(released), "{ended:?}");
@@ -167,7 +168,7 @@ fn a_worker_told_to_leave_finishes_its_job_and_takes_no_other() {
 fn a_worker_hands_its_job_back_when_its_grace_ends_or_it_is_told_twice() {
     let place = Place::new();
     let (_served, address) = coordinator(&place, ANY, &[]);
-    // No trial of it ends by itself in the time of this test.
+    // None of its trials ends by itself during this test.
     submit(&place, &address, &sweep(1_000_000));
     for (grace, signals) in [("100ms", 1), ("10m", 2)] {
         let grace = ["--grace", grace];
@@ -177,7 +178,7 @@ fn a_worker_hands_its_job_back_when_its_grace_ends_or_it_is_told_twice() {
         });
         for _ in 0..signals {
             signal(&worker.0, "TERM");
-            // One that comes with the one before it is not heard.
+            // A signal that comes together with the one before it is not noticed.
             std::thread::sleep(Duration::from_millis(200));
         }
         assert_ends(&mut worker);
@@ -257,7 +258,7 @@ fn a_worker_whose_coordinator_is_gone_leaves_after_its_idle_timeout() {
     });
     served.kill();
     assert_ends(&mut worker);
-    // One with outcomes that nobody takes leaves them in the spool.
+    // A worker with outcomes that it cannot deliver leaves them in the spool.
     let (mut served, address) = coordinator(&place, &address, &[]);
     submit(&place, &address, &sweep(60));
     let mut worker = Killed::spawn(&mut worker_command(&place, &address, "w", &idle));

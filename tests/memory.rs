@@ -1,11 +1,11 @@
-//! Memory: a sweep of very many trials takes little of it in every process that meets it, the client
+//! Memory: a sweep of very many trials takes little of it in every process involved: the client
 //! that submits it, the coordinator, and `nrp store`.
 
 use crate::harness::{ANY, Killed, Place, SMALL_SWEEP, coordinator, refusal, submit};
 use std::process::Child;
 use std::time::Duration;
 
-/// Every pair of sizes, seed and rate: 100,000 trials of one region.
+/// A sweep over every combination of sizes, seed and rate.
 fn sweep() -> String {
     let list = |n: u32| {
         let numbers: Vec<_> = (1..=n).map(|n| n.to_string()).collect();
@@ -32,10 +32,10 @@ learning_rate = [1e-3, 3e-3]
     )
 }
 
-/// Trials of that sweep: 50 × 20 × 25 × 2, in two regions.
+/// The number of its trials: 50 × 20 × 25 × 2, in two regions.
 const TRIALS: u64 = 100_000;
 
-/// The most memory that a process had until now, in bytes; none once it has ended.
+/// The peak memory of a process so far, in bytes; `None` once it has ended.
 fn peak_bytes(process: &Child) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
     let line = status
@@ -45,7 +45,8 @@ fn peak_bytes(process: &Child) -> Option<u64> {
     Some(kib * 1_024)
 }
 
-/// Runs a command of `nrp` to its end, which must be good; the most memory that it was seen with.
+/// Runs a command of `nrp`, which must succeed, and returns its peak memory as far as it was
+/// observed.
 fn peak_of(place: &Place, arguments: &[&str]) -> u64 {
     let mut running = Killed::spawn(&mut place.nrp(arguments));
     let mut peak = 0;
@@ -56,7 +57,7 @@ fn peak_of(place: &Place, arguments: &[&str]) -> u64 {
                 assert!(ended.success(), "{arguments:?}: {ended}");
                 return peak;
             }
-            // Between two looks: a process of a million trials runs for seconds.
+            // The pause between two observations: a process with a million trials runs for seconds.
             None => std::thread::sleep(Duration::from_millis(2)),
         }
     }

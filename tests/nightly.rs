@@ -1,4 +1,4 @@
-//! What takes too long for every day: `just nightly` runs it, and CI skips it.
+//! Tests that take too long for every day: `just nightly` runs them, and CI skips them.
 
 use crate::harness::{Place, json, shared};
 use std::path::Path;
@@ -21,7 +21,7 @@ fn all_eight_anns_run_on_real_recordings() {
         let trained =
             ["mobilenet", "mobilenet_v2", "resnet50"].contains(&row["ann"].as_str().unwrap());
         assert_eq!(row["random_weights"], !trained, "{row}");
-        // Not how well: that nothing has come apart.
+        // This does not check how well they predict, only that nothing is broken.
         let error = row["nrp_error"].as_f64().unwrap();
         let mean = row["mean_predictor_error"].as_f64().unwrap();
         assert!(error < 1.5 * mean, "{row}");

@@ -1,5 +1,5 @@
-//! ONNX nets from the command line to the best configuration. `conv.onnx` is exported by PyTorch, its
-//! weights random; the worker's own tests hold its activations against PyTorch's.
+//! ONNX models from the command line to the best configuration. PyTorch exported `conv.onnx` with
+//! random weights; the worker's own tests compare its activations with PyTorch's.
 
 use crate::harness::{Place, json, refusal, wait_for};
 use serde_json::Value;
@@ -21,7 +21,7 @@ learning_rate = [3e-3]
 max_epochs = 4
 "#;
 
-/// A place with the net in it.
+/// A place with the model in it.
 fn place() -> Place {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let place = Place::new();
@@ -61,7 +61,7 @@ fn a_net_of_ones_own_is_listed_and_swept() {
     assert_eq!(trials.len(), 4);
     assert!(trials.iter().all(|trial| trial["state"] == "finished"));
 
-    // `torch` is what it is when it is not said; another preprocessing makes other trials.
+    // `torch` is the default; another preprocessing gives other trials.
     let ids = |trials: &[Value]| -> Vec<String> {
         let ids = trials.iter().map(|trial| trial["trial"].to_string());
         ids.collect()
@@ -110,7 +110,7 @@ fn what_cannot_be_had_of_a_net_is_refused_before_anything_runs() {
     assert!(bare.contains("nrp ann layers net.onnx"), "{bare}");
 }
 
-/// A protobuf field of bytes.
+/// A protobuf field with bytes.
 fn bytes(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
     let content = content.as_ref();
     let mut field = vec![number << 3 | 2];
@@ -119,7 +119,7 @@ fn bytes(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
     field
 }
 
-/// A protobuf field that is a number.
+/// A protobuf field with a number.
 fn number(number: u8, value: i64) -> Vec<u8> {
     let mut field = Vec::new();
     varint(u64::from(number << 3), &mut field);
@@ -135,7 +135,7 @@ fn varint(mut value: u64, into: &mut Vec<u8>) {
     into.push(value as u8);
 }
 
-/// An attribute that is a list of numbers.
+/// An attribute with a list of numbers.
 fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     let values = values.iter().flat_map(|value| number(8, *value));
     // Its type, field 20, is 7.
@@ -143,13 +143,13 @@ fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     bytes(5, [bytes(1, name), values.collect(), kind.into()].concat())
 }
 
-/// An attribute that is a number.
+/// An attribute with a number.
 fn int(name: &str, value: i64) -> Vec<u8> {
     let kind = [0xa0, 0x01, 2];
     bytes(5, [bytes(1, name), number(3, value), kind.into()].concat())
 }
 
-/// A graph of one node that reads the image and a constant of whole numbers, if it has some.
+/// A graph with one node, which reads the image and, if there are any, a constant of whole numbers.
 fn graph(op: &str, attributes: &[Vec<u8>], constant: &[i64], sizes: &[Vec<u8>; 4]) -> Vec<u8> {
     let dims = sizes.iter().flat_map(|size| bytes(1, size));
     let shape = bytes(2, dims.collect::<Vec<_>>());
@@ -179,7 +179,8 @@ fn graph(op: &str, attributes: &[Vec<u8>], constant: &[i64], sizes: &[Vec<u8>; 4
     [number(1, 8), bytes(7, graph), bytes(8, number(2, 17))].concat()
 }
 
-/// Graphs that no exporter writes make the reader panic, overflow or follow a formula without an end.
+/// Graphs that no exporter writes, which make the reader panic, overflow or follow a formula
+/// without end.
 #[test]
 fn a_graph_that_makes_the_reader_panic_gives_an_error_alone() {
     let place = Place::new();
@@ -294,7 +295,8 @@ fn weights_beside_a_net_that_are_no_regular_file_are_refused_before_they_are_ope
         let mut listing = place.nrp(&["ann", "layers", "nets/outside.onnx"]);
         let piped = std::process::Stdio::piped;
         let mut listing = listing.stdout(piped()).stderr(piped()).spawn().unwrap();
-        // What waits at a pipe's other end, or reads without end, does not end by itself.
+        // A process that waits at the other end of a pipe, or reads forever, does not end by
+        // itself.
         let ended = wait_for("an answer", || listing.try_wait().unwrap());
         let output = listing.wait_with_output().unwrap();
         assert_eq!(ended.code(), Some(1), "{says}");
@@ -319,7 +321,7 @@ fn weights_beside_a_net_that_are_no_regular_file_are_refused_before_they_are_ope
         listed("leaves the directory");
         std::fs::remove_file(&data).unwrap();
     }
-    // A link within the directory is as good as the file.
+    // A link within the directory is accepted like the file.
     std::fs::rename(place.path("elsewhere"), place.path("nets/real")).unwrap();
     symlink("real", &data).unwrap();
     json(
@@ -328,7 +330,7 @@ fn weights_beside_a_net_that_are_no_regular_file_are_refused_before_they_are_ope
             .output()
             .unwrap(),
     );
-    // The same path, climbing out and back in again.
+    // The same path, which leads out of the directory and back.
     let at = net
         .windows(17)
         .position(|window| window == b"outside.onnx.data")

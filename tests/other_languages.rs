@@ -1,13 +1,13 @@
-//! What other programs make of it: pyarrow and pandas of an export, a Python client that knows the
-//! service by reflection alone, and a collector of traces. `NRP_TEST_PYTHON` names a Python that has
-//! what they need; without it they skip.
+//! Other programs: pyarrow and pandas read an export, a Python client knows the service by
+//! reflection alone, and a collector receives traces. `NRP_TEST_PYTHON` names a Python that has
+//! what they need; without it these tests skip.
 
 use crate::harness::{ANY, Place, SMALL_SWEEP, coordinator, json};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A script run by a Python that has `modules`; nothing where there is none.
+/// Runs a script with a Python that has `modules`; `None` if there is no such Python.
 fn python(script: &str, modules: &str) -> Option<Command> {
     let program = std::env::var_os("NRP_TEST_PYTHON").unwrap_or("python3".into());
     let import = format!("import {modules}");
@@ -32,7 +32,7 @@ fn finished() -> Place {
     place
 }
 
-/// What a script printed that ended well.
+/// The output of a script, which must have succeeded.
 fn said(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

@@ -1,12 +1,12 @@
-//! Where commands look when the user does not say, what they call a sweep that nothing runs, and
-//! questions that no trial can answer.
+//! Where commands look by default, what they call a sweep that no coordinator runs, and questions
+//! that no trial can answer.
 
 use crate::harness::{
     ANY, Killed, Place, SMALL_SWEEP, coordinator, json, refusal, shared_cache, signal, wait_for,
 };
 use std::process::{Output, Stdio};
 
-/// A sweep whose trials do not end in the time of a test.
+/// A sweep whose trials do not end during a test.
 fn endless() -> String {
     SMALL_SWEEP.replace("max_epochs = 12", "max_epochs = 1000000")
 }
@@ -40,7 +40,8 @@ fn submit_and_list_look_in_the_same_place_by_default() {
     assert!(submitted.status.success(), "{}", stderr(&submitted));
     assert_eq!(json(&list())[0]["name"], "small");
     assert_eq!(json(&list())[0]["state"], "running");
-    // The address of one that was killed is not asked: somebody else may listen there by now.
+    // Commands must not ask the address of a killed coordinator: another program may listen there
+    // by now.
     served.kill();
     let address = std::fs::read_to_string(place.path(".nrp/state/address")).unwrap();
     let elsewhere = Place::new();
@@ -94,10 +95,10 @@ fn a_sweep_is_interrupted_and_not_running_after_ctrl_c() {
     let report = std::fs::read_to_string(place.path("report/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["sweep"]["state"], "interrupted");
-    // It would wait for ever.
+    // It would wait forever.
     assert!(refusal(&ask(&["watch"])).contains("nrp run FILE"));
     assert_eq!(json(&ask(&["pause"]))[0]["state"], "paused");
-    // One that runs is running.
+    // A sweep that a coordinator runs is `running`.
     json(&ask(&["resume"]));
     let (_served, address) = coordinator(&place, ANY, &[]);
     let listed = place.nrp(&[
@@ -153,6 +154,6 @@ fn a_typo_in_a_question_is_an_error_and_does_not_look_like_waiting() {
         }
     }
     assert!(ask(&["best", "--region", "mean"]).status.success());
-    // That none is in a state yet is an answer.
+    // An empty list is a valid answer for a state that no trial has yet.
     assert!(ask(&["trials", "--in-state", "failed"]).status.success());
 }

@@ -1,5 +1,5 @@
-//! Bad sweeps on a shared service: workers that cannot run them say why and go on with what else
-//! there is, whoever is killed meanwhile; once mended, they are finished.
+//! Bad sweeps on a shared service: workers that cannot run them say why and continue with other
+//! sweeps, even if processes are killed meanwhile. Once repaired, the bad sweeps finish.
 
 use crate::bad_input::{Recordings, SWEEP};
 use crate::harness::{
@@ -12,12 +12,12 @@ use serde_json::Value;
 use std::time::Duration;
 use tonic::transport::Channel;
 
-/// Times that a worker or the coordinator is killed.
+/// How often a worker or the coordinator is killed.
 const KILLS: usize = 8;
 
 const WORKERS: [&str; 3] = ["w0", "w1", "w2"];
 
-/// A sweep as a coordinator sees it.
+/// The status of a sweep.
 fn status_of(place: &Place, address: &str, sweep: &str) -> Value {
     let arguments = ["sweep", "status", sweep, "--coordinator", address];
     asked(place, &arguments)[0].clone()
@@ -30,8 +30,8 @@ fn wait_for_state(place: &Place, address: &str, sweep: &str, state: &str) -> Val
     })
 }
 
-/// Submits a sweep whose layer only a worker can know not to be there: the command refuses it, so it
-/// goes to the coordinator as it is.
+/// Submits a sweep with a layer that does not exist, which only a worker can know. The command
+/// would refuse the sweep, so it is sent to the coordinator directly.
 fn submit_unknown_layer(address: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -53,7 +53,7 @@ fn submit_unknown_layer(address: &str) {
     });
 }
 
-/// What each bad sweep must say.
+/// The reason that each bad sweep must give.
 const BAD: [(&str, &str); 4] = [
     ("no-files", "laptop"),
     ("other-files", "digest"),
@@ -66,7 +66,7 @@ fn bad_sweeps_end_no_worker_and_the_good_one_finishes_whoever_is_killed() {
     let recordings = Recordings::new();
     let place = &recordings.place;
     let (mut served, address) = coordinator(place, ANY, &[]);
-    // Submitted from a directory that no worker has.
+    // The sweep is submitted from a directory that no worker has.
     std::fs::create_dir(place.path("laptop")).unwrap();
     for file in ["assembly.nc", "stimuli.csv"] {
         std::fs::copy(place.path(file), place.path(&format!("laptop/{file}"))).unwrap();
@@ -144,7 +144,7 @@ fn bad_sweeps_end_no_worker_and_the_good_one_finishes_whoever_is_killed() {
     );
 }
 
-/// A bad sweep says in every place why it cannot be run.
+/// A bad sweep says everywhere why it cannot run.
 fn check_parked(place: &Place, address: &str, sweep: &str, why: &str) {
     let status = wait_for_state(place, address, sweep, "parked");
     assert_eq!(
@@ -163,7 +163,7 @@ fn check_parked(place: &Place, address: &str, sweep: &str, why: &str) {
         .flat_map(|told| told["workers"].as_array().unwrap());
     let mut told: Vec<_> = told.map(|name| name.as_str().unwrap()).collect();
     told.sort_unstable();
-    // The free memory may be another for each.
+    // The free memory may differ between workers.
     told.dedup();
     assert_eq!(told, WORKERS, "{sweep}");
     let ask = |words: &[&str]| asked(place, &[words, &["--coordinator", address]].concat());
@@ -187,7 +187,7 @@ fn check_parked(place: &Place, address: &str, sweep: &str, why: &str) {
     );
 }
 
-/// The files are put in place; what needed them is finished by a resume, by the same workers.
+/// The files are put in place; after a resume the same workers finish the sweep.
 fn resumed_once_mended(place: &Place, address: &str, served: &mut Killed) {
     std::fs::rename(place.path("gone"), place.path("laptop")).unwrap();
     place.write("images/s2.bmp", bmp(2));
@@ -207,7 +207,7 @@ fn resumed_once_mended(place: &Place, address: &str, served: &mut Killed) {
         let status = wait_for_state(place, address, sweep, "finished");
         assert_eq!(status["finished"], status["trials"]);
     }
-    // What was not mended is still parked after a restart.
+    // What was not repaired is still parked after a restart.
     served.kill();
     *served = coordinator(place, address, &[]).0;
     assert_eq!(status_of(place, address, "too-large")["state"], "parked");
@@ -233,7 +233,7 @@ fn a_run_with_a_bad_part_finishes_the_rest_and_says_why_not_all() {
         trials.filter(|trial| trial["state"] == state).count()
     };
     assert_eq!((states("finished"), states("parked")), (8, 8));
-    // The same command with room for it goes on.
+    // The same command with enough space continues.
     json(&place.run(&file).output().unwrap());
     assert_eq!(states("finished"), 16);
 }

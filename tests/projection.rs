@@ -1,10 +1,10 @@
-//! Projected activations, from the sweep file to the table: made once, found again after a kill, and
-//! shown for what they are.
+//! Projected activations, from the sweep file to the table: they are computed once, found again
+//! after a kill, and labelled.
 
 use crate::harness::{Killed, Place, SMALL_SWEEP, json, wait_for};
 use std::process::{Command, Stdio};
 
-/// A wide layer, and trials enough that a kill comes before their end.
+/// A wide layer, and enough trials that a kill comes before their end.
 fn sweep(projection: &str) -> String {
     SMALL_SWEEP
         .replace("global_average_pooling2d", "conv_pw_13_relu")
@@ -25,7 +25,7 @@ fn run(place: &Place, projection: &str) -> Command {
     command
 }
 
-/// How many layers a log says were projected, and how often the ANN ran.
+/// How many layers were projected and how often the ANN ran, according to a log.
 fn projected_and_shown(log: &str) -> (usize, usize) {
     (
         log.matches("a layer is projected").count(),
@@ -56,7 +56,7 @@ fn a_killed_sweep_goes_on_with_the_projection_it_made_and_components_are_read_fr
     let log = std::fs::read_to_string(log).unwrap();
     assert_eq!(projected_and_shown(&log), (1, 1));
 
-    // Both regions, and nothing but training.
+    // Both regions, and only training.
     let output = run(&place, "row-space").output().unwrap();
     let rows = json(&output);
     let log = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -21,7 +21,7 @@ max_epochs = 3
 patience = 0
 "#;
 
-/// The sweep, with these lines in its `[[ann]]`.
+/// The sweep with these lines in its `[[ann]]`.
 fn sweep(lines: &str) -> String {
     SWEEP.replace("[grid]", &format!("{lines}\n[grid]"))
 }
@@ -31,7 +31,7 @@ fn ids(trials: &[Value]) -> Vec<&str> {
     ids.collect()
 }
 
-/// Figure 3B of the sweep that was run last, as SVG.
+/// Figure 3B of the latest sweep, as SVG.
 fn figure_3b(place: &Place) -> String {
     let arguments = ["report", "--out", "out", "--state", "state"];
     json(
@@ -44,7 +44,7 @@ fn figure_3b(place: &Place) -> String {
     std::fs::read_to_string(place.path("out/figure-3b.svg")).unwrap()
 }
 
-/// Runs the sweep with these lines in its `[[ann]]`; its trials, and what was told on the way.
+/// Runs the sweep with these lines in its `[[ann]]`. Returns its trials and what was printed.
 fn run(place: &Place, lines: &str) -> (Vec<Value>, String) {
     let file = place.write("sweep.toml", sweep(lines));
     let ran = place.run(&file).output().unwrap();
@@ -92,7 +92,7 @@ fn a_pruned_ann_is_another_and_says_how_many_weights_are_zero() {
     }
     errors.sort_by(f64::total_cmp);
     errors.dedup();
-    // The four that are not pruned are of both sweeps.
+    // The four trials without pruning belong to both sweeps.
     assert_eq!(
         errors.len(),
         trials.len() - 4,

@@ -1,5 +1,5 @@
 //! Questions about results from the command line: filters, fronts, marginals, files for other
-//! programs; and the page that Prometheus reads.
+//! programs, and the page that Prometheus reads.
 
 use crate::harness::{Killed, Place, SMALL_SWEEP, json, refusal};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! Recordings that could be read as others than they are: the wrong image, the wrong axis, the same
-//! picture twice. Each is said, by `data check`, `sweep check` and `run` alike.
+//! Recordings that could be misread: the wrong image, the wrong axis, the same picture twice. `data
+//! check`, `sweep check` and `run` all report each case.
 
 use crate::harness::{Place, bmp, json, lab_recordings, npy, refusal, shared};
 use std::process::Output;
@@ -25,20 +25,20 @@ learning_rate = [1e-3]
 max_epochs = 2
 "#;
 
-/// Recordings of a laboratory: a folder of files, and a sweep over them.
+/// Recordings of a laboratory: a folder of files and a sweep over them.
 struct Lab {
     place: Place,
 }
 
 impl Lab {
-    /// With `stimuli` pictures, all different, and three sites.
+    /// Recordings of `stimuli` different pictures and three sites.
     fn new(stimuli: usize) -> Self {
         let lab = Self::of("images");
         lab_recordings(&lab.place, stimuli);
         lab
     }
 
-    /// That brings its own files but for the sweep.
+    /// A laboratory with only the sweep; the test writes its recordings.
     fn of(images: &str) -> Self {
         let place = Place::new();
         let lab = Self { place };
@@ -46,7 +46,7 @@ impl Lab {
         lab
     }
 
-    /// A folder of `../shared/inputs`, where it is there.
+    /// The recordings of a folder of `../shared/inputs`, if it exists.
     fn shared(inputs: &str) -> Option<Self> {
         let folder = shared(&format!("inputs/{inputs}"))?;
         let lab = Self::of("images.zip");
@@ -67,7 +67,7 @@ impl Lab {
         self.place.write(&file, bmp(level));
     }
 
-    /// `V4.npy` of this shape, with values that differ.
+    /// Writes `V4.npy` with this shape and different values.
     fn array(&self, shape: &[usize]) {
         self.place.write("V4.npy", npy(shape));
     }
@@ -92,7 +92,7 @@ impl Lab {
             .unwrap()
     }
 
-    /// What all three commands refuse the recordings with, which must be the same.
+    /// The problem for which all three commands refuse the recordings; it must be the same.
     fn refusal(&self, images: &str) -> String {
         let checked = self.data_check(images, &[]);
         assert_eq!(checked.status.code(), Some(1));
@@ -108,7 +108,7 @@ impl Lab {
     }
 }
 
-/// An error's text without the breaks that a narrow terminal needs.
+/// The text of an error without the line breaks of a narrow terminal.
 fn unwrapped(error: &str) -> String {
     error.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -176,7 +176,7 @@ fn a_broken_image_is_found_before_the_sweep_starts() {
         problem.starts_with("`images`: `11.bmp` of stimulus `s11` is no image"),
         "{problem}"
     );
-    // Of many, the first fifty are listed.
+    // The first fifty of many problems are listed.
     let lab = Lab::new(70);
     lab.sweep("images", "", "");
     for stimulus in 5..70 {
@@ -216,7 +216,7 @@ fn a_check_says_how_long_the_images_took() {
 #[test]
 fn the_same_picture_under_two_ids_is_said_and_kept_on_one_side() {
     let lab = Lab::new(40);
-    // Thirteen pictures under three ids each, and one that is alone.
+    // Thirteen pictures under three ids each, and one under a single id.
     for stimulus in 0..40 {
         lab.picture(
             stimulus,
@@ -240,7 +240,7 @@ fn the_same_picture_under_two_ids_is_said_and_kept_on_one_side() {
         said.contains("the split keeps the ids of each together"),
         "{said}"
     );
-    // The report has it as well.
+    // The report says so as well.
     let report = |name: &str| {
         let mut command = lab
             .place
@@ -250,7 +250,8 @@ fn the_same_picture_under_two_ids_is_said_and_kept_on_one_side() {
     };
     let page = report("lab");
     assert!(page.contains("39 of 40 stimuli show 13 pictures"), "{page}");
-    // Left alone, they are torn: another split, so other trials, and that is said.
+    // If duplicates are ignored, they are torn: it is another split with other trials, and the
+    // commands say so.
     lab.sweep(
         "images",
         "",
@@ -282,7 +283,7 @@ fn recordings_without_duplicates_keep_the_ids_of_their_trials() {
         best[0]["trial"].as_str().unwrap().to_owned()
     };
     let before = trials("");
-    // As the version before there was a choice called it.
+    // The id that the version before this choice gave.
     assert_eq!(before, "42098daf9906c4e3d9f710f1dc5ca002");
     assert_eq!(trials("duplicates = \"together\""), before);
     assert_eq!(trials("duplicates = \"ignored\""), before);

@@ -118,7 +118,7 @@ fn differences_are_over_the_winners_of_all_splits(place: &Place, trials: &[Value
             errors.sum::<f64>() / 10.0
         });
         let difference = number(comparison, "mean_difference").unwrap();
-        // Every site has a response to every stimulus, and errors of sites are kept in 32 bits.
+        // Every site has a response to every stimulus, and the errors of sites are kept in 32 bits.
         assert!((difference - (a - b)).abs() < 1e-6, "{difference}");
         let [low, high] = ["low", "high"].map(|end| number(comparison, end).unwrap());
         assert!(low <= difference && difference <= high);

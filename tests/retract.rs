@@ -1,4 +1,4 @@
-//! `nrp trials retract`: an outcome is taken back, and the sweep runs its trial again.
+//! `nrp trials retract` takes an outcome back, and the sweep runs its trial again.
 
 use crate::harness::{
     ANY, Place, SMALL_SWEEP, asked, coordinator, events, outcomes, refusal, status, submit,

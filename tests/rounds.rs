@@ -1,8 +1,8 @@
-//! kill -9 of coordinator and workers, round after round, under load: what was acknowledged is
-//! there, and every trial has one outcome.
+//! kill -9 of coordinator and workers, round after round, under load: every acknowledged outcome is
+//! kept, and every trial has one outcome.
 //!
-//! The load comes from made-up workers: processes of this test that speak the protocol and report
-//! scores they made up, so that thousands of outcomes are under way at each kill. Real workers, which
+//! The load comes from simulated workers: processes of this test that speak the protocol and report
+//! invented scores, so that thousands of outcomes are in flight at each kill. Real workers, which
 //! train, are killed in rounds of their own. `NRP_KILL_ROUNDS` says how many rounds there are.
 
 use crate::harness::{
@@ -22,15 +22,16 @@ use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-/// Rounds unless `NRP_KILL_ROUNDS` names a number.
+/// The number of rounds unless `NRP_KILL_ROUNDS` names another.
 const ROUNDS: usize = 20;
-/// Made-up workers that run at once.
+/// How many simulated workers run at once.
 const WORKERS: usize = 3;
-/// Latest moment of a kill after the round's first acknowledgement.
+/// The latest moment of a kill after the round's first acknowledgement.
 const MOMENT: Duration = Duration::from_millis(60);
-/// Trials that a made-up worker takes in one job, and most outcomes that it has under way.
+/// How many trials a simulated worker takes in one job, and the most outcomes that it has in
+/// flight.
 const LANES: u32 = 32;
-/// Time from one made-up outcome to the next, so that the load lasts for all rounds.
+/// The time from one invented outcome to the next, so that the load lasts for all rounds.
 const TRAINING: Duration = Duration::from_millis(4);
 
 fn rounds() -> usize {
@@ -38,7 +39,7 @@ fn rounds() -> usize {
     given.map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
-/// What is told to a made-up worker's process: address, name and log, line by line.
+/// The instructions for a simulated worker's process: address, name and log, line by line.
 const MADE_UP: &str = "NRP_MADE_UP_WORKER";
 
 fn made_up_worker_command(place: &Place, address: &str, number: usize) -> Command {
@@ -56,7 +57,7 @@ fn log(place: &Place, number: usize) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The made-up worker itself. It ends by kill -9 only.
+/// The simulated worker itself. It ends only by kill -9.
 #[test]
 #[ignore = "a process of the kill rounds, which start it themselves"]
 fn made_up_worker() {
@@ -123,13 +124,13 @@ impl MadeUp {
         }
     }
 
-    /// Reports a made-up outcome of each trial, one soon after the other, until each is answered;
-    /// writes what was answered down.
+    /// Reports an invented outcome of each trial, one soon after the other, until each is answered,
+    /// and writes down the answers.
     async fn report_all(&mut self, job: &Job, log: &mut File) {
         let mut calls = tokio::task::JoinSet::new();
         for trial in &job.trials {
             self.reported += 1;
-            // No other report, of this process or another, has this score.
+            // No other report of this or any other process has this score.
             let process: u32 = self.instance.parse().unwrap();
             let score = f64::from(process) + f64::from(self.reported) / f64::from(1 << 24);
             let scores = Scores {
@@ -168,14 +169,14 @@ impl MadeUp {
         }
         while let Some(call) = calls.join_next().await {
             let (trial, score, verdict) = call.unwrap();
-            // One write: a kill leaves a whole line or, at worst, none.
+            // One write: a kill leaves the whole line or, at worst, nothing.
             let line = format!("{trial} {score:?} {verdict}\n");
             log.write_all(line.as_bytes()).unwrap();
         }
     }
 }
 
-/// What made-up workers were answered: the score acknowledged as recorded, by trial.
+/// The scores that were acknowledged to simulated workers as recorded, by trial.
 fn acknowledged(place: &Place) -> HashMap<String, f64> {
     let mut recorded = HashMap::new();
     for number in 0..WORKERS {
@@ -195,7 +196,7 @@ fn acknowledged(place: &Place) -> HashMap<String, f64> {
     recorded
 }
 
-/// Bytes that made-up workers have written down.
+/// How many bytes the simulated workers have written down.
 fn logged(place: &Place) -> u64 {
     let bytes = |number| std::fs::metadata(log(place, number)).map_or(0, |log| log.len());
     (0..WORKERS).map(bytes).sum()
@@ -230,7 +231,7 @@ fn nothing_acknowledged_is_lost_or_doubled_over_rounds_of_kill_9() {
         std::thread::sleep(MOMENT.mul_f64(chance.next()));
         let which = (chance.next() * 4.0) as usize;
         let unlucky = (chance.next() * WORKERS as f64) as usize % WORKERS;
-        // Half of the rounds the coordinator alone, a quarter a worker alone, a quarter both.
+        // Half of the rounds kill the coordinator alone, a quarter a worker alone, a quarter both.
         if which != 2 {
             served.kill();
             kills.0 += 1;
@@ -268,8 +269,8 @@ fn nothing_acknowledged_is_lost_or_doubled_over_rounds_of_kill_9() {
     assert_eq!((lost, doubled), (0, 0));
 }
 
-/// How many acknowledged outcomes are missing from journal or export, and how many trials have
-/// another number of outcomes than one.
+/// How many acknowledged outcomes are missing from journal or export, and how many trials do not
+/// have exactly one outcome.
 fn compare(
     place: &Place,
     acknowledged: &HashMap<String, f64>,
@@ -330,7 +331,7 @@ fn real_workers_killed_over_and_over_end_with_the_scores_of_an_untouched_run() {
             (outcomes(&place).len() > before).then_some(())
         });
         std::thread::sleep(Duration::from_millis(500).mul_f64(chance.next()));
-        // In turn, so that no trial is often lost with its worker.
+        // The workers take turns, so that no trial is lost with its worker too often.
         match round % 3 {
             0 => {
                 served.kill();

@@ -4,7 +4,7 @@ use crate::harness::{Place, SMALL_SWEEP, json, of_any_sweep, shared, shared_cach
 use serde_json::Value;
 use std::path::Path;
 
-/// Fields that every row of `nrp best` has, whatever else it has.
+/// Fields that every row of `nrp best` has.
 const FIELDS: [&str; 20] = [
     "ann",
     "region",
@@ -50,7 +50,7 @@ fn a_sweep_ends_with_the_best_configuration_of_each_region_and_their_mean() {
     let error = |region| by_region(&best, region)["nrp_error"].as_f64().unwrap();
     assert!((error("mean") - (error("V4") + error("IT")) / 2.0).abs() < 1e-12);
 
-    // The best is the trial with the lowest validation loss, of all that finished.
+    // The best trial is the finished one with the lowest validation loss.
     let trials = place.trials();
     assert_eq!(trials.len(), 8);
     for region in ["V4", "IT"] {
@@ -72,7 +72,7 @@ fn a_sweep_ends_with_the_best_configuration_of_each_region_and_their_mean() {
         assert!(trial["train_seconds"].as_f64().unwrap() > 0.0);
     }
 
-    // Asked again, the same document; run again, nothing is trained again.
+    // Asking again gives the same document, and running again trains nothing.
     let again = place
         .nrp(&["best", "--state", "state", "--output", "json"])
         .output()
@@ -108,7 +108,7 @@ fn tables_label_what_is_simulated_and_random() {
     for command in ["best", "trials"] {
         let output = place.nrp(&[command, "--state", "state"]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        // Behind what all rows share, and the table's head.
+        // After what all rows share, and the table's head.
         let (_, table) = text.split_once("\n\n").unwrap();
         assert!(table.lines().count() > 2);
         for line in table.lines().skip(1) {
@@ -253,7 +253,7 @@ images = "small.zip""#,
         let best = json(&run.output().unwrap());
         let v4 = by_region(&best, "V4");
         assert_eq!(v4["simulated"], false);
-        // `.npy` here has no repetitions, so nothing is known of its noise.
+        // The `.npy` here has no repetitions, so its noise is unknown.
         let repeated = format != "npy";
         let trials = place
             .nrp(&["trials", "--state", format, "--output", "json"])
@@ -314,7 +314,7 @@ fn a_run_says_before_what_it_takes_and_after_what_to_try() {
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(told.contains("disk: "), "{told}");
     assert!(told.contains("advice: `learning_rate` = "), "{told}");
-    // Nothing is left to do: nothing is said of it.
+    // Nothing is left to do, so there is no forecast.
     let again = place.run(&file).output().unwrap();
     assert!(!String::from_utf8_lossy(&again.stderr).contains("disk: "));
 }

@@ -1,5 +1,5 @@
-//! Workers under a Slurm of the test's own, one node on this machine, where Slurm and munge are
-//! installed and the test may start them: it must be root for that.
+//! Workers under a Slurm that the test starts, with one node on this machine. The test needs Slurm,
+//! munge and root, and skips without them.
 
 use crate::harness::{
     ANY, Killed, Place, SMALL_SWEEP, asked, coordinator, events, shared_cache, status, submit,
@@ -15,11 +15,11 @@ struct Slurm<'a> {
     _daemons: Vec<Killed>,
 }
 
-/// What must be there.
+/// The programs that must be installed.
 const PROGRAMS: [&str; 4] = ["munged", "slurmctld", "slurmd", "sbatch"];
 
 impl<'a> Slurm<'a> {
-    /// Starts it; nothing where it is not installed.
+    /// Starts Slurm; `None` if it is not installed.
     fn start(place: &'a Place) -> Option<Self> {
         let shell = |script: &str| Command::new("sh").args(["-c", script]).output().unwrap();
         let missing = |program: &&&str| !shell(&format!("command -v {program}")).status.success();
@@ -32,7 +32,7 @@ impl<'a> Slurm<'a> {
             return None;
         }
         let ports = {
-            // Both at once, so that they differ; free again afterwards.
+            // Both ports are taken at once, so that they differ, and are free again afterwards.
             let free = [ANY, ANY].map(|any| TcpListener::bind(any).unwrap());
             free.map(|port| port.local_addr().unwrap().port())
         };
@@ -74,7 +74,7 @@ impl<'a> Slurm<'a> {
         let node = daemon(&format!("slurmd -D -f {here}/slurm.conf -N node"));
         let slurm = Self {
             place,
-            // The node first: it hands over to nobody.
+            // The node stops first, since no other node takes over its jobs.
             _daemons: vec![node, controller, munged],
         };
         wait_for("an idle node", || {
@@ -103,7 +103,7 @@ fn scancel_of_a_long_job_hands_it_back_and_the_worker_is_gone_from_lists() {
         return;
     };
     let (_served, address) = coordinator(&place, ANY, &[]);
-    // No trial of it ends by itself in the time of this test.
+    // None of its trials ends by itself during this test.
     submit(
         &place,
         &address,

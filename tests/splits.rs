@@ -1,4 +1,4 @@
-//! Schemes of splits, from the sweep file to tables: several divisions, and the paper's.
+//! Split schemes, from the sweep file to tables: several divisions, and the paper's.
 
 use crate::harness::{Place, SMALL_SWEEP, json};
 use serde_json::Value;
@@ -39,7 +39,7 @@ fn every_split_has_all_trials_and_a_best_of_its_own() {
             (&trial["state"], &trial["scheme"]),
             (&"finished".into(), &"shuffle".into())
         );
-        // Of all repetitions, whatever the split.
+        // Ceilings use all repetitions, whatever the split.
         let of_region = trials.iter().find(|of| of["region"] == trial["region"]);
         let consistency = &of_region.unwrap()["split_half_consistency"];
         assert!(consistency.is_number());
@@ -66,7 +66,7 @@ fn every_split_has_all_trials_and_a_best_of_its_own() {
     let expected: Vec<u64> = (0..10).chain(0..10).collect();
     assert_eq!(splits, expected, "networks split by split, then baselines");
 
-    // Nothing is trained twice.
+    // A second run trains nothing.
     json(&place.run(&file).output().unwrap());
     assert_eq!(place.trials(), trials);
 }
@@ -85,7 +85,8 @@ fn what_is_tested_on_what_selected_it_says_so() {
     let shown = place.nrp(&["best", "--state", "state"]).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("validation-is-test"), "{shown}");
-    // With one site's variance as the unit, the validation loss of what was selected is that of the test.
+    // With one site's variance as the unit, the validation loss of the selected trial is its test
+    // loss.
     for trial in place.trials() {
         assert_eq!(trial["split"], 0);
         assert_eq!(trial["scheme"], "validation-is-test");
@@ -122,7 +123,7 @@ fn networks_beside_ridge_regression_and_ensembles_are_trials_like_any_other() {
         .iter()
         .find(|of| of["model"] == "ridge" && of["region"] == "V4");
     let loss = |of: &Value| of["validation_mse"].as_f64().unwrap();
-    // Adding nothing to ridge regression is a candidate; what is kept of it is f32.
+    // Adding nothing to ridge regression is a candidate, and its predictions are kept in f32.
     assert!(loss(&of("ridge", 1)) <= loss(ridge.unwrap()) * (1.0 + 1e-5));
     let rows = best(
         &place,

@@ -1,5 +1,5 @@
-//! `nrp store`: a state directory is checked, backed up and measured, whole and damaged, also while
-//! a coordinator runs.
+//! `nrp store` checks, backs up and measures a state directory, whole or damaged, even while a
+//! coordinator runs.
 
 use crate::harness::{ANY, Place, SMALL_SWEEP, coordinator, json, lasting, refusal};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn journal(place: &Place, state: &str) -> PathBuf {
     place.path(state).join("journal.jsonl")
 }
 
-/// The findings of a verification that found some.
+/// The findings of a verification that must have found some.
 fn findings(output: &Output) -> Vec<Value> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -151,7 +151,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
     found
 }
 
-/// What only reads a state, and what each writes outside it.
+/// The commands that only read a state, with the file that each writes outside it.
 const QUERIES: [&[&str]; 9] = [
     &["best"],
     &["trials"],
@@ -164,7 +164,7 @@ const QUERIES: [&[&str]; 9] = [
     &["store", "stats"],
 ];
 
-/// The state of a coordinator that was killed, with the beginning of a line that it was at.
+/// The state of a killed coordinator, with the beginning of the line that it was writing.
 fn killed(place: &Place) {
     let (mut served, _) = coordinator(place, ANY, &[]);
     served.kill();
@@ -200,7 +200,7 @@ fn queries_leave_a_state_as_it_is() {
         std::fs::remove_dir_all(place.path("report")).unwrap();
     }
     assert_eq!(place.trials(), trials);
-    // What changes something still does, and drops the torn line.
+    // A command that changes something still works, and drops the torn line.
     json(
         &place
             .nrp(&[
@@ -274,7 +274,7 @@ fn a_damaged_journal_is_read_past_repaired_and_its_lost_trial_run_again() {
         .unwrap();
     let start: usize = lines[..number].iter().map(|line| line.len()).sum();
     let mut damaged = bytes.clone();
-    // In its scores, behind the trial's id.
+    // The damage is in the scores, after the trial's id.
     damaged[start + lines[number].len() / 2] ^= 1;
     std::fs::write(journal(&place, "state"), &damaged).unwrap();
 

@@ -1,10 +1,10 @@
-//! The simulated regions whose truth is known: what predicts what.
+//! The simulated regions whose truth is known: which model predicts which region.
 
 use crate::harness::{Place, json};
 use serde_json::Value;
 
-/// Early activations have the features that rates depend on all but linearly; a few components of them
-/// leave a linear map nothing else to go by.
+/// Early activations contain the features on which the rates depend almost linearly; a few of their
+/// components leave a linear map nothing else to use.
 const SWEEP: &str = r#"
 name = "truth"
 [recordings]
@@ -44,7 +44,7 @@ fn only_the_nonlinear_teacher_is_predicted_better_by_networks_than_by_every_line
     let error = |row: &Value| row["nrp_error"].as_f64().unwrap();
     let mean = |row: &Value| row["mean_predictor_error"].as_f64().unwrap();
     let baselines = ["ols", "ridge", "pls"];
-    // Sixteen sites and 32 test stimuli: an error has a standard error of about 4 %.
+    // With sixteen sites and 32 test stimuli, an error has a standard error of about 4 %.
     let network = row("nonlinear", "nrp");
     for baseline in baselines {
         let linear = row("nonlinear", baseline);
@@ -52,7 +52,7 @@ fn only_the_nonlinear_teacher_is_predicted_better_by_networks_than_by_every_line
             error(&network) < 0.85 * error(&linear),
             "{baseline}: {network} {linear}"
         );
-        // It knows nothing at all: what is even in the features is not linear in them.
+        // A linear map knows nothing here: an even function of the features is not linear in them.
         assert!(error(&linear) > 0.7 * mean(&linear), "{baseline}: {linear}");
     }
     let network = row("linear", "nrp");

@@ -1,5 +1,5 @@
-//! Which sweep a question is about: the same rule in every command that asks, and rows that say all of
-//! what they are of.
+//! Which sweep a question is about: every command has the same rule, and rows contain everything
+//! that determines them.
 
 use crate::harness::{Place, SMALL_SWEEP, json};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-"""Asks a coordinator from Python, which knows of it only what reflection tells.
+"""Asks a coordinator from Python. The script knows the service by reflection alone.
 
 Usage: ask.py HOST:PORT TOP          Needs `pip install grpcio-reflection`.
 """

@@ -1,4 +1,4 @@
-"""Takes the first traces that are exported to it over OTLP, and prints the names of their spans.
+"""Receives the first traces that are exported to it over OTLP, and prints the names of their spans.
 
 Usage: collect.py HOST:PORT          Needs `pip install grpcio opentelemetry-proto`.
 """

@@ -1,4 +1,4 @@
-"""Whether pyarrow and pandas read from a Parquet export what its JSON Lines say.
+"""Checks that pyarrow and pandas read the same from a Parquet export as its JSON Lines say.
 
 Usage: compare.py RESULTS.parquet RESULTS.jsonl          Needs `pip install pyarrow pandas`.
 """
