@@ -1,5 +1,18 @@
 //! Compiles the contract with protox, so that no protoc is needed.
 
+/// Fields that are numbers of an enum, each with the enum of their words in `src/state.rs`.
+const ANSWERS: [(&str, &str); 9] = [
+    ("Activity.doing", "Doing"),
+    ("Activity.unit", "ProgressUnit"),
+    ("Verdict.kind", "Verdict"),
+    ("Explanation.why", "Why"),
+    ("SweepStatus.state", "SweepState"),
+    ("BestRequest.front", "Front"),
+    ("TrialsRequest.state", "TrialState"),
+    ("Retracted.state", "TrialState"),
+    ("TrialRecord.state", "TrialState"),
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto/nrp.proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
@@ -8,7 +21,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // For reflection: what clients without the file are told of it.
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("nrp.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure()
+    let mut builder = tonic_prost_build::configure();
+    // JSON has words where the wire has numbers.
+    for (field, words) in ANSWERS {
+        builder = builder.field_attribute(
+            format!(".nrp.v1.{field}"),
+            format!(
+                "#[serde(serialize_with = \"crate::word::serialize::<crate::state::{words}, _>\", \
+                 deserialize_with = \"crate::word::deserialize::<crate::state::{words}, _>\")]"
+            ),
+        );
+    }
+    builder
         .type_attribute(".nrp.v1", "#[derive(serde::Serialize, serde::Deserialize)]")
         // A journal written before a field was added still reads.
         .message_attribute(".nrp.v1", "#[serde(default)]")

@@ -1,29 +1,29 @@
-//! `nrp best`: the best NRP configuration per ANN and region, and the mean over regions; the linear
-//! baselines beside them, each on the layer set that is best for it.
+//! `nrp best`: the best NRP configuration per ANN and region, the mean over regions, and the linear
+//! baselines beside them, each on its best layer set.
 //!
-//! Best means the lowest validation loss; the scores shown are on test stimuli, which selected
+//! The best trial has the lowest validation loss. The scores shown are on test stimuli, which select
 //! nothing.
 
 use crate::client::{Access, Sweeps};
 use crate::failure::{CommandError, Ended};
+use crate::listing::{self, Choice};
 use crate::output::{self, Format};
 use crate::place::Results;
-use crate::row;
+use crate::row::{MEAN, Row};
 use crate::scope::{self, Chosen, Scope};
 use crate::setting::Origin;
 use clap::ValueEnum;
+use nrp_proto::state::Front;
 use nrp_proto::wire::{BestRequest, BestRow, TrialsRequest};
-pub(crate) use nrp_report::best::shown;
-use nrp_report::best::{MEAN, Row, mean};
 
 /// Show the best configuration per ANN and region
 ///
 /// Best is the finished trial with the lowest validation loss; its scores are on the test stimuli.
-/// Where all regions of an ANN have finished, a row `mean` averages their best trials' scores. Linear
-/// baselines have rows of their own, with the layer set that is best for them.
+/// Once all regions of an ANN have finished, a row `mean` averages their best trials' scores. Linear
+/// baselines have rows of their own, each with its best layer set.
 ///
-/// With `--pareto`, instead: the trials of which no network with as few parameters has a lower
-/// validation loss, the smallest first, with their scores on the test stimuli.
+/// `--pareto` instead shows the trials that no network with as few parameters beats in validation
+/// loss, the smallest first, with their scores on the test stimuli.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Only this region, or `mean`
     #[arg(long)]
     region: Option<String>,
-    /// Trials per ANN and region, the best first; there is a row `mean` for one alone
+    /// Trials per ANN and region, the best first; with K = 1 a `mean` row is added
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     top: u32,
     /// The front of the validation loss against the network's size
@@ -48,11 +48,13 @@ pub(crate) struct Arguments {
     )]
     over: Over,
     #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
     results: Results,
 }
 
 impl Arguments {
-    /// The trials that are asked about; a mean is over all regions.
+    /// The trials that the arguments select; a mean is over all regions.
     fn asked(&self) -> TrialsRequest {
         let scope = self.scope.clone();
         TrialsRequest {
@@ -69,7 +71,7 @@ impl Arguments {
     }
 }
 
-/// What a front is over.
+/// The score that a front is over.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Over {
@@ -90,11 +92,11 @@ async fn answer(
     arguments: Arguments,
     format: Format,
 ) -> miette::Result<Ended> {
-    let front = match (arguments.pareto, arguments.over) {
-        (false, _) => "",
-        (true, Over::ValidationMse) => "validation_mse",
-        (true, Over::NrpError) => "nrp_error",
+    let front = match arguments.over {
+        Over::ValidationMse => Front::ValidationMse,
+        Over::NrpError => Front::NrpError,
     };
+    let front = arguments.pareto.then_some(front);
     let chosen = arguments.scope.choose(&mut access.client).await?;
     let asked = TrialsRequest {
         sweep: chosen.named(),
@@ -105,11 +107,12 @@ async fn answer(
         ann: arguments.scope.ann.unwrap_or_default(),
         filters: arguments.scope.filters,
         top: arguments.top,
-        front: front.to_owned(),
+        front: front.map_or(0, Front::to_wire),
         ..BestRequest::default()
     };
     let region = arguments.region.as_deref();
-    show(&mut access.client, &chosen, request, region, format).await?;
+    let choice = &arguments.choice;
+    show(&mut access.client, &chosen, request, region, choice, format).await?;
     Ok(Ended::Done)
 }
 
@@ -119,6 +122,7 @@ pub(crate) async fn show(
     chosen: &Chosen,
     request: BestRequest,
     region: Option<&str>,
+    choice: &Choice,
     format: Format,
 ) -> Result<(), CommandError> {
     let mut document = Vec::new();
@@ -138,12 +142,12 @@ pub(crate) async fn show(
         }
         Format::Text => document.iter().try_for_each(|(sweep, rows)| {
             chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
-            text(rows)
+            text(rows, choice)
         }),
     }
 }
 
-/// The best trials of a sweep, with their means where there are such.
+/// The best trials of a sweep, with the mean over regions of each group that has finished.
 pub(crate) async fn rows(
     client: &Sweeps,
     request: BestRequest,
@@ -151,22 +155,21 @@ pub(crate) async fn rows(
     origin: &Origin,
 ) -> Result<Vec<Row>, CommandError> {
     // Averages are of best trials alone.
-    let averaged = request.front.is_empty() && request.top <= 1;
+    let averaged = request.front == 0 && request.top <= 1;
     let found = ask(client, request).await?;
-    let mut rows = match averaged {
-        true => with_means(&found, origin),
-        false => {
-            let best = found.into_iter().flat_map(|row| row.best);
-            best.map(|record| shown(record, origin)).collect()
-        }
+    let mut rows = if averaged {
+        with_means(&found, origin)
+    } else {
+        let best = found.iter().flat_map(|row| &row.best);
+        best.map(|record| Row::new(record, origin)).collect()
     };
     if let Some(region) = region {
-        rows.retain(|row| row.cell.region == region);
+        rows.retain(|row| row.cell.region() == region);
     }
     Ok(rows)
 }
 
-/// All pages together.
+/// The rows of all pages.
 pub(crate) async fn ask(
     client: &Sweeps,
     request: BestRequest,
@@ -174,102 +177,36 @@ pub(crate) async fn ask(
     Ok(client.best(request).all().await?)
 }
 
-/// The best trials in the order given, each group's mean after its regions.
+/// The best trials in the given order, each group's mean after its regions.
 fn with_means(rows: &[BestRow], origin: &Origin) -> Vec<Row> {
     rows.chunk_by(|a, b| a.group == b.group)
         .flat_map(|group| {
             let best: Vec<Row> = group
                 .iter()
-                .filter_map(|row| row.best.first().cloned())
-                .map(|record| shown(record, origin))
+                .filter_map(|row| row.best.first())
+                .map(|record| Row::new(record, origin))
                 .collect();
             let finished = group
                 .iter()
                 .all(|row| row.open == 0 && !row.best.is_empty());
-            let mean = (finished && !best.is_empty()).then(|| mean(&best));
+            let mean =
+                (finished && !best.is_empty()).then(|| Row::mean(&best.iter().collect::<Vec<_>>()));
             best.into_iter().chain(mean)
         })
         .collect()
 }
 
-fn text(rows: &[Row]) -> Result<(), CommandError> {
+fn text(rows: &[Row], choice: &Choice) -> Result<(), CommandError> {
     if rows.is_empty() {
         return output::line("no such trial has finished yet");
     }
-    let mut table = output::table(&[
-        "ANN",
-        "region",
-        "model",
-        "NRP-error",
-        "mean predictor",
-        "noise floor",
-        "R² mean",
-        "R² median",
-        "R² pooled",
-        "r median",
-        "ceiling",
-        "r²/ceiling",
-        "validation MSE",
-        "layers",
-        "L1",
-        "L2",
-        "depth",
-        "rate",
-        "decay",
-        "dropout",
-        "linear path",
-        "ensemble",
-        "zeros",
-        "split",
-        "seed",
-        "parameters",
-        "trial",
-    ]);
-    for Row {
-        cell,
-        scores,
-        provenance,
-        parameters,
-    } in rows
-    {
-        table.add_row([
-            cell.ann_label(),
-            cell.region_label(),
-            cell.model_label(),
-            output::score(scores.nrp_error),
-            output::score(scores.mean_predictor_error),
-            output::score(scores.noise_floor),
-            output::score(scores.r2_mean),
-            output::score(scores.r2_median),
-            output::score(scores.r2_pooled),
-            output::score(scores.pearson_median),
-            output::score(scores.ceiling_median),
-            output::score(scores.pearson2_over_ceiling),
-            output::score(scores.validation_mse),
-            cell.layers_label(),
-            output::count(cell.l1),
-            output::count(cell.l2),
-            output::count(cell.depth),
-            output::number(cell.learning_rate),
-            output::number(cell.weight_decay),
-            output::number(cell.dropout),
-            cell.linear_path.clone().unwrap_or_else(|| "–".to_owned()),
-            output::count(cell.ensemble),
-            cell.zeros_label(provenance.reached_sparsity),
-            cell.split_label(),
-            output::count(cell.seed),
-            output::count(*parameters),
-            cell.trial
-                .as_ref()
-                .map_or_else(|| "–".to_owned(), |id| row::short(id).to_owned()),
-        ]);
-    }
-    output::print_table(&table)
+    output::text(&listing::of_best(rows, choice, output::width())?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nrp_proto::axis::Axis;
     use nrp_proto::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
 
     fn best_row(region: &str, error: Option<f64>, l1: u32, open: u64) -> BestRow {
@@ -312,10 +249,12 @@ mod tests {
         ]);
         let mean = rows.last().expect("three rows");
         assert_eq!(rows.len(), 3);
-        assert_eq!(mean.cell.region, MEAN);
+        assert_eq!(mean.cell.region(), MEAN);
         assert_eq!(mean.scores.nrp_error, Some(1.5));
         assert_eq!(mean.scores.r2_mean, None, "one region has none");
-        assert_eq!((mean.cell.l1, mean.cell.l2), (None, Some(32)));
+        let place = &mean.cell.place;
+        let units = [Axis::L1, Axis::L2].map(|axis| place.whole(axis));
+        assert_eq!(units, [None, Some(32)]);
     }
 
     #[test]

@@ -2,19 +2,19 @@
 //! trials.
 
 use crate::client::Access;
-use crate::columns::{Columns, TooLarge};
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
+use crate::parquet::{Columns, TooLarge};
 use crate::place::Results;
 use crate::row::TrialRow;
 use crate::trials::{self, Filter};
 use clap::ValueEnum;
-use nrp_proto::plain;
+use nrp_report::columns::{COLUMNS, Column};
 use std::io::{BufWriter, Write};
 
 /// Write trials as CSV, JSON Lines or Parquet
 ///
-/// Of the latest sweep, unless another is named; stderr says which. Each line has its sweep, its
+/// Stderr says which sweep it is, the latest unless you name another. Each line has its sweep, its
 /// recordings and everything else that determines the trial.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -59,17 +59,17 @@ async fn write(access: &mut Access, arguments: Arguments) -> miette::Result<Ende
         }
         FileFormat::Csv => {
             let mut csv = csv::Writer::from_writer(&mut out);
+            let csv_columns = csv_columns();
             let mut header_written = false;
             for sweep in &chosen.sweeps {
                 trials::each(client, filter, sweep, |row| {
-                    let fields = fields(&row).into_iter();
                     if !header_written {
                         header_written = true;
-                        let header = fields.clone().map(|(name, _)| name);
+                        let header = csv_columns.iter().map(|column| column.name);
                         csv.write_record(header).map_err(csv_error)?;
                     }
-                    csv.write_record(fields.map(|(_, value)| value))
-                        .map_err(csv_error)
+                    let fields = csv_columns.iter().map(|column| csv_field(column, &row));
+                    csv.write_record(fields).map_err(csv_error)
                 })
                 .await?;
             }
@@ -97,7 +97,7 @@ fn parquet_error(error: parquet::errors::ParquetError) -> CommandError {
             let too_large = cause.downcast().expect("was just asked");
             return CommandError::TooLarge(*too_large);
         }
-        // A pipe that was closed is told by what the system said.
+        // The system's own error says that a pipe was closed.
         ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
             Ok(error) => *error,
             Err(other) => std::io::Error::other(other),
@@ -111,39 +111,22 @@ fn csv_error(error: csv::Error) -> CommandError {
     CommandError::Stdout(std::io::Error::other(error))
 }
 
-/// A row's fields as text, named and ordered as in JSON, so that the formats cannot drift apart.
-fn fields(row: &TrialRow) -> Vec<(String, String)> {
-    let serde_json::Value::Object(object) =
-        serde_json::to_value(row).expect("strings, lists and finite numbers")
-    else {
-        unreachable!("a row is an object");
-    };
-    object
-        .into_iter()
-        .map(|(name, value)| (name, field(value)))
-        .collect()
+/// The columns of CSV, in the order of their names.
+fn csv_columns() -> Vec<Column> {
+    let mut columns = COLUMNS.clone();
+    columns.sort_by_key(|column| column.name);
+    columns
 }
 
-fn field(value: serde_json::Value) -> String {
-    use serde_json::Value;
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => plain::csv_field(&text).into_owned(),
-        Value::Array(parts) => {
-            let parts = parts.iter().map(|part| match part.as_str() {
-                Some(text) => text.to_owned(),
-                None => part.to_string(),
-            });
-            plain::csv_field(&parts.collect::<Vec<_>>().join("+")).into_owned()
-        }
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
-    }
+fn csv_field(column: &Column, row: &TrialRow) -> String {
+    column.of(row).map_or_else(String::new, |field| field.csv())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::setting::Origin;
+    use nrp_proto::plain;
     use nrp_proto::wire::{
         AnnSpec, Details, Scores, SplitSpec, Stop, TrainingSpec, TrialRecord, TrialSpec,
     };
@@ -184,9 +167,15 @@ mod tests {
             };
             let mut document = json!(record);
             named(&mut document, hostile);
+            // The word of an answer, which nobody can choose.
+            document["state"] = json!("finished");
             let record: TrialRecord = serde_json::from_value(document).expect("a record");
             let row = TrialRow::new(record, &origin);
-            let shown = fields(&row);
+            let columns = csv_columns();
+            let shown = columns
+                .iter()
+                .map(|column| (column.name, csv_field(column, &row)));
+            let shown: Vec<_> = shown.collect();
             let begins = plain::csv_field(hostile);
             let texts = shown
                 .iter()

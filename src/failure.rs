@@ -4,6 +4,7 @@
 use crate::{exit, output};
 use miette::{Diagnostic, Report};
 use nrp_proto::wire::SweepStatus;
+use nrp_proto::word::{UnknownAnswer, UnknownWord};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
@@ -90,6 +91,14 @@ pub(crate) enum CommandError {
         "`nrp trials` lists all trials; leave out a condition to see which one rules them out"
     ))]
     NoSuchTrial { of: String },
+    /// A name that a command line has and no list does: of a column, say.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Word(#[from] UnknownWord),
+    /// The coordinator answered with a number that this version does not know.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Answer(#[from] UnknownAnswer),
     #[error("`--salvage` only reads, and this command changes the state")]
     #[diagnostic(help(
         "repair the journal with `nrp store repair`, then run the command without `--salvage`"
@@ -132,7 +141,7 @@ pub(crate) enum CommandError {
     },
     #[error("the trials cannot be written as Parquet")]
     #[diagnostic(help("`--format csv` and `--format jsonl` have no such limit"))]
-    TooLarge(#[source] crate::columns::TooLarge),
+    TooLarge(#[source] crate::parquet::TooLarge),
     #[error("stdout cannot be written")]
     #[diagnostic(help("check where it was redirected to: free space, permissions"))]
     Stdout(#[source] std::io::Error),

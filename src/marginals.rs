@@ -9,16 +9,17 @@ use crate::row;
 use crate::scope::{self, Scope};
 use crate::setting::Setting;
 use clap::ValueEnum;
-use nrp_proto::axis::Axis;
+use nrp_proto::axis::{Axis, Kind};
 use nrp_proto::id::RANDOM_PREFIX;
+use nrp_proto::score::Score;
 use nrp_proto::wire::{MarginalCell, MarginalsRequest, MarginalsRow, TrialsRequest};
 use serde_json::Value;
 
 /// Show mean and best scores over one or two axes of the grid, per ANN and region
 ///
-/// The best trial of a cell is the one with the lowest validation loss; what is shown of it is the
-/// score asked for, on test stimuli unless that is the validation loss itself. Of the latest sweep,
-/// unless another is named; the first line says which.
+/// The best trial of a cell has the lowest validation loss. The table shows its score named by
+/// `--of`, on test stimuli unless that is the validation loss itself. The first line says which sweep
+/// it is, the latest unless you name another.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// One axis or two: `l1,l2`
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
     by: Vec<String>,
     /// The score in tables; JSON has both
     #[arg(long, value_name = "SCORE", value_enum, default_value = "nrp_error")]
-    of: Score,
+    of: Of,
     #[command(flatten)]
     scope: Scope,
     /// Only this region
@@ -44,7 +45,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Score {
+enum Of {
     /// Mean absolute error on test stimuli
     NrpError,
     /// Lowest mean squared error on validation stimuli, which selects
@@ -145,29 +146,24 @@ fn document(rows: &[MarginalsRow], by: &[String], setting: &Setting) -> Vec<Valu
 
 /// A value as JSON has it: a number where its axis has numbers, null where there is none.
 fn typed(axis: &str, value: &str) -> Value {
-    let is_word = matches!(
-        axis.parse(),
-        Ok(Axis::Ann
-            | Axis::Region
-            | Axis::Model
-            | Axis::Layers
-            | Axis::Projection
-            | Axis::LinearPath)
-    );
-    match (value, is_word) {
-        ("", _) => Value::Null,
-        (word, true) => word.into(),
-        (number, false) => serde_json::from_str(number).unwrap_or_else(|_| number.into()),
+    if value.is_empty() {
+        return Value::Null;
+    }
+    match axis.parse().map(Axis::kind) {
+        Ok(Kind::Word) | Err(_) => value.into(),
+        Ok(Kind::Whole | Kind::Real) => {
+            serde_json::from_str(value).unwrap_or_else(|_| value.into())
+        }
     }
 }
 
-fn text(rows: &[MarginalsRow], by: &[String], of: Score) -> Result<(), CommandError> {
+fn text(rows: &[MarginalsRow], by: &[String], of: Of) -> Result<(), CommandError> {
     if rows.iter().all(|row| row.cells.is_empty()) {
         return output::line("no such trial has finished yet");
     }
     let score = match of {
-        Score::NrpError => "NRP-error",
-        Score::ValidationMse => "validation MSE",
+        Of::NrpError => Score::NrpError.label(),
+        Of::ValidationMse => Score::ValidationMse.label(),
     };
     let mean = format!("mean {score}");
     let best = format!("best trial's {score}");
@@ -200,10 +196,10 @@ fn text(rows: &[MarginalsRow], by: &[String], of: Score) -> Result<(), CommandEr
 }
 
 /// The mean, and what the best trial has.
-fn scores(cell: &MarginalCell, of: Score) -> (f64, f64) {
+fn scores(cell: &MarginalCell, of: Of) -> (f64, f64) {
     match of {
-        Score::NrpError => (cell.mean_nrp_error, cell.best_nrp_error),
-        Score::ValidationMse => (cell.mean_validation_mse, cell.best_validation_mse),
+        Of::NrpError => (cell.mean_nrp_error, cell.best_nrp_error),
+        Of::ValidationMse => (cell.mean_validation_mse, cell.best_validation_mse),
     }
 }
 
@@ -228,6 +224,14 @@ mod tests {
         assert_eq!(document[0]["learning_rate"], 1e-3);
         assert_eq!(document[0]["l2"], Value::Null);
         assert_eq!(document[0]["random_weights"], true);
-        assert_eq!(typed("layers", "12"), "12");
+    }
+
+    #[test]
+    fn names_stay_texts_on_every_axis_of_words() {
+        for axis in Axis::ALL {
+            let is_word = axis.kind() == Kind::Word;
+            assert_eq!(typed(axis.name(), "12").is_string(), is_word, "{axis}");
+            assert_eq!(typed(axis.name(), ""), Value::Null);
+        }
     }
 }

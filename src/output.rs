@@ -1,7 +1,8 @@
-//! Output: the one way anything reaches stdout or stderr, as tables and lines for people or as JSON.
+//! Output: everything for stdout and stderr goes through here, as tables and lines for people or as
+//! JSON.
 //!
-//! What is written may hold names from files and the wire: all of it is made plain here, so that no
-//! escape sequence, line break or mark in a name does anything to a terminal.
+//! Text may hold names from files and the wire. All of it is escaped here, so that no escape sequence,
+//! line break or mark in a name affects a terminal.
 #![allow(clippy::print_stderr)]
 
 use crate::failure::CommandError;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What stdout carries.
+/// The format of stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Tables for people
@@ -26,7 +27,7 @@ pub(crate) enum Format {
 /// Writes one JSON document.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(document).expect("strings, lists and finite numbers");
-    // Breaks between its lines are ours: those in strings are escapes already.
+    // Breaks between lines are ours: those within strings are escaped already.
     print(&plain::lines(&text))
 }
 
@@ -41,17 +42,17 @@ pub(crate) fn line(text: &str) -> Result<(), CommandError> {
     print(&plain::line(text))
 }
 
-/// Writes one line to stderr: what is not data.
+/// Writes one line to stderr, for everything that is not data.
 pub(crate) fn note(text: &str) {
     eprintln!("{}", plain::line(text));
 }
 
-/// Writes lines to stderr whose breaks are ours: an error, say.
+/// Writes lines, such as an error, to stderr. Their line breaks are ours.
 pub(crate) fn note_lines(text: &str) {
     eprint!("{}", plain::lines(text));
 }
 
-/// Has panics told plainly as well: what they say may hold a name.
+/// Makes panics escape their text, which may hold a name.
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -68,7 +69,25 @@ fn print(text: &str) -> Result<(), CommandError> {
     writeln!(std::io::stdout().lock(), "{text}").map_err(CommandError::Stdout)
 }
 
-/// A table for people. Its cells are plain, each on a line.
+/// Writes lines. Their line breaks are ours.
+pub(crate) fn text(text: &str) -> Result<(), CommandError> {
+    print(&plain::lines(text))
+}
+
+/// The width of the terminal in characters: what COLUMNS says, else the terminal's own, else 80.
+pub(crate) fn width() -> usize {
+    /// No table is made narrower.
+    const LEAST: usize = 40;
+    let asked = std::env::var("COLUMNS").ok();
+    let asked = asked.and_then(|width| width.parse().ok());
+    let found = || {
+        let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+        Some(usize::from(width.0))
+    };
+    asked.or_else(found).unwrap_or(80).max(LEAST)
+}
+
+/// A table for people. Its cells are escaped, each on one line.
 pub(crate) struct Table(comfy_table::Table);
 
 impl Table {
@@ -80,7 +99,7 @@ impl Table {
     }
 }
 
-/// A table with `header`, as plain as it can be read.
+/// A table with `header`, without lines between cells.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = comfy_table::Table::new();
     table

@@ -11,6 +11,7 @@ use indicatif::{
 use nrp_client::{Client, Watch, Watched};
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
+use nrp_proto::state::{Doing, TrialState};
 use nrp_proto::wire::{BestRequest, BestRow, SweepStatus, WatchReply, WorkerStatus};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -143,13 +144,10 @@ impl SweepBars {
         self.trials.set_length(status.trials);
         self.trials.set_position(ended);
         let mut parts = Vec::new();
-        for (trials, how) in [
-            (status.failed, "failed"),
-            (status.stopped, "stopped"),
-            (status.parked, "parked"),
-        ] {
+        for state in [TrialState::Failed, TrialState::Stopped, TrialState::Parked] {
+            let trials = status.count(state);
             if trials > 0 {
-                parts.push(format!("{trials} {how}"));
+                parts.push(format!("{trials} {state}"));
             }
         }
         let counts = if parts.is_empty() {
@@ -246,16 +244,20 @@ fn show_worker(bar: &ProgressBar, worker: &WorkerStatus) {
         bar.set_style(style("{prefix}: {msg}"));
         bar.set_message("idle");
     } else {
-        let template = match activity.doing.as_str() {
+        let doing = Doing::of_wire(activity.doing);
+        let template = match doing {
             // The number of epochs is unknown beforehand: early stopping decides.
-            "training" => "{prefix}: training {msg}, epoch {pos}",
-            _ => "{prefix}: {msg} {bar:20} {pos}/{len}{rate}",
+            Ok(Doing::Training) => "{prefix}: training {msg}, epoch {pos}",
+            Ok(Doing::Extracting | Doing::Projecting) | Err(_) => {
+                "{prefix}: {msg} {bar:20} {pos}/{len}{rate}"
+            }
         };
         bar.set_style(style(template));
-        let message = format!("{} {}", activity.doing, activity.subject);
-        let message = match activity.doing.as_str() {
-            "training" => activity.subject.clone(),
-            _ => message,
+        let message = match doing {
+            Ok(Doing::Training) | Err(_) => activity.subject.clone(),
+            Ok(doing @ (Doing::Extracting | Doing::Projecting)) => {
+                format!("{doing} {}", activity.subject)
+            }
         };
         let message = plain::line(&message).into_owned();
         if bar.message() != message {

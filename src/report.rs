@@ -7,6 +7,7 @@ use crate::output::{self, Format};
 use crate::place::Results;
 use crate::scope::ChosenSweep;
 use crate::sweep;
+use nrp_proto::state::TrialState;
 use nrp_proto::wire::TrialsRequest;
 use nrp_report::{Fold, Report};
 use serde::Serialize;
@@ -49,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         output::note(&format!("notice: {headline}"));
         let mut report = gather(&access.client, sweep).await?;
         if access.nothing_runs() {
-            report.sweep.state = sweep::unless_interrupted(&report.sweep.state).to_owned();
+            report.sweep.state = sweep::unless_interrupted(&report.sweep.state);
         }
         Ok(report)
     })
@@ -76,7 +77,7 @@ async fn gather(client: &Sweeps, sweep: ChosenSweep) -> Result<Report, CommandEr
         fold.take(&record);
     }
     if fold.wants_seeds() {
-        request.state = "finished".to_owned();
+        request.state = TrialState::Finished.to_wire();
         let mut stream = client.trials(request).await?;
         while let Some(record) = stream.next().await? {
             fold.take_seed(&record);

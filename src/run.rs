@@ -6,12 +6,15 @@ use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::devices::DeviceArguments;
 use crate::failure::{CommandError, Ended};
+use crate::listing::Choice;
 use crate::output::{self, Format};
 use crate::place::STATE_DIR;
+use crate::row::Row;
 use crate::scope::{Chosen, ChosenSweep};
 use crate::takes::Takes;
 use crate::{advice, best, load, progress, sweep, ui};
 use nrp_client::Client;
+use nrp_proto::state::{SweepState, TrialState};
 use nrp_proto::wire::{BestRequest, SubmitReply, SweepSpec, SweepStatus, TrialsRequest};
 use nrp_worker::agent::{self, Stop, WorkerConfig};
 use std::path::PathBuf;
@@ -135,7 +138,7 @@ async fn submit(
 ) -> Result<SubmitReply, CommandError> {
     let submitted = client.submit(spec.clone(), priority).await?;
     leave_others(client, &submitted.sweep).await?;
-    if client.status(&submitted.sweep).await?.state == "cancelled" {
+    if client.status(&submitted.sweep).await?.state == SweepState::Cancelled.to_wire() {
         client.resume(&submitted.sweep).await?;
     }
     Ok(submitted)
@@ -146,7 +149,8 @@ async fn submit(
 async fn leave_others(client: &Client, id: &str) -> Result<(), CommandError> {
     for other in client.sweeps().all().await? {
         // This run's worker would try parked trials again.
-        let is_open = ["running", "parked"].contains(&other.state.as_str());
+        let open = [SweepState::Running, SweepState::Parked].map(SweepState::to_wire);
+        let is_open = open.contains(&other.state);
         if other.id != id && is_open {
             client.cancel(&other.id).await?;
             ui::notice(&format!(
@@ -177,7 +181,7 @@ async fn report(client: &Client, status: &SweepStatus, format: Format) -> Result
     if status.failed > 0 {
         let request = TrialsRequest {
             sweep: status.id.clone(),
-            state: "failed".to_owned(),
+            state: TrialState::Failed.to_wire(),
             ..Default::default()
         };
         let first = client.trials(request).await?.next().await?;
@@ -195,16 +199,18 @@ async fn report(client: &Client, status: &SweepStatus, format: Format) -> Result
             status.failed, status.trials
         ));
     }
-    if status.state == "parked" {
+    if status.state == SweepState::Parked.to_wire() {
         return Err(CommandError::parked(status));
     }
-    if status.state == "cancelled" {
+    if status.state == SweepState::Cancelled.to_wire() {
         return Err(CommandError::Cancelled {
             name: status.name.clone(),
         });
     }
     let chosen = Chosen::one(client, &status.id).await?;
-    best::show(client, &chosen, BestRequest::default(), None, format).await?;
+    let choice = Choice::default();
+    let request = BestRequest::default();
+    best::show(client, &chosen, request, None, &choice, format).await?;
     for sweep in &chosen.sweeps {
         advise(client, sweep, format).await?;
     }
@@ -220,7 +226,7 @@ async fn advise(client: &Client, sweep: &ChosenSweep, format: Format) -> Result<
     let winners = client.best(request).all().await?.into_iter();
     let winners = winners.filter_map(|row| row.best.into_iter().next());
     let origin = sweep.origin();
-    let winners: Vec<_> = winners.map(|of| best::shown(of, &origin)).collect();
+    let winners: Vec<_> = winners.map(|of| Row::new(&of, &origin)).collect();
     for sentence in advice::all(&sweep.spec, &winners) {
         let sentence = format!("advice: {sentence}");
         match format {

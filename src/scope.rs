@@ -68,7 +68,7 @@ pub(crate) async fn check(client: &Sweeps, asked: TrialsRequest) -> Result<(), C
     for SweepStatus { id, .. } in sweeps.into_iter().rev() {
         let of_one = TrialsRequest {
             sweep: id,
-            state: String::new(),
+            state: 0,
             ..asked.clone()
         };
         let mut trials = client.trials(of_one).await?;

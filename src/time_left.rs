@@ -1,6 +1,7 @@
 //! Time left: an estimate from what this run has measured: how long trials train, and how long passes of ANNs over
 //! the stimuli take. What is unknown is counted, not guessed. Pure: the caller passes the time in.
 
+use nrp_proto::state::Doing;
 use nrp_proto::wire::{BestRow, SweepStatus, WorkerStatus};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -82,15 +83,15 @@ impl Measured {
         let mut training = 0;
         for worker in workers {
             let activity = worker.activity.clone().unwrap_or_default();
-            match activity.doing.as_str() {
-                "extracting" => {
+            match Doing::of_wire(activity.doing) {
+                Ok(Doing::Extracting) => {
                     let subject = activity.subject;
                     let progress = (activity.done, activity.total);
                     self.passes.see(&worker.worker, subject, progress, at);
                 }
-                doing => {
+                doing @ (Ok(Doing::Training | Doing::Projecting) | Err(_)) => {
                     self.passes.end(&worker.worker);
-                    training += u32::from(doing == "training");
+                    training += u32::from(doing == Ok(Doing::Training));
                 }
             }
         }
@@ -231,11 +232,11 @@ mod tests {
         let worker = WorkerStatus {
             worker: "w".to_owned(),
             activity: Some(Activity {
-                doing: doing.to_owned(),
+                doing: doing.parse().map_or(0, Doing::to_wire),
                 subject: subject.to_owned(),
                 done,
                 total: 100,
-                unit: String::new(),
+                unit: 0,
             }),
             ..WorkerStatus::default()
         };

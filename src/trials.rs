@@ -2,11 +2,15 @@
 
 use crate::client::{Access, Sweeps};
 use crate::failure::{CommandError, Ended};
+use crate::listing::{self, Choice};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
 use crate::scope::{self, Chosen, ChosenSweep, Scope};
+use clap::builder::PossibleValuesParser;
+use nrp_proto::state::TrialState;
 use nrp_proto::wire::{RetractRequest, Retracted, TrialsRequest};
+use nrp_proto::word;
 
 /// List trials with their state and scores
 #[derive(clap::Args)]
@@ -17,6 +21,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -25,10 +31,10 @@ pub(crate) struct Arguments {
 enum Command {
     /// Take outcomes back that turned out to be wrong, all or none of them
     ///
-    /// The trials are open again in every sweep that wants them, and what is still on its way from
-    /// earlier attempts does not count. The reason is kept with the retraction.
+    /// The trials are open again in every sweep that has them, and reports of earlier attempts no
+    /// longer count. The reason is kept with the retraction.
     Retract {
-        /// Their ids, as `nrp trials` shows them
+        /// Their ids, as `nrp trials --columns trial` shows them
         #[arg(required = true, value_name = "TRIAL")]
         trials: Vec<String>,
         /// Why they are wrong
@@ -48,12 +54,12 @@ pub(crate) struct Filter {
     #[arg(long)]
     region: Option<String>,
     /// Only trials in this state
-    #[arg(long = "in-state", value_parser = ["waiting", "leased", "parked", "finished", "failed", "stopped", "cancelled"])]
+    #[arg(long = "in-state", value_parser = PossibleValuesParser::new(TrialState::NAMES))]
     in_state: Option<String>,
 }
 
 impl Filter {
-    /// Which sweeps it is about; refuses what none of them has.
+    /// The sweeps that it selects trials from; refuses names that none of them has.
     pub(crate) async fn choose(&self, client: &Sweeps) -> Result<Chosen, CommandError> {
         let chosen = self.scope.choose(client).await?;
         scope::check(client, self.request(chosen.named())).await?;
@@ -66,7 +72,10 @@ impl Filter {
             ann: self.scope.ann.clone().unwrap_or_default(),
             filters: self.scope.filters.clone(),
             region: self.region.clone().unwrap_or_default(),
-            state: self.in_state.clone().unwrap_or_default(),
+            state: self.in_state.as_ref().map_or(0, |state| {
+                let state: TrialState = state.parse().expect("was checked when it was parsed");
+                state.to_wire()
+            }),
         }
     }
 }
@@ -111,8 +120,8 @@ async fn answer(
         }
         Format::Text => {
             for (sweep, rows) in &document {
-                chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
-                text(rows)?;
+                chosen.introduce(sweep, rows.iter().map(|row| &row.row.provenance))?;
+                text(rows, &arguments.choice)?;
             }
         }
     }
@@ -134,6 +143,7 @@ async fn retract(
         Format::Json => output::json(&retracted)?,
         Format::Text => {
             for Retracted { trial, state } in &retracted {
+                let state = word::shown::<TrialState>(*state);
                 output::line(&format!("trial {trial} is {state} again"))?;
             }
         }
@@ -157,75 +167,9 @@ pub(crate) async fn each(
     Ok(())
 }
 
-fn text(rows: &[TrialRow]) -> Result<(), CommandError> {
+fn text(rows: &[TrialRow], choice: &Choice) -> Result<(), CommandError> {
     if rows.is_empty() {
         return output::line("there are no such trials");
     }
-    let mut table = output::table(&[
-        "trial",
-        "state",
-        "ANN",
-        "region",
-        "model",
-        "layers",
-        "L1",
-        "L2",
-        "depth",
-        "rate",
-        "decay",
-        "dropout",
-        "linear path",
-        "ensemble",
-        "zeros",
-        "split",
-        "seed",
-        "NRP-error",
-        "mean predictor",
-        "noise floor",
-        "R² median",
-        "r median",
-        "ceiling",
-        "r²/ceiling",
-        "validation MSE",
-        "epochs",
-        "seconds",
-        "worker",
-        "reason",
-    ]);
-    for row in rows {
-        let cell = &row.cell;
-        table.add_row([
-            cell.trial.clone().unwrap_or_default(),
-            row.state.clone(),
-            cell.ann_label(),
-            cell.region_label(),
-            cell.model_label(),
-            cell.layers_label(),
-            output::count(cell.l1),
-            output::count(cell.l2),
-            output::count(cell.depth),
-            output::number(cell.learning_rate),
-            output::number(cell.weight_decay),
-            output::number(cell.dropout),
-            cell.linear_path.clone().unwrap_or_else(|| "–".to_owned()),
-            output::count(cell.ensemble),
-            cell.zeros_label(row.provenance.reached_sparsity),
-            cell.split_label(),
-            output::count(cell.seed),
-            output::score(row.scores.nrp_error),
-            output::score(row.scores.mean_predictor_error),
-            output::score(row.scores.noise_floor),
-            output::score(row.scores.r2_median),
-            output::score(row.scores.pearson_median),
-            output::score(row.scores.ceiling_median),
-            output::score(row.scores.pearson2_over_ceiling),
-            output::score(row.scores.validation_mse),
-            output::count(row.provenance.epochs),
-            row.train_seconds
-                .map_or_else(|| "–".to_owned(), |s| format!("{s:.1}")),
-            row.worker.clone().unwrap_or_default(),
-            row.reason.clone().unwrap_or_default(),
-        ]);
-    }
-    output::print_table(&table)
+    output::text(&listing::of_trials(rows, choice, output::width())?)
 }

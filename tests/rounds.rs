@@ -9,6 +9,7 @@ use crate::harness::{
     ANY, Chance, Killed, Place, SMALL_SWEEP, asked, coordinator, events, json, lasting, outcomes,
     submit, wait_for, worker,
 };
+use nrp_proto::state::Verdict;
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{
     Job, LeaseRef, LeaseRequest, Outcome, RegisterRequest, Report, ReportRequest, Scores, outcome,
@@ -159,8 +160,9 @@ impl MadeUp {
                     let reports = vec![report.clone()];
                     match client.report(ReportRequest { reports }).await {
                         Ok(reply) => {
-                            let verdict = reply.into_inner().verdicts.remove(0).verdict;
-                            return (report.trial, score, verdict);
+                            let kind = reply.into_inner().verdicts.remove(0).kind;
+                            let verdict = Verdict::of_wire(kind).unwrap();
+                            return (report.trial, score, verdict.name());
                         }
                         Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                     }

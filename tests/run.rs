@@ -106,9 +106,22 @@ fn tables_label_what_is_simulated_and_random() {
     let file = place.write("small.toml", SMALL_SWEEP);
     json(&place.run(&file).output().unwrap());
     for command in ["best", "trials"] {
-        let output = place.nrp(&[command, "--state", "state"]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        // After what all rows share, and the table's head.
+        let shown = |more: &[&str]| {
+            let arguments = [&[command, "--state", "state"], more].concat();
+            let output = place.nrp(&arguments).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        // Behind what the sweep says of itself: what all rows share, and the table.
+        let text = shown(&[]);
+        let parts: Vec<&str> = text.split("\n\n").collect();
+        let shared = parts[1].replace('\n', " ");
+        assert!(shared.contains("simulated recordings"), "{shared}");
+        assert!(shared.contains("(random weights)"), "{shared}");
+        assert!(parts[2].lines().count() > 2, "{text}");
+        for line in text.lines().skip_while(|line| !line.starts_with("in all")) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        let text = shown(&["--wide"]);
         let (_, table) = text.split_once("\n\n").unwrap();
         assert!(table.lines().count() > 2);
         for line in table.lines().skip(1) {

@@ -2,6 +2,7 @@
 //! `metrics` shows them.
 
 use crate::scheduler::LeaseEnd;
+use nrp_proto::state::TrialState;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -30,11 +31,12 @@ impl Counts {
     /// All of them zero.
     pub(crate) fn new() -> Self {
         let outcomes = Family::<Labels<1>, Counter>::default();
-        let outcome = |word: &str| outcomes.get_or_create_owned(&[("outcome", word.to_owned())]);
+        let outcome =
+            |state: TrialState| outcomes.get_or_create_owned(&[("outcome", state.to_string())]);
         Self {
-            finished: outcome("finished"),
-            failed: outcome("failed"),
-            stopped: outcome("stopped"),
+            finished: outcome(TrialState::Finished),
+            failed: outcome(TrialState::Failed),
+            stopped: outcome(TrialState::Stopped),
             retracted: Counter::default(),
             refused: Counter::default(),
             attempts_failed: Counter::default(),

@@ -6,7 +6,7 @@
 use crate::counts::{Counts, Labels};
 use crate::driver::{Census, Command};
 use nrp_proto::plain;
-use nrp_proto::wire::SweepStatus;
+use nrp_proto::state::TrialState;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -52,13 +52,13 @@ fn present(census: &Census, registry: &mut Registry) {
     let trials = Family::<Labels<3>, Gauge>::default();
     let behind = census.sweeps.len().saturating_sub(SWEEPS_MAX);
     for sweep in &census.sweeps[behind..] {
-        for (state, count) in states(sweep) {
+        for state in TrialState::ALL {
             let labels = [
                 ("sweep", plain::line(&sweep.name).into_owned()),
                 ("id", sweep.id.clone()),
-                ("state", state.to_owned()),
+                ("state", state.to_string()),
             ];
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            let count = i64::try_from(sweep.count(state)).unwrap_or(i64::MAX);
             trials.get_or_create(&labels).set(count);
         }
     }
@@ -74,18 +74,6 @@ fn present(census: &Census, registry: &mut Registry) {
     workers.set(census.workers.len() as i64);
     registry.register("nrp_workers", "Workers heard of lately", workers);
     register_workers(registry, census);
-}
-
-fn states(sweep: &SweepStatus) -> [(&'static str, u64); 7] {
-    [
-        ("waiting", sweep.waiting),
-        ("leased", sweep.leased),
-        ("parked", sweep.parked),
-        ("finished", sweep.finished),
-        ("failed", sweep.failed),
-        ("stopped", sweep.stopped),
-        ("cancelled", sweep.cancelled),
-    ]
 }
 
 /// Enters what workers last said of themselves.

@@ -4,8 +4,9 @@
 use crate::driver::{Clock, Replayed, SystemClock};
 use crate::scheduler::{Settings, SweepCounts, TrialId, TrialView};
 use crate::store::{
-    self, Compacted, Damage, DiskStore, JOURNAL, Repair, StoreError, index_at_hand, recorded,
+    self, Compacted, Damage, DiskStore, JOURNAL, Repair, StoreError, index_at_hand,
 };
+use nrp_proto::state::{SweepState, TrialState};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub struct SweepStats {
     /// Its name.
     pub name: String,
     /// What it is about.
-    pub state: &'static str,
+    pub state: SweepState,
     /// Its trials, by where they are.
     pub trials: Counts,
 }
@@ -92,7 +93,7 @@ pub fn stats(dir: &Path) -> Result<Stats, StoreError> {
         .map(|(id, name, state, counts)| SweepStats {
             id: id.to_string(),
             name: name.to_owned(),
-            state: state.name(),
+            state: state.shown(),
             trials: counts.into(),
         });
     Ok(Stats {
@@ -159,7 +160,7 @@ pub struct LostOutcome {
     /// A sweep that has it.
     pub sweep: String,
     /// How it ended.
-    pub state: String,
+    pub state: TrialState,
 }
 
 /// Repairs the journal in `dir`, which nothing else may be using: what is intact takes its place, and
@@ -218,7 +219,10 @@ impl Repaired {
                         continue;
                     }
                     let state = index.trial(id)?.unwrap_or_default().state;
-                    if state != recorded::OPEN && seen.insert(id) {
+                    // An open trial has no state in the index.
+                    if let Ok(state) = TrialState::of_wire(state)
+                        && seen.insert(id)
+                    {
                         self.lose(id, name, state);
                     }
                 }
@@ -227,7 +231,7 @@ impl Repaired {
         Ok(())
     }
 
-    fn lose(&mut self, trial: TrialId, sweep: &str, state: String) {
+    fn lose(&mut self, trial: TrialId, sweep: &str, state: TrialState) {
         match self.lost_outcomes.len() < LOST_MAX {
             true => self.lost_outcomes.push(LostOutcome {
                 trial: trial.to_string(),

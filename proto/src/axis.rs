@@ -1,20 +1,23 @@
-//! Axes: what trials are told apart by, and conditions on them: `l1=16`, `learning_rate<=0.01`. This
-//! table is the only list of axes: their names, headers, kinds, and where a trial has each. Filters,
-//! marginals, tables and exports iterate over it. Pure.
+//! Axes: what trials are told apart by. This table is the only list of axes: their names, headers and
+//! kinds, where a trial has each, and, of the grid's, how sweep files and the wire have them. Sweep
+//! files, grids, filters, marginals, tables and exports iterate over it. Pure.
 //!
 //! CONTRIBUTING.md shows how to add an axis.
 
-use crate::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
-use crate::word::{UnknownWord, word_enum};
-use miette::Diagnostic;
+mod condition;
+mod place;
+mod values;
+
+pub use condition::{AxisError, Condition};
+pub use place::Place;
+pub use values::Values;
+
+use crate::sweep::LinearPath;
+use crate::wire::{AnnSpec, Grid, Scores, TrialRecord, TrialSpec};
+use crate::word::word_enum;
 use serde::{Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt::{self, Display};
-use std::str::FromStr;
-use thiserror::Error;
-
-/// The most characters of what was written that an error repeats.
-const SHOWN_CHARS_MAX: usize = 64;
 
 word_enum! {
     /// What a trial can be told apart by: an axis of the grid, or the size of its network.
@@ -79,6 +82,7 @@ pub enum Value {
 }
 
 /// What there is to know of an axis.
+#[derive(Clone, Copy)]
 struct Row {
     /// The header of its column in tables.
     label: &'static str,
@@ -86,6 +90,72 @@ struct Row {
     /// Whether linear baselines have no place on the axis, whatever their specification says.
     of_networks: bool,
     get: fn(&TrialSpec, Option<&Scores>) -> Option<Value>,
+    /// Absent of an axis that is not searched by the grid.
+    grid: Option<GridAxis>,
+}
+
+/// An axis of the grid: how sweep files and the wire list its values, and how a trial gets one.
+#[derive(Clone, Copy)]
+pub(crate) struct GridAxis {
+    /// Networks of fewer intermediate layers have no place on the axis.
+    pub(crate) from_depth: u32,
+    /// Whether the default is left out on the wire, since there was no choice at first: so ids of
+    /// sweeps and trials are what they were.
+    pub(crate) is_optional: bool,
+    /// The values of a sweep file that says nothing.
+    pub(crate) default: fn() -> Values,
+    pub(crate) rule: Rule,
+    /// What a value that breaks the rule is told.
+    pub(crate) rule_words: &'static str,
+    /// The values that a sweep on the wire tries.
+    pub(crate) of: fn(&Grid) -> Values,
+    /// Puts values into a sweep on the wire.
+    pub(crate) put: fn(&mut Grid, &Values),
+    /// Gives a trial one of the values, by its index.
+    pub(crate) set: fn(&mut TrialSpec, &Values, usize),
+}
+
+/// Which values an axis of the grid may have.
+#[derive(Clone, Copy)]
+pub(crate) enum Rule {
+    /// Whole numbers from the first to the second.
+    Whole(i64, i64),
+    /// Finite numbers above 0.
+    Positive,
+    /// Finite numbers from 0.
+    NotNegative,
+    /// Numbers from 0 and below 1.
+    Fraction,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+impl Rule {
+    /// Whether an axis of whole numbers may have `number`.
+    pub(crate) fn allows_whole(self, number: i64) -> bool {
+        match self {
+            Rule::Whole(least, most) => (least..=most).contains(&number),
+            Rule::Positive | Rule::NotNegative | Rule::Fraction | Rule::Word(_) => false,
+        }
+    }
+
+    /// Whether an axis of numbers may have `number`.
+    pub(crate) fn allows_real(self, number: f64) -> bool {
+        match self {
+            Rule::Positive => number.is_finite() && number > 0.0,
+            Rule::NotNegative => number.is_finite() && number >= 0.0,
+            Rule::Fraction => (0.0..1.0).contains(&number),
+            Rule::Whole(..) | Rule::Word(_) => false,
+        }
+    }
+
+    /// Whether an axis of words may have `word`.
+    pub(crate) fn allows_word(self, word: &str) -> bool {
+        match self {
+            Rule::Word(words) => words.contains(&word),
+            Rule::Whole(..) | Rule::Positive | Rule::NotNegative | Rule::Fraction => false,
+        }
+    }
 }
 
 impl Row {
@@ -99,12 +169,22 @@ impl Row {
             kind,
             of_networks: false,
             get,
+            grid: None,
         }
     }
 
+    /// The same of networks alone.
     const fn of_networks(self) -> Self {
         Self {
             of_networks: true,
+            ..self
+        }
+    }
+
+    /// The same as an axis of the grid.
+    const fn in_grid(self, grid: GridAxis) -> Self {
+        Self {
+            grid: Some(grid),
             ..self
         }
     }
@@ -118,32 +198,147 @@ impl Axis {
             Axis::Region => Row::new("region", Word, |trial, _| word(&trial.region)),
             Axis::Model => Row::new("model", Word, |trial, _| word(trial.model())),
             Axis::Layers => Row::new("layers", Word, |trial, _| word(&trial.layers.join("+"))),
-            Axis::L1 => Row::new("L1", Whole, |trial, _| whole(trial.l1?)),
-            Axis::L2 => Row::new("L2", Whole, |trial, _| whole(trial.l2?)),
-            Axis::Depth => Row::new("depth", Whole, |trial, _| whole(trial.depth)).of_networks(),
-            Axis::LearningRate => {
-                Row::new("rate", Real, |trial, _| real(trial.learning_rate)).of_networks()
-            }
-            Axis::WeightDecay => {
-                Row::new("decay", Real, |trial, _| real(trial.weight_decay)).of_networks()
-            }
-            Axis::Dropout => {
-                Row::new("dropout", Real, |trial, _| real(trial.dropout)).of_networks()
-            }
+            Axis::L1 => Row::new("L1", Whole, |trial, _| whole(trial.l1?)).in_grid(GridAxis {
+                from_depth: 1,
+                is_optional: false,
+                default: || Values::Wholes(vec![16, 32, 64, 128]),
+                rule: Rule::Whole(1, 65_536),
+                rule_words: "a layer has 1 to 65536 units",
+                of: |grid| Values::of_u32(&grid.l1),
+                put: |grid, values| grid.l1 = values.u32s(),
+                set: |trial, values, at| trial.l1 = Some(values.u32(at)),
+            }),
+            Axis::L2 => Row::new("L2", Whole, |trial, _| whole(trial.l2?)).in_grid(GridAxis {
+                from_depth: 2,
+                is_optional: false,
+                default: || Values::Wholes(vec![32, 64, 128, 256]),
+                rule: Rule::Whole(1, 65_536),
+                rule_words: "a layer has 1 to 65536 units",
+                of: |grid| Values::of_u32(&grid.l2),
+                put: |grid, values| grid.l2 = values.u32s(),
+                set: |trial, values, at| trial.l2 = Some(values.u32(at)),
+            }),
+            Axis::Depth => Row::new("depth", Whole, |trial, _| whole(trial.depth))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 0,
+                    is_optional: false,
+                    default: || Values::Wholes(vec![2]),
+                    rule: Rule::Whole(0, 3),
+                    rule_words: "there are 0 to 3 intermediate layers",
+                    of: |grid| Values::of_u32(&grid.depth),
+                    put: |grid, values| grid.depth = values.u32s(),
+                    set: |trial, values, at| trial.depth = values.u32(at),
+                }),
+            Axis::LearningRate => Row::new("rate", Real, |trial, _| real(trial.learning_rate))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 0,
+                    is_optional: false,
+                    default: || Values::Reals(vec![1e-4, 3e-4, 1e-3, 3e-3]),
+                    rule: Rule::Positive,
+                    rule_words: "a learning rate must be above 0",
+                    of: |grid| Values::Reals(grid.learning_rate.clone()),
+                    put: |grid, values| grid.learning_rate = values.reals().to_vec(),
+                    set: |trial, values, at| trial.learning_rate = values.reals()[at],
+                }),
+            Axis::WeightDecay => Row::new("decay", Real, |trial, _| real(trial.weight_decay))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 0,
+                    is_optional: false,
+                    default: || Values::Reals(vec![0.0]),
+                    rule: Rule::NotNegative,
+                    rule_words: "a weight decay must not be negative",
+                    of: |grid| Values::Reals(grid.weight_decay.clone()),
+                    put: |grid, values| grid.weight_decay = values.reals().to_vec(),
+                    set: |trial, values, at| trial.weight_decay = values.reals()[at],
+                }),
+            Axis::Dropout => Row::new("dropout", Real, |trial, _| real(trial.dropout))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 1,
+                    is_optional: false,
+                    default: || Values::Reals(vec![0.0]),
+                    rule: Rule::Fraction,
+                    rule_words: "dropout is at least 0 and below 1",
+                    of: |grid| Values::Reals(grid.dropout.clone()),
+                    put: |grid, values| grid.dropout = values.reals().to_vec(),
+                    set: |trial, values, at| trial.dropout = values.reals()[at],
+                }),
             Axis::Sparsity => Row::new("sparsity", Real, |trial, _| real(ann(trial)?.sparsity)),
             Axis::Projection => Row::new("projection", Word, |trial, _| word(trial.projection())),
-            Axis::LinearPath => {
-                Row::new("linear path", Word, |trial, _| word(trial.linear_path())).of_networks()
-            }
-            Axis::Ensemble => {
-                Row::new("ensemble", Whole, |trial, _| whole(trial.ensemble())).of_networks()
-            }
+            Axis::LinearPath => Row::new("linear path", Word, |trial, _| word(trial.linear_path()))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 0,
+                    is_optional: true,
+                    default: || Values::Words(vec![LinearPath::None.to_string()]),
+                    rule: Rule::Word(&LinearPath::NAMES),
+                    rule_words: "must be one of `none`, `ridge`",
+                    of: |grid| Values::Words(grid.linear_path.clone()),
+                    put: |grid, values| grid.linear_path = values.words().to_vec(),
+                    set: |trial, values, at| {
+                        let path = &values.words()[at];
+                        if path != LinearPath::None.name() {
+                            trial.linear_path.clone_from(path);
+                        }
+                    },
+                }),
+            Axis::Ensemble => Row::new("ensemble", Whole, |trial, _| whole(trial.ensemble()))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 0,
+                    is_optional: true,
+                    default: || Values::Wholes(vec![1]),
+                    rule: Rule::Whole(1, 1_000),
+                    rule_words: "an ensemble has 1 to 1000 networks",
+                    of: |grid| Values::of_u32(&grid.ensemble),
+                    put: |grid, values| grid.ensemble = values.u32s(),
+                    set: |trial, values, at| {
+                        let networks = values.u32(at);
+                        if networks > 1 {
+                            trial.ensemble = networks;
+                        }
+                    },
+                }),
             Axis::Split => Row::new("split", Whole, |trial, _| whole(trial.split_number())),
-            Axis::Seed => Row::new("seed", Whole, |trial, _| whole(trial.seed)).of_networks(),
+            Axis::Seed => Row::new("seed", Whole, |trial, _| whole(trial.seed))
+                .of_networks()
+                .in_grid(GridAxis {
+                    from_depth: 0,
+                    is_optional: false,
+                    default: || Values::Wholes(vec![0]),
+                    rule: Rule::Whole(0, i64::MAX),
+                    rule_words: "a seed must not be negative",
+                    of: |grid| Values::of_u64(&grid.seed),
+                    put: |grid, values| grid.seed = values.u64s(),
+                    set: |trial, values, at| trial.seed = values.u64(at),
+                }),
             Axis::Parameters => {
                 Row::new("parameters", Whole, |_, scores| whole(scores?.parameters))
             }
         }
+    }
+
+    /// The axes of the grid, in the order in which its cells are numbered: the last runs fastest,
+    /// and the depth slowest.
+    pub(crate) const GRID: [Axis; GRID_AXES] = {
+        let mut grid = [Axis::Depth; GRID_AXES];
+        let (mut at, mut next) = (0, 0);
+        while at < Axis::ALL.len() {
+            if Axis::ALL[at].row().grid.is_some() {
+                grid[next] = Axis::ALL[at];
+                next += 1;
+            }
+            at += 1;
+        }
+        grid
+    };
+
+    /// How sweep files and the wire have the axis, where it is one of the grid.
+    pub(crate) const fn grid(self) -> Option<GridAxis> {
+        self.row().grid
     }
 
     /// The header of its column in tables.
@@ -170,28 +365,36 @@ impl Axis {
         }
         (row.get)(trial, scores)
     }
+}
 
-    fn value(self, text: &str) -> Result<Value, AxisError> {
-        let value = match self.kind() {
-            Kind::Word => Some(Value::Word(text.to_owned())).filter(|_| !text.is_empty()),
-            Kind::Whole => text.parse().ok().map(Value::Whole),
-            Kind::Real => text
-                .parse()
-                .ok()
-                .filter(|value: &f64| value.is_finite())
-                .map(Value::Real),
-        };
-        value.ok_or_else(|| AxisError::Value {
-            axis: self,
-            found: shown(text),
-            expected: match self.kind() {
-                Kind::Word => "a name",
-                Kind::Whole => "a whole number",
-                Kind::Real => "a number",
-            },
-        })
+impl TrialSpec {
+    /// What predicts beside the network, as the sweep file spells it.
+    pub fn linear_path(&self) -> &str {
+        if self.linear_path.is_empty() {
+            NO_LINEAR_PATH
+        } else {
+            &self.linear_path
+        }
+    }
+
+    /// How many networks' predictions are averaged.
+    pub fn ensemble(&self) -> u32 {
+        self.ensemble.max(1)
     }
 }
+
+/// The linear path of an NRP network that has nothing beside it.
+pub const NO_LINEAR_PATH: &str = LinearPath::None.name();
+
+/// How many axes the grid has.
+const GRID_AXES: usize = {
+    let (mut at, mut axes) = (0, 0);
+    while at < Axis::ALL.len() {
+        axes += Axis::ALL[at].row().grid.is_some() as usize;
+        at += 1;
+    }
+    axes
+};
 
 fn ann(trial: &TrialSpec) -> Option<&AnnSpec> {
     trial.ann.as_ref()
@@ -261,140 +464,12 @@ impl Serialize for Value {
     }
 }
 
-/// How a trial's value must compare with the one named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Relation {
-    Is,
-    IsNot,
-    AtMost,
-    AtLeast,
-    Below,
-    Above,
-}
-
-impl Relation {
-    /// A sign that begins with another stands before it.
-    const SIGNS: [(&'static str, Relation); 6] = [
-        ("!=", Relation::IsNot),
-        ("<=", Relation::AtMost),
-        (">=", Relation::AtLeast),
-        ("=", Relation::Is),
-        ("<", Relation::Below),
-        (">", Relation::Above),
-    ];
-
-    fn holds(self, order: Ordering) -> bool {
-        match self {
-            Relation::Is => order.is_eq(),
-            Relation::IsNot => order.is_ne(),
-            Relation::AtMost => order.is_le(),
-            Relation::AtLeast => order.is_ge(),
-            Relation::Below => order.is_lt(),
-            Relation::Above => order.is_gt(),
-        }
-    }
-}
-
-/// A condition on one axis. A trial without a place on the axis meets no condition on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    axis: Axis,
-    relation: Relation,
-    value: Value,
-}
-
-impl Condition {
-    /// The condition that a trial lies at `value`.
-    pub fn is(axis: Axis, value: Value) -> Self {
-        Self {
-            axis,
-            relation: Relation::Is,
-            value,
-        }
-    }
-
-    /// The axis that the condition is on.
-    pub fn axis(&self) -> Axis {
-        self.axis
-    }
-
-    /// Whether a trial meets the condition.
-    pub fn holds(&self, trial: &TrialRecord) -> bool {
-        let found = self.axis.of(trial);
-        found.is_some_and(|found| self.relation.holds(found.cmp(&self.value)))
-    }
-}
-
-impl FromStr for Condition {
-    type Err = AxisError;
-
-    fn from_str(text: &str) -> Result<Self, AxisError> {
-        let invalid = || AxisError::Shape { found: shown(text) };
-        let at = text.find(['!', '<', '>', '=']).ok_or_else(invalid)?;
-        let (name, rest) = text.split_at(at);
-        let mut signs = Relation::SIGNS.into_iter();
-        let (relation, value) = signs
-            .find_map(|(sign, relation)| Some((relation, rest.strip_prefix(sign)?)))
-            .ok_or_else(invalid)?;
-        let axis: Axis = name.trim().parse()?;
-        let ordered = !matches!(relation, Relation::Is | Relation::IsNot);
-        if ordered && axis.kind() == Kind::Word {
-            return Err(AxisError::Order { axis });
-        }
-        Ok(Self {
-            axis,
-            relation,
-            value: axis.value(value.trim())?,
-        })
-    }
-}
-
-/// Why a text does not name an axis, or a condition on one.
-#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
-pub enum AxisError {
-    /// No axis has this name.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Unknown(#[from] UnknownWord),
-    /// The text has no relation in it.
-    #[error("invalid condition `{found}`")]
-    #[diagnostic(help(
-        "write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`"
-    ))]
-    Shape {
-        /// What was written.
-        found: String,
-    },
-    /// The value is not of the axis's kind.
-    #[error("`{axis}` must be {expected}, got `{found}`")]
-    #[diagnostic(help("write it as the sweep file does: `l1=16`, `learning_rate<=0.01`"))]
-    Value {
-        /// The axis.
-        axis: Axis,
-        /// What was written.
-        found: String,
-        /// The kind of value that the axis has.
-        expected: &'static str,
-    },
-    /// Names have no order.
-    #[error("`{axis}` has no order")]
-    #[diagnostic(help("use = or != with it"))]
-    Order {
-        /// The axis.
-        axis: Axis,
-    },
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::{AnnSpec, TrialSpec};
 
-    fn trial() -> TrialRecord {
+    pub(super) fn trial() -> TrialRecord {
         TrialRecord {
             spec: Some(TrialSpec {
                 ann: Some(AnnSpec {
@@ -411,35 +486,6 @@ mod tests {
                 ..Default::default()
             }),
             ..Default::default()
-        }
-    }
-
-    #[test]
-    fn conditions_hold_as_they_read() {
-        for (text, holds) in [
-            ("ann=mobilenet", true),
-            ("region!=V4", false),
-            ("layers=a+b", true),
-            ("layers=a", false),
-            ("l1=16", true),
-            (" l1 >= 16 ", true),
-            ("l1>16", false),
-            ("l1!=32", true),
-            ("depth<2", true),
-            ("learning_rate=0.001", true),
-            ("learning_rate<=1e-3", true),
-            ("learning_rate<1e-3", false),
-            ("weight_decay=-0", true),
-            ("sparsity=0.5", true),
-            ("seed=18446744073709551615", true),
-            ("seed=18446744073709551614", false),
-            // The trial has no place on these axes.
-            ("l2=32", false),
-            ("l2!=32", false),
-            ("parameters>0", false),
-        ] {
-            let condition: Condition = text.parse().expect(text);
-            assert_eq!(condition.holds(&trial()), holds, "{text}");
         }
     }
 
@@ -474,24 +520,69 @@ mod tests {
     }
 
     #[test]
-    fn what_is_invalid_is_told_with_what_to_do() {
-        let refused = |text: &str| {
-            let error = text.parse::<Condition>().expect_err(text);
-            format!("{error}; {}", error.help().expect("help"))
-        };
-        insta::assert_snapshot!(refused("lerning_rate=1"), @"unknown axis `lerning_rate`; did you mean `learning_rate`?; expected one of ann, region, model, layers, l1, l2, depth, learning_rate, weight_decay, dropout, sparsity, projection, linear_path, ensemble, split, seed, parameters");
-        insta::assert_snapshot!(refused("l1 16"), @"invalid condition `l1 16`; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("l1!16"), @"invalid condition `l1!16`; write AXIS=VALUE, or with !=, <, <=, > or >=: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("l1=1.5"), @"`l1` must be a whole number, got `1.5`; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("dropout=NaN"), @"`dropout` must be a number, got `NaN`; write it as the sweep file does: `l1=16`, `learning_rate<=0.01`");
-        insta::assert_snapshot!(refused("region<V4"), @"`region` has no order; use = or != with it");
-        assert!(refused("zebra=1").contains("; expected one of ann,"));
-    }
-
-    #[test]
     fn every_axis_is_found_by_its_name() {
         for axis in Axis::ALL {
             assert_eq!(axis.name().parse(), Ok(axis));
+        }
+    }
+
+    #[test]
+    fn every_axis_is_documented() {
+        let docs = include_str!("../../docs/sweeps.md");
+        for axis in Axis::ALL {
+            let name = format!("`{axis}`");
+            assert!(docs.contains(&name), "docs/sweeps.md lacks {name}");
+        }
+        let sample = include_str!("../../sweeps/paper.toml");
+        for axis in Axis::GRID {
+            let key = format!("\n{axis} = [");
+            assert!(sample.contains(&key), "sweeps/paper.toml lacks `{axis}`");
+        }
+    }
+
+    #[test]
+    fn every_field_of_the_grid_is_an_axis_of_its_own() {
+        let json = serde_json::to_value(Grid::default()).expect("JSON");
+        let mut fields: Vec<_> = json.as_object().expect("fields").keys().cloned().collect();
+        let mut axes: Vec<_> = Axis::GRID
+            .iter()
+            .map(|axis| axis.name().to_owned())
+            .collect();
+        fields.sort();
+        axes.sort();
+        assert_eq!(fields, axes);
+        for axis in Axis::GRID {
+            let row = axis.grid().expect("an axis of the grid");
+            let values = match axis.kind() {
+                Kind::Word => Values::Words(vec!["ridge".to_owned()]),
+                Kind::Whole => Values::Wholes(vec![3]),
+                Kind::Real => Values::Reals(vec![0.25]),
+            };
+            let mut grid = Grid::default();
+            (row.put)(&mut grid, &values);
+            assert_eq!((row.of)(&grid), values, "{axis}");
+            let json = serde_json::to_value(&grid).expect("JSON");
+            assert_eq!(
+                json[axis.name()].as_array().map(Vec::len),
+                Some(1),
+                "{axis}"
+            );
+            let mut trial = TrialSpec::default();
+            (row.set)(&mut trial, &values, 0);
+            let set = axis.of_spec(&trial, None).expect("has a place");
+            let expected = match &values {
+                Values::Words(words) => Value::Word(words[0].clone()),
+                Values::Wholes(_) => Value::Whole(3),
+                Values::Reals(_) => Value::Real(0.25),
+            };
+            assert_eq!(set, expected, "{axis}");
+            assert_eq!(trial.cell(), trial, "ids know of `{axis}`");
+            // Defaults keep the ids of trials from before the axis.
+            if row.is_optional {
+                let mut trial = TrialSpec::default();
+                (row.set)(&mut trial, &(row.default)(), 0);
+                assert_eq!(trial, TrialSpec::default(), "{axis}");
+            }
         }
     }
 }

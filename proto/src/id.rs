@@ -1,7 +1,7 @@
-//! Ids: what a trial, a sweep and a group of trials are called. An id is the hash of what it names,
-//! so that the same thing has the same id on every machine and in every sweep.
+//! Ids of trials, sweeps and groups of trials. An id is the hash of what it names, so the same thing
+//! has the same id on every machine and in every sweep.
 
-use crate::sweep::{LinearPath, Projection};
+use crate::sweep::Projection;
 use crate::wire::{RecordingsFiles, SweepSpec, TrainingSpec, TrialSpec};
 use prost::Message;
 
@@ -13,13 +13,12 @@ pub const RANDOM_PREFIX: &str = "random:";
 
 pub use crate::sweep::NO_PROJECTION;
 
-/// The linear path of an NRP network that has nothing beside it.
-pub const NO_LINEAR_PATH: &str = LinearPath::None.name();
+pub use crate::axis::NO_LINEAR_PATH;
 
 /// Model of NRP networks, as users see it.
 pub const NRP_NETWORK: &str = "nrp";
 
-/// What ids of trials are hashed under.
+/// The domain that ids of trials are hashed under.
 const TRIAL_DOMAIN: &str = "nrp trial 2026";
 
 /// Hash of `bytes` under a `domain`, as `hex_digits` hexadecimal digits (64 at most).
@@ -35,23 +34,23 @@ impl TrialSpec {
         hash(TRIAL_DOMAIN, &self.encode_to_vec(), 32)
     }
 
-    /// What trials of one job share: activations, responses, split, protocol and model.
+    /// The id of what the trials of one job share: activations, responses, split, protocol and model.
     pub fn job_group(&self) -> String {
         let shared = self.without_cell();
         hash("nrp job group 2026", &shared.encode_to_vec(), 16)
     }
 
-    /// What it shares with its job group: everything but its cell of the grid.
+    /// The trial without its cell of the grid, which is what it shares with its job group.
     pub fn without_cell(&self) -> TrialSpec {
         self.with_cell(&TrialSpec::default())
     }
 
-    /// Its cell of the grid alone.
+    /// The trial's cell of the grid alone.
     pub fn cell(&self) -> TrialSpec {
         TrialSpec::default().with_cell(self)
     }
 
-    /// This, in the cell of `other`.
+    /// The same trial in the cell of `other`.
     pub fn with_cell(&self, other: &TrialSpec) -> TrialSpec {
         TrialSpec {
             ann: self.ann.clone(),
@@ -59,22 +58,15 @@ impl TrialSpec {
             region: self.region.clone(),
             split: self.split.clone(),
             layers: self.layers.clone(),
-            l1: other.l1,
-            l2: other.l2,
-            depth: other.depth,
-            learning_rate: other.learning_rate,
-            weight_decay: other.weight_decay,
-            dropout: other.dropout,
-            seed: other.seed,
             training: self.training.clone(),
             model: self.model.clone(),
-            linear_path: other.linear_path.clone(),
-            ensemble: other.ensemble,
+            // The axes of the grid.
+            ..other.clone()
         }
     }
 
-    /// What trials share whose activations one pass of the ANN gives: ANN and stimuli. The
-    /// recordings' digest stands for the stimuli.
+    /// The id of what trials share if one pass of the ANN computes their activations: ANN and stimuli.
+    /// The recordings' digest stands for the stimuli.
     pub fn pass(&self) -> String {
         let shared = TrialSpec {
             ann: self.ann.clone(),
@@ -84,9 +76,8 @@ impl TrialSpec {
         hash("nrp pass 2026", &shared.encode_to_vec(), 16)
     }
 
-    /// What trials share that are trained on the same activations: a pass, the layers of it, and,
-    /// where those are projected onto the span of the training stimuli, the split that says which
-    /// those are.
+    /// The id of what trials share if they are trained on the same activations: a pass and its layers.
+    /// Projected activations also depend on the split, which says which stimuli train.
     pub fn activations(&self) -> String {
         let is_projected = self.projection() != NO_PROJECTION;
         let shared = TrialSpec {
@@ -104,8 +95,8 @@ impl TrialSpec {
         hash("nrp activations 2026", &shared.encode_to_vec(), 16)
     }
 
-    /// What trials must share to be ranked by their validation losses: ANN, weights, recordings,
-    /// split, target scaling and model. Regions are rows within it.
+    /// The id of what trials must share to be ranked by their validation losses: ANN, weights,
+    /// recordings, split, target scaling and model. Regions are rows within a group.
     pub fn comparable_group(&self) -> String {
         let ann = self.ann.as_ref();
         let shared = TrialSpec {
@@ -133,32 +124,20 @@ impl TrialSpec {
 
     /// What predicts the responses: `nrp`, or the baseline as the sweep file spells it.
     pub fn model(&self) -> &str {
-        match self.is_nrp_network() {
-            true => NRP_NETWORK,
-            false => &self.model,
+        if self.is_nrp_network() {
+            NRP_NETWORK
+        } else {
+            &self.model
         }
     }
 
-    /// What its activations are projected onto, as the sweep file spells it.
+    /// The projection of its activations, as the sweep file spells it.
     pub fn projection(&self) -> &str {
         let training = self.training.as_ref();
         training.map_or(NO_PROJECTION, |training| &training.projection)
     }
 
-    /// What predicts beside the network, as the sweep file spells it.
-    pub fn linear_path(&self) -> &str {
-        match self.linear_path.is_empty() {
-            true => NO_LINEAR_PATH,
-            false => &self.linear_path,
-        }
-    }
-
-    /// Networks whose predictions are averaged.
-    pub fn ensemble(&self) -> u32 {
-        self.ensemble.max(1)
-    }
-
-    /// Which of the splits of its scheme it is of, from 0.
+    /// The number of its split within its scheme, from 0.
     pub fn split_number(&self) -> u32 {
         self.split.as_ref().map_or(0, |split| split.number)
     }
@@ -179,21 +158,17 @@ impl TrialSpec {
 /// Ids of trials that share all but their cell, which is hashed once for all of them: a million ids
 /// take half a second rather than six.
 pub struct CellIds {
-    /// Has taken in what comes before the cell; fields are encoded in the order of their numbers.
+    /// The state after hashing the fields before the cell; fields are encoded by their numbers.
     before: blake3::Hasher,
-    /// What lies between the cell's earlier fields and those that were added since.
-    between: Vec<u8>,
+    /// The shared fields that are encoded among those of the cell.
+    training: Option<TrainingSpec>,
+    model: String,
     bytes: Vec<u8>,
 }
 
 impl CellIds {
-    /// Of trials in the cells of `shared`, whose own is of no interest.
+    /// Of trials that share everything with `shared` but its cell.
     pub fn of(shared: &TrialSpec) -> Self {
-        let between = TrialSpec {
-            training: shared.training.clone(),
-            model: shared.model.clone(),
-            ..TrialSpec::default()
-        };
         let before = TrialSpec {
             training: None,
             model: String::new(),
@@ -203,28 +178,22 @@ impl CellIds {
         hasher.update(&before.encode_to_vec());
         Self {
             before: hasher,
-            between: between.encode_to_vec(),
+            training: shared.training.clone(),
+            model: shared.model.clone(),
             bytes: Vec::new(),
         }
     }
 
-    /// The number whose hexadecimal digits are the id of the trial in the cell of `cell`, which has
-    /// nothing else.
+    /// The id, as a number, of the trial in the cell of `cell`, which must have nothing but the cell.
     pub fn id(&mut self, cell: &TrialSpec) -> u128 {
-        let later = TrialSpec {
-            linear_path: cell.linear_path.clone(),
-            ensemble: cell.ensemble,
-            ..TrialSpec::default()
-        };
-        let earlier = TrialSpec {
-            linear_path: String::new(),
-            ensemble: 0,
+        let rest = TrialSpec {
+            training: self.training.take(),
+            model: std::mem::take(&mut self.model),
             ..cell.clone()
         };
         self.bytes.clear();
-        earlier.encode(&mut self.bytes).expect("memory takes all");
-        self.bytes.extend_from_slice(&self.between);
-        later.encode(&mut self.bytes).expect("memory takes all");
+        rest.encode(&mut self.bytes).expect("memory takes all");
+        (self.training, self.model) = (rest.training, rest.model);
         let mut hasher = self.before.clone();
         let hash = hasher.update(&self.bytes).finalize();
         let digits = hash.as_bytes().first_chunk().expect("32 bytes");

@@ -1,5 +1,5 @@
-//! Panics of libraries, made errors: what a file or a device does to somebody else's code must neither
-//! end a process nor write to its stderr.
+//! Panics of libraries, turned into errors: a file or a device that makes a library panic must neither
+//! end the process nor write to its stderr.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -7,19 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many calls have the panics of all threads caught.
+/// The number of calls in progress that catch the panics of all threads.
 static CAUGHT_EVERYWHERE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Whether what panics in this thread is caught and told by who called it.
+    /// Whether a caller on this thread catches its panics and reports them itself.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`, a call into a library; of a panic, what it said first. Nothing is written to stderr,
-/// while other threads' panics are reported as ever.
+/// Runs `work`, a call into a library. If it panics, nothing is written to stderr; panics of other
+/// threads are reported as usual.
 ///
 /// # Errors
-/// When `work` panics: the first line of what it said.
+/// When `work` panics: the first line of the panic's message.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -35,14 +35,14 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     CAUGHT.set(outer);
     worked.map_err(|panic| {
         let said = said(&*panic).unwrap_or("it panicked");
-        // Libraries put their own stack behind what they say, sometimes as escaped text.
+        // Some libraries append their own stack to the message, sometimes as escaped text.
         let line = said.lines().next().unwrap_or(said);
         line.split("\\n").next().unwrap_or(line).to_owned()
     })
 }
 
-/// Like [`caught`], for a library that works in threads of its own, whose panics come back to who asks
-/// it. Meanwhile no thread's panic is reported: for moments only, as a device is opened.
+/// Like [`caught`], for a library with threads of its own, which returns their panics to the caller.
+/// No thread's panic is reported meanwhile, so use it for moments only, such as opening a device.
 ///
 /// # Errors
 /// As [`caught`].
@@ -53,7 +53,7 @@ pub fn caught_everywhere<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     worked
 }
 
-/// What a panic said, if it is text.
+/// The message of a panic, if it is text.
 pub fn said(panic: &(dyn Any + Send)) -> Option<&str> {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())

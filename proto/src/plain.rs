@@ -1,15 +1,14 @@
-//! Plain text: what files and the wire name, made harmless where it is shown, written to CSV, or made
-//! part of a file's name.
+//! Plain text: names from files and the wire, made harmless where they are shown, written to CSV, or
+//! made part of a file's name.
 //!
-//! A name may hold an escape sequence that rewrites a terminal's lines, a mark that reorders what
-//! stands beside it, a line break that forges a line of ours, or a formula that a spreadsheet runs.
-//! Names stay as they are in memory, on the wire and in the journal; they are made plain on the way
-//! out, in the few places where that is.
+//! A name may hold an escape sequence that rewrites a terminal's lines, a mark that reorders the text
+//! beside it, a line break that forges a line of ours, or a formula that a spreadsheet runs. Names are
+//! unchanged in memory, on the wire and in the journal. The few places that write output escape them.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Most letters that a name gives a file's name: 200 bytes at most, of the 255 that file systems take.
+/// The most letters of a name in a file's name: at most 200 of the 255 bytes that file systems allow.
 const FILE_LETTERS_MAX: usize = 50;
 
 /// `text` on one line: each character that a terminal acts on, that reorders others or that cannot be
@@ -18,7 +17,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_harmful)
 }
 
-/// Like [`line`], for text whose line breaks are our own: they stay.
+/// Like [`line`], for text with line breaks of our own, which stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |letter| letter != '\n' && is_harmful(letter))
 }
@@ -36,17 +35,21 @@ pub fn csv_field(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `name` as a part of a file's name: letters and digits, dashes for all else. One that has to be
-/// changed ends in eight digits of its hash, so that other names make other files.
+/// `name` as a part of a file's name: letters and digits, and dashes for everything else. A changed
+/// name ends in eight digits of its hash, so that different names make different files.
 pub fn file_part(name: &str) -> String {
-    let plain = |letter: char| match letter.is_alphanumeric() || letter == '_' {
-        true => letter,
-        false => '-',
+    let plain = |letter: char| {
+        if letter.is_alphanumeric() || letter == '_' {
+            letter
+        } else {
+            '-'
+        }
     };
     let part: String = name.chars().take(FILE_LETTERS_MAX).map(plain).collect();
-    match part == name && !part.is_empty() {
-        true => part,
-        false => format!("{part}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8]),
+    if part == name && !part.is_empty() {
+        part
+    } else {
+        format!("{part}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8])
     }
 }
 

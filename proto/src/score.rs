@@ -325,4 +325,25 @@ mod tests {
             assert_eq!(HashSet::from(Score::ALL.map(of)).len(), Score::ALL.len());
         }
     }
+
+    #[test]
+    fn every_score_is_documented_as_it_is_here() {
+        let docs = include_str!("../../docs/formats.md");
+        for score in Score::ALL {
+            let row = format!("| `{}` | {} | ", score.name(), score.label());
+            let line = docs.lines().find(|line| line.starts_with(&row));
+            let line = line.unwrap_or_else(|| panic!("docs/formats.md lacks `{row}`"));
+            let better = match score.better() {
+                Better::Lower => "lower",
+                Better::Higher => "higher",
+                Better::Neither => "",
+            };
+            let end = format!(" | {} | {better}", score.unit().name());
+            assert!(
+                line.trim_end_matches([' ', '|'])
+                    .ends_with(end.trim_end_matches([' ', '|'])),
+                "{line}: {end}"
+            );
+        }
+    }
 }

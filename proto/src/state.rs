@@ -110,8 +110,8 @@ answer_enum! {
         Extracting = "extracting",
         /// It trains NRP networks or fits linear baselines.
         Training = "training",
-        /// It has no job.
-        Idle = "idle",
+        /// It writes activations as coordinates in the span of the training stimuli.
+        Projecting = "projecting",
     }
 }
 
@@ -122,7 +122,7 @@ answer_enum! {
         Stimuli = "stimuli",
         /// Epochs of training.
         Epochs = "epochs",
-        /// Units of ANN layers that a linear baseline has taken in.
+        /// Units of ANN layers.
         Units = "units",
     }
 }

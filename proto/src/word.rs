@@ -96,6 +96,12 @@ macro_rules! word_enum {
             }
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
         impl std::str::FromStr for $name {
             type Err = $crate::word::UnknownWord;
 
@@ -165,10 +171,44 @@ macro_rules! answer_enum {
 
 pub(crate) use {answer_enum, word_enum};
 
+/// An answer as people and JSON read it: its word, nothing for 0, which says nothing, and for a number
+/// that this version does not know a text that names it.
+pub fn shown<A: Answer>(number: i32) -> String {
+    match (number, A::of_wire(number)) {
+        (0, _) => String::new(),
+        (_, Ok(answer)) => answer.name().to_owned(),
+        (_, Err(unknown)) => unknown.to_string(),
+    }
+}
+
+/// Writes an answer into JSON as [`shown`] has it.
+pub(crate) fn serialize<A: Answer, S: serde::Serializer>(
+    number: &i32,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown::<A>(*number))
+}
+
+/// Reads what [`serialize`] writes.
+pub(crate) fn deserialize<'de, A: Answer, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<i32, D::Error>
+where
+    A::Err: std::fmt::Display,
+{
+    let word: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
+    if word.is_empty() {
+        return Ok(0);
+    }
+    let answer: A = word.parse().map_err(serde::de::Error::custom)?;
+    Ok(answer.to_wire())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::state::TrialState;
     use crate::sweep::{Baseline, Scheme};
+    use crate::wire::Retracted;
     use miette::Diagnostic;
 
     #[test]
@@ -206,5 +246,24 @@ mod tests {
             let said = format!("unknown state of a trial {number} on the wire");
             assert_eq!(error.to_string(), said);
         }
+    }
+
+    #[test]
+    fn json_has_words_for_numbers() {
+        let retracted = |state: i32| Retracted {
+            trial: "t".to_owned(),
+            state,
+        };
+        let json = |state: i32| serde_json::to_value(retracted(state)).expect("JSON");
+        let parked = TrialState::Parked.to_wire();
+        assert_eq!(json(parked)["state"], "parked");
+        assert_eq!(json(0)["state"], "");
+        assert_eq!(json(99)["state"], "unknown state of a trial 99 on the wire");
+        let read = |state: &str| {
+            let document = serde_json::json!({"trial": "t", "state": state});
+            serde_json::from_value::<Retracted>(document)
+        };
+        assert_eq!(read("parked").expect("reads"), retracted(parked));
+        assert!(read("park").is_err());
     }
 }

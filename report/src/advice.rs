@@ -1,19 +1,19 @@
 //! Advice: what a sweep's results suggest for the next sweep. It uses validation losses and counts, never test scores,
 //! because following it selects networks.
 
-use crate::best::Row;
+use crate::row::Row;
 use crate::text;
+use nrp_proto::axis::Axis;
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::wire::SweepSpec;
 
 /// The limit of winners that a sentence names.
 const NAMED: usize = 3;
 
-/// An ordered axis of the grid: its name, its values, and the value of a network on it.
-struct Axis {
-    name: &'static str,
+/// An axis of the grid that has an order, with the sweep's values.
+struct Ordered {
+    axis: Axis,
     values: Vec<f64>,
-    of: fn(&Row) -> Option<f64>,
     /// The lowest and the highest value that a sweep file may contain.
     bounds: [f64; 2],
 }
@@ -33,7 +33,7 @@ pub fn all(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
 }
 
 fn is_network(row: &Row) -> bool {
-    row.cell.model == NRP_NETWORK
+    row.cell.model() == NRP_NETWORK
 }
 
 /// Networks whose validation loss was still falling when training had to end.
@@ -51,53 +51,27 @@ fn longer(networks: &[&Row]) -> Option<String> {
     ))
 }
 
-fn axes(spec: &SweepSpec) -> Vec<Axis> {
+fn axes(spec: &SweepSpec) -> Vec<Ordered> {
     let grid = spec.grid.clone().unwrap_or_default();
     let whole = |values: &[u32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
-    let above_zero = [f64::MIN_POSITIVE, f64::INFINITY];
-    let axis = |name, values, of, bounds| Axis {
-        name,
+    let axis = |axis, values, bounds| Ordered {
+        axis,
         values,
-        of,
         bounds,
     };
+    let above_zero = [f64::MIN_POSITIVE, f64::INFINITY];
     vec![
-        axis(
-            "l1",
-            whole(&grid.l1),
-            |row| row.cell.l1.map(f64::from),
-            [1.0, f64::INFINITY],
-        ),
-        axis(
-            "l2",
-            whole(&grid.l2),
-            |row| row.cell.l2.map(f64::from),
-            [1.0, f64::INFINITY],
-        ),
-        axis(
-            "depth",
-            whole(&grid.depth),
-            |row| row.cell.depth.map(f64::from),
-            [0.0, 3.0],
-        ),
-        axis(
-            "learning_rate",
-            grid.learning_rate,
-            |row| row.cell.learning_rate,
-            above_zero,
-        ),
-        axis(
-            "weight_decay",
-            grid.weight_decay,
-            |row| row.cell.weight_decay,
-            [0.0, f64::INFINITY],
-        ),
-        axis("dropout", grid.dropout, |row| row.cell.dropout, [0.0, 1.0]),
+        axis(Axis::L1, whole(&grid.l1), [1.0, f64::INFINITY]),
+        axis(Axis::L2, whole(&grid.l2), [1.0, f64::INFINITY]),
+        axis(Axis::Depth, whole(&grid.depth), [0.0, 3.0]),
+        axis(Axis::LearningRate, grid.learning_rate, above_zero),
+        axis(Axis::WeightDecay, grid.weight_decay, [0.0, f64::INFINITY]),
+        axis(Axis::Dropout, grid.dropout, [0.0, 1.0]),
     ]
 }
 
 /// Winners at an end of an axis that a sweep file could extend.
-fn edges(axis: &Axis, networks: &[&Row]) -> Vec<String> {
+fn edges(axis: &Ordered, networks: &[&Row]) -> Vec<String> {
     let mut values = axis.values.clone();
     values.sort_by(f64::total_cmp);
     values.dedup();
@@ -111,12 +85,12 @@ fn edges(axis: &Axis, networks: &[&Row]) -> Vec<String> {
         (high, "highest", "higher", high < axis.bounds[1]),
     ];
     let said = sides.into_iter().filter_map(|(end, which, try_, goes_on)| {
-        let at_end = |row: &&&Row| (axis.of)(row) == Some(end);
+        let at_end = |row: &&&Row| row.cell.place.number(axis.axis) == Some(end);
         let there: Vec<&Row> = networks.iter().filter(at_end).copied().collect();
         (goes_on && !there.is_empty()).then(|| {
             format!(
                 "`{}` = {}, the {which} of {list}, won in {}: try {try_} ones",
-                axis.name,
+                axis.axis,
                 text::number(Some(end)),
                 named(&there, networks.len())
             )
@@ -143,7 +117,7 @@ fn linear(networks: &[&Row], rows: &[Row]) -> Vec<String> {
             said.push(format!(
                 "{} has a lower validation loss than the best NRP network in {} ({} against {}): \
                  `linear_path = [\"ridge\"]` trains networks beside ridge regression",
-                best.cell.model,
+                best.cell.model(),
                 label(network),
                 text::significant(linear),
                 text::significant(loss)
@@ -157,14 +131,9 @@ fn linear(networks: &[&Row], rows: &[Row]) -> Vec<String> {
 fn alike(a: &Row, b: &Row) -> bool {
     let of = |row: &Row| {
         let cell = &row.cell;
-        (
-            cell.ann.clone(),
-            cell.weights.clone(),
-            cell.sparsity.map(f64::to_bits),
-            cell.pruning.clone(),
-            cell.region.clone(),
-            cell.split,
-        )
+        let of = [Axis::Ann, Axis::Sparsity, Axis::Region, Axis::Split];
+        let place = of.map(|axis| cell.place.get(axis).cloned());
+        (place, cell.weights.clone(), cell.pruning.clone())
     };
     of(a) == of(b)
 }
@@ -173,7 +142,7 @@ fn alike(a: &Row, b: &Row) -> bool {
 fn ceilings(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
     let mut said = Vec::new();
     for region in &spec.regions {
-        let of_region = rows.iter().filter(|row| row.cell.region == *region);
+        let of_region = rows.iter().filter(|row| row.cell.region() == region);
         let mut scored = of_region.map(|row| row.scores.ceiling_median).peekable();
         if scored.peek().is_none() {
             continue;
@@ -217,7 +186,7 @@ fn named(winners: &[&Row], of: usize) -> String {
 }
 
 fn label(row: &Row) -> String {
-    let split = match row.cell.split {
+    let split = match row.cell.place.whole(Axis::Split) {
         None | Some(0) => String::new(),
         Some(split) => format!(" split {split}"),
     };
@@ -231,7 +200,6 @@ fn label(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::best;
     use crate::setting::Origin;
     use nrp_proto::wire::{
         AnnSpec, Grid, RegionSites, Scores, TrainingSpec, TrialRecord, TrialSpec,
@@ -288,7 +256,7 @@ mod tests {
             ..TrialRecord::default()
         };
         change(&mut record);
-        best::shown(record, &Origin::default())
+        Row::new(&record, &Origin::default())
     }
 
     fn scores(record: &mut TrialRecord) -> &mut Scores {

@@ -1,7 +1,6 @@
 //! The document: puts a report together from its parts, once, and says what is shown and written of it.
 
 use crate::advice;
-use crate::best::Row;
 use crate::compute::{self, compare, curves, sites};
 use crate::draw::canvas::Painter;
 use crate::figures::{self, Figure};
@@ -9,6 +8,7 @@ use crate::fold::Fold;
 use crate::model::Report;
 use crate::pages::table::Table;
 use crate::pages::{absent, html, tables};
+use crate::row::Row;
 use nrp_proto::plain;
 
 /// A file of a report.

@@ -5,10 +5,12 @@ use super::model::{
     AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, Size, SplitResult,
     SweepSummary, Winner,
 };
-use crate::best::{self, Row};
-use crate::row::Cell;
+use crate::row::{Cell, Row};
 use crate::setting::Origin;
+use nrp_proto::axis::Axis;
+use nrp_proto::state::{SweepState, TrialState};
 use nrp_proto::wire::{AnnEntry, Details, Scores, SweepSpec, SweepStatus, TrialRecord, TrialSpec};
+use nrp_proto::word;
 
 /// A sweep's trials as far as they have been taken in.
 ///
@@ -36,7 +38,7 @@ impl Fold {
             sweep: SweepSummary {
                 id: status.id,
                 name: status.name,
-                state: status.state,
+                state: word::shown::<SweepState>(status.state),
                 simulated: status.simulated,
                 ..SweepSummary::default()
             },
@@ -49,16 +51,22 @@ impl Fold {
     /// Takes in a trial of the sweep.
     pub fn take(&mut self, record: &TrialRecord) {
         let spec = record.spec.clone().unwrap_or_default();
-        let is_open = !["finished", "failed", "stopped"].contains(&record.state.as_str());
+        let ended = [
+            TrialState::Finished,
+            TrialState::Failed,
+            TrialState::Stopped,
+        ];
+        let is_open = !ended.map(TrialState::to_wire).contains(&record.state);
+        let state = word::shown::<TrialState>(record.state);
         self.sweep.trials += 1;
-        *self.sweep.in_state.entry(record.state.clone()).or_default() += 1;
+        *self.sweep.in_state.entry(state).or_default() += 1;
         if spec.is_nrp_network() {
             self.protocol.take(&spec);
         }
         let row = record
             .scores
             .as_ref()
-            .map(|_| best::shown(record.clone(), &self.origin));
+            .map(|_| Row::new(record, &self.origin));
         let reached = record.scores.as_ref().and_then(|of| of.reached_sparsity);
         let ann = ann_result(&mut self.networks.0, &self.spec, &spec);
         ann.reached_sparsity = ann.reached_sparsity.or(reached);
@@ -104,16 +112,17 @@ impl Fold {
         let Some(scores) = &record.scores else {
             return;
         };
-        let spec = record.spec.clone().unwrap_or_default();
-        let cell = Cell::new(record.id.clone(), spec, &self.origin);
+        let cell = Cell::new(record, &self.origin);
         let regions = self.networks.0.iter_mut().flat_map(|ann| &mut ann.regions);
         for winner in regions.filter_map(|region| region.best.as_mut()) {
-            let of_winner = Cell {
-                seed: cell.seed,
+            let mut of_winner = Cell {
                 trial: cell.trial.clone(),
                 ..winner.row.cell.clone()
             };
-            if let Some(seed) = cell.seed.filter(|_| cell == of_winner) {
+            let seed = cell.place.get(Axis::Seed).cloned();
+            of_winner.place.set(Axis::Seed, seed);
+            let seed = cell.place.whole(Axis::Seed);
+            if let Some(seed) = seed.filter(|_| cell == of_winner) {
                 winner.errors.insert(seed, scores.nrp_error);
             }
         }
@@ -219,7 +228,7 @@ impl RegionResult {
 
     /// Takes in a finished trial of a linear baseline.
     fn take_baseline(&mut self, row: &Row) {
-        let same = |other: &Row| other.cell.model == row.cell.model;
+        let same = |other: &Row| other.cell.model() == row.cell.model();
         better(found(&mut self.baselines, same, || row.clone()), row);
     }
 
@@ -235,8 +244,9 @@ impl RegionResult {
         set.trials += 1;
         better(&mut set.best, row);
         let same = |size: &Size| {
-            let Cell { l1, l2, depth, .. } = size.best.cell;
-            (l1, l2, depth) == (spec.l1, spec.l2, Some(spec.depth))
+            let (of_size, of_row) = (&size.best.cell.place, &row.cell.place);
+            let mut axes = [Axis::Depth, Axis::L1, Axis::L2].into_iter();
+            axes.all(|axis| of_size.get(axis) == of_row.get(axis))
         };
         let size = found(&mut self.sizes, same, || Size {
             trials: 0,

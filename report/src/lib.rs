@@ -2,10 +2,11 @@
 //! terminal and no directory, so that a dashboard or a notebook can use it as `nrp report` does.
 //!
 //! `model` ← `fold` ← `compute` ← `figures`, `pages` ← `document`: each room uses only rooms before it.
-//! `draw` knows lines and points alone. `row`, `setting`, `best`, `advice` and `text` also serve the
+//! `draw` knows lines and points alone. `row`, `columns`, `setting`, `advice` and `text` also serve the
 //! command's other tables: a trial's fields, in one order and with one set of labels.
 //!
 //! ```
+//! use nrp_proto::state::TrialState;
 //! use nrp_proto::wire::{AnnSpec, Scores, SweepSpec, SweepStatus, TrialRecord, TrialSpec};
 //! use nrp_report::{Fold, Report};
 //!
@@ -13,7 +14,7 @@
 //! let status = SweepStatus { name: "v4".to_owned(), ..SweepStatus::default() };
 //! let trials = [("mobilenet", 0.23), ("xception", 0.25)].map(|(ann, nrp_error)| TrialRecord {
 //!     id: ann.to_owned(),
-//!     state: "finished".to_owned(),
+//!     state: TrialState::Finished.to_wire(),
 //!     spec: Some(TrialSpec {
 //!         ann: Some(AnnSpec { name: ann.to_owned(), ..AnnSpec::default() }),
 //!         region: "V4".to_owned(),
@@ -47,8 +48,8 @@
 //! ```
 
 pub mod advice;
-pub mod best;
 mod caveats;
+pub mod columns;
 mod compute;
 mod document;
 mod draw;

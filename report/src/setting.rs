@@ -89,7 +89,7 @@ impl Setting {
             test,
             stratify,
             seed,
-            // The number differs between trials.
+            // An axis.
             number: _,
             duplicates,
         } = split;
@@ -99,7 +99,7 @@ impl Setting {
             patience,
             inputs,
             targets,
-            // Linear baselines have a projection as well: it is a field of the cell.
+            // An axis.
             projection: _,
         } = training;
         Self {

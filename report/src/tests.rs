@@ -2,6 +2,7 @@
 
 use crate::{File, Fold, Report, figures};
 use nrp_proto::plain;
+use nrp_proto::state::TrialState;
 use nrp_proto::wire::{
     AnnEntry, AnnSpec, Details, RegionSites, Scores, SplitSpec, SweepSpec, SweepStatus,
     TrialRecord, TrialSpec,
@@ -43,7 +44,7 @@ fn trial(name: &str, model: &str, number: u32) -> TrialRecord {
     let worse = f64::from(number) * 0.01;
     TrialRecord {
         id: format!("{name}-{model}-{number}"),
-        state: "finished".to_owned(),
+        state: TrialState::Finished.to_wire(),
         spec: Some(TrialSpec {
             ann: Some(ann(name)),
             region: "IT".to_owned(),
@@ -238,7 +239,7 @@ fn a_sweep_whose_trials_were_stopped_by_design_has_finished() {
         let mut fold = Fold::new(SweepStatus::default(), sweep("holdout"));
         fold.take(&trial("mobilenet", "", 0));
         fold.take(&TrialRecord {
-            state: state.to_owned(),
+            state: state.parse::<TrialState>().expect("a state").to_wire(),
             scores: None,
             ..trial("mobilenet", "", 1)
         });

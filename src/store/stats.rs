@@ -1,10 +1,11 @@
 //! `nrp store stats`.
 
 use super::Place;
+use crate::client;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
-use crate::{client, sweep};
 use nrp_coordinator::Stats;
+use nrp_proto::state::SweepState;
 
 /// Show what the state holds, and how large it is
 ///
@@ -20,7 +21,9 @@ pub(super) fn run(arguments: Arguments, format: Format) -> miette::Result<Ended>
     let mut stats = nrp_coordinator::stats(state)?;
     let is_idle = !client::is_held(state);
     for sweep in stats.sweeps.iter_mut().filter(|_| is_idle) {
-        sweep.state = sweep::unless_interrupted(sweep.state);
+        if sweep.state == SweepState::Running {
+            sweep.state = SweepState::Interrupted;
+        }
     }
     format.show(&stats, text)?;
     Ok(Ended::Done)
@@ -40,14 +43,12 @@ fn text(stats: &Stats) -> Result<(), CommandError> {
         "stopped",
         "cancelled",
     ]);
-    let all = nrp_coordinator::SweepStats {
-        id: "–".to_owned(),
-        name: "all trials, each once".to_owned(),
-        state: "–",
-        trials: stats.trials,
-    };
-    for sweep in stats.sweeps.iter().chain([&all]) {
-        let trials = &sweep.trials;
+    let sweeps = stats.sweeps.iter().map(|sweep| {
+        let words = [sweep.name.as_str(), &sweep.id, sweep.state.name()];
+        (words.map(str::to_owned), &sweep.trials)
+    });
+    let all = ["all trials, each once", "–", "–"].map(str::to_owned);
+    for (words, trials) in sweeps.chain([(all, &stats.trials)]) {
         let counts = [
             trials.all,
             trials.waiting,
@@ -58,7 +59,6 @@ fn text(stats: &Stats) -> Result<(), CommandError> {
             trials.stopped,
             trials.cancelled,
         ];
-        let words = [sweep.name.as_str(), &sweep.id, sweep.state].map(str::to_owned);
         table.add_row(
             words
                 .into_iter()

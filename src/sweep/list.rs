@@ -3,12 +3,15 @@
 use super::table;
 use crate::client::Access;
 use crate::failure::CommandError;
+use crate::listing::Choice;
 use crate::output::Format;
 use crate::place::Results;
 
 /// List sweeps, in the order in which they were last submitted
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     results: Results,
 }
@@ -17,7 +20,12 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     Access::read(&arguments.results, async |access| {
         let sweeps = access.client.sweeps().all().await;
         let sweeps = sweeps.map_err(CommandError::from)?;
-        Ok(table::show_of(access, sweeps, format)?)
+        Ok(table::show_chosen(
+            access,
+            sweeps,
+            &arguments.choice,
+            format,
+        )?)
     })
     .await
 }

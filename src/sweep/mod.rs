@@ -18,6 +18,7 @@ use crate::failure::{CommandError, Ended};
 use crate::output::Format;
 use crate::place::Results;
 use nrp_client::ClientError;
+use nrp_proto::state::SweepState;
 use nrp_proto::wire::SweepStatus;
 
 pub(crate) use submit::announcement;
@@ -79,12 +80,14 @@ async fn change(
 }
 
 /// A sweep's state while trials may start.
-const RUNNING: &str = "running";
+const RUNNING: i32 = SweepState::Running.to_wire();
 
-/// The state of a sweep on results that nothing runs on.
-pub(crate) fn unless_interrupted(state: &str) -> &str {
-    match state {
-        RUNNING => "interrupted",
-        other => other,
-    }
+/// The word for the state of a sweep on results that nothing runs on.
+pub(crate) fn unless_interrupted(state: &str) -> String {
+    let shown = if state == SweepState::Running.name() {
+        SweepState::Interrupted.name()
+    } else {
+        state
+    };
+    shown.to_owned()
 }

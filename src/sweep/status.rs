@@ -3,6 +3,7 @@
 use super::{One, table};
 use crate::client::Access;
 use crate::failure::CommandError;
+use crate::listing::Choice;
 use crate::output::Format;
 
 /// Show how far a sweep is
@@ -10,6 +11,8 @@ use crate::output::Format;
 pub(crate) struct Arguments {
     #[command(flatten)]
     one: One,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<()> {
@@ -17,7 +20,12 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     Access::read(&results, async |access| {
         let status = access.client.status(&sweep).await;
         let status = status.map_err(CommandError::from)?;
-        Ok(table::show_of(access, vec![status], format)?)
+        Ok(table::show_chosen(
+            access,
+            vec![status],
+            &arguments.choice,
+            format,
+        )?)
     })
     .await
 }

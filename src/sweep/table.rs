@@ -1,25 +1,39 @@
 //! How sweeps stand, as a table.
 
-use super::{RUNNING, unless_interrupted};
+use super::RUNNING;
 use crate::client::Access;
 use crate::failure::CommandError;
+use crate::listing::{self, Choice};
 use crate::output::{self, Format};
 use crate::ui;
+use nrp_proto::state::SweepState;
 use nrp_proto::wire::{Hindered, SweepStatus};
 
-/// Shows how sweeps stand. On results that nothing runs on, no sweep is running and no trial is leased.
+/// Shows how sweeps stand, in the columns that a table chooses.
 pub(super) fn show_of(
     access: &Access,
+    sweeps: Vec<SweepStatus>,
+    format: Format,
+) -> Result<(), CommandError> {
+    show_chosen(access, sweeps, &Choice::default(), format)
+}
+
+/// Shows how sweeps stand. On results that nothing runs on, no sweep is running and no trial is leased.
+pub(super) fn show_chosen(
+    access: &Access,
     mut sweeps: Vec<SweepStatus>,
+    choice: &Choice,
     format: Format,
 ) -> Result<(), CommandError> {
     let mut interrupted = false;
     for sweep in sweeps.iter_mut().filter(|_| access.nothing_runs()) {
         sweep.waiting += std::mem::take(&mut sweep.leased);
-        interrupted |= sweep.state == RUNNING;
-        sweep.state = unless_interrupted(&sweep.state).to_owned();
+        if sweep.state == RUNNING {
+            interrupted = true;
+            sweep.state = SweepState::Interrupted.to_wire();
+        }
     }
-    show(&sweeps, format)?;
+    format.show(sweeps.as_slice(), |sweeps| text(sweeps, choice))?;
     if interrupted {
         ui::notice(
             "nothing runs on these results; `nrp run FILE` with the sweep's file continues where it \
@@ -30,53 +44,14 @@ pub(super) fn show_of(
 }
 
 pub(super) fn show(sweeps: &[SweepStatus], format: Format) -> Result<(), CommandError> {
-    format.show(sweeps, text)
+    format.show(sweeps, |sweeps| text(sweeps, &Choice::default()))
 }
 
-fn text(sweeps: &[SweepStatus]) -> Result<(), CommandError> {
+fn text(sweeps: &[SweepStatus], choice: &Choice) -> Result<(), CommandError> {
     if sweeps.is_empty() {
         return output::line("there are no sweeps");
     }
-    let mut table = output::table(&[
-        "sweep",
-        "id",
-        "state",
-        "priority",
-        "trials",
-        "finished",
-        "failed",
-        "stopped",
-        "running",
-        "waiting",
-        "parked",
-        "cancelled",
-        "ANNs",
-        "regions",
-    ]);
-    for sweep in sweeps {
-        let regions = sweep.regions.join(" ");
-        table.add_row([
-            sweep.name.clone(),
-            sweep.id.clone(),
-            sweep.state.clone(),
-            sweep.priority.to_string(),
-            sweep.trials.to_string(),
-            sweep.finished.to_string(),
-            sweep.failed.to_string(),
-            sweep.stopped.to_string(),
-            sweep.leased.to_string(),
-            sweep.waiting.to_string(),
-            sweep.parked.to_string(),
-            sweep.cancelled.to_string(),
-            sweep.anns.join(" "),
-            if sweep.simulated {
-                format!("{regions} (simulated)")
-            } else {
-                regions
-            },
-        ]);
-    }
-    output::print_table(&table)?;
+    output::text(&listing::of_sweeps(sweeps, choice, output::width())?)?;
     // A single sweep is shown in full; a list stays a table.
     if let [sweep] = sweeps {
         for told in &sweep.hindered {

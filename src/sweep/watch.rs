@@ -5,6 +5,7 @@ use crate::client::Access;
 use crate::failure::CommandError;
 use crate::output::Format;
 use crate::progress;
+use nrp_proto::state::SweepState;
 use nrp_proto::wire::SweepStatus;
 
 /// Follow a sweep until it ends, or until no worker can continue it
@@ -30,7 +31,9 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
             Err(CommandError::Interrupted { name: status.name }.into())
         }
         // It stays as it is until a user acts.
-        Some(status) if status.state == "parked" => Err(CommandError::parked(&status).into()),
+        Some(status) if status.state == SweepState::Parked.to_wire() => {
+            Err(CommandError::parked(&status).into())
+        }
         Some(status) => Ok(table::show(&[status], format)?),
         None => Ok(()),
     }

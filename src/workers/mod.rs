@@ -5,6 +5,7 @@ mod list;
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
+use nrp_proto::state::Doing;
 use nrp_proto::wire::WorkerStatus;
 
 /// List a coordinator's workers, and tell them to leave
@@ -30,10 +31,9 @@ fn text(workers: &[WorkerStatus]) -> Result<(), CommandError> {
     let mut table = output::table(&["worker", "device", "leaving", "doing", "subject"]);
     for worker in workers {
         let activity = worker.activity.clone().unwrap_or_default();
-        let doing = if activity.doing.is_empty() {
-            "idle".to_owned()
-        } else {
-            activity.doing
+        let doing = match activity.doing {
+            0 => "idle".to_owned(),
+            doing => Doing::of_wire(doing)?.to_string(),
         };
         table.add_row([
             worker.worker.clone(),

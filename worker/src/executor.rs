@@ -26,6 +26,7 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use nrp_proto::id::NO_LINEAR_PATH;
 use nrp_proto::panics::said;
+use nrp_proto::state::{Doing, ProgressUnit};
 use nrp_proto::sweep::{Baseline, Projection, Scheme};
 use nrp_proto::wire::{Activity, Job, Outcome, TrainingSpec, TrialSpec};
 use nrp_proto::word::UnknownWord;
@@ -339,15 +340,15 @@ impl Executor {
         let subject = format!("{} {}", ann.name, spec.layers.join("+"));
         let mut progress = |progress: activation::Progress| {
             let (doing, unit) = match progress.stage {
-                Stage::Extracting => ("extracting", "stimuli"),
-                Stage::Projecting => ("projecting", "units"),
+                Stage::Extracting => (Doing::Extracting, ProgressUnit::Stimuli),
+                Stage::Projecting => (Doing::Projecting, ProgressUnit::Units),
             };
             control.on_activity(Activity {
-                doing: doing.to_owned(),
+                doing: doing.to_wire(),
                 subject: subject.clone(),
                 done: progress.done as u64,
                 total: progress.total as u64,
-                unit: unit.to_owned(),
+                unit: unit.to_wire(),
             });
             match control.stopped() {
                 true => ControlFlow::Break(()),

@@ -3,6 +3,7 @@
 
 use super::quantile;
 use nrp_proto::CONTRACT;
+use nrp_proto::state::Verdict;
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::workers_client::WorkersClient;
@@ -262,11 +263,13 @@ async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Sh
             let request = ReportRequest { reports };
             let reply = client.report(request).await.expect("is answered");
             for answer in reply.into_inner().verdicts {
-                match answer.verdict.as_str() {
-                    "recorded" => shared.count(),
+                match Verdict::of_wire(answer.kind).expect("a verdict") {
+                    Verdict::Recorded => shared.count(),
                     // Another worker had a copy of the job.
-                    "duplicate" => drop(shared.left.fetch_add(1, Ordering::Relaxed)),
-                    verdict => panic!("a trial of job {} is {verdict}", job.id),
+                    Verdict::Duplicate => drop(shared.left.fetch_add(1, Ordering::Relaxed)),
+                    verdict @ (Verdict::Unknown | Verdict::Refused) => {
+                        panic!("a trial of job {} is {verdict}", job.id)
+                    }
                 }
             }
             if heard.elapsed() > HEARTBEAT {

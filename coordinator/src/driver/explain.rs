@@ -4,6 +4,7 @@ use super::{Driver, LookupError};
 use crate::scheduler::{
     ATTEMPTS_MAX, HinderedTrials, LOSSES_MAX, SweepId, SweepWhy, TrialId, TrialWhy, Waits,
 };
+use nrp_proto::state::Why;
 use nrp_proto::wire::{ExplainReply, Explanation};
 
 impl Driver {
@@ -37,30 +38,30 @@ impl Driver {
         spec.map_or_else(|| id.to_string(), |spec| spec.name.clone())
     }
 
-    /// What trials wait for, as a word and as a sentence.
-    fn waits_words(&self, why: &Waits) -> (&'static str, String) {
+    /// Why trials wait, and the sentence that says so.
+    fn waits_words(&self, why: &Waits) -> (Why, String) {
         match why {
             Waits::Paused => (
-                "paused",
+                Why::Paused,
                 "the sweep is paused; `nrp sweep resume` takes it up again".to_owned(),
             ),
             Waits::NoWorker => (
-                "no-worker",
+                Why::NoWorker,
                 "there is no worker; `nrp worker` starts one".to_owned(),
             ),
             Waits::Behind { sweep, priority } => {
                 let name = self.name_of(*sweep);
                 let text = format!("sweep `{name}` of priority {priority} goes first");
-                ("behind", text)
+                (Why::Behind, text)
             }
-            Waits::Busy { workers: 1 } => ("busy", "the only worker is busy".to_owned()),
-            Waits::Busy { workers } => ("busy", format!("all {workers} workers are busy")),
+            Waits::Busy { workers: 1 } => (Why::Busy, "the only worker is busy".to_owned()),
+            Waits::Busy { workers } => (Why::Busy, format!("all {workers} workers are busy")),
             Waits::Held { worker, for_ms } => {
                 let seconds = seconds(*for_ms);
                 let text = format!(
                     "left to worker `{worker}`, which has the activations, for {seconds} more"
                 );
-                ("held", text)
+                (Why::Held, text)
             }
             Waits::Hindered { by, others } => {
                 let left = match others {
@@ -68,10 +69,10 @@ impl Driver {
                     1 => "; left to the one other worker, which is busy".to_owned(),
                     others => format!("; left to the {others} other workers, which are busy"),
                 };
-                ("hindered", format!("{}{left}", hindered_words(by)))
+                (Why::Hindered, format!("{}{left}", hindered_words(by)))
             }
             Waits::Next => (
-                "next",
+                Why::Next,
                 "a worker is idle and gets them with its next request".to_owned(),
             ),
         }
@@ -84,17 +85,17 @@ impl Driver {
             None => String::new(),
         };
         let mut words = vec![
-            explanation("finished", counts.finished, "have scores"),
+            explanation(Why::Finished, counts.finished, "have scores"),
             explanation(
-                "failed",
+                Why::Failed,
                 counts.failed,
                 "were set aside; `nrp trials --in-state failed` says why",
             ),
-            explanation("stopped", counts.stopped, "were stopped early"),
-            explanation("cancelled", counts.cancelled, "are cancelled"),
-            explanation("leased", counts.leased, "are with workers"),
+            explanation(Why::Stopped, counts.stopped, "were stopped early"),
+            explanation(Why::Cancelled, counts.cancelled, "are cancelled"),
+            explanation(Why::Leased, counts.leased, "are with workers"),
             explanation(
-                "backing-off",
+                Why::BackingOff,
                 why.backing_off,
                 format!("back off after a failed attempt{due}"),
             ),
@@ -108,10 +109,10 @@ impl Driver {
                 "are parked, since no worker can run them: {}; `nrp sweep resume` tries again",
                 hindered_words(std::slice::from_ref(hindered))
             );
-            explanation("parked", hindered.parked, text)
+            explanation(Why::Parked, hindered.parked, text)
         }));
         words.push(explanation(
-            "alone",
+            Why::Alone,
             why.suspects,
             "of these run alone: more than one worker was lost with them",
         ));
@@ -137,7 +138,7 @@ impl Driver {
                 let text = format!(
                     "backs off for {seconds} more after failed attempt {attempts} of {ATTEMPTS_MAX}"
                 );
-                explanation("backing-off", 1, text)
+                explanation(Why::BackingOff, 1, text)
             }
             TrialWhy::Leased {
                 worker,
@@ -150,26 +151,34 @@ impl Driver {
                     seconds(*for_ms),
                     copy.unwrap_or_default()
                 );
-                explanation("leased", 1, text)
+                explanation(Why::Leased, 1, text)
             }
             TrialWhy::Parked { by } => {
                 let text = format!(
                     "is parked, since no worker can run it: {}; `nrp sweep resume` tries again",
                     hindered_words(by)
                 );
-                explanation("parked", 1, text)
+                explanation(Why::Parked, 1, text)
             }
-            TrialWhy::Finished => explanation("finished", 1, "has scores"),
-            TrialWhy::Failed => explanation("failed", 1, "was set aside"),
-            TrialWhy::Stopped => explanation("stopped", 1, "was stopped early"),
-            TrialWhy::Cancelled => explanation("cancelled", 1, "is cancelled: no sweep needs it"),
+            TrialWhy::Finished => explanation(Why::Finished, 1, "has scores"),
+            TrialWhy::Failed => explanation(Why::Failed, 1, "was set aside"),
+            TrialWhy::Stopped => explanation(Why::Stopped, 1, "was stopped early"),
+            TrialWhy::Cancelled => {
+                explanation(Why::Cancelled, 1, "is cancelled: no sweep wants it")
+            }
+            TrialWhy::Finished => explanation(Why::Finished, 1, "has scores"),
+            TrialWhy::Failed => explanation(Why::Failed, 1, "was set aside"),
+            TrialWhy::Stopped => explanation(Why::Stopped, 1, "was stopped early"),
+            TrialWhy::Cancelled => {
+                explanation(Why::Cancelled, 1, "is cancelled: no sweep needs it")
+            }
         }
     }
 }
 
-fn explanation(why: &str, trials: u64, text: impl Into<String>) -> Explanation {
+fn explanation(why: Why, trials: u64, text: impl Into<String>) -> Explanation {
     Explanation {
-        why: why.to_owned(),
+        why: why.to_wire(),
         trials,
         text: text.into(),
     }

@@ -41,7 +41,7 @@ impl Driver {
         SweepStatus {
             id: id.to_string(),
             name: spec.name.clone(),
-            state: state.name().to_owned(),
+            state: state.shown().to_wire(),
             trials: counts.trials(),
             waiting: counts.waiting,
             leased: counts.leased,

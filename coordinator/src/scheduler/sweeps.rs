@@ -8,6 +8,7 @@ use super::queue::Queue;
 use super::trials::TrialState;
 use super::turns::{self, Turn};
 use super::{Fact, Holder, Scheduler, TrialKey};
+use nrp_proto::state;
 use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeMap;
 
@@ -149,14 +150,14 @@ impl SweepState {
         }
     }
 
-    /// The word for it on the wire and in tables.
-    pub fn name(self) -> &'static str {
+    /// The state as it is shown.
+    pub fn shown(self) -> state::SweepState {
         match self {
-            SweepState::Running => "running",
-            SweepState::Paused => "paused",
-            SweepState::Parked => "parked",
-            SweepState::Finished => "finished",
-            SweepState::Cancelled => "cancelled",
+            SweepState::Running => state::SweepState::Running,
+            SweepState::Paused => state::SweepState::Paused,
+            SweepState::Parked => state::SweepState::Parked,
+            SweepState::Finished => state::SweepState::Finished,
+            SweepState::Cancelled => state::SweepState::Cancelled,
         }
     }
 }

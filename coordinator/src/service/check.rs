@@ -1,11 +1,13 @@
-//! What comes in, checked: names, sizes, ids and numbers. A journal holds numbers as JSON, which
-//! has none that are not finite, so none get past here.
+//! Bounds on what comes in: names, sizes, ids and numbers. A journal holds numbers as JSON, which has
+//! only finite ones, so others are refused here.
 
-use super::refuse::{diagnostic, refuse};
+use super::refuse::{diagnostic, refuse, unknown};
 use crate::scheduler::{
     ActivationsId, Attempt, Fence, Hindrance, Holder, JobId, LeaseRef, TrialId,
 };
 use nrp_proto::axis::{Axis, AxisError, Condition, Value};
+use nrp_proto::score::Score;
+use nrp_proto::state::{Doing, ProgressUnit};
 use nrp_proto::wire;
 use nrp_proto::{DETAILS_MAX, EPOCHS_MAX, HELD_MAX, REPORTS_MAX, SITES_MAX};
 use tonic::{Code, Status};
@@ -13,28 +15,31 @@ use tonic::{Code, Status};
 /// Longest name of a sweep, worker, process, ANN, layer or region.
 const NAME_BYTES_MAX: usize = 256;
 
-/// Longest path or digest.
+/// Longest filter, path or digest.
 const TEXT_BYTES_MAX: usize = 4_096;
 
-/// Most of a failure's reason that is kept.
+/// Longest name on an axis of words: a layer set, its layers joined with `+`.
+const WORD_BYTES_MAX: usize = 3_200;
+
+/// The most bytes of a failure's reason that are kept.
 const REASON_BYTES_MAX: usize = 4_096;
 
-/// Most of a hindrance's reason, and of its hint, that is kept.
+/// The most bytes of a hindrance's reason, and of its hint, that are kept.
 const HINDRANCE_BYTES_MAX: usize = 2_048;
 
-/// Most of what a worker says that it is working on that is kept.
+/// The most bytes of an activity's subject that are kept.
 const SUBJECT_BYTES_MAX: usize = 512;
 
-/// Most outcomes that are retracted at once.
+/// The most outcomes in one retraction.
 const RETRACTED_MAX: usize = 1_000;
 
-/// Most workers that are told to leave at once: so many fit the answer.
+/// The most workers in one request to leave: as many as fit the answer.
 const DRAINED_MAX: usize = 1_000;
 
-/// Most leases in one heartbeat.
+/// The most leases in one heartbeat.
 const LEASES_MAX: usize = 1_024;
 
-/// Most conditions in one question.
+/// The most conditions in one question.
 const FILTERS_MAX: usize = 64;
 
 fn invalid(message: String) -> Status {
@@ -45,7 +50,7 @@ fn invalid(message: String) -> Status {
     )
 }
 
-/// A name that must be there, fits on a line and prints.
+/// Checks a name: not empty, at most 256 bytes, without control characters.
 pub(super) fn name(what: &str, name: &str) -> Result<(), Status> {
     if name.is_empty() {
         return Err(invalid(format!("the {what} is empty")));
@@ -57,7 +62,7 @@ fn text(what: &str, text: &str, bytes_max: usize) -> Result<(), Status> {
     if text.len() > bytes_max {
         let bytes = text.len();
         return Err(invalid(format!(
-            "the {what} has {bytes} bytes, and {bytes_max} is the most"
+            "the {what} has {bytes} bytes; the limit is {bytes_max}"
         )));
     }
     match text.chars().find(|c| c.is_control()) {
@@ -70,12 +75,12 @@ fn text(what: &str, text: &str, bytes_max: usize) -> Result<(), Status> {
 }
 
 fn finite(what: &str, value: f64) -> Result<(), Status> {
-    match value.is_finite() {
-        true => Ok(()),
-        false => Err(invalid(format!(
+    if !value.is_finite() {
+        return Err(invalid(format!(
             "the {what} is {value}, not a finite number"
-        ))),
+        )));
     }
+    Ok(())
 }
 
 pub(super) fn holder(worker: String, instance: String) -> Result<Holder, Status> {
@@ -84,12 +89,12 @@ pub(super) fn holder(worker: String, instance: String) -> Result<Holder, Status>
     Ok(Holder { worker, instance })
 }
 
-/// Names of workers that something is done to.
+/// Checks the names of workers that are to leave.
 pub(super) fn workers(workers: Vec<String>) -> Result<Vec<String>, Status> {
     let n = workers.len();
     if n > DRAINED_MAX {
         return Err(invalid(format!(
-            "{n} workers are named, and the limit is {DRAINED_MAX}"
+            "{n} workers are named; the limit is {DRAINED_MAX}"
         )));
     }
     for worker in &workers {
@@ -107,18 +112,18 @@ pub(super) fn leases(leases: Vec<wire::LeaseRef>) -> Result<Vec<LeaseRef>, Statu
     match leases.len() {
         0..=LEASES_MAX => Ok(leases.into_iter().map(reference).collect()),
         n => Err(invalid(format!(
-            "{n} leases in a heartbeat, and {LEASES_MAX} is the most"
+            "{n} leases in a heartbeat; the limit is {LEASES_MAX}"
         ))),
     }
 }
 
-/// Outcomes that come together, each of which is checked for itself.
+/// Checks how many outcomes are reported together; [`attempt`] checks each.
 pub(super) fn reports(reports: Vec<wire::Report>) -> Result<Vec<wire::Report>, Status> {
     many("outcomes in one report", reports.len(), REPORTS_MAX)?;
     Ok(reports)
 }
 
-/// What a worker says that its cache holds.
+/// Reads the activations that a worker says it has in its cache.
 pub(super) fn held(ids: &[String]) -> Result<Vec<ActivationsId>, Status> {
     many("activations in a request for a job", ids.len(), HELD_MAX)?;
     let ids = ids.iter().map(|id| id.parse());
@@ -133,15 +138,20 @@ fn reference(lease: wire::LeaseRef) -> LeaseRef {
     }
 }
 
-/// What a worker says that it is doing. The subject is for people: one that is too long is cut.
+/// Checks a worker's activity. The subject is for people, so a long one is cut.
 pub(super) fn activity(activity: Option<wire::Activity>) -> Result<Option<wire::Activity>, Status> {
     let Some(mut activity) = activity else {
         return Ok(None);
     };
     cut(&mut activity.subject, SUBJECT_BYTES_MAX);
-    text("activity", &activity.doing, NAME_BYTES_MAX)?;
     text("activity's subject", &activity.subject, SUBJECT_BYTES_MAX)?;
-    text("activity's unit", &activity.unit, NAME_BYTES_MAX)?;
+    // 0 says nothing, as of an idle worker.
+    if activity.doing != 0 {
+        Doing::of_wire(activity.doing).map_err(unknown)?;
+    }
+    if activity.unit != 0 {
+        ProgressUnit::of_wire(activity.unit).map_err(unknown)?;
+    }
     Ok(Some(activity))
 }
 
@@ -149,7 +159,7 @@ fn cut(text: &mut String, bytes_max: usize) {
     text.truncate(text.floor_char_boundary(bytes_max));
 }
 
-/// What a worker has done so far. Nonsense is no reason to end its leases, and counts as nothing.
+/// Reads a worker's totals. Impossible numbers count as 0: they are no reason to end its leases.
 pub(super) fn totals(totals: Option<wire::WorkerTotals>) -> wire::WorkerTotals {
     let mut totals = totals.unwrap_or_default();
     for seconds in [&mut totals.extraction_seconds, &mut totals.device_seconds] {
@@ -165,13 +175,13 @@ pub(super) fn trial(id: &str) -> Result<TrialId, Status> {
         .map_err(|error: crate::scheduler::IdError| invalid(error.to_string()))
 }
 
-/// Trials whose details are asked for.
+/// Reads the ids of the trials in a request for details.
 pub(super) fn details(trials: &[String]) -> Result<Vec<TrialId>, Status> {
     many("trials", trials.len(), DETAILS_MAX)?;
     trials.iter().map(|id| trial(id)).collect()
 }
 
-/// What an attempt ended with. A reason that is too long is cut: a report must not fail over it.
+/// Reads the outcome of an attempt. A long reason is cut, since a report must not fail over it.
 pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status> {
     let result = outcome.and_then(|outcome| outcome.result);
     match result.ok_or_else(|| invalid("the outcome is missing".to_owned()))? {
@@ -190,8 +200,8 @@ pub(super) fn attempt(outcome: Option<wire::Outcome>) -> Result<Attempt, Status>
     }
 }
 
-/// What keeps a worker from running a job. What is too long is cut and control characters are left
-/// out: a job must not stay with a worker over it.
+/// Reads why a worker cannot run a job. Long texts are cut and control characters replaced: a job must
+/// not stay with a worker over them.
 pub(super) fn hindrance(hindrance: wire::Hindrance) -> Hindrance {
     let plain = |text: String| {
         let mut text: String = text
@@ -203,9 +213,10 @@ pub(super) fn hindrance(hindrance: wire::Hindrance) -> Hindrance {
     };
     let reason = plain(hindrance.reason);
     Hindrance {
-        reason: match reason.trim().is_empty() {
-            true => "the worker does not say why".to_owned(),
-            false => reason,
+        reason: if reason.trim().is_empty() {
+            "the worker does not say why".to_owned()
+        } else {
+            reason
         },
         hint: plain(hindrance.hint),
         machine: hindrance.machine,
@@ -215,13 +226,13 @@ pub(super) fn hindrance(hindrance: wire::Hindrance) -> Hindrance {
 
 pub(super) fn validation_mse(loss: f64) -> Result<f64, Status> {
     finite("validation loss", loss)?;
-    match loss >= 0.0 {
-        true => Ok(loss),
-        false => Err(invalid(format!("the validation loss is {loss}, below 0"))),
+    if loss < 0.0 {
+        return Err(invalid(format!("the validation loss is {loss}, below 0")));
     }
+    Ok(loss)
 }
 
-/// Trials whose outcomes are retracted, and why.
+/// Reads the trials of a retraction, and its reason.
 pub(super) fn retraction(
     trials: &[String],
     reason: String,
@@ -244,28 +255,15 @@ pub(super) fn retraction(
 
 fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
     text("format of activations", &scores.cache_dtype, NAME_BYTES_MAX)?;
-    finite("NRP-error", scores.nrp_error)?;
-    finite("mean predictor's error", scores.mean_predictor_error)?;
+    for score in Score::ALL {
+        if let Some(value) = score.of(scores) {
+            finite(score.words(), value)?;
+        }
+    }
     validation_mse(scores.validation_mse)?;
     finite("training time", scores.train_seconds)?;
-    let optional = [
-        ("mean R2", scores.r2_mean),
-        ("median R2", scores.r2_median),
-        ("pooled R2", scores.r2_pooled),
-        ("median Pearson r", scores.pearson_median),
-        ("noise floor", scores.noise_floor),
-        ("median noise ceiling", scores.ceiling_median),
-        (
-            "squared Pearson r over the ceiling",
-            scores.pearson2_over_ceiling,
-        ),
-        ("reached sparsity", scores.reached_sparsity),
-        ("split-half consistency", scores.split_half_consistency),
-    ];
-    for (what, value) in optional {
-        if let Some(value) = value {
-            finite(what, value)?;
-        }
+    if let Some(sparsity) = scores.reached_sparsity {
+        finite("reached sparsity", sparsity)?;
     }
     scores.details.as_ref().map_or(Ok(()), check_details)
 }
@@ -280,14 +278,14 @@ fn check_details(details: &wire::Details) -> Result<(), Status> {
     text("device", &details.device, NAME_BYTES_MAX)
 }
 
-/// All that `nrp sweep check` checks of a sweep's file, but for what the catalogue of ANNs knows. How
-/// many trials it has, its expansion tells.
+/// Checks a sweep as `nrp sweep check` checks its file, without the catalogue of ANNs. Expanding it
+/// checks how many trials it has.
 pub(super) fn sweep(spec: &wire::SweepSpec) -> Result<(), Status> {
     spec.check()
         .map_err(|error| diagnostic(Code::InvalidArgument, &error))
 }
 
-/// What trials are asked for by; an ANN or region that is empty is any.
+/// Reads the conditions that trials must meet; an empty ANN or region sets none.
 pub(super) fn conditions(
     ann: &str,
     region: &str,
@@ -302,12 +300,17 @@ pub(super) fn conditions(
     let mut conditions: Vec<_> = named.collect();
     for filter in filters {
         text("filter", filter, TEXT_BYTES_MAX)?;
-        conditions.push(filter.parse().map_err(axis_refused)?);
+        let condition: Condition = filter.parse().map_err(axis_refused)?;
+        if let Value::Word(word) = condition.value() {
+            let what = format!("value of `{}` in a filter", condition.axis());
+            text(&what, word, WORD_BYTES_MAX)?;
+        }
+        conditions.push(condition);
     }
     Ok(conditions)
 }
 
-/// The axes of marginals.
+/// Reads the axes of marginals: one, or two different ones.
 pub(super) fn axes(by: &[String]) -> Result<Vec<Axis>, Status> {
     let axes = by.iter().take(3).map(|name| name.parse::<Axis>());
     let axes = axes.collect::<Result<Vec<_>, _>>();
@@ -328,10 +331,10 @@ fn axis_refused(error: AxisError) -> Status {
 }
 
 fn many(what: &str, found: usize, most: usize) -> Result<(), Status> {
-    match found <= most {
-        true => Ok(()),
-        false => Err(invalid(format!("{found} {what}, and {most} is the most"))),
+    if found > most {
+        return Err(invalid(format!("{found} {what}; the limit is {most}")));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -354,7 +357,7 @@ mod tests {
         let status = name("worker's name", &"x".repeat(257)).expect_err("refused");
         assert_eq!(
             status.message(),
-            "the worker's name has 257 bytes, and 256 is the most"
+            "the worker's name has 257 bytes; the limit is 256"
         );
     }
 
@@ -377,6 +380,13 @@ mod tests {
             ..Default::default()
         };
         assert!(attempt(Some(outcome(scores))).is_err());
+        for score in Score::ALL {
+            let mut scores = wire::Scores::default();
+            score.set(&mut scores, Some(f64::NEG_INFINITY));
+            let status = attempt(Some(outcome(scores))).expect_err(score.words());
+            let expected = format!("the {} is -inf, not a finite number", score.words());
+            assert_eq!(status.message(), expected);
+        }
         assert!(attempt(None).is_err());
         assert!(attempt(Some(outcome(wire::Scores::default()))).is_ok());
     }

@@ -1,5 +1,5 @@
-//! Pages: answers in parts that fit a message, whatever is in them. Where the next part begins is in
-//! a token, which is bound to its question, so that a token made up or of another question is refused.
+//! Pages: answers in parts that fit a message, whatever is in them. A token says where the next part
+//! begins. It is bound to its question: invented tokens, and tokens of other questions, are refused.
 
 use super::refuse::refuse;
 use crate::scheduler::RowId;
@@ -8,12 +8,12 @@ use nrp_proto::Message;
 use nrp_proto::wire::{BestRow, MarginalCell, MarginalsRow, TrialRecord};
 use tonic::{Code, Status};
 
-/// Bytes of a page's entries, at most: what a gRPC client takes in one message where nobody told it
-/// otherwise (4 MiB), less what stands beside them.
+/// The most bytes of a page's entries: the default limit of a gRPC client (4 MiB), less room for the
+/// fields beside them.
 pub(super) const PAGE_BYTES: usize = (4 << 20) - (4 << 10);
 
-/// Bytes that an entry of a message has beside its content, at most: its field's number, its length, and
-/// a number that is added later.
+/// The most bytes that an entry takes beside its content: its field's number, its length, and a number
+/// that is added later.
 const FRAME_BYTES: usize = 16;
 
 /// Digits of a position and of a checksum.
@@ -46,7 +46,7 @@ impl<T: Message> Page<T> {
         self.entries.len() >= self.most
     }
 
-    /// Takes an entry, if it fits; whether it does.
+    /// Adds an entry if it fits, and returns whether it did.
     pub(super) fn push(&mut self, entry: T) -> bool {
         match self.left_bytes.checked_sub(bytes(&entry)) {
             Some(left) if !self.is_full() => {
@@ -59,12 +59,12 @@ impl<T: Message> Page<T> {
     }
 }
 
-/// Bytes of an entry in a message, at most.
+/// The most bytes that an entry takes in a message.
 pub(super) fn bytes(entry: &impl Message) -> usize {
     entry.encoded_len() + FRAME_BYTES
 }
 
-/// The refusal of an entry that fits no page.
+/// The refusal for an entry that is larger than a page.
 pub(super) fn too_large(what: &str, bytes: usize) -> Status {
     refuse(
         Code::ResourceExhausted,
@@ -79,7 +79,7 @@ pub(super) trait Cut: Message {
 
     fn parts(&mut self) -> &mut Vec<Self::Part>;
 
-    /// What a part is called.
+    /// What errors call a part.
     fn name(part: &Self::Part) -> String;
 }
 
@@ -139,7 +139,7 @@ pub(super) struct Filled<T> {
     pub(super) next: Option<Begin>,
 }
 
-/// Fills a page with what `answer` says of rows, of the first from part `skip` on.
+/// Fills a page with the answers for rows, the first of them from part `skip`.
 pub(super) fn fill<T: Cut>(
     mut page: Page<T>,
     rows: Vec<Row>,
@@ -208,7 +208,7 @@ pub(super) fn list<T: Message>(
 ) -> Result<(Vec<T>, Option<u128>), Status> {
     let mut page = Page::new(size, entries.len());
     let begin = position.map_or(0, |position| {
-        // What left before it makes it come earlier; if it is gone or comes later, so do others.
+        // Entries that left since move it forward. If it is gone or comes later, so do others.
         let (named, number) = ((position >> 32) as u64, position as u32 as usize);
         let at = entries.iter().position(|entry| name(entry) == named);
         at.map_or(number, |at| at.min(number))
@@ -251,7 +251,7 @@ pub(super) fn position(question: &impl Message, token: &str) -> Result<Option<u1
     }
 }
 
-/// The rows from the one on with which a page begins.
+/// The rows from the first of a page.
 pub(super) fn rows_from(rows: Vec<Row>, begin: Option<Begin>) -> Result<Vec<Row>, Status> {
     let Some(begin) = begin else {
         return Ok(rows);
@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    /// A row of so many trials with long reasons.
+    /// A row of `trials` trials with long reasons.
     fn best(trials: u128) -> BestRow {
         let record = |id| TrialRecord {
             id: format!("{id:032x}"),

@@ -1,43 +1,30 @@
-//! Plausible: whether scores can be what came of a trial, by what the trial is. Nobody can tell here whether
-//! they are right, but what cannot be does not get on record.
+//! Plausible: whether a trial can have the scores that are reported of it. Whether they are right cannot
+//! be told here, but impossible ones are not recorded.
 
+use nrp_proto::score::Score;
 use nrp_proto::wire::{Details, Scores, TrialSpec};
 use nrp_proto::{EPOCHS_MAX, SITES_MAX};
 
-/// How far a coefficient may be beyond 1 by rounding; those of single sites are kept in 32 bits.
+/// How far a coefficient may lie beyond 1 by rounding; those of single sites are kept in 32 bits.
 const SLACK: f64 = 1e-6;
 
-/// Checks scores of a trial.
+/// Checks the scores of a trial.
 ///
 /// # Errors
-/// What they cannot be.
+/// When a trial cannot have them: the text says which score, and its limit.
 pub(super) fn check(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
-    for (what, value) in [
-        ("NRP-error", Some(scores.nrp_error)),
-        ("mean predictor's error", Some(scores.mean_predictor_error)),
-        ("validation loss", Some(scores.validation_mse)),
-        ("training time", Some(scores.train_seconds)),
-        ("noise floor", scores.noise_floor),
-    ] {
-        least(what, value, 0.0)?;
+    for score in Score::ALL {
+        let (least, most) = score.range();
+        within(score.words(), score.of(scores), least, most)?;
     }
-    // A squared r over a ceiling may be anything: the ceiling may be close to nothing.
-    for (what, value) in [
-        ("mean R2", scores.r2_mean),
-        ("median R2", scores.r2_median),
-        ("pooled R2", scores.r2_pooled),
-        ("median noise ceiling", scores.ceiling_median),
-        ("split-half consistency", scores.split_half_consistency),
-    ] {
-        most(what, value, 1.0 + SLACK)?;
-    }
-    for (what, value, from) in [
-        ("median Pearson r", scores.pearson_median, -1.0 - SLACK),
-        ("reached sparsity", scores.reached_sparsity, 0.0),
-    ] {
-        least(what, value, from)?;
-        most(what, value, 1.0 + SLACK)?;
-    }
+    let seconds = Some(scores.train_seconds);
+    within("training time", seconds, 0.0, f64::INFINITY)?;
+    within(
+        "reached sparsity",
+        scores.reached_sparsity,
+        0.0,
+        1.0 + SLACK,
+    )?;
     counts(scores, trial)?;
     let details = scores.details.as_ref();
     details.map_or(Ok(()), |of| check_details(of, scores))
@@ -53,7 +40,7 @@ fn counts(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
     let (sites, scored) = (scores.sites, scores.sites_scored);
     match () {
         () if epochs > most => Err(format!(
-            "it was trained for {epochs} epochs, and the sweep's limit is {most}"
+            "it was trained for {epochs} epochs; the sweep's limit is {most}"
         )),
         () if best > epochs => Err(format!("its best epoch is {best}, of {epochs}")),
         () if scored > sites => Err(format!("{scored} of its {sites} sites are scored")),
@@ -75,17 +62,15 @@ fn check_details(details: &Details, scores: &Scores) -> Result<(), String> {
             return Err(format!("it has {what} of {found} sites, of {sites}"));
         }
     }
-    // What is not defined is not a number.
+    // An undefined error is not a number.
     let error = errors
         .iter()
         .find(|error| **error < 0.0 || error.is_infinite());
     let error = error.map(|error| f64::from(*error));
-    least("error of a site", error.filter(|error| *error < 0.0), 0.0)?;
-    finite("error of a site", error)?;
+    within("error of a site", error, 0.0, f64::MAX)?;
     for r in pearson {
         let r = Some(f64::from(*r)).filter(|r| !r.is_nan());
-        least("Pearson r of a site", r, -1.0 - SLACK)?;
-        most("Pearson r of a site", r, 1.0 + SLACK)?;
+        within("Pearson r of a site", r, -1.0 - SLACK, 1.0 + SLACK)?;
     }
     let trained = EPOCHS_MAX.min(scores.epochs as usize);
     let losses = [&details.training_mse, &details.validation_mse];
@@ -96,41 +81,27 @@ fn check_details(details: &Details, scores: &Scores) -> Result<(), String> {
         }
         for loss in losses {
             let loss = Some(f64::from(*loss)).filter(|loss| !loss.is_nan());
-            least("loss of an epoch", loss, 0.0)?;
+            within("loss of an epoch", loss, 0.0, f64::INFINITY)?;
         }
     }
     Ok(())
 }
 
-fn finite(what: &str, value: Option<f64>) -> Result<(), String> {
+/// Checks that a value, where there is one, is from `least` to `most`, which may be infinite.
+fn within(what: &str, value: Option<f64>, least: f64, most: f64) -> Result<(), String> {
+    let limit = |limit: f64| (limit * 1e3).round() / 1e3;
     match value {
-        Some(value) if !value.is_finite() => {
+        Some(value) if value.is_infinite() && most.is_finite() => {
             Err(format!("the {what} is {value}, not a finite number"))
         }
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn least(what: &str, value: Option<f64>, least: f64) -> Result<(), String> {
-    match value {
-        Some(value) if value < least => {
-            let limit = (least * 1e3).round() / 1e3;
-            Err(format!(
-                "the {what} is {value}, and the least possible is {limit}"
-            ))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn most(what: &str, value: Option<f64>, most: f64) -> Result<(), String> {
-    match value {
-        Some(value) if value > most => {
-            let limit = (most * 1e3).round() / 1e3;
-            Err(format!(
-                "the {what} is {value}, and the most possible is {limit}"
-            ))
-        }
+        Some(value) if value < least => Err(format!(
+            "the {what} is {value}; the least possible is {}",
+            limit(least)
+        )),
+        Some(value) if value > most => Err(format!(
+            "the {what} is {value}; the most possible is {}",
+            limit(most)
+        )),
         Some(_) | None => Ok(()),
     }
 }
@@ -204,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn every_score_beyond_its_range_is_refused_by_name() {
+        for score in Score::ALL {
+            let (least, most) = score.range();
+            let beyond = [least - 0.5, most + 0.5].into_iter();
+            for value in beyond.filter(|value| value.is_finite()) {
+                let mut scores = possible();
+                score.set(&mut scores, Some(value));
+                let refused = check(&scores, &trial()).expect_err(score.words());
+                let expected = format!("the {} is {value}; the ", score.words());
+                assert!(refused.starts_with(&expected), "{refused}");
+            }
+        }
+    }
+
+    #[test]
     fn scores_that_cannot_be_are_refused_with_what_they_cannot_be() {
         type Edit = fn(&mut Scores);
         fn details(scores: &mut Scores) -> &mut Details {
@@ -220,7 +206,7 @@ mod tests {
             (|of| of.noise_floor = Some(-0.1), "the noise floor is -0.1"),
             (
                 |of| of.r2_mean = Some(1.1),
-                "the mean R2 is 1.1, and the most possible is 1",
+                "the mean R2 is 1.1; the most possible is 1",
             ),
             (|of| of.r2_median = Some(2.0), "the median R2 is 2"),
             (|of| of.r2_pooled = Some(2.0), "the pooled R2 is 2"),
@@ -230,7 +216,7 @@ mod tests {
             ),
             (
                 |of| of.pearson_median = Some(-1.5),
-                "and the least possible is -1",
+                "the least possible is -1",
             ),
             (
                 |of| of.ceiling_median = Some(1.2),
@@ -242,7 +228,7 @@ mod tests {
             ),
             (
                 |of| of.epochs = 41,
-                "it was trained for 41 epochs, and the sweep's limit is 40",
+                "it was trained for 41 epochs; the sweep's limit is 40",
             ),
             (|of| of.epochs = 39, "its best epoch is 40, of 39"),
             (|of| of.sites_scored = 3, "3 of its 2 sites are scored"),

@@ -3,6 +3,7 @@
 use crate::driver::{Absent, DeleteError, LeaseError, LookupError, Unretractable};
 use crate::scheduler::{NoOutcome, Refusal, TooManyOpen};
 use miette::Diagnostic;
+use nrp_proto::word::UnknownAnswer;
 use tonic::{Code, Status};
 
 /// Longest message of a status, in bytes: it travels in a header, whose size clients limit.
@@ -28,6 +29,11 @@ pub(super) fn diagnostic(code: Code, error: &(impl Diagnostic + Send + Sync + 's
     }
     let hint = error.help().map(|help| help.to_string());
     refuse(code, message, &hint.unwrap_or_default())
+}
+
+/// A number of an enum that this version does not know.
+pub(super) fn unknown(error: UnknownAnswer) -> Status {
+    diagnostic(Code::InvalidArgument, &error)
 }
 
 /// The answer of a coordinator that no longer answers.
@@ -74,7 +80,7 @@ pub(super) fn delete(error: DeleteError) -> Status {
         DeleteError::Lookup(error) => lookup(error),
         DeleteError::Open { name, state } => refuse(
             Code::FailedPrecondition,
-            format!("sweep `{name}` is {} and cannot be deleted", state.name()),
+            format!("sweep `{name}` is {} and cannot be deleted", state.shown()),
             &format!("`nrp sweep cancel {name}` ends it; then it can be deleted"),
         ),
     }

@@ -1,31 +1,25 @@
 //! The best trials and the marginals of what has finished, row by row, in pages.
 
 use super::pages::{self, Begin, Filled, Page};
-use super::refuse::refuse;
+use super::refuse::{refuse, unknown};
 use super::{Link, check};
 use crate::driver::ClientCommand;
 use crate::scheduler::SweepId;
 use crate::store::{Asked, CELLS_MAX, Cells, Index, Measure, Row};
-use nrp_proto::near_miss;
+use nrp_proto::state::Front;
 use nrp_proto::wire::{
     BestReply, BestRequest, BestRow, MarginalCell, MarginalsReply, MarginalsRequest, MarginalsRow,
     TrialRecord,
 };
 use tonic::{Code, Status};
 
-/// Most trials of one row.
+/// The most trials of one row.
 const TOP_MAX: usize = 1_000;
 
-/// Most rows on a page.
+/// The most rows on a page.
 const ROWS_MAX: usize = 1_000;
 
-/// Scores that a front may be over.
-const FRONTS: [(&str, Measure); 2] = [
-    ("validation_mse", Measure::ValidationMse),
-    ("nrp_error", Measure::NrpError),
-];
-
-/// What of a row is asked for.
+/// The trials of a row that are asked for.
 #[derive(Clone, Copy)]
 enum Wanted {
     Top(usize),
@@ -116,7 +110,7 @@ impl Link {
         })
     }
 
-    /// The sweep that is meant, by its id from now on; none where none is named.
+    /// The sweep that `sweep` names, which is replaced by its id; none where it is empty.
     async fn named(&self, sweep: &mut String) -> Result<Option<SweepId>, Status> {
         if sweep.is_empty() {
             return Ok(None);
@@ -126,7 +120,7 @@ impl Link {
         Ok(Some(id))
     }
 
-    /// The rows that may have what is asked for, from where a page begins.
+    /// The rows that may have trials that were asked for, from the page's first.
     async fn rows(&self, asked: Asked, begin: Option<Begin>) -> Result<Vec<Row>, Status> {
         let rows = self.query(move |index: &Index| {
             let mut rows = index.rows(asked.sweep)?;
@@ -138,28 +132,18 @@ impl Link {
 }
 
 fn wanted(request: &BestRequest) -> Result<Wanted, Status> {
-    let front = request.front.as_str();
-    if !front.is_empty() {
-        let known = FRONTS.iter().find(|(name, _)| *name == front);
-        return known
-            .map(|(_, measure)| Wanted::Front(*measure))
-            .ok_or_else(|| {
-                let names = FRONTS.map(|(name, _)| name);
-                let short: String = front.chars().take(64).collect();
-                let hint = match near_miss(&short, names) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => format!("a front is over {}", names.join(" or ")),
-                };
-                let message = format!("there is no front over `{short}`");
-                refuse(Code::InvalidArgument, message, &hint)
-            });
+    if request.front != 0 {
+        return match Front::of_wire(request.front).map_err(unknown)? {
+            Front::ValidationMse => Ok(Wanted::Front(Measure::ValidationMse)),
+            Front::NrpError => Ok(Wanted::Front(Measure::NrpError)),
+        };
     }
     match request.top as usize {
         0 => Ok(Wanted::Top(1)),
         top if top <= TOP_MAX => Ok(Wanted::Top(top)),
         top => Err(refuse(
             Code::InvalidArgument,
-            format!("the best {top} trials, and {TOP_MAX} is the most"),
+            format!("{top} trials per row; the limit is {TOP_MAX}"),
             "`nrp export` writes all of them, for other programs to sort",
         )),
     }

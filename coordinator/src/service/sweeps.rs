@@ -7,6 +7,7 @@ use super::{Link, check, trials, watching};
 use crate::driver::{Change, ClientCommand};
 use crate::expand;
 use crate::scheduler::{SweepId, TrialId};
+use nrp_proto::state::Why;
 use nrp_proto::wire::sweeps_server::Sweeps;
 use nrp_proto::wire::{
     BestReply, BestRequest, CancelRequest, DeleteReply, DeleteRequest, DetailsReply,
@@ -230,8 +231,8 @@ impl Sweeps for Service {
             let record = link.query(move |index| index.trial(trial)).await?;
             let reason = record.unwrap_or_default().reason;
             for explanation in &mut explained.explanations {
-                let failed = matches!(explanation.why.as_str(), "backing-off" | "failed");
-                if failed && !reason.is_empty() {
+                let failed = [Why::BackingOff, Why::Failed].map(Why::to_wire);
+                if failed.contains(&explanation.why) && !reason.is_empty() {
                     explanation.text.push_str(": ");
                     explanation.text.push_str(&reason);
                 }
@@ -261,7 +262,7 @@ impl Sweeps for Service {
             .zip(views)
             .map(|(trial, view)| Retracted {
                 trial,
-                state: trials::state(&view).to_owned(),
+                state: trials::state(&view).to_wire(),
             });
         Ok(Response::new(RetractReply {
             trials: retracted.collect(),

@@ -1,75 +1,59 @@
 //! Trials with state and scores, in the order of the grid: as a stream, or in pages.
 
 use super::pages::{self, Page};
-use super::refuse::refuse;
+use super::refuse::unknown;
 use super::{Link, check};
 use crate::driver::{ClientCommand, hindered_words};
 use crate::scheduler::{SweepId, TrialId, TrialView};
 use crate::store::recorded;
 use nrp_proto::axis::Condition;
-use nrp_proto::near_miss;
+use nrp_proto::state::TrialState;
 use nrp_proto::wire::{ListTrialsReply, ListTrialsRequest, TrialRecord, TrialsRequest};
 use tokio::sync::mpsc;
-use tonic::{Code, Status};
+use tonic::Status;
 
-/// States a trial may be asked for by.
-const STATES: [&str; 7] = [
-    "waiting",
-    "leased",
-    "parked",
-    "finished",
-    "failed",
-    "stopped",
-    "cancelled",
-];
-
-/// Trials on a page, if nobody says how many.
+/// The trials on a page, unless the request says how many.
 const PAGE_TRIALS: u32 = 1_000;
 
-/// Most trials on a page.
+/// The most trials on a page.
 const PAGE_TRIALS_MAX: usize = 10_000;
 
-/// Stretches read for one page, at most: what is rare takes many pages, none of them long.
+/// The most stretches read for one page. Rare trials take many pages, each of which is quick.
 const PAGE_STRETCHES_MAX: u32 = 64;
 
-/// Which trials are asked for.
+/// The trials that a request asks for.
 #[derive(Debug, Clone)]
 pub(super) struct AskedTrials {
     sweep: SweepId,
     conditions: Vec<Condition>,
-    /// Empty: any.
-    state: String,
+    /// None: in any state.
+    state: Option<TrialState>,
 }
 
-/// The word for where a trial is.
-pub(super) fn state(view: &TrialView) -> &'static str {
+/// A trial's state on the wire.
+pub(super) fn state(view: &TrialView) -> TrialState {
     match view {
-        TrialView::Waiting => "waiting",
-        TrialView::Leased { .. } => "leased",
-        TrialView::Parked { .. } => "parked",
-        TrialView::Finished => recorded::FINISHED,
-        TrialView::Failed => recorded::FAILED,
-        TrialView::Stopped => recorded::STOPPED,
-        TrialView::Cancelled => "cancelled",
+        TrialView::Waiting => TrialState::Waiting,
+        TrialView::Leased { .. } => TrialState::Leased,
+        TrialView::Parked { .. } => TrialState::Parked,
+        TrialView::Finished => TrialState::Finished,
+        TrialView::Failed => TrialState::Failed,
+        TrialView::Stopped => TrialState::Stopped,
+        TrialView::Cancelled => TrialState::Cancelled,
     }
 }
 
 impl Link {
     /// What a request asks for.
     pub(super) async fn asked_trials(&self, request: TrialsRequest) -> Result<AskedTrials, Status> {
-        if !request.state.is_empty() && !STATES.contains(&request.state.as_str()) {
-            let found: String = request.state.chars().take(64).collect();
-            let hint = match near_miss(&found, STATES) {
-                Some(state) => format!("did you mean `{state}`? A trial is {}", STATES.join(", ")),
-                None => format!("a trial is {}", STATES.join(", ")),
-            };
-            let message = format!("`{found}` is no state of a trial");
-            return Err(refuse(Code::InvalidArgument, message, &hint));
-        }
+        let state = match request.state {
+            0 => None,
+            number => Some(TrialState::of_wire(number).map_err(unknown)?),
+        };
         Ok(AskedTrials {
             conditions: check::conditions(&request.ann, &request.region, &request.filters)?,
             sweep: self.find(request.sweep).await?,
-            state: request.state,
+            state,
         })
     }
 
@@ -165,20 +149,24 @@ impl Link {
         self.add_states(sweep, &mut stretch).await?;
         let stretch = stretch.into_iter();
         let asked = stretch
-            .filter(|(_, _, record)| asked.state.is_empty() || asked.state == record.state)
+            .filter(|(_, _, record)| {
+                asked
+                    .state
+                    .is_none_or(|state| state.to_wire() == record.state)
+            })
             .map(|(place, _, record)| (place, record));
         Ok(Some(asked.collect()))
     }
 
-    /// Adds where the trials are that have no outcome, or one that is not the last word for every
-    /// sweep.
+    /// Adds the state of trials without an outcome, and of stopped ones, which are open for a sweep
+    /// without early stopping.
     async fn add_states(
         &self,
         sweep: SweepId,
         records: &mut [(u32, TrialId, TrialRecord)],
     ) -> Result<(), Status> {
         let is_open =
-            |record: &TrialRecord| [recorded::OPEN, recorded::STOPPED].contains(&&*record.state);
+            |record: &TrialRecord| [recorded::OPEN, recorded::STOPPED].contains(&record.state);
         let open = records.iter().filter(|(_, _, record)| is_open(record));
         let trials: Vec<_> = open.map(|(_, trial, _)| *trial).collect();
         if trials.is_empty() {
@@ -195,20 +183,20 @@ impl Link {
             let state = match view {
                 Some(TrialView::Leased { worker }) => {
                     record.worker = worker;
-                    "leased"
+                    TrialState::Leased
                 }
                 Some(TrialView::Parked { hindered }) => {
                     record.reason = hindered_words(&hindered);
-                    "parked"
+                    TrialState::Parked
                 }
-                Some(TrialView::Cancelled) => "cancelled",
-                Some(TrialView::Stopped) => recorded::STOPPED,
+                Some(TrialView::Cancelled) => TrialState::Cancelled,
+                Some(TrialView::Stopped) => TrialState::Stopped,
                 // Its outcome came between the two questions: it was still open a moment ago.
                 Some(TrialView::Waiting | TrialView::Finished | TrialView::Failed) | None => {
-                    "waiting"
+                    TrialState::Waiting
                 }
             };
-            state.clone_into(&mut record.state);
+            record.state = state.to_wire();
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 use super::Link;
 use crate::driver::{Events, Following};
+use nrp_proto::state::SweepState;
 use nrp_proto::wire::event::Payload;
 use nrp_proto::wire::{Event, SweepStatus, WatchReply};
 use std::time::Duration;
@@ -160,7 +161,12 @@ impl End {
 }
 
 fn has_ended(status: &SweepStatus) -> bool {
-    matches!(status.state.as_str(), "finished" | "cancelled" | "parked")
+    let ends = [
+        SweepState::Finished,
+        SweepState::Cancelled,
+        SweepState::Parked,
+    ];
+    ends.map(SweepState::to_wire).contains(&status.state)
 }
 
 #[cfg(test)]
@@ -174,7 +180,7 @@ mod tests {
         let events = Events::new(0, 4);
         let status = SweepStatus {
             id: SweepId(7).to_string(),
-            state: "running".to_owned(),
+            state: SweepState::Running.to_wire(),
             waiting: 1,
             leased: 1,
             ..SweepStatus::default()

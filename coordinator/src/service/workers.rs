@@ -6,6 +6,7 @@ use crate::counts::Counts;
 use crate::driver::{ReportedOutcome, WorkerCommand};
 use crate::scheduler::{Attempt, LANES_MAX, LeaseRef, Reporter, Verdict};
 use nrp_proto::CONTRACT;
+use nrp_proto::state;
 use nrp_proto::wire::workers_server::Workers;
 use nrp_proto::wire::{
     self, HeartbeatReply, HeartbeatRequest, LeaseReply, LeaseRequest, LeaveReply, LeaveRequest,
@@ -148,17 +149,17 @@ impl Workers for Service {
             let verdict = match refused {
                 Some(reason) => Err(reason),
                 None => match taken.next()? {
-                    Verdict::Recorded => Ok("recorded"),
-                    Verdict::Duplicate => Ok("duplicate"),
-                    Verdict::Unknown => Ok("unknown"),
+                    Verdict::Recorded => Ok(state::Verdict::Recorded),
+                    Verdict::Duplicate => Ok(state::Verdict::Duplicate),
+                    Verdict::Unknown => Ok(state::Verdict::Unknown),
                     Verdict::Refused(refused) => Err(refused.to_string()),
                 },
             };
             Some(match verdict {
-                Ok(word) => verdict_of(word, ""),
+                Ok(verdict) => verdict_of(verdict, ""),
                 Err(reason) => {
                     note_refused(&link.counts, &name.0, &name.1, &reason);
-                    verdict_of("refused", &reason)
+                    verdict_of(state::Verdict::Refused, &reason)
                 }
             })
         });
@@ -276,9 +277,9 @@ fn reported(report: wire::Report) -> Result<ReportedOutcome, String> {
     reported().map_err(|status| status.message().to_owned())
 }
 
-fn verdict_of(verdict: &str, reason: &str) -> wire::Verdict {
+fn verdict_of(verdict: state::Verdict, reason: &str) -> wire::Verdict {
     wire::Verdict {
-        verdict: verdict.to_owned(),
+        kind: verdict.to_wire(),
         reason: reason.to_owned(),
     }
 }

@@ -98,7 +98,7 @@ pub(super) enum Answer {
     Released,
     Submitted,
     /// The sweep's state, if it is known.
-    Status(Option<String>),
+    Status(Option<i32>),
     /// The coordinator is not running, or has died.
     Unavailable,
 }

@@ -116,7 +116,7 @@ fn a_trial_remembers_its_attempts_and_its_outcome_even_within_one_append() {
             .trial(ids[0])
             .expect("reads")
             .expect("is there");
-        assert_eq!((first.state.as_str(), first.attempts), (recorded::OPEN, 1));
+        assert_eq!((first.state, first.attempts), (recorded::OPEN, 1));
         assert_eq!(
             (first.reason.as_str(), first.worker.as_str()),
             ("out of memory", "v")

@@ -8,7 +8,7 @@ use super::samples::{
     finished, id, large_scores, recorded_with, stamped, stopped, submitted, sweep, trials,
 };
 use super::sizes::bytes_in;
-use super::{DiskStore, Store, StoreError, verify};
+use super::{DiskStore, Store, StoreError, recorded, verify};
 use crate::driver::Replayed;
 use crate::scheduler::{Event, Fact, Settings, Snapshot, SweepId, durable};
 use std::fs;
@@ -95,7 +95,7 @@ fn a_deleted_sweep_gives_its_space_back_in_journal_and_index() {
     assert_eq!(index.totals().expect("reads"), (6, 6));
     for trial in &small_trials {
         let record = index.trial(*trial).expect("reads").expect("stays");
-        assert_eq!(record.state, "finished");
+        assert_eq!(record.state, recorded::FINISHED);
     }
     let gone = of_big.iter().find(|trial| !small_trials.contains(trial));
     assert_eq!(index.trial(*gone.expect("is large")).expect("reads"), None);

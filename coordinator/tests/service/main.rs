@@ -14,12 +14,13 @@ mod retraction;
 mod world;
 
 use nrp_coordinator::{Config, Coordinator};
+use nrp_proto::state::{SweepState, Verdict};
 use nrp_proto::wire::*;
 use nrp_proto::{CONTRACT, REPORTS_MAX};
 use std::collections::BTreeSet;
 use tokio_stream::StreamExt;
 use tonic::Code;
-use world::{World, config, hint, scores, start, submission, sweep};
+use world::{World, config, hint, scores, start, submission, sweep, word};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
@@ -91,7 +92,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
     assert_eq!(again.trials, second.trials[1..]);
     assert!(again.fence > second.fence);
     assert_eq!(world.verdict(&again, 0, 0.5).await, "recorded");
-    assert_eq!(world.status("").await.expect("is there").state, "finished");
+    assert_eq!(world.state("").await, "finished");
     let again = world.submit(sweep("a", "0, 1")).await;
     assert_eq!((again.already_finished, again.resumed), (4, true));
     world.coordinator.shutdown().await.expect("stops");
@@ -124,7 +125,7 @@ async fn outcomes_reported_together_have_a_verdict_each() {
         report(first, scores(0.25)),
     ];
     let verdicts = world.report_all(reports).await.expect("is answered");
-    let words = verdicts.iter().map(|answer| answer.verdict.as_str());
+    let words = verdicts.iter().map(|answer| word::<Verdict>(answer.kind));
     let words: Vec<_> = words.collect();
     assert_eq!(words, ["recorded", "refused", "unknown", "duplicate"]);
     assert_eq!(
@@ -135,7 +136,7 @@ async fn outcomes_reported_together_have_a_verdict_each() {
     let status = world.report_all(many).await.expect_err("too many");
     assert_eq!(
         status.message(),
-        "257 outcomes in one report, and 256 is the most"
+        "257 outcomes in one report; the limit is 256"
     );
     let verdicts = world.report_all(Vec::new()).await.expect("is answered");
     assert_eq!(verdicts, []);
@@ -232,13 +233,16 @@ async fn a_watch_ends_with_its_sweep() {
         .into_inner();
     let first = watch.next().await.expect("a status").expect("no error");
     let first = first.sweep.expect("the sweep");
-    assert_eq!((first.state.as_str(), first.waiting), ("running", 2));
+    assert_eq!(
+        (word::<SweepState>(first.state), first.waiting),
+        ("running", 2)
+    );
     world.register("1").await;
     while let Some(job) = world.lease("1").await {
         for trial in 0..job.trials.len() {
             world.verdict(&job, trial, 0.5).await;
         }
-        if world.status("").await.expect("is there").state == "finished" {
+        if world.state("").await == "finished" {
             break;
         }
     }
@@ -248,7 +252,10 @@ async fn a_watch_ends_with_its_sweep() {
         .await;
     let last = rest.last().expect("a last status");
     let sweep = last.sweep.as_ref().expect("the sweep");
-    assert_eq!((sweep.state.as_str(), sweep.finished), ("finished", 2));
+    assert_eq!(
+        (word::<SweepState>(sweep.state), sweep.finished),
+        ("finished", 2)
+    );
     assert_eq!(last.workers[0].device, "cpu");
 }
 
@@ -266,14 +273,14 @@ async fn a_cancelled_sweep_is_taken_up_again() {
         .await
         .expect("is there")
         .into_inner();
-    assert_eq!((status.state.as_str(), status.cancelled), ("cancelled", 2));
+    assert_eq!(
+        (word::<SweepState>(status.state), status.cancelled),
+        ("cancelled", 2)
+    );
     assert_eq!(world.trials("cancelled").await.expect("streams").len(), 2);
     drop(world);
     let mut world = start(dir.path()).await;
-    assert_eq!(
-        world.status("a").await.expect("is there").state,
-        "cancelled"
-    );
+    assert_eq!(world.state("a").await, "cancelled");
     let request = ResumeRequest {
         sweep: "a".to_owned(),
     };
@@ -283,7 +290,10 @@ async fn a_cancelled_sweep_is_taken_up_again() {
         .await
         .expect("is there")
         .into_inner();
-    assert_eq!((status.state.as_str(), status.waiting), ("running", 2));
+    assert_eq!(
+        (word::<SweepState>(status.state), status.waiting),
+        ("running", 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,16 +317,16 @@ async fn a_pause_and_a_priority_outlive_the_coordinator() {
         sweep: "a".to_owned(),
     };
     let status = world.sweeps.pause(request).await.expect("is there");
-    assert_eq!(status.into_inner().state, "paused");
+    assert_eq!(word::<SweepState>(status.into_inner().state), "paused");
     drop(world);
     let mut world = start(dir.path()).await;
-    let shown = |status: SweepStatus| (status.state, status.priority);
+    let shown = |status: SweepStatus| (word::<SweepState>(status.state), status.priority);
     let paused = world.status("a").await.expect("is there");
-    assert_eq!(shown(paused), ("paused".to_owned(), 0));
+    assert_eq!(shown(paused), ("paused", 0));
     world.register("1").await;
     for (sweep, seed, priority) in [("b", 1, 7), ("c", 2, -3)] {
         let status = world.status(sweep).await.expect("is there");
-        assert_eq!(shown(status), ("running".to_owned(), priority));
+        assert_eq!(shown(status), ("running", priority));
         for _region in 0..2 {
             let job = world.lease("1").await.expect("a job");
             let spec = job.trials[0].spec.as_ref().expect("a spec");
@@ -422,7 +432,10 @@ async fn two_clients_that_submit_at_once_share_their_trials() {
     assert_eq!(trials.len(), 6);
     for name in ["a", "b"] {
         let status = world.status(name).await.expect("is there");
-        assert_eq!((status.state.as_str(), status.finished), ("finished", 6));
+        assert_eq!(
+            (word::<SweepState>(status.state), status.finished),
+            ("finished", 6)
+        );
     }
 }
 

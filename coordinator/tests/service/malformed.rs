@@ -229,7 +229,7 @@ async fn a_grid_of_a_thousand_million_cells_is_refused_with_its_count() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(
         status.message(),
-        "sweep `large` has 1000000000 cells, and 1000000 is the most"
+        "sweep `large` has 1000000000 cells; the limit is 1000000"
     );
     assert!(hint(&status).starts_with("shorten an axis"));
 }

@@ -203,7 +203,7 @@ fn of_client() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
             "/nrp.v1.Sweeps/Status",
             StatusRequest { sweep }.encode_to_vec()
         )),
-        (names(), texts(), count(), text(), text()).prop_map(
+        (names(), texts(), count(), -1..5_i32, text()).prop_map(
             |((sweep, ann, region), filters, size, front, page_token)| {
                 let request = BestRequest {
                     sweep,
@@ -232,7 +232,7 @@ fn of_client() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
                 ("/nrp.v1.Sweeps/Marginals", request.encode_to_vec())
             }
         ),
-        (names(), texts(), text(), count(), text()).prop_map(
+        (names(), texts(), -1..10_i32, count(), text()).prop_map(
             |((sweep, ann, region), filters, state, page_size, page_token)| {
                 let request = ListTrialsRequest {
                     trials: Some(TrialsRequest {

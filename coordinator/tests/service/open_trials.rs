@@ -1,6 +1,7 @@
 //! The limit on trials without an outcome, over all sweeps.
 
-use super::world::{World, config, hint, start_with, submission, sweep};
+use super::world::{World, config, hint, start_with, submission, sweep, word};
+use nrp_proto::state::SweepState;
 use nrp_proto::wire::{CancelRequest, ListRequest, SweepSpec};
 use std::path::Path;
 use tonic::{Code, Status};
@@ -73,7 +74,10 @@ async fn a_lower_limit_takes_up_what_is_open_and_refuses_more() {
     drop(world);
     let mut world = start(dir.path(), 2).await;
     let status = world.status("a").await.expect("is there");
-    assert_eq!((status.state.as_str(), status.trials), ("running", 8));
+    assert_eq!(
+        (word::<SweepState>(status.state), status.trials),
+        ("running", 8)
+    );
     assert_eq!(world.submit(sweep("part", "0")).await.trials, 2);
     assert!(world.submit(sweep("a", "0, 1, 2, 3")).await.resumed);
     let status = refused(&mut world, &sweep("b", "4")).await;

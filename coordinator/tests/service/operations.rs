@@ -1,6 +1,7 @@
 //! What operators ask: whether it serves, what can be asked of it, and its metrics.
 
-use super::world::{start, sweep};
+use super::world::{start, sweep, word};
+use nrp_proto::state::SweepState;
 use nrp_proto::wire::{
     HeartbeatRequest, Hindrance, LeaseRef, ReleaseRequest, ResumeRequest, StatusRequest,
     WorkerTotals,
@@ -131,7 +132,7 @@ async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
     let watch = world.sweeps.watch(StatusRequest::default()).await;
     let watch = watch.expect("is answered").into_inner();
     world.register("1").await;
-    while world.status("a").await.expect("is there").state == "running" {
+    while world.state("a").await == "running" {
         let Some(job) = world.lease("1").await else {
             continue;
         };
@@ -169,7 +170,11 @@ async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
     statuses.push(world.status("a").await.expect("is there"));
     for status in &statuses {
         assert_eq!(
-            (status.state.as_str(), status.parked, status.failed),
+            (
+                word::<SweepState>(status.state),
+                status.parked,
+                status.failed
+            ),
             ("parked", 4, 0)
         );
         assert_eq!(status.hindered.len(), 1, "a reason once");
@@ -202,7 +207,7 @@ async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
         sweep: "a".to_owned(),
     };
     let resumed = world.sweeps.resume(request).await.expect("is there");
-    assert_eq!(resumed.into_inner().state, "running");
+    assert_eq!(word::<SweepState>(resumed.into_inner().state), "running");
     world.finish_all().await;
     assert_eq!(world.status("a").await.expect("is there").finished, 4);
 }

@@ -1,7 +1,8 @@
 //! Pages: with entries as large as they may be, no answer is larger than what a gRPC client takes
 //! where nobody told it otherwise, 4 MiB. The clients here are such ones.
 
-use super::world::{World, start, sweep};
+use super::world::{World, start, sweep, word};
+use nrp_proto::state::{self, Doing};
 use nrp_proto::wire::*;
 use nrp_proto::{CONTRACT, DETAILS_MAX, EPOCHS_MAX, Message, SITES_MAX};
 
@@ -72,7 +73,8 @@ async fn finish(world: &mut World, detailed: usize) -> Vec<String> {
         };
         let reports = job.trials.iter().enumerate().map(report).collect();
         for verdict in world.report_all(reports).await.expect("is answered") {
-            assert_eq!(verdict.verdict, "recorded", "{}", verdict.reason);
+            let kind = word::<state::Verdict>(verdict.kind);
+            assert_eq!(kind, "recorded", "{}", verdict.reason);
         }
         trials.extend(job.trials.into_iter().map(|trial| trial.id));
     }
@@ -192,7 +194,7 @@ async fn lists_of_sweeps_and_workers_stay_under_four_mebibytes() {
             worker: long(&format!("{number}-")),
             instance: "1".to_owned(),
             activity: Some(Activity {
-                doing: "training".to_owned(),
+                doing: Doing::Training.to_wire(),
                 subject: "s".repeat(4_000),
                 ..Activity::default()
             }),

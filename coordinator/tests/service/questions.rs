@@ -1,6 +1,7 @@
 //! Questions about results: pages, filters, fronts and marginals, over the wire.
 
 use super::world::{hint, start, sweep};
+use nrp_proto::state::Front;
 use nrp_proto::wire::*;
 use nrp_proto::{DETAILS_MAX, Message};
 use tonic::Code;
@@ -81,7 +82,7 @@ async fn fronts_and_marginals_are_answered_or_refused_with_what_to_do() {
     world.submit(sweep("a", "0, 1, 2")).await;
     world.finish_all().await;
     let front = BestRequest {
-        front: "validation_mse".to_owned(),
+        front: Front::ValidationMse.to_wire(),
         region: "V4".to_owned(),
         ..BestRequest::default()
     };
@@ -115,9 +116,9 @@ async fn fronts_and_marginals_are_answered_or_refused_with_what_to_do() {
     };
     for (status, message, advice) in [
         (
-            best(&|request| request.front = "nrp_eror".to_owned()).await,
-            "there is no front over `nrp_eror`",
-            "did you mean `nrp_error`?",
+            best(&|request| request.front = 9).await,
+            "unknown front 9 on the wire",
+            "run the same version of nrp on both sides",
         ),
         (
             best(&|request| request.filters = vec!["lerning_rate=1".to_owned()]).await,
@@ -126,12 +127,12 @@ async fn fronts_and_marginals_are_answered_or_refused_with_what_to_do() {
         ),
         (
             best(&|request| request.top = 1_001).await,
-            "the best 1001 trials, and 1000 is the most",
+            "1001 trials per row; the limit is 1000",
             "`nrp export`",
         ),
         (
             best(&|request| request.filters = vec!["l1=1".to_owned(); 65]).await,
-            "65 filters, and 64 is the most",
+            "65 filters; the limit is 64",
             "are client",
         ),
     ] {

@@ -19,9 +19,14 @@ async fn a_name_that_is_not_there_is_said_with_what_is() {
     assert_eq!(status.message(), "there is no sweep `v4-mobilnet`");
     assert!(hint(&status).starts_with("did you mean `v4-mobilenet`?"));
 
-    let status = world.trials("finishd").await.expect_err("no state");
+    let request = TrialsRequest {
+        state: 99,
+        ..TrialsRequest::default()
+    };
+    let status = world.sweeps.trials(request).await.expect_err("unknown");
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert!(hint(&status).starts_with("did you mean `finished`?"));
+    assert_eq!(status.message(), "unknown state of a trial 99 on the wire");
+    assert!(hint(&status).starts_with("run the same version"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +42,7 @@ async fn a_sweep_that_is_too_large_is_refused_with_its_count() {
     let status = world.sweeps.submit(request).await.expect_err("too large");
     assert_eq!(
         status.message(),
-        "sweep `large` has 1200000 cells, and 1000000 is the most"
+        "sweep `large` has 1200000 cells; the limit is 1000000"
     );
     assert!(hint(&status).starts_with("shorten an axis"));
 
@@ -50,7 +55,7 @@ async fn a_sweep_that_is_too_large_is_refused_with_its_count() {
     let status = world.sweeps.submit(submission(&huge)).await;
     assert_eq!(
         status.expect_err("too large").message(),
-        "sweep `huge` has 1000000000 cells, and 1000000 is the most"
+        "sweep `huge` has 1000000000 cells; the limit is 1000000"
     );
     let random = |trials| RandomSearch { trials, seed: 1 };
     huge.random = Some(random(1_000_001));

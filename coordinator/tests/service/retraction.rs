@@ -1,6 +1,7 @@
 //! What is reported must be possible, and what is wrong all the same can be taken back.
 
-use super::world::{World, hint, scores, start, sweep};
+use super::world::{World, hint, scores, start, sweep, word};
+use nrp_proto::state::{self, SweepState, TrialState};
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
 use nrp_proto::{Message, wire};
 use tonic::{Code, Status};
@@ -35,8 +36,8 @@ fn edited(edit: impl FnOnce(&mut wire::Scores)) -> Outcome {
 
 async fn reported(world: &mut World, report: Report) -> (String, String) {
     let mut verdicts = world.report_all(vec![report]).await.expect("is answered");
-    let Verdict { verdict, reason } = verdicts.remove(0);
-    (verdict, reason)
+    let Verdict { kind, reason } = verdicts.remove(0);
+    (word::<state::Verdict>(kind).to_owned(), reason)
 }
 
 async fn retract(world: &mut World, trials: &[&str], reason: &str) -> Result<RetractReply, Status> {
@@ -165,7 +166,10 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
     let reply = retract(&mut world, &[&ids[0]], "the disk was broken").await;
     let retracted = reply.expect("is taken").trials;
     assert_eq!(
-        (retracted[0].trial.as_str(), retracted[0].state.as_str()),
+        (
+            retracted[0].trial.as_str(),
+            word::<TrialState>(retracted[0].state)
+        ),
         (&*ids[0], "waiting")
     );
     let status = retract(&mut world, &[&ids[1], &ids[0]], "again").await;
@@ -197,7 +201,10 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
         let cell = after.expect("is answered").into_inner().rows[0].cells[0].clone();
         assert_eq!((cell.trials, cell.best_trial.as_str()), (2, &*ids[2]));
         let status = world.status("a").await.expect("is there");
-        assert_eq!((status.state.as_str(), status.finished), ("running", 2));
+        assert_eq!(
+            (word::<SweepState>(status.state), status.finished),
+            ("running", 2)
+        );
         let trials = world.trials("").await.expect("streams");
         let record = trials
             .iter()

@@ -1,11 +1,13 @@
 //! What the tests share: a coordinator on localhost, and what workers and clients ask of it.
 
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
+use nrp_proto::state::{self, SweepState, TrialState};
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::admin_client::AdminClient;
 use nrp_proto::wire::sweeps_client::SweepsClient;
 use nrp_proto::wire::workers_client::WorkersClient;
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
+use nrp_proto::word::Answer;
 use nrp_proto::{CONTRACT, HINT_METADATA};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -99,6 +101,11 @@ pub(crate) fn scores(validation_mse: f64) -> Outcome {
     }
 }
 
+/// The word of an answer.
+pub(crate) fn word<A: Answer>(number: i32) -> &'static str {
+    A::of_wire(number).expect("a known answer").name()
+}
+
 impl World {
     pub(crate) async fn submit(&mut self, spec: SweepSpec) -> SubmitReply {
         let request = SubmitRequest {
@@ -160,9 +167,9 @@ impl World {
             outcome: Some(outcome),
         }]);
         let answer = verdicts.await?.remove(0);
-        match answer.verdict.as_str() {
+        match word::<state::Verdict>(answer.kind) {
             "refused" => Err(Status::invalid_argument(answer.reason)),
-            _ => Ok(answer.verdict),
+            verdict => Ok(verdict.to_owned()),
         }
     }
 
@@ -193,11 +200,17 @@ impl World {
             .rows
     }
 
+    /// A sweep's state.
+    pub(crate) async fn state(&mut self, sweep: &str) -> &'static str {
+        let status = self.status(sweep).await.expect("is there");
+        word::<SweepState>(status.state)
+    }
+
     /// Has everything that waits finish, with losses that fall.
     pub(crate) async fn finish_all(&mut self) {
         self.register("1").await;
         let mut loss = 1.0;
-        while self.status("").await.expect("is there").state == "running" {
+        while self.state("").await == "running" {
             let Some(job) = self.lease("1").await else {
                 continue;
             };
@@ -211,7 +224,7 @@ impl World {
 
     pub(crate) async fn trials(&mut self, state: &str) -> Result<Vec<TrialRecord>, Status> {
         let request = TrialsRequest {
-            state: state.to_owned(),
+            state: state.parse::<TrialState>().expect("a state").to_wire(),
             ..TrialsRequest::default()
         };
         let stream = self.sweeps.trials(request).await?.into_inner();

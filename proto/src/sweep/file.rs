@@ -1,9 +1,9 @@
-//! The sweep file's format: its tables, keys, types and defaults. What the values mean, and which
-//! of them this version can run, is not known here.
+//! The sweep file's format: its tables, keys, types and defaults. `check` knows which values this
+//! version can run.
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    Duplicates, InputScaling, LinearPath, Mistake, NO_PROJECTION, Scheme, SearchTable, SweepError,
+    Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION, Scheme, SearchTable, SweepError,
     TargetScaling, kinds,
 };
 use crate::near_miss;
@@ -91,13 +91,13 @@ fn default_regions() -> Vec<String> {
 pub struct SplitTable {
     pub scheme: String,
     pub fractions: Vec<f64>,
-    /// Absent: by [`STRATIFY`] where the stimulus set has that.
+    /// Absent: by [`STRATIFY`], if the stimulus set has that column.
     pub stratify: Option<String>,
     pub duplicates: String,
     pub seed: i64,
 }
 
-/// The column that splits are stratified by where a sweep file names none and the stimulus set has it.
+/// The column that splits are stratified by if the sweep file names none and the stimulus set has it.
 pub(super) const STRATIFY: &str = "object_name";
 
 impl Default for SplitTable {
@@ -199,38 +199,6 @@ impl Pruning {
     }
 }
 
-/// `[grid]`: what is searched.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs)]
-pub struct GridTable {
-    pub l1: Vec<i64>,
-    pub l2: Vec<i64>,
-    pub depth: Vec<i64>,
-    pub learning_rate: Vec<f64>,
-    pub weight_decay: Vec<f64>,
-    pub dropout: Vec<f64>,
-    pub linear_path: Vec<String>,
-    pub ensemble: Vec<i64>,
-    pub seed: Vec<i64>,
-}
-
-impl Default for GridTable {
-    fn default() -> Self {
-        Self {
-            l1: vec![16, 32, 64, 128],
-            l2: vec![32, 64, 128, 256],
-            depth: vec![2],
-            learning_rate: vec![1e-4, 3e-4, 1e-3, 3e-3],
-            weight_decay: vec![0.0],
-            dropout: vec![0.0],
-            linear_path: vec![LinearPath::None.to_string()],
-            ensemble: vec![1],
-            seed: vec![0],
-        }
-    }
-}
-
 /// `[training]`: how a NRP network is fitted.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
@@ -299,20 +267,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "pruning",
         ],
     ),
-    (
-        "grid",
-        &[
-            "l1",
-            "l2",
-            "depth",
-            "learning_rate",
-            "weight_decay",
-            "dropout",
-            "linear_path",
-            "ensemble",
-            "seed",
-        ],
-    ),
+    ("grid", &super::grid_table::KEYS),
     (
         "search",
         &[
@@ -342,8 +297,8 @@ impl SweepFile {
     /// Reads the text of a sweep file.
     ///
     /// # Errors
-    /// When it is not TOML, has a key that the format lacks, lacks one that it needs, or a value
-    /// of the wrong type.
+    /// When the text is not TOML, has an unknown key, lacks a required key, or has a value of the wrong
+    /// type.
     pub fn parse(text: &str) -> Result<Self, SweepError> {
         let unreadable = |error| SweepError::unreadable(text, &error);
         let table: toml::Table = toml::from_str(text).map_err(unreadable)?;
@@ -362,7 +317,7 @@ pub(super) fn is_table(key: &str) -> bool {
     KEYS.iter().any(|(table, _)| *table == key)
 }
 
-/// Keys that no table of the format has.
+/// The unknown keys of a sweep file.
 fn unknown_keys(table: &toml::Table) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     unknown_keys_of("", "", table, &mut mistakes);
@@ -397,7 +352,7 @@ fn unknown_keys_of(name: &str, prefix: &str, table: &toml::Table, mistakes: &mut
         if known.contains(&key.as_str()) {
             continue;
         }
-        // A key that is at home in another table is a likelier slip than a misspelling.
+        // A key of another table is likelier than a misspelling.
         let elsewhere = KEYS
             .iter()
             .find(|(_, keys)| keys.contains(&key.as_str()))

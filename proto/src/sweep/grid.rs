@@ -1,5 +1,5 @@
-//! The grid: from a sweep whose files have been found to its trials. Pure, and the same on every
-//! machine: client and coordinator expand alike.
+//! The grid: from a sweep with resolved files to its trials. Pure, and the same on every machine:
+//! client and coordinator get the same trials.
 
 use super::search::draw;
 use super::space::Space;
@@ -8,14 +8,14 @@ use crate::wire::{SweepSpec, TrialSpec};
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// Most trials one sweep may have.
+/// The most trials of a sweep.
 pub const TRIALS_MAX: u64 = 1_000_000;
 
-/// Why a sweep has no trials that could be run.
+/// Why a sweep cannot be expanded into trials.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
 pub enum GridError {
     /// The grid is too large.
-    #[error("sweep `{name}` has {cells} cells, and {most} is the most")]
+    #[error("sweep `{name}` has {cells} cells; the limit is {most}")]
     #[diagnostic(help(
         "shorten an axis of the grid, submit it in parts under several names, or try some of its \
          cells: `[search] strategy = \"random\"`"
@@ -25,10 +25,10 @@ pub enum GridError {
         name: String,
         /// Cells counted.
         cells: u128,
-        /// Most that it may have.
+        /// The limit.
         most: u64,
     },
-    /// A random search cannot have so many trials.
+    /// A random search asks for more trials than there are, or than a sweep may have.
     #[error("sweep `{name}` draws {asked} trials at random, and 1 to {most} can be drawn")]
     #[diagnostic(help(
         "change `search.trials`; without `[search]`, every cell of the grid is tried"
@@ -38,7 +38,7 @@ pub enum GridError {
         name: String,
         /// Trials asked for.
         asked: u64,
-        /// Most that can be had.
+        /// The most that are possible.
         most: u64,
     },
     /// An axis is empty or a part of the message is missing.
@@ -55,9 +55,9 @@ pub enum GridError {
 }
 
 impl SweepSpec {
-    /// Different cells of the grid, in one split, without expanding it; as many as can be told where there are
-    /// more. Cells that differ only in what their depth does not have (NRP-L2's size at depth 1,
-    /// say) are one.
+    /// The number of different cells of the grid, in one split, computed without expanding it. It
+    /// saturates. Cells that differ only on an axis that their depth lacks, such as NRP-L2's size at
+    /// depth 1, count once.
     pub fn cells(&self) -> u128 {
         match &self.grid {
             Some(grid) => Space::of(self, grid).cells(),
@@ -79,13 +79,13 @@ impl SweepSpec {
         each.saturating_mul(self.splits().into())
     }
 
-    /// Splits that every cell of the grid is trained on.
+    /// The number of splits that every cell of the grid is trained on.
     pub fn splits(&self) -> u32 {
         let scheme = self.split.as_ref().map(Scheme::of);
         scheme.and_then(Result::ok).map_or(1, Scheme::splits)
     }
 
-    /// Its linear baselines, each once. Other words make no trials.
+    /// The linear baselines of the sweep, each once. Other words make no trials.
     pub(super) fn linear_baselines(&self) -> Vec<Baseline> {
         let mut baselines: Vec<Baseline> = Vec::new();
         for baseline in self.baselines.iter().flat_map(|word| word.parse()) {
@@ -110,7 +110,7 @@ impl SweepSpec {
         Ok(trials)
     }
 
-    /// Whether [`SweepSpec::for_each_trial`] will find trials, without expanding the grid: it takes no
+    /// Checks that [`SweepSpec::for_each_trial`] will succeed, without expanding the grid: this takes no
     /// time and no memory, however many trials there are.
     ///
     /// # Errors
@@ -226,9 +226,9 @@ mod tests {
         let error = spec.trials().expect_err("too large");
         assert_eq!(
             error.to_string(),
-            "sweep `test` has 25600000 cells, and 1000000 is the most"
+            "sweep `test` has 25600000 cells; the limit is 1000000"
         );
-        // Axes whose product no integer holds are counted, and not expanded, all the same.
+        // A product that overflows every integer is counted nevertheless, and not expanded.
         let axis = vec![1; 1_000_000];
         let grid = spec.grid.as_mut().expect("a grid");
         grid.l1.clone_from(&axis);

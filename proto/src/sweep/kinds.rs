@@ -1,7 +1,8 @@
-//! Which kind of value each key of a sweep file takes: what is of another kind is named in words, all
-//! of it at once, with what to write instead. A key that is not here is left to the format's types.
+//! The kind of value that each key of a sweep file takes: values of another kind are named in words,
+//! all at once, with what to write instead. A key that is not listed is left to the format's types.
 
 use super::Mistake;
+use crate::axis::{self, Axis};
 use toml::{Table, Value};
 
 /// What a key takes.
@@ -63,21 +64,7 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("pruning", Pruning),
         ],
     ),
-    (
-        "grid",
-        &[],
-        &[
-            ("l1", Wholes),
-            ("l2", Wholes),
-            ("depth", Wholes),
-            ("learning_rate", Numbers),
-            ("weight_decay", Numbers),
-            ("dropout", Numbers),
-            ("linear_path", Texts),
-            ("ensemble", Wholes),
-            ("seed", Wholes),
-        ],
-    ),
+    ("grid", &[], &GRID),
     (
         "search",
         &[],
@@ -104,6 +91,22 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
         ],
     ),
 ];
+
+/// The keys of the grid: a list of values for each of its axes.
+const GRID: [(&str, Kind); Axis::GRID.len()] = {
+    let mut keys = [("", Texts); Axis::GRID.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        let kind = match Axis::GRID[at].kind() {
+            axis::Kind::Word => Texts,
+            axis::Kind::Whole => Wholes,
+            axis::Kind::Real => Numbers,
+        };
+        keys[at] = (Axis::GRID[at].name(), kind);
+        at += 1;
+    }
+    keys
+};
 
 const ANN: &str = "ann";
 

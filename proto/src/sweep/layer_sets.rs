@@ -1,4 +1,4 @@
-//! Layer sets in one word: which sets of an ANN's candidate layers it stands for.
+//! Words for layer sets, and the sets of an ANN's candidate layers that each stands for.
 
 use super::{Catalogue, LayerSets, SweepFile};
 
@@ -15,9 +15,9 @@ pub(super) fn shorthands() -> Vec<&'static str> {
 }
 
 impl SweepFile {
-    /// Puts layer sets in the place of the words for them: every set of one, two or three of the ANN's
-    /// candidate layers, or one layer for each region. A word that is none, or is of an ANN without
-    /// such layers, stays for [`SweepFile::check`] to refuse.
+    /// Replaces words by layer sets: every set of one, two or three of the ANN's candidate layers, or
+    /// one layer for each region. [`SweepFile::check`] refuses unknown words, and words for an ANN
+    /// without such layers.
     pub fn expand(mut self, catalogue: &dyn Catalogue) -> Self {
         for ann in &mut self.ann {
             let LayerSets::Shorthand(word) = &ann.layer_sets else {

@@ -10,6 +10,7 @@ mod check;
 mod duplicates;
 mod file;
 mod grid;
+mod grid_table;
 mod kinds;
 mod layer_sets;
 mod paths;
@@ -25,10 +26,11 @@ pub use baseline::{Baseline, LinearPath};
 pub use check::Catalogue;
 pub use duplicates::Duplicates;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, GridTable, LayerSets, ONNX, Pruning, PruningMethod,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, LayerSets, ONNX, Pruning, PruningMethod,
     RecordingsTable, SplitTable, SweepFile, TrainingTable, ZEROS_OF_DENSE,
 };
 pub use grid::{GridError, TRIALS_MAX};
+pub use grid_table::GridTable;
 pub use projection::{NO_PROJECTION, Projection};
 pub use scaling::{InputScaling, TargetScaling};
 pub use scheme::Scheme;
@@ -104,9 +106,10 @@ impl SweepError {
             let line = text[begin..].lines().next().unwrap_or_default();
             let line: String = line.chars().take(SHOWN).collect();
             let margin = " ".repeat(number.to_string().len());
-            let mark = match column < SHOWN {
-                true => format!("\n  {margin} | {}^", " ".repeat(column)),
-                false => String::new(),
+            let mark = if column < SHOWN {
+                format!("\n  {margin} | {}^", " ".repeat(column))
+            } else {
+                String::new()
             };
             format!(
                 ", in line {number}, column {}\n  {number} | {line}{mark}",

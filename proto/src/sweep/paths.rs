@@ -1,5 +1,5 @@
-//! The files that a sweep names. They lie in its data directory, which may be another on each machine, and
-//! so are named relative to it.
+//! The files that a sweep names. They are relative to its data directory, which may differ between
+//! machines.
 
 use super::{Assembly, Pruning, SweepFile};
 use crate::id::RANDOM_PREFIX;
@@ -31,7 +31,7 @@ impl SweepFile {
         }
         let wide = wide.to_owned();
         for path in self.paths() {
-            // A path that is absolute stays so; an empty one names nothing, and is told of as it is.
+            // An absolute path stays absolute. An empty path names nothing, and is reported as it is.
             let whole = data_dir.join(path.as_str());
             let inside = whole.strip_prefix(&wide).ok().and_then(Path::to_str);
             if let Some(inside) = inside.filter(|_| !path.is_empty()) {
@@ -41,7 +41,7 @@ impl SweepFile {
         (self, wide)
     }
 
-    /// All paths in it.
+    /// All paths in the file.
     fn paths(&mut self) -> Vec<&mut String> {
         let recordings = &mut self.recordings;
         let is_simulated = Assembly::named(&recordings.assembly) == Assembly::Simulated;

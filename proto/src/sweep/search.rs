@@ -1,5 +1,5 @@
-//! `[search]`: which cells of the grid are tried, all of them or some that are drawn; and whether
-//! those that do not get far are stopped early.
+//! `[search]`: whether all cells of the grid are tried or a random sample, and whether trials that fall
+//! behind are stopped early.
 
 use super::TRIALS_MAX;
 use super::check::{COUNT_MAX, Found};
@@ -36,7 +36,7 @@ impl Default for SearchTable {
 /// Every cell is tried.
 const GRID: &str = "grid";
 
-/// Some cells are tried, drawn alike.
+/// Some cells are tried, drawn uniformly.
 const RANDOM: &str = "random";
 
 const STRATEGIES: [&str; 2] = [GRID, RANDOM];
@@ -47,7 +47,7 @@ const NONE: &str = "none";
 /// Asynchronous successive halving.
 const ASHA: &str = "asha";
 
-/// Of how many trials at a rung one goes on, if nobody says.
+/// The default reduction: one trial in this many continues past a rung.
 const REDUCTION: i64 = 3;
 
 const EARLY_STOPPING: [&str; 2] = [NONE, ASHA];
@@ -128,8 +128,8 @@ const ONLY_ASHA: &str = "only early stopping \"asha\" has it; leave it out";
 
 const ONLY_RANDOM: &str = "only strategy \"random\" has it; leave it out";
 
-/// `count` different numbers below `cells`, every such set as likely as any other, and the same
-/// for the same seed on every machine. More of them are these and others.
+/// Draws `count` different numbers below `cells`. Every such set is equally likely, and the same for
+/// the same seed on every machine. A larger count draws the same numbers and more.
 pub(super) fn draw(cells: u64, count: u64, seed: u64) -> BTreeSet<u64> {
     let mut hasher = blake3::Hasher::new_derive_key("nrp random search 2026");
     hasher.update(&seed.to_le_bytes());

@@ -1,17 +1,18 @@
 //! The space of a sweep's trials: its cells, numbered in the order of the file, in every split, and the
 //! linear baselines behind them.
 
-use crate::id::{CellIds, NO_LINEAR_PATH};
+use crate::axis::{Axis, GridAxis, Values};
+use crate::id::CellIds;
 use crate::wire::{AnnEntry, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec};
 use std::collections::HashSet;
 
-/// A trial, taken apart.
+/// A trial, as its shared part and its cell.
 pub struct GridTrial<'a> {
-    /// What it shares with those before and behind it.
+    /// What the trial shares with its neighbours.
     pub shared: &'a TrialSpec,
     /// Its cell of the grid alone.
     pub cell: &'a TrialSpec,
-    /// The number whose hexadecimal digits are its id.
+    /// The trial's id, as a number.
     pub id: u128,
 }
 
@@ -19,8 +20,10 @@ pub struct GridTrial<'a> {
 pub(super) struct Space<'a> {
     sweep: &'a SweepSpec,
     grid: &'a Grid,
-    /// Layer sets, each with its ANN's entry and the places up to and with it: one in each region that it
-    /// is tried for.
+    /// The axes but the depth, with their values.
+    axes: Vec<(GridAxis, Values)>,
+    /// Layer sets, each with its ANN's entry and the number of places up to its end. A layer set has one
+    /// place in each region that it is tried for.
     layer_sets: Vec<(&'a AnnEntry, &'a LayerSet, u64)>,
     /// Cells of each depth, in one region of one layer set.
     of_depth: Vec<u128>,
@@ -35,15 +38,23 @@ impl<'a> Space<'a> {
             *upto += regions.count() as u64;
             Some((entry, set, *upto))
         });
-        // What a depth does not have must be there all the same.
-        let empty = grid.l1.is_empty() || grid.l2.is_empty() || grid.dropout.is_empty();
-        let of_depth = grid.depth.iter().map(|depth| match empty {
-            true => 0,
-            false => product(&Axes::at(grid, *depth).0),
+        let axes = Axis::GRID.into_iter().filter(|axis| *axis != Axis::Depth);
+        let axes = axes.filter_map(|axis| Some((axis.grid()?, (axis.grid()?.of)(grid))));
+        let axes: Vec<(GridAxis, Values)> = axes.collect();
+        // An axis that no network of a depth has a place on must have values nevertheless.
+        let is_empty = |(axis, values): &(GridAxis, Values)| !axis.is_optional && values.is_empty();
+        let empty = axes.iter().any(is_empty);
+        let of_depth = grid.depth.iter().map(|depth| {
+            if empty {
+                0
+            } else {
+                product(&lengths(&axes, *depth))
+            }
         });
         Self {
             layer_sets: layer_sets.collect(),
             of_depth: of_depth.collect(),
+            axes,
             sweep,
             grid,
         }
@@ -54,8 +65,7 @@ impl<'a> Space<'a> {
         u128::from(self.places()).saturating_mul(each)
     }
 
-    /// Visits the trials of some cells, in every split, each once: axes that name a value twice make
-    /// no second.
+    /// Visits the trials of some cells, in every split, each once, even if an axis lists a value twice.
     pub(super) fn for_each<E, I: Iterator<Item = u64>>(
         &self,
         cells: impl Fn() -> I,
@@ -86,7 +96,7 @@ impl<'a> Space<'a> {
         Ok(())
     }
 
-    /// Regions of layer sets, each of which has every linear baseline once.
+    /// The number of places: regions of layer sets. Each place has every linear baseline once.
     fn places(&self) -> u64 {
         self.layer_sets.last().map_or(0, |(_, _, upto)| *upto)
     }
@@ -97,8 +107,8 @@ impl<'a> Space<'a> {
         self.places().saturating_mul(baselines)
     }
 
-    /// Visits the linear baselines. Of the protocol they share with networks what is done to
-    /// activations and responses; how networks are trained does not make other trials of them.
+    /// Visits the linear baselines. They share with networks how activations and responses are treated.
+    /// How networks are trained does not change their ids.
     pub(super) fn for_each_baseline<E>(
         &self,
         mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
@@ -163,38 +173,28 @@ impl<'a> Space<'a> {
     /// A cell alone, by its place among those of a region of a layer set.
     fn cell(&self, mut place: u128) -> TrialSpec {
         let mut depths = self.grid.depth.iter().zip(&self.of_depth);
-        let depth = depths.find_map(|(depth, cells)| match place < *cells {
-            true => Some(*depth),
-            false => {
+        let depth = depths.find_map(|(depth, cells)| {
+            if place < *cells {
+                Some(*depth)
+            } else {
                 place -= cells;
                 None
             }
         });
         let depth = depth.expect("a cell of the grid has a depth");
-        let [l1, l2, rate, decay, dropout, path, ensemble, seed] =
-            Axes::at(self.grid, depth).values_at(place);
-        let grid = self.grid;
-        TrialSpec {
-            l1: (depth >= 1).then(|| grid.l1[l1]),
-            l2: (depth >= 2).then(|| grid.l2[l2]),
+        let mut cell = TrialSpec {
             depth,
-            learning_rate: grid.learning_rate[rate],
-            weight_decay: grid.weight_decay[decay],
-            dropout: if depth >= 1 {
-                grid.dropout[dropout]
-            } else {
-                0.0
-            },
-            seed: grid.seed[seed],
-            // What is as by default is left out, and ids are as they were before there was a choice.
-            linear_path: (grid.linear_path.get(path).cloned())
-                .filter(|path| path != NO_LINEAR_PATH)
-                .unwrap_or_default(),
-            ensemble: (grid.ensemble.get(ensemble).copied())
-                .filter(|networks| *networks > 1)
-                .unwrap_or_default(),
             ..TrialSpec::default()
+        };
+        let lengths = lengths(&self.axes, depth);
+        for ((axis, values), length) in self.axes.iter().zip(lengths).rev() {
+            let at = (place % length as u128) as usize;
+            place /= length as u128;
+            if depth >= axis.from_depth && !values.is_empty() {
+                (axis.set)(&mut cell, values, at);
+            }
         }
+        cell
     }
 }
 
@@ -202,34 +202,20 @@ fn tried_for(set: &LayerSet, region: &str) -> bool {
     set.region.is_empty() || set.region == region
 }
 
-/// Values of each axis that a depth has, 1 of one that it lacks; the last runs fastest.
-struct Axes([usize; 8]);
-
-impl Axes {
-    fn at(grid: &Grid, depth: u32) -> Self {
-        let from = |least: u32, values: usize| if depth >= least { values } else { 1 };
-        Self([
-            from(1, grid.l1.len()),
-            from(2, grid.l2.len()),
-            grid.learning_rate.len(),
-            grid.weight_decay.len(),
-            from(1, grid.dropout.len()),
+/// How many values each axis but the depth has at a depth, 1 where it has no place on it; the last
+/// runs fastest.
+fn lengths(axes: &[(GridAxis, Values)], depth: u32) -> Vec<usize> {
+    let lengths = axes.iter().map(|(axis, values)| {
+        if depth < axis.from_depth {
+            1
+        } else if axis.is_optional {
             // Empty in sweeps from before there was a choice.
-            grid.linear_path.len().max(1),
-            grid.ensemble.len().max(1),
-            grid.seed.len(),
-        ])
-    }
-
-    /// Which value each axis has at a place.
-    fn values_at(&self, mut place: u128) -> [usize; 8] {
-        let mut values = [0; 8];
-        for (value, length) in values.iter_mut().zip(&self.0).rev() {
-            *value = (place % *length as u128) as usize;
-            place /= *length as u128;
+            values.len().max(1)
+        } else {
+            values.len()
         }
-        values
-    }
+    });
+    lengths.collect()
 }
 
 fn product(lengths: &[usize]) -> u128 {

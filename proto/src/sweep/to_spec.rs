@@ -2,9 +2,8 @@
 
 use super::file::STRATIFY;
 use super::{AnnTable, Assembly, Duplicates, LayerSets, Pruning, PruningMethod, SweepFile};
-use crate::id::NO_LINEAR_PATH;
 use crate::wire::{
-    AnnEntry, AnnSpec, Grid, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
+    AnnEntry, AnnSpec, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
 };
 
 impl SweepFile {
@@ -12,7 +11,6 @@ impl SweepFile {
     /// data directory, which the caller fills in. The file must have passed [`SweepFile::expand`] and
     /// [`SweepFile::check`].
     pub fn to_spec(&self) -> SweepSpec {
-        let whole = |values: &[i64]| values.iter().map(|&v| v as u32).collect();
         let split = &self.split;
         let training = &self.training;
         SweepSpec {
@@ -43,24 +41,7 @@ impl SweepFile {
                 },
             }),
             anns: self.ann.iter().flat_map(ann_entries).collect(),
-            grid: Some(Grid {
-                l1: whole(&self.grid.l1),
-                l2: whole(&self.grid.l2),
-                depth: whole(&self.grid.depth),
-                learning_rate: self.grid.learning_rate.clone(),
-                weight_decay: self.grid.weight_decay.clone(),
-                dropout: self.grid.dropout.clone(),
-                // The defaults are left out: the sweep's id is as it was before there was a choice.
-                linear_path: match self.grid.linear_path.as_slice() {
-                    [path] if path == NO_LINEAR_PATH => Vec::new(),
-                    paths => paths.to_vec(),
-                },
-                ensemble: match self.grid.ensemble.as_slice() {
-                    [1] => Vec::new(),
-                    networks => whole(networks),
-                },
-                seed: self.grid.seed.iter().map(|&seed| seed as u64).collect(),
-            }),
+            grid: Some(self.grid.to_wire()),
             training: Some(TrainingSpec {
                 batch_size: training.batch_size as u32,
                 max_epochs: training.max_epochs as u32,
@@ -93,9 +74,10 @@ fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
             // The word of the file, until the caller puts its id there.
             preprocessing: table.preprocessing.clone().unwrap_or_default(),
             sparsity,
-            pruning: match sparsity > 0.0 {
-                true => pruning.to_owned(),
-                false => String::new(),
+            pruning: if sparsity > 0.0 {
+                pruning.to_owned()
+            } else {
+                String::new()
             },
         }),
         reached_sparsity: None,

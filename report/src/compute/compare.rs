@@ -110,8 +110,8 @@ fn differences(pairs: &[[&[f32]; 2]]) -> Option<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::best;
     use crate::model::{Interval, SplitResult};
+    use crate::row::Row;
     use crate::setting::Origin;
     use nrp_proto::wire::{Details, TrialRecord};
 
@@ -131,7 +131,7 @@ mod tests {
                 trials: 1,
                 open: 0,
                 best: Some(Best {
-                    row: best::shown(TrialRecord::default(), &Origin::default()),
+                    row: Row::new(&TrialRecord::default(), &Origin::default()),
                     details: Some(Details {
                         site_error: errors.to_vec(),
                         ..Details::default()

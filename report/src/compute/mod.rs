@@ -13,8 +13,8 @@ pub(crate) use bootstrap::RESAMPLES;
 
 use super::fold::add;
 use super::model::{AnnResult, AnnResults, Protocol, Published, RegionResult, Spread, Winner};
-use crate::best::{self, Row};
-use crate::row::Cell;
+use crate::row::Row;
+use nrp_proto::axis::Axis;
 
 /// Completes the results of each ANN: the spread over seeds and splits, the mean over regions and the
 /// published numbers.
@@ -40,8 +40,8 @@ pub(crate) fn conclude_protocol(protocol: &mut Protocol, anns: &AnnResults) {
 
 fn conclude_region(region: &mut RegionResult) {
     region.sizes.sort_by_key(|size| {
-        let Cell { l1, l2, depth, .. } = size.best.cell;
-        (depth, l1, l2)
+        let place = &size.best.cell.place;
+        [Axis::Depth, Axis::L1, Axis::L2].map(|axis| place.whole(axis))
     });
     if let Some(winner) = &mut region.best {
         winner.over_seeds = over_seeds(winner.errors.values().copied());
@@ -67,7 +67,7 @@ fn mean(regions: &[RegionResult]) -> Option<Winner> {
         .map(|region| region.best.as_ref().filter(|_| region.open == 0))
         .collect();
     let winners = winners.filter(|winners| !winners.is_empty())?;
-    let rows: Vec<Row> = winners.iter().map(|winner| winner.row.clone()).collect();
+    let rows: Vec<&Row> = winners.iter().map(|winner| &winner.row).collect();
     let seeds = winners[0].errors.keys();
     let errors = seeds.filter_map(|seed| {
         let errors: Option<Vec<f64>> = winners
@@ -77,7 +77,7 @@ fn mean(regions: &[RegionResult]) -> Option<Winner> {
         let errors = errors?;
         Some((*seed, errors.iter().sum::<f64>() / errors.len() as f64))
     });
-    let mut mean = Winner::new(&best::mean(&rows));
+    let mut mean = Winner::new(&Row::mean(&rows));
     mean.errors = errors.collect();
     mean.over_seeds = over_seeds(mean.errors.values().copied());
     Some(mean)

@@ -1,9 +1,8 @@
 //! Scores over splits, of the trials that each split's own validation loss chooses.
 
 use super::brain_score::brain_score;
-use crate::best::Row;
 use crate::model::{ModelResult, OverSplits, Spread};
-use crate::row::TestScores;
+use crate::row::{Row, TestScores};
 
 /// Sorts a model's splits and computes its scores over the finished ones.
 pub(crate) fn conclude(model: &mut ModelResult) {
@@ -34,7 +33,6 @@ fn over_splits(rows: &[&Row]) -> Option<OverSplits> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::best;
     use crate::setting::Origin;
     use nrp_proto::wire::{Scores, TrialRecord};
 
@@ -56,7 +54,7 @@ mod tests {
                 ..TrialRecord::default()
             };
             let has_scores = record.scores.is_some();
-            let row = best::shown(record, &Origin::default());
+            let row = Row::new(&record, &Origin::default());
             model.take(has_scores.then_some(&row), *split, *is_open);
         }
         conclude(&mut model);

@@ -3,8 +3,8 @@
 use super::published::Published;
 use super::splits::{Best, ModelResult};
 use super::spread::Spread;
-use crate::best::Row;
 use crate::row;
+use crate::row::Row;
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::sweep::{Pruning, ZEROS_OF_DENSE};
 use serde::{Serialize, Serializer};

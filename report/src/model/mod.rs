@@ -20,6 +20,7 @@ pub use sites::{Curve, Predicted, RankedSites, Site};
 pub use splits::{Best, BrainScore, ModelResult, OverSplits, SplitResult};
 pub use spread::Spread;
 
+use nrp_proto::state::TrialState;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -74,7 +75,10 @@ pub struct SweepSummary {
 impl SweepSummary {
     /// Trials that early stopping ended, as the sweep asks.
     pub fn stopped(&self) -> u64 {
-        self.in_state.get("stopped").copied().unwrap_or(0)
+        self.in_state
+            .get(TrialState::Stopped.name())
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Whether some trial has neither finished nor been stopped early by design.

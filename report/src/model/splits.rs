@@ -2,7 +2,7 @@
 //! over all splits.
 
 use super::spread::Spread;
-use crate::best::Row;
+use crate::row::Row;
 use nrp_proto::wire::Details;
 use serde::Serialize;
 

@@ -6,6 +6,7 @@ use super::stop::Wish;
 use super::{Agent, IDLE_WAIT, Idle, Shared, WorkerError, hindrance};
 use crate::executor::{Control, ExecuteError, Executor};
 use nrp_proto::REPORTS_MAX;
+use nrp_proto::state::Verdict;
 use nrp_proto::wire::{Activity, Job, LeaseRef, Outcome, Report};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -193,13 +194,17 @@ impl Agent {
     pub(super) async fn deliver(&self, reports: &[Report]) -> Result<(), WorkerError> {
         let verdicts = self.calls.report(reports).await?;
         for (Report { trial, .. }, answer) in reports.iter().zip(verdicts) {
-            match answer.verdict.as_str() {
-                "unknown" => self.spool.set_aside(trial, "it knows of no such trial"),
-                // It will never be taken; the trial's next attempt may be.
-                "refused" => self.spool.set_aside(trial, &answer.reason),
-                verdict => {
-                    tracing::debug!(trial, verdict, "reported");
+            match Verdict::of_wire(answer.kind) {
+                Ok(verdict @ (Verdict::Recorded | Verdict::Duplicate)) => {
+                    tracing::debug!(trial, %verdict, "reported");
                     self.spool.forget(trial);
+                }
+                Ok(Verdict::Unknown) => self.spool.set_aside(trial, "no sweep has this trial"),
+                // The coordinator will never accept it; it may accept the trial's next attempt.
+                Ok(Verdict::Refused) => self.spool.set_aside(trial, &answer.reason),
+                // Whether it is durable is unknown, so it stays in the spool and is reported again.
+                Err(unknown) => {
+                    tracing::error!(trial, error = %unknown, "an answer is not understood")
                 }
             }
         }

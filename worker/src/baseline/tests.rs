@@ -369,7 +369,7 @@ fn networks_beat_every_baseline_where_the_teacher_is_nonlinear_and_there_alone()
         for baseline in Baseline::ALL {
             let linear = world.evaluate(baseline).expect("scores").test;
             assert!(
-                network.nrp_error < 0.8 * linear.nrp_error,
+                network.scores.nrp_error < 0.8 * linear.scores.nrp_error,
                 "{baseline}, seed {seed}: {network:?} {linear:?}"
             );
         }
@@ -378,13 +378,13 @@ fn networks_beat_every_baseline_where_the_teacher_is_nonlinear_and_there_alone()
         for baseline in Baseline::ALL {
             let linear = world.evaluate(baseline).expect("scores").test;
             assert!(
-                linear.nrp_error < 1.05 * network.nrp_error,
+                linear.scores.nrp_error < 1.05 * network.scores.nrp_error,
                 "{baseline}, seed {seed}: {network:?} {linear:?}"
             );
         }
         let noise = World::new(seed, NARROW, 4, 1.0, |_, _| 0.0).train().test;
         assert!(
-            noise.nrp_error > 0.9 * noise.mean_predictor_error,
+            noise.scores.nrp_error > 0.9 * noise.scores.mean_predictor_error,
             "seed {seed}: {noise:?}"
         );
     }
@@ -402,7 +402,7 @@ fn beside_a_linear_path_a_network_is_never_worse_than_that_where_it_is_selected(
             let beside = world.train_beside(true);
             // The path is kept in f32.
             assert!(beside.validation_mse <= ridge.validation_mse * (1.0 + 1e-5));
-            let ratio = beside.test.nrp_error / ridge.test.nrp_error;
+            let ratio = beside.test.scores.nrp_error / ridge.test.scores.nrp_error;
             match sees_more {
                 true => assert!(ratio < 0.8, "seed {seed}: {ratio}"),
                 false => assert!(ratio < 1.1, "seed {seed}: {ratio}"),
@@ -458,11 +458,11 @@ fn a_linear_teacher_is_predicted_and_noise_is_not() {
         let world = World::new(seed, WIDE, 4, 0.3, linear);
         for baseline in [Baseline::Ridge, Baseline::Pls] {
             let trained = world.evaluate(baseline).expect("scores");
-            let r = trained.test.pearson_median.expect("defined");
+            let r = trained.test.scores.pearson_median.expect("defined");
             assert!(r > 0.6, "{baseline}, seed {seed}: {r}");
             // In units of the sites' variance: beside 1 for the mean predictor.
             assert!(trained.validation_mse < 0.7, "{}", trained.validation_mse);
-            assert!(trained.test.nrp_error < trained.test.mean_predictor_error);
+            assert!(trained.test.scores.nrp_error < trained.test.scores.mean_predictor_error);
         }
         let noise = World::new(seed, WIDE, 4, 1.0, |_, _| 0.0);
         for baseline in Baseline::ALL {
@@ -470,7 +470,7 @@ fn a_linear_teacher_is_predicted_and_noise_is_not() {
             // Ridge may find the mean itself; nothing is found that beats it by more than chance: a
             // standard error of its error over 30 stimuli and 4 sites is 5 %.
             assert!(
-                test.nrp_error > 0.9 * test.mean_predictor_error,
+                test.scores.nrp_error > 0.9 * test.scores.mean_predictor_error,
                 "{baseline}, seed {seed}: {test:?}"
             );
         }
@@ -534,7 +534,7 @@ fn where_there_is_nothing_to_learn_from_the_mean_is_predicted() {
         let test = world.evaluate(baseline).expect("scores").test;
         let expected = (mean - 1.0).abs() / 2.0;
         assert!(
-            (test.nrp_error - expected).abs() < 1e-5,
+            (test.scores.nrp_error - expected).abs() < 1e-5,
             "{baseline}: {test:?}"
         );
     }
@@ -547,7 +547,7 @@ fn where_there_is_nothing_to_learn_from_the_mean_is_predicted() {
     for baseline in Baseline::ALL {
         let test = world.evaluate(baseline).expect("scores").test;
         assert!(
-            (test.nrp_error - test.mean_predictor_error).abs() < 1e-5,
+            (test.scores.nrp_error - test.scores.mean_predictor_error).abs() < 1e-5,
             "{baseline}: {test:?}"
         );
     }
@@ -601,6 +601,7 @@ fn partial_least_squares_score_as_brain_score_scores_them() {
         let found = scored
             .expect("scores")
             .test
+            .scores
             .pearson_median
             .expect("defined");
         assert!(

@@ -3,9 +3,8 @@
 use super::Control;
 use crate::activation::Dtype;
 use crate::baseline::{self, Gram};
-use crate::nrp::{
-    self, Data, EpochReport, RegionScores, TargetScaling, TrainError, Trained, Watch,
-};
+use crate::nrp::{self, Data, EpochReport, TargetScaling, TrainError, Trained, Watch};
+use nrp_proto::state::{Doing, ProgressUnit};
 use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::{Activity, Details, Failure, Job, Outcome, Scores, outcome};
 use nrp_proto::{EPOCHS_MAX, SITES_MAX};
@@ -59,13 +58,13 @@ impl Watched<'_> {
             .first()
             .and_then(|trial| trial.spec.as_ref());
         self.control.on_activity(Activity {
-            doing: "training".to_owned(),
+            doing: Doing::Training.to_wire(),
             subject: spec.map_or(String::new(), |spec| {
                 format!("{} {} {}", spec.model(), spec.region, spec.layers.join("+"))
             }),
             done: done as u64,
             total: units as u64,
-            unit: "units".to_owned(),
+            unit: ProgressUnit::Units.to_wire(),
         });
         !self.control.stopped()
     }
@@ -127,7 +126,7 @@ impl Watched<'_> {
                 reached_sparsity: self.job.reached_sparsity,
                 sites_left_out: trained.left_out.len() as u32,
                 details: Some(self.details(trial, &trained)),
-                ..scores(&trained, parameters, self.data.sites, self.started)
+                ..scores(&trained, parameters, self.started)
             }),
             // It was stopped, and has no outcome.
             Err(TrainError::Interrupted { epoch: _ }) => return,
@@ -170,7 +169,7 @@ impl Watch for Watched<'_> {
         let (id, config) = (&self.job.trials[trial].id, &self.trials[trial]);
         let spec = self.job.trials[trial].spec.as_ref();
         self.control.on_activity(Activity {
-            doing: "training".to_owned(),
+            doing: Doing::Training.to_wire(),
             subject: format!(
                 "{} {} {} L1 {} L2 {} rate {:e}",
                 id.get(..8).unwrap_or(id),
@@ -182,7 +181,7 @@ impl Watch for Watched<'_> {
             ),
             done: report.epoch as u64,
             total: self.max_epochs as u64,
-            unit: "epochs".to_owned(),
+            unit: ProgressUnit::Epochs.to_wire(),
         });
         let epochs = report.epoch as u32;
         let at_rung = is_first && self.job.rungs.contains(&epochs);
@@ -201,45 +200,15 @@ impl Watch for Watched<'_> {
     }
 }
 
-fn scores(trained: &Trained, parameters: u64, sites: usize, started: Instant) -> Scores {
-    let RegionScores {
-        nrp_error,
-        mean_predictor_error,
-        r2_mean,
-        r2_median,
-        r2_pooled,
-        pearson_median,
-        sites_scored,
-        noise_floor,
-        ceiling_median,
-        pearson2_over_ceiling,
-        split_half_consistency,
-        site_error: _,
-        site_pearson: _,
-    } = trained.test;
+/// The scores of a trial: those of its predictions, and what its training adds.
+fn scores(trained: &Trained, parameters: u64, started: Instant) -> Scores {
     Scores {
-        nrp_error,
-        mean_predictor_error,
-        r2_mean,
-        r2_median,
-        r2_pooled,
-        pearson_median,
         validation_mse: trained.validation_mse,
-        sites: sites as u32,
-        sites_scored: sites_scored as u32,
         epochs: trained.epochs as u32,
         best_epoch: trained.best_epoch as u32,
         train_seconds: started.elapsed().as_secs_f64(),
         parameters,
-        noise_floor,
-        ceiling_median,
-        pearson2_over_ceiling,
-        cache_dtype: String::new(),
-        reached_sparsity: None,
-        details: None,
-        split_half_consistency,
-        sites_left_out: 0,
-        recorded_at_ms: 0,
+        ..trained.test.scores.clone()
     }
 }
 

@@ -125,11 +125,11 @@ mod tests {
             assert!((one / first - 1.0).abs() <= tolerance, "{one} {first}");
         }
         assert!(five_alone[0].validation_mse < alone[0].validation_mse);
-        assert!(five_alone[0].test.nrp_error < alone[0].test.nrp_error);
+        assert!(five_alone[0].test.scores.nrp_error < alone[0].test.scores.nrp_error);
         let (_, together) = train(&[one, five]);
         assert_eq!(together.len(), 2);
         for (together, alone) in together.iter().zip([&alone[0], &five_alone[0]]) {
-            let off = together.test.nrp_error / alone.test.nrp_error - 1.0;
+            let off = together.test.scores.nrp_error / alone.test.scores.nrp_error - 1.0;
             assert!(off.abs() <= tolerance, "{off}");
         }
     }

@@ -29,7 +29,7 @@ fn assert_same(found: &Trained, expected: &Trained, what: &str) {
     // LibTorch chooses how it multiplies by a matrix's width.
     let close = |a: f64, b: f64| (a - b).abs() <= LANES_APART * b.abs();
     assert!(
-        close(found.test.nrp_error, expected.test.nrp_error)
+        close(found.test.scores.nrp_error, expected.test.scores.nrp_error)
             && close(found.validation_mse, expected.validation_mse),
         "{what}: {found:?} is not {expected:?}"
     );
@@ -111,7 +111,7 @@ fn the_engines_agree() {
     for (host, device) in run(Engine::Host).iter().zip(&run(Engine::Device)) {
         // Sums in another order; some fifty steps of Adam amplify the difference.
         assert!(
-            (host.test.nrp_error - device.test.nrp_error).abs() < 1e-3,
+            (host.test.scores.nrp_error - device.test.scores.nrp_error).abs() < 1e-3,
             "{host:?} {device:?}"
         );
     }

@@ -6,6 +6,7 @@
 use super::sites::ROUNDING;
 use crate::recording::Noise;
 use crate::statistics::{mean, median};
+use nrp_proto::wire::Scores;
 
 /// The scores of one region.
 ///
@@ -13,34 +14,13 @@ use crate::statistics::{mean, median};
 /// not all equal. Sites that are not scored still count towards the two errors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegionScores {
-    /// Mean absolute error over all present cells, in the recordings' units.
-    pub nrp_error: f64,
-    /// Mean absolute error of each site's training mean on the same cells.
-    pub mean_predictor_error: f64,
-    /// R² per site, mean over the scored sites.
-    pub r2_mean: Option<f64>,
-    /// R² per site, median over the scored sites.
-    pub r2_median: Option<f64>,
-    /// One minus the squared error of all scored sites over their summed squared deviations.
-    pub r2_pooled: Option<f64>,
-    /// Pearson r per site, median over the scored sites; a constant prediction counts as 0.
-    pub pearson_median: Option<f64>,
-    /// How many sites are scored.
-    pub sites_scored: usize,
-    /// Mean absolute error that noise leaves to a predictor of the true rates, in the recordings'
-    /// units.
-    pub noise_floor: Option<f64>,
-    /// Noise ceiling per site, median over the scored sites that have one.
-    pub ceiling_median: Option<f64>,
-    /// `pearson_median` squared over `ceiling_median`: the explained share of the variance that can
-    /// be explained. Keeps the sign of r; absent where the ceiling is not above 0.
-    pub pearson2_over_ceiling: Option<f64>,
+    /// The scores that follow from predictions and measurements, as the wire has them:
+    /// [`Score`](nrp_proto::score::Score) documents each. What training knows is left at 0.
+    pub scores: Scores,
     /// Mean absolute error of each site, in the recordings' units; none where nothing was recorded.
     pub site_error: Vec<Option<f64>>,
     /// Pearson r of each site that is scored.
     pub site_pearson: Vec<Option<f64>>,
-    /// Noise ceiling as Brain-Score aggregates it: [`Noise::consistency`].
-    pub split_half_consistency: Option<f64>,
 }
 
 /// Scores predictions against measurements.
@@ -111,21 +91,26 @@ pub fn score(
     let pearson_median = median(&mut pearson);
     let ceiling_median = median(&mut ceilings);
     RegionScores {
-        nrp_error: error / cells as f64,
-        mean_predictor_error: mean_error / cells as f64,
-        r2_mean: mean(r2.iter().copied()),
-        sites_scored: r2.len(),
-        r2_median: median(&mut r2),
-        r2_pooled: (total > 0.0).then(|| 1.0 - residual / total),
-        pearson_median,
-        noise_floor: noise.and_then(Noise::floor),
-        ceiling_median,
-        pearson2_over_ceiling: pearson_median
-            .zip(ceiling_median.filter(|ceiling| *ceiling > 0.0))
-            .map(|(r, ceiling)| r * r.abs() / ceiling),
+        scores: Scores {
+            nrp_error: error / cells as f64,
+            mean_predictor_error: mean_error / cells as f64,
+            r2_mean: mean(r2.iter().copied()),
+            sites: sites as u32,
+            sites_scored: r2.len() as u32,
+            r2_median: median(&mut r2),
+            r2_pooled: (total > 0.0).then(|| 1.0 - residual / total),
+            pearson_median,
+            noise_floor: noise.and_then(Noise::floor),
+            ceiling_median,
+            // The explained share of the variance that can be explained. It keeps the sign of r.
+            pearson2_over_ceiling: pearson_median
+                .zip(ceiling_median.filter(|ceiling| *ceiling > 0.0))
+                .map(|(r, ceiling)| r * r.abs() / ceiling),
+            split_half_consistency: noise.and_then(|noise| noise.consistency),
+            ..Scores::default()
+        },
         site_error,
         site_pearson,
-        split_half_consistency: noise.and_then(|noise| noise.consistency),
     }
 }
 
@@ -177,6 +162,7 @@ mod tests {
 
     use super::{RegionScores, score};
     use crate::recording::Noise;
+    use nrp_proto::wire::Scores;
 
     /// Numbers of scikit-learn and NumPy; see `testdata/make_fixtures.py`.
     #[derive(Deserialize)]
@@ -191,7 +177,7 @@ mod tests {
         r2_median: f64,
         r2_pooled: f64,
         pearson_median: f64,
-        sites_scored: usize,
+        sites_scored: u32,
     }
 
     /// Scores of numbers with their means.
@@ -231,13 +217,16 @@ mod tests {
             let found = scored(&predicted, &measured, &case.training_mean, None);
             // Both sides compute in f64; only the order of the sums differs.
             let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{a} is not {b}");
-            close(found.nrp_error, case.nrp_error);
-            close(found.mean_predictor_error, case.mean_predictor_error);
-            close(found.r2_mean.expect("defined"), case.r2_mean);
-            close(found.r2_median.expect("defined"), case.r2_median);
-            close(found.r2_pooled.expect("defined"), case.r2_pooled);
-            close(found.pearson_median.expect("defined"), case.pearson_median);
-            assert_eq!(found.sites_scored, case.sites_scored);
+            close(found.scores.nrp_error, case.nrp_error);
+            close(found.scores.mean_predictor_error, case.mean_predictor_error);
+            close(found.scores.r2_mean.expect("defined"), case.r2_mean);
+            close(found.scores.r2_median.expect("defined"), case.r2_median);
+            close(found.scores.r2_pooled.expect("defined"), case.r2_pooled);
+            close(
+                found.scores.pearson_median.expect("defined"),
+                case.pearson_median,
+            );
+            assert_eq!(found.scores.sites_scored, case.sites_scored);
         }
     }
 
@@ -247,10 +236,10 @@ mod tests {
         let thirds = (0.1 + 0.1 + 0.1) / 3.0;
         assert_ne!(thirds, 0.1);
         let found = scored(&[0.2, 0.1], &[thirds, 0.1], &[0.1], None);
-        assert_eq!((found.sites_scored, found.r2_mean), (0, None));
+        assert_eq!((found.scores.sites_scored, found.scores.r2_mean), (0, None));
         // And those of a subnormal deviation, of which any prediction is further off than they vary.
         let found = scored(&[0.1, 0.2], &[0.0, 1e-42], &[0.0], None);
-        assert_eq!((found.sites_scored, found.r2_mean), (0, None));
+        assert_eq!((found.scores.sites_scored, found.scores.r2_mean), (0, None));
     }
 
     #[test]
@@ -259,19 +248,15 @@ mod tests {
         assert_eq!(
             found,
             RegionScores {
-                nrp_error: 1.5,
-                mean_predictor_error: 0.5,
-                r2_mean: None,
-                r2_median: None,
-                r2_pooled: None,
-                pearson_median: None,
-                sites_scored: 0,
-                noise_floor: None,
-                ceiling_median: None,
-                pearson2_over_ceiling: None,
+                // No other score is defined.
+                scores: Scores {
+                    nrp_error: 1.5,
+                    mean_predictor_error: 0.5,
+                    sites: 1,
+                    ..Scores::default()
+                },
                 site_error: vec![Some(1.5)],
                 site_pearson: vec![None],
-                split_half_consistency: None,
             }
         );
     }
@@ -279,18 +264,18 @@ mod tests {
     #[test]
     fn a_constant_prediction_correlates_with_nothing() {
         let found = scored(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0], &[2.0], None);
-        assert_eq!(found.pearson_median, Some(0.0));
-        assert_eq!(found.r2_mean, Some(0.0));
-        assert_eq!(found.sites_scored, 1);
+        assert_eq!(found.scores.pearson_median, Some(0.0));
+        assert_eq!(found.scores.r2_mean, Some(0.0));
+        assert_eq!(found.scores.sites_scored, 1);
     }
 
     #[test]
     fn a_constant_site_is_left_out_of_r2_but_not_of_the_error() {
         let measured = [1.0, 5.0, 2.0, 5.0];
         let found = scored(&[1.0, 0.0, 2.0, 0.0], &measured, &[1.5, 5.0], None);
-        assert_eq!(found.nrp_error, 2.5);
-        assert_eq!(found.r2_mean, Some(1.0));
-        assert_eq!(found.sites_scored, 1);
+        assert_eq!(found.scores.nrp_error, 2.5);
+        assert_eq!(found.scores.r2_mean, Some(1.0));
+        assert_eq!(found.scores.sites_scored, 1);
     }
 
     #[test]
@@ -306,10 +291,10 @@ mod tests {
         let mean = [1.5, 1.5, 7.0, 1.0];
         let found = scored(&predicted, &measured, &mean, Some(&noise));
         // The errors are f32.
-        assert!((found.noise_floor.expect("known") - 0.2).abs() < 1e-7);
-        assert!((found.ceiling_median.expect("known") - 0.7).abs() < 1e-12);
-        assert_eq!(found.pearson2_over_ceiling, Some(0.0));
-        assert_eq!(found.split_half_consistency, Some(0.6));
+        assert!((found.scores.noise_floor.expect("known") - 0.2).abs() < 1e-7);
+        assert!((found.scores.ceiling_median.expect("known") - 0.7).abs() < 1e-12);
+        assert_eq!(found.scores.pearson2_over_ceiling, Some(0.0));
+        assert_eq!(found.scores.split_half_consistency, Some(0.6));
         assert_eq!(
             found.site_error,
             [Some(0.0), Some(1.0), Some(7.0), Some(0.0)]
@@ -326,12 +311,12 @@ mod tests {
         let one =
             |predicted: &[f64], noise: &Noise| scored(predicted, &[1.0, 2.0], &[1.5], Some(noise));
         for (predicted, expected) in [([1.0, 2.0], 2.0), ([2.0, 1.0], -2.0)] {
-            let found = one(&predicted, &noise).pearson2_over_ceiling;
+            let found = one(&predicted, &noise).scores.pearson2_over_ceiling;
             assert!((found.expect("defined") - expected).abs() < 1e-12);
         }
-        assert_eq!(one(&[2.0, 1.0], &noise).noise_floor, None);
+        assert_eq!(one(&[2.0, 1.0], &noise).scores.noise_floor, None);
         noise.ceilings = vec![Some(-0.1)];
-        assert_eq!(one(&[1.0, 2.0], &noise).pearson2_over_ceiling, None);
-        assert_eq!(one(&[1.0, 2.0], &noise).ceiling_median, Some(-0.1));
+        assert_eq!(one(&[1.0, 2.0], &noise).scores.pearson2_over_ceiling, None);
+        assert_eq!(one(&[1.0, 2.0], &noise).scores.ceiling_median, Some(-0.1));
     }
 }

@@ -204,11 +204,11 @@ fn learns_a_known_teacher() {
         let trained = world.train(&trial, &protocol()).expect("trains");
         let test = &trained.test;
         assert!(
-            test.nrp_error < 0.6 * test.mean_predictor_error,
+            test.scores.nrp_error < 0.6 * test.scores.mean_predictor_error,
             "depth {depth}: {test:?}"
         );
         assert!(
-            test.r2_median.expect("defined") > 0.6,
+            test.scores.r2_median.expect("defined") > 0.6,
             "depth {depth}: {test:?}"
         );
         assert!(trained.validation_mse < 0.4);
@@ -236,8 +236,11 @@ fn every_scaling_learns() {
             };
             let trained = world.train(&trial(), &protocol).expect("trains");
             let test = &trained.test;
-            let bar = 0.85 * test.mean_predictor_error;
-            assert!(test.nrp_error < bar, "{inputs:?} {targets:?}: {test:?}");
+            let bar = 0.85 * test.scores.mean_predictor_error;
+            assert!(
+                test.scores.nrp_error < bar,
+                "{inputs:?} {targets:?}: {test:?}"
+            );
         }
     }
 }
@@ -264,7 +267,7 @@ fn depth_0_approaches_least_squares() {
         .expect("trains");
     // Without noise least squares is exact; Adam with a fixed rate keeps trembling around it.
     assert!(
-        trained.test.r2_mean.expect("defined") > 0.999,
+        trained.test.scores.r2_mean.expect("defined") > 0.999,
         "{:?}",
         trained.test
     );
@@ -416,7 +419,7 @@ fn missing_responses_are_skipped() {
         world.responses[stimulus * 4..][..4].fill(f64::NAN);
     }
     let trained = world.train(&trial(), &protocol()).expect("trains");
-    assert!(trained.test.nrp_error < 0.7 * trained.test.mean_predictor_error);
+    assert!(trained.test.scores.nrp_error < 0.7 * trained.test.scores.mean_predictor_error);
 }
 
 #[test]

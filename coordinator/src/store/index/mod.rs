@@ -31,7 +31,7 @@ use std::path::Path;
 use views::Views;
 
 /// The format that this version writes. An index with another format is rebuilt.
-const FORMAT: u64 = 7;
+const FORMAT: u64 = 8;
 
 /// How many pairs are read at once when all are read.
 const WALK_PAIRS: usize = 1_024;
@@ -42,10 +42,12 @@ const CHANGES_MAX: usize = 20_000;
 /// The state in a trial's record: its outcome only. Whether the trial waits or is leased, the
 /// scheduler knows.
 pub(crate) mod recorded {
-    pub(crate) const OPEN: &str = "";
-    pub(crate) const FINISHED: &str = "finished";
-    pub(crate) const FAILED: &str = "failed";
-    pub(crate) const STOPPED: &str = "stopped";
+    use nrp_proto::state::TrialState;
+
+    pub(crate) const OPEN: i32 = 0;
+    pub(crate) const FINISHED: i32 = TrialState::Finished.to_wire();
+    pub(crate) const FAILED: i32 = TrialState::Failed.to_wire();
+    pub(crate) const STOPPED: i32 = TrialState::Stopped.to_wire();
 }
 
 /// The index.
@@ -311,7 +313,7 @@ impl Changes<'_> {
         match outcome {
             Ending::Finished(scores) => {
                 let again = record.state == recorded::FINISHED;
-                recorded::FINISHED.clone_into(&mut record.state);
+                record.state = recorded::FINISHED;
                 record.reason.clear();
                 // Kept apart: few ask for the details, and they are larger than everything else.
                 let mut scores = (**scores).clone();
@@ -329,7 +331,7 @@ impl Changes<'_> {
                 }
             }
             Ending::Failed { reason } => {
-                recorded::FAILED.clone_into(&mut record.state);
+                record.state = recorded::FAILED;
                 record.reason.clone_from(reason);
             }
             Ending::Stopped {
@@ -340,10 +342,10 @@ impl Changes<'_> {
                     epochs: *epochs,
                     validation_mse: *validation_mse,
                 });
-                // Idempotent: a trial that has finished or failed since stays so; for others,
-                // attempts restart at zero.
-                if ![recorded::FINISHED, recorded::FAILED].contains(&&*record.state) {
-                    recorded::STOPPED.clone_into(&mut record.state);
+                // Idempotent: a trial that has finished or failed since stays so; for others, attempts
+                // restart at zero.
+                if ![recorded::FINISHED, recorded::FAILED].contains(&record.state) {
+                    record.state = recorded::STOPPED;
                     record.worker.clear();
                     record.reason.clear();
                     record.attempts = 0;
@@ -409,7 +411,7 @@ impl Changes<'_> {
                         Some(_) => recorded::STOPPED,
                         None => recorded::OPEN,
                     };
-                    before.clone_into(&mut record.state);
+                    record.state = before;
                     record.attempts = 0;
                     record.reason.clear();
                     record.worker.clear();

@@ -28,7 +28,7 @@ impl SweepFile {
             found.add(
                 format!("ann[{index}]"),
                 quote(&self.ann[index].name),
-                "stands here twice with the same weights; put all its layer sets into one",
+                "is listed twice with the same weights; put all its layer sets into one",
             );
         }
         for (index, ann) in self.ann.iter().enumerate() {
@@ -98,9 +98,10 @@ fn check_checkpoints(
             }
             Some(number) => of_files.push(number),
         }
-        match file.is_empty() {
-            true => found.add(&key, "\"\"", "names no file"),
-            false => found.path(&key, file),
+        if file.is_empty() {
+            found.add(&key, "\"\"", "names no file")
+        } else {
+            found.path(&key, file)
         }
     }
     for sparsity in sparsity.iter().filter(|of| **of > 0.0) {
@@ -114,13 +115,14 @@ fn check_checkpoints(
 /// What only an ANN that its file defines may have, and what it may not.
 fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, found: &mut Found) {
     if let Some(preprocessing) = &ann.preprocessing {
-        match of_file {
-            true => found.word(key("preprocessing"), preprocessing, &PREPROCESSING),
-            false => found.add(
+        if of_file {
+            found.word(key("preprocessing"), preprocessing, &PREPROCESSING)
+        } else {
+            found.add(
                 key("preprocessing"),
                 quote(preprocessing),
                 format!("{} has its own; leave it out", ann.name),
-            ),
+            )
         }
     }
     if of_file && (ann.sparsity != [0.0] || ann.pruning.is_some()) {
@@ -196,7 +198,7 @@ pub(super) fn check_sets(key: &str, sets: &[Vec<String>], found: &mut Found) {
         if bytes > SET_BYTES_MAX {
             let layers = set.len();
             let problem = format!(
-                "its {layers} layers' names have {bytes} bytes together, and the limit is {SET_BYTES_MAX}"
+                "its {layers} layers' names have {bytes} bytes together; the limit is {SET_BYTES_MAX}"
             );
             found.add(&key, "", problem);
             continue;

@@ -1,6 +1,6 @@
-//! What is wrong with a sweep: values out of range, words nobody knows. All mistakes are found, not only
-//! the first. A sweep on the wire is checked as the file that says the same, by the same rules, and is
-//! told of by the keys of that file; what only the catalogue of ANNs knows is checked of files alone.
+//! Finds all mistakes in a sweep: values out of range, unknown words. A sweep on the wire is checked as
+//! the equivalent file, by the same rules, and its mistakes are named by the keys of that file. Only
+//! files are checked against the catalogue of ANNs.
 
 mod ann;
 mod recordings;
@@ -10,8 +10,8 @@ mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    Baseline, Duplicates, GridTable, InputScaling, LinearPath, Mistake, Projection, Scheme,
-    SweepError, SweepFile, TRIALS_MAX, TargetScaling,
+    Baseline, Duplicates, InputScaling, Mistake, Projection, Scheme, SweepError, SweepFile,
+    TRIALS_MAX, TargetScaling,
 };
 use crate::near_miss;
 use std::collections::HashSet;
@@ -22,38 +22,32 @@ use std::hash::Hash;
 pub trait Catalogue {
     /// ANNs that can be run.
     fn offered(&self) -> Vec<&str>;
-    /// Layers of an offered ANN; none where only its file tells, as ONNX does. Such an ANN is not
-    /// without its file, so never random, and its preprocessing is the sweep file's to say.
+    /// Layers of an offered ANN; none if only its file defines them, as for ONNX. Such an ANN needs its
+    /// file, so its weights are never random, and the sweep file names its preprocessing.
     fn layers(&self, ann: &str) -> Option<Vec<String>>;
-    /// Those that words for layer sets stand for; empty where only its file tells.
+    /// The layers that words for layer sets draw from; empty if only its file defines them.
     fn candidates(&self, ann: &str) -> Vec<&str>;
-    /// Regions, each with the layer that is taken for it; empty where none is known.
+    /// Regions, each with its published layer; empty if none is known.
     fn region_layers(&self, ann: &str) -> Vec<(&str, &str)>;
 }
 
 /// Longest name of a sweep, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// Most units a layer of a NRP network may have.
-const UNITS_MAX: i64 = 65_536;
-/// Most ANNs of a sweep, each sparsity counted, and most regions.
+/// The most ANNs of a sweep, counting each sparsity, and the most regions.
 const ANNS_MAX: usize = 1_000;
 const REGIONS_MAX: usize = 1_000;
-/// Most layer sets of an ANN.
+/// The most layer sets of an ANN.
 const LAYER_SETS_MAX: usize = 10_000;
-/// Longest names of a layer set's layers together: each of a job's trials names them.
+/// The most bytes of a layer set's names together: each trial of a job names them.
 const SET_BYTES_MAX: usize = 3_072;
 /// Longest name of a region, layer, column, site or digest, and longest path, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
 const PATH_BYTES_MAX: usize = 4_096;
-/// Most of a text that a mistake shows.
+/// The most characters of a text that a mistake shows.
 const SHOWN_CHARS: usize = 64;
-/// Most intermediate layers of a NRP network.
-const DEPTH_MAX: i64 = 3;
-/// Most networks of an ensemble.
-const ENSEMBLE_MAX: i64 = 1_000;
-/// How far the fractions' sum may be from 1.
+/// How far the sum of the fractions may be from 1.
 const FRACTIONS_SLACK: f64 = 1e-9;
-/// Most stimuli a mini-batch may have, and most epochs a trial may train.
+/// The most stimuli of a mini-batch, and the most epochs of a trial.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
 
 /// Collects mistakes.
@@ -61,11 +55,12 @@ pub(super) const COUNT_MAX: i64 = 1_000_000;
 pub(super) struct Found(Vec<Mistake>);
 
 impl Found {
-    /// All that was found.
+    /// All mistakes found, as an error.
     fn result(self) -> Result<(), SweepError> {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(SweepError::Mistakes(self.0)),
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(SweepError::Mistakes(self.0))
         }
     }
 
@@ -93,7 +88,7 @@ impl Found {
         });
     }
 
-    /// A word that must be one of `words`.
+    /// Checks that `word` is one of `words`.
     pub(super) fn word(&mut self, key: impl Into<String>, word: &str, words: &[&str]) {
         if !words.contains(&word) {
             let problem = format!("must be one of {}", backticked(words));
@@ -102,13 +97,13 @@ impl Found {
         }
     }
 
-    /// A text that must be there, fits on a line and prints.
+    /// Checks that a text is not empty, has at most `bytes_max` bytes, and no control characters.
     pub(super) fn text(&mut self, key: impl Into<String>, text: &str, bytes_max: usize) {
         let bytes = text.len();
         let problem = if text.is_empty() {
             "is empty".to_owned()
         } else if bytes > bytes_max {
-            format!("has {bytes} bytes, and the limit is {bytes_max}")
+            format!("has {bytes} bytes; the limit is {bytes_max}")
         } else if let Some(c) = text.chars().find(|c| c.is_control()) {
             format!("has a control character, {}", c.escape_debug())
         } else {
@@ -117,11 +112,11 @@ impl Found {
         self.add(key, quote(text), problem);
     }
 
-    /// A path that stays in the data directory on whatever machine it is opened.
+    /// Checks that a path stays in the data directory on every machine.
     pub(super) fn path(&mut self, key: impl Into<String>, path: &str) {
         let key = key.into();
         let problem = if path.starts_with(['/', '\\']) {
-            "is absolute, and not in the data directory"
+            "is absolute, not in the data directory"
         } else if path.split(['/', '\\']).any(|part| part == "..") {
             "leads out of the data directory"
         } else {
@@ -131,17 +126,17 @@ impl Found {
         self.add(key, quote(path), format!("{problem}{hint}"));
     }
 
-    /// A list that is not too long; whether it is not.
+    /// Checks that a list is not too long, and returns whether it is not.
     pub(super) fn count(&mut self, key: impl Into<String>, found: usize, most: usize) -> bool {
         if found > most {
-            let problem = format!("has {found} entries, and the limit is {most}");
+            let problem = format!("has {found} entries; the limit is {most}");
             self.add(key, "", problem);
         }
         found <= most
     }
 
-    /// An axis of the grid: not empty, every value good, none twice.
-    fn axis<T: Copy + Debug>(
+    /// Checks an axis of the grid: it has values, all of them allowed, none twice.
+    pub(super) fn axis<T: Copy + Debug>(
         &mut self,
         key: &str,
         values: &[T],
@@ -166,9 +161,9 @@ impl Found {
     }
 }
 
-const DUPLICATE: &str = "stands here twice, which makes duplicate cells";
+const DUPLICATE: &str = "is listed twice, which makes duplicate cells";
 
-/// A text as it is shown: escaped, and cut where it is long.
+/// A text as mistakes show it: escaped, and shortened if it is long.
 fn quote(word: &str) -> String {
     match word.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{:?}…", &word[..end]),
@@ -184,7 +179,7 @@ fn backticked(words: &[&str]) -> String {
         .join(", ")
 }
 
-/// Indices of values that stood earlier already.
+/// The indices of repeated values.
 fn repeated<K: Hash + Eq>(keys: impl IntoIterator<Item = K>) -> Vec<usize> {
     let mut seen = HashSet::new();
     keys.into_iter()
@@ -213,7 +208,7 @@ impl SweepFile {
     }
 
     fn check_protocol(&self, found: &mut Found) {
-        check_grid(&self.grid, found);
+        self.grid.check(found);
         self.search.check(self.training.max_epochs, found);
         self.check_training(found);
     }
@@ -281,7 +276,7 @@ impl SweepFile {
         }
         for index in repeated(&training.baselines) {
             let key = format!("training.baselines[{index}]");
-            found.add(key, quote(&training.baselines[index]), "stands here twice");
+            found.add(key, quote(&training.baselines[index]), "is listed twice");
         }
     }
 }
@@ -302,49 +297,7 @@ fn check_projection(word: &str, found: &mut Found) {
     }
 }
 
-fn check_grid(grid: &GridTable, found: &mut Found) {
-    let units = |n: i64| (1..=UNITS_MAX).contains(&n);
-    let units_rule = format!("a layer has 1 to {UNITS_MAX} units");
-    found.axis("grid.l1", &grid.l1, units, &units_rule);
-    found.axis("grid.l2", &grid.l2, units, &units_rule);
-    let depth = |n: i64| (0..=DEPTH_MAX).contains(&n);
-    let depth_rule = format!("there are 0 to {DEPTH_MAX} intermediate layers");
-    found.axis("grid.depth", &grid.depth, depth, &depth_rule);
-    let positive = |x: f64| x.is_finite() && x > 0.0;
-    let rate_rule = "a learning rate must be above 0";
-    found.axis(
-        "grid.learning_rate",
-        &grid.learning_rate,
-        positive,
-        rate_rule,
-    );
-    let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-    let decay_rule = "a weight decay must not be negative";
-    found.axis(
-        "grid.weight_decay",
-        &grid.weight_decay,
-        not_negative,
-        decay_rule,
-    );
-    let fraction = |x: f64| (0.0..1.0).contains(&x);
-    let dropout_rule = "dropout is at least 0 and below 1";
-    found.axis("grid.dropout", &grid.dropout, fraction, dropout_rule);
-    let paths: Vec<&str> = grid.linear_path.iter().map(String::as_str).collect();
-    let known = |path: &str| LinearPath::NAMES.contains(&path);
-    let path_rule = format!("must be one of {}", backticked(&LinearPath::NAMES));
-    found.axis("grid.linear_path", &paths, known, &path_rule);
-    let networks = |n: i64| (1..=ENSEMBLE_MAX).contains(&n);
-    let ensemble_rule = format!("an ensemble has 1 to {ENSEMBLE_MAX} networks");
-    found.axis("grid.ensemble", &grid.ensemble, networks, &ensemble_rule);
-    found.axis(
-        "grid.seed",
-        &grid.seed,
-        |n| n >= 0,
-        "a seed must not be negative",
-    );
-}
-
-/// A sum without the digits that only binary fractions have.
+/// A sum without the digits of binary rounding.
 fn rounded(sum: f64) -> f64 {
     (sum * 1e9).round() / 1e9
 }

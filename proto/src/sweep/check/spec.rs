@@ -1,23 +1,22 @@
-//! What is wrong with a sweep on the wire: it is taken for the file that says the same.
+//! Finds mistakes in a sweep on the wire, which is checked as the equivalent file.
 
 use super::ann::{check_sets, check_sparsity, check_weights};
 use super::{ANNS_MAX, DUPLICATE, Found, PATH_BYTES_MAX, TEXT_BYTES_MAX, quote, repeated};
-use crate::id::NO_LINEAR_PATH;
 use crate::sweep::{
     Assembly, Duplicates, GridTable, PruningMethod, RecordingsTable, SearchTable, SplitTable,
     SweepError, SweepFile, TrainingTable,
 };
-use crate::wire::{AnnEntry, Grid, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
+use crate::wire::{AnnEntry, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
 use crate::{Message, SWEEP_BYTES_MAX};
 
-/// Most sites of a region.
+/// The most sites of a region.
 const SITES_MAX: usize = 10_000;
-/// Most that a noise ceiling is above 1 by rounding.
+/// How far a noise ceiling may be above 1 by rounding.
 const CEILING_SLACK: f32 = 1e-6;
 
 impl SweepSpec {
-    /// Checks all that [`SweepFile::check`] checks of the file that says the same, but for what the
-    /// catalogue of ANNs knows; and what only the wire has.
+    /// Checks what [`SweepFile::check`] checks of the equivalent file, without the catalogue of ANNs,
+    /// and the fields that only the wire has.
     ///
     /// # Errors
     /// All mistakes found, by the keys of the file.
@@ -26,7 +25,7 @@ impl SweepSpec {
         let bytes = self.encoded_len();
         if bytes > SWEEP_BYTES_MAX {
             let problem = format!(
-                "the sweep has {bytes} bytes, and the limit is {SWEEP_BYTES_MAX}: submit it in parts, \
+                "the sweep has {bytes} bytes; the limit is {SWEEP_BYTES_MAX}: submit it in parts, \
                  under several names"
             );
             found.add("name", quote(&self.name), problem);
@@ -40,7 +39,7 @@ impl SweepSpec {
         found.result()
     }
 
-    /// The file that says the same, but for its ANNs.
+    /// The equivalent file, without its ANNs.
     fn file(&self, found: &mut Found) -> SweepFile {
         let files = self.files.clone().unwrap_or_default();
         let given = |file: String| Some(file).filter(|file| !file.is_empty());
@@ -59,7 +58,7 @@ impl SweepSpec {
             },
             split: split(&self.split.clone().unwrap_or_default(), found),
             ann: Vec::new(),
-            grid: grid(&self.grid.clone().unwrap_or_default(), found),
+            grid: GridTable::of_wire(&self.grid.clone().unwrap_or_default(), found),
             search: self.search(found),
             training: self.training(),
         }
@@ -139,7 +138,7 @@ impl SweepSpec {
         }
     }
 
-    /// Sets of different regions may be alike.
+    /// Checks layer sets. Sets of different regions may be equal.
     fn check_layer_sets(&self, key: &str, entry: &AnnEntry, found: &mut Found) {
         let sets = entry.layer_sets.iter();
         let of_all: Vec<_> = sets
@@ -160,7 +159,7 @@ impl SweepSpec {
         }
     }
 
-    /// What the client found out from the files.
+    /// Checks the fields that the client reads from the files.
     fn check_resolved(&self, found: &mut Found) {
         if !self.data_dir.is_empty() {
             found.text("data_dir", &self.data_dir, PATH_BYTES_MAX);
@@ -194,7 +193,7 @@ impl SweepSpec {
         if !found.count(format!("{key}.names"), sites.names.len(), SITES_MAX) {
             return;
         }
-        // A site need not have a name.
+        // Some sites have no names.
         let named = sites.names.iter().enumerate();
         for (index, name) in named.filter(|(_, name)| !name.is_empty()) {
             found.text(format!("{key}.names[{index}]"), name, TEXT_BYTES_MAX);
@@ -230,31 +229,7 @@ fn split(split: &SplitSpec, found: &mut Found) -> SplitTable {
     }
 }
 
-fn grid(grid: &Grid, found: &mut Found) -> GridTable {
-    let wide = |values: &[u32]| values.iter().map(|&value| value.into()).collect();
-    let seeds = grid.seed.iter().enumerate();
-    let seeds = seeds.map(|(index, &seed)| whole(&format!("grid.seed[{index}]"), seed, found));
-    // What is as by default is left out on the wire.
-    GridTable {
-        l1: wide(&grid.l1),
-        l2: wide(&grid.l2),
-        depth: wide(&grid.depth),
-        learning_rate: grid.learning_rate.clone(),
-        weight_decay: grid.weight_decay.clone(),
-        dropout: grid.dropout.clone(),
-        linear_path: match grid.linear_path.is_empty() {
-            true => vec![NO_LINEAR_PATH.to_owned()],
-            false => grid.linear_path.clone(),
-        },
-        ensemble: match grid.ensemble.is_empty() {
-            true => vec![1],
-            false => wide(&grid.ensemble),
-        },
-        seed: seeds.collect(),
-    }
-}
-
-/// A number as a file has it; one that no file can have is a mistake.
+/// A number as files have it. A number that no file can have is a mistake.
 fn whole(key: &str, number: u64, found: &mut Found) -> i64 {
     i64::try_from(number).unwrap_or_else(|_| {
         found.add(key, number, format!("must be 0 to {}", i64::MAX));

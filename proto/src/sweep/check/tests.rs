@@ -96,9 +96,9 @@ fn every_mistake_names_key_value_and_near_miss() {
       `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
       `ann[1].layer_sets[0][0]` = "conv_pw_31_relu": no layer of mobilenet; `nrp ann layers mobilenet` lists them; did you mean `conv_pw_13_relu`?
       `ann[1].layer_sets[1]` = []: names no layer
-      `ann[1].layer_sets[3]` = ["conv_pw_13_relu", "conv_pw_3_relu"]: stands here twice, which makes duplicate cells
+      `ann[1].layer_sets[3]` = ["conv_pw_13_relu", "conv_pw_3_relu"]: is listed twice, which makes duplicate cells
       `grid.l1` = []: is empty, so the grid has no cell
-      `grid.l2[1]` = 32: stands here twice, which makes duplicate cells
+      `grid.l2[1]` = 32: is listed twice, which makes duplicate cells
       `grid.l2[2]` = 0: a layer has 1 to 65536 units
       `grid.depth[0]` = 4: there are 0 to 3 intermediate layers
       `grid.learning_rate[0]` = 0.0: a learning rate must be above 0
@@ -127,7 +127,7 @@ fn what_helps_a_network_to_more_than_ridge_regression_is_an_axis() {
     insta::assert_snapshot!(check(grid), @r#"
     the sweep file has 4 mistakes
       `grid.linear_path[0]` = "ols": must be one of `none`, `ridge`
-      `grid.linear_path[2]` = "none": stands here twice, which makes duplicate cells
+      `grid.linear_path[2]` = "none": is listed twice, which makes duplicate cells
       `grid.ensemble[0]` = 0: an ensemble has 1 to 1000 networks
       `grid.ensemble[1]` = 1001: an ensemble has 1 to 1000 networks
     "#);
@@ -333,7 +333,7 @@ fn recordings_of_every_format_are_taken_with_the_files_they_need() {
     the sweep file has 3 mistakes
       `recordings.images` = "a.zip": a `.hdf5` brings its own; leave it out
       `recordings.variations[1]` = -1: a variation level is 0 to 255
-      `recordings.variations[2]` = 0: stands here twice, which makes duplicate cells
+      `recordings.variations[2]` = 0: is listed twice, which makes duplicate cells
     "#);
     insta::assert_snapshot!(check(r#"
         [recordings]
@@ -378,10 +378,10 @@ fn an_ann_that_its_file_defines_has_any_layer_its_own_preprocessing_and_no_seed(
         layer_sets = [["conv_pw_3_relu"]]
     "#), @r#"
     the sweep file has 8 mistakes
-      `ann[2]` = "onnx": stands here twice with the same weights; put all its layer sets into one
+      `ann[2]` = "onnx": is listed twice with the same weights; put all its layer sets into one
       `ann[0].layer_sets[2][1]` = "b": stands twice in its set
       `ann[0].layer_sets[3]` = []: names no layer
-      `ann[0].layer_sets[1]` = ["a"]: stands here twice, which makes duplicate cells
+      `ann[0].layer_sets[1]` = ["a"]: is listed twice, which makes duplicate cells
       `ann[0].preprocessing` = "cafe": must be one of `torch`, `tf`, `caffe`, `none`; did you mean `caffe`?
       `ann[1].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
       `ann[2].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
@@ -469,7 +469,7 @@ fn a_sweep_on_the_wire_is_checked_by_the_rules_of_the_file() {
         ),
         ("[grid]\ndropout = [1.0]".to_owned(), "at least 0 and below 1"),
         ("[grid]\nensemble = [1001]".to_owned(), "1 to 1000 networks"),
-        ("[grid]\nseed = [1, 1]".to_owned(), "stands here twice"),
+        ("[grid]\nseed = [1, 1]".to_owned(), "is listed twice"),
         (
             "[grid]\nlinear_path = [\"ols\"]".to_owned(),
             "must be one of `none`, `ridge`",
@@ -509,7 +509,7 @@ fn a_sweep_on_the_wire_is_checked_by_the_rules_of_the_file() {
         ),
         (
             "[recordings]\nregions = [\"V4\", \"V4\"]".to_owned(),
-            "stands here twice",
+            "is listed twice",
         ),
         (
             "[recordings]\nregions = [\"V\\n4\"]".to_owned(),
@@ -529,7 +529,7 @@ fn a_sweep_on_the_wire_is_checked_by_the_rules_of_the_file() {
         (format!("{ann}[[]]"), "names no layer"),
         (
             format!("{ann}[[\"conv_pw_3_relu\"], [\"conv_pw_3_relu\"]]"),
-            "stands here twice",
+            "is listed twice",
         ),
         (
             format!("{ann}[[\"conv_pw_3_relu\", \"conv_pw_3_relu\"]]"),
@@ -575,21 +575,21 @@ fn hostile_sizes_are_refused_with_their_limit() {
         ),
         (
             |spec| spec.regions = (0..1_001).map(|n| n.to_string()).collect(),
-            "`recordings.regions`: has 1001 entries, and the limit is 1000",
+            "`recordings.regions`: has 1001 entries; the limit is 1000",
         ),
         (
             |spec| spec.anns = vec![spec.anns[0].clone(); 1_001],
-            "`ann`: has 1001 entries, and the limit is 1000",
+            "`ann`: has 1001 entries; the limit is 1000",
         ),
         (
             |spec| spec.anns[0].layer_sets = vec![spec.anns[0].layer_sets[0].clone(); 10_001],
-            "`ann[0].layer_sets`: has 10001 entries, and the limit is 10000",
+            "`ann[0].layer_sets`: has 10001 entries; the limit is 10000",
         ),
         (
             |spec| {
                 spec.anns[0].layer_sets[0].layers = (0..20).map(|n| format!("{n:0200}")).collect()
             },
-            "its 20 layers' names have 4000 bytes together, and the limit is 3072",
+            "its 20 layers' names have 4000 bytes together; the limit is 3072",
         ),
         (
             |spec| spec.anns[0].layer_sets[0].region = "IT".to_owned(),
@@ -598,7 +598,7 @@ fn hostile_sizes_are_refused_with_their_limit() {
         (|spec| spec.anns[0].ann = None, "`ann[0]`: is missing"),
         (
             |spec| spec.anns[0].weights = "w".repeat(4_097),
-            "has 4097 bytes, and the limit is 4096",
+            "has 4097 bytes; the limit is 4096",
         ),
         (
             |spec| spec.grid.as_mut().expect("a grid").seed = vec![u64::MAX],
@@ -606,7 +606,7 @@ fn hostile_sizes_are_refused_with_their_limit() {
         ),
         (
             |spec| spec.grid.as_mut().expect("a grid").seed = (0..2_000_000).collect(),
-            "bytes, and the limit is 4190208",
+            "bytes; the limit is 4190208",
         ),
         (
             |spec| spec.simulated = false,

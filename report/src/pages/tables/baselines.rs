@@ -1,10 +1,9 @@
 //! NRP networks beside linear baselines and the mean predictor.
 
 use super::fields::{context, names, nrp_error, weights};
-use crate::best::Row;
 use crate::model::{AnnResult, AnnResults};
 use crate::pages::table::{Field, OnPage, Table, Value, field};
-use crate::row::TestScores;
+use crate::row::{Row, TestScores};
 
 /// NRP networks, linear baselines and the mean predictor, for regions that have a linear baseline.
 pub(crate) fn baselines(anns: &AnnResults) -> Table {

@@ -5,6 +5,7 @@ use super::fields::{configuration, context, names, nrp_error, over_seeds, trials
 use crate::compute::sparsity::studies;
 use crate::model::{AnnResult, AnnResults, Winner};
 use crate::pages::table::{Field, OnPage, Table, Value, field};
+use nrp_proto::axis::Axis;
 
 /// Table 1: the best configuration of each ANN and region.
 pub(crate) fn table_1(anns: &AnnResults) -> Table {
@@ -100,12 +101,12 @@ pub(crate) fn sizes(anns: &AnnResults) -> Table {
     for ann in anns {
         for size in ann.regions.iter().flat_map(|region| &region.sizes) {
             let cell = &size.best.cell;
-            let count = |count: Option<u32>| Value::Count(count.map(u64::from));
+            let count = |axis| Value::Count(cell.place.whole(axis));
             let mut fields = names(ann, &size.best);
             fields.extend([
-                field("depth", "depth", count(cell.depth)),
-                field("L1", "l1", count(cell.l1)),
-                field("L2", "l2", count(cell.l2)),
+                field("depth", "depth", count(Axis::Depth)),
+                field("L1", "l1", count(Axis::L1)),
+                field("L2", "l2", count(Axis::L2)),
                 trials(size.trials),
                 nrp_error(&size.best),
                 field(

@@ -1,9 +1,10 @@
 //! Fields and sentences that several tables share.
 
-use crate::best::Row;
 use crate::model::{AnnResult, Winner};
 use crate::pages::table::{Field, Value, field};
-use crate::row;
+use crate::row::{self, Row};
+use nrp_proto::axis::{Axis, Kind};
+use nrp_proto::score::Score;
 
 /// How linear baselines are fitted in a scheme of several splits, other than NRP networks; begins with a
 /// space.
@@ -67,54 +68,42 @@ pub(crate) fn nrp_error(of: &Row) -> Field {
 
 /// The scores that stand beside every NRP-error.
 pub(crate) fn context(of: &Row) -> Vec<Field> {
-    let scores = &of.scores;
-    let all = [
-        (
-            "mean predictor",
-            "mean_predictor_error",
-            scores.mean_predictor_error,
-        ),
-        ("noise floor", "noise_floor", scores.noise_floor),
-        ("R² mean", "r2_mean", scores.r2_mean),
-        ("R² median", "r2_median", scores.r2_median),
-        ("R² pooled", "r2_pooled", scores.r2_pooled),
-        ("r median", "pearson_median", scores.pearson_median),
-        ("ceiling", "ceiling_median", scores.ceiling_median),
-        (
-            "r²/ceiling",
-            "pearson2_over_ceiling",
-            scores.pearson2_over_ceiling,
-        ),
-        ("validation MSE", "validation_mse", scores.validation_mse),
-    ];
-    all.map(|(head, column, score)| field(head, column, Value::Score(score)))
-        .into()
+    let others = Score::ALL
+        .into_iter()
+        .filter(|score| *score != Score::NrpError);
+    let fields = others.map(|score| {
+        let value = Value::Score(of.scores.get(score));
+        field(score.label(), score.name(), value)
+    });
+    fields.collect()
 }
 
-/// The configuration of a trial.
+/// The configuration of a trial: its layers, and every axis that has no column elsewhere.
 pub(crate) fn configuration(of: &Row) -> Vec<Field> {
+    /// Named by other columns: the projection with the layers, the sparsity with the ANN.
+    const ELSEWHERE: [Axis; 7] = [
+        Axis::Ann,
+        Axis::Region,
+        Axis::Model,
+        Axis::Layers,
+        Axis::Sparsity,
+        Axis::Projection,
+        Axis::Split,
+    ];
     let cell = &of.cell;
-    let count = |count: Option<u32>| Value::Count(count.map(u64::from));
-    vec![
-        field("layers", "layers", Value::Word(cell.layers_label())),
-        field("L1", "l1", count(cell.l1)),
-        field("L2", "l2", count(cell.l2)),
-        field("depth", "depth", count(cell.depth)),
-        field("rate", "learning_rate", Value::Number(cell.learning_rate)),
-        field("decay", "weight_decay", Value::Number(cell.weight_decay)),
-        field("dropout", "dropout", Value::Number(cell.dropout)),
-        field(
-            "linear path",
-            "linear_path",
-            Value::Word(cell.linear_path.clone().unwrap_or_default()),
-        ),
-        field("ensemble", "ensemble", count(cell.ensemble)),
-        field("seed", "seed", Value::Count(cell.seed)),
-        field("parameters", "parameters", Value::Count(of.parameters)),
-        field(
-            "trial",
-            "trial",
-            Value::Word(cell.trial.clone().unwrap_or_default()),
-        ),
-    ]
+    let mut fields = vec![field("layers", "layers", Value::Word(cell.layers_label()))];
+    let axes = Axis::ALL.into_iter();
+    let axes = axes.filter(|axis| !ELSEWHERE.contains(axis));
+    fields.extend(axes.map(|axis| {
+        let place = &cell.place;
+        let value = match axis.kind() {
+            Kind::Word => Value::Word(place.word(axis).unwrap_or_default().to_owned()),
+            Kind::Whole => Value::Count(place.whole(axis)),
+            Kind::Real => Value::Number(place.number(axis)),
+        };
+        field(axis.label(), axis.name(), value)
+    }));
+    let trial = cell.trial.clone().unwrap_or_default();
+    fields.push(field("trial", "trial", Value::Word(trial)));
+    fields
 }

@@ -61,10 +61,10 @@ fn scores_are_scikit_learns_at_any_offset_and_scale() {
                     "{offset} {scale} {targets:?}: {a} {b}"
                 );
             };
-            close(found.test.nrp_error, case.nrp_error);
-            close(found.test.r2_mean.expect("defined"), case.r2_mean);
+            close(found.test.scores.nrp_error, case.nrp_error);
+            close(found.test.scores.r2_mean.expect("defined"), case.r2_mean);
             close(
-                found.test.pearson_median.expect("defined"),
+                found.test.scores.pearson_median.expect("defined"),
                 case.pearson_median,
             );
         }

@@ -33,7 +33,7 @@ fn one_almost_silent_site_does_not_decide_for_its_region() {
     let (better, worse) = (better.expect("trains"), worse.expect("trains"));
     assert_eq!(better.left_out, [17]);
     assert_eq!(worse.left_out, [17]);
-    assert!(better.test.nrp_error < 0.9 * worse.test.nrp_error);
+    assert!(better.test.scores.nrp_error < 0.9 * worse.test.scores.nrp_error);
     // In units of the sites' variance, beside 1 for the mean predictor.
     assert!(better.validation_mse < 0.8, "{}", better.validation_mse);
     assert!(better.validation_mse < 0.8 * worse.validation_mse);
@@ -63,14 +63,20 @@ fn an_offset_costs_no_digits() {
         // Targets differ by what f64 rounds at the offset, 1e-8 of them, which training amplifies.
         let close =
             |a: f64, b: f64| assert!((a / b - 1.0).abs() < 0.02, "{offset} {scale}: {a} {b}");
-        close(found.test.nrp_error, scale * plain.test.nrp_error);
         close(
-            found.test.mean_predictor_error,
-            scale * plain.test.mean_predictor_error,
+            found.test.scores.nrp_error,
+            scale * plain.test.scores.nrp_error,
+        );
+        close(
+            found.test.scores.mean_predictor_error,
+            scale * plain.test.scores.mean_predictor_error,
         );
         for (found, plain) in [
-            (found.test.pearson_median, plain.test.pearson_median),
-            (found.test.r2_mean, plain.test.r2_mean),
+            (
+                found.test.scores.pearson_median,
+                plain.test.scores.pearson_median,
+            ),
+            (found.test.scores.r2_mean, plain.test.scores.r2_mean),
         ] {
             close(found.expect("defined"), plain.expect("defined"));
         }
@@ -89,7 +95,7 @@ fn a_unit_or_site_of_subnormal_deviation_is_constant() {
         ..protocol()
     };
     let trained = world.train(&trial(), &protocol).expect("trains");
-    assert!(trained.test.nrp_error < trained.test.mean_predictor_error);
+    assert!(trained.test.scores.nrp_error < trained.test.scores.mean_predictor_error);
     assert_eq!(trained.left_out, [3]);
 }
 
@@ -183,7 +189,10 @@ fn a_region_of_constant_sites_is_trained_and_scored() {
         .train(&trial(), &protocol())
         .expect("has not diverged");
     assert_eq!(
-        (trained.test.sites_scored, trained.test.mean_predictor_error),
+        (
+            trained.test.scores.sites_scored,
+            trained.test.scores.mean_predictor_error
+        ),
         (0, 0.0)
     );
 }

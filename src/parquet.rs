@@ -1,99 +1,22 @@
-//! Trials as Parquet: columns of a group of rows at a time, so that memory does not grow with trials.
+//! Trials as Parquet: the [`COLUMNS`] of a group of rows at a time, so that memory does not grow with
+//! trials. A layer set is joined with `+`.
 
 use crate::row::TrialRow;
+use nrp_report::columns::{COLUMNS, Column, Field, Kind};
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
-use serde_json::Value;
 use std::io::Write;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Rows of a group, which are held until they are written together.
+/// Rows of a group, which are held in memory until they are written together.
 const GROUP_ROWS: usize = 16_384;
 
-/// What a column holds.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Text,
-    Flag,
-    Whole,
-    Real,
-}
-
-/// The columns: [`TrialRow`]'s fields, as in JSON. A layer set is joined with `+`.
-const COLUMNS: [(&str, Kind); 65] = [
-    ("sweep", Kind::Text),
-    ("sweep_id", Kind::Text),
-    ("recordings", Kind::Text),
-    ("recordings_digest", Kind::Text),
-    ("train_fraction", Kind::Real),
-    ("validation_fraction", Kind::Real),
-    ("test_fraction", Kind::Real),
-    ("stratify", Kind::Text),
-    ("duplicates", Kind::Text),
-    ("split_seed", Kind::Whole),
-    ("inputs", Kind::Text),
-    ("targets", Kind::Text),
-    ("batch_size", Kind::Whole),
-    ("max_epochs", Kind::Whole),
-    ("patience", Kind::Whole),
-    ("preprocessing", Kind::Text),
-    ("worker_version", Kind::Text),
-    ("device", Kind::Text),
-    ("recorded_at", Kind::Text),
-    ("trial", Kind::Text),
-    ("state", Kind::Text),
-    ("ann", Kind::Text),
-    ("weights", Kind::Text),
-    ("region", Kind::Text),
-    ("model", Kind::Text),
-    ("layers", Kind::Text),
-    ("l1", Kind::Whole),
-    ("l2", Kind::Whole),
-    ("depth", Kind::Whole),
-    ("learning_rate", Kind::Real),
-    ("weight_decay", Kind::Real),
-    ("dropout", Kind::Real),
-    ("sparsity", Kind::Real),
-    ("pruning", Kind::Text),
-    ("projection", Kind::Text),
-    ("linear_path", Kind::Text),
-    ("ensemble", Kind::Whole),
-    ("scheme", Kind::Text),
-    ("split", Kind::Whole),
-    ("seed", Kind::Whole),
-    ("simulated", Kind::Flag),
-    ("random_weights", Kind::Flag),
-    ("nrp_error", Kind::Real),
-    ("mean_predictor_error", Kind::Real),
-    ("noise_floor", Kind::Real),
-    ("r2_mean", Kind::Real),
-    ("r2_median", Kind::Real),
-    ("r2_pooled", Kind::Real),
-    ("pearson_median", Kind::Real),
-    ("ceiling_median", Kind::Real),
-    ("pearson2_over_ceiling", Kind::Real),
-    ("split_half_consistency", Kind::Real),
-    ("validation_mse", Kind::Real),
-    ("sites", Kind::Whole),
-    ("sites_scored", Kind::Whole),
-    ("sites_left_out", Kind::Whole),
-    ("parameters", Kind::Whole),
-    ("epochs", Kind::Whole),
-    ("best_epoch", Kind::Whole),
-    ("train_seconds", Kind::Real),
-    ("cache_dtype", Kind::Text),
-    ("reached_sparsity", Kind::Real),
-    ("attempts", Kind::Whole),
-    ("worker", Kind::Text),
-    ("reason", Kind::Text),
-];
-
-/// A whole number that a signed column of 64 bits has no room for.
+/// A whole number that is too large for a signed column of 64 bits.
 #[derive(Debug, Error)]
 #[error(
     "{number} of column `{column}` is too large for Parquet's signed integers: the limit is {}",
@@ -110,9 +33,10 @@ impl From<TooLarge> for ParquetError {
     }
 }
 
-/// A column's values that wait to be written; `there` tells which rows have one.
+/// Values of a column that wait to be written.
 struct Waiting {
-    name: &'static str,
+    column: Column,
+    /// 1 for each row that has a value, 0 for each that has none.
     there: Vec<i16>,
     values: Values,
 }
@@ -125,12 +49,12 @@ enum Values {
 }
 
 impl Waiting {
-    fn new((name, kind): (&'static str, Kind)) -> Self {
+    fn new(column: &Column) -> Self {
         Self {
-            name,
+            column: *column,
             there: Vec::new(),
-            values: match kind {
-                Kind::Text => Values::Text(Vec::new()),
+            values: match column.kind {
+                Kind::Text | Kind::Texts => Values::Text(Vec::new()),
                 Kind::Flag => Values::Flag(Vec::new()),
                 Kind::Whole => Values::Whole(Vec::new()),
                 Kind::Real => Values::Real(Vec::new()),
@@ -138,33 +62,32 @@ impl Waiting {
         }
     }
 
-    fn push(&mut self, value: &Value) -> Result<(), TooLarge> {
-        let there = match &mut self.values {
-            Values::Text(values) => {
-                let text = match value {
-                    Value::Array(parts) => {
-                        let parts: Vec<_> = parts.iter().filter_map(Value::as_str).collect();
-                        Some(parts.join("+"))
-                    }
-                    other => other.as_str().map(str::to_owned),
-                };
-                text.map(|text| values.push(text.as_str().into()))
+    fn push(&mut self, row: &TrialRow) -> Result<(), TooLarge> {
+        let field = self.column.of(row);
+        self.there.push(i16::from(field.is_some()));
+        match (&mut self.values, field) {
+            (Values::Text(values), Some(Field::Text(text))) => values.push(text.as_str().into()),
+            (Values::Text(values), Some(Field::Texts(parts))) => {
+                values.push(parts.join("+").as_str().into());
             }
-            Values::Flag(values) => value.as_bool().map(|flag| values.push(flag)),
-            // Signed, as every reader knows them: unsigned ones wrap around where one is taken from
+            (Values::Flag(values), Some(Field::Flag(flag))) => values.push(flag),
+            // Signed, which every reader knows: unsigned ones wrap around where one is taken from
             // another, and some readers know none.
-            Values::Whole(values) => {
-                let number = value.as_u64().map(|number| {
-                    i64::try_from(number).map_err(|_| TooLarge {
-                        column: self.name,
-                        number,
-                    })
-                });
-                number.transpose()?.map(|number| values.push(number))
+            (Values::Whole(values), Some(Field::Whole(number))) => {
+                let column = self.column.name;
+                let signed = i64::try_from(number).map_err(|_| TooLarge { column, number })?;
+                values.push(signed);
             }
-            Values::Real(values) => value.as_f64().map(|number| values.push(number)),
-        };
-        self.there.push(i16::from(there.is_some()));
+            (Values::Real(values), Some(Field::Real(number))) => values.push(number),
+            (_, None) => {}
+            (_, Some(other)) => {
+                let column = self.column;
+                panic!(
+                    "column `{}` holds {:?}, not {other:?}",
+                    column.name, column.kind
+                );
+            }
+        }
         Ok(())
     }
 }
@@ -180,7 +103,7 @@ impl<W: Write + Send> Columns<W> {
     pub(crate) fn new(out: W) -> Result<Self, ParquetError> {
         let fields = COLUMNS
             .iter()
-            .map(|(name, kind)| field(name, *kind).map(Arc::new));
+            .map(|column| field(column.name, column.kind).map(Arc::new));
         let schema = Type::group_type_builder("trials")
             .with_fields(fields.collect::<Result<_, _>>()?)
             .build()?;
@@ -189,24 +112,23 @@ impl<W: Write + Send> Columns<W> {
             .build();
         Ok(Self {
             writer: SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))?,
-            columns: COLUMNS.map(Waiting::new).into(),
+            columns: COLUMNS.iter().map(Waiting::new).collect(),
             rows: 0,
         })
     }
 
     pub(crate) fn push(&mut self, row: &TrialRow) -> Result<(), ParquetError> {
-        let row = serde_json::to_value(row).expect("strings, lists and finite numbers");
         for column in &mut self.columns {
-            column.push(&row[column.name])?;
+            column.push(row)?;
         }
         self.rows += 1;
-        match self.rows >= GROUP_ROWS {
-            true => self.write_group(),
-            false => Ok(()),
+        if self.rows >= GROUP_ROWS {
+            self.write_group()?;
         }
+        Ok(())
     }
 
-    /// Writes what waits, and the end of the file.
+    /// Writes the rows that wait, and the end of the file.
     pub(crate) fn close(mut self) -> Result<(), ParquetError> {
         if self.rows > 0 {
             self.write_group()?;
@@ -256,7 +178,7 @@ impl<W: Write + Send> Columns<W> {
 fn field(name: &str, kind: Kind) -> Result<Type, ParquetError> {
     let signed = LogicalType::integer(64, true);
     let (physical, logical) = match kind {
-        Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        Kind::Text | Kind::Texts => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Kind::Flag => (Physical::BOOLEAN, None),
         Kind::Whole => (Physical::INT64, Some(signed)),
         Kind::Real => (Physical::DOUBLE, None),
@@ -271,6 +193,7 @@ fn field(name: &str, kind: Kind) -> Result<Type, ParquetError> {
 mod tests {
     use super::*;
     use crate::setting::Origin;
+    use nrp_proto::state::TrialState;
     use nrp_proto::wire::{Scores, TrialRecord, TrialSpec};
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
@@ -288,21 +211,11 @@ mod tests {
                 seed,
                 ..TrialSpec::default()
             }),
-            state: "finished".to_owned(),
+            state: TrialState::Finished.to_wire(),
             scores: (seed != 1).then_some(scores),
             ..TrialRecord::default()
         };
         TrialRow::new(record, &Origin::default())
-    }
-
-    #[test]
-    fn every_field_of_a_row_has_its_column() {
-        let row = serde_json::to_value(row(0)).expect("an object");
-        let mut fields: Vec<_> = row.as_object().expect("an object").keys().collect();
-        let mut columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
-        fields.sort();
-        columns.sort_unstable();
-        assert_eq!(fields, columns);
     }
 
     #[test]

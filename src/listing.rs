@@ -1,0 +1,574 @@
+//! Listings: trials and sweeps as tables for a terminal. By default a table fits it, and shows what identifies a
+//! row, what varies between rows, and the NRP-error with its context; `--columns` and `--wide` show
+//! the rest.
+
+use crate::failure::CommandError;
+use crate::output;
+use crate::row::{self, Row, TrialRow};
+use crate::table::{self, Hoist, NONE, Shown};
+use nrp_proto::axis::Axis;
+use nrp_proto::score::Score;
+use nrp_proto::state::{SweepState, TrialState};
+use nrp_proto::wire::SweepStatus;
+use nrp_proto::word::UnknownWord;
+use nrp_report::columns::{COLUMNS, Column, Source};
+use std::sync::LazyLock;
+
+/// Which columns a table shows.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Choice {
+    /// Show these columns, by the names that JSON has: `trial,l1,nrp_error`
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        num_args = 1,
+        conflicts_with = "wide"
+    )]
+    pub(crate) columns: Vec<String>,
+    /// Show all columns, however wide the table becomes
+    #[arg(long)]
+    pub(crate) wide: bool,
+}
+
+impl Choice {
+    /// The named columns among `known`, in the order in which they were named; none where the table
+    /// chooses.
+    ///
+    /// # Errors
+    /// When a name is unknown.
+    pub(crate) fn named(
+        &self,
+        known: &'static [&'static str],
+    ) -> Result<Option<Vec<&'static str>>, CommandError> {
+        if self.columns.is_empty() {
+            return Ok(None);
+        }
+        let named = self.columns.iter().map(|name| {
+            let found = known.iter().find(|known| **known == name);
+            found
+                .copied()
+                .ok_or_else(|| UnknownWord::new("column", name, known))
+        });
+        let named: Result<_, UnknownWord> = named.collect();
+        Ok(Some(named?))
+    }
+
+    /// A table of `columns` in `width` characters, or of all or some of them, as was asked.
+    ///
+    /// # Errors
+    /// When `--columns` names an unknown column.
+    pub(crate) fn table(
+        &self,
+        columns: Vec<Shown>,
+        known: &'static [&'static str],
+        marks: &[String],
+        width: usize,
+    ) -> Result<String, CommandError> {
+        match self.named(known)? {
+            Some(names) => {
+                let of = |name: &&str| columns.iter().find(|column| column.name == *name).cloned();
+                let named: Vec<Shown> = names.iter().filter_map(of).collect();
+                Ok(table::wide(&named))
+            }
+            None if self.wide => Ok(table::wide(&columns)),
+            None => Ok(table::fitted(columns, marks, width)),
+        }
+    }
+}
+
+/// The names that `--columns` takes for the best trials.
+static NAMES_OF_ROWS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let columns = COLUMNS.iter().filter(|column| column.is_of_rows());
+    columns.map(|column| column.name).collect()
+});
+
+/// The names that `--columns` takes for trials.
+static NAMES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| COLUMNS.iter().map(|column| column.name).collect());
+
+/// The best trials as a table.
+///
+/// # Errors
+/// When `--columns` names an unknown column.
+pub(crate) fn of_best(rows: &[Row], choice: &Choice, width: usize) -> Result<String, CommandError> {
+    let marks = marks(rows.iter(), choice);
+    let columns = COLUMNS.iter().filter(|column| column.is_of_rows());
+    let columns = columns.filter(|column| is_in_tables(column, choice));
+    let shown = columns.map(|column| {
+        let cells = rows
+            .iter()
+            .map(|row| cell(column, row, None, choice, &marks));
+        shown(column, cells.collect())
+    });
+    choice.table(shown.collect(), &NAMES_OF_ROWS, &marks, width)
+}
+
+/// Trials with their states as a table.
+///
+/// # Errors
+/// When `--columns` names an unknown column.
+pub(crate) fn of_trials(
+    rows: &[TrialRow],
+    choice: &Choice,
+    width: usize,
+) -> Result<String, CommandError> {
+    let marks = marks(rows.iter().map(|row| &row.row), choice);
+    let columns = COLUMNS.iter();
+    let columns = columns.filter(|column| is_in_tables(column, choice));
+    let shown = columns.map(|column| {
+        let cells = rows.iter();
+        let cells = cells.map(|row| cell(column, &row.row, Some(row), choice, &marks));
+        shown(column, cells.collect())
+    });
+    choice.table(shown.collect(), &NAMES, &marks, width)
+}
+
+/// The names that `--columns` takes for sweeps.
+const NAMES_OF_SWEEPS: [&str; 14] = [
+    "sweep",
+    "id",
+    "state",
+    "priority",
+    "trials",
+    "finished",
+    "failed",
+    "stopped",
+    "leased",
+    "waiting",
+    "parked",
+    "cancelled",
+    "anns",
+    "regions",
+];
+
+/// How sweeps stand, as a table.
+///
+/// # Errors
+/// When `--columns` names an unknown column, or a sweep has an unknown state.
+pub(crate) fn of_sweeps(
+    sweeps: &[SweepStatus],
+    choice: &Choice,
+    width: usize,
+) -> Result<String, CommandError> {
+    let states = sweeps.iter().map(|sweep| SweepState::of_wire(sweep.state));
+    let states = states.collect::<Result<Vec<_>, _>>()?;
+    let is_fitted = !choice.wide && choice.columns.is_empty();
+    let column = |name, head: &str, rank, of: &dyn Fn(&SweepStatus) -> String| Shown {
+        name,
+        head: head.to_owned(),
+        cells: sweeps.iter().map(|sweep| plain(&of(sweep))).collect(),
+        rank,
+        hoist: Hoist::Never,
+        least: None,
+    };
+    // The beginning of an id is enough for other commands.
+    let id = |sweep: &SweepStatus| {
+        let id = if is_fitted {
+            row::short(&sweep.id)
+        } else {
+            &sweep.id
+        };
+        id.to_owned()
+    };
+    let priority = Shown {
+        hoist: Hoist::Zero,
+        ..column("priority", "priority", 3, &|sweep| {
+            sweep.priority.to_string()
+        })
+    };
+    let count = |state: TrialState| {
+        let (head, rank) = match state {
+            TrialState::Finished => (state.name(), 0),
+            // "Leased" is the scheduler's word.
+            TrialState::Leased => ("running", 1),
+            TrialState::Waiting => (state.name(), 1),
+            TrialState::Failed
+            | TrialState::Parked
+            | TrialState::Stopped
+            | TrialState::Cancelled => (state.name(), 2),
+        };
+        Shown {
+            hoist: Hoist::Zero,
+            ..column(state.name(), head, rank, &|sweep| {
+                sweep.count(state).to_string()
+            })
+        }
+    };
+    let wrapped = |shown| Shown {
+        least: Some(8),
+        ..shown
+    };
+    let mut columns = vec![
+        wrapped(column("sweep", "sweep", 0, &|sweep| sweep.name.clone())),
+        column("id", "id", 0, &id),
+        Shown {
+            cells: states.iter().map(ToString::to_string).collect(),
+            ..column("state", "state", 0, &|_| String::new())
+        },
+        priority,
+        column("trials", "trials", 0, &|sweep| sweep.trials.to_string()),
+    ];
+    columns.extend(STATES_OF_SWEEPS.map(count));
+    columns.push(wrapped(column("anns", "ANNs", 5, &|sweep| {
+        sweep.anns.join(" ")
+    })));
+    columns.push(wrapped(column("regions", "regions", 4, &|sweep| {
+        row::region_label(&sweep.regions.join(" "), sweep.simulated)
+    })));
+    choice.table(columns, &NAMES_OF_SWEEPS, &[], width)
+}
+
+/// The states of trials in the order in which a sweep's table counts them.
+const STATES_OF_SWEEPS: [TrialState; TrialState::ALL.len()] = [
+    TrialState::Finished,
+    TrialState::Failed,
+    TrialState::Stopped,
+    TrialState::Leased,
+    TrialState::Waiting,
+    TrialState::Parked,
+    TrialState::Cancelled,
+];
+
+/// A cell's text: a name in it does nothing to the terminal.
+fn plain(text: &str) -> String {
+    nrp_proto::plain::line(text).into_owned()
+}
+
+/// What must be said of all rows: where all recordings are simulated, no row says it again.
+fn marks<'a>(mut rows: impl Iterator<Item = &'a Row>, choice: &Choice) -> Vec<String> {
+    let is_fitted = !choice.wide && choice.columns.is_empty();
+    let all = is_fitted && rows.all(|row| row.cell.simulated);
+    Vec::from_iter(all.then(|| SIMULATED.to_owned()))
+}
+
+const SIMULATED: &str = "simulated recordings";
+
+/// Whether tables show a column that nobody named: what all trials of a sweep share stands above.
+fn is_in_tables(column: &Column, choice: &Choice) -> bool {
+    !choice.columns.is_empty() || rank(column).is_some()
+}
+
+/// How early a column gets room in a table, 0 always; none where it is only shown when it is named.
+fn rank(column: &Column) -> Option<u8> {
+    match column.source() {
+        Source::Axis(Axis::Region) => Some(0),
+        Source::Axis(Axis::Ann | Axis::Model) => Some(0),
+        // Shown with the layers, as zeros, and as the size of what was found.
+        Source::Axis(Axis::Projection | Axis::Sparsity) => None,
+        Source::Axis(Axis::Parameters) => Some(9),
+        Source::Axis(_) => Some(4),
+        Source::Score(Score::NrpError) => Some(0),
+        Source::Score(Score::MeanPredictorError) => Some(1),
+        Source::Score(Score::NoiseFloor | Score::CeilingMedian) => Some(5),
+        Source::Score(Score::PearsonMedian | Score::Pearson2OverCeiling) => Some(6),
+        Source::Score(Score::ValidationMse) => Some(7),
+        Source::Score(_) => Some(8),
+        Source::Other => match column.name {
+            "trial" | "state" => Some(0),
+            "layers" => Some(2),
+            "reason" => Some(3),
+            "reached_sparsity" => Some(4),
+            "epochs" | "train_seconds" | "worker" => Some(10),
+            _ => None,
+        },
+    }
+}
+
+fn shown(column: &Column, cells: Vec<String>) -> Shown {
+    let name = column.name;
+    Shown {
+        name,
+        head: head(column),
+        cells,
+        rank: rank(column).unwrap_or(u8::MAX),
+        hoist: match column.source() {
+            Source::Axis(Axis::Region) => Hoist::Never,
+            Source::Axis(Axis::Ann | Axis::Model) => Hoist::Several,
+            Source::Axis(_) => Hoist::Always,
+            Source::Score(_) => Hoist::Never,
+            Source::Other => match name {
+                "layers" => Hoist::Several,
+                "reached_sparsity" => Hoist::Always,
+                _ => Hoist::Never,
+            },
+        },
+        least: match name {
+            "ann" | "layers" => Some(12),
+            "region" | "worker" => Some(8),
+            "reason" => Some(20),
+            _ => None,
+        },
+    }
+}
+
+/// A column's header.
+fn head(column: &Column) -> String {
+    let head = match column.source() {
+        Source::Axis(axis) => axis.label(),
+        Source::Score(score) => score.label(),
+        Source::Other => match column.name {
+            "reached_sparsity" => "zeros",
+            "train_seconds" => "seconds",
+            name => name,
+        },
+    };
+    head.to_owned()
+}
+
+/// A cell. Random weights are never shown as trained ones, nor simulated recordings as real ones.
+fn cell(
+    column: &Column,
+    of: &Row,
+    trial: Option<&TrialRow>,
+    choice: &Choice,
+    marks: &[String],
+) -> String {
+    let cell = &of.cell;
+    let text = match column.source() {
+        Source::Axis(Axis::Ann) => Some(cell.ann_label()),
+        Source::Axis(Axis::Region) if marks.is_empty() => Some(cell.region_label()),
+        Source::Axis(Axis::Region) => Some(cell.region().to_owned()),
+        Source::Axis(Axis::Model) => Some(cell.model_label()),
+        Source::Axis(Axis::Split) => Some(cell.split_label()),
+        Source::Score(score) => Some(output::score(of.scores.get(score))),
+        Source::Axis(_) => None,
+        Source::Other => match column.name {
+            "layers" => Some(cell.layers_label()),
+            "reached_sparsity" => Some(cell.zeros_label(of.provenance.reached_sparsity)),
+            // Rows are told apart by the first digits.
+            "trial" if !choice.wide && choice.columns.is_empty() => {
+                cell.trial.as_ref().map(|id| row::short(id).to_owned())
+            }
+            "train_seconds" => trial
+                .and_then(|row| row.train_seconds)
+                .map(|seconds| format!("{seconds:.1}")),
+            _ => None,
+        },
+    };
+    let field = || match trial {
+        Some(trial) => column.of(trial),
+        None => column.of_row(of),
+    };
+    let text = text.or_else(|| field().map(|field| field.shown()));
+    let text = text.unwrap_or_else(|| NONE.to_owned());
+    plain(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setting::Origin;
+    use nrp_proto::wire::{
+        AnnSpec, Details, Scores, SplitSpec, TrainingSpec, TrialRecord, TrialSpec,
+    };
+
+    /// A finished trial of a network on `layers` in `region`, by its learning rate.
+    fn record(region: &str, layers: &[&str], rate: f64) -> TrialRecord {
+        TrialRecord {
+            id: format!("{:08x}{region:0>24}", (rate * 1e6) as u32 * 12_345),
+            spec: Some(TrialSpec {
+                ann: Some(AnnSpec {
+                    name: "mobilenet".to_owned(),
+                    weights_digest: "random:1".to_owned(),
+                    ..AnnSpec::default()
+                }),
+                recordings_digest: "simulated:7".to_owned(),
+                region: region.to_owned(),
+                split: Some(SplitSpec::default()),
+                layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
+                l1: Some(16),
+                l2: Some(if region == "V4" { 32 } else { 64 }),
+                depth: 2,
+                learning_rate: rate,
+                training: Some(TrainingSpec {
+                    projection: "none".to_owned(),
+                    ..TrainingSpec::default()
+                }),
+                ..TrialSpec::default()
+            }),
+            state: TrialState::Finished.to_wire(),
+            scores: Some(Scores {
+                nrp_error: 0.243_591_234_567 + rate,
+                mean_predictor_error: 0.301_234_567,
+                noise_floor: Some(0.123_456_789),
+                r2_mean: Some(0.512_345),
+                r2_median: Some(0.498_765),
+                r2_pooled: Some(0.505_05),
+                pearson_median: Some(0.712_345),
+                ceiling_median: Some(0.851_234),
+                pearson2_over_ceiling: Some(0.596_1),
+                split_half_consistency: Some(0.842_1),
+                validation_mse: 0.437_654_321,
+                reached_sparsity: Some(0.000_123_4),
+                parameters: 123_456,
+                epochs: 40,
+                train_seconds: 12.345,
+                details: Some(Details::default()),
+                ..Scores::default()
+            }),
+            ..TrialRecord::default()
+        }
+    }
+
+    const THREE: [&str; 3] = [
+        "block_13_expand_relu",
+        "block_14_depthwise_relu",
+        "block_16_project_BN",
+    ];
+
+    /// As of a sweep with two regions, one layer set of three long names, and a linear baseline.
+    fn best() -> Vec<Row> {
+        let mut baseline = record("V4", &THREE[..1], 1e-3);
+        let spec = baseline.spec.as_mut().expect("a trial");
+        spec.model = "ridge".to_owned();
+        (spec.l1, spec.l2, spec.depth) = (None, None, 0);
+        let networks = [record("V4", &THREE, 1e-3), record("IT", &THREE[..2], 3e-3)];
+        let networks = networks.map(|record| Row::new(&record, &Origin::default()));
+        let mean = Row::mean(&networks.each_ref());
+        let mut rows = Vec::from(networks);
+        rows.push(mean);
+        rows.push(Row::new(&baseline, &Origin::default()));
+        rows
+    }
+
+    fn trials() -> Vec<TrialRow> {
+        let mut failed = record("IT", &THREE, 1e-2);
+        failed.state = TrialState::Failed.to_wire();
+        failed.scores = None;
+        failed.reason = "the loss is not finite in epoch 3; lower the learning rate".to_owned();
+        failed.worker = "gpu-1".to_owned();
+        let mut waiting = record("V4", &THREE[..1], 3e-4);
+        waiting.state = TrialState::Waiting.to_wire();
+        waiting.scores = None;
+        let records = [record("V4", &THREE, 1e-3), failed, waiting];
+        records
+            .map(|record| TrialRow::new(record, &Origin::default()))
+            .into()
+    }
+
+    fn fits(text: String, width: usize) -> String {
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(width), "{widest:?}:\n{text}");
+        text
+    }
+
+    fn best_at(width: usize) -> String {
+        let text = of_best(&best(), &Choice::default(), width);
+        fits(text.expect("no column was named"), width)
+    }
+
+    #[test]
+    fn the_best_trials_fit_80_columns() {
+        insta::assert_snapshot!(best_at(80), @"");
+    }
+
+    #[test]
+    fn the_best_trials_fit_120_columns() {
+        insta::assert_snapshot!(best_at(120), @"");
+    }
+
+    fn trials_at(width: usize) -> String {
+        let text = of_trials(&trials(), &Choice::default(), width);
+        fits(text.expect("no column was named"), width)
+    }
+
+    #[test]
+    fn trials_fit_80_columns() {
+        insta::assert_snapshot!(trials_at(80), @"");
+    }
+
+    #[test]
+    fn trials_fit_120_columns() {
+        insta::assert_snapshot!(trials_at(120), @"");
+    }
+
+    fn sweeps_at(width: usize) -> String {
+        let sweep = |name: &str, state: SweepState, failed: u64| SweepStatus {
+            name: name.to_owned(),
+            id: "0123456789abcdef".to_owned(),
+            state: state.to_wire(),
+            trials: 1_296,
+            finished: 1_200,
+            failed,
+            leased: 8,
+            waiting: 88 - failed,
+            simulated: true,
+            anns: vec!["mobilenet".to_owned(), "vgg19".to_owned()],
+            regions: vec!["V4".to_owned(), "IT".to_owned()],
+            ..SweepStatus::default()
+        };
+        let sweeps = [
+            sweep("paper-v4-and-it", SweepState::Running, 3),
+            sweep("quickstart", SweepState::Finished, 0),
+        ];
+        let text = of_sweeps(&sweeps, &Choice::default(), width);
+        fits(text.expect("no column was named"), width)
+    }
+
+    #[test]
+    fn sweeps_fit_80_columns() {
+        insta::assert_snapshot!(sweeps_at(80), @"");
+    }
+
+    #[test]
+    fn sweeps_fit_120_columns() {
+        insta::assert_snapshot!(sweeps_at(120), @"");
+    }
+
+    #[test]
+    fn named_columns_are_shown_in_their_order_and_unknown_ones_refused() {
+        let named = |names: &[&str]| {
+            let choice = Choice {
+                columns: names.iter().map(|name| (*name).to_owned()).collect(),
+                wide: false,
+            };
+            of_best(&best()[..1], &choice, 80)
+        };
+        let text = named(&["l2", "trial", "split_half_consistency"]).expect("known");
+        insta::assert_snapshot!(text, @"");
+        let error = named(&["l1", "nrp_eror"]).expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            "unknown column `nrp_eror`; did you mean `nrp_error`?"
+        );
+        assert!(named(&["state"]).is_err(), "a mean has none");
+    }
+
+    #[test]
+    fn a_wide_table_has_every_score_and_axis() {
+        let choice = Choice {
+            wide: true,
+            ..Choice::default()
+        };
+        let text = of_best(&best(), &choice, 80).expect("no column was named");
+        let head = text.lines().next().expect("a header");
+        for score in Score::ALL {
+            assert!(head.contains(score.label()), "{score:?}");
+        }
+        // Shown with the layers, and as zeros.
+        let shown = |axis: &Axis| ![Axis::Projection, Axis::Sparsity].contains(axis);
+        for axis in Axis::ALL.iter().filter(|axis| shown(axis)) {
+            assert!(head.contains(axis.label()), "{axis}");
+        }
+        for line in text.lines().skip(1) {
+            assert!(line.contains("(simulated)"), "{line}");
+            assert!(line.contains("(random weights)"), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_of_sweeps_are_their_columns() {
+        let choice = Choice {
+            columns: NAMES_OF_SWEEPS.map(str::to_owned).into(),
+            wide: false,
+        };
+        let sweep = SweepStatus {
+            state: SweepState::Running.to_wire(),
+            ..SweepStatus::default()
+        };
+        let text = of_sweeps(&[sweep], &choice, 80).expect("known");
+        let head = text.lines().next().expect("a header");
+        assert_eq!(head.split_whitespace().count(), NAMES_OF_SWEEPS.len());
+    }
+}
