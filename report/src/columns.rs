@@ -350,6 +350,15 @@ mod tests {
     #[test]
     fn exports_have_the_columns_that_other_programs_know() {
         let names: BTreeSet<_> = COLUMNS.iter().map(|column| column.name).collect();
-        insta::assert_snapshot!(Vec::from_iter(names).join(" "), @"ann attempts batch_size best_epoch cache_dtype ceiling_median depth device dropout duplicates ensemble epochs inputs l1 l2 layers learning_rate linear_path max_epochs mean_predictor_error model noise_floor nrp_error parameters patience pearson2_over_ceiling pearson_median preprocessing projection pruning r2_mean r2_median r2_pooled random_weights reached_sparsity reason recorded_at recordings recordings_digest region scheme seed simulated sites sites_left_out sites_scored sparsity split split_half_consistency split_seed state stratify sweep sweep_id targets test_fraction train_fraction train_seconds trial validation_fraction validation_mse weight_decay weights worker worker_version");
+        let known = "ann attempts batch_size best_epoch cache_dtype ceiling_median depth device dropout \
+                     duplicates ensemble epochs inputs l1 l2 layers learning_rate linear_path max_epochs \
+                     mean_predictor_error model noise_floor nrp_error parameters patience \
+                     pearson2_over_ceiling pearson_median preprocessing projection pruning r2_mean \
+                     r2_median r2_pooled random_weights reached_sparsity reason recorded_at recordings \
+                     recordings_digest region scheme seed simulated sites sites_left_out sites_scored \
+                     sparsity split split_half_consistency split_seed state stratify sweep sweep_id \
+                     targets test_fraction train_fraction train_seconds trial validation_fraction \
+                     validation_mse weight_decay weights worker worker_version";
+        assert_eq!(Vec::from_iter(names).join(" "), known);
     }
 }
