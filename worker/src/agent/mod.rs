@@ -1,6 +1,6 @@
-//! The agent: a worker's side of the wire. It registers, asks for jobs, keeps leases alive, reports
-//! outcomes until they are acknowledged, outlives a coordinator that goes away for a while, and
-//! leaves in order when it is told to. A worker of several devices has one for each, which end together.
+//! The agent: a worker's side of the wire. It registers, asks for jobs, keeps leases alive, reports outcomes until they
+//! are acknowledged, keeps working while the coordinator is away, and leaves in order when told to. A worker with
+//! several devices has one agent per device; all of them end together.
 //!
 //! `calls` speaks, `job` runs one job, `hindrance` says why one cannot be run, `spool` keeps outcomes
 //! on disk, `stop` says when to end. All computing is the executor's, on a thread of its own.
@@ -35,9 +35,9 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tonic::Code;
 
-/// How long a worker looks for a coordinator that it has never reached.
+/// How long a worker tries to reach a coordinator for the first time.
 const FIRST_CONTACT: Duration = Duration::from_secs(15);
-/// Wait after the coordinator had no job.
+/// How long a worker waits before it asks again when there was no job.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 
 /// What a worker is started with.
@@ -45,25 +45,25 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 pub struct WorkerConfig {
     /// The coordinator's address, `http://host:port`.
     pub coordinator: String,
-    /// The worker's name: stable over restarts, unique among running workers.
+    /// The worker's name: the same over restarts, unique among running workers.
     pub name: String,
-    /// Where the recordings and weights lie here; the submitting client's directory if absent.
+    /// Where the recordings and weights are on this machine; if absent, where the submitting client had them.
     pub data_dir: Option<PathBuf>,
     /// Where and how activations are kept.
     pub cache: CacheConfig,
-    /// The devices' words, see [`crate::device::open`]. Each has an executor and jobs of its own;
-    /// several are workers to the coordinator, `NAME.0`, `NAME.1`, …
+    /// The devices' names, see [`crate::device::open`]. Each device has its own executor and jobs. Several devices
+    /// are several workers to the coordinator: `NAME.0`, `NAME.1`, …
     pub devices: Vec<String>,
-    /// Trials taken in one job.
+    /// Trials per job.
     pub lanes: u32,
     /// Where outcomes wait for their acknowledgement.
     pub spool: PathBuf,
-    /// How long a worker that drains may go on with its job.
+    /// How long a draining worker may continue its job.
     pub grace: Duration,
-    /// How long without a job a worker stays; for ever if absent.
+    /// How long a worker stays without a job; without limit if absent.
     pub idle_timeout: Option<Duration>,
-    /// Whether it ends, with the error, when its machine hinders a job (a full disk), rather than
-    /// hand the job back and ask again later.
+    /// Whether the worker ends with an error when its machine keeps it from running a job (a full disk). Otherwise
+    /// it hands the job back and asks again later.
     pub ends_hindered: bool,
 }
 
@@ -86,7 +86,7 @@ pub enum WorkerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Coordinator(#[from] ClientError),
-    /// A job is hindered by this machine, and the worker was told to end then.
+    /// This machine keeps the worker from running a job, and the worker was told to end in that case.
     #[error("a job cannot be run on this machine; its trials wait")]
     Job(
         #[source]
@@ -95,7 +95,7 @@ pub enum WorkerError {
     ),
 }
 
-/// What heartbeat, executor and job loop share.
+/// What heartbeats, the executor and the job loop share.
 #[derive(Default)]
 struct Shared {
     lease: Option<LeaseRef>,
@@ -103,7 +103,7 @@ struct Shared {
     unwanted: HashSet<String>,
 }
 
-/// One device's worker. Clones are the same one.
+/// One device's worker. Clones share everything.
 #[derive(Clone)]
 struct Agent {
     calls: Arc<Calls>,
@@ -111,18 +111,18 @@ struct Agent {
     stop: Stop,
     idle: Arc<Idle>,
     shared: Arc<Mutex<Shared>>,
-    /// Set when the lease was lost or the worker is to leave.
+    /// Set when the lease is lost or the worker has to leave.
     broken_off: Arc<AtomicBool>,
     ends_hindered: bool,
 }
 
-/// Runs a worker until `stop` or the coordinator says to end, or nothing is to do for too long. An
-/// error of one device ends all.
+/// Runs a worker until `stop` or the coordinator tells it to end, or it has been idle for too long. An error of one
+/// device ends all of them.
 ///
 /// # Errors
-/// When a device, the cache or the spool cannot be used, the coordinator cannot be reached or
-/// refuses, or this machine hinders a job and the worker is to end then. A job that cannot be run
-/// here is otherwise handed back, with why.
+/// When a device, the cache or the spool cannot be used; when the coordinator cannot be reached or refuses; when this
+/// machine keeps the worker from running a job and [`WorkerConfig::ends_hindered`] is set. Otherwise such a job is
+/// handed back with the reason.
 pub async fn run(config: WorkerConfig, stop: Stop) -> Result<(), WorkerError> {
     let devices = config.devices.iter().map(|word| device::open(word));
     let devices: Vec<Device> = devices.collect::<Result<_, _>>()?;
@@ -183,7 +183,7 @@ impl Agent {
         self.shared.lock().expect("no holder panics")
     }
 
-    /// Announces the device's worker and runs it to its end.
+    /// Registers the device's worker and runs it to its end.
     async fn run(
         self,
         executor: Executor,
@@ -199,14 +199,14 @@ impl Agent {
         let ended = tokio::select! {
             biased;
             ended = self.work(executor, left, idle_timeout) => ended,
-            never = self.give_signs_of_life(terms) => never,
+            never = self.send_heartbeats(terms) => never,
             () = self.end_grace(grace) => Ok(()),
         };
         self.calls.leave().await;
         ended
     }
 
-    /// Reports what earlier processes left, then runs jobs until the worker is to end.
+    /// Reports the outcomes that earlier processes left, then runs jobs until the worker has to end.
     async fn work(
         &self,
         mut executor: Executor,
@@ -215,7 +215,7 @@ impl Agent {
     ) -> Result<(), WorkerError> {
         for reports in left.chunks(REPORTS_MAX) {
             let outcomes = reports.len();
-            tracing::info!(outcomes, "reporting what was left in the spool");
+            tracing::info!(outcomes, "reporting the outcomes left in the spool");
             tokio::select! {
                 delivered = self.deliver(reports) => delivered?,
                 () = self.idled(idle_timeout) => return Ok(()),
@@ -234,7 +234,7 @@ impl Agent {
                 reply = self.calls.lease(held.unwrap_or_default(), patience) => reply,
             };
             let reply = match reply {
-                // It is as good as one that has nothing to do.
+                // To an idle worker, this is the same as a coordinator without jobs.
                 Err(WorkerError::Coordinator(error))
                     if error.is_unreachable() && idle_timeout.is_some() =>
                 {
@@ -251,7 +251,7 @@ impl Agent {
                     }
                 }
                 None if idle_timeout.is_some_and(|most| self.idle.lasted() >= most) => {
-                    tracing::info!("nothing to do for too long");
+                    tracing::info!("idle for too long");
                     return Ok(());
                 }
                 None => tokio::time::sleep(IDLE_WAIT).await,
@@ -259,8 +259,8 @@ impl Agent {
         }
     }
 
-    /// Gives signs of life for ever. Ends only with an error.
-    async fn give_signs_of_life(&self, mut terms: Terms) -> Result<(), WorkerError> {
+    /// Sends heartbeats without end. Returns only with an error.
+    async fn send_heartbeats(&self, mut terms: Terms) -> Result<(), WorkerError> {
         let mut away = false;
         loop {
             let every = terms.heartbeat.max(Duration::from_millis(10));
@@ -282,9 +282,9 @@ impl Agent {
                     Err(status) if status.code() == Code::NotFound => break,
                     Err(status) if !std::mem::replace(&mut away, true) => tracing::warn!(
                         %status,
-                        "the coordinator is away; the job goes on, outcomes are kept until it is back"
+                        "the coordinator is away; the job continues, and outcomes are kept until it is back"
                     ),
-                    Err(status) => tracing::debug!(%status, "no answer to a sign of life"),
+                    Err(status) => tracing::debug!(%status, "no answer to a heartbeat"),
                 }
             }
             terms = self.calls.register(COORDINATOR_AWAY).await?;
@@ -301,13 +301,13 @@ impl Agent {
             .lease
             .is_some_and(|lease| reply.lost.contains(&lease))
         {
-            tracing::warn!("the lease was lost; the job is left");
+            tracing::warn!("the lease was lost; the job is abandoned");
             self.broken_off.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Resolves when no device has computed for as long as a worker stays idle, and long enough for
-    /// an answer to what was reported last: what then has none stays in the spool.
+    /// Resolves when no device has computed for as long as a worker stays idle, and for long enough to have an answer
+    /// to the last report. Outcomes without an answer then stay in the spool.
     async fn idled(&self, idle_timeout: Option<Duration>) {
         let Some(most) = idle_timeout else {
             return std::future::pending().await;
@@ -319,7 +319,7 @@ impl Agent {
         tracing::warn!("no answer to outcomes for too long; they stay in the spool");
     }
 
-    /// Ends the grace of a worker that drains. Never resolves.
+    /// Ends the grace of a draining worker. Never resolves.
     async fn end_grace(&self, grace: Duration) {
         self.stop.reached(Wish::Drain).await;
         tokio::time::sleep(grace).await;
@@ -328,7 +328,7 @@ impl Agent {
     }
 }
 
-/// For how long no device of the worker has computed.
+/// How many of the worker's devices compute, and since when none does.
 struct Idle(Mutex<(usize, Instant)>);
 
 impl Default for Idle {
@@ -355,7 +355,7 @@ impl Idle {
     }
 }
 
-/// A worker's name when the user gives none: the host's and the process's.
+/// A worker's default name: the host's name and the process id.
 pub fn default_name() -> String {
     let host = hostname::get().unwrap_or_else(|_| "worker".into());
     format!("{}-{}", host.to_string_lossy(), std::process::id())
