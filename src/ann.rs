@@ -1,5 +1,5 @@
-//! `nrp ann`: which ANNs there are, their layers, how many of their weights are zero, and whether they
-//! compute what Keras does.
+//! `nrp ann`: lists ANNs and their layers, counts zero weights, and checks ANNs against reference
+//! activations.
 
 use crate::devices::DIGEST_DEVICE;
 use crate::failure::{self, CommandError, Ended};
@@ -47,8 +47,8 @@ pub(crate) enum Command {
     ///
     /// Rebuilds each fixture's weights and image, runs the ANN on the device, and compares every
     /// listed layer. The error is an element's difference as a fraction of its layer's standard
-    /// deviation. Exit code 1 when a file is above the tolerance or cannot be verified; the others
-    /// are verified all the same.
+    /// deviation. Exit code 1 if a file exceeds the tolerance or cannot be verified; the other files
+    /// are still verified.
     Verify {
         /// Reference activations, as JSON
         #[arg(required = true)]
@@ -56,7 +56,7 @@ pub(crate) enum Command {
         /// Largest relative error that passes
         #[arg(long, default_value_t = 1e-3)]
         tolerance: f64,
-        /// What to run them on; `nrp devices` lists what there is
+        /// The device to run them on; `nrp devices` lists the devices
         #[arg(long, value_name = "D", default_value = device::AUTO)]
         device: String,
     },
@@ -66,7 +66,7 @@ pub(crate) enum Command {
 struct AnnRow {
     name: &'static str,
     parameters: u64,
-    /// Where that is the count of the published table.
+    /// The count without biases, if the published table states that.
     parameters_without_biases: Option<u64>,
     /// Height, width, channels.
     input: [usize; 3],
@@ -79,7 +79,7 @@ struct LayerRow {
     /// Height, width, channels; or units alone.
     shape: Vec<usize>,
     units: usize,
-    /// Whether words for layer sets (`single`, `pairs`, `triples`) mean it.
+    /// Whether words for layer sets (`single`, `pairs`, `triples`) include it.
     candidate: bool,
 }
 
@@ -97,7 +97,7 @@ struct VerifyRow {
     seed: u64,
     layers: usize,
     worst_layer: String,
-    /// Absent where a value is not finite, which never passes.
+    /// Absent if a value is not finite, which never passes.
     worst_relative_error: Option<f64>,
     tolerance: f64,
     passed: bool,
@@ -121,9 +121,10 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
             Ok(Ended::Done)
         }
         Command::Layers { ann } => {
-            match ann::is_onnx(Path::new(&ann)) {
-                true => onnx_layers(Path::new(&ann), format)?,
-                false => layers(&ann, format)?,
+            if ann::is_onnx(Path::new(&ann)) {
+                onnx_layers(Path::new(&ann), format)?
+            } else {
+                layers(&ann, format)?
             }
             Ok(Ended::Done)
         }
@@ -229,7 +230,7 @@ fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
     }
     let label = onnx_label(net.digest());
     output::note(&format!(
-        "notice: tables of results show this net as `{label}`, by its digest"
+        "notice: tables of results show this network as `{label}`, after its digest"
     ));
     Ok(output::print_table(&table)?)
 }
@@ -251,7 +252,7 @@ fn verify(
     for file in fixtures {
         let report = match ann::verify(&file, &device) {
             Ok(report) => report,
-            // The others are verified all the same.
+            // The other files are still verified.
             Err(source) => {
                 verified = false;
                 failure::show(&CommandError::Fixture { path: file, source }.into());

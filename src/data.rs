@@ -1,29 +1,48 @@
-//! `nrp data`: what recordings hold and what is wrong with them, before a sweep finds out.
+//! `nrp data`: what recordings hold and what is wrong with them, before a sweep fails over it.
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use nrp_proto::sweep::MISTAKES_LISTED;
-use nrp_worker::recording::{self, Axes, Report};
+use nrp_worker::recording::{
+    self, AssemblyReport, Axes, FORMATS, ImagesReport, RegionReport, Report,
+};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Check recordings
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Tell what recordings hold, and everything that is wrong with them
-    ///
-    /// Takes responses (.nc, .npy, .npz), their stimulus set (.csv) and its images (.zip or a folder),
-    /// in any order; with all three it also checks that they fit together. A .hdf5 laid out as
-    /// ventral_neural_data.hdf5 brings all three. Exit code 1 when something is wrong.
+    /// Show what recordings hold, and everything that is wrong with them
+    #[command(long_about = check_help())]
     Check {
-        /// The files
+        /// Responses, stimulus set and images, in any order
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// What the axes of NumPy arrays are, as `sites,stimuli,repetitions`; needed where the stimulus
-        /// set's length leaves a choice
+        /// The axes of NumPy arrays, as `sites,stimuli,repetitions`; needed where the stimulus set's
+        /// length leaves a choice
         #[arg(long, value_delimiter = ',', value_name = "AXIS")]
         axes: Option<Vec<String>>,
     },
+}
+
+/// The help of `nrp data check`, with the formats and their extensions.
+fn check_help() -> String {
+    let formats = FORMATS.iter().map(|format| {
+        let extensions = format.format.extensions().iter();
+        let extensions: Vec<String> = extensions.map(|of| format!(".{of}")).collect();
+        format!(
+            "  {:<13}{}\n",
+            extensions.join(", "),
+            format.what.replace('`', "")
+        )
+    });
+    format!(
+        "Show what recordings hold, and everything that is wrong with them\n\nTakes responses, their \
+         stimulus set (.csv) and their images (.zip or a folder), in any order; with all three it also \
+         checks that they fit together. Exit code 1 when something is wrong.\n\nResponses are:\n{}",
+        formats.collect::<String>()
+    )
 }
 
 pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
@@ -34,60 +53,16 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         Format::Json => output::json(&report)?,
         Format::Text => text(&report)?,
     }
-    Ok(match report.problems.is_empty() {
-        true => Ended::Done,
-        false => Ended::CheckFailed,
+    Ok(if report.problems.is_empty() {
+        Ended::Done
+    } else {
+        Ended::CheckFailed
     })
 }
 
 fn text(report: &Report) -> Result<(), CommandError> {
     if let Some(assembly) = &report.assembly {
-        output::line(&format!(
-            "assembly {}: {} stimuli, {} presentations",
-            assembly.path.display(),
-            assembly.stimuli,
-            assembly.presentations
-        ))?;
-        let mut table = output::table(&[
-            "region",
-            "sites",
-            "repetitions",
-            "missing values",
-            "empty cells",
-            "mean",
-            "s.d.",
-            "noise ceiling",
-            "noise floor",
-        ]);
-        for region in &assembly.regions {
-            table.add_row([
-                region.region.clone(),
-                region.sites.to_string(),
-                format!(
-                    "{} to {}, median {}",
-                    region.repetitions_min, region.repetitions_max, region.repetitions_median
-                ),
-                format!(
-                    "{} ({:.2} %)",
-                    region.missing_values,
-                    100.0 * region.missing_fraction
-                ),
-                region.empty_cells.to_string(),
-                output::significant(region.mean),
-                output::significant(region.sd),
-                region.noise.as_ref().map_or_else(
-                    || "–".to_owned(),
-                    |noise| {
-                        format!(
-                            "{:.2} to {:.2}, median {:.2}",
-                            noise.ceiling_min, noise.ceiling_max, noise.ceiling_median
-                        )
-                    },
-                ),
-                output::score(region.noise.as_ref().map(|noise| noise.noise_floor)),
-            ]);
-        }
-        output::print_table(&table)?;
+        show_assembly(assembly)?;
     }
     if let Some(stimuli) = &report.stimuli {
         output::line(&format!(
@@ -98,44 +73,108 @@ fn text(report: &Report) -> Result<(), CommandError> {
         ))?;
     }
     if let Some(images) = &report.images {
-        let counts = |counts: &std::collections::BTreeMap<String, usize>| {
-            let parts: Vec<String> = counts
-                .iter()
-                .map(|(what, n)| format!("{n} of {what}"))
-                .collect();
-            parts.join(", ")
-        };
-        output::line(&format!(
-            "images {}: {} files, {} readable; {}; {}",
-            images.path.display(),
-            images.files,
-            images.readable,
-            counts(&images.sizes),
-            counts(&images.modes)
-        ))?;
-    }
-    if let Some(images) = report
-        .images
-        .as_ref()
-        .filter(|of| !of.duplicates.is_empty())
-    {
-        output::line("the same picture under several ids:")?;
-        let groups = images.duplicates.iter().map(|ids| ids.join(" = "));
-        listed(groups)?;
+        show_images(images)?;
     }
     for notice in &report.notices {
         output::line(&format!("notice: {notice}"))?;
     }
-    match report.problems.len() {
-        0 => output::line("nothing is wrong"),
-        n => {
-            output::line(&format!("{n} problem{}:", if n == 1 { "" } else { "s" }))?;
-            listed(report.problems.iter())
-        }
-    }
+    show_problems(report)
 }
 
-/// A line each; of many, the first.
+fn show_assembly(assembly: &AssemblyReport) -> Result<(), CommandError> {
+    output::line(&format!(
+        "assembly {}: {} stimuli, {} presentations",
+        assembly.path.display(),
+        assembly.stimuli,
+        assembly.presentations
+    ))?;
+    let mut table = output::table(&[
+        "region",
+        "sites",
+        "repetitions",
+        "missing values",
+        "empty cells",
+        "mean",
+        "s.d.",
+        "noise ceiling",
+        "noise floor",
+    ]);
+    for region in &assembly.regions {
+        table.add_row(region_row(region));
+    }
+    output::print_table(&table)
+}
+
+fn region_row(region: &RegionReport) -> [String; 9] {
+    let noise = region.noise.as_ref();
+    [
+        region.region.clone(),
+        region.sites.to_string(),
+        format!(
+            "{} to {}, median {}",
+            region.repetitions_min, region.repetitions_max, region.repetitions_median
+        ),
+        format!(
+            "{} ({:.2} %)",
+            region.missing_values,
+            100.0 * region.missing_fraction
+        ),
+        region.empty_cells.to_string(),
+        output::significant(region.mean),
+        output::significant(region.sd),
+        noise.map_or_else(
+            || "–".to_owned(),
+            |noise| {
+                format!(
+                    "{:.2} to {:.2}, median {:.2}",
+                    noise.ceiling_min, noise.ceiling_max, noise.ceiling_median
+                )
+            },
+        ),
+        output::score(noise.map(|noise| noise.noise_floor)),
+    ]
+}
+
+fn show_images(images: &ImagesReport) -> Result<(), CommandError> {
+    let counts = |counts: &BTreeMap<String, usize>| {
+        let parts: Vec<String> = counts
+            .iter()
+            .map(|(what, n)| format!("{n} of {what}"))
+            .collect();
+        parts.join(", ")
+    };
+    output::line(&format!(
+        "images {}: {} files, {} readable; {}; {}",
+        images.path.display(),
+        images.files,
+        images.readable,
+        counts(&images.sizes),
+        counts(&images.modes)
+    ))?;
+    if !images.duplicates.is_empty() {
+        output::line("the same picture under several ids:")?;
+        listed(images.duplicates.iter().map(|ids| ids.join(" = ")))?;
+    }
+    Ok(())
+}
+
+fn show_problems(report: &Report) -> Result<(), CommandError> {
+    match report.problems.len() {
+        0 => return output::line("nothing is wrong"),
+        n => output::line(&format!("{n} problem{}:", if n == 1 { "" } else { "s" }))?,
+    }
+    listed(report.problems.iter())?;
+    let mut shown: Vec<&str> = Vec::new();
+    for hint in report.hints.iter().take(MISTAKES_LISTED) {
+        if !hint.is_empty() && !shown.contains(&hint.as_str()) {
+            output::line(&format!("hint: {hint}"))?;
+            shown.push(hint);
+        }
+    }
+    Ok(())
+}
+
+/// Prints a line each, of many only the first ones.
 fn listed(all: impl ExactSizeIterator<Item = impl Display>) -> Result<(), CommandError> {
     let more = all.len().saturating_sub(MISTAKES_LISTED);
     for one in all.take(MISTAKES_LISTED) {
@@ -144,5 +183,25 @@ fn listed(all: impl ExactSizeIterator<Item = impl Display>) -> Result<(), Comman
     match more {
         0 => Ok(()),
         more => output::line(&format!("  and {more} more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_and_the_docs_name_every_extension() {
+        let docs = include_str!("../docs/recordings.md");
+        let help = check_help();
+        for format in &FORMATS {
+            for extension in format.format.extensions() {
+                assert!(
+                    help.contains(&format!(".{extension}")),
+                    "{extension}: {help}"
+                );
+                assert!(docs.contains(&format!("`.{extension}`")), "{extension}");
+            }
+        }
     }
 }

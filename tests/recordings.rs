@@ -98,11 +98,13 @@ impl Lab {
         assert_eq!(checked.status.code(), Some(1));
         let listed = String::from_utf8(checked.stdout).unwrap();
         let (_, problems) = listed.split_once("1 problem:\n").expect("one problem");
-        let problem = problems.trim().to_owned();
+        let (problem, hint) = problems.split_once("\nhint: ").expect("a hint");
+        let (problem, hint) = (problem.trim().to_owned(), unwrapped(hint));
         for output in [self.sweep_check(), self.run()] {
             let here = format!("{}/", self.place.directory.path().display());
             let error = unwrapped(&refusal(&output)).replace(&here, "");
             assert!(error.contains(&problem), "`{problem}` is not in: {error}");
+            assert!(error.contains(&hint), "`{hint}` is not in: {error}");
         }
         problem
     }
@@ -143,6 +145,37 @@ fn a_column_that_is_there_twice_is_refused_with_both_places() {
 }
 
 #[test]
+fn an_extension_in_any_case_is_read_by_checks_and_sweeps_alike() {
+    let Some(folder) = shared("inputs/endings") else {
+        return;
+    };
+    let lab = Lab::of("images.zip");
+    for file in ["stimuli.csv", "images.zip"] {
+        std::fs::copy(folder.join(file), lab.place.path(file)).unwrap();
+    }
+    let sweep = std::fs::read_to_string(lab.place.path("sweep.toml")).unwrap();
+    for file in ["V4.NPY", "assy.NC", "assy.nc4"] {
+        std::fs::copy(folder.join(file), lab.place.path(file)).unwrap();
+        let checked = lab.nrp(&["data", "check", file, "stimuli.csv", "images.zip"]);
+        assert!(checked.status.success(), "{file}: {}", stderr(&checked));
+        lab.place.write("sweep.toml", sweep.replace("V4.npy", file));
+        let checked = lab.sweep_check();
+        assert!(checked.status.success(), "{file}: {}", stderr(&checked));
+    }
+    // What no format reads is refused by both with the same advice.
+    lab.place
+        .write("sweep.toml", sweep.replace("V4.npy", "lab.mat"));
+    let (listed, refused) = (lab.nrp(&["data", "check", "lab.mat"]), lab.sweep_check());
+    assert_eq!(listed.status.code(), Some(1));
+    let listed = unwrapped(&String::from_utf8(listed.stdout).unwrap());
+    let advice = "responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.hdf5` or `.h5`; load MATLAB files \
+                  with SciPy (`scipy.io.loadmat`; version 7.3 with `h5py`)";
+    for said in [listed, unwrapped(&stderr(&refused))] {
+        assert!(said.contains(advice), "{said}");
+    }
+}
+
+#[test]
 fn one_more_folder_in_the_zip_is_seen_through() {
     let Some(lab) = Lab::shared("one-more-folder") else {
         return;
@@ -173,7 +206,7 @@ fn a_broken_image_is_found_before_the_sweep_starts() {
     lab.place.write("images/11.bmp", &bmp(11)[..40]);
     let problem = lab.refusal("images");
     assert!(
-        problem.starts_with("`images`: `11.bmp` of stimulus `s11` is no image"),
+        problem.starts_with("`images`: `11.bmp` of stimulus `s11` is not an image"),
         "{problem}"
     );
     // The first fifty of many problems are listed.
@@ -184,7 +217,7 @@ fn a_broken_image_is_found_before_the_sweep_starts() {
     }
     for output in [lab.sweep_check(), lab.run()] {
         let error = refusal(&output);
-        let listed = error.matches("is no image").count();
+        let listed = error.matches("is not an image").count();
         assert!(error.contains("65 of 70 images cannot be used"), "{error}");
         assert!(
             listed == 50 && error.contains("and 15 more"),
@@ -193,7 +226,7 @@ fn a_broken_image_is_found_before_the_sweep_starts() {
     }
     let output = lab.data_check("images", &[]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let listed = text.matches("is no image").count();
+    let listed = text.matches("is not an image").count();
     assert!(
         listed == 50 && text.contains("65 problems:") && text.contains("and 15 more"),
         "{listed}: {text}"

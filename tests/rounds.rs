@@ -129,7 +129,7 @@ impl MadeUp {
     /// and writes down the answers.
     async fn report_all(&mut self, job: &Job, log: &mut File) {
         let mut calls = tokio::task::JoinSet::new();
-        for trial in &job.trials {
+        for trial in &job.cells {
             self.reported += 1;
             // No other report of this or any other process has this score.
             let process: u32 = self.instance.parse().unwrap();

@@ -79,7 +79,7 @@ async fn work(address: &str) {
             parameters: 7,
             ..Scores::default()
         };
-        let reports = job.trials.iter().map(|trial| Report {
+        let reports = job.cells.iter().map(|trial| Report {
             worker: worker.clone(),
             instance: instance.clone(),
             lease: Some(lease),

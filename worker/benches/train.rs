@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use miette::{IntoDiagnostic, miette};
 use nrp_proto::sweep::SweepFile;
-use nrp_proto::wire::{Activity, Job, Outcome, SweepSpec, Trial, TrialSpec, outcome};
+use nrp_proto::wire::{Activity, Cell, Job, Outcome, SweepSpec, TrialSpec, outcome};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
 use nrp_worker::ann::{OpenedAnn, Pruning};
 use nrp_worker::executor::{Control, Executor};
@@ -114,33 +114,36 @@ fn cell(trial: &TrialSpec) -> Value {
 
 fn train(device: &str, path: &Path, cache: Cache, lanes: usize) -> miette::Result<()> {
     let (spec, directory) = sweep(path)?;
-    let mut groups = BTreeMap::<String, Vec<Trial>>::new();
-    for (number, trial) in spec.trials()?.into_iter().enumerate() {
-        groups.entry(trial.job_group()).or_default().push(Trial {
-            id: number.to_string(),
-            spec: Some(trial),
-        });
+    let trials = spec.trials()?;
+    let mut groups = BTreeMap::<String, Vec<usize>>::new();
+    for (number, trial) in trials.iter().enumerate() {
+        groups.entry(trial.job_group()).or_default().push(number);
     }
     let weights = spec.anns.first().map(|entry| entry.weights.clone());
     let opened = device::open(device)?;
     let started = Instant::now();
     let mut executor = Executor::new(opened, device.to_owned(), None, cache);
-    for trials in groups.values().flat_map(|trials| trials.chunks(lanes)) {
+    for numbers in groups.values().flat_map(|numbers| numbers.chunks(lanes)) {
+        let cells = numbers.iter().map(|&number| Cell {
+            id: number.to_string(),
+            values: Some(trials[number].cell()),
+        });
         let job = Job {
             files: spec.files.clone(),
             data_dir: directory.to_string_lossy().into_owned(),
             weights: weights.clone().unwrap_or_default(),
-            trials: trials.to_vec(),
+            shared: numbers.first().map(|&first| trials[first].without_cell()),
+            cells: cells.collect(),
             ..Job::default()
         };
-        executor.run(&job, &Printed(trials))?;
+        executor.run(&job, &Printed(&trials))?;
     }
     println!("{}", json!({"seconds": started.elapsed().as_secs_f64()}));
     Ok(())
 }
 
 /// Outcomes, printed as they come.
-struct Printed<'a>(&'a [Trial]);
+struct Printed<'a>(&'a [TrialSpec]);
 
 impl Control for Printed<'_> {
     fn on_activity(&self, _: Activity) {}
@@ -153,8 +156,10 @@ impl Control for Printed<'_> {
         let Some(outcome::Result::Scores(scores)) = outcome.result else {
             panic!("trial {trial}: {outcome:?}");
         };
-        let trial = self.0.iter().find(|other| other.id == trial);
-        let spec = trial.and_then(|trial| trial.spec.as_ref());
+        let spec = trial
+            .parse()
+            .ok()
+            .and_then(|number: usize| self.0.get(number));
         let cell = spec.map(cell);
         println!("{}", json!({"trial": cell, "nrp_error": scores.nrp_error}));
     }

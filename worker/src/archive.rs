@@ -1,7 +1,7 @@
 //! Archives: how much a zip file may unpack to. A few kilobytes can claim terabytes, or hold them.
 //!
-//! What an archive claims is checked before a byte is unpacked; that it holds no more, zip's reader
-//! checks while it is. What an entry is, and how large it may be, its own reader knows.
+//! An archive's claims are checked before a byte is unpacked; while unpacking, zip's reader checks
+//! that there is no more. Each format's reader knows what an entry is and how large it may be.
 
 use std::io::{Read, Seek};
 
@@ -9,16 +9,16 @@ use thiserror::Error;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
-/// How many times its own size an archive may unpack to. Deflate's limit is 1,032: what claims more
-/// has entries that share their bytes.
+/// How many times its own size an archive may unpack to. Deflate's limit is 1,032: an archive that
+/// claims more has entries that share their bytes.
 const MAX_INFLATION: u64 = 1_100;
 
 /// Why an archive or one of its entries is not unpacked.
 #[derive(Debug, Error)]
 pub(crate) enum ArchiveError {
-    #[error("its entries claim to unpack to {claimed} bytes, the limit is {limit}")]
+    #[error("its entries claim to unpack to {claimed} bytes; the limit is {limit}")]
     Total { claimed: u64, limit: u64 },
-    #[error("it unpacks to {claimed} bytes, the limit is {limit}")]
+    #[error("it unpacks to {claimed} bytes; the limit is {limit}")]
     Entry { claimed: u64, limit: u64 },
     #[error("it cannot be unpacked ({0})")]
     Io(#[from] std::io::Error),
@@ -38,13 +38,14 @@ pub(crate) fn check_total<R: Read + Seek>(
         claimed = claimed.saturating_add(archive.by_index_data(index)?.size());
     }
     let limit = limit.min(bytes.saturating_mul(MAX_INFLATION));
-    match claimed > limit {
-        true => Err(ArchiveError::Total { claimed, limit }),
-        false => Ok(()),
+    if claimed > limit {
+        Err(ArchiveError::Total { claimed, limit })
+    } else {
+        Ok(())
     }
 }
 
-/// An entry's bytes, `limit` at most.
+/// An entry's bytes, at most `limit`.
 pub(crate) fn unpack<R: Read>(
     mut entry: ZipFile<'_, R>,
     limit: u64,
@@ -114,13 +115,13 @@ mod tests {
         let text = unpacked(&mut archive, 999)
             .expect_err("too large")
             .to_string();
-        assert_eq!(text, "it unpacks to 1000 bytes, the limit is 999");
+        assert_eq!(text, "it unpacks to 1000 bytes; the limit is 999");
         let text = check_total(&archive, bytes, 999)
             .expect_err("too large")
             .to_string();
         assert_eq!(
             text,
-            "its entries claim to unpack to 1000 bytes, the limit is 999"
+            "its entries claim to unpack to 1000 bytes; the limit is 999"
         );
         // More than deflate can make of it.
         let claims = claiming(zipped(&[("a", &[7; 1000])]), 1000, u32::MAX - 1);

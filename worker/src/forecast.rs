@@ -1,5 +1,5 @@
-//! Forecast: what a sweep will take before it starts: bytes of activations, and how long its ANNs look
-//! at the stimuli here, from a few images that they are shown for it.
+//! Forecast of what a sweep will take: bytes of activations, and how long its ANNs take for the
+//! stimuli here, measured on a few images.
 
 use crate::activation::{Dtype, rank_max};
 use crate::ann::{AnnError, LoadedAnn, OpenedAnn};
@@ -7,35 +7,34 @@ use nrp_proto::sweep::Projection;
 use serde::Serialize;
 use std::time::Instant;
 
-/// Images that an ANN is shown to measure its pace, at least; each thread has one.
+/// Fewest images on which an ANN's speed is measured; each thread gets one.
 const PROBE_STIMULI: usize = 2;
 
 /// What a sweep will take.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Forecast {
-    /// Stimuli.
+    /// Number of stimuli.
     pub stimuli: usize,
-    /// Of them, those of a split's training part.
+    /// Number of them in a split's training part.
     pub training: usize,
-    /// An entry for each ANN with certain weights and sparsity.
+    /// One entry for each ANN with its weights and sparsity.
     pub anns: Vec<AnnForecast>,
 }
 
 /// What one ANN will take.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AnnForecast {
-    /// Its name.
+    /// The ANN's name.
     pub ann: String,
-    /// Units of each layer that some layer set has, each once.
+    /// Units of each layer in any layer set.
     pub units: Vec<usize>,
-    /// Seconds that it looks at a stimulus, measured here; absent where nobody measured.
+    /// Seconds per stimulus, measured here; `None` if not measured.
     pub seconds_per_stimulus: Option<f64>,
 }
 
 impl Forecast {
-    /// Bytes of all activations as they lie in the cache, without the files' headers: each layer's
-    /// `[stimuli, units]`, and where they are projected, for each of `splits` their coordinates beside
-    /// them.
+    /// Bytes of all activations in the cache, without the files' headers: `[stimuli, units]` of
+    /// each layer and, if they are projected, their coordinates for each of `splits`.
     pub fn cache_bytes(&self, dtype: Dtype, projection: Projection, splits: u32) -> u64 {
         let units = self.anns.iter().flat_map(|ann| &ann.units);
         let rows = units.map(|units| {
@@ -50,7 +49,7 @@ impl Forecast {
         rows.sum::<u64>() * self.stimuli as u64
     }
 
-    /// Seconds that the ANNs look at all stimuli, where all were measured.
+    /// Seconds that the ANNs take for all stimuli, if all were measured.
     pub fn extraction_seconds(&self) -> Option<f64> {
         let seconds = self.anns.iter().map(|ann| ann.seconds_per_stimulus);
         let of_one: f64 = seconds.sum::<Option<f64>>()?;
@@ -58,11 +57,11 @@ impl Forecast {
     }
 }
 
-/// Seconds that an ANN looks at one stimulus. What the image is does not matter to that.
+/// Seconds that an ANN takes per stimulus; the image's content does not matter.
 pub(crate) fn seconds_per_stimulus(ann: &OpenedAnn, net: &LoadedAnn) -> Result<f64, AnnError> {
     let stimuli = PROBE_STIMULI.max(rayon::current_num_threads());
     let images = vec![0.0; stimuli * ann.input().iter().product::<usize>()];
-    // The first time, memory is taken and code compiled.
+    // The first run allocates memory and compiles code.
     net.activations(&images)?;
     let started = Instant::now();
     net.activations(&images)?;

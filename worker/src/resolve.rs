@@ -1,12 +1,12 @@
-//! Resolution: from the names in a sweep to the files on this machine, and from those to their
-//! digests. The submitting client fills in digests; a worker checks that its own files have them.
+//! Resolution: from the names in a sweep to files on this machine, and to their digests. The
+//! submitting client fills in the digests; a worker checks that its own files have the same.
 
 use crate::ann::{self, AnnError, OpenedAnn, Pruning, WeightsSource};
+use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{Axes, Duplicates, MAX_NAMED, RecordingError, Recordings, Region, Source};
+use crate::recording::{Axes, Duplicates, MAX_NAMED, Recordings, Region, Source};
 use burn::tensor::Device;
-use miette::Diagnostic;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
 use nrp_proto::plain;
@@ -15,54 +15,14 @@ use nrp_proto::wire::{self, AnnSpec, RecordingsFiles, RegionSites, SplitSpec, Sw
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
-use thiserror::Error;
 
+mod error;
 mod split_notices;
+
+pub use error::ResolveError;
 
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
 const SIMULATED_SEED: u64 = 1;
-
-/// Why a sweep's files do not fit it.
-#[derive(Debug, Error, Diagnostic)]
-pub enum ResolveError {
-    /// The ANN or its weights.
-    #[error("the weights of ANN `{ann}` cannot be used")]
-    Ann {
-        /// The ANN.
-        ann: String,
-        /// Why.
-        #[source]
-        #[diagnostic_source]
-        source: AnnError,
-    },
-    /// The recordings or their stimuli.
-    #[error("the recordings cannot be used")]
-    Recording(
-        #[from]
-        #[diagnostic_source]
-        RecordingError,
-    ),
-    /// The split leaves a part empty.
-    #[error("the stimuli cannot be split")]
-    Split(
-        #[from]
-        #[diagnostic_source]
-        SplitError,
-    ),
-    /// More principal components are asked for than the training stimuli can have.
-    #[error(
-        "`projection` asks for {asked} principal components, and {stimuli} training stimuli have {limit} at most"
-    )]
-    #[diagnostic(help("the limit is `pca:{limit}`; `\"row-space\"` takes all that there are"))]
-    Components {
-        /// What was asked for.
-        asked: u32,
-        /// Training stimuli of the split.
-        stimuli: usize,
-        /// One fewer: their mean is taken from them.
-        limit: usize,
-    },
-}
 
 /// The recordings that `files` names, relative to `data_dir`.
 pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
@@ -86,16 +46,13 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
     }
 }
 
-/// Digest of recordings and stimuli; of simulated ones it says so, wherever it goes.
-///
-/// # Errors
-/// When a file cannot be read.
-pub fn recordings_digest(source: &Source) -> Result<String, RecordingError> {
-    let digest = source.digest()?;
-    Ok(match source {
+/// The digest of what `source` holds, marked where the recordings are simulated so that every result
+/// says so.
+pub fn marked(source: &Source, digest: String) -> String {
+    match source {
         Source::Files { .. } | Source::Ventral { .. } => digest,
         Source::Simulated { .. } => format!("{SIMULATED_PREFIX}:{digest}"),
-    })
+    }
 }
 
 /// The weights that `weights` names, relative to `data_dir`.
@@ -109,7 +66,7 @@ pub fn weights_source(weights: &str, data_dir: &Path) -> Result<WeightsSource, A
     })
 }
 
-/// Divides the stimuli as `spec` says. The second value is a notice, where there is one to give.
+/// Divides the stimuli as `spec` says. The second value is a notice for the user, if there is one.
 ///
 /// # Errors
 /// When a part would be empty, or images that must be compared cannot be decoded.
@@ -151,7 +108,7 @@ pub fn split(
     Ok((split, notice))
 }
 
-/// Refuses a column to stratify by that the stimulus set lacks, or has for some stimuli alone.
+/// Refuses a column to stratify by that the stimulus set lacks, or that is empty for some stimuli.
 fn require_column(recordings: &Recordings, column: &str) -> Result<(), SplitError> {
     let stimuli = &recordings.stimuli;
     let has = |labels: &BTreeMap<String, String>| labels.contains_key(column);
@@ -163,9 +120,10 @@ fn require_column(recordings: &Recordings, column: &str) -> Result<(), SplitErro
             let known: BTreeSet<&str> = known.map(String::as_str).collect();
             Err(SplitError::NoColumn {
                 column: column.to_owned(),
-                known: match known.is_empty() {
-                    true => "none".to_owned(),
-                    false => known.into_iter().collect::<Vec<_>>().join(", "),
+                known: if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.into_iter().collect::<Vec<_>>().join(", ")
                 },
             })
         }
@@ -177,7 +135,7 @@ fn require_column(recordings: &Recordings, column: &str) -> Result<(), SplitErro
     }
 }
 
-/// Decodes every image, and says in `spec` what becomes of those that are the same. Returns notices.
+/// Decodes every image, and records in `spec` how duplicates are treated. Returns notices.
 fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, ResolveError> {
     let started = Instant::now();
     let duplicates = recordings.duplicates()?;
@@ -190,9 +148,10 @@ fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, Re
         return Ok(notices);
     };
     let ignored = split_spec.duplicates == sweep::Duplicates::Ignored.name();
-    split_spec.duplicates = match duplicates.groups.is_empty() || ignored {
-        true => String::new(),
-        false => sweep::Duplicates::Together.name().to_owned(),
+    split_spec.duplicates = if duplicates.groups.is_empty() || ignored {
+        String::new()
+    } else {
+        sweep::Duplicates::Together.name().to_owned()
     };
     if duplicates.groups.is_empty() {
         return Ok(notices);
@@ -209,12 +168,13 @@ fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, Re
     };
     notices.push(format!(
         "pictures shown under several ids: {pictures} ({shown}); {}",
-        match ignored {
-            true => format!(
+        if ignored {
+            format!(
                 "`duplicates = \"ignored\"`, so {torn} of them are both in training and held out, \
                  and scores are better than those of new pictures"
-            ),
-            false => "the split keeps the ids of each together".to_owned(),
+            )
+        } else {
+            "the split keeps the ids of each together".to_owned()
         }
     ));
     spec.duplicates = Some(wire::Duplicates {
@@ -227,7 +187,7 @@ fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, Re
     Ok(notices)
 }
 
-/// Of the pictures shown under several ids, how many a split has both in training and elsewhere.
+/// How many of the pictures shown under several ids a split has both in training and elsewhere.
 fn torn(
     recordings: &Recordings,
     spec: &SplitSpec,
@@ -249,7 +209,7 @@ fn torn(
     Ok(torn.into_iter().filter(|torn| *torn).count())
 }
 
-/// What is known of a region's sites; nothing of more than are kept apart.
+/// The names and ceilings of a region's sites, up to [`SITES_MAX`].
 fn region_sites(region: &Region) -> RegionSites {
     let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
     let ceilings = ceilings.map(|ceiling| ceiling.map_or(f32::NAN, |ceiling| ceiling as f32));
@@ -260,7 +220,7 @@ fn region_sites(region: &Region) -> RegionSites {
     }
 }
 
-/// What the user is told of an ANN that is pruned.
+/// The notice about a pruned ANN.
 fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Option<String> {
     let reached = reached?;
     let how = match pruning {
@@ -286,33 +246,78 @@ fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Opti
     ))
 }
 
-/// What is asked of [`resolve`] besides.
+/// Options of [`resolve`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Asked {
-    /// Whether the user has named the column to stratify by, so that it must be there.
+    /// Whether the user named the column to stratify by, so that it must exist.
     pub must_stratify: bool,
-    /// Whether to measure how long an ANN looks at a stimulus.
+    /// Whether to measure how long an ANN takes per stimulus.
     pub measure: bool,
 }
 
-/// What resolution found besides digests.
+/// What resolution found, besides digests.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
     /// What the sweep will take.
     pub forecast: Forecast,
-    /// What the user is to be told.
+    /// Notices for the user.
     pub notices: Vec<String>,
 }
 
-/// Fills in what only the files can tell: digests, preprocessing and the data directory; and checks
-/// that they can be used at all. Returns what the sweep will take, and notices for the user.
+/// Fills in what only the files can tell: digests, preprocessing and the data directory. Checks
+/// that the files can be used. Returns a forecast of what the sweep will take, and notices for the
+/// user.
 ///
 /// # Errors
-/// When a file is missing, damaged, of another net, or lacks what the sweep asks for.
+/// When a file is missing, damaged, of another network, or lacks what the sweep needs.
 pub fn resolve(
     spec: &mut SweepSpec,
     data_dir: &Path,
     device: &Device,
+    asked: Asked,
+) -> Result<Resolved, ResolveError> {
+    spec.data_dir = data_dir.to_string_lossy().into_owned();
+    let mut resolved = resolve_recordings(spec, data_dir, asked)?;
+    // Entries that differ only in sparsity share one weights file.
+    let mut digests = FileDigests::default();
+    for entry in &mut spec.anns {
+        let Some(ann_spec) = &mut entry.ann else {
+            continue;
+        };
+        let name = ann_spec.name.clone();
+        let layer_sets = entry.layer_sets.iter();
+        let layers: Vec<String> = layer_sets.flat_map(|set| set.layers.clone()).collect();
+        let known = resolved.forecast.anns.iter().find(|of| of.ann == name);
+        let known_pace = match known {
+            // Zeros do not make a pass faster, but each ONNX file is another network.
+            Some(known) if name != ann::ONNX => known.seconds_per_stimulus,
+            Some(_) | None => None,
+        };
+        let measure = asked.measure && known_pace.is_none();
+        let failed = |source| ResolveError::Ann { ann: name, source };
+        let weights = &entry.weights;
+        let found = resolve_ann(
+            ann_spec,
+            weights,
+            &layers,
+            data_dir,
+            device,
+            measure,
+            &mut digests,
+        );
+        let (mut of_ann, reached) = found.map_err(failed)?;
+        of_ann.seconds_per_stimulus = of_ann.seconds_per_stimulus.or(known_pace);
+        entry.reached_sparsity = reached.sparsity;
+        resolved.notices.extend(reached.notice);
+        resolved.forecast.anns.push(of_ann);
+    }
+    Ok(resolved)
+}
+
+/// Opens the recordings, and fills in what they determine.
+fn resolve_recordings(
+    spec: &mut SweepSpec,
+    data_dir: &Path,
     asked: Asked,
 ) -> Result<Resolved, ResolveError> {
     let mut files = spec.files.clone().unwrap_or_default();
@@ -323,14 +328,13 @@ pub fn resolve(
         *axes = Axes::Evident;
     }
     let recordings = Recordings::open(&source, &spec.regions)?;
-    // A worker reads them in the same order, without a thought.
+    // A worker reads them in the same order, without deducing it.
     let axes = recordings.axes.iter().map(|axis| axis.name().to_owned());
     files.axes = axes.collect();
     let source = recordings_source(&files, data_dir);
     spec.files = Some(files);
     let mut notices = recordings.notices.clone();
-    spec.recordings_digest = recordings_digest(&source)?;
-    spec.data_dir = data_dir.to_string_lossy().into_owned();
+    spec.recordings_digest = marked(&source, source.digests()?.recordings);
     spec.sites = recordings.regions.iter().map(region_sites).collect();
     notices.extend(look(spec, &recordings)?);
     let mut training = 0;
@@ -343,54 +347,54 @@ pub fn resolve(
         notices.extend(notice);
         notices.extend(split_notices::of(spec, &recordings, &parts)?);
         if Scheme::of(split_spec) == Ok(Scheme::ValidationIsTest) {
-            let notice = "the validation stimuli are the test stimuli: scores are of what selects, and \
-                          better than new stimuli's would be";
+            let notice = "the validation stimuli are the test stimuli: the same stimuli select and \
+                          score, so scores are better than those of new stimuli would be";
             notices.push(notice.to_owned());
         }
     }
-    let mut forecast = Forecast {
+    let forecast = Forecast {
         stimuli: recordings.stimuli.len(),
         training,
         ..Forecast::default()
     };
-    for entry in &mut spec.anns {
-        let Some(ann_spec) = &mut entry.ann else {
-            continue;
-        };
-        let failed = |source| ResolveError::Ann {
-            ann: ann_spec.name.clone(),
-            source,
-        };
-        let weights = weights_source(&entry.weights, data_dir).map_err(failed)?;
-        let ann = OpenedAnn::open(&ann_spec.name, &weights, &ann_spec.preprocessing);
-        let ann = ann.map_err(failed)?;
-        let layers: Vec<String> = entry
-            .layer_sets
-            .iter()
-            .flat_map(|set| set.layers.clone())
-            .collect();
-        let pruning = Pruning::try_from(&*ann_spec).map_err(failed)?;
-        let net = ann
-            .load(&weights, pruning, &layers, device)
-            .map_err(failed)?;
-        entry.reached_sparsity = net.reached_sparsity();
-        notices.extend(pruning_notice(ann_spec, pruning, entry.reached_sparsity));
-        let of_ann = forecast.anns.iter().find(|of| of.ann == ann_spec.name);
-        let seconds_per_stimulus = match (asked.measure, of_ann) {
-            (false, _) => None,
-            // Zeros make no pass faster; an ONNX file is a net of its own.
-            (true, Some(of)) if ann_spec.name != ann::ONNX => of.seconds_per_stimulus,
-            (true, _) => Some(forecast::seconds_per_stimulus(&ann, &net).map_err(failed)?),
-        };
-        ann_spec.weights_digest = ann.weights_digest(&weights).map_err(failed)?;
-        ann_spec.preprocessing = ann.preprocessing_id();
-        let layers: BTreeSet<&String> = layers.iter().collect();
-        let units = layers.into_iter().map(|layer| ann.units(layer));
-        forecast.anns.push(AnnForecast {
-            ann: ann_spec.name.clone(),
-            units: units.collect::<Result<_, _>>().map_err(failed)?,
-            seconds_per_stimulus,
-        });
-    }
     Ok(Resolved { forecast, notices })
+}
+
+/// How sparse an ANN turned out to be.
+struct Reached {
+    /// The fraction of zeros in its kernels, where they are known.
+    sparsity: Option<f64>,
+    /// What to tell the user about it.
+    notice: Option<String>,
+}
+
+/// Loads an ANN's weights, and fills in what they determine. Its pace is measured only with `measure`.
+fn resolve_ann(
+    spec: &mut AnnSpec,
+    weights: &str,
+    layers: &[String],
+    data_dir: &Path,
+    device: &Device,
+    measure: bool,
+    digests: &mut FileDigests,
+) -> Result<(AnnForecast, Reached), AnnError> {
+    let weights = weights_source(weights, data_dir)?;
+    let ann = OpenedAnn::open(&spec.name, &weights, &spec.preprocessing)?;
+    let pruning = Pruning::try_from(&*spec)?;
+    let net = ann.load(&weights, pruning, layers, device)?;
+    let sparsity = net.reached_sparsity();
+    let notice = pruning_notice(spec, pruning, sparsity);
+    let seconds_per_stimulus = measure
+        .then(|| forecast::seconds_per_stimulus(&ann, &net))
+        .transpose()?;
+    spec.weights_digest = ann.weights_digest(&weights, digests)?;
+    spec.preprocessing = ann.preprocessing_id();
+    let layers: BTreeSet<&String> = layers.iter().collect();
+    let units = layers.into_iter().map(|layer| ann.units(layer));
+    let of_ann = AnnForecast {
+        ann: spec.name.clone(),
+        units: units.collect::<Result<_, _>>()?,
+        seconds_per_stimulus,
+    };
+    Ok((of_ann, Reached { sparsity, notice }))
 }

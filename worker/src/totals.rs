@@ -1,5 +1,5 @@
-//! Totals: what this process has done so far, for metrics. Counted where it is done; a process has
-//! one worker, but for tests.
+//! Totals of what this process has done so far, for metrics. They are process-wide statics, because
+//! a process has one worker except in tests.
 
 use nrp_proto::wire::WorkerTotals;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,23 +10,23 @@ static CACHE_MISSES: AtomicU64 = AtomicU64::new(0);
 static EXTRACTION_US: AtomicU64 = AtomicU64::new(0);
 static TRAINING_US: AtomicU64 = AtomicU64::new(0);
 
-/// Layers were looked for in the cache.
+/// Records lookups of layers in the cache.
 pub(crate) fn looked_up(hits: usize, misses: usize) {
     CACHE_HITS.fetch_add(hits as u64, Ordering::Relaxed);
     CACHE_MISSES.fetch_add(misses as u64, Ordering::Relaxed);
 }
 
-/// Activations were extracted.
+/// Records time spent on extraction.
 pub(crate) fn extracted(took: Duration) {
     add(&EXTRACTION_US, took);
 }
 
-/// A trial was trained, to its end or not.
+/// Records time spent on training, finished or not.
 pub(crate) fn trained(took: Duration) {
     add(&TRAINING_US, took);
 }
 
-/// What there is so far.
+/// The totals so far.
 pub fn read() -> WorkerTotals {
     let seconds = |total: &AtomicU64| total.load(Ordering::Relaxed) as f64 / 1e6;
     WorkerTotals {

@@ -240,7 +240,7 @@ async fn work(mut client: WorkersClient<Channel>, worker: String, shared: Arc<Sh
             job: job.id,
             fence: job.fence,
         });
-        for trials in job.trials.chunks(shared.together) {
+        for trials in job.cells.chunks(shared.together) {
             let mut reports = Vec::with_capacity(trials.len());
             for trial in trials {
                 let take = |left: u64| left.checked_sub(1);

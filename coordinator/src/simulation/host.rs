@@ -390,7 +390,7 @@ fn name(node: Node) -> String {
 }
 
 fn leased_job(job: Job) -> call::Job {
-    let trials = job.trials.iter();
+    let trials = job.cells.iter();
     let trials = trials.map(|trial| trial.id.parse().expect("a trial's id"));
     call::Job {
         lease: LeaseRef {

@@ -189,7 +189,7 @@ pub enum IndexError {
 }
 
 impl IndexError {
-    pub(super) fn new(problem: impl ToString) -> Self {
+    pub(crate) fn new(problem: impl ToString) -> Self {
         Self::Damaged {
             problem: problem.to_string(),
         }

@@ -37,12 +37,9 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
     );
     world.register("1").await;
     let first = world.lease("1").await.expect("a job");
+    assert_eq!((first.cells.len(), first.weights.as_str()), (2, "random:0"));
     assert_eq!(
-        (first.trials.len(), first.weights.as_str()),
-        (2, "random:0")
-    );
-    assert_eq!(
-        (first.data_dir.as_str(), first.trials[0].spec.is_some()),
+        (first.data_dir.as_str(), first.shared.is_some()),
         ("/data", true)
     );
     assert_eq!(world.verdict(&first, 0, 0.5).await, "recorded");
@@ -53,7 +50,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
     let v4 = best.iter().find(|row| row.region == "V4").expect("a row");
     assert_eq!(
         v4.best.iter().map(|best| &best.id).collect::<Vec<_>>(),
-        [&first.trials[1].id]
+        [&first.cells[1].id]
     );
     assert_eq!(best.iter().map(|row| row.open).collect::<Vec<_>>(), [2, 0]);
 
@@ -89,7 +86,7 @@ async fn nothing_acknowledged_is_lost_when_the_coordinator_is_killed() {
     // The worker is killed too: its new process goes on at once.
     world.register("2").await;
     let again = world.lease("2").await.expect("a job");
-    assert_eq!(again.trials, second.trials[1..]);
+    assert_eq!(again.cells, second.cells[1..]);
     assert!(again.fence > second.fence);
     assert_eq!(world.verdict(&again, 0, 0.5).await, "recorded");
     assert_eq!(world.state("").await, "finished");
@@ -117,7 +114,7 @@ async fn outcomes_reported_together_have_a_verdict_each() {
         trial: trial.to_owned(),
         outcome: Some(outcome),
     };
-    let (first, second) = (&job.trials[0].id, &job.trials[1].id);
+    let (first, second) = (&job.cells[0].id, &job.cells[1].id);
     let reports = vec![
         report(first, scores(0.5)),
         report(second, scores(f64::NAN)),
@@ -172,7 +169,7 @@ async fn trials_are_stopped_at_rungs_and_go_to_their_end_for_who_stops_none() {
             job: job.id,
             fence: job.fence,
         }),
-        trial: job.trials[trial].id.clone(),
+        trial: job.cells[trial].id.clone(),
         epochs: 2,
         validation_mse,
     };
@@ -190,7 +187,7 @@ async fn trials_are_stopped_at_rungs_and_go_to_their_end_for_who_stops_none() {
     assert!(stops(&mut world, 1, 0.6).await.expect("answers"), "again");
     let stopped = world.trials("stopped").await.expect("answers");
     assert_eq!(stopped.len(), 1);
-    assert_eq!(stopped[0].id, job.trials[1].id);
+    assert_eq!(stopped[0].id, job.cells[1].id);
     assert_eq!(stopped[0].stop.as_ref().expect("where").epochs, 2);
     assert_eq!(stopped[0].scores, None);
     for trial in [0, 2] {
@@ -205,16 +202,16 @@ async fn trials_are_stopped_at_rungs_and_go_to_their_end_for_who_stops_none() {
     let submitted = world.submit(whole).await;
     assert_eq!((submitted.trials, submitted.already_finished), (6, 2));
     let waiting = world.trials("waiting").await.expect("answers");
-    assert!(waiting.iter().any(|trial| trial.id == job.trials[1].id));
+    assert!(waiting.iter().any(|trial| trial.id == job.cells[1].id));
     world.register("2").await;
     let rest = loop {
         // The other region's may come first.
         let rest = world.lease("2").await.expect("a job");
-        if rest.trials.contains(&job.trials[1]) {
+        if rest.cells.contains(&job.cells[1]) {
             break rest;
         }
     };
-    assert_eq!((rest.trials.len(), rest.rungs.len()), (1, 0));
+    assert_eq!((rest.cells.len(), rest.rungs.len()), (1, 0));
     let status = world.status("halved").await.expect("answers");
     assert_eq!(status.stopped, 1);
 }
@@ -239,7 +236,7 @@ async fn a_watch_ends_with_its_sweep() {
     );
     world.register("1").await;
     while let Some(job) = world.lease("1").await {
-        for trial in 0..job.trials.len() {
+        for trial in 0..job.cells.len() {
             world.verdict(&job, trial, 0.5).await;
         }
         if world.state("").await == "finished" {
@@ -329,7 +326,7 @@ async fn a_pause_and_a_priority_outlive_the_coordinator() {
         assert_eq!(shown(status), ("running", priority));
         for _region in 0..2 {
             let job = world.lease("1").await.expect("a job");
-            let spec = job.trials[0].spec.as_ref().expect("a spec");
+            let spec = job.shared.as_ref().expect("a spec");
             assert_eq!(spec.seed, seed, "sweep {sweep} goes next");
             world.verdict(&job, 0, 0.5).await;
         }
@@ -373,16 +370,16 @@ async fn why_trials_wait_is_said_in_words() {
         ]
     );
     assert!(explained[2].starts_with("1 back off after a failed attempt, the first"));
-    let explained = world.explain(&job.trials[0].id).await;
+    let explained = world.explain(&job.cells[0].id).await;
     assert!(
         explained[0].ends_with("after failed attempt 1 of 3: out of memory"),
         "{explained:?}"
     );
     assert_eq!(
-        world.explain(&job.trials[1].id).await,
+        world.explain(&job.cells[1].id).await,
         ["1 was set aside: the loss diverged"]
     );
-    let explained = world.explain(&second.trials[0].id).await;
+    let explained = world.explain(&second.cells[0].id).await;
     assert!(explained[0].starts_with("1 worker `w` has had it for"));
     let request = ExplainRequest {
         subject: "0".repeat(32),
@@ -419,7 +416,7 @@ async fn two_clients_that_submit_at_once_share_their_trials() {
     );
     let mut trials = BTreeSet::new();
     while let Some(job) = world.lease("1").await {
-        for (number, trial) in job.trials.iter().enumerate() {
+        for (number, trial) in job.cells.iter().enumerate() {
             assert!(
                 trials.insert(trial.id.clone()),
                 "{} was leased twice",
@@ -492,7 +489,7 @@ async fn an_idle_worker_gets_the_job_as_soon_as_there_is_one() {
     tokio::task::yield_now().await;
     world.submit(sweep("a", "0")).await;
     let job = asked.await.expect("ends").or(world.lease("1").await);
-    assert_eq!(job.expect("a job").trials.len(), 1);
+    assert_eq!(job.expect("a job").cells.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

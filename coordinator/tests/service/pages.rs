@@ -41,7 +41,7 @@ async fn finish(world: &mut World, detailed: usize) -> Vec<String> {
         let Some(job) = world.lease("1").await else {
             continue;
         };
-        let report = |(number, trial): (usize, &Trial)| {
+        let report = |(number, trial): (usize, &Cell)| {
             let numbers = |count, value| vec![value; count];
             let details = (trials.len() + number < detailed).then(|| Details {
                 site_error: numbers(SITES_MAX, 0.5),
@@ -71,12 +71,12 @@ async fn finish(world: &mut World, detailed: usize) -> Vec<String> {
                 }),
             }
         };
-        let reports = job.trials.iter().enumerate().map(report).collect();
+        let reports = job.cells.iter().enumerate().map(report).collect();
         for verdict in world.report_all(reports).await.expect("is answered") {
             let kind = word::<state::Verdict>(verdict.kind);
             assert_eq!(kind, "recorded", "{}", verdict.reason);
         }
-        trials.extend(job.trials.into_iter().map(|trial| trial.id));
+        trials.extend(job.cells.into_iter().map(|trial| trial.id));
     }
     trials
 }

@@ -190,7 +190,7 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
     };
     let verdict = world.report(&job, 0, outcome).await;
     assert_eq!(verdict.expect("is taken"), "recorded");
-    let (scored, open) = (job.trials[0].id.clone(), job.trials[1].id.clone());
+    let (scored, open) = (job.cells[0].id.clone(), job.cells[1].id.clone());
     // The second time from the journal, whose index was deleted.
     for restarted in [false, true] {
         if restarted {

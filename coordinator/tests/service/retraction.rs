@@ -63,8 +63,8 @@ async fn outcomes_that_cannot_be_or_were_not_leased_are_refused_with_the_reason(
     world.submit(spec).await;
     world.register("1").await;
     let job = world.lease("1").await.expect("a job");
-    let trial = job.trials[0].id.clone();
-    let region = job.trials[0].spec.clone().expect("a trial").region;
+    let trial = job.cells[0].id.clone();
+    let region = job.shared.clone().expect("a trial").region;
     assert_eq!(region, "V4");
     for (outcome, told) in [
         (edited(|of| of.nrp_error = -0.1), "the NRP-error is -0.1"),
@@ -128,7 +128,7 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
     world.submit(sweep("a", "0, 1, 2")).await;
     world.register("1").await;
     let job = world.lease("1").await.expect("a job");
-    let ids: Vec<_> = job.trials.iter().map(|trial| trial.id.clone()).collect();
+    let ids: Vec<_> = job.cells.iter().map(|trial| trial.id.clone()).collect();
     let best = edited(|of| {
         of.validation_mse = 0.001;
         of.details = Some(Details {
@@ -140,7 +140,7 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
         let answer = reported(&mut world, report(lease(&job), &ids[number], outcome)).await;
         assert_eq!(answer.0, "recorded");
     }
-    let region = job.trials[0].spec.clone().expect("a trial").region;
+    let region = job.shared.clone().expect("a trial").region;
     let marginals = MarginalsRequest {
         region: region.clone(),
         by: vec!["l1".to_owned()],
@@ -225,7 +225,7 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
     }
     let again = loop {
         let job = world.lease("1").await.expect("a job");
-        if job.trials.iter().any(|trial| trial.id == ids[0]) {
+        if job.cells.iter().any(|trial| trial.id == ids[0]) {
             break job;
         }
     };

@@ -163,7 +163,7 @@ impl World {
                 job: job.id,
                 fence: job.fence,
             }),
-            trial: job.trials[trial].id.clone(),
+            trial: job.cells[trial].id.clone(),
             outcome: Some(outcome),
         }]);
         let answer = verdicts.await?.remove(0);
@@ -214,7 +214,7 @@ impl World {
             let Some(job) = self.lease("1").await else {
                 continue;
             };
-            for trial in 0..job.trials.len() {
+            for trial in 0..job.cells.len() {
                 loss /= 2.0;
                 let verdict = self.report(&job, trial, scores(loss)).await;
                 assert_eq!(verdict.expect("is taken"), "recorded");

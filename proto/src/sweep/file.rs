@@ -3,8 +3,8 @@
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION, Scheme, SearchTable, SweepError,
-    TargetScaling, kinds,
+    Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION, ResponseFormat, Scheme,
+    SearchTable, SweepError, TargetScaling, kinds,
 };
 use crate::near_miss;
 use crate::word::word_enum;
@@ -71,11 +71,10 @@ impl RecordingsTable {
 impl<'a> Assembly<'a> {
     /// What `assembly` of a sweep file names.
     pub fn named(assembly: &'a str) -> Self {
-        let extension = assembly.rsplit_once('.').map(|(_, extension)| extension);
-        match (assembly, extension) {
+        match (assembly, ResponseFormat::of(assembly)) {
             ("simulated", _) => Self::Simulated,
-            (file, Some("hdf5" | "h5")) => Self::Ventral(file),
-            (file, _) => Self::File(file),
+            (file, Some(format)) if format.brings_stimuli() => Self::Ventral(file),
+            (file, Some(_) | None) => Self::File(file),
         }
     }
 }

@@ -9,6 +9,7 @@ mod baseline;
 mod check;
 mod duplicates;
 mod file;
+mod formats;
 mod grid;
 mod grid_table;
 mod kinds;
@@ -29,6 +30,7 @@ pub use file::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, LayerSets, ONNX, Pruning, PruningMethod,
     RecordingsTable, SplitTable, SweepFile, TrainingTable, ZEROS_OF_DENSE,
 };
+pub use formats::ResponseFormat;
 pub use grid::{GridError, TRIALS_MAX};
 pub use grid_table::GridTable;
 pub use projection::{NO_PROJECTION, Projection};

@@ -1,8 +1,8 @@
-//! The cache directory: which file holds which key, who writes it, and how much of the disk all of
-//! them may take. A file that turns out damaged counts as missing, since it can be made again.
+//! The cache directory: which file holds which key, which process writes it, and how much disk
+//! space all files may take. A damaged file counts as missing, because it can be extracted again.
 //!
-//! Every file is created, renamed and deleted under one lock on the directory, which is held for
-//! moments; what takes long (hashing, extracting) holds the lock of its own file alone.
+//! Files are created, renamed and deleted under one lock on the directory, which is held only
+//! briefly; slow work (hashing, extracting) holds only its own file's lock.
 
 use super::file::{CachedLayer, Header, is_damage};
 use super::key::Dtype;
@@ -14,14 +14,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Where activations are kept, how, and how many.
+/// Where activations are kept, in which format, and how many bytes of them.
 #[derive(Debug, Clone)]
 pub struct CacheConfig {
     /// The directory.
     pub directory: PathBuf,
     /// The format in which new layers are stored.
     pub dtype: Dtype,
-    /// Most bytes that all files together may have; no limit where absent.
+    /// Most bytes that all files together may have; no limit if absent.
     pub budget_bytes: Option<u64>,
 }
 
@@ -41,38 +41,39 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Deletes it; it must be locked.
+    /// Deletes the file, which must be locked.
     pub(super) fn remove(&self) -> io::Result<()> {
-        match self.is_whole {
-            true => fs::remove_file(&self.path),
-            false => partial::remove(&self.path),
+        if self.is_whole {
+            fs::remove_file(&self.path)
+        } else {
+            partial::remove(&self.path)
         }
     }
 }
 
-/// Files that may go, each with its exclusive lock.
+/// Files that may be evicted, each with its exclusive lock.
 pub(super) type Victims = Vec<(Stored, File)>;
 
-/// The lock on the directory.
+/// The lock on the directory, held until it is dropped.
 pub(super) struct Guard {
     _file: File,
 }
 
-/// What came of asking for layers to extract.
+/// The answer to a claim on layers.
 pub(super) enum Claim {
-    /// These are for the caller to extract.
+    /// The caller extracts these.
     Ours(Vec<Partial>),
-    /// Another process extracts them, or has just done so.
+    /// Another process is extracting them, or has just done so.
     Elsewhere,
-    /// What other processes use leaves too little of the budget.
+    /// Files in use by other processes leave too little of the budget.
     NoRoom,
 }
 
 impl Cache {
-    /// Opens the cache in a directory, making it where it is missing.
+    /// Opens the cache in a directory, which is created if it is missing.
     ///
     /// # Errors
-    /// When the directory cannot be made.
+    /// When the directory cannot be created.
     pub fn open(config: CacheConfig) -> Result<Self, ActivationError> {
         let made = fs::create_dir_all(&config.directory);
         made.map_err(|source| write_error(&config.directory, source))?;
@@ -81,22 +82,23 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Opens the cache that lies in `directory`, to look at or to prune.
+    /// Opens the existing cache in `directory`, to list or prune it.
     ///
     /// # Errors
     /// When there is no such directory.
     pub fn existing(directory: &Path) -> Result<Self, ActivationError> {
-        match directory.is_dir() {
-            true => Ok(Self {
+        if directory.is_dir() {
+            Ok(Self {
                 config: CacheConfig {
                     directory: directory.to_owned(),
                     dtype: Dtype::default(),
                     budget_bytes: None,
                 },
-            }),
-            false => Err(ActivationError::NoCache {
+            })
+        } else {
+            Err(ActivationError::NoCache {
                 path: directory.to_owned(),
-            }),
+            })
         }
     }
 
@@ -114,7 +116,7 @@ impl Cache {
         self.config.directory.join(name)
     }
 
-    /// Deletes logs whose partial file is gone, and what earlier versions left behind.
+    /// Deletes logs whose partial file is gone, and files that earlier versions left behind.
     fn sweep_up(&self) {
         let Ok(_guard) = self.guard() else { return };
         for path in self.names().unwrap_or_default() {
@@ -123,12 +125,12 @@ impl Cache {
             if (orphan || name.starts_with(".partial-") || name == "extracting.lock")
                 && let Err(error) = fs::remove_file(&path)
             {
-                tracing::warn!(path = %path.display(), %error, "a left-over file stays");
+                tracing::warn!(path = %path.display(), %error, "cannot delete a left-over file");
             }
         }
     }
 
-    /// Waits until nobody else creates, renames or deletes files.
+    /// Waits until no other process creates, renames or deletes files.
     pub(super) fn guard(&self) -> Result<Guard, ActivationError> {
         let path = self.config.directory.join("lock");
         let options = File::options()
@@ -143,10 +145,11 @@ impl Cache {
         locked.map_err(|source| write_error(&path, source))
     }
 
-    /// The layer of `key`, if it is there and whole; nobody deletes it while it is open.
+    /// The layer of `key`, if the cache has it and it is intact; no process deletes it while it is
+    /// open.
     ///
     /// # Errors
-    /// When the file is there but the system cannot read it.
+    /// When the file exists but cannot be read.
     pub fn get(&self, key: &CacheKey) -> Result<Option<CachedLayer>, ActivationError> {
         let path = self.path(key, "act");
         let read_error = |source| ActivationError::Read {
@@ -172,7 +175,7 @@ impl Cache {
         }
     }
 
-    /// Refuses what could not be kept at once even in an empty cache.
+    /// Refuses layers that would not fit an empty cache together.
     pub(super) fn refuse_too_large(&self, layers: &[Header]) -> Result<(), ActivationError> {
         let needed: u64 = layers.iter().map(Header::file_bytes).sum();
         match self.config.budget_bytes {
@@ -186,8 +189,8 @@ impl Cache {
         }
     }
 
-    /// Claims those of the `missing` layers that nobody extracts, and makes space for them; with
-    /// them those of `also`, if there is space for all.
+    /// Claims those of the `missing` layers that no process is extracting, and makes space for
+    /// them; also claims those of `also`, if there is space for all.
     pub(super) fn claim(
         &self,
         missing: &[Header],
@@ -210,7 +213,7 @@ impl Cache {
         }
         let mut ours = Vec::new();
         for (at, header) in layers.into_iter().enumerate() {
-            // What only comes along is not worth a pass of its own.
+            // Layers of `also` alone are not worth a pass.
             if at == missing.len() && ours.is_empty() {
                 break;
             }
@@ -223,21 +226,22 @@ impl Cache {
                 ours.push(Partial::new(path, file, header.clone())?);
             }
         }
-        Ok(match ours.is_empty() {
-            true => Claim::Elsewhere,
-            false => Claim::Ours(ours),
+        Ok(if ours.is_empty() {
+            Claim::Elsewhere
+        } else {
+            Claim::Ours(ours)
         })
     }
 
-    /// Whether the layers would find space now.
+    /// Whether there is space for the layers now.
     pub(super) fn has_room(&self, layers: &[Header]) -> Result<bool, ActivationError> {
         let _guard = self.guard()?;
         let layers: Vec<&Header> = layers.iter().collect();
         Ok(self.room(&layers)?.is_some())
     }
 
-    /// What must go so that the layers fit the budget: used longest ago first, nothing that is in
-    /// use, none of the layers themselves. None where that is not enough.
+    /// The files to evict so that the layers fit the budget: the least recently used first, none
+    /// that is in use and none of the layers themselves. `None` if that is not enough.
     fn room(&self, layers: &[&Header]) -> Result<Option<Victims>, ActivationError> {
         let Some(budget) = self.config.budget_bytes else {
             return Ok(Some(Vec::new()));
@@ -265,8 +269,8 @@ impl Cache {
         self.longest_unused(others.collect(), excess)
     }
 
-    /// The files used longest ago that together have `excess` bytes, locked; none where those that
-    /// nobody uses have fewer.
+    /// The least recently used files that together have `excess` bytes, locked; `None` if the files
+    /// not in use have fewer.
     pub(super) fn longest_unused(
         &self,
         mut files: Vec<Stored>,
@@ -286,7 +290,7 @@ impl Cache {
         Ok((excess == 0).then_some(victims))
     }
 
-    /// Gives a layer whose rows are all there its name, all or nothing.
+    /// Gives completed layers their names, all of them or none.
     pub(super) fn finish(&self, partial: Partial) -> Result<CachedLayer, ActivationError> {
         partial.seal()?;
         let target = self.path(&partial.header().key, "act");
@@ -301,7 +305,7 @@ impl Cache {
         Ok(layer)
     }
 
-    /// The files there are, in the order of their names.
+    /// All files, in the order of their names.
     pub(super) fn stored(&self) -> Result<Vec<Stored>, ActivationError> {
         let mut stored = Vec::new();
         for path in self.names()? {
@@ -344,7 +348,7 @@ impl Cache {
     }
 }
 
-/// The exclusive lock of the file at `path`; none where it is in use, or is not ours to delete.
+/// The exclusive lock of the file at `path`; `None` if it is in use or may not be deleted.
 pub(super) fn unused(path: &Path) -> Result<Option<File>, ActivationError> {
     match lock::exclusive(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),

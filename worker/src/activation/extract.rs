@@ -1,6 +1,6 @@
-//! Extraction: shows the stimuli to an ANN and writes what its layers answer, batch by batch.
-//! Memory does not grow with the number of stimuli: three batches of images and three of activations
-//! at most, one of each in work and the others between the threads that decode, compute and write.
+//! Extraction: runs an ANN on the stimuli and writes its layers' activations, batch by batch.
+//! Memory does not grow with the number of stimuli: it holds at most three batches of images and
+//! three of activations, passed between the threads that decode, compute and write.
 
 use super::cache::Claim;
 use super::file::Header;
@@ -19,20 +19,21 @@ use std::time::{Duration, Instant};
 
 /// Batches of images decoded ahead of the ANN.
 const BATCHES_AHEAD: usize = 1;
-/// Batches of activations that wait to be written, while the ANN computes the next.
+/// Batches of activations that wait to be written while the ANN computes the next one.
 const BATCHES_BEHIND: usize = 1;
-/// How often one looks whether another process is done.
+/// How often to check whether another process is done.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Most stimuli that an ANN sees at once. On the CPU more gain nothing and make progress coarse.
+/// Most stimuli in a batch. On the CPU larger batches gain nothing and make progress coarse.
 const BATCH_STIMULI: usize = 16;
 const BATCH_STIMULI_GPU: usize = 64;
 
-/// Stimuli that an ANN sees at once: as many as memory allows.
+/// Stimuli in a batch: as many as memory allows.
 fn batch_stimuli(net: &LoadedAnn, device: &Device) -> Result<usize, AnnError> {
-    let most = match device::is_cpu(device) {
-        true => BATCH_STIMULI.max(rayon::current_num_threads()),
-        false => BATCH_STIMULI_GPU,
+    let most = if device::is_cpu(device) {
+        BATCH_STIMULI.max(rayon::current_num_threads())
+    } else {
+        BATCH_STIMULI_GPU
     };
     let bytes = net.stimulus_bytes()?;
     Ok((device::batch_bytes(device) / bytes.max(1)).clamp(1, most))
@@ -46,45 +47,46 @@ pub struct Extraction<'a> {
     pub weights: &'a WeightsSource,
     /// Their digest.
     pub weights_digest: &'a str,
-    /// Which of them are zero.
+    /// How they are pruned.
     pub pruning: Pruning,
     /// The stimuli.
     pub recordings: &'a Recordings,
     /// Their digest.
     pub stimulus_digest: &'a str,
-    /// Layers wanted, in the order they are returned.
+    /// The requested layers, in the order in which they are returned.
     pub layers: &'a [String],
-    /// Layers that will be wanted: they come along when the ANN runs and the budget allows.
+    /// Layers that other jobs will need: extracted in the same pass if the ANN runs anyway and the
+    /// budget allows.
     pub also: &'a [String],
 }
 
-/// What is being done to have activations.
+/// A stage of making activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// An ANN is shown the stimuli; progress is in stimuli.
+    /// An ANN processes the stimuli; progress counts stimuli.
     Extracting,
-    /// A layer is projected; progress is in units of it.
+    /// A layer is projected; progress counts its units.
     Projecting,
 }
 
-/// How far one is.
+/// How far a stage is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// With what.
+    /// The stage.
     pub stage: Stage,
-    /// Done.
+    /// Stimuli or units done.
     pub done: usize,
-    /// In all.
+    /// All stimuli or units of the stage.
     pub total: usize,
 }
 
-/// Hears how far one is, and says whether it goes on.
+/// Called with the progress; decides whether to go on.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// One decoded batch: `[stimuli, height, width, channels]`, preprocessed.
 type Batch = Result<Vec<f32>, ActivationError>;
 
-/// What each layer answers to one batch: `[stimuli, units]`.
+/// The activations of one batch, `[stimuli, units]` for each layer.
 type Answers = Vec<Vec<f32>>;
 
 impl Extraction<'_> {
@@ -115,7 +117,8 @@ impl Extraction<'_> {
         headers.collect()
     }
 
-    /// Runs the ANN over the stimuli that some of `partials` lacks, in one pass, and completes all.
+    /// Runs the ANN in one pass over the stimuli that any of `partials` lacks, and completes all of
+    /// them.
     fn run(
         &self,
         partials: &mut [Partial],
@@ -140,7 +143,7 @@ impl Extraction<'_> {
             layers = layers.join("+"),
             first,
             total,
-            "an ANN is shown the stimuli"
+            "running an ANN on the stimuli"
         );
         let batch = batch_stimuli(&net, device)?;
         std::thread::scope(|scope| {
@@ -148,7 +151,7 @@ impl Extraction<'_> {
             scope.spawn(move || {
                 for start in (first..total).step_by(batch) {
                     let batch = self.decode(start..total.min(start + batch));
-                    // The receiver is gone when the ANN's side failed or was interrupted.
+                    // The receiver is gone if the ANN's side failed or was interrupted.
                     if images_to.send(batch).is_err() {
                         return;
                     }
@@ -158,13 +161,13 @@ impl Extraction<'_> {
             let writer = scope.spawn(move || self.write(first, partials, answers));
             let shown = self.show(first..total, &net, images, &answers_to, progress);
             drop(answers_to);
-            // What the ANN answered before it failed is kept.
+            // Batches computed before a failure are kept.
             let written = writer.join().unwrap_or_else(|panic| resume_unwind(panic));
             written.and(shown)
         })
     }
 
-    /// Shows the ANN one batch of images after the other.
+    /// Runs the ANN on one batch of images after the other.
     fn show(
         &self,
         stimuli: Range<usize>,
@@ -177,7 +180,7 @@ impl Extraction<'_> {
         for batch in images {
             tell(progress, Stage::Extracting, done, total)?;
             let images = batch?;
-            // The receiver is gone when the disk failed, which the writer reports.
+            // The receiver is gone if the disk failed, which the writer reports.
             if answers_to.send(net.activations(&images)?).is_err() {
                 return Ok(());
             }
@@ -188,7 +191,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Writes what the layers answer, a batch at a time, to their files.
+    /// Writes the layers' activations to their files, batch by batch.
     fn write(
         &self,
         first: usize,
@@ -203,7 +206,7 @@ impl Extraction<'_> {
                 partial.append(done, values)?;
                 stimuli = values.len() / partial.header().units;
             }
-            tracing::debug!(first = done, stimuli, "a batch is extracted");
+            tracing::debug!(first = done, stimuli, "extracted a batch");
             done += stimuli;
         }
         Ok(())
@@ -221,7 +224,7 @@ impl Extraction<'_> {
         Ok(images.concat())
     }
 
-    /// Refuses values that are no numbers, or none in the format they are to be stored in.
+    /// Refuses values that are not finite, or that `dtype` cannot represent.
     fn refuse_unstorable(
         &self,
         values: &[f32],
@@ -237,26 +240,27 @@ impl Extraction<'_> {
             .id
             .clone();
         let value = values[at];
-        Err(match value.is_finite() {
-            false => ActivationError::NotFinite { layer, stimulus },
-            true => ActivationError::OutOfRange {
+        Err(if value.is_finite() {
+            ActivationError::OutOfRange {
                 layer,
                 stimulus,
                 value,
                 dtype: dtype.name(),
-            },
+            }
+        } else {
+            ActivationError::NotFinite { layer, stimulus }
         })
     }
 }
 
-/// The layers wanted, from the cache, extracted first where they are missing.
+/// Returns the requested layers from the cache, and extracts the missing ones first.
 ///
-/// What another process extracts is waited for, what nobody does is extracted here. Nothing is held
-/// while waiting for space, and what is held while waiting for a layer keeps nobody from completing
-/// it, so that processes never wait for each other in a circle.
+/// Waits for layers that another process is extracting, and extracts the others here. No lock is
+/// held while waiting for space, and a lock held while waiting for a layer does not keep any
+/// process from completing it, so processes never deadlock.
 ///
-/// `progress` is called before each batch and while waiting, and may break off; finished batches are
-/// then kept for the next time.
+/// `progress` is called before each batch and while waiting, and may stop the extraction; finished
+/// batches are kept for the next time.
 ///
 /// # Errors
 /// When an image or the weights cannot be read, the cache cannot be written, the budget is too small
@@ -314,13 +318,13 @@ pub fn ensure(
             Claim::Elsewhere => {
                 if !std::mem::replace(&mut waiting, true) {
                     let layer = &missing[0].key.layer;
-                    tracing::info!(layer, "waits for another process that extracts it");
+                    tracing::info!(layer, "waiting for another process that is extracting it");
                 }
                 pause(Stage::Extracting, wanted[0].stimuli, progress)?;
             }
             Claim::NoRoom => {
                 tracing::warn!(
-                    "waits for space in the cache: other processes use too much of its budget"
+                    "waiting for space in the cache: other processes use too much of its budget"
                 );
                 opened.fill_with(|| None);
                 while !cache.has_room(&missing)? {
@@ -331,7 +335,7 @@ pub fn ensure(
     }
 }
 
-/// Says how far one is; an error where that is far enough.
+/// Reports progress; an error if the caller wants to stop.
 pub(super) fn tell(
     progress: OnProgress<'_>,
     stage: Stage,
@@ -344,7 +348,7 @@ pub(super) fn tell(
     }
 }
 
-/// Lets a moment pass, in which others make what is wanted.
+/// Pauses briefly while other processes work.
 pub(super) fn pause(
     stage: Stage,
     total: usize,
@@ -419,7 +423,7 @@ mod tests {
         let interrupted = ensure(&cache, &other, &device, &mut |_| ControlFlow::Break(()));
         assert!(matches!(interrupted, Err(ActivationError::Interrupted)));
 
-        // Whatever holds things back lets go at the third look.
+        // The lock is released at the third check.
         fn until_third<T>(held: T) -> impl FnMut(Progress) -> ControlFlow<()> {
             let (mut held, mut looks) = (Some(held), 0);
             move |_| {
@@ -464,18 +468,18 @@ mod tests {
         assert_eq!(refused(Dtype::F32, &values), Ok(()));
         assert_eq!(refused(Dtype::Bf16, &values), Ok(()));
         let stimulus = &recordings.stimuli[8].id;
-        let said = |what: &str| {
+        let said = |value: &str, rest: &str| {
             Err(format!(
-                "layer `conv_pw_6_relu` answers stimulus `{stimulus}` with {what}"
+                "layer `conv_pw_6_relu` has {value} for stimulus `{stimulus}`{rest}"
             ))
         };
         assert_eq!(
             refused(Dtype::F16, &values),
-            said("-70000, which f16 cannot store")
+            said("the value -70000", ", which f16 cannot store")
         );
         assert_eq!(
             refused(Dtype::F16, &[0.0, 1.0, 2.0, f32::NAN]),
-            said("a value that is not finite")
+            said("a value", " that is not finite")
         );
     }
 }

@@ -1,9 +1,9 @@
-//! One cached layer on disk: verified as a whole when opened, then read at random. Memory holds no
-//! more than the rows asked for.
+//! One cached layer on disk: verified as a whole when opened, then read at any row. Memory holds
+//! only the requested rows.
 //!
 //! Layout: magic (8 bytes), header length (u32, little endian), header (JSON), rows (numbers of the
-//! key's format, little endian, row-major), BLAKE3 of all that precedes (32 bytes). `partial` writes
-//! it. A layer that is open here holds a shared lock on its file, so that nobody evicts it.
+//! key's format, little endian, row-major), BLAKE3 of all that precedes (32 bytes). `partial`
+//! writes it. An open layer holds a shared lock on its file, so that no process evicts it.
 
 use super::key::Dtype;
 use super::{ActivationError, CacheKey};
@@ -19,12 +19,12 @@ use std::time::SystemTime;
 const MAGIC: &[u8; 8] = b"NRPACT1\n";
 /// Bytes of the checksum at a file's end.
 pub(super) const DIGEST_BYTES: u64 = 32;
-/// Most bytes a header may have: a damaged length must not be believed.
+/// Most bytes a header may have, whatever a damaged length claims.
 const HEADER_BYTES_MAX: u32 = 64 << 10;
 /// Bytes read at once when verifying.
 pub(super) const CHUNK_BYTES: usize = 4 << 20;
 
-/// What a file says of itself.
+/// A file's header.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) key: CacheKey,
@@ -33,7 +33,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// All bytes before the rows.
+    /// All bytes that precede the rows.
     pub(super) fn encode(&self) -> Vec<u8> {
         let json = serde_json::to_vec(self).expect("strings and finite numbers");
         let mut bytes = MAGIC.to_vec();
@@ -42,10 +42,10 @@ impl Header {
         bytes
     }
 
-    /// Reads the header of `file`, whose bytes it leaves in `bytes`.
+    /// Reads the header of `file`; returns it together with its bytes.
     ///
     /// # Errors
-    /// `InvalidData` or `UnexpectedEof` when it is no header.
+    /// `InvalidData` or `UnexpectedEof` when the file does not start with a header.
     pub(super) fn read(file: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<Self> {
         bytes.resize(12, 0);
         file.read_exact(bytes)?;
@@ -79,11 +79,11 @@ impl Header {
     }
 }
 
-/// A layer's activations on disk, found whole when opened.
+/// A layer's activations on disk, verified when opened.
 #[derive(Debug)]
 pub struct CachedLayer {
     path: PathBuf,
-    /// Holds the shared lock.
+    /// Holds the shared lock while it is open.
     file: File,
     rows_start: u64,
     stimuli: usize,
@@ -92,11 +92,11 @@ pub struct CachedLayer {
 }
 
 impl CachedLayer {
-    /// Verifies every byte of `file`, which lies at `path` and is locked.
+    /// Verifies every byte of `file`, which is at `path` and locked.
     ///
     /// # Errors
-    /// `InvalidData`, saying what is wrong, when it is not whole or not of this key; whatever the
-    /// system says when it cannot be read.
+    /// `InvalidData`, saying what is wrong, when the file is incomplete, damaged or of another key;
+    /// the operating system's error when it cannot be read.
     pub(super) fn open(path: &Path, mut file: File, key: &CacheKey) -> io::Result<Self> {
         let (header, rows_start) = verify(&mut file)?;
         if header.key != *key {
@@ -105,12 +105,12 @@ impl CachedLayer {
         Ok(Self::verified(path.to_owned(), file, &header, rows_start))
     }
 
-    /// A layer whose every byte is known to be right.
+    /// A layer whose every byte has been verified.
     pub(super) fn verified(path: PathBuf, file: File, header: &Header, rows_start: u64) -> Self {
-        // What was used last is evicted last. Only the owner may say so, and none of it is worth
-        // failing over.
+        // The last used layer is evicted last. Only the file's owner may set its time, and failing
+        // to do so is harmless.
         if let Err(error) = file.set_modified(SystemTime::now()) {
-            tracing::debug!(path = %path.display(), %error, "the time of use is not kept");
+            tracing::debug!(path = %path.display(), %error, "cannot record the time of use");
         }
         Self {
             path,
@@ -122,7 +122,7 @@ impl CachedLayer {
         }
     }
 
-    /// Stimuli, one row each.
+    /// The number of stimuli, one row each.
     pub fn stimuli(&self) -> usize {
         self.stimuli
     }
@@ -132,15 +132,15 @@ impl CachedLayer {
         &self.path
     }
 
-    /// Values in a row.
+    /// The number of values in a row.
     pub fn units(&self) -> usize {
         self.units
     }
 
-    /// Copies units of one stimulus, from `first` on as many as there is space for.
+    /// Copies units of one stimulus into `out`, from unit `first` on.
     ///
     /// # Shapes
-    /// - `out`: `[units]`, of those of the layer
+    /// - `out`: `[any]`, as many units as are copied
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -171,16 +171,16 @@ impl CachedLayer {
         self.dtype
     }
 
-    /// Copies the bits of one stimulus.
+    /// Copies the stored bits of one stimulus.
     ///
     /// # Shapes
-    /// - `out`: `[units]`, all of the layer's or the first of them
+    /// - `out`: `[any]`, as many of the layer's first units as are copied
     ///
     /// # Errors
     /// When the file cannot be read.
     ///
     /// # Panics
-    /// When the format has not 16 bits.
+    /// When the format is not one of 16 bits.
     pub fn bits(&self, stimulus: usize, out: &mut [u16]) -> Result<(), ActivationError> {
         assert_eq!(self.dtype.bytes(), 2, "{}", self.dtype.name());
         assert!(stimulus < self.stimuli && out.len() <= self.units);
@@ -249,13 +249,14 @@ pub(super) fn verify(file: &mut File) -> io::Result<(Header, u64)> {
     hash(file, header.rows_bytes(), &mut hasher)?;
     let mut digest = [0; DIGEST_BYTES as usize];
     file.read_exact(&mut digest)?;
-    match hasher.finalize() == digest {
-        true => Ok((header, start.len() as u64)),
-        false => Err(damaged("its checksum is wrong")),
+    if hasher.finalize() == digest {
+        Ok((header, start.len() as u64))
+    } else {
+        Err(damaged("its checksum is wrong"))
     }
 }
 
-/// Hashes the next `bytes` of `file`.
+/// Hashes the next `bytes` bytes of `file`.
 pub(super) fn hash(
     file: &mut impl Read,
     bytes: u64,
@@ -276,7 +277,7 @@ pub(super) fn damaged(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }
 
-/// Whether an error says that a file is not what it should be, rather than that the system fails.
+/// Whether an error means that the file is damaged, rather than that the operating system failed.
 pub(super) fn is_damage(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,6 +1,7 @@
-//! Which of the activations that jobs named lie in the cache. For each a small file lists its layers'
-//! files, so that a worker can tell after a restart too, and of what others in the same directory
-//! extracted. A hint and no more: who reads activations looks for the layers themselves.
+//! Which of the activations that jobs named are in the cache. For each, a small file lists its
+//! layers' files, so that a worker also knows after a restart, and knows of what others extracted
+//! into the same directory. These files are only hints: reading activations always checks the
+//! layers themselves.
 
 use super::cache::Cache;
 use super::{ActivationError, CachedLayer, write_error};
@@ -9,16 +10,16 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The extension of such a file.
+/// The extension of these small files.
 const EXTENSION: &str = "held";
 
 impl Cache {
-    /// Notes that what jobs call `name` are these layers.
+    /// Records that the activations that jobs call `name` are these layers.
     ///
     /// # Errors
-    /// When that cannot be written.
+    /// When the file cannot be written.
     pub fn note_held(&self, name: &str, layers: &[CachedLayer]) -> Result<(), ActivationError> {
-        // Anything else could be a path.
+        // Any other name could be a path.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(());
         }
@@ -31,7 +32,7 @@ impl Cache {
             .map_err(|source| write_error(&path, source))
     }
 
-    /// What of all that was noted is still there, the last used first.
+    /// The recorded activations whose layers are all still there, the last used first.
     pub fn held(&self) -> Vec<String> {
         let mut held: Vec<(SystemTime, String)> = Vec::new();
         for path in self.names().unwrap_or_default() {
@@ -56,7 +57,7 @@ impl Cache {
         held.into_iter().map(|(_, name)| name).collect()
     }
 
-    /// Whether every layer that a file lists is there.
+    /// Whether every layer that a file lists is still there.
     fn is_whole(&self, path: &Path) -> bool {
         let Ok(names) = fs::read_to_string(path) else {
             return false;

@@ -1,5 +1,5 @@
-//! What the cache holds, for people: listed, verified byte by byte, and pruned. Nothing that is in
-//! use is ever deleted.
+//! What the cache holds, for `nrp cache`: listed, verified byte by byte, and pruned. A file in use
+//! is never deleted.
 
 use super::cache::{Cache, Guard, Stored, unused};
 use super::file::{Header, is_damage, verify};
@@ -13,15 +13,15 @@ use std::time::SystemTime;
 /// One file of the cache.
 #[derive(Debug)]
 pub struct Entry {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Its length; a partial file has its whole length from the start.
     pub bytes: u64,
-    /// When it was used last.
+    /// Time of its last use.
     pub used: SystemTime,
     /// What it holds; absent where its header cannot be read.
     pub key: Option<CacheKey>,
-    /// How much of it is there.
+    /// Whether it is whole, partial or damaged.
     pub state: State,
 }
 
@@ -29,52 +29,52 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum State {
-    /// All of it.
+    /// The whole layer.
     Whole,
-    /// Rows up to where its extraction is, or was broken off.
+    /// The first rows: its extraction is under way or was interrupted.
     Partial {
-        /// Rows that are said to be there.
+        /// Rows that its log lists.
         rows: usize,
-        /// Rows there will be.
+        /// Rows of the whole layer.
         stimuli: usize,
     },
-    /// Nothing of use: it is extracted again when it is wanted.
+    /// Nothing usable: the layer is extracted again when it is needed.
     Damaged {
-        /// What is wrong.
+        /// What is wrong with the file.
         reason: String,
     },
 }
 
-/// Which files to delete; all that any of these names.
+/// Which files to delete: those that match any of these.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Prune {
-    /// Those used longest ago, until no more bytes than this are left.
+    /// The least recently used ones, until at most this many bytes are left.
     pub to_bytes: Option<u64>,
-    /// Those that were last used before this.
+    /// Those last used before this time.
     pub used_before: Option<SystemTime>,
-    /// Damaged ones, and those of other versions; every byte is read.
+    /// Damaged ones, and those of other versions. Every byte is read.
     pub damaged: bool,
-    /// Partial ones that nobody is extracting.
+    /// Partial ones that no process is extracting.
     pub partial: bool,
-    /// Only tell which.
+    /// Delete nothing; only report which files would go.
     pub dry_run: bool,
 }
 
 /// A file that was deleted, or would be.
 #[derive(Debug)]
 pub struct Pruned {
-    /// What it was.
+    /// The file as it was listed.
     pub entry: Entry,
-    /// Whether it stays because somebody uses it.
+    /// Whether it was kept because a process uses it.
     pub in_use: bool,
 }
 
 impl Cache {
-    /// Every file, in the order of last use, the latest first. With `every_byte`, whole layers are
-    /// read through; without, only their headers and lengths.
+    /// Lists every file, the most recently used first. With `every_byte`, whole layers are verified
+    /// byte by byte; without, only their headers and lengths.
     ///
     /// # Errors
-    /// When the directory or a file cannot be read; damage is no error.
+    /// When the directory or a file cannot be read. A damaged file is not an error.
     pub fn entries(&self, every_byte: bool) -> Result<Vec<Entry>, ActivationError> {
         let mut entries = Vec::new();
         for stored in self.stored()? {
@@ -84,7 +84,7 @@ impl Cache {
         Ok(entries)
     }
 
-    /// Deletes what `prune` says, unless it is in use.
+    /// Deletes the files that `prune` selects, except those in use.
     ///
     /// # Errors
     /// When a file cannot be read or deleted.
@@ -100,16 +100,17 @@ impl Cache {
                 State::Damaged { .. } => prune.damaged,
             };
             let old = prune.used_before.is_some_and(|moment| entry.used < moment);
-            match named || old {
-                true => pruned.push(delete(entry, prune.dry_run, &guard)?),
-                false => left.push(entry),
+            if named || old {
+                pruned.push(delete(entry, prune.dry_run, &guard)?)
+            } else {
+                left.push(entry)
             }
         }
         if let Some(to_bytes) = prune.to_bytes {
             let in_use = pruned.iter().filter(|pruned| pruned.in_use);
             let staying = in_use.map(|pruned| pruned.entry.bytes);
             let mut bytes: u64 = left.iter().map(|entry| entry.bytes).chain(staying).sum();
-            // The one used longest ago comes last.
+            // The least recently used file comes last.
             while bytes > to_bytes
                 && let Some(entry) = left.pop()
             {
@@ -140,16 +141,17 @@ fn delete(entry: Entry, dry_run: bool, _guard: &Guard) -> Result<Pruned, Activat
     })
 }
 
-/// What a file holds; none where it is gone.
+/// What a file holds; `None` if it has been deleted.
 fn entry(stored: &Stored, every_byte: bool) -> Result<Option<Entry>, ActivationError> {
     let read_error = |source| ActivationError::Read {
         path: stored.path.clone(),
         source,
     };
-    let opened = match stored.is_whole {
-        true => lock::shared(&stored.path),
-        // Its extraction may be under way; its header is there from the first batch on.
-        false => lock::found(File::open(&stored.path)),
+    let opened = if stored.is_whole {
+        lock::shared(&stored.path)
+    } else {
+        // Its extraction may be under way; the header is written with the first batch.
+        lock::found(File::open(&stored.path))
     };
     let Some(mut file) = opened.map_err(read_error)? else {
         return Ok(None);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use thiserror::Error;
 
-/// What one cached layer is.
+/// Identifies one cached layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CacheKey {
     /// The ANN's name.
@@ -18,7 +18,7 @@ pub struct CacheKey {
     /// How the zeros were chosen; empty at sparsity 0.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pruning: String,
-    /// How images are made into input.
+    /// How images are preprocessed.
     pub preprocessing: String,
     /// Digest of the stimulus set: its order, ids and images.
     pub stimulus_digest: String,
@@ -26,7 +26,7 @@ pub struct CacheKey {
     pub layer: String,
     /// Stored number format.
     pub dtype: Dtype,
-    /// What the layer's activations are projected onto; absent where they are as the ANN answered.
+    /// What the activations are projected onto; absent for the ANN's own output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_space: Option<RowSpace>,
 }
@@ -34,9 +34,9 @@ pub struct CacheKey {
 /// The span of some stimuli's activations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowSpace {
-    /// Version of the arithmetic that makes the coordinates.
+    /// Version of the arithmetic that computes the coordinates.
     pub version: u32,
-    /// Digest of which stimuli, by their places in the set.
+    /// Digest of those stimuli's positions in the set.
     pub stimuli: String,
     /// Number format of the activations that were read.
     pub dtype: Dtype,
@@ -46,18 +46,18 @@ pub struct RowSpace {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// 32-bit float: what the ANN answered, bit for bit.
+    /// 32-bit float: the ANN's output, bit for bit.
     #[default]
     F32,
-    /// IEEE half: 2⁻¹¹ relative error at most between 6·10⁻⁵ and 65,504; below, 3·10⁻⁸ absolute;
-    /// nothing above.
+    /// IEEE half: relative error at most 2⁻¹¹ from 6·10⁻⁵ to 65,504, absolute error 3·10⁻⁸ below;
+    /// larger values cannot be stored.
     F16,
-    /// bfloat16: 2⁻⁸ relative error at most over the range of [`Dtype::F32`].
+    /// bfloat16: relative error at most 2⁻⁸ over the range of [`Dtype::F32`].
     Bf16,
 }
 
 impl Dtype {
-    /// Every format, under the names users know.
+    /// Every format, in the order in which they are listed.
     pub const ALL: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
 
     /// Its name in flags, results and keys.
@@ -79,7 +79,7 @@ impl Dtype {
 
     /// Whether a value is finite and does not round to infinity.
     pub(super) fn holds(self, value: f32) -> bool {
-        // Halfway between the largest finite value and the next there would be.
+        // Halfway from the largest finite value to what would be the next one.
         let limit = match self {
             Dtype::F32 => f32::INFINITY,
             Dtype::F16 => 65_520.0,
@@ -89,9 +89,9 @@ impl Dtype {
     }
 }
 
-/// A word that is no [`Dtype`]'s name.
+/// A word that names no [`Dtype`].
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("`{0}` is no number format: f32, f16 and bf16 are")]
+#[error("unknown number format `{0}`; use f32, f16 or bf16")]
 pub struct UnknownDtype(String);
 
 impl FromStr for Dtype {
@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    /// Files of before stay valid: the key's digest must not move.
+    /// Existing cache files must stay valid, so the key's digest must never change.
     #[test]
     fn a_key_has_the_digest_it_always_had() {
         let key = CacheKey {

@@ -1,22 +1,22 @@
-//! Locks on the cache's own files, so that none has a lock file beside it: shared while a layer is
-//! read, exclusive while it is written or about to be deleted. The system drops the locks of a
-//! process that ends, however it ends.
+//! Locks on the cache's own files, without lock files: shared while a layer is read, exclusive
+//! while it is written or about to be deleted. The operating system releases a process's locks when
+//! it ends, however it ends.
 //!
-//! A name may have gone to another file while one waited for the lock; every function here makes
-//! sure that what is locked is still what has the name.
+//! While a process waits for a lock, the path may come to name another file. Every function here
+//! checks that the locked file is still the one at the path.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Opens the file at `path` and locks it against deletion; none where it is missing.
+/// Opens the file at `path` and locks it against deletion; `None` if it is missing.
 pub(super) fn shared(path: &Path) -> io::Result<Option<File>> {
     loop {
         let Some(file) = found(File::open(path))? else {
             return Ok(None);
         };
-        // Waits for a moment at most: who deletes or has just written a layer is about to be done.
+        // Waits only briefly: a process that deletes a layer or has just written it is almost done.
         file.lock_shared()?;
         if is_at(&file, path)? {
             return Ok(Some(file));
@@ -24,18 +24,19 @@ pub(super) fn shared(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Opens the file at `path` and locks it against all others; none where it is missing or in use.
+/// Opens the file at `path` and locks it exclusively; `None` if it is missing or in use.
 pub(super) fn exclusive(path: &Path) -> io::Result<Option<File>> {
     let Some(file) = found(File::options().read(true).write(true).open(path))? else {
         return Ok(None);
     };
-    Ok(match try_exclusive(&file)? && is_at(&file, path)? {
-        true => Some(file),
-        false => None,
+    Ok(if try_exclusive(&file)? && is_at(&file, path)? {
+        Some(file)
+    } else {
+        None
     })
 }
 
-/// As [`exclusive`], making the file where it is missing.
+/// As [`exclusive`], but creates a missing file.
 pub(super) fn exclusive_or_new(path: &Path) -> io::Result<Option<File>> {
     let file = File::options()
         .read(true)
@@ -43,9 +44,10 @@ pub(super) fn exclusive_or_new(path: &Path) -> io::Result<Option<File>> {
         .create(true)
         .truncate(false)
         .open(path)?;
-    Ok(match try_exclusive(&file)? && is_at(&file, path)? {
-        true => Some(file),
-        false => None,
+    Ok(if try_exclusive(&file)? && is_at(&file, path)? {
+        Some(file)
+    } else {
+        None
     })
 }
 
@@ -57,7 +59,7 @@ fn try_exclusive(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether `file` is what lies at `path` now.
+/// Whether `file` is the file that is now at `path`.
 pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let Some(there) = found(std::fs::metadata(path))? else {
         return Ok(false);
@@ -66,7 +68,7 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
 }
 
-/// None for what is missing.
+/// Turns the error of a missing file into `None`.
 pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,10 +1,10 @@
-//! Activations: what an ANN's layers answer to the stimuli, extracted once and kept on disk.
+//! Activations: the output of an ANN's layers for the stimuli, extracted once and kept on disk.
 //!
-//! `key` says what a cached layer is, `file` how it lies on disk, `partial` how it gets there and
-//! `lock` who may touch it; `cache` is the directory with its budget, `inventory` lists and prunes it,
-//! `held` tells what jobs find in it, `extract` fills it, and `projection` puts beside a layer its
-//! coordinates in the span of some stimuli, which `row_space` finds from their inner products, which
-//! `products` takes. Nothing in here knows of trials or recordings' responses.
+//! `key` identifies a cached layer, `file` reads one, `partial` writes one and `lock` controls
+//! access to it. `cache` is the directory with its budget, `inventory` lists and prunes it, `held`
+//! records what jobs find in it, and `extract` fills it. `projection` adds to a layer its
+//! coordinates in the span of some stimuli; `row_space` computes them from inner products, which
+//! `products` sums. Nothing in here knows of trials or recordings' responses.
 
 mod cache;
 mod extract;
@@ -33,29 +33,29 @@ use miette::Diagnostic;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why activations could not be had.
+/// Why activations are not available.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ActivationError {
     /// The cache could not be written.
     #[error("the activation cache cannot write `{}`", path.display())]
     #[diagnostic(help(
         "free space or permissions there, or name another directory with `--cache`; \
-         what was finished is kept, run the same command again to go on"
+         finished batches are kept; run the same command again to go on"
     ))]
     Write {
         /// The file being written.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
     /// The cache could not be read.
     #[error("the activation cache cannot read `{}`", path.display())]
-    #[diagnostic(help("check the disk; deleting the file makes it be extracted again"))]
+    #[diagnostic(help("check the disk; if you delete the file, the layer is extracted again"))]
     Read {
         /// The file being read.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
@@ -67,18 +67,20 @@ pub enum ActivationError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Recording(#[from] crate::recording::RecordingError),
-    /// An ANN's layer has a value that is no number.
-    #[error("layer `{layer}` answers stimulus `{stimulus}` with a value that is not finite")]
-    #[diagnostic(help("the weights are broken, or of another net: try `nrp ann verify`"))]
+    /// A layer has an activation that is not finite.
+    #[error("layer `{layer}` has a value for stimulus `{stimulus}` that is not finite")]
+    #[diagnostic(help(
+        "the weights are damaged or belong to another network: try `nrp ann verify`"
+    ))]
     NotFinite {
         /// The layer.
         layer: String,
         /// The stimulus's id.
         stimulus: String,
     },
-    /// An ANN's layer has a value that the format it is to be stored in has not.
+    /// A layer has an activation that the cache's number format cannot represent.
     #[error(
-        "layer `{layer}` answers stimulus `{stimulus}` with {value}, which {dtype} cannot store"
+        "layer `{layer}` has the value {value} for stimulus `{stimulus}`, which {dtype} cannot store"
     )]
     #[diagnostic(help("store activations as bf16 or f32: `--cache-dtype bf16`"))]
     OutOfRange {
@@ -91,14 +93,14 @@ pub enum ActivationError {
         /// The format.
         dtype: &'static str,
     },
-    /// A layer's projection does not come to an end.
-    #[error("the spectrum of layer `{layer}` cannot be had: its eigenvalues do not converge")]
+    /// A layer's projection does not converge.
+    #[error("the spectrum of layer `{layer}` cannot be computed: its eigenvalues do not converge")]
     #[diagnostic(help("train on the activations themselves: `projection = \"none\"`"))]
     Spectrum {
         /// The layer.
         layer: String,
     },
-    /// The layers of one job have more bytes than the whole cache may have.
+    /// The layers of one job need more bytes than the cache's budget.
     #[error(
         "the activations of {} take {} as {dtype}, and the cache may take {}",
         layers.join("+"), needed.display().si(), budget.display().si()
@@ -112,7 +114,7 @@ pub enum ActivationError {
         layers: Vec<String>,
         /// Bytes of all of them.
         needed: ByteSize,
-        /// Bytes that the cache may have.
+        /// The cache's budget in bytes.
         budget: ByteSize,
         /// The format.
         dtype: &'static str,
@@ -124,7 +126,7 @@ pub enum ActivationError {
         /// The directory.
         path: PathBuf,
     },
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     #[error("interrupted while extracting activations")]
     Interrupted,
 }

@@ -1,9 +1,10 @@
-//! A layer that is being extracted: rows lie in `KEY.part` as they will in `KEY.act`, and after each
-//! batch `KEY.rows` says how many there are and what the BLAKE3 of everything up to them is. Who goes
-//! on after a crash hashes the rows again and keeps those that some line vouches for, so that a torn
-//! write or a line that reached the disk before its rows costs a batch and no more.
+//! A layer that is being extracted: `KEY.part` has its rows as `KEY.act` will have them, and after
+//! each batch a line of `KEY.rows` records their number and the BLAKE3 of everything up to there.
+//! An extraction that resumes after a crash hashes the rows again and keeps those that some line
+//! confirms, so that a torn write, or a line that reached the disk before its rows, costs only one
+//! batch.
 //!
-//! The file has its whole length from the start: that is what reserves its space in the budget.
+//! The file has its full length from the start, which reserves its space in the budget.
 
 use super::file::{CachedLayer, DIGEST_BYTES, Header, hash};
 use super::key::Dtype;
@@ -20,7 +21,7 @@ pub(super) struct Partial {
     header: Header,
     /// `KEY.part`.
     path: PathBuf,
-    /// Holds the exclusive lock.
+    /// Holds the exclusive lock while it is open.
     file: File,
     log: File,
     hasher: blake3::Hasher,
@@ -35,13 +36,14 @@ pub(super) fn log_path(path: &Path) -> PathBuf {
 
 /// Deletes a partial file, which must be locked, and its log.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    // In this order: a partial file without a log is empty, a log without its file is swept up.
+    // In this order: a partial file without a log counts as empty, and a log without its file is
+    // deleted later.
     fs::remove_file(path)?;
     super::lock::found(fs::remove_file(log_path(path))).map(|_| ())
 }
 
 impl Partial {
-    /// Takes `file`, which lies at `path` and is locked, and reserves its space. Cheap.
+    /// Takes `file`, which is at `path` and locked, and reserves its space without writing it.
     ///
     /// # Errors
     /// When the cache cannot be written.
@@ -65,17 +67,17 @@ impl Partial {
         })
     }
 
-    /// What it will be.
+    /// Header of the layer that it will be.
     pub(super) fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Rows that are there.
+    /// Number of rows written.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Finds the rows that are there, by reading them.
+    /// Finds how many rows are intact, by reading them.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -84,8 +86,8 @@ impl Partial {
         resumed.map_err(|source| write_error(&self.path, source))
     }
 
-    /// Forgets the rows that are there, and takes rows of `units` from now on, no more than there
-    /// were to be: of what cannot be gone on with.
+    /// Discards all rows, and expects rows of `units` from now on, at most as many as were
+    /// reserved. For layers whose extraction cannot be resumed.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -143,8 +145,7 @@ impl Partial {
         self.log.seek(SeekFrom::Start(log_bytes)).map(|_| ())
     }
 
-    /// Appends whole rows, the first of which is of stimulus `first`; those that are there already
-    /// are passed over.
+    /// Appends whole rows, the first of which is of stimulus `first`; rows already written are skipped.
     ///
     /// # Shapes
     /// - `values`: `[stimuli, units]`, row-major
@@ -205,7 +206,7 @@ impl Partial {
         }
     }
 
-    /// Completes the file and makes its content durable; the name is for the cache to give.
+    /// Completes the file and syncs it; the cache gives it its final name.
     ///
     /// # Errors
     /// When the cache cannot be written.
@@ -221,8 +222,8 @@ impl Partial {
             .map_err(|source| write_error(&self.path, source))
     }
 
-    /// Renames the sealed file to `target`; the layer is then open, and locked as such. Nobody may
-    /// delete files meanwhile.
+    /// Renames the sealed file to `target`, and returns it as an open layer with a shared lock. The
+    /// directory's lock must be held.
     ///
     /// # Errors
     /// When the cache cannot be written.
@@ -247,7 +248,7 @@ fn parse(line: &[u8]) -> Option<(usize, blake3::Hash)> {
     Some((rows.parse().ok()?, blake3::Hash::from_hex(digest).ok()?))
 }
 
-/// Rows that the log beside a partial file speaks of; nobody has hashed them.
+/// Number of rows that the log beside a partial file lists, without verifying them.
 pub(super) fn rows_logged(path: &Path) -> usize {
     let log = fs::read(log_path(path)).unwrap_or_default();
     let lines = log.split_inclusive(|byte| *byte == b'\n');

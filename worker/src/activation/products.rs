@@ -1,5 +1,5 @@
-//! Products: inner products of stimuli's activations, which are read a block of units at a time: memory
-//! holds the products and two blocks, whatever the number of units. Pure arithmetic.
+//! Inner products of stimuli's activations, read one block of units at a time: memory holds the
+//! products and two blocks, however many units there are. Pure arithmetic.
 
 use faer::linalg::matmul::{matmul, triangular, triangular::BlockStructure};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
@@ -8,10 +8,11 @@ use rayon::prelude::*;
 /// Bytes of a block: units of the training stimuli in f64.
 pub(crate) const BLOCK_BYTES: usize = 64 << 20;
 
-/// Copies units of a stimulus, from a first on as many as there is space for.
+/// Copies units of a stimulus into a buffer: arguments are the stimulus, the first unit, and the
+/// buffer.
 pub(crate) type Read<'a, E> = &'a (dyn Fn(usize, usize, &mut [f32]) -> Result<(), E> + Sync);
 
-/// Hears how many units are done before each block, and may break off with an error.
+/// Called before each block with the number of units done; an error stops the computation.
 pub(crate) type OnUnits<'a, E> = &'a mut dyn FnMut(usize) -> Result<(), E>;
 
 /// Inner products of centred activations, in f64.
@@ -23,10 +24,10 @@ pub(crate) struct Products {
 }
 
 impl Products {
-    /// Of the units less their means over the `training` stimuli.
+    /// Products of all units, each less its mean over the `training` stimuli.
     ///
     /// # Errors
-    /// When the activations cannot be read, or `on_units` breaks off.
+    /// When the activations cannot be read, or `on_units` fails.
     pub(crate) fn of<E: Send>(
         units: usize,
         training: &[usize],
@@ -38,7 +39,7 @@ impl Products {
         let n = training.len();
         let mut gram = Mat::<f64>::zeros(n, n);
         let mut cross = Mat::<f64>::zeros(others.len(), n);
-        // By the training stimuli alone, since the order of sums depends on it.
+        // Depends on the training stimuli alone, because it determines the order of sums.
         let width = (block_bytes / 8 / n.max(1)).clamp(1, units.max(1));
         let (mut learned, mut seen) = (Vec::new(), Vec::new());
         for first in (0..units).step_by(width) {
@@ -96,7 +97,7 @@ fn fill<E: Send>(
     )
 }
 
-/// Mean of each unit.
+/// The mean of each unit over a block's stimuli.
 fn mean(block: &[f64], width: usize) -> Vec<f64> {
     let mut mean = vec![0.0; width];
     for row in block.chunks_exact(width) {

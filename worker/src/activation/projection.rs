@@ -1,5 +1,6 @@
-//! Projected layers in the cache: made from the layer's own activations where they are missing, and
-//! then all that is needed of it. A projection that was broken off is begun again, for it takes seconds.
+//! Projected layers in the cache. A missing one is computed from the layer's own activations; after
+//! that only the projected layer is needed. An interrupted projection starts again from the
+//! beginning, because it takes only seconds.
 
 use super::cache::Claim;
 use super::extract::{pause, tell};
@@ -15,17 +16,19 @@ use crate::digest;
 use crate::totals;
 use burn::tensor::Device;
 
-/// The layers wanted, projected onto the span of the `training` stimuli's centred activations, from
-/// the cache; projected first where that is missing, and extracted where that is.
+/// Returns the requested layers, projected onto the span of the `training` stimuli's centred
+/// activations. What the cache lacks is projected first, after an extraction where that is missing
+/// too.
 ///
-/// A projected layer has as many units as the span has dimensions, in the order of falling variance:
-/// the first K are its first K principal components. It is stored as f32, whatever the cache's format.
+/// A projected layer has as many units as the span has dimensions, in order of decreasing variance:
+/// the first K are its first K principal components. It is stored as f32, whatever the cache's
+/// format.
 ///
-/// As in [`ensure`], nothing is held while waiting for space, and what is held while waiting for another
-/// process that projects keeps it from nothing.
+/// As in [`ensure`], no lock is held while waiting for space, and a lock held while waiting for
+/// another process's projection does not block that process.
 ///
 /// # Errors
-/// As [`ensure`], and when a layer's spectrum cannot be had.
+/// As [`ensure`], and when a layer's eigenvalues do not converge.
 pub fn ensure_projected(
     cache: &Cache,
     extraction: &Extraction<'_>,
@@ -78,7 +81,7 @@ pub fn ensure_projected(
             Claim::Elsewhere => pause(Stage::Projecting, own[missing[0]].units, progress)?,
             Claim::NoRoom => {
                 tracing::warn!(
-                    "waits for space in the cache: other processes use too much of its budget"
+                    "waiting for space in the cache: other processes use too much of its budget"
                 );
                 drop(layers);
                 opened.fill_with(|| None);
@@ -90,7 +93,7 @@ pub fn ensure_projected(
     }
 }
 
-/// What is known of a projected layer before it is: its units are then the most it can have.
+/// The header of a projected layer before it is computed, with the largest number of units it can have.
 fn projected(own: &Header, training: &[usize]) -> Header {
     let mut stimuli = blake3::Hasher::new_derive_key("nrp row space's stimuli 2026");
     for &stimulus in training {
@@ -140,7 +143,7 @@ fn project(
         units,
         training = training.len(),
         rank = found.rank,
-        "a layer is projected"
+        "projected a layer"
     );
     partial.restart(found.rank)?;
     partial.append(0, &found.values)?;

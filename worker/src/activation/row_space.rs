@@ -1,38 +1,40 @@
-//! Row space: where stimuli lie in the span of some stimuli's centred activations. Pure arithmetic, on
-//! activations that are read a block of units at a time; what it is good for, `docs/design/projection.md` says.
+//! Row space: coordinates of stimuli in the span of some stimuli's centred activations. Pure
+//! arithmetic on activations that are read one block of units at a time; `docs/design/projection.md` says
+//! what it is for.
 //!
 //! With the training stimuli's centred activations Xc = U S Vᵀ, the coordinates of a stimulus x are
 //! (x - mean) V. Neither Xc nor V is ever held: U and S² are those of the Gram matrix Xc Xcᵀ, and
 //! (x - mean) V = (x - mean) Xcᵀ U S⁻¹. Memory holds a few matrices of stimuli × training stimuli and
-//! two blocks, whatever the number of units.
+//! two blocks, however many units there are.
 
 use super::ActivationError;
 use super::products::{self, Products};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par, Side};
 
-/// Version of what is done in here: another makes other files.
+/// Version of this arithmetic; part of the cache key.
 pub(super) const VERSION: u32 = 1;
 
-/// Copies units of a stimulus, from a first on as many as there is space for.
+/// Copies units of a stimulus into a buffer: arguments are the stimulus, the first unit, and the
+/// buffer.
 type Read<'a> = products::Read<'a, ActivationError>;
 
-/// Hears how many units are done before each block, and may break off with an error.
+/// Called before each block with the number of units done; an error stops the computation.
 type OnUnits<'a> = products::OnUnits<'a, ActivationError>;
 
 /// Coordinates of stimuli.
 #[derive(Debug)]
 pub(super) struct Coordinates {
-    /// `[stimuli, rank]`, row-major; in the order of falling variance of the training stimuli.
+    /// `[stimuli, rank]`, row-major; in order of decreasing variance over the training stimuli.
     pub(super) values: Vec<f32>,
     /// Dimensions of the span; 1 (all coordinates 0) where the training stimuli are all alike.
     pub(super) rank: usize,
 }
 
-/// Why there are none.
+/// Why coordinates cannot be computed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The activations cannot be read, or somebody asked to stop.
+    /// The activations cannot be read, or the caller asked to stop.
     Activations(ActivationError),
     /// The eigendecomposition does not converge.
     Spectrum,
@@ -51,13 +53,13 @@ pub(crate) fn most(units: usize, training: usize) -> usize {
 
 /// Coordinates of all `stimuli` in the span of the `training` ones.
 ///
-/// Singular values squared count as 0 from max(training, `units`) · 2⁻⁵² of the largest down: NumPy's
-/// rule for the rank of a matrix, on the Gram matrix. The largest component of each column of U is
-/// made positive, since its sign is arbitrary. What is learned is learned from the training stimuli
-/// alone: their coordinates are the same bits whatever the others are.
+/// Squared singular values up to max(training, `units`) · 2⁻⁵² of the largest count as 0: NumPy's
+/// rule for the rank of a matrix, applied to the Gram matrix. The largest component of each column
+/// of U is made positive, since its sign is arbitrary. Everything is learned from the training
+/// stimuli alone: their coordinates have the same bits whatever the other stimuli are.
 ///
 /// # Errors
-/// When the activations cannot be read, `on_units` breaks off, or the spectrum cannot be had.
+/// When the activations cannot be read, `on_units` fails, or the eigenvalues do not converge.
 pub(super) fn coordinates(
     stimuli: usize,
     units: usize,
@@ -74,7 +76,7 @@ pub(super) fn coordinates(
     let gram = gram.map_err(|_| Failure::Spectrum)?;
     drop(products.gram);
 
-    // In the order of rising eigenvalues.
+    // In increasing order.
     let squares: Vec<f64> = gram.S().column_vector().iter().copied().collect();
     let largest = squares.last().copied().unwrap_or(0.0);
     let least = largest * training.len().max(units) as f64 * f64::EPSILON;
@@ -89,9 +91,10 @@ pub(super) fn coordinates(
     for (at, &axis) in axes.iter().enumerate() {
         let u = gram.U().col(axis);
         let tallest = u.iter().fold(0.0_f64, |tallest, value| {
-            match value.abs() > tallest.abs() {
-                true => *value,
-                false => tallest,
+            if value.abs() > tallest.abs() {
+                *value
+            } else {
+                tallest
             }
         });
         let singular = squares[axis].sqrt() * tallest.signum();
@@ -237,8 +240,8 @@ mod tests {
         pairs.map(|(a, b)| a * b).sum()
     }
 
-    /// What a linear map of the activations can tell of two stimuli, their coordinates tell too, if one
-    /// of them is a training stimulus. Coordinates are rounded to f32.
+    /// Inner products of two stimuli are preserved by their coordinates if one of them is a
+    /// training stimulus. Coordinates are rounded to f32.
     #[test]
     fn inner_products_with_training_stimuli_are_those_of_the_centred_activations() {
         for case in fixtures() {
@@ -297,7 +300,7 @@ mod tests {
                 for stimulus in 0..case.stimuli {
                     let ours = mean + dot(&row(&found, stimulus), &weights);
                     let expected = case.predicted[stimulus * case.sites + site];
-                    // The smallest axes are divided by most.
+                    // The smallest axes are divided by the largest factors.
                     assert!(
                         (ours - expected).abs() <= 1e-5,
                         "{}: {stimulus} {site}: {ours} {expected}",

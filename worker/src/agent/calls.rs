@@ -1,6 +1,6 @@
 //! Calls: what a worker asks its coordinator, repeated while the coordinator does not answer.
 
-use super::WorkerError;
+use super::error::WorkerError;
 use crate::totals;
 use backon::{ExponentialBuilder, Retryable};
 use nrp_client::{ClientError, Connection};

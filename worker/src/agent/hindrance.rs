@@ -1,5 +1,5 @@
 //! Hindrances: what a worker tells the coordinator of a job that it cannot run. The job goes back,
-//! and the worker goes on with what else there is.
+//! and the worker goes on with other jobs.
 
 use crate::activation::ActivationError;
 use crate::executor::ExecuteError;
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::iter::successors;
 
-/// What is wrong, with its causes, and every hint on what to do about it.
+/// The error with its causes, and every hint on what to do about it.
 pub(super) fn of(error: &ExecuteError) -> Hindrance {
     Hindrance {
         reason: reason(error),
@@ -97,7 +97,7 @@ mod tests {
         });
         assert_eq!(
             hindrance.reason,
-            "NRP networks on fc1 cannot be trained here: there is no memory to train with: one \
+            "NRP networks on fc1 cannot be trained here: not enough memory to train: one \
              trial needs 9 GB, and 8 GB are free"
         );
         assert!(hindrance.hint.contains("more memory"), "{}", hindrance.hint);

@@ -1,9 +1,10 @@
 //! One job: the executor on a thread of its own, its outcomes into the spool and from there to the
-//! coordinator, and the job handed back where it cannot end.
+//! coordinator, and the job handed back if it cannot be finished.
 
 use super::calls::COORDINATOR_AWAY;
+use super::error::WorkerError;
 use super::stop::Wish;
-use super::{Agent, IDLE_WAIT, Idle, Shared, WorkerError, hindrance};
+use super::{Agent, IDLE_WAIT, Idle, Shared, hindrance};
 use crate::executor::{Control, ExecuteError, Executor};
 use nrp_proto::REPORTS_MAX;
 use nrp_proto::state::Verdict;
@@ -17,14 +18,14 @@ use tokio::sync::mpsc;
 /// Outcomes that may wait for their acknowledgement before the executor waits too: as many as the
 /// largest job has.
 const OUTCOMES_WAITING: usize = 4_096;
-/// How long a worker that is to leave waits for its executor to stop and for the answer to what it
-/// last reported, and how long it tries to hand its job back.
+/// How long a leaving worker waits for its executor to stop and for acknowledgements, and how long
+/// it tries to hand its job back.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
-/// How long trials go on without asking at rungs once an answer has not come: a coordinator that is
-/// away must not hold up each of a job's trials.
+/// How long trials go on without asking at rungs after an answer failed to come: an unreachable
+/// coordinator must not hold up each of a job's trials.
 const RUNG_SILENCE: Duration = Duration::from_secs(30);
 
-/// A job that is computed, until it is dropped, also where it panics.
+/// Marks a job as running until it is dropped, also on a panic.
 struct Busy(Arc<Idle>);
 
 impl Drop for Busy {
@@ -38,9 +39,9 @@ struct JobControl {
     agent: Agent,
     lease: LeaseRef,
     outcomes: mpsc::Sender<Report>,
-    /// Where the calls are made that the executor waits for.
+    /// Runs the calls that the executor waits for.
     runtime: Handle,
-    /// When a rung was last left without an answer.
+    /// When a rung last got no answer.
     silent: Mutex<Option<Instant>>,
 }
 
@@ -72,11 +73,11 @@ impl Control for JobControl {
         if let Err(error) = self.agent.spool.keep(&report) {
             tracing::warn!(
                 trial, %error,
-                "an outcome could not be spooled; until it is acknowledged only this process has it"
+                "cannot spool an outcome; until it is acknowledged only this process has it"
             );
         }
         if self.outcomes.blocking_send(report).is_err() {
-            // Nobody reports any more; what is spooled waits for the next process.
+            // Reporting has ended; spooled outcomes wait for the next process.
             self.agent.broken_off.store(true, Ordering::Relaxed);
         }
     }
@@ -91,8 +92,8 @@ impl Control for JobControl {
 }
 
 impl Agent {
-    /// Runs one job, reporting each outcome as it comes; one that cannot be run here goes back, with
-    /// why. No executor comes back where the worker is to leave and did not wait for it.
+    /// Runs one job and reports each outcome as it comes. A job that cannot run here is handed back
+    /// with the reason. Returns no executor if the worker leaves without waiting for it.
     pub(super) async fn run_job(
         &self,
         mut executor: Executor,
@@ -159,7 +160,7 @@ impl Agent {
     }
 
     /// Hands a job back that cannot be run here. The lease is kept alive until the coordinator knows:
-    /// if it lapsed, its trials would be blamed.
+    /// if it expired, its trials would be blamed.
     async fn hand_back(
         &self,
         lease: LeaseRef,
@@ -177,20 +178,20 @@ impl Agent {
             }
             () = self.idled(idle_timeout) => {}
         }
-        // A coordinator that hands the same job out again is not to be asked without a pause.
+        // Pause before asking again, in case the coordinator hands out the same job.
         tokio::time::sleep(IDLE_WAIT).await;
     }
 
-    /// Breaks the job off once the worker is to leave; resolves when that takes too long.
+    /// Stops the job once the worker has to leave; resolves when stopping takes too long.
     async fn break_off(&self) {
         self.stop.reached(Wish::Leave).await;
         self.broken_off.store(true, Ordering::Relaxed);
         tokio::time::sleep(LEAVE_PATIENCE).await;
-        tracing::warn!("the worker leaves; outcomes without an answer stay in the spool");
+        tracing::warn!("leaving; outcomes that are not acknowledged stay in the spool");
     }
 
-    /// Reports outcomes, at most [`REPORTS_MAX`], until they are answered, and takes them out of the
-    /// spool.
+    /// Reports outcomes, at most [`REPORTS_MAX`], until they are acknowledged, and removes them
+    /// from the spool.
     pub(super) async fn deliver(&self, reports: &[Report]) -> Result<(), WorkerError> {
         let verdicts = self.calls.report(reports).await?;
         for (Report { trial, .. }, answer) in reports.iter().zip(verdicts) {

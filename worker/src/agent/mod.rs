@@ -2,25 +2,25 @@
 //! are acknowledged, keeps working while the coordinator is away, and leaves in order when told to. A worker with
 //! several devices has one agent per device; all of them end together.
 //!
-//! `calls` speaks, `job` runs one job, `hindrance` says why one cannot be run, `spool` keeps outcomes
-//! on disk, `stop` says when to end. All computing is the executor's, on a thread of its own.
+//! `calls` talks to the coordinator, `job` runs one job, `hindrance` reports why one cannot run, `spool`
+//! keeps outcomes on disk, `stop` decides when to end. All computing is the executor's, on a thread of its own.
 
 mod calls;
+mod error;
 mod hindrance;
 mod job;
 mod spool;
 mod stop;
 
+pub use error::WorkerError;
 pub use spool::SpoolError;
 pub use stop::Stop;
 
-use crate::activation::{ActivationError, Cache, CacheConfig};
-use crate::device::{self, DeviceError};
-use crate::executor::{ExecuteError, Executor};
+use crate::activation::{Cache, CacheConfig};
+use crate::device;
+use crate::executor::Executor;
 use burn::tensor::Device;
 use calls::{CALL_TIMEOUT, COORDINATOR_AWAY, Calls, Terms};
-use miette::Diagnostic;
-use nrp_client::ClientError;
 use nrp_proto::REPORTS_MAX;
 use nrp_proto::wire::{Activity, HeartbeatReply, LeaseRef, LeaseReply, Report};
 use spool::Spool;
@@ -30,7 +30,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use stop::Wish;
-use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tonic::Code;
@@ -65,34 +64,6 @@ pub struct WorkerConfig {
     /// Whether the worker ends with an error when its machine keeps it from running a job (a full disk). Otherwise
     /// it hands the job back and asks again later.
     pub ends_hindered: bool,
-}
-
-/// Why a worker ended.
-#[derive(Debug, Error, Diagnostic)]
-pub enum WorkerError {
-    /// The device cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Device(#[from] DeviceError),
-    /// The cache cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Cache(#[from] ActivationError),
-    /// The spool cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Spool(#[from] SpoolError),
-    /// The coordinator cannot be reached, or refused the worker.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Coordinator(#[from] ClientError),
-    /// This machine keeps the worker from running a job, and the worker was told to end in that case.
-    #[error("a job cannot be run on this machine; its trials wait")]
-    Job(
-        #[source]
-        #[diagnostic_source]
-        ExecuteError,
-    ),
 }
 
 /// What heartbeats, the executor and the job loop share.

@@ -1,11 +1,12 @@
 //! The spool: outcomes on disk until the coordinator has acknowledged them, so that none is lost
-//! with the worker that has it.
+//! with its worker.
 //!
 //! One small file a trial, `TRIAL.outcome`: the BLAKE3 of its second line, and the report as JSON
 //! with the coordinator it is for. It has its name once it is whole and synced. Files of one
 //! directory may come from many workers: a process that starts reports what earlier ones of its name,
-//! or others that died, left for the same coordinator. That two report the same outcome does no harm.
-//! What no coordinator wants is kept as `TRIAL.unknown`, and never sent again.
+//! or others that died, left for the same coordinator. Reporting the same outcome twice is
+//! harmless. An outcome that the coordinator does not accept is kept as `TRIAL.unknown`, and never
+//! sent again.
 
 use miette::Diagnostic;
 use nrp_proto::wire::Report;
@@ -31,23 +32,23 @@ pub struct SpoolError {
     source: io::Error,
 }
 
-/// Where outcomes wait.
+/// The directory in which outcomes wait.
 #[derive(Debug, Clone)]
 pub(super) struct Spool {
     directory: PathBuf,
     coordinator: String,
 }
 
-/// What lies in a file.
+/// The content of a file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
-    /// The address that its worker asked for jobs.
+    /// The address from which its worker got the job.
     coordinator: String,
     report: Report,
 }
 
 impl Spool {
-    /// Opens the directory, making it where it is missing, for what goes to `coordinator`.
+    /// Opens the directory, which is created if it is missing, for outcomes that go to `coordinator`.
     pub(super) fn open(directory: PathBuf, coordinator: String) -> Result<Self, SpoolError> {
         match fs::create_dir_all(&directory) {
             Ok(()) => Ok(Self {
@@ -61,7 +62,7 @@ impl Spool {
         }
     }
 
-    /// Keeps an outcome; on disk when this returns.
+    /// Keeps an outcome; it is synced to disk when this returns.
     pub(super) fn keep(&self, report: &Report) -> io::Result<()> {
         let entry = Entry {
             coordinator: self.coordinator.clone(),
@@ -76,8 +77,8 @@ impl Spool {
         File::open(&self.directory)?.sync_all()
     }
 
-    /// The outcomes that earlier processes of `workers`, or any that spoke with the same coordinator,
-    /// left. Torn ones are dropped, with a notice.
+    /// The outcomes left by earlier processes of `workers`, or by any process with the same
+    /// coordinator. Incomplete ones are dropped with a warning.
     pub(super) fn left(&self, workers: &[String]) -> Result<Vec<Report>, SpoolError> {
         let failed = |path: &Path, source| SpoolError {
             path: path.to_owned(),
@@ -92,7 +93,7 @@ impl Spool {
             let extension = path.extension().and_then(|extension| extension.to_str());
             let read = match extension {
                 Some(WHOLE) => fs::read(&path).map(|bytes| decode(&bytes)),
-                Some(PARTIAL) => Ok(Err("its writing was broken off".to_owned())),
+                Some(PARTIAL) => Ok(Err("writing it was interrupted".to_owned())),
                 _ => continue,
             };
             match read {
@@ -106,12 +107,12 @@ impl Spool {
                 Ok(Err(reason)) => {
                     tracing::warn!(
                         file = %path.display(), reason,
-                        "a spooled outcome is torn and is dropped; its trial is run again"
+                        "dropping an incomplete spooled outcome; its trial runs again"
                     );
                     unless_missing(fs::remove_file(&path))
                         .map_err(|source| failed(&path, source))?;
                 }
-                // Another worker has just had it acknowledged.
+                // Another worker's report of it has just been acknowledged.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(failed(&path, source)),
             }
@@ -119,35 +120,35 @@ impl Spool {
         Ok(reports)
     }
 
-    /// Forgets an outcome that was acknowledged.
+    /// Removes an acknowledged outcome.
     pub(super) fn forget(&self, trial: &str) {
         let removed = self.path(trial, WHOLE).and_then(fs::remove_file);
-        // At worst it is reported again, and is a duplicate.
+        // At worst it is reported again as a duplicate.
         if let Err(error) = unless_missing(removed) {
-            tracing::warn!(trial, %error, "a spooled outcome could not be removed");
+            tracing::warn!(trial, %error, "cannot remove a spooled outcome");
         }
     }
 
-    /// Keeps an outcome that the coordinator does not want from being sent again.
+    /// Sets aside an outcome that the coordinator does not accept, so that it is not sent again.
     pub(super) fn set_aside(&self, trial: &str, reason: &str) {
         tracing::warn!(
             trial,
             reason,
-            "the coordinator does not take an outcome; it is set aside in the spool"
+            "the coordinator does not accept an outcome; setting it aside in the spool"
         );
         let moved = self
             .path(trial, WHOLE)
             .and_then(|from| fs::rename(from, self.path(trial, UNKNOWN)?));
         if let Err(error) = unless_missing(moved) {
-            tracing::warn!(trial, %error, "a spooled outcome could not be set aside");
+            tracing::warn!(trial, %error, "cannot set aside a spooled outcome");
         }
     }
 
-    /// The file of a trial, whose id came over the wire and may not lead elsewhere.
+    /// The file of a trial; its id came over the wire and must not lead outside the directory.
     fn path(&self, trial: &str, extension: &str) -> io::Result<PathBuf> {
         let is_id = !trial.is_empty() && trial.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !is_id {
-            let reason = format!("`{trial}` is no trial's id");
+            let reason = format!("`{trial}` is not a trial's id");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         Ok(self.directory.join(format!("{trial}.{extension}")))

@@ -1,21 +1,21 @@
 //! When a worker is to stop: not yet, once its job is done, or at once.
 //!
-//! Whoever holds the [`Stop`] may ask for more haste; nobody can take a wish back.
+//! Every holder of the [`Stop`] may make it more urgent; no request can be taken back.
 
 use tokio::sync::watch;
 
-/// What is wished of a worker, in the order of haste.
+/// What a worker is asked to do, in order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wish {
-    /// It goes on.
+    /// Go on.
     Stay,
-    /// It finishes the job it has, within its grace, and takes no other.
+    /// Finish the current job within the grace period, and take no other.
     Drain,
-    /// It hands its job back.
+    /// Hand the job back.
     Leave,
 }
 
-/// The one word on when a worker stops. Clones say the same.
+/// Decides when a worker stops. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Sender<Wish>);
 
@@ -26,12 +26,12 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Lets the worker finish its job within its grace, and take no other.
+    /// Lets the worker finish its job within its grace period, and take no other.
     pub fn drain(&self) {
         self.raise(Wish::Drain);
     }
 
-    /// Has the worker hand its job back at once.
+    /// Makes the worker hand its job back at once.
     pub fn leave(&self) {
         self.raise(Wish::Leave);
     }
@@ -44,10 +44,10 @@ impl Stop {
         });
     }
 
-    /// Resolves once that much haste, or more, is wished.
+    /// Resolves once a request at least this urgent was made.
     pub(super) async fn reached(&self, wish: Wish) {
         let mut wishes = self.0.subscribe();
-        // Fails only without a sender, and `self` is one.
+        // This fails only without a sender, and `self` is one.
         let _ = wishes.wait_for(|current| *current >= wish).await;
     }
 }

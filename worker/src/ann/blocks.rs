@@ -1,9 +1,9 @@
-//! Keras layers as tensor operations, at inference, on any of burn's devices; the CPU without
-//! LibTorch has `cpu`. Shared by all ANNs; knows no ANN.
+//! Keras layers as tensor operations, at inference, on any of burn's devices except flex, which
+//! uses `cpu`. Shared by all ANNs; knows none of them.
 //!
-//! Maps are held channels first, as burn's convolutions want them; what leaves this module is in
-//! Keras's order (height, width, channels). A batch norm that alone follows a convolution is folded
-//! into it: the batch norm's block then *is* that convolution, scaled and shifted.
+//! Maps are channels first, as burn's convolutions need them; results are in Keras's order (height,
+//! width, channels). A batch norm that alone follows a convolution is folded into it: the batch
+//! norm's block then *is* that convolution, scaled and shifted.
 
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d};
@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::fold::{Affine, folds_into};
 use super::graph::{Conv, End, Graph, Node, Op, Pads, Window};
 
-/// What one layer gives for a batch of stimuli.
+/// A layer's output for a batch of stimuli.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     /// `[stimuli, channels, height, width]`.
@@ -51,10 +51,10 @@ impl Value {
     }
 }
 
-/// One layer, ready to run: its weights are on the device, in the order the device wants.
+/// One layer, ready to run: its weights are on the device, in the device's order.
 #[derive(Debug)]
 pub(super) enum Block {
-    /// Answers the image itself.
+    /// Passes the image on.
     Input,
     ZeroPadding(Pads),
     Cropping(Pads),
@@ -214,17 +214,7 @@ impl Block {
             }
             Self::AveragePool(options) => Value::Map(avg_pool2d(x.map(), options.clone())),
             Self::LocalResponseNorm { size, alpha, beta } => {
-                let map = x.map();
-                let squares = map.clone() * map.clone();
-                let [stimuli, channels, height, width] = map.dims();
-                let edge = Tensor::zeros([stimuli, size / 2, height, width], &map.device());
-                let padded = Tensor::cat(vec![edge.clone(), squares, edge], 1);
-                let neighbours = (0..*size).map(|from| padded.clone().narrow(1, from, channels));
-                let sum = neighbours
-                    .reduce(Tensor::add)
-                    .expect("a window has channels");
-                let norm = sum.mul_scalar(alpha / *size as f64).add_scalar(1.0);
-                Value::Map(map / norm.powf_scalar(*beta))
+                Value::Map(local_response_norm(x.map(), *size, *alpha, *beta))
             }
             Self::GlobalAveragePooling { keep_dims } => {
                 let mean = adaptive_avg_pool2d(x.map(), [1, 1]);
@@ -258,13 +248,27 @@ impl Block {
     }
 }
 
+/// Each value over a power of the mean square of `size` neighbouring channels.
+fn local_response_norm(map: Tensor<4>, size: usize, alpha: f64, beta: f64) -> Tensor<4> {
+    let squares = map.clone() * map.clone();
+    let [stimuli, channels, height, width] = map.dims();
+    let edge = Tensor::zeros([stimuli, size / 2, height, width], &map.device());
+    let padded = Tensor::cat(vec![edge.clone(), squares, edge], 1);
+    let neighbours = (0..size).map(|from| padded.clone().narrow(1, from, channels));
+    let sum = neighbours
+        .reduce(Tensor::add)
+        .expect("a window has channels");
+    let norm = sum.mul_scalar(alpha / size as f64).add_scalar(1.0);
+    map / norm.powf_scalar(beta)
+}
+
 /// The padding of a window over the map that `node` reads.
 fn pads(graph: &Graph, node: &Node, window: &Window) -> Pads {
     let input = &graph.node(node.inputs[0]).shape;
     window.pads([input[0], input[1]])
 }
 
-/// The convolutions that `node` is made of, the last one followed by `affine` where there is one.
+/// The convolutions that `node` is made of, the last one followed by `affine` if there is one.
 fn convolutions(
     graph: &Graph,
     node: &Node,
@@ -314,24 +318,25 @@ fn convolutions(
             one(0, channels, window, channels, None, None),
             one(1, *filters, &Window::same(1), 1, None, affine),
         ],
-        op => unreachable!("{op:?} is no convolution"),
+        op => unreachable!("{op:?} is not a convolution"),
     }
 }
 
 impl Convolution {
     fn run(&self, x: Tensor<4>) -> Tensor<4> {
         let even = self.pads.iter().all(|(before, after)| before == after);
-        let (x, pads) = match even {
-            true => (x, self.pads),
-            false => (padded(x, self.pads, 0.0), [(0, 0); 2]),
+        let (x, pads) = if even {
+            (x, self.pads)
+        } else {
+            (padded(x, self.pads, 0.0), [(0, 0); 2])
         };
         let options = ConvOptions::new_with_padding(self.stride, pads, [1, 1], self.groups);
         conv2d(x, self.kernel.clone(), self.bias.clone(), options)
     }
 }
 
-/// A map with `value` around, its channels still last in memory: images come so, and LibTorch's
-/// convolutions are fastest when all that lies between them leaves it so.
+/// A map with `value` around, its channels still last in memory: images arrive so, and LibTorch's
+/// convolutions are fastest if everything between them keeps it so.
 fn padded(map: Tensor<4>, pads: Pads, value: f32) -> Tensor<4> {
     if pads == [(0, 0); 2] {
         return map;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::near::did_you_mean;
 use miette::Diagnostic;
+use nrp_proto::did_you_mean;
 use thiserror::Error;
 
 use super::OnnxError;
@@ -11,8 +11,8 @@ use super::OnnxError;
 /// Why an ANN could not be found, loaded, run or verified.
 #[derive(Debug, Error, Diagnostic)]
 pub enum AnnError {
-    /// The name is of no ANN.
-    #[error("ANN `{name}` is not known")]
+    /// The name is not an ANN's.
+    #[error("unknown ANN `{name}`")]
     #[diagnostic(help("`nrp ann list` lists the ANNs{}", did_you_mean(near.as_deref())))]
     Unknown {
         /// What the user wrote.
@@ -20,37 +20,37 @@ pub enum AnnError {
         /// The ANN that was probably meant.
         near: Option<String>,
     },
-    /// The ANN is known by its file alone.
-    #[error("what `onnx` is, only its file says")]
+    /// The ANN is defined by a file.
+    #[error("`onnx` is defined by its file")]
     #[diagnostic(help("name the file: `nrp ann layers net.onnx`"))]
     NoFile,
-    /// The ANN's weights are its file's.
-    #[error("`onnx` has no weights but its file's, and `{weights}` is none")]
-    #[diagnostic(help("name an `.onnx` file; to try an untrained net, export one"))]
+    /// The ANN's weights are in its file.
+    #[error("`{weights}` is not an ONNX file, and `onnx` has no other weights")]
+    #[diagnostic(help("name an `.onnx` file; to try an untrained network, export one"))]
     RandomOnnx {
         /// What the user wrote.
         weights: String,
     },
-    /// The preprocessing is none.
-    #[error("preprocessing `{word}` is not known")]
-    #[diagnostic(help("`torch` (the default), `tf`, `caffe` or `none`"))]
+    /// The word names no preprocessing.
+    #[error("unknown preprocessing `{word}`")]
+    #[diagnostic(help("use `torch` (the default), `tf`, `caffe` or `none`"))]
     Preprocessing {
         /// What the user wrote.
         word: String,
     },
-    /// Weights are zero for a reason that is none.
-    #[error("pruning `{word}` at sparsity {sparsity} is not known")]
-    #[diagnostic(help("coordinator and worker must be of one version"))]
+    /// The word names no way of pruning.
+    #[error("unknown pruning `{word}` at sparsity {sparsity}")]
+    #[diagnostic(help("run the same version of nrp on coordinator and workers"))]
     Pruning {
-        /// What the trial says.
+        /// The word in the trial.
         word: String,
-        /// The sparsity it asks for.
+        /// The sparsity in the trial.
         sparsity: f64,
     },
-    /// An ONNX file is run with the weights it has.
-    #[error("`onnx` at sparsity {sparsity}: an ONNX file's weights cannot be pruned")]
+    /// An ONNX file cannot be pruned.
+    #[error("an ONNX file's weights cannot be pruned (sparsity {sparsity})")]
     #[diagnostic(help(
-        "prune the net before you export it, and name the file as an ANN of its own, with no `sparsity`"
+        "prune the network before exporting it, and list the file as an `[[ann]]` of its own without `sparsity`"
     ))]
     PrunedOnnx {
         /// The sparsity asked for.
@@ -72,7 +72,7 @@ pub enum AnnError {
         near: Option<String>,
     },
     /// Neither a seed nor a path.
-    #[error("weights `{text}` have no seed after `random:`")]
+    #[error("weights `{text}`: no seed after `random:`")]
     #[diagnostic(help(
         "write a whole number from 0 to {} after `random:`, or the path of a weights file",
         u64::MAX
@@ -89,11 +89,11 @@ pub enum AnnError {
         ann: &'static str,
         /// The weights file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The weights file does not begin as HDF5 does.
+    /// The weights file does not start like HDF5.
     #[error("weights of {ann}: `{}` is not an HDF5 file", path.display())]
     #[diagnostic(help(
         "give a Keras `.h5`, `.weights.h5` or `.keras` file, and check that it is no web page saved \
@@ -115,12 +115,12 @@ pub enum AnnError {
         path: PathBuf,
         /// What was being read.
         at: String,
-        /// What the reader found.
+        /// The reader's error.
         #[source]
         source: Box<hdf5_reader::error::Error>,
     },
-    /// The file is sound HDF5, but nothing Keras saves weights as.
-    #[error("weights of {ann}: `{}` holds no weights saved by Keras ({found})", path.display())]
+    /// The file is valid HDF5, but not a weights file of Keras.
+    #[error("weights of {ann}: `{}` has no weights saved by Keras ({found})", path.display())]
     #[diagnostic(help(
         "expected the attribute `layer_names` (legacy `.h5`) or the group `layers` (Keras 3 \
          `.weights.h5` and `.keras`); save the network with `save_weights`"
@@ -133,8 +133,8 @@ pub enum AnnError {
         /// What is there instead.
         found: String,
     },
-    /// The file is nothing PyTorch saves weights as.
-    #[error("weights of {ann}: `{}` holds no state dict: {why}", path.display())]
+    /// The file is not a weights file of PyTorch.
+    #[error("weights of {ann}: `{}` has no state dict: {why}", path.display())]
     #[diagnostic(help(
         "give a `.pth` or `.pt` file saved with `torch.save(net.state_dict(), …)`, or `.safetensors`"
     ))]
@@ -143,15 +143,15 @@ pub enum AnnError {
         ann: &'static str,
         /// The weights file.
         path: PathBuf,
-        /// What the reader found.
+        /// The reader's error.
         why: String,
     },
-    /// The file's weights are another network's. Names the first layer that differs.
+    /// The file has another network's weights. Names the first layer that differs.
     #[error(
         "weights in `{}` are not {ann}'s: layer `{layer}` should be {expected}, found {found}",
         path.display()
     )]
-    #[diagnostic(help("give weights of {ann} itself, with its classifier; nothing was loaded"))]
+    #[diagnostic(help("use weights of {ann} itself, with its classifier; nothing was loaded"))]
     WeightsMismatch {
         /// The ANN.
         ann: &'static str,
@@ -161,7 +161,7 @@ pub enum AnnError {
         layer: String,
         /// The ANN's variables of that layer, with shapes.
         expected: String,
-        /// The file's.
+        /// The file's variables of that layer, with shapes.
         found: String,
     },
     /// A weight is NaN or infinite.
@@ -169,7 +169,7 @@ pub enum AnnError {
         "weights of {ann}: `{variable}` of layer `{layer}` in `{}` holds NaN or infinity",
         path.display()
     )]
-    #[diagnostic(help("the network that was saved had diverged; use another checkpoint"))]
+    #[diagnostic(help("the saved network had diverged; use another checkpoint"))]
     NotFinite {
         /// The ANN.
         ann: &'static str,
@@ -180,13 +180,13 @@ pub enum AnnError {
         /// Its variable.
         variable: &'static str,
     },
-    /// The device could not hand back what it computed.
+    /// The device failed to return what it computed.
     #[error("{ann}: the activations could not be read from the device: {why}")]
     #[diagnostic(help("try another `--device`, or a smaller batch"))]
     Device {
         /// The ANN.
         ann: &'static str,
-        /// What the device said.
+        /// The device's error.
         why: String,
     },
     /// The fixture file cannot be opened or read.
@@ -195,11 +195,11 @@ pub enum AnnError {
     FixtureUnreadable {
         /// The fixture.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The fixture is no fixture.
+    /// The file is not a fixture.
     #[error("`{}` is not a fixture", path.display())]
     #[diagnostic(help(
         "a fixture is a JSON object with `ann`, `seed`, `parameters`, `input`, `weights` and `layers`"
@@ -207,7 +207,7 @@ pub enum AnnError {
     FixtureSyntax {
         /// The fixture.
         path: PathBuf,
-        /// What the JSON reader said.
+        /// The JSON reader's error.
         #[source]
         source: serde_json::Error,
     },
@@ -227,7 +227,7 @@ pub enum AnnError {
 }
 
 impl AnnError {
-    /// Sorts a reader's complaint into "no HDF5 at all" and "HDF5, but broken".
+    /// Turns a reader's error into "not HDF5", "unreadable" or "damaged".
     pub(super) fn from_hdf5(
         ann: &'static str,
         path: &Path,

@@ -1,4 +1,4 @@
-//! Fixtures: an ANN at weights that any program can rebuild, and what its layers then answer.
+//! Fixtures: an ANN with weights that any program can rebuild, and its layers' activations.
 //! Verifying one shows that this program computes what Keras computes.
 
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct FixtureReport {
     /// That layer's largest difference in any sampled element, mean or standard deviation, over the
     /// layer's standard deviation. Infinite where anything is NaN or infinite.
     pub worst_relative_error: f64,
-    /// The ANN's parameters, equal to the fixture's.
+    /// The ANN's number of parameters, equal to the fixture's.
     pub parameters: u64,
 }
 
@@ -59,7 +59,7 @@ struct FixtureLayer {
 /// compares every layer the fixture lists.
 ///
 /// # Errors
-/// When the file is no fixture, its ANN is not offered, or it describes another network.
+/// When the file is not a fixture, its ANN is unknown, or it describes another network.
 pub fn verify(path: &Path, device: &Device) -> Result<FixtureReport, AnnError> {
     let text = std::fs::read_to_string(path).map_err(|source| AnnError::FixtureUnreadable {
         path: path.to_owned(),
@@ -83,7 +83,7 @@ pub fn verify(path: &Path, device: &Device) -> Result<FixtureReport, AnnError> {
 }
 
 impl Fixture {
-    /// What the fixture says of its network that is not so of `info`'s, if anything.
+    /// Checks that the fixture describes `info`'s network; the error names the first difference.
     fn check(&self, info: &AnnInfo, graph: &Graph) -> Result<(), String> {
         if self.input != info.input {
             return Err(format!("input {:?}, not {:?}", self.input, info.input));
@@ -99,7 +99,7 @@ impl Fixture {
             if !same || weight.shape != spec.shape || weight.ordinal != ordinal {
                 let (layer, variable, shape) = (&spec.layer, spec.variable, &spec.shape);
                 return Err(format!(
-                    "{found} stands where weight {ordinal}, `{variable}` {shape:?} of `{layer}`, should"
+                    "{found} is in place of weight {ordinal}, `{variable}` {shape:?} of `{layer}`"
                 ));
             }
         }
@@ -175,7 +175,7 @@ impl FixtureLayer {
         }
     }
 
-    /// The largest difference over the layer's standard deviation; infinite where it is no number.
+    /// The largest difference over the layer's standard deviation; infinite if it is not finite.
     fn relative_error(&self, values: &[f32]) -> f64 {
         if values.iter().any(|x| !x.is_finite()) {
             return f64::INFINITY;
@@ -344,7 +344,7 @@ mod tests {
         assert!(said.contains("lists no layers"), "{said}");
         assert_eq!(
             refusal(|json| json["ann"] = "onnx".into()),
-            "what `onnx` is, only its file says"
+            "`onnx` is defined by its file"
         );
         let said = verify(&testdata("tiny_legacy.h5"), &Device::flex()).expect_err("no JSON");
         assert!(said.to_string().contains("tiny_legacy.h5"), "{said}");

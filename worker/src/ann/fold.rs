@@ -3,8 +3,7 @@
 
 use super::graph::{Conv, End, Graph, Node, NodeId, Op};
 
-/// The convolution that the batch norm `node` is folded into: the one it follows, if nothing else
-/// reads that.
+/// The convolution that the batch norm `node` is folded into: its input, if nothing else reads it.
 pub(super) fn folds_into(graph: &Graph, node: &Node) -> Option<NodeId> {
     let Op::BatchNorm { .. } = node.op else {
         return None;
@@ -23,7 +22,7 @@ pub(super) fn folds_into(graph: &Graph, node: &Node) -> Option<NodeId> {
     (alone && is_conv).then_some(before)
 }
 
-/// What each node reads: not the graph's inputs where a batch norm is folded.
+/// What each node reads; where a batch norm is folded, that differs from the graph's inputs.
 pub(super) fn reads(graph: &Graph) -> Vec<Vec<NodeId>> {
     let nodes = graph.nodes().iter();
     nodes
@@ -34,8 +33,8 @@ pub(super) fn reads(graph: &Graph) -> Vec<Vec<NodeId>> {
         .collect()
 }
 
-/// How often each node's value is read on the way to the requested ones, requests included; 0 where
-/// it is not needed.
+/// How often each node's value is read for the requested nodes, requests included; 0 if it is not
+/// needed.
 pub(super) fn readers(reads: &[Vec<NodeId>], requested: &[NodeId]) -> Vec<usize> {
     let mut readers = vec![0; reads.len()];
     for id in requested {

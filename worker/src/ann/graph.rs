@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-/// Where a node stands in its graph.
+/// A node's index in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NodeId(pub(super) usize);
 
@@ -21,7 +21,7 @@ pub(super) enum Padding {
     Valid,
     /// Padded so that the output is `ceil(input / stride)`, the odd pixel going to the end.
     Same,
-    /// So many pixels on every side, as PyTorch says it.
+    /// This many pixels on every side, as PyTorch specifies it.
     Around(usize),
 }
 
@@ -127,7 +127,7 @@ pub(super) enum Op {
     },
     /// `BatchNormalization` over channels, at inference.
     BatchNorm { epsilon: f64 },
-    /// `ReLU`, cut off at `max` where there is one.
+    /// `ReLU`, cut off at `max` if there is one.
     Relu { max: Option<f64> },
     /// `MaxPooling2D`.
     MaxPool(Window),
@@ -161,7 +161,7 @@ pub(super) struct Conv {
     pub(super) filters: usize,
     pub(super) window: Window,
     pub(super) bias: bool,
-    /// Input and output channels are cut into so many parts, which do not see each other.
+    /// Number of groups that input and output channels are divided into.
     pub(super) groups: usize,
     pub(super) end: End,
 }
@@ -184,7 +184,7 @@ impl Conv {
     }
 }
 
-/// What a layer with weights ends in.
+/// The activation function of a layer with weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum End {
     /// Nothing.
@@ -218,7 +218,7 @@ impl Op {
         }
     }
 
-    /// Whether Keras's fixtures and users know the node as a layer with activations of its own.
+    /// Whether the node is a layer whose activations users can request.
     fn is_listed(&self) -> bool {
         !matches!(self, Op::Input | Op::Dropout)
     }
@@ -326,12 +326,12 @@ impl Op {
     }
 }
 
-/// One Keras layer in its place.
+/// One Keras layer in the graph.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     /// Keras's name; for a layer that Keras numbers itself, the name it has in a fresh session.
     pub(super) name: String,
-    /// Whether Keras numbered it, so that files of other sessions may name it otherwise.
+    /// Whether Keras numbered it, so that files of other sessions may use another name.
     pub(super) auto_numbered: bool,
     pub(super) op: Op,
     /// The nodes it reads, all earlier than itself.
@@ -409,7 +409,7 @@ impl Graph {
     }
 }
 
-/// States a graph layer by layer. Panics on a statement that cannot be.
+/// States a graph layer by layer. Panics on an invalid statement.
 #[derive(Debug)]
 pub(super) struct GraphBuilder {
     /// As stated; weights are given out at the end.

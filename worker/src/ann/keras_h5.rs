@@ -43,7 +43,7 @@ pub(super) fn read(
         let read = |(spec, tensor)| file.values(spec, tensor);
         graph.weights().iter().zip(fitted).map(read).collect()
     };
-    // The reader is hardened against malformed bytes, but gives no promise.
+    // The reader is hardened against malformed bytes, but guarantees nothing.
     caught(read).unwrap_or_else(|said| Err(file.not_keras(format!("its reader gave up: {said}"))))
 }
 
@@ -98,7 +98,7 @@ impl WeightsFile<'_> {
         }
     }
 
-    /// The weights file in a `.keras` archive, `limit` bytes at most; nothing where the file is no
+    /// The weights file in a `.keras` archive, at most `limit` bytes; `None` if the file is not an
     /// archive.
     fn archived(&self, limit: u64) -> Result<Option<Vec<u8>>, AnnError> {
         let unreadable = |source| AnnError::WeightsUnreadable {
@@ -295,7 +295,7 @@ impl WeightsFile<'_> {
         }
     }
 
-    /// What the file has in the place of `node`, which it lacks.
+    /// What the file has in place of `node`, which it lacks.
     fn instead(&self, graph: &Graph, listing: &Listing, place: usize, node: &Node) -> String {
         let layer = match listing.layout {
             Layout::Legacy => listing.layers.get(place),
@@ -430,7 +430,7 @@ fn in_order(specs: &[WeightSpec], tensors: Vec<FileTensor>) -> Vec<FileTensor> {
     positions.into_iter().map(take).collect()
 }
 
-/// Where each variable stands among the layer's tensors: by name where every name is known, and
+/// The index of each variable among the layer's tensors: by name if every name is known, and
 /// otherwise, like Keras itself, by order.
 fn positions(specs: &[WeightSpec], tensors: &[FileTensor]) -> Vec<usize> {
     let place = |spec: &WeightSpec| {
@@ -462,7 +462,7 @@ fn listed<'a>(tensors: impl Iterator<Item = (&'a str, &'a [usize])>) -> String {
     tensors.join(", ")
 }
 
-/// The group at `path`, whose parts may be parted by `/`.
+/// The group at `path`, whose parts may be separated by `/`.
 fn descend(group: &Group, path: &str) -> hdf5_reader::error::Result<Group> {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     parts.try_fold(group.clone(), |group, part| group.group(part))
@@ -510,7 +510,7 @@ mod tests {
         let length = weights.expect("weights").len() as u64;
         assert!(file.archived(length).is_ok());
         let error = file.archived(length - 1).expect_err("too large");
-        let bound = format!("it unpacks to {length} bytes, the limit is {}", length - 1);
+        let bound = format!("it unpacks to {length} bytes; the limit is {}", length - 1);
         assert!(error.to_string().contains(&bound), "{error}");
     }
 

@@ -1,4 +1,4 @@
-//! An ANN with its weights on a device, answering with the activations of chosen layers.
+//! An ANN with its weights on a device, which computes the activations of chosen layers.
 //!
 //! A pass computes what the requested layers need and nothing beyond. A layer's activations do not
 //! depend on which others are requested.
@@ -9,7 +9,7 @@ use super::graph::{Graph, NodeId};
 use super::{AnnError, AnnInfo, Pruning, WeightsSource, cpu, tensors};
 use crate::device;
 
-/// A frozen ANN, ready to be shown images.
+/// A frozen ANN, ready to run on images.
 #[derive(Debug)]
 pub struct Ann {
     info: &'static AnnInfo,
@@ -20,7 +20,7 @@ pub struct Ann {
 
 #[derive(Debug)]
 enum Network {
-    /// On the CPU by our own means, where burn's device is flex.
+    /// On the CPU by our own code, if burn's device is flex.
     Cpu(cpu::Network),
     /// On another of burn's devices.
     Tensors(tensors::Network),
@@ -58,9 +58,10 @@ impl Ann {
             "weights of another graph"
         );
         let reached_sparsity = pruning.apply(&graph, &mut weights);
-        let network = match device::is_flex(device) {
-            true => Network::Cpu(cpu::Network::new(graph.clone(), weights)),
-            false => Network::Tensors(tensors::Network::new(&graph, &weights, device)),
+        let network = if device::is_flex(device) {
+            Network::Cpu(cpu::Network::new(graph.clone(), weights))
+        } else {
+            Network::Tensors(tensors::Network::new(&graph, &weights, device))
         };
         Self {
             info,
@@ -70,7 +71,7 @@ impl Ann {
         }
     }
 
-    /// What is known of this ANN without its weights.
+    /// The ANN without its weights.
     pub fn info(&self) -> &'static AnnInfo {
         self.info
     }
@@ -91,7 +92,7 @@ impl Ann {
     /// When the ANN lacks a layer, or the device fails.
     ///
     /// # Panics
-    /// When the images are not whole.
+    /// When `images` does not consist of whole images.
     pub fn activations(
         &self,
         images: &[f32],
@@ -113,8 +114,8 @@ impl Ann {
         }
     }
 
-    /// Bytes that each further stimulus of a batch takes while `layers` are computed: what is held
-    /// at once, its image and its answers.
+    /// Bytes that each stimulus of a batch takes while `layers` are computed: intermediate tensors,
+    /// its image and its activations.
     ///
     /// # Errors
     /// When the ANN lacks a layer.
@@ -122,7 +123,7 @@ impl Ann {
         let requested = self.nodes(layers)?;
         let units = |id: &NodeId| self.graph.node(*id).shape.iter().product::<usize>();
         let held = match &self.network {
-            // A thread has but a few stimuli on their way.
+            // A thread has only a few stimuli in progress.
             Network::Cpu(_) => 0,
             Network::Tensors(network) => network.most_units_held(&self.graph, &requested),
         };

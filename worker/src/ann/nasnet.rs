@@ -78,9 +78,9 @@ fn graph() -> Graph {
 /// A row of cells.
 struct Cells<'a> {
     g: &'a mut GraphBuilder,
-    /// What the last cell gave.
+    /// Output of the last cell.
     x: NodeId,
-    /// What it read.
+    /// Input of the last cell.
     p: NodeId,
 }
 

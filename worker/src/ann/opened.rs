@@ -1,14 +1,16 @@
-//! An ANN as a sweep names it, opened: its input and layers are known. What is built in is known by
-//! its name, an ONNX net once its file has been read.
+//! An ANN that a sweep names, opened so that its input and layers are known: built-in ANNs by their
+//! name, ONNX networks from their file.
 
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use nrp_proto::sweep::DEFAULT_PREPROCESSING;
-pub use nrp_proto::sweep::ONNX;
 
+use crate::digest::FileDigests;
+
+use super::offered::{ONNX, find};
 use super::{
-    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, WeightsSource, find,
+    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, WeightsSource,
     preprocessing_id,
 };
 
@@ -21,17 +23,17 @@ pub enum OpenedAnn {
     Onnx {
         /// The file.
         file: Arc<OnnxFile>,
-        /// How pixels become inputs, which the file does not say.
+        /// How pixels are preprocessed, which the file does not say.
         preprocessing: Preprocessing,
     },
 }
 
 impl OpenedAnn {
-    /// The ANN called `name`; where its file defines it, that of `weights`. `preprocessing` is then
-    /// a word of the sweep file's, possibly empty, or the id that was made of it.
+    /// The ANN called `name`, or the one that the file in `weights` defines. `preprocessing` is
+    /// then a word of the sweep file, possibly empty, or the id made of it.
     ///
     /// # Errors
-    /// When no ANN is called so, or its file cannot be used.
+    /// When there is no such ANN, or its file cannot be used.
     pub fn open(
         name: &str,
         weights: &WeightsSource,
@@ -72,7 +74,7 @@ impl OpenedAnn {
         }
     }
 
-    /// How pixels become inputs.
+    /// How pixels are preprocessed.
     pub fn preprocessing(&self) -> Preprocessing {
         match self {
             Self::BuiltIn(info) => info.preprocessing,
@@ -80,23 +82,29 @@ impl OpenedAnn {
         }
     }
 
-    /// What stands for the preprocessing in ids and cache keys.
+    /// Identifies the preprocessing in ids and cache keys.
     pub fn preprocessing_id(&self) -> String {
         preprocessing_id(self.input(), self.preprocessing())
     }
 
-    /// What stands for its weights in ids and cache keys; `weights` are those it was opened with.
+    /// Identifies its weights in ids and cache keys; `weights` are those it was opened with. A weights
+    /// file is read only where `digests` does not remember it; an ONNX file was hashed as it was
+    /// opened.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn weights_digest(&self, weights: &WeightsSource) -> Result<String, AnnError> {
+    pub fn weights_digest(
+        &self,
+        weights: &WeightsSource,
+        digests: &mut FileDigests,
+    ) -> Result<String, AnnError> {
         match self {
-            Self::BuiltIn(info) => weights.digest(info),
+            Self::BuiltIn(info) => weights.digest(info, digests),
             Self::Onnx { file, .. } => Ok(file.digest().to_owned()),
         }
     }
 
-    /// How many activations one stimulus gives in `layer`.
+    /// Number of activations per stimulus in `layer`.
     ///
     /// # Errors
     /// When the ANN has no such layer.
@@ -107,7 +115,7 @@ impl OpenedAnn {
         }
     }
 
-    /// Makes it ready to answer with `layers`, pruned, on `device`; an ONNX net always on the CPU.
+    /// Prepares it to compute `layers`, pruned, on `device`; an ONNX network always on the CPU.
     ///
     /// # Errors
     /// When its weights cannot be read, it lacks a layer, or an ONNX net is to be pruned.
@@ -133,7 +141,7 @@ impl OpenedAnn {
     }
 }
 
-/// An ANN ready to be shown images.
+/// An ANN ready to run on images.
 #[derive(Debug)]
 pub enum LoadedAnn {
     /// One of ours, and the layers asked for.
@@ -148,8 +156,8 @@ pub enum LoadedAnn {
 }
 
 impl LoadedAnn {
-    /// The fraction of zeros in all kernels; none of an ONNX net, whose kernels are not told from the
-    /// rest.
+    /// The fraction of zeros in all kernels; `None` for an ONNX network, whose kernels are not
+    /// distinguished from other weights.
     pub fn reached_sparsity(&self) -> Option<f64> {
         match self {
             Self::BuiltIn { ann, .. } => Some(ann.reached_sparsity()),
@@ -157,8 +165,7 @@ impl LoadedAnn {
         }
     }
 
-    /// Bytes that each further stimulus of a batch takes: what is held at once, its image and its
-    /// answers.
+    /// Bytes that each stimulus of a batch takes: intermediate tensors, its image and its activations.
     ///
     /// # Errors
     /// When the ANN lacks a layer.
@@ -169,7 +176,7 @@ impl LoadedAnn {
         }
     }
 
-    /// The activations of the layers it was loaded for.
+    /// Computes the activations of the layers it was loaded for.
     ///
     /// # Shapes
     /// - `images`: `[stimuli, height, width, channels]`, preprocessed, row-major
@@ -180,7 +187,7 @@ impl LoadedAnn {
     /// When the device or an ONNX net's operation fails.
     ///
     /// # Panics
-    /// When the images are not whole.
+    /// When `images` does not consist of whole images.
     pub fn activations(&self, images: &[f32]) -> Result<Vec<Vec<f32>>, AnnError> {
         match self {
             Self::BuiltIn { ann, layers } => ann.activations(images, layers),

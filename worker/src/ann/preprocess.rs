@@ -1,4 +1,4 @@
-//! Images as an ANN wants them: resized as Pillow's bilinear does, then scaled as Keras does.
+//! Preprocessing of images: resized as Pillow's bilinear filter does, then scaled as Keras does.
 
 use image::RgbImage;
 
@@ -28,7 +28,7 @@ pub fn preprocess(image: &RgbImage, input: [usize; 3], mode: Preprocessing) -> V
     values
 }
 
-/// What stands for [`preprocess`] in cache keys. Changes whenever its results do.
+/// Identifies [`preprocess`] in cache keys. Changes whenever its results do.
 pub fn preprocessing_id([height, width, _]: [usize; 3], mode: Preprocessing) -> String {
     format!("{mode} {height}x{width} bilinear v1")
 }

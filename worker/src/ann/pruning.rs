@@ -1,5 +1,5 @@
-//! Pruning: an ANN's smallest weights set to zero in one shot, without training it again, and how many
-//! zeros it has.
+//! Pruning: sets an ANN's smallest weights to zero in one shot, without further training, and
+//! counts its zeros.
 //!
 //! Kernels count: those of convolutions, depthwise and separable ones included, and of dense layers.
 //! Biases and batch norm neither lose weights nor are counted.
@@ -14,12 +14,12 @@ use super::graph::Graph;
 /// Which weights of an ANN are zero. The number is the sparsity asked for: the fraction of zero
 /// weights, from 0 on and below 1.
 ///
-/// Of `n` weights the `sparsity · n` smallest by magnitude go, rounded to the nearest whole number and
-/// halves to the even one, as in PyTorch's `l1_unstructured` and `global_unstructured`; of equal ones
-/// those that come first in the graph. Weights that are zero already are the smallest.
+/// Of `n` weights the `sparsity · n` smallest by magnitude are set to zero, rounded half to even as
+/// in PyTorch's `l1_unstructured` and `global_unstructured`; of equal weights, those that come
+/// first in the graph. Weights that are already zero count as the smallest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pruning {
-    /// None but those that the weights have by themselves.
+    /// Only those that are zero in the file.
     None,
     /// The smallest of each kernel. The first convolution stays dense. A separable convolution has
     /// two kernels.
@@ -39,7 +39,7 @@ impl Pruning {
         }
     }
 
-    /// Its name in ids and cache keys; empty where there is none.
+    /// Its name in ids and cache keys; empty without pruning.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "",
@@ -91,7 +91,7 @@ impl TryFrom<&AnnSpec> for Pruning {
 
 /// Sets the smallest weights of `kernels`, taken together, to zero.
 fn zero_smallest(kernels: &mut [&mut [f32]], sparsity: f64) {
-    // Bits of floats that are not negative are in the floats' order.
+    // The bits of non-negative floats sort as the floats do.
     let magnitude = |weight: &f32| weight.abs().to_bits();
     let of_kernels = kernels.iter().flat_map(|kernel| kernel.iter());
     let mut magnitudes: Vec<u32> = of_kernels.map(magnitude).collect();
@@ -279,7 +279,7 @@ mod tests {
             assert_eq!(pruning(known.name(), known.sparsity()).ok(), Some(known));
         }
         let refusal = pruning("channel", 0.5).expect_err("unknown").to_string();
-        assert_eq!(refusal, "pruning `channel` at sparsity 0.5 is not known");
+        assert_eq!(refusal, "unknown pruning `channel` at sparsity 0.5");
         assert!(pruning("", 0.5).is_err());
     }
 }

@@ -1,10 +1,10 @@
-//! Resizing as Pillow's `BILINEAR`, to the bit: a triangle filter, widened when shrinking, first along
-//! rows, then along columns, in fixed point and with bytes in between.
+//! Resizing like Pillow's `BILINEAR`, bit for bit: a triangle filter, widened when shrinking, first
+//! along rows, then along columns, in fixed point and with bytes in between.
 //!
-//! Exact because a trained ANN amplifies rounding: a resize that was off by one grey level in some
-//! pixels moved MobileNet's `conv_pw_13_relu` by 9 % of its standard deviation (root mean square).
-//! Pillow 13 resizes an image along columns first where its height shrinks much more than its width;
-//! there the two may differ by one grey level.
+//! It is exact because a trained ANN amplifies rounding: a resize that was off by one grey level in
+//! some pixels moved MobileNet's `conv_pw_13_relu` by 9 % of its standard deviation (root mean
+//! square). Pillow 13 resizes an image along columns first where its height shrinks much more than
+//! its width; there the two may differ by one grey level.
 
 use image::RgbImage;
 
@@ -89,7 +89,7 @@ mod tests {
     struct Case {
         width: u32,
         height: u32,
-        /// Of all bytes.
+        /// Hash of all bytes.
         fnv: u64,
         /// Row, column, red, green, blue.
         pixels: Vec<[usize; 5]>,

@@ -1,4 +1,4 @@
-//! One pass over a graph's blocks on any of burn's devices. A value is let go of as soon as its last
+//! One pass over a graph's blocks on any of burn's devices. A value is dropped as soon as its last
 //! reader has run.
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -33,14 +33,14 @@ impl Network {
         }
     }
 
-    /// What `requested` nodes answer.
+    /// Computes the values of the `requested` nodes.
     ///
     /// # Shapes
     /// - `images`: `[stimuli, height, width, channels]`, preprocessed
     /// - returns `[stimuli, units]` per node requested
     ///
     /// # Errors
-    /// What the device said when the answers could not be read back.
+    /// The device's error, if the results could not be read back.
     pub(super) fn run(
         &self,
         images: &[f32],
@@ -81,8 +81,8 @@ impl Network {
         answers.into_iter().map(computed).collect()
     }
 
-    /// The most units of one stimulus that are held at once on the way to `requested`, a layer's
-    /// input and output both counted.
+    /// Most units of one stimulus in memory at once while `requested` are computed; a layer's input
+    /// and output both count.
     pub(super) fn most_units_held(&self, graph: &Graph, requested: &[NodeId]) -> usize {
         let mut readers_left = fold::readers(&self.reads, requested);
         let units = |NodeId(id): NodeId| graph.nodes()[id].shape.iter().product::<usize>();
@@ -122,8 +122,9 @@ mod tests {
     use super::*;
     use crate::ann::{cpu, offered, recipe};
 
-    /// burn's flex stands for the devices that a test machine lacks; the CPU's own passes, which the
-    /// fixtures hold to Keras, say what is right. 1e-3 of a layer's standard deviation, as there.
+    /// burn's flex stands in for the devices that a test machine lacks; the CPU's own passes, which
+    /// the fixtures compare with Keras, are the reference. 1e-3 of a layer's standard deviation, as
+    /// there.
     #[test]
     fn both_ways_to_run_a_graph_agree() {
         for info in offered() {

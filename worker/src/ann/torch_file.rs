@@ -1,4 +1,4 @@
-//! Weights from the files that PyTorch users have: a state dict in `.pth` or `.pt`, or safetensors.
+//! Weights from PyTorch's files: a state dict in `.pth` or `.pt`, or safetensors.
 //!
 //! The file is fitted to the ANN's graph as a whole before anything is read from it: the wrong file
 //! is refused at its first tensor that differs, and is never loaded in part.
@@ -88,7 +88,7 @@ fn state(path: &Path, ann: &'static str) -> Result<BTreeMap<String, Tensor>, Ann
     } else {
         let whole = PytorchStore::from_file(path).map_indices_contiguous(false);
         tensors(whole).map(|tensors| {
-            // A checkpoint with more in it than the state dict.
+            // A checkpoint that contains more than the state dict.
             let nested = TOP_LEVEL.iter().find_map(|top| {
                 let prefix = format!("{top}.");
                 let of_it = tensors.iter();
@@ -112,7 +112,7 @@ fn tensors<S: ModuleStore>(mut store: S) -> Result<BTreeMap<String, Tensor>, Str
 where
     S::Error: std::fmt::Display,
 {
-    // The readers may panic over what is no such file.
+    // The readers may panic over a file of another kind.
     match caught(|| store.get_all_tensors().cloned()) {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(said) => Err(format!("its reader gave up: {said}")),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::digest;
+use crate::digest::FileDigests;
 
 use super::graph::Graph;
 use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch_file};
@@ -19,25 +19,21 @@ pub enum WeightsSource {
 }
 
 impl WeightsSource {
-    /// What stands for these weights in ids and cache keys: the first 32 hexadecimal digits of the
-    /// file's BLAKE3, or `random:SEED`.
+    /// Identifies these weights in ids and cache keys: the first 32 hexadecimal digits of the file's
+    /// BLAKE3, taken from `digests` where they are remembered, or `random:SEED`.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn digest(&self, ann: &AnnInfo) -> Result<String, AnnError> {
+    pub fn digest(&self, ann: &AnnInfo, digests: &mut FileDigests) -> Result<String, AnnError> {
         match self {
             Self::Random(_) => Ok(self.to_string()),
-            Self::File(path) => {
-                let mut hasher = blake3::Hasher::new();
-                digest::take_file(&mut hasher, path).map_err(|source| {
-                    AnnError::WeightsUnreadable {
-                        ann: ann.name,
-                        path: path.clone(),
-                        source,
-                    }
-                })?;
-                Ok(digest::shortened(&hasher))
-            }
+            Self::File(path) => digests
+                .of(path)
+                .map_err(|source| AnnError::WeightsUnreadable {
+                    ann: ann.name,
+                    path: path.clone(),
+                    source,
+                }),
         }
     }
 
@@ -101,16 +97,20 @@ mod tests {
         std::fs::write(file.path(), b"abc").expect("written");
         let source = WeightsSource::File(file.path().to_owned());
         assert_eq!(
-            source.digest(ann).expect("readable"),
+            source
+                .digest(ann, &mut FileDigests::default())
+                .expect("readable"),
             "6437b3ac38465133ffb63b75273a8db5"
         );
         assert_eq!(
-            WeightsSource::Random(3).digest(ann).expect("no file"),
+            WeightsSource::Random(3)
+                .digest(ann, &mut FileDigests::default())
+                .expect("no file"),
             "random:3"
         );
         let missing = WeightsSource::File("/no/such/file.h5".into());
         assert!(matches!(
-            missing.digest(ann),
+            missing.digest(ann, &mut FileDigests::default()),
             Err(AnnError::WeightsUnreadable { .. })
         ));
     }

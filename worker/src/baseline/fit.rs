@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 
 /// Fits a baseline to the training stimuli, and scores it on the test stimuli.
 ///
-/// It is fitted in scaled units, as NRP networks are, and `validation_mse` is in those, so that both
-/// select alike; only [`Baseline::Pls`] depends on the sites' scales. There are no epochs.
+/// It is fitted in scaled units, like NRP networks, and `validation_mse` is in those units, so that
+/// both are selected alike; only [`Baseline::Pls`] depends on the sites' scales. There are no
+/// epochs.
 ///
-/// With `refit`, what is scored on the test stimuli is fitted anew to training and validation stimuli
-/// together, as whoever has no use for the latter fits it; `validation_mse` is of the first fit.
+/// With `refit`, the test scores are of a second fit to training and validation stimuli together,
+/// as is usual where no validation stimuli are needed; `validation_mse` is of the first fit.
 ///
 /// # Errors
 /// When a part of the split or a site has no responses, or eigenvalues do not converge.
@@ -50,8 +51,9 @@ pub fn evaluate(
     })
 }
 
-/// What ridge regression predicts in fitted units, as [`Data::linear_path`] has it. With `refit` the test
-/// stimuli's is of a fit to training and validation stimuli together, as [`evaluate`] has it.
+/// Predictions of ridge regression in fitted units, laid out as [`Data::linear_path`]. With
+/// `refit`, predictions for test stimuli are of a fit to training and validation stimuli together,
+/// as in [`evaluate`].
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -64,9 +66,10 @@ pub fn linear_path(
     check(gram, data)?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
-    let fitted = match refit {
-        true => [data.train, data.validation].concat(),
-        false => data.train.to_vec(),
+    let fitted = if refit {
+        [data.train, data.validation].concat()
+    } else {
+        data.train.to_vec()
     };
     let of_fitted = rows(&sites.scaled(data.responses, &fitted), data.sites);
     let ridge = |fitted: &[usize], responses: &Mat<f64>, others: &[usize]| {
@@ -100,13 +103,14 @@ pub fn linear_path(
     Ok(path)
 }
 
-/// Refuses what cannot be fitted to or predicted from.
+/// Refuses data that cannot be fitted to or predicted from.
 fn check(gram: &Gram, data: &Data<'_>) -> Result<(), TrainError> {
     data.check()?;
-    match gram.is_finite() {
-        true => Ok(()),
-        // Those of training stimuli were seen to be numbers.
-        false => Err(data.wild_activation()?.unwrap_or(TrainError::Spectrum)),
+    if gram.is_finite() {
+        Ok(())
+    } else {
+        // The training stimuli's activations are known to be finite.
+        Err(data.wild_activation()?.unwrap_or(TrainError::Spectrum))
     }
 }
 
@@ -128,7 +132,7 @@ fn validation_mse(predicted: &Mat<f64>, sites: &SiteStatistics, data: &Data<'_>)
 /// Scores of predictions for the test stimuli, which are in fitted units.
 ///
 /// # Errors
-/// When a prediction is no number.
+/// When a prediction is not finite.
 fn scored(
     predicted: MatRef<'_, f64>,
     validation_mse: f64,
@@ -165,8 +169,8 @@ fn scored(
 /// where missing.
 ///
 /// Least squares and ridge regression fit each site to the stimuli that it has responses to. Partial
-/// least squares fits all sites at once: there a missing response counts as the site's mean over the
-/// others, which adds nothing to what the site says about the activations.
+/// least squares fits all sites at once: there a missing response counts as the site's mean over
+/// the other stimuli, which adds no information about the activations.
 ///
 /// # Errors
 /// When eigenvalues do not converge.
@@ -219,16 +223,19 @@ fn groups(baseline: Baseline, responses: &Mat<f64>) -> BTreeMap<Vec<usize>, Vec<
     groups
 }
 
-/// The mean of what is present, and what is left without it; 0 where missing.
+/// The mean of the present responses, and the responses less that mean; 0 where missing.
 fn centre(responses: impl Iterator<Item = f64> + Clone) -> (f64, Vec<f64>) {
     let present = responses.clone().filter(|response| !response.is_nan());
     let (sum, count) = present.fold((0.0, 0_usize), |(sum, count), response| {
         (sum + response, count + 1)
     });
     let mean = sum / count as f64;
-    let centred = responses.map(|response| match response.is_nan() {
-        true => 0.0,
-        false => response - mean,
+    let centred = responses.map(|response| {
+        if response.is_nan() {
+            0.0
+        } else {
+            response - mean
+        }
     });
     (mean, centred.collect())
 }

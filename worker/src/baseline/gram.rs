@@ -26,14 +26,14 @@ pub(super) struct Centred {
 }
 
 impl Gram {
-    /// Of `stimuli` stimuli. The origin is their mean, for the digits: each fit takes the mean of its
-    /// own stimuli.
+    /// Computes the products of `stimuli` stimuli. The origin is their mean, for precision: each
+    /// fit then subtracts the mean of its own stimuli.
     ///
-    /// Calls `on_units` with how many units are done before each block, and leaves off where that
-    /// is false. `free_bytes` is the memory that a fit may take.
+    /// Calls `on_units` before each block with the number of units done, and stops if that returns
+    /// false. `free_bytes` is the memory that a fit may take.
     ///
     /// # Errors
-    /// When the activations cannot be read, the memory does not suffice, or `on_units` leaves off.
+    /// When the activations cannot be read, memory does not suffice, or `on_units` returns false.
     pub fn of(
         activations: &dyn Activations,
         stimuli: usize,
@@ -59,9 +59,12 @@ impl Gram {
                 statistics.scale_units(layer, scaling, first, out);
                 Ok(())
             };
-            let mut on_layer = |done| match on_units(before + done) {
-                true => Ok(()),
-                false => Err(TrainError::Interrupted { epoch: 0 }),
+            let mut on_layer = |done| {
+                if on_units(before + done) {
+                    Ok(())
+                } else {
+                    Err(TrainError::Interrupted { epoch: 0 })
+                }
             };
             let of_layer = Products::of(units, &all, &[], BLOCK_BYTES, &read, &mut on_layer)?;
             products += of_layer.gram;
@@ -78,7 +81,8 @@ impl Gram {
         })
     }
 
-    /// Whether all are numbers: one activation that is none spoils them all, by the stimuli's mean.
+    /// Whether all products are finite: by the stimuli's mean, one activation that is not affects
+    /// them all.
     pub(super) fn is_finite(&self) -> bool {
         (0..self.products.nrows()).all(|at| self.products[(at, at)].is_finite())
     }
@@ -88,7 +92,7 @@ impl Gram {
         self.units
     }
 
-    /// About the mean of the `fitted` stimuli.
+    /// The products about the mean of the `fitted` stimuli.
     pub(super) fn centred(&self, fitted: &[usize], others: &[usize]) -> Centred {
         let products = &self.products;
         let mean = |stimulus: &usize| {

@@ -1,11 +1,11 @@
-//! Linear baselines: least squares of least norm, ridge regression and partial least squares, on the
-//! same activations and responses, split and scaled alike, and scored by the same metrics as NRP
-//! networks. The mean predictor is none of them: every trial's scores have its error beside them.
+//! Linear baselines: least squares of least norm, ridge regression and partial least squares, on
+//! the same activations, responses, split and scaling as NRP networks, and with the same scores.
+//! The mean predictor is not among them: its error is part of every trial's scores.
 //!
-//! An ANN layer has up to a million units, a region a few thousand stimuli. So no weight per unit is
-//! ever held: a fit is a coefficient for each stimulus and site, and all that it needs of the
-//! activations are the stimuli's inner products. They are taken once for a layer set, streamed.
-//! Nothing is drawn at random, and there is no clock and no file in here.
+//! An ANN layer has up to a million units, a region a few thousand stimuli. So weights per unit are
+//! never stored: a fit is a coefficient for each stimulus and site, and needs only the stimuli's
+//! inner products. They are computed once per layer set, by streaming. Nothing is random, and there
+//! is no clock and no file in here.
 //!
 //! - `gram`: the inner products, and those about the mean of some stimuli
 //! - `spectrum`: their eigenvalues

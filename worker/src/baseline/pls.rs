@@ -1,23 +1,24 @@
 //! Partial least squares regression as Brain-Score runs it: scikit-learn's
 //! `PLSRegression(n_components=25, scale=False)` (brain-score/vision,
-//! `brainscore_vision/metrics/regression_correlation/metric.py`, `pls_regression`), all sites of a region
-//! at once.
+//! `brainscore_vision/metrics/regression_correlation/metric.py`, `pls_regression`), all sites of a
+//! region at once.
 //!
-//! It is scikit-learn's algorithm step for step, NIPALS with its first guess and its way of stopping,
-//! which is before convergence: so the components are the same, and not only in the limit. Weights per
-//! unit are not held; they are Xᵀa with a coefficient per stimulus (Rosipal & Trejo 2001).
+//! It is scikit-learn's algorithm step for step, NIPALS with the same initial guess and stopping
+//! rule, which stops before convergence: so the components are the same, not only in the limit.
+//! Weights per unit are not stored; they are Xᵀa with a coefficient per stimulus (Rosipal & Trejo
+//! 2001).
 
 use faer::{Col, Mat};
 
-/// Components, where stimuli and units allow them.
+/// Number of components, if stimuli and units allow that many.
 const COMPONENTS: usize = 25;
-/// Squared change of a component's weights below which it is taken, and most iterations before that:
+/// Squared change of a component's weights at which iteration stops, and most iterations:
 /// scikit-learn's defaults.
 const TOLERANCE: f64 = 1e-6;
 const ITERATIONS_MAX: usize = 500;
 
-/// Components that a fit to `stimuli` stimuli with `units` units has: scikit-learn refuses to have more
-/// than either; centring takes one stimulus.
+/// Components of a fit to `stimuli` stimuli with `units` units: scikit-learn allows no more than
+/// either, and centring removes one stimulus.
 fn components(stimuli: usize, units: usize) -> usize {
     COMPONENTS.min(units).min(stimuli.saturating_sub(1))
 }
@@ -34,15 +35,16 @@ struct Component {
 
 /// Coefficients of centred responses `[n, sites]`, from the centred Gram matrix.
 ///
-/// X is deflated by each component, X ← (I − ttᵀ/tᵀt) X, and so is the Gram matrix from both sides. With
-/// P the loadings, the weights of the whole are W (PᵀW)⁻¹ Qᵀ; PᵀW is a triangle with a unit diagonal, and
-/// is undone as it comes.
+/// X is deflated by each component, X ← (I − ttᵀ/tᵀt) X, and so is the Gram matrix from both sides.
+/// With P the loadings, the weights of the whole are W (PᵀW)⁻¹ Qᵀ; PᵀW is a triangle with a unit
+/// diagonal, and is solved step by step.
 pub(super) fn coefficients(mut gram: Mat<f64>, mut responses: Mat<f64>, units: usize) -> Mat<f64> {
     let n = gram.nrows();
     let trace: f64 = (0..n).map(|at| gram[(at, at)]).sum();
     let least = trace * n as f64 * f64::EPSILON;
     let mut coefficients = Mat::zeros(n, responses.ncols());
-    // Of each component so far: its weights on the activations as they came, and its loadings K t / tᵀt.
+    // Of each component so far: its weights on the activations as they came, and its loadings K t /
+    // tᵀt.
     let mut before: Vec<(Col<f64>, Col<f64>)> = Vec::new();
     for _ in 0..components(n, units) {
         let Some(component) = component(&gram, &mut responses, least) else {
@@ -76,8 +78,8 @@ pub(super) fn coefficients(mut gram: Mat<f64>, mut responses: Mat<f64>, units: u
     coefficients
 }
 
-/// The next component of what is left; none where nothing is left of the responses, or of the
-/// activations what rounding leaves, `least` of a mean square.
+/// The next component of the residuals; `None` if the responses have none left, or the activations
+/// only rounding: a mean square up to `least`.
 fn component(gram: &Mat<f64>, responses: &mut Mat<f64>, least: f64) -> Option<Component> {
     for mut column in responses.col_iter_mut() {
         let values = column.as_ref().iter();

@@ -1,11 +1,11 @@
-//! Ridge regression, with a penalty for each site that is chosen by leave-one-out cross-validation over
-//! the stimuli that are fitted: scikit-learn's `RidgeCV` with `alpha_per_target`.
+//! Ridge regression, with a penalty for each site that is chosen by leave-one-out cross-validation
+//! over the fitted stimuli: scikit-learn's `RidgeCV` with `alpha_per_target`.
 
 use super::spectrum::Spectrum;
 use faer::Mat;
 
-/// Penalties tried: 10⁻⁶ to 10⁶ times the mean eigenvalue of the centred Gram matrix, two a decade. From
-/// all but least squares to all but the mean, whatever the activations' scale.
+/// Penalties tried: 10⁻⁶ to 10⁶ times the mean eigenvalue of the centred Gram matrix, two a decade.
+/// They range from almost least squares to almost the mean, whatever the activations' scale.
 const DECADES: i32 = 6;
 const PENALTIES_A_DECADE: i32 = 2;
 
@@ -20,23 +20,23 @@ pub(super) fn penalties(mean: f64) -> impl Iterator<Item = f64> {
 pub(super) struct Fit {
     /// `(K + αI)⁻¹ Y`, `[n, sites]`, each site with its own α.
     pub(super) coefficients: Mat<f64>,
-    /// What is left of each response by the fit to the others: response less prediction, `[n, sites]`.
+    /// Leave-one-out residuals: each response less its prediction from the others, `[n, sites]`.
     pub(super) left_out: Mat<f64>,
 }
 
 /// Fits centred responses `[n, sites]`.
 ///
 /// With G = K + αI and c = G⁻¹y, the error at a stimulus that is left out, intercept and all, is
-/// cᵢ / (G⁻¹ᵢᵢ − 1/nα): exact, without fitting anew (Rifkin & Lippert 2007, with the intercept as
-/// scikit-learn has it). The spectrum's shift turns α in the subtrahend into τ + α. Of penalties with
+/// cᵢ / (G⁻¹ᵢᵢ − 1/nα): exact, without refitting (Rifkin & Lippert 2007, with the intercept as in
+/// scikit-learn). The spectrum's shift turns α in the subtrahend into τ + α. Of penalties with
 /// equal errors the smallest is taken.
 pub(super) fn fit(spectrum: &Spectrum, responses: &Mat<f64>) -> Fit {
     let (n, sites) = (responses.nrows(), responses.ncols());
-    // All stimuli alike: there is nothing but the mean.
+    // All stimuli are alike: only the mean can be fitted.
     if spectrum.mean <= 0.0 {
         return Fit {
             coefficients: Mat::zeros(n, sites),
-            // The mean of the others.
+            // The mean of the other stimuli.
             left_out: responses * faer::Scale(n as f64 / (n as f64 - 1.0).max(1.0)),
         };
     }

@@ -7,12 +7,12 @@ use faer::{Accum, Mat, Par, Side};
 
 /// `K + τ/n 11ᵀ = U diag(λ) Uᵀ` of a centred Gram matrix K, `[n, n]`, with its mean eigenvalue τ.
 ///
-/// K takes the vector 1 to 0. Centred responses have nothing along it, so the shift changes no fit; but
-/// it keeps the eigenvalue of 1 away from 0, and from eigenvectors that K itself takes to 0.
+/// K maps the vector 1 to 0. Centred responses are orthogonal to it, so the shift changes no fit;
+/// but it separates the eigenvalue of 1 from 0, and from other eigenvectors that K maps to 0.
 pub(super) struct Spectrum {
     /// Columns are eigenvectors.
     pub(super) vectors: Mat<f64>,
-    /// In rising order, none below 0.
+    /// In increasing order, none below 0.
     pub(super) values: Vec<f64>,
     /// τ.
     pub(super) mean: f64,
@@ -43,8 +43,8 @@ impl Spectrum {
         product(self.vectors.transpose(), responses.as_ref())
     }
 
-    /// The coefficients `[n, sites]` of turned responses, each multiplied by what `factor` says of its
-    /// eigenvalue's place and its site.
+    /// The coefficients `[n, sites]` of rotated responses, each multiplied by `factor` of its
+    /// eigenvalue's index and its site.
     pub(super) fn coefficients(
         &self,
         turned: &Mat<f64>,

@@ -403,9 +403,10 @@ fn beside_a_linear_path_a_network_is_never_worse_than_that_where_it_is_selected(
             // The path is kept in f32.
             assert!(beside.validation_mse <= ridge.validation_mse * (1.0 + 1e-5));
             let ratio = beside.test.scores.nrp_error / ridge.test.scores.nrp_error;
-            match sees_more {
-                true => assert!(ratio < 0.8, "seed {seed}: {ratio}"),
-                false => assert!(ratio < 1.1, "seed {seed}: {ratio}"),
+            if sees_more {
+                assert!(ratio < 0.8, "seed {seed}: {ratio}")
+            } else {
+                assert!(ratio < 1.1, "seed {seed}: {ratio}")
             }
         }
     }
@@ -523,9 +524,10 @@ fn where_there_is_nothing_to_learn_from_the_mean_is_predicted() {
     for stimulus in 0..STIMULI {
         world.responses[stimulus * 2] = 3.0;
         if stimulus != 10 {
-            world.responses[stimulus * 2 + 1] = match world.parts[0].contains(&stimulus) {
-                true => f64::NAN,
-                false => 1.0,
+            world.responses[stimulus * 2 + 1] = if world.parts[0].contains(&stimulus) {
+                f64::NAN
+            } else {
+                1.0
             };
         }
     }

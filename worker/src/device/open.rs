@@ -98,9 +98,10 @@ mod tests {
             "{help}"
         );
         let absent = refusal("tch:cuda:99").to_string();
-        match cfg!(feature = "tch") {
-            true => assert_eq!(absent, "device `tch:cuda:99` is not on this machine"),
-            false => assert_eq!(absent, "device `tch:cuda:99` is not in this build"),
+        if cfg!(feature = "tch") {
+            assert_eq!(absent, "device `tch:cuda:99` is not on this machine")
+        } else {
+            assert_eq!(absent, "device `tch:cuda:99` is not in this build")
         }
     }
 }

@@ -1,7 +1,9 @@
 use super::*;
-use crate::activation::CacheConfig;
+use crate::activation::{CacheConfig, Dtype};
+use crate::resolve;
 use nrp_proto::sweep::SweepFile;
-use nrp_proto::wire::{Trial, outcome};
+use nrp_proto::wire::{Activity, Cell, Job, Outcome, outcome};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,6 +58,27 @@ impl Control for Panicking {
     }
 }
 
+/// The small sweep as one job.
+pub(super) fn small_job() -> Job {
+    let mut spec = SweepFile::parse(SWEEP).expect("parses").to_spec();
+    let asked = resolve::Asked::default();
+    let device = crate::device::open("flex").expect("a processor");
+    resolve::resolve(&mut spec, Path::new("."), &device, asked).expect("resolves");
+    let trials = spec.trials().expect("a grid");
+    let cells = trials.iter().enumerate().map(|(number, trial)| Cell {
+        id: number.to_string(),
+        values: Some(trial.cell()),
+    });
+    Job {
+        files: spec.files.clone(),
+        weights: "random:1".to_owned(),
+        cells: cells.collect(),
+        shared: Some(trials[0].without_cell()),
+        rungs: vec![2],
+        ..Job::default()
+    }
+}
+
 /// The small sweep as one job, and an executor with an empty cache.
 fn small() -> (Executor, Job, tempfile::TempDir) {
     let device = crate::device::open("flex").expect("a processor");
@@ -65,23 +88,8 @@ fn small() -> (Executor, Job, tempfile::TempDir) {
         dtype: Dtype::F32,
         budget_bytes: None,
     });
-    let mut spec = SweepFile::parse(SWEEP).expect("parses").to_spec();
-    let asked = resolve::Asked::default();
-    resolve::resolve(&mut spec, folder.path(), &device, asked).expect("resolves");
-    let trials = spec.trials().expect("a grid").into_iter().enumerate();
-    let trials = trials.map(|(number, trial)| Trial {
-        id: number.to_string(),
-        spec: Some(trial),
-    });
-    let job = Job {
-        files: spec.files.clone(),
-        weights: "random:1".to_owned(),
-        trials: trials.collect(),
-        rungs: vec![2],
-        ..Job::default()
-    };
     let executor = Executor::new(device, "flex".to_owned(), None, cache.expect("a cache"));
-    (executor, job, folder)
+    (executor, small_job(), folder)
 }
 
 #[test]

@@ -2,20 +2,21 @@
 //!
 //! The same numbers as `torch.optim.Adam`, and as `torch.optim.AdamW` where decay is above 0.
 //! Decay falls on every parameter, biases too, as PyTorch does when it is given all of them. The
-//! engines apply it: `kernel` in the pass that makes the gradient, `device` by tensor operations.
+//! engines apply it: `kernel` in the pass that computes the gradient, `tensor_array` by tensor
+//! operations.
 
 /// Decay of the mean of gradients.
 pub(super) const BETA_1: f64 = 0.9;
 /// Decay of the mean of squared gradients.
 pub(super) const BETA_2: f64 = 0.999;
-/// Keeps the division finite.
+/// Added to the denominator to keep the division finite.
 pub(super) const EPSILON: f64 = 1e-8;
-/// First moments below this are 0. A hidden unit that died leaves moments that shrink for ever;
-/// as subnormal numbers they would make every further step several times slower. Against
-/// `EPSILON` they are nothing.
+/// First moments below this are 0. A dead hidden unit leaves moments that keep shrinking; as
+/// subnormal numbers they would make every further step several times slower. They are negligible
+/// against `EPSILON`.
 pub(super) const NEGLIGIBLE: f32 = 1e-30;
 
-/// What a lane's optimiser is given.
+/// The settings of a lane's optimiser.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Adam {
     /// Learning rate.
@@ -31,7 +32,7 @@ pub(super) struct Step {
     pub(super) rate: f64,
     /// Root of the second moment's bias correction; the same for all lanes.
     pub(super) root: f64,
-    /// What weight decay leaves of a weight.
+    /// The factor by which weight decay shrinks a weight.
     pub(super) keep: f64,
 }
 

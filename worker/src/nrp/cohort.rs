@@ -1,12 +1,12 @@
 //! A cohort: lanes of one seed, trained epoch by epoch from the same batches.
 //!
-//! Each lane has its own learning rate, early stopping, best weights and failure. One that ends
-//! leaves after the epoch, and the others close up. Of the best weights only what they predict for
-//! the held-out stimuli is kept: that is all that is ever asked of them, and it is far smaller.
+//! Each lane has its own learning rate, early stopping, best weights and failure. A lane that ends
+//! leaves after the epoch, and the others close up. Of the best weights only the predictions for
+//! the held-out stimuli are kept: nothing else is needed, and they are far smaller.
 //!
-//! Beside a linear path a network learns what ridge regression leaves of the responses. Of a training
-//! stimulus that is what is left by the fit to the others: what is left by a fit to all is close to
-//! nothing, and says nothing about new stimuli.
+//! Beside a linear path a network learns the residuals of ridge regression. A training stimulus's
+//! residual comes from the fit to the other stimuli: the residuals of a fit to all are close to
+//! zero, and say nothing about new stimuli.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,19 +26,20 @@ use super::source::Source;
 use super::trial::{Data, Protocol};
 use super::watch::{EpochReport, Trained, Watch};
 
-/// A loss this many times that of the constant prediction is divergence. Adam's steps are bounded,
-/// so a learning rate of 1e6 may stay finite; nothing is learned at such a distance. Where responses
-/// are below 1, of a loss of 1: first weights predict numbers of that size.
+/// A loss this many times that of the constant prediction counts as divergence. Adam's steps are
+/// bounded, so the loss may stay finite even at a learning rate of 1e6, but nothing is learned
+/// there. Where responses are below 1, a loss of 1 is the reference: initial weights predict
+/// numbers of that size.
 const DIVERGED: f64 = 1e8;
-/// A held-out activation is what went wrong where it is beyond this, and beyond all training
-/// activations as many times over.
+/// A held-out activation explains a failure if it exceeds this value, and exceeds all training
+/// activations by this factor.
 const FAR: f32 = 1e3;
 
-/// What an epoch came to.
+/// A lane's losses in one epoch.
 struct Losses {
     /// Mean squared error over its batches.
     training_mse: f64,
-    /// The same on the validation stimuli afterwards.
+    /// Mean squared error on the validation stimuli after the epoch.
     validation_mse: f64,
     /// `[validation stimuli, sites]`
     of_validation: Vec<f32>,
@@ -55,26 +56,26 @@ pub(super) struct CohortInputs<'a> {
     pub(super) device: &'a Device,
 }
 
-/// A cohort under way.
+/// A cohort in training.
 struct Run<'a, 'b> {
     inputs: &'a CohortInputs<'a>,
     array: Box<dyn Array>,
     lanes: &'b mut Vec<Lane>,
     ensembles: &'b mut Ensembles,
-    /// Responses of the source's stimuli, in fitted units, less what a linear path predicts.
+    /// Responses of the source's stimuli in fitted units, less the linear path's predictions.
     targets: &'a [f32],
-    /// Those of the validation stimuli, without sites that do not select.
+    /// The validation targets, NaN at sites that do not select.
     selecting: &'a [f32],
     validation: &'a [Vec<usize>],
     test: &'a [Vec<usize>],
 }
 
 impl CohortInputs<'_> {
-    /// Trains `lanes`, each of which leaves them when it ends.
+    /// Trains `lanes`; each is removed when it ends.
     ///
     /// # Errors
-    /// When the machine hinders it, or something panicked; lanes whose trials have not ended have then
-    /// not begun.
+    /// When the machine prevents it, or something panicked; the remaining lanes then start again
+    /// from the beginning.
     pub(super) fn train(
         &self,
         lanes: &mut Vec<Lane>,
@@ -95,7 +96,7 @@ impl CohortInputs<'_> {
             return Ok(());
         };
         let (seed, linear_path) = (first.order, first.linear_path);
-        // Lanes may begin anew.
+        // Lanes may be starting again.
         lanes.iter_mut().for_each(|lane| lane.best = None);
         let configs: Vec<LaneConfig> = lanes.iter().map(|lane| lane.config.clone()).collect();
         let values = |lane: usize, parameter: Parameter| lanes[lane].first_values(parameter);
@@ -114,7 +115,7 @@ impl CohortInputs<'_> {
         }
         let selecting = self.selecting(&targets[self.validation_cells()]);
         if linear_path {
-            // With NRP-out at 0 nothing is added to the path, and that is a candidate.
+            // The path alone, with NRP-out at 0, is a candidate.
             let of_validation = vec![0.0; data.validation.len() * data.sites];
             let best = Best {
                 epoch: 0,
@@ -148,7 +149,7 @@ impl CohortInputs<'_> {
         Ok(())
     }
 
-    /// Where the validation stimuli's cells lie among those of the source.
+    /// The range of the validation stimuli's cells among the source's.
     fn validation_cells(&self) -> Range<usize> {
         let Data {
             train,
@@ -162,9 +163,12 @@ impl CohortInputs<'_> {
     /// The validation targets that select, NaN at the other sites.
     fn selecting(&self, targets: &[f32]) -> Vec<f32> {
         let cells = targets.iter().zip((0..self.data.sites).cycle());
-        let cell = |(target, site): (&f32, usize)| match self.sites.selects(site) {
-            true => *target,
-            false => f32::NAN,
+        let cell = |(target, site): (&f32, usize)| {
+            if self.sites.selects(site) {
+                *target
+            } else {
+                f32::NAN
+            }
         };
         cells.map(cell).collect()
     }
@@ -174,7 +178,7 @@ impl CohortInputs<'_> {
         batches.map(<[usize]>::to_vec).collect()
     }
 
-    /// The loss, unless it is beyond all measure.
+    /// Returns the loss, or the error that training diverged.
     fn sane(&self, lane: &LaneConfig, epoch: usize, loss: f64) -> Result<f64, TrainError> {
         let most = DIVERGED * self.sites.mean_square.max(1.0);
         if loss.is_finite() && loss < most {
@@ -187,8 +191,8 @@ impl CohortInputs<'_> {
         })
     }
 
-    /// The held-out activation that is so far from the training stimuli's that it explains a wild
-    /// prediction, if there is one. `first` is the position of the part's first stimulus.
+    /// Finds a held-out activation so far from the training stimuli's that it explains an absurd
+    /// prediction. `first` is the position of the part's first stimulus.
     fn far_activation(
         &self,
         part: &'static str,
@@ -198,7 +202,7 @@ impl CohortInputs<'_> {
         let held_out = self.source.largest(first..first + stimuli.len())?;
         let training = self.source.largest(0..self.data.train.len())?;
         let usual = FAR * training.value.abs().max(1.0);
-        // Not a number is far as well.
+        // NaN counts as far.
         let is_near = held_out.value.abs() <= usual;
         Ok((!is_near).then(|| TrainError::HeldOutActivation {
             part,
@@ -209,7 +213,7 @@ impl CohortInputs<'_> {
         }))
     }
 
-    /// The validation loss, unless it is beyond all measure: then why.
+    /// Returns the validation loss, or the error that explains why it is absurd.
     fn sane_on_validation(
         &self,
         lane: &LaneConfig,
@@ -265,7 +269,7 @@ impl CohortInputs<'_> {
 }
 
 impl Run<'_, '_> {
-    /// One epoch of all lanes, after which those that end have left.
+    /// Trains all lanes for one epoch, and removes those that end.
     fn epoch(
         &mut self,
         epoch: usize,
@@ -307,7 +311,7 @@ impl Run<'_, '_> {
                     });
                     of_all.map(|(best, epochs)| {
                         let score = || self.inputs.score(lane, &best, epochs);
-                        // The other lanes' trials have nothing to do with it.
+                        // A panic here concerns this trial alone.
                         catch_unwind(AssertUnwindSafe(score))
                             .unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic)))
                     })
@@ -327,7 +331,7 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Trains an epoch. Returns each lane's losses.
+    /// Trains all lanes for one epoch; returns each lane's losses.
     fn losses(
         &mut self,
         epoch: usize,
@@ -372,7 +376,7 @@ impl Run<'_, '_> {
         Ok(losses.collect())
     }
 
-    /// Keeps what the weights of the lanes that are better than ever predict for the test stimuli.
+    /// Keeps the test predictions of the lanes whose weights are the best so far.
     fn remember_best(
         &mut self,
         epoch: usize,

@@ -1,7 +1,7 @@
 //! Random draws of a trial: one independent ChaCha8 stream per purpose, all from the trial's seed.
 //!
-//! The draws are made of raw 32- and 64-bit words only, so no change in a library's distributions
-//! can change what a trial means.
+//! Draws use raw 32- and 64-bit words only, so no change in a library's distributions can change a
+//! trial's outcome.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -9,7 +9,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// What a stream of draws is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// The first weights of one tensor, by its place in the network.
+    /// The initial weights of one tensor, by its index in the network.
     Weights(u32),
     /// The order of the training stimuli.
     Order,
@@ -17,7 +17,7 @@ pub(crate) enum Purpose {
     Dropout,
 }
 
-/// The draws of one purpose.
+/// The stream of draws for one purpose.
 pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
@@ -39,7 +39,7 @@ impl Draws {
         (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32
     }
 
-    /// Puts `items` into a random order (Fisher and Yates).
+    /// Shuffles `items` (Fisher and Yates).
     pub(crate) fn shuffle(&mut self, items: &mut [usize]) {
         for last in (1..items.len()).rev() {
             // Multiply and shift: the bias is below 2⁻⁴⁰ for any stimulus set that fits in memory.
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn draws_never_change() {
-        // These numbers are part of what a trial's seed means: a change here changes every outcome.
+        // A trial's seed determines these numbers: changing them changes every outcome.
         let mut draws = Draws::new(7, Purpose::Order);
         let mut order: Vec<usize> = (0..10).collect();
         draws.shuffle(&mut order);

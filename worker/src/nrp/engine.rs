@@ -10,7 +10,7 @@ use super::source::Source;
 use super::tensor_array::{self, DeviceArray};
 use crate::device::is_cpu;
 
-/// How the products are made.
+/// Where and how an array computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     /// Block by block in host memory.
@@ -20,15 +20,16 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// The engine for a device: a processor's is the host's, whatever library extracts there.
+    /// The engine for a device: the host engine on a processor, whichever library extracts there.
     pub(crate) fn of(device: &Device) -> Self {
-        match is_cpu(device) {
-            true => Self::Host,
-            false => Self::Device,
+        if is_cpu(device) {
+            Self::Host
+        } else {
+            Self::Device
         }
     }
 
-    /// Bytes that a lane takes, with its part of what a step needs beside.
+    /// Bytes that a lane takes, with its share of a step's temporary memory.
     pub(crate) fn bytes_of(self, lane: &LaneConfig, batch_size: usize) -> u64 {
         match self {
             Self::Host => host::bytes_of(lane, batch_size),
@@ -36,20 +37,20 @@ impl Engine {
         }
     }
 
-    /// Bytes of activations that lie in memory while batches are read.
+    /// Bytes of activations in memory while batches are read.
     pub(crate) fn held_bytes(self, source: &Source<'_>, batch_size: usize) -> u64 {
         let held = source.held_bytes(batch_size) as u64;
         match self {
             Self::Host => held,
-            // There and here, which may be the same memory.
+            // On the device and in host memory, which may be the same memory.
             Self::Device => 2 * held,
         }
     }
 
-    /// An array of `lanes`, whose parameters begin as `first` says.
+    /// Makes an array of `lanes`, with their initial values from `first`.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// When memory does not suffice.
     pub(crate) fn array(
         self,
         lanes: &[LaneConfig],

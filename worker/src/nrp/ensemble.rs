@@ -1,44 +1,45 @@
-//! Ensembles: networks of one trial that differ in their first weights and draws of dropout. Their
-//! predictions are averaged; each has stopped where it was best by itself.
+//! Ensembles: networks of one trial that differ in their initial weights and dropout. Their
+//! predictions are averaged; each network stops at its own best epoch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lane::{Best, Lane};
 use super::watch::Watch;
 
-/// What of trials is known beyond their lanes.
+/// The state of trials, beyond that of their lanes.
 #[derive(Default)]
 pub(super) struct Ensembles {
-    /// Whether a trial that was asked about begins.
+    /// Whether the caller lets a trial begin, once it was asked.
     begun: BTreeMap<usize, bool>,
-    /// Networks that have ended, by trial and number, with the epochs they trained; of trials that have
-    /// more than one.
+    /// Networks that have ended, by trial and number, with the epochs they trained. Only of trials
+    /// with several networks.
     ended: BTreeMap<usize, BTreeMap<usize, (Best, usize)>>,
     /// Trials that have ended: with all their networks, or with one that failed or was stopped.
     over: BTreeSet<usize>,
 }
 
 impl Ensembles {
-    /// Whether a lane begins: its trial's caller is asked once.
+    /// Whether a lane begins. The caller is asked once per trial.
     pub(super) fn begins(&mut self, lane: &Lane, watch: &mut dyn Watch) -> bool {
         let begun = self.begun.entry(lane.trial);
         *begun.or_insert_with(|| watch.on_start(lane.trial).is_continue())
             && !self.over.contains(&lane.trial)
     }
 
-    /// Whether a lane's trial has ended without it.
+    /// Whether a lane's trial has already ended.
     pub(super) fn has_ended(&self, lane: &Lane) -> bool {
         self.over.contains(&lane.trial)
     }
 
-    /// Ends a lane's trial, whose other lanes leave as well.
+    /// Ends a lane's trial; the trial's other lanes leave too.
     pub(super) fn end(&mut self, lane: &Lane) {
         self.over.insert(lane.trial);
         self.ended.remove(&lane.trial);
     }
 
-    /// Takes what a lane ended with. Once all of its trial's have: their mean prediction, with the loss
-    /// that `loss` says of it, the last of their best epochs, and the most epochs that one trained.
+    /// Takes what a lane ended with. Once all of its trial's lanes have ended, returns their mean
+    /// prediction with its `loss`, the latest of their best epochs, and the largest number of
+    /// epochs trained.
     pub(super) fn join(
         &mut self,
         lane: &Lane,
@@ -110,7 +111,7 @@ mod tests {
         };
         let (reports, alone) = train(std::slice::from_ref(&one));
         let (of_ensemble, five_alone) = train(std::slice::from_ref(&five));
-        // To the last bit on the host; a device rounds by how many lanes there are.
+        // Bit for bit on the host; on a device rounding depends on the number of lanes.
         let (epochs, tolerance) = match limits().engine {
             Engine::Host => (usize::MAX, 0.0),
             Engine::Device => (3, 5e-2),

@@ -13,13 +13,13 @@ pub enum TrainError {
     /// The caller asked to stop.
     #[error("training was interrupted after epoch {epoch}")]
     #[diagnostic(help(
-        "nothing is kept of an interrupted trial: it starts anew when it is run again"
+        "an interrupted trial keeps nothing: it starts from the beginning when it is run again"
     ))]
     Interrupted {
         /// The last epoch that was finished.
         epoch: usize,
     },
-    /// The loss is no longer a number, or beyond all measure.
+    /// The loss is not finite, or absurdly large.
     #[error("training diverged in epoch {epoch} at learning rate {learning_rate:e}: loss {loss:e}")]
     #[diagnostic(help(
         "choose a lower `learning_rate`; with `inputs = \"none\"` large activations have the same effect"
@@ -37,7 +37,7 @@ pub enum TrainError {
         "unit {unit} of ANN layer {layer} of the layer set has an activation of {value:e} at {part} stimulus {stimulus}, far beyond those of the training stimuli: no response can be predicted there"
     )]
     #[diagnostic(help(
-        "look at that stimulus's image; with `inputs = \"per-unit\"` a unit that hardly varies over the training stimuli is divided by next to nothing: `\"centred\"` does not do so"
+        "look at that stimulus's image; `inputs = \"per-unit\"` divides a unit that hardly varies over the training stimuli by almost nothing, which `\"centred\"` does not"
     ))]
     HeldOutActivation {
         /// `validation` or `test`.
@@ -54,19 +54,19 @@ pub enum TrainError {
     /// A prediction is infinite or not a number, although the model was fitted.
     #[error("the fitted model predicts {value} for test stimulus {stimulus} at site {site}")]
     #[diagnostic(help(
-        "the model itself is fitted and has not diverged: numbers overflow while it predicts; scale `inputs` and `targets`"
+        "training did not diverge, but numbers overflow during prediction; scale `inputs` and `targets`"
     ))]
     NonFinitePrediction {
         /// The stimulus's row in the recordings.
         stimulus: usize,
         /// The site's column in the responses of its region, from 0.
         site: usize,
-        /// What is predicted.
+        /// The prediction.
         value: f64,
     },
     /// Responses are too large for the network's single precision.
     #[error(
-        "responses reach {largest:e} as they are fitted, and networks are trained in single precision, in which squares end at 3e38"
+        "fitted responses reach {largest:e}, too large for single precision, whose squares end at 3e38"
     )]
     #[diagnostic(help("set `targets = \"standardised\"`"))]
     LargeResponses {
@@ -76,13 +76,13 @@ pub enum TrainError {
     /// Code of ours or of a library panicked.
     #[error("the trial ended in a panic: {message}")]
     #[diagnostic(help(
-        "this is a fault in nrp or in a library: please report it with the message; other trials go on"
+        "this is a bug in nrp or in a library; please report it with the message. Other trials go on"
     ))]
     Panicked {
-        /// What it said.
+        /// The panic's message.
         message: String,
     },
-    /// A setting no network can be trained with.
+    /// A setting that no network can be trained with.
     #[error("`{setting}` is {value}")]
     #[diagnostic(help("{setting} must be {wanted}"))]
     Setting {
@@ -90,13 +90,13 @@ pub enum TrainError {
         setting: &'static str,
         /// What was found.
         value: String,
-        /// What would do.
+        /// What is allowed.
         wanted: &'static str,
     },
     /// A part of the split holds no response at all.
-    #[error("the {part} stimuli hold no response: {stimuli} stimuli, {sites} sites, all missing")]
+    #[error("all responses of the {part} stimuli are missing: {stimuli} stimuli, {sites} sites")]
     #[diagnostic(help(
-        "give the split larger `fractions`, or leave out stimuli without recordings; `nrp data check` counts the missing values"
+        "use larger `fractions` for the split, or drop stimuli without recordings; `nrp data check` counts the missing values"
     ))]
     NoResponses {
         /// `training`, `validation` or `test`.
@@ -109,7 +109,7 @@ pub enum TrainError {
     /// A site has no response to any training stimulus.
     #[error("site {site} of the region has no response to any of the {stimuli} training stimuli")]
     #[diagnostic(help(
-        "leave the site out of the recordings, or change the split's `seed`; `nrp data check` counts the missing values per site"
+        "drop the site from the recordings, or change the split's `seed`; `nrp data check` counts the missing values per site"
     ))]
     NoTrainingResponses {
         /// The site's column in the responses of its region, from 0.
@@ -120,7 +120,7 @@ pub enum TrainError {
     /// A stimulus index points outside the recordings.
     #[error("{part} stimulus {stimulus} is outside the {stimuli} stimuli of the recordings")]
     #[diagnostic(help(
-        "this is a fault in nrp: the split and the recordings belong to different files"
+        "this is a bug in nrp: the split and the recordings belong to different files"
     ))]
     UnknownStimulus {
         /// `training`, `validation` or `test`.
@@ -132,10 +132,10 @@ pub enum TrainError {
     },
     /// An activation is infinite or not a number.
     #[error(
-        "unit {unit} of ANN layer {layer} of the layer set has an activation that is no finite number"
+        "unit {unit} of ANN layer {layer} of the layer set has an activation that is not finite"
     )]
     #[diagnostic(help(
-        "check the ANN's weights with `nrp ann verify`; a damaged cache is rebuilt after `--cache` is emptied"
+        "check the ANN's weights with `nrp ann verify`; if the cache is damaged, empty its directory: it is rebuilt"
     ))]
     NonFiniteActivation {
         /// The layer's place in the layer set, from 0.
@@ -151,31 +151,31 @@ pub enum TrainError {
     Activations {
         /// The layer's place in the layer set, from 0.
         layer: usize,
-        /// What the reader said.
+        /// The reader's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A linear baseline's eigenvalues cannot be had.
+    /// A linear baseline's eigenvalues do not converge.
     #[error(
-        "the spectrum of the training stimuli's activations cannot be had: it does not converge"
+        "the spectrum of the training stimuli's activations cannot be computed: it does not converge"
     )]
     #[diagnostic(help(
-        "scale the activations otherwise (`inputs`), or leave the baseline out of `baselines`"
+        "scale the activations differently (`inputs`), or leave the baseline out of `baselines`"
     ))]
     Spectrum,
     /// There is not enough memory.
-    #[error("there is no memory to train with: {reason}")]
+    #[error("not enough memory to train: {reason}")]
     #[diagnostic(help(
-        "end what else runs here, give the worker a machine with more memory, or take smaller layer sets, `l1` or `batch_size`"
+        "stop other programs, use a machine with more memory, or choose smaller layer sets, `l1` or `batch_size`"
     ))]
     OutOfMemory {
-        /// What is missing, or what the device said.
+        /// What is missing, or the device's error.
         reason: String,
     },
     /// The device failed.
-    #[error("the device could not give back a result: {reason}")]
+    #[error("the device failed to return a result: {reason}")]
     #[diagnostic(help("check the device's memory and driver, or run with `--device flex`"))]
     Device {
-        /// What the device said.
+        /// The device's error.
         reason: String,
     },
 }
@@ -202,21 +202,22 @@ impl TrainError {
         }
     }
 
-    /// Of a panic: burn's backends panic where a device has no more memory.
+    /// Makes an error of a panic; burn's backends panic where a device runs out of memory.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
         let message = said(panic).unwrap_or("no reason given");
         let line = message.lines().next().unwrap_or(message);
-        match line.to_lowercase().contains("memory") {
-            true => Self::OutOfMemory {
+        if line.to_lowercase().contains("memory") {
+            Self::OutOfMemory {
                 reason: line.to_owned(),
-            },
-            false => Self::Panicked {
+            }
+        } else {
+            Self::Panicked {
                 message: message.to_owned(),
-            },
+            }
         }
     }
 
-    /// Wraps what a device said.
+    /// Wraps a device's error.
     pub(crate) fn device(error: impl Error) -> Self {
         Self::Device {
             reason: error.to_string(),

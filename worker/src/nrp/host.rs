@@ -1,9 +1,9 @@
 //! The host's array: wide weights block by block, each read and written once a step.
 //!
-//! A block's units are gathered from the batch just learned from, its gradient is spent by Adam,
-//! and while its new weights are still in the cache they are multiplied by the next batch. So
-//! neither batch nor gradient is ever written to memory. Chunks and the order of their sums follow
-//! from the units alone: results are the same to the bit on any number of cores.
+//! For each block, units are gathered from the current batch, Adam applies the gradient, and the
+//! new weights are multiplied by the next batch while they are still in the cache. So neither batch
+//! nor gradient is written to memory. Chunks and the order of their sums depend on the number of
+//! units alone: results have the same bits on any number of cores.
 
 use std::ops::Range;
 
@@ -18,10 +18,9 @@ use super::kernel::{Learning, Matrix, PADDING, Panels, Rates, accumulate, descen
 use super::network::{Parameter, Values};
 use super::source::{Batch, Reader, Rows};
 
-/// Chunks of a layer, at most: each has its own sum of products, which is kept until all have
-/// theirs.
+/// Most chunks of a layer: each has its own sum of products, which is kept until all are computed.
 const CHUNKS: usize = 64;
-/// Chunks that a layer of few units has, so that every core has some.
+/// Chunks of a layer of few units, so that every core has work.
 const CHUNKS_OF_FEW: usize = 8;
 /// Units in a block, whose weights stay in a core's cache beside their moments and the products.
 const BLOCK_UNITS: usize = 128;
@@ -30,11 +29,11 @@ const BLOCK_UNITS: usize = 128;
 pub(super) struct HostArray {
     lanes: Vec<Lane>,
     layers: Vec<Wide>,
-    /// Of all lanes together.
+    /// Columns of all lanes together.
     columns: usize,
-    /// Steps made.
+    /// Number of steps taken.
     steps: i32,
-    /// Memory for the chunks' products, used again from step to step.
+    /// Memory for the chunks' products, reused by every step.
     partials: Vec<Vec<f32>>,
 }
 
@@ -49,8 +48,8 @@ struct Wide {
 /// What a pass over the wide weights does to them.
 struct Back<'a> {
     batch: &'a Batch<'a>,
-    /// Per ANN layer `[stimuli, columns]`, its rows `PADDING` further apart: rows that lie a power
-    /// of two apart fall into the same lines of the cache.
+    /// Per ANN layer `[stimuli, columns]`, its rows `PADDING` further apart: rows a power of two
+    /// apart would share the same cache lines.
     upstream: Vec<Vec<f32>>,
     rate: Vec<f32>,
     keep: Vec<f32>,
@@ -68,7 +67,7 @@ struct Chunk<'a> {
     products: &'a mut Vec<f32>,
 }
 
-/// Bytes of an array's lanes, and of what a step needs beside them.
+/// Bytes that a lane takes, with its share of a step's temporary memory.
 pub(super) fn bytes_of(lane: &LaneConfig, batch_size: usize) -> u64 {
     let network = &lane.network;
     let columns = network.block_units().next_multiple_of(PADDING);
@@ -79,7 +78,7 @@ pub(super) fn bytes_of(lane: &LaneConfig, batch_size: usize) -> u64 {
         .map(|units| units.div_ceil(chunk_units(*units)))
         .sum();
     let wide = 12 * (units * columns) as u64;
-    // Weights below the first layer are few, but may have three copies as well.
+    // The later layers' weights are few, but may have three copies too.
     let dense = 12
         * network
             .parameters()
@@ -88,10 +87,10 @@ pub(super) fn bytes_of(lane: &LaneConfig, batch_size: usize) -> u64 {
 }
 
 impl HostArray {
-    /// Lanes whose parameters begin as `first` says.
+    /// Lanes with their initial values from `first`.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// When memory does not suffice.
     pub(super) fn new(
         lanes: &[LaneConfig],
         first: &dyn Fn(usize, Parameter) -> Values<'static>,
@@ -183,7 +182,7 @@ impl HostArray {
         }
     }
 
-    /// Has every lane learn from a batch's products; returns what the wide weights have to do.
+    /// Lets every lane learn from a batch's products; returns the gradients of those products.
     fn back<'a>(
         &mut self,
         products: &Products,
@@ -421,7 +420,7 @@ fn chunk_units(units: usize) -> usize {
 
 /// The parts' sum, in their order.
 fn sum(parts: &[Vec<f32>], length: usize) -> Vec<f32> {
-    /// Floats that one thread sums up at a time.
+    /// Floats that one thread sums at a time.
     const TASK: usize = 4096;
     let mut total = vec![0.0; length];
     total
@@ -438,13 +437,13 @@ fn sum(parts: &[Vec<f32>], length: usize) -> Vec<f32> {
     total
 }
 
-/// Zeros, if there is memory for them.
+/// Allocates zeros, if memory suffices.
 fn zeros(length: usize) -> Result<Vec<f32>, TrainError> {
     let mut values = Vec::new();
     let reserved = values.try_reserve_exact(length);
     reserved.map_err(|_| TrainError::OutOfMemory {
         reason: format!(
-            "{} cannot be had",
+            "{} cannot be allocated",
             ByteSize::b(4 * length as u64).display().si()
         ),
     })?;

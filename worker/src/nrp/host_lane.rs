@@ -1,7 +1,7 @@
-//! One lane of the host's array: what follows the wide products, forward and backward by hand.
+//! One lane of the host's array: everything after the wide products, forward and backward.
 //!
-//! The backward pass is written out because a recorded graph copies what it differentiates; tests
-//! hold it against PyTorch's autograd and, through the device's array, burn's.
+//! The backward pass is written by hand because a recorded graph copies what it differentiates;
+//! tests compare it with PyTorch's autograd and, by way of the device's array, with burn's.
 
 use std::ops::Range;
 
@@ -15,13 +15,13 @@ pub(super) struct Dense {
     pub(super) weights: Vec<f32>,
     pub(super) first: Vec<f32>,
     second: Vec<f32>,
-    /// Columns that count.
+    /// Columns in use.
     pub(super) outputs: usize,
-    /// Columns that there are.
+    /// Columns in memory, padding included.
     columns: usize,
 }
 
-/// A lane but for its wide weights.
+/// A lane without its wide weights.
 pub(super) struct Lane {
     pub(super) config: LaneConfig,
     dropout: Dropout,
@@ -32,9 +32,9 @@ pub(super) struct Lane {
     pub(super) column: usize,
 }
 
-/// What the backward pass needs to know of one hidden layer.
+/// What the backward pass needs from one hidden layer.
 struct Hidden {
-    /// `[stimuli, units]`: what the next layer saw.
+    /// `[stimuli, units]`: the next layer's input.
     output: Vec<f32>,
     /// `[stimuli, units]`: 0 where dropped, else 1 / (1 − dropout).
     kept: Option<Vec<f32>>,
@@ -47,7 +47,7 @@ pub(super) struct Padded {
     columns: usize,
 }
 
-/// What came of a lane's step.
+/// The result of a lane's step.
 pub(super) struct Learned {
     /// Squared errors before the step, summed over the present cells.
     pub(super) squares: f64,
@@ -99,7 +99,7 @@ impl Dense {
     fn below(&self, upstream: &Padded) -> Padded {
         let mut below = Padded::zeros(upstream.values.len() / upstream.columns, self.inputs());
         let mut turned = vec![0.0; self.outputs * below.columns];
-        // A few rows at a time, whose part of a turned row is a line of the cache.
+        // A few rows at a time, so that their part of a transposed row fills a cache line.
         for (block, rows) in self.weights.chunks(PADDING * self.columns).enumerate() {
             for (output, to) in turned.chunks_exact_mut(below.columns).enumerate() {
                 let rows = rows.chunks_exact(self.columns);
@@ -115,7 +115,7 @@ impl Dense {
 }
 
 impl Lane {
-    /// A lane whose parameters begin as `first` says.
+    /// A lane with its initial values from `first`.
     pub(super) fn new(
         config: &LaneConfig,
         column: usize,
@@ -139,7 +139,7 @@ impl Lane {
         }
     }
 
-    /// Columns that it has in the wide matrices.
+    /// Its number of columns in the wide matrices.
     pub(super) fn columns(&self) -> usize {
         self.config.network.block_units().next_multiple_of(PADDING)
     }
@@ -163,10 +163,10 @@ impl Lane {
         rows.flat_map(|row| &row[..sites]).copied().collect()
     }
 
-    /// Moves all but the wide weights one step.
+    /// Takes one step with all but the wide weights.
     ///
     /// # Shapes
-    /// - `targets`: `[stimuli, sites]`, NaN where missing; `present` of them are not
+    /// - `targets`: `[stimuli, sites]`, NaN where missing; `present` of them are not missing
     pub(super) fn learn(
         &mut self,
         products: &Products,
@@ -238,7 +238,7 @@ impl Lane {
             let units = weight.inputs();
             let mut output = Vec::with_capacity(products.stimuli() * units);
             for row in values.chunks_exact(columns) {
-                // Not `max`, which would make a number of NaN.
+                // Not `max`: it would turn NaN into 0.
                 let open = |value: &f32| if *value < 0.0 { 0.0 } else { *value };
                 output.extend(row[..units].iter().map(open));
             }
@@ -280,7 +280,7 @@ impl Hidden {
         }
     }
 
-    /// Takes from a gradient with respect to the output what ReLU and dropout let through.
+    /// Masks a gradient with respect to the output by ReLU and dropout.
     fn pass(&self, gradient: &mut Padded) {
         let units = gradient.outputs;
         for (row, gradient) in gradient.rows_mut().enumerate() {

@@ -1,8 +1,8 @@
 //! The two products of a dense layer on the host: activations times weights, and the gradient,
-//! which Adam spends while it is still in registers.
+//! which Adam applies while it is still in registers.
 //!
-//! Every sum has one fixed order, over units here and over stimuli there, whatever lies beside it:
-//! a lane's numbers do not depend on the other lanes, nor on threads or blocks, to the last bit.
+//! Every sum has one fixed order, over units or over stimuli: a lane's numbers do not depend on the
+//! other lanes, on threads or on blocks, bit for bit.
 
 use std::ops::Range;
 
@@ -21,8 +21,8 @@ const TILE_VECTORS: usize = 3;
 /// Columns of a panel: those of the widest tile with the longest vectors.
 const PANEL: usize = TILE_VECTORS * PADDING;
 
-/// How a matrix `[units, columns]` of weights lies in memory: panel by panel, in each of which the
-/// rows follow one another. So tiles that lie one below the other read memory in its order.
+/// The memory layout of a matrix `[units, columns]` of weights: panel by panel, each row-major. So
+/// tiles below one another read memory in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Panels {
     /// Columns of the matrix.
@@ -40,12 +40,12 @@ pub(super) struct Matrix<'a> {
     pub(super) width: usize,
 }
 
-/// What of Adam's step the columns of a matrix differ in.
+/// The parts of Adam's step that differ between the columns of a matrix.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rates<'a> {
     /// Per column: learning rate over the first moment's bias correction.
     pub(super) rate: &'a [f32],
-    /// Per column: what weight decay leaves of a weight.
+    /// Per column: the factor by which weight decay shrinks a weight.
     pub(super) keep: &'a [f32],
     /// One over the root of the second moment's bias correction.
     pub(super) unroot: f32,
@@ -64,7 +64,7 @@ pub(super) struct Learning<'a> {
 impl<'a> Matrix<'a> {
     /// Some columns of each row.
     ///
-    /// That the rows have them is asked once, which spares the innermost loops their checks.
+    /// Bounds are checked once, which spares the innermost loops their checks.
     #[inline(always)]
     fn columns(self, columns: Range<usize>) -> impl Iterator<Item = &'a [f32]> {
         assert!(columns.start <= columns.end && columns.end <= self.width);
@@ -100,7 +100,7 @@ impl Panels {
         (units * start, stride, within)
     }
 
-    /// The pieces in which some columns of row `unit` of `units` lie: the place of each.
+    /// The pieces of memory that hold some columns of row `unit` of `units`.
     pub(super) fn pieces(
         self,
         units: usize,
@@ -313,7 +313,7 @@ fn adam<S: Simd>(
     let splat = |value: f64| simd.splat_f32s(value as f32);
     let slope = simd.mul_f32s(splat(1.0 - BETA_1), gradient);
     let mean = simd.mul_add_f32s(splat(BETA_1), *first, slope);
-    // Two comparisons: the absolute value is no instruction of AVX2, and pulp's does not inline.
+    // Two comparisons: AVX2 has no instruction for the absolute value, and pulp's does not inline.
     let (zero, some) = (simd.splat_f32s(0.0), simd.splat_f32s(NEGLIGIBLE));
     let above = simd.less_than_f32s(simd.splat_f32s(-NEGLIGIBLE), mean);
     let below = simd.less_than_f32s(mean, some);

@@ -7,13 +7,13 @@ use super::trial::{Data, Trial};
 
 /// A network in a cohort: a trial's own, or one of its ensemble.
 pub(super) struct Lane {
-    /// The trial's place among those of its job.
+    /// The trial's index in its job.
     pub(super) trial: usize,
     /// Which network of the trial's ensemble, and of how many.
     pub(super) network: (usize, usize),
     /// Seed of the orders in which it takes the training stimuli.
     pub(super) order: u64,
-    /// Whether it learns what ridge regression leaves.
+    /// Whether it learns the residuals of ridge regression.
     pub(super) linear_path: bool,
     /// Its network, its optimiser and the seed of its own draws.
     pub(super) config: LaneConfig,
@@ -21,7 +21,7 @@ pub(super) struct Lane {
     pub(super) best: Option<Best>,
 }
 
-/// What is kept of the best weights so far. Predictions are in fitted units, without the linear path.
+/// Losses and predictions of the best weights so far, in fitted units and without the linear path.
 #[derive(Clone)]
 pub(super) struct Best {
     pub(super) epoch: usize,
@@ -33,7 +33,7 @@ pub(super) struct Best {
 }
 
 impl Lane {
-    /// The lane of a network of a trial.
+    /// The lane of one network of a trial.
     pub(super) fn new(number: usize, network: usize, trial: &Trial, data: &Data<'_>) -> Self {
         let config = LaneConfig {
             network: trial.config(data),
@@ -51,7 +51,7 @@ impl Lane {
         }
     }
 
-    /// A lane that has not begun, alone in its trial.
+    /// A lane that is its trial's only network.
     pub(super) fn of(trial: usize, config: LaneConfig) -> Self {
         Self {
             trial,
@@ -63,24 +63,27 @@ impl Lane {
         }
     }
 
-    /// Whether it learns from the same batches, and the same targets, as another.
+    /// Whether it learns from the same batches and the same targets as another lane.
     pub(super) fn may_join(&self, other: &Self) -> bool {
         (self.order, self.linear_path) == (other.order, other.linear_path)
     }
 
-    /// How a parameter begins. Beside a linear path NRP-out is 0 at first: nothing is better known.
+    /// A parameter's initial values. Beside a linear path NRP-out starts at 0: at first the path
+    /// alone predicts.
     pub(super) fn first_values(&self, parameter: Parameter) -> Values<'static> {
         let LaneConfig { network, seed, .. } = &self.config;
-        match self.linear_path && network.is_output(parameter) {
-            true => Box::new(|row| row.fill(0.0)),
-            false => network.first_values(*seed, parameter),
+        if self.linear_path && network.is_output(parameter) {
+            Box::new(|row| row.fill(0.0))
+        } else {
+            network.first_values(*seed, parameter)
         }
     }
 }
 
-/// Seed of a network's own draws; the first has the trial's.
+/// Seed of a network's own draws; the first network has the trial's seed.
 pub(super) fn network_seed(of_trial: u64, network: usize) -> u64 {
-    // The golden ratio's bits: no two of a trial's are equal, and none is a seed that users name.
+    // The golden ratio's bits: a trial's seeds all differ, and none collides with a seed that users
+    // choose.
     of_trial.wrapping_add((network as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 

@@ -220,7 +220,7 @@ fn a_lane_too_large_for_the_memory_is_refused_before_it_starts() {
     assert!(reason.contains("and 500.0 kB are free"), "{reason}");
 }
 
-/// Activations that can be read so many times more.
+/// Activations that fail after a number of reads.
 struct Failing<'a> {
     activations: &'a InMemory,
     left: AtomicUsize,

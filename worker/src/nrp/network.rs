@@ -1,4 +1,4 @@
-//! The NRP network: its shape, its first weights and its draws of dropout.
+//! The NRP network: its shape, its initial weights and its dropout.
 //!
 //! Locally dense NRP-L1, dense NRP-L2, NRP-out. The engines hold the weights and do the
 //! arithmetic; nothing in here depends on a device.
@@ -25,7 +25,7 @@ pub struct NrpConfig {
     pub depth: usize,
     /// Recording sites.
     pub sites: usize,
-    /// Share of hidden units dropped while training, after every ReLU; 0 to below 1.
+    /// Fraction of hidden units dropped in training, after every ReLU: at least 0, below 1.
     pub dropout: f64,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Parameter {
     WideBias,
     /// `[inputs, outputs]` of one of the dense layers that follow, NRP-out last.
     Weight(usize),
-    /// `[outputs]` of the same.
+    /// `[outputs]`: the bias of the same layer.
     Bias(usize),
 }
 
@@ -99,7 +99,7 @@ impl NrpConfig {
         wide + self.first_units() as u64 + dense
     }
 
-    /// The first values of a parameter: Glorot uniform (Glorot & Bengio 2010), biases zero.
+    /// The initial values of a parameter: Glorot uniform (Glorot & Bengio 2010), biases zero.
     ///
     /// The draws are made on the host, one stream per tensor, so they are the same on every device.
     pub(crate) fn first_values(&self, seed: u64, parameter: Parameter) -> Values<'static> {

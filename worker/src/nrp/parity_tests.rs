@@ -129,9 +129,10 @@ impl Network {
 
 /// The engines that a device has.
 fn engines(device: &Device) -> Vec<Engine> {
-    match crate::device::is_flex(device) {
-        true => vec![Engine::Host, Engine::Device],
-        false => vec![Engine::Device],
+    if crate::device::is_flex(device) {
+        vec![Engine::Host, Engine::Device]
+    } else {
+        vec![Engine::Device]
     }
 }
 

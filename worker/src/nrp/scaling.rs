@@ -1,4 +1,4 @@
-//! Scaling: what the training stimuli say about inputs and targets, and nothing else may.
+//! Scaling of inputs and targets, learned from the training stimuli alone.
 //!
 //! Statistics are gathered in one streaming pass in f64; a layer's activations are never held.
 
@@ -16,7 +16,7 @@ const UNITS_PER_TASK: usize = 4096;
 /// Mean and spread of every unit over the training stimuli, per layer of the layer set.
 ///
 /// Gathered once per job and shared by its trials. Standard deviations are the population's
-/// (divided by n), as scikit-learn's `StandardScaler` has them.
+/// (divided by n), as in scikit-learn's `StandardScaler`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputStatistics {
     layers: Vec<LayerStatistics>,
@@ -50,8 +50,8 @@ impl InputStatistics {
         self.layers.iter().map(|layer| layer.mean.len()).collect()
     }
 
-    /// What [`Self::scale`] takes from a layer's activations, `[units]`, and then multiplies them by,
-    /// `[units]` or `[1]`; none where it leaves them alone.
+    /// What [`Self::scale`] subtracts from a layer's activations, `[units]`, and the factors by
+    /// which it then multiplies them, `[units]` or `[1]`; `None` if it does nothing.
     pub(crate) fn mean_and_factor(
         &self,
         layer: usize,

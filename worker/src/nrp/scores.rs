@@ -27,16 +27,17 @@ pub struct RegionScores {
 ///
 /// R² of a site is scikit-learn's `r2_score` on its present cells (the mean it compares with is
 /// that of the scored stimuli), r is NumPy's `corrcoef`; pooled R² is `r2_score` with
-/// `multioutput="variance_weighted"`. Where a prediction is constant r is undefined and counts as
-/// 0, for it says nothing about the stimuli; leaving it out would reward a network that gives up.
+/// `multioutput="variance_weighted"`. Where a prediction is constant, r is undefined and counts as
+/// 0, because the prediction says nothing about the stimuli; leaving it out would reward a network
+/// that gives up.
 ///
 /// # Shapes
 /// - `predicted`, `measured`: `[stimuli, sites]`, row-major, in the recordings' units, each less its
-///   site's training mean: so no offset, however large, costs digits
-/// - `training_mean`: `[sites]`, what was taken from them
+///   site's training mean, so that no offset costs precision
+/// - `training_mean`: `[sites]`, what was subtracted
 /// - `noise`: of these stimuli and sites, where stimuli were repeated
 ///
-/// r² over the ceiling is taken of the two medians, as Brain-Score does, and not site by site: a
+/// r² over the ceiling is computed from the two medians, as in Brain-Score, not site by site: a
 /// single site's ceiling may be 0 or below by chance.
 ///
 /// # Panics
@@ -114,14 +115,15 @@ pub fn score(
     }
 }
 
-/// How one site is fitted.
+/// The fit of one site.
 struct SiteFit {
     residual: f64,
     total: f64,
     pearson: f64,
 }
 
-/// The fit of predictions `x` to measurements `y`, both about `training_mean`, or `None` where `y` is constant.
+/// The fit of predictions `x` to measurements `y`, both about `training_mean`, or `None` where `y`
+/// is constant.
 fn fit(x: &[f64], y: &[f64], training_mean: f64) -> Option<SiteFit> {
     let n = y.len() as f64;
     let (x_mean, y_mean) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
@@ -132,8 +134,8 @@ fn fit(x: &[f64], y: &[f64], training_mean: f64) -> Option<SiteFit> {
         yy += (y - y_mean) * (y - y_mean);
         xy += (x - x_mean) * (y - y_mean);
     }
-    // Compared with each other, not with their mean, which may be off by a rounding. Equal responses may
-    // be off by one, too, where they were averaged over different repetitions.
+    // Compared with each other, not with their mean, which may be off by rounding. Equal responses
+    // may also differ by rounding if they were averaged over different repetitions.
     let rounding = |value: &f64| ROUNDING * (training_mean + value).abs();
     let is_constant = y
         .iter()

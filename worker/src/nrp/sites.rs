@@ -1,15 +1,15 @@
-//! Sites: what their training responses say about them. How responses are scaled while a model is
-//! fitted to them, and which sites' errors select.
+//! Statistics of the sites' training responses: how responses are scaled for fitting, and which
+//! sites' errors select.
 //!
-//! Everything is in f64 about each site's training mean, so that neither a large offset nor the scale of
-//! the recordings costs digits.
+//! Everything is in f64 about each site's training mean, so that neither a large offset nor the
+//! recordings' scale costs precision.
 
 use super::error::TrainError;
 use super::scaling::TargetScaling;
 use super::trial::Data;
 
-/// Training responses that must differ from the most frequent one for a site to select: a tenth of them,
-/// and no more than this many.
+/// Training responses that must differ from the most frequent one for a site to select: a tenth of
+/// them, and no more than this many.
 const DIFFERING: usize = 10;
 /// A site whose validation responses scatter about the training mean by more than this many times the
 /// training variance does not select.
@@ -33,18 +33,18 @@ pub(crate) struct SiteStatistics {
     selects: Vec<bool>,
 }
 
-/// What one site's responses come to.
+/// Statistics of one site's responses.
 struct Site {
-    /// To the training stimuli, without those that are missing.
+    /// Its present training responses.
     present: Vec<f64>,
     mean: f64,
-    /// Population's; 0 where it is rounding's.
+    /// The population variance; 0 if it is only rounding.
     variance: f64,
     selects: bool,
 }
 
-/// The sites of a region that are left out of what selects, in rising order, as
-/// [`SiteStatistics::measure`] has them; none where a site has no training response.
+/// The sites of a region that do not select, in increasing order, as in
+/// [`SiteStatistics::measure`]; empty if a site has no training response.
 ///
 /// # Shapes
 /// - `responses`: `[stimuli, sites]`, row-major, NaN where missing
@@ -65,15 +65,15 @@ pub(crate) fn left_out(
 impl SiteStatistics {
     /// Takes the statistics of `data`'s training stimuli.
     ///
-    /// A site that says too little is left out of what selects, whatever is made of it by scaling: a
-    /// response divided by the standard deviation of an almost silent training set is as large as one
-    /// likes, and would decide alone. Left out are sites
-    /// - of whose training responses fewer than a tenth, and fewer than 10, differ from the most
-    ///   frequent one (at least one must),
-    /// - whose validation responses scatter about the training mean by more than 10 times the training
-    ///   variance.
+    /// A site with too little information does not select, however it is scaled: a response divided
+    /// by the standard deviation of an almost silent training set can be arbitrarily large, and
+    /// would decide alone. These sites do not select:
+    /// - sites with fewer than a tenth, and fewer than 10, training responses that differ from the most
+    ///   frequent one (at least one must differ),
+    /// - sites whose validation responses scatter about the training mean by more than 10 times the
+    ///   training variance.
     ///
-    /// Where these are all sites that have validation responses, all count.
+    /// If these are all the sites that have validation responses, all sites select.
     ///
     /// # Errors
     /// When a site has no response to any training stimulus.
@@ -189,7 +189,7 @@ fn all(
 }
 
 impl Site {
-    /// `present`, its training responses, are not empty.
+    /// Measures a site from its training responses, of which there is at least one.
     fn of(present: Vec<f64>, validation: &[f64]) -> Self {
         let n = present.len() as f64;
         let mean = present.iter().sum::<f64>() / n;
@@ -213,7 +213,7 @@ impl Site {
     }
 }
 
-/// How many responses differ from the most frequent one, but for rounding.
+/// How many responses differ from the most frequent one by more than rounding.
 fn differing(responses: &[f64]) -> usize {
     let mut sorted = responses.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,9 +1,9 @@
 //! Source: the scaled activations of a split, batch by batch.
 //!
-//! What fits a byte budget is gathered and scaled once and stays in memory; what does not is read
-//! anew for every batch, by a thread that runs ahead of who computes. Either way a row holds the
-//! same bits. For a device, activations that are stored in 16 bits and read anew stay as they are
-//! stored: half as much has to go there, where they are turned into f32 and scaled.
+//! Activations that fit a byte budget are gathered and scaled once and stay in memory; others are
+//! read again for every batch, by a thread that runs ahead of the computation. Either way a row has
+//! the same bits. For a device, streamed activations that are stored in 16 bits are passed on as
+//! stored: that halves the transfer, and the device converts them to f32 and scales them.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,8 +15,7 @@ use super::error::TrainError;
 use super::scaling::{InputScaling, InputStatistics};
 use crate::activation::Dtype;
 
-/// Batches in memory while activations are streamed: one is learned from, one is looked ahead at,
-/// one is read.
+/// Batches in memory while activations are streamed: the current one, the next one, and one being read.
 pub(super) const BATCHES_IN_FLIGHT: usize = 3;
 
 /// Rows of one layer in host memory, picked by index.
@@ -39,7 +38,7 @@ pub(crate) struct Source<'a> {
     stimuli: Vec<usize>,
     /// Per layer `[positions, units]`, where they fit.
     resident: Option<Vec<Vec<f32>>>,
-    /// Whether who reads takes bits as they are stored.
+    /// Whether the consumer takes stored bits.
     takes_bits: bool,
 }
 
@@ -49,7 +48,7 @@ pub(crate) struct Stored<'a> {
     pub(crate) bits: &'a [u16],
     /// What the bits mean.
     pub(crate) dtype: Dtype,
-    /// What to take from them, `[units]`, and then to multiply them by, `[units]` or `[1]`.
+    /// What to subtract from them, `[units]`, and the factors to multiply them by, `[units]` or `[1]`.
     pub(crate) scaling: Option<(&'a [f32], &'a [f32])>,
 }
 
@@ -61,11 +60,11 @@ pub(crate) struct Batch<'a> {
     values: Held<'a>,
 }
 
-/// Where a batch's activations lie.
+/// Where a batch's activations are.
 enum Held<'a> {
     /// In the whole layers, at the batch's positions.
     Resident(&'a [Vec<f32>]),
-    /// In memory that is used again.
+    /// In buffers that are reused.
     Streamed(Buffers, SyncSender<Buffers>),
 }
 
@@ -89,7 +88,7 @@ pub(crate) struct Activation {
     pub(crate) value: f32,
 }
 
-/// Gives batches in their order.
+/// Yields batches in order.
 pub(crate) enum Reader<'a> {
     /// Those of resident layers.
     Resident(&'a Source<'a>, std::slice::Iter<'a, Vec<usize>>),
@@ -98,8 +97,8 @@ pub(crate) enum Reader<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Opens the activations of `stimuli`. Who reads may take bits as they are stored, from
-    /// [`Batch::stored`].
+    /// Opens the activations of `stimuli`. With `takes_bits`, the consumer may take stored bits
+    /// from [`Batch::stored`].
     ///
     /// # Errors
     /// When the activations cannot be read.
@@ -142,7 +141,7 @@ impl<'a> Source<'a> {
         units.saturating_mul(stimuli).saturating_mul(4)
     }
 
-    /// Bytes of activations that lie in memory while batches of `batch` stimuli are read.
+    /// Bytes of activations in memory while batches of `batch` stimuli are read.
     pub(crate) fn held_bytes(&self, batch: usize) -> usize {
         match &self.resident {
             Some(_) => self.bytes_of(self.stimuli.len()),
@@ -150,7 +149,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Has `work` read `batches`, each a list of positions.
+    /// Lets `work` read `batches`, each a list of positions.
     pub(crate) fn read<R>(
         &self,
         batches: &[Vec<usize>],
@@ -167,7 +166,7 @@ impl<'a> Source<'a> {
                     spent.send(Buffers::default()).expect("has room");
                 }
                 for positions in batches {
-                    // Both ends are gone when nobody wants more.
+                    // The other ends are gone when no more batches are needed.
                     let Ok(buffers) = empty.recv() else { return };
                     let batch = self.fill(positions, buffers, spent.clone());
                     if full.send(batch).is_err() {
@@ -214,8 +213,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The scaled activation of the largest magnitude at some positions; one that is no number, where
-    /// there is one.
+    /// The scaled activation of the largest magnitude at some positions; a NaN, if there is one.
     ///
     /// # Errors
     /// When the activations cannot be read.
@@ -226,7 +224,7 @@ impl<'a> Source<'a> {
                 let mut row = vec![0.0; units];
                 self.row(layer, self.stimuli[position], &mut row)?;
                 for (unit, value) in row.into_iter().enumerate() {
-                    // In this order what is no number comes last.
+                    // This order puts NaN last.
                     if value.abs().total_cmp(&largest.value.abs()).is_gt() {
                         largest = Activation {
                             position,
@@ -289,7 +287,7 @@ impl Batch<'_> {
         }
     }
 
-    /// The batch's rows of one ANN layer as they are stored, where they are to be taken so.
+    /// The batch's rows of one ANN layer as stored bits, if the consumer takes those.
     pub(crate) fn stored(&self, layer: usize) -> Option<Stored<'_>> {
         match &self.values {
             Held::Streamed(buffers, _) if self.source.gives_bits(layer) => Some(Stored {
@@ -301,7 +299,7 @@ impl Batch<'_> {
         }
     }
 
-    /// The whole layers that the batch is part of, where they stay in memory.
+    /// The whole layers that the batch is part of, if they stay in memory.
     pub(crate) fn resident(&self) -> Option<&[Vec<f32>]> {
         match &self.values {
             Held::Resident(layers) => Some(layers),
@@ -313,7 +311,7 @@ impl Batch<'_> {
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         if let Held::Streamed(buffers, spent) = &mut self.values {
-            // Nobody takes it where there is nothing left to read.
+            // The receiver is gone if nothing is left to read.
             let _ = spent.send(std::mem::take(buffers));
         }
     }

@@ -1,8 +1,8 @@
-//! A stack: what follows the wide products of lanes of one shape on a device, forward and backward
-//! by hand, as batched products.
+//! A stack: lanes of one shape on a device, after their wide products, forward and backward as
+//! batched products.
 //!
-//! The backward pass is written out because a recorded graph copies what it differentiates; tests
-//! hold it against PyTorch's autograd and burn's.
+//! The backward pass is written by hand because a recorded graph copies what it differentiates;
+//! tests compare it with PyTorch's and burn's autograd.
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -19,16 +19,16 @@ pub(super) struct Learning<const D: usize> {
     pub(super) second: Tensor<D>,
 }
 
-/// One step of Adam for lanes that lie along an axis.
+/// One step of Adam for lanes along an axis.
 pub(super) struct Rates<const D: usize> {
     rate: Tensor<D>,
     keep: Option<Tensor<D>>,
     root: f64,
 }
 
-/// Lanes of one shape, but for their wide weights.
+/// Lanes of one shape, without their wide weights.
 pub(super) struct Stack {
-    /// Their places in the array.
+    /// Their indices in the array.
     pub(super) lanes: Vec<usize>,
     pub(super) network: NrpConfig,
     pub(super) adam: Vec<Adam>,
@@ -39,11 +39,11 @@ pub(super) struct Stack {
     pub(super) dense: Vec<[Learning<3>; 2]>,
 }
 
-/// What the backward pass needs to know of one hidden layer.
+/// What the backward pass needs from one hidden layer.
 pub(super) struct Hidden {
-    /// `[lanes, stimuli, units]`: what the next layer saw.
+    /// `[lanes, stimuli, units]`: the next layer's input.
     output: Tensor<3>,
-    /// Where ReLU let nothing through.
+    /// Where ReLU is 0.
     closed: Tensor<3, Bool>,
     /// 0 where dropped, else 1 / (1 − dropout).
     kept: Option<Tensor<3>>,
@@ -57,11 +57,11 @@ pub(super) struct Gradients {
     dense: Vec<[Tensor<3>; 2]>,
 }
 
-/// A batch's responses, as all lanes are fitted to them.
+/// A batch's targets, which all lanes share.
 pub(super) struct Fitted {
     /// `[1, stimuli, sites]`, 0 where missing.
     values: Tensor<3>,
-    /// 1 where present, 0 where missing; none where all are present.
+    /// 1 where present, 0 where missing; `None` if all are present.
     mask: Option<Tensor<3>>,
     /// Of the loss with respect to an error, over that error.
     slope: f64,
@@ -261,7 +261,7 @@ impl Stack {
         own.swap_dims(0, 1).reshape([stimuli, lanes * block])
     }
 
-    /// Lets all lanes go but those that `stay`, which get new places.
+    /// Drops all lanes but those that `stay`, which get new indices.
     pub(super) fn keep(&mut self, stay: &[bool], device: &Device) {
         let own: Vec<bool> = self.lanes.iter().map(|lane| stay[*lane]).collect();
         let place = |lane: usize| stay[..lane].iter().filter(|stay| **stay).count();

@@ -1,9 +1,9 @@
 //! The device's array: tensors of all lanes at once, by burn's operations.
 //!
-//! NRP-L1 of all lanes is one matrix per ANN layer. Lanes of one shape make a stack, whose later
+//! NRP-L1 of all lanes is one matrix per ANN layer. Lanes of one shape form a stack, whose later
 //! layers are batched products. The matrix holds each lane's weights divided by its learning rate:
-//! so Adam moves all of them by one rate, in one pass where the library has one, and the products
-//! are multiplied by the rates instead, which are far fewer.
+//! so Adam moves all of them at one rate, in one pass where the library has one, and the products,
+//! which are far fewer, are multiplied by the rates instead.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::vec::HalfBitsVecExt;
@@ -24,29 +24,29 @@ pub(super) struct DeviceArray {
     stacks: Vec<Stack>,
     /// Per ANN layer `[units, columns]`: the stacks' lanes side by side, over their learning rates.
     wide: Vec<Learning<2>>,
-    /// `[1, columns]`: those.
+    /// `[1, columns]`: the learning rates.
     rates: Tensor<2>,
-    /// Where LibTorch is the library.
+    /// Present if LibTorch is the library.
     #[cfg(feature = "tch")]
     fused: Option<FusedAdam>,
-    /// Per ANN layer `[positions, units]`, where all activations stay.
+    /// Per ANN layer `[positions, units]`, if all activations stay on the device.
     resident: Option<Vec<Tensor<2>>>,
-    /// Per ANN layer, what its stored activations are scaled by, once that is there.
+    /// Per ANN layer, the scaling of its stored activations, once it is on the device.
     scaling: Vec<Option<[Tensor<2>; 2]>>,
-    /// Steps made.
+    /// Number of steps taken.
     steps: i32,
     device: Device,
 }
 
-/// Bytes of a lane: its weights, their moments, and what a step of Adam makes beside them.
+/// Bytes of a lane: its weights, their moments, and the temporary tensors of Adam's step.
 pub(super) fn bytes_of(lane: &LaneConfig) -> u64 {
-    /// Tensors as large as the weights, at most at once.
+    /// Most tensors as large as the weights at any time.
     const COPIES: u64 = 8;
     4 * COPIES * lane.network.parameters()
 }
 
 impl DeviceArray {
-    /// Lanes whose parameters begin as `first` says.
+    /// Lanes with their initial values from `first`.
     pub(super) fn new(
         lanes: &[LaneConfig],
         first: &dyn Fn(usize, Parameter) -> Values<'static>,

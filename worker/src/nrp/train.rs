@@ -1,12 +1,11 @@
-//! Training: trials from their first weights to their scores on the test stimuli, as many at once
-//! as share a seed and fit in memory.
+//! Training: trials from their initial weights to their scores on the test stimuli; those that
+//! share a seed and fit in memory are trained together.
 //!
-//! Trials of one seed take the training stimuli in the same orders, so they may learn from the same
-//! batches: they are a cohort, fused by `cohort`, unless only some of them have a linear path, whose
-//! targets are others. The networks of an ensemble are lanes of their own. An outcome belongs to its trial: on a processor
-//! it has the same bits whatever was trained beside it. A trial does not join a cohort that is
-//! under way: an epoch's order follows from the one before, so the batches of a cohort's later
-//! epochs are not those that the newcomer would begin with alone.
+//! Trials of one seed take the training stimuli in the same orders, so they can learn from the same
+//! batches: they form a cohort (see `cohort`). Trials with a linear path have other targets, and
+//! form cohorts of their own. Each network of an ensemble is a lane. On a processor an outcome has
+//! the same bits whatever is trained beside it. No trial joins a running cohort: an epoch's order
+//! follows from the one before, so a trial that joins later would see other batches than alone.
 
 use burn::tensor::Device;
 use bytesize::ByteSize;
@@ -24,22 +23,21 @@ use super::trial::{Data, Protocol, Trial};
 use super::watch::Watch;
 use crate::device;
 
-/// Scaled activations that may stay in memory, in bytes.
+/// Most bytes of scaled activations that stay in memory.
 const RESIDENT_BYTES: u64 = 2 << 30;
-/// Largest fitted response that networks are trained on: its square is far from the end of single
-/// precision.
+/// Largest fitted response that networks are trained on: its square is far below the largest f32.
 const LARGEST_TARGET: f64 = 1e16;
-/// The part of the free memory that activations which stay may take.
+/// Resident activations take at most one part in this many of the free memory.
 const RESIDENT_SHARE: u64 = 4;
 
-/// What does not change an outcome (the engine: no more than rounding does).
+/// Settings that do not change an outcome, except that the engine changes rounding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// How the products are made.
     pub(crate) engine: Engine,
-    /// Scaled activations that may stay in memory.
+    /// Bytes of scaled activations that may stay in memory.
     pub(crate) resident_bytes: u64,
-    /// Memory for all.
+    /// Bytes for everything.
     pub(crate) bytes: u64,
 }
 
@@ -127,7 +125,7 @@ pub(crate) fn train_within(
         sites: &sites,
         device,
     };
-    // What may share batches and targets together, in the order of the first trials.
+    // Groups trials that can share batches and targets, in the order of each group's first trial.
     waiting.sort_by_key(|&number| {
         let trial = &trials[number];
         let same =
@@ -188,7 +186,7 @@ fn train_cohorts(
     out_of_memory.map_or(Ok(()), Err)
 }
 
-/// What the training stimuli say about sites.
+/// Statistics of the sites over the training stimuli.
 ///
 /// # Errors
 /// When a site has no training response, or fitted responses are too large.
@@ -196,14 +194,16 @@ fn measured_sites(data: &Data<'_>, protocol: &Protocol) -> Result<SiteStatistics
     let sites = SiteStatistics::measure(data, protocol.targets)?;
     let fitted = sites.scaled(data.responses, data.train).into_iter();
     let largest = fitted.map(f64::abs).fold(0.0, f64::max);
-    match largest <= LARGEST_TARGET {
-        true => Ok(sites),
-        false => Err(TrainError::LargeResponses { largest }),
+    if largest <= LARGEST_TARGET {
+        Ok(sites)
+    } else {
+        Err(TrainError::LargeResponses { largest })
     }
 }
 
-/// Cuts lanes into cohorts, each of lanes that may be together and with no more bytes than there is
-/// room for. Lanes that do not fit even alone are left out; the most bytes of one of them.
+/// Divides lanes into cohorts, each of lanes that can be trained together and that fit into `room`
+/// bytes. Leaves out lanes that do not fit even alone; the second value is the largest of their
+/// sizes.
 fn cohorts(
     lanes: impl Iterator<Item = Lane>,
     size: impl Fn(&LaneConfig) -> u64,
@@ -232,11 +232,12 @@ fn cohorts(
     (cohorts, too_large)
 }
 
-/// Trains a cohort, which `train` takes lanes from as they end; where memory runs out after all, or
-/// something panics, those that are left are trained in halves: so a panic is its trial's in the end.
+/// Trains a cohort; `train` removes lanes as they end. If memory runs out or something panics, the
+/// remaining lanes are trained in halves, so that in the end a panic concerns a single trial.
 ///
 /// # Errors
-/// What `train` says, and, behind the others, that memory ran out for a single lane.
+/// Any error of `train`; that memory ran out for a single lane is returned after all others were
+/// trained.
 fn halving(
     mut cohort: Vec<Lane>,
     train: &mut dyn FnMut(&mut Vec<Lane>) -> Result<(), TrainError>,
@@ -245,7 +246,7 @@ fn halving(
         Err(error @ (TrainError::OutOfMemory { .. } | TrainError::Panicked { .. }))
             if cohort.len() > 1 =>
         {
-            tracing::warn!(lanes = cohort.len(), %error, "half as many go on, from their start");
+            tracing::warn!(lanes = cohort.len(), %error, "training half as many lanes, from the beginning");
             let others = cohort.split_off(cohort.len().div_ceil(2));
             match halving(cohort, train) {
                 Err(TrainError::OutOfMemory { reason }) => {

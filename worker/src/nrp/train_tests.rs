@@ -146,9 +146,10 @@ impl Watch for Watched<'_> {
 pub(super) fn limits() -> Limits {
     Limits {
         // LibTorch's operations, too, are tested on a processor.
-        engine: match crate::device::is_flex(&crate::device::of_tests()) {
-            true => Engine::Host,
-            false => Engine::Device,
+        engine: if crate::device::is_flex(&crate::device::of_tests()) {
+            Engine::Host
+        } else {
+            Engine::Device
         },
         resident_bytes: u64::MAX,
         bytes: u64::MAX,
@@ -439,10 +440,10 @@ fn a_part_without_responses_is_named() {
         world.responses[stimulus * 3..][..3].fill(f64::NAN);
     }
     let error = world.train(&trial(), &protocol()).expect_err("refused");
-    insta::assert_snapshot!(error, @"the test stimuli hold no response: 60 stimuli, 3 sites, all missing");
+    insta::assert_snapshot!(error, @"all responses of the test stimuli are missing: 60 stimuli, 3 sites");
     world.validation.clear();
     let error = world.train(&trial(), &protocol()).expect_err("refused");
-    insta::assert_snapshot!(error, @"the validation stimuli hold no response: 0 stimuli, 3 sites, all missing");
+    insta::assert_snapshot!(error, @"all responses of the validation stimuli are missing: 0 stimuli, 3 sites");
 }
 
 #[test]

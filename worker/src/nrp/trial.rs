@@ -1,5 +1,5 @@
-//! What training is given: one cell of the grid, the protocol, the data. What no network can be
-//! trained with is refused in here.
+//! What training takes: one cell of the grid, the protocol, the data. Settings and data that no
+//! network can be trained with are refused in here.
 
 use super::activations::Activations;
 use super::error::TrainError;
@@ -12,7 +12,7 @@ use crate::recording::Noise;
 pub struct Protocol {
     /// Stimuli per step of the optimiser; the last batch of an epoch may be smaller.
     pub batch_size: usize,
-    /// Passes over the training stimuli, at most.
+    /// Most passes over the training stimuli.
     pub max_epochs: usize,
     /// Epochs without a better validation loss before training stops; 0 never stops early.
     pub patience: usize,
@@ -31,7 +31,7 @@ pub struct NetworkShape {
     pub l2: usize,
     /// Intermediate layers, 0 to 3.
     pub depth: usize,
-    /// Share of hidden units dropped while training.
+    /// Fraction of hidden units dropped in training.
     pub dropout: f64,
 }
 
@@ -44,11 +44,12 @@ pub struct Trial {
     pub learning_rate: f64,
     /// Decoupled weight decay, on weights and biases alike; 0 is plain Adam.
     pub weight_decay: f64,
-    /// Whether the network is fitted to what ridge regression leaves, and predicts beside it.
+    /// Whether the network is fitted to the residuals of ridge regression, and predicts beside it.
     pub linear_path: bool,
-    /// Networks, from as many first weights, whose predictions are averaged; at least 1.
+    /// Number of networks, each with its own initial weights, whose predictions are averaged; at
+    /// least 1.
     pub ensemble: usize,
-    /// Where all of the trial's draws come from.
+    /// Seed of all of the trial's random draws.
     pub seed: u64,
 }
 
@@ -58,7 +59,7 @@ pub struct Data<'a> {
     pub activations: &'a dyn Activations,
     /// `[stimuli, sites]`, row-major, in the recordings' units; NaN where missing.
     pub responses: &'a [f64],
-    /// The noise in them, where stimuli were repeated.
+    /// The responses' noise, if stimuli were repeated.
     pub noise: Option<&'a Noise>,
     /// Sites of the region.
     pub sites: usize,
@@ -68,9 +69,9 @@ pub struct Data<'a> {
     pub validation: &'a [usize],
     /// Test stimuli.
     pub test: &'a [usize],
-    /// What ridge regression predicts of them in fitted units, `[train, validation and test stimuli,
-    /// sites]`, row-major; each training stimulus from the others alone. Of use to trials with a
-    /// linear path, and none of them is trained without.
+    /// Predictions of ridge regression in fitted units, `[train, validation and test stimuli,
+    /// sites]`, row-major; each training stimulus is predicted from the others. Trials with a
+    /// linear path need it.
     pub linear_path: Option<&'a [f32]>,
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn linear_parameters(data: &Data<'_>) -> u64 {
 }
 
 impl Data<'_> {
-    /// The first activation of a held-out stimulus that is no number, if there is one.
+    /// The first activation of a held-out stimulus that is not finite, if there is one.
     pub(crate) fn wild_activation(&self) -> Result<Option<TrainError>, TrainError> {
         for (part, stimuli) in [("validation", self.validation), ("test", self.test)] {
             for &stimulus in stimuli {
@@ -104,7 +105,7 @@ impl Data<'_> {
         Ok(None)
     }
 
-    /// Refuses what no model can be fitted to and scored on.
+    /// Refuses data that no model can be fitted to or scored on.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         assert!(self.sites > 0, "a region has sites");
         assert_eq!(self.responses.len() % self.sites, 0, "whole rows of sites");
@@ -139,11 +140,12 @@ impl Data<'_> {
 }
 
 impl Trial {
-    /// How many numbers it learns: those of its networks, and of the linear path beside them.
+    /// How many numbers it learns: those of its networks, and of the linear path.
     pub fn parameters(&self, data: &Data<'_>) -> u64 {
-        let linear = match self.linear_path {
-            true => linear_parameters(data),
-            false => 0,
+        let linear = if self.linear_path {
+            linear_parameters(data)
+        } else {
+            0
         };
         self.config(data).parameters() * self.ensemble as u64 + linear
     }
@@ -166,7 +168,7 @@ impl Trial {
         }
     }
 
-    /// Refuses what no network can be trained with.
+    /// Refuses settings and data that no network can be trained with.
     pub(crate) fn check(&self, protocol: &Protocol, data: &Data<'_>) -> Result<(), TrainError> {
         let NetworkShape {
             l1,
@@ -174,13 +176,16 @@ impl Trial {
             depth,
             dropout,
         } = self.network;
-        let refuse = |wrong: bool, setting, value: String, wanted| match wrong {
-            true => Err(TrainError::Setting {
-                setting,
-                value,
-                wanted,
-            }),
-            false => Ok(()),
+        let refuse = |wrong: bool, setting, value: String, wanted| {
+            if wrong {
+                Err(TrainError::Setting {
+                    setting,
+                    value,
+                    wanted,
+                })
+            } else {
+                Ok(())
+            }
         };
         let rate = self.learning_rate;
         let decay = self.weight_decay;
@@ -219,7 +224,7 @@ impl Trial {
         )?;
         assert!(
             !self.linear_path || data.linear_path.is_some(),
-            "who asks for a linear path brings its predictions"
+            "a trial with a linear path needs its predictions"
         );
         let (batch, epochs) = (protocol.batch_size, protocol.max_epochs);
         refuse(batch == 0, "batch_size", batch.to_string(), "at least 1")?;

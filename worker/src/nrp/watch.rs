@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::error::TrainError;
 use super::scores::RegionScores;
 
-/// What a trial came to in one epoch.
+/// A trial's losses after one epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochReport {
     /// Which network of an ensemble, from 0.
@@ -27,16 +27,16 @@ pub struct Trained {
     /// Scores of the best weights on the test stimuli, in the recordings' units.
     pub test: RegionScores,
     /// Mean squared error of the best weights over the present validation cells of the sites that
-    /// select, in fitted target units: with standardised targets 1 is about what the mean predictor
-    /// gets. Of an ensemble, that of its mean prediction.
+    /// select, in fitted target units: with standardised targets the mean predictor gets about 1.
+    /// For an ensemble, the error of its mean prediction.
     pub validation_mse: f64,
-    /// The epoch of the best weights, from 1, the last of an ensemble's; 0 where a linear path alone
-    /// was best.
+    /// The epoch of the best weights, from 1; for an ensemble the latest one; 0 if a linear path
+    /// alone was best.
     pub best_epoch: usize,
-    /// Epochs trained, the most of an ensemble's.
+    /// Epochs trained; for an ensemble the largest number.
     pub epochs: usize,
-    /// Sites of the region whose validation error does not count, in rising order: their training
-    /// responses say too little.
+    /// Sites of the region whose validation error does not count, in increasing order: their
+    /// training responses have too little information.
     pub left_out: Vec<usize>,
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Pure arithmetic over an opened assembly; it touches no file.
 
-use super::Region;
 use super::assembly::Assembly;
 use super::ceiling::Noise;
-use super::error::{RecordingError, some_of};
+use super::error::RecordingError;
 use super::presentations::Presentations;
+use super::region::Region;
+use super::words::some_of;
 
 /// Averages the sites of `region` over the repetitions of each stimulus, in `f64`, skipping NaN.
 ///
@@ -57,16 +58,17 @@ pub(super) struct Cells {
     pub(super) total: f64,
     /// Sum of their squares.
     pub(super) total_squares: f64,
-    /// How many values were recorded.
+    /// Number of values recorded.
     pub(super) recorded: usize,
-    /// How many are missing.
+    /// Number of values missing.
     pub(super) missing: usize,
     /// The first infinite value: presentation, site, value.
     infinite: Option<(usize, usize, f64)>,
 }
 
 impl Cells {
-    /// Goes through all presentations once. Infinite values are noted and left out.
+    /// Goes through all presentations once. The first infinite value is kept; all of them are left
+    /// out of sums.
     pub(super) fn gather(
         assembly: &Assembly,
         region: &str,
@@ -108,7 +110,7 @@ impl Cells {
         cells
     }
 
-    /// What the repetitions say about noise. Goes through all presentations again.
+    /// The noise measured from repetitions. Goes through all presentations again.
     pub(super) fn noise(&self, assembly: &Assembly, stimulus_of: &[usize]) -> Option<Noise> {
         let value = |presentation, column: usize| assembly.value(presentation, self.sites[column]);
         let stimuli = self.repetitions.len();

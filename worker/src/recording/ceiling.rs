@@ -1,22 +1,23 @@
-//! Noise: what repetitions say about how well any predictor can do. The noise ceiling of each site,
+//! Noise, measured from repetitions: how well any predictor can do. The noise ceiling of each site,
 //! and the noise floor of the error.
 //!
-//! Pure arithmetic on presentations, which are let go: what is kept is no larger than the averaged
-//! responses. Random splits are drawn from a fixed seed, so a ceiling belongs to its recordings.
+//! Pure arithmetic on presentations, which are not kept: the result is no larger than the averaged
+//! responses. Random splits use a fixed seed, so a ceiling depends on its recordings alone.
 //!
 //! Ceiling: split-half reliability. The repetition numbers are halved, the same for all stimuli, each
 //! stimulus's responses averaged in both halves, and correlated over stimuli; the Spearman–Brown
 //! formula 2r / (1 + r) (Spearman 1910, Brown 1910) then gives the reliability of the average over all
-//! repetitions. This is the ceiling of Brain-Score (Schrimpf et al. 2018), its `internal_consistency`:
-//! what all stimuli of a repetition share, a drift from block to block, moves a half as a whole and no
-//! correlation. Halves that are drawn for each stimulus anew would take it for noise. A stimulus that
-//! lacks repetitions may have them in unequal parts, and one that has none in a half is left out of
-//! that split, where Brain-Score ends with an error.
+//! repetitions. This is the ceiling of Brain-Score (Schrimpf et al. 2018), its
+//! `internal_consistency`. What all stimuli of a repetition share, such as a drift from block to
+//! block, shifts a whole half and leaves the correlation unchanged; drawing halves separately for
+//! each stimulus would count it as noise. A stimulus that lacks repetitions may have unequal
+//! halves; one without any in a half is left out of that split, where Brain-Score fails with an
+//! error.
 //!
-//! It is a share of variance, to be compared with r², not with r: the true rates correlate with their
-//! noisy average by the ceiling's square root. Hence r² / ceiling; Brain-Score's older scores were
-//! (r / ceiling)². Drifts that the repetitions of one stimulus share cannot be seen in them: then the
-//! ceiling is lower than is said here.
+//! It is a fraction of variance, to be compared with r², not with r: the true rates correlate with
+//! their noisy average by the ceiling's square root. Hence r² / ceiling; Brain-Score's older scores
+//! were (r / ceiling)². Drifts that the repetitions of one stimulus share are invisible: then the
+//! true ceiling is lower than the one computed here.
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -27,11 +28,11 @@ use super::floor;
 use super::presentations::{MIN_STIMULI, Presentations};
 use crate::statistics::{mean, median};
 
-/// Splits that a ceiling is averaged over, at most: all there are of up to eight repetitions, and of
-/// more this many at random. More change it by less than 0.001.
+/// Most splits that a ceiling is averaged over: all splits of up to eight repetitions, this many
+/// random ones of more. More splits change it by less than 0.001.
 const SPLITS: usize = 100;
 
-/// What the repetitions of a region's stimuli say about its noise.
+/// A region's noise, measured from repetitions of stimuli.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Noise {
     /// Per site, the Spearman–Brown corrected split-half correlation, mean over splits; the
@@ -41,11 +42,11 @@ pub struct Noise {
     /// units; NaN where nothing was recorded, and at sites that no stimulus was repeated to.
     pub errors: Vec<f32>,
     /// The ceiling as Brain-Score aggregates it: for each split the median over sites, and the
-    /// mean of those. Not that of `ceilings`, which are means over splits first.
+    /// mean of those. Differs from the median of `ceilings`, which average over splits first.
     pub consistency: Option<f64>,
 }
 
-/// The noise of a region in brief, over all its stimuli and sites.
+/// A summary of a region's noise, over all its stimuli and sites.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NoiseReport {
     /// Lowest noise ceiling of a site.
@@ -59,8 +60,8 @@ pub struct NoiseReport {
 }
 
 impl Noise {
-    /// Measures the noise of `sites`, or nothing where no stimulus was shown twice. `value` gives the
-    /// response to a presentation at a site, not finite where there is none.
+    /// Measures the noise of `sites`; `None` if no stimulus was shown twice. `value` gives the
+    /// response to a presentation at a site, not finite where it is missing.
     pub(super) fn measure(
         shown: &Presentations,
         sites: usize,
@@ -94,7 +95,7 @@ impl Noise {
         })
     }
 
-    /// The noise in brief, where a site has a ceiling.
+    /// The summary of the noise; `None` if no site has a ceiling.
     pub(super) fn report(&self) -> Option<NoiseReport> {
         let mut ceilings: Vec<f64> = self.ceilings.iter().flatten().copied().collect();
         let ceiling_median = median(&mut ceilings)?;
@@ -108,14 +109,14 @@ impl Noise {
         })
     }
 
-    /// Mean absolute error that is left to a predictor of the true rates: that of all recorded
-    /// cells, where it is known.
+    /// Mean absolute error that noise leaves to a predictor of the true rates, over all recorded
+    /// cells; `None` if it is unknown.
     pub fn floor(&self) -> Option<f64> {
         let known = self.errors.iter().filter(|error| !error.is_nan());
         mean(known.map(|error| f64::from(*error)))
     }
 
-    /// The same sites' noise at some of the stimuli.
+    /// The noise of the same sites at some of the stimuli.
     pub fn at(&self, stimuli: &[usize]) -> Self {
         let sites = self.ceilings.len();
         let row = |stimulus: &usize| &self.errors[stimulus * sites..][..sites];
@@ -130,7 +131,7 @@ impl Noise {
 /// Whether a repetition number is in the first half, which has one more where their number is odd.
 type Split = Vec<bool>;
 
-/// The splits of as many repetition numbers, each once, where these are few, and random ones of more.
+/// All splits of a few repetition numbers, each once, or random splits of many.
 fn splits(repetitions: usize) -> Vec<Split> {
     let first = repetitions.div_ceil(2);
     if repetitions <= 8 {
@@ -140,7 +141,7 @@ fn splits(repetitions: usize) -> Vec<Split> {
                 .map(|n| set >> n & 1 == 1)
                 .collect::<Split>()
         });
-        // Two equal halves are one split, whichever is the first.
+        // Swapping two equal halves gives the same split.
         let once = |split: &Split| {
             split.iter().filter(|is_first| **is_first).count() == first
                 && (repetitions % 2 == 1 || split[0])
@@ -161,7 +162,7 @@ fn splits(repetitions: usize) -> Vec<Split> {
     (0..SPLITS).map(draw).collect()
 }
 
-/// A site's mean over splits.
+/// A site's mean reliability over splits.
 fn ceiling(reliabilities: &[Option<f64>]) -> Option<f64> {
     mean(reliabilities.iter().flatten().copied())
 }
@@ -177,7 +178,7 @@ fn consistency(reliabilities: &[Vec<Option<f64>>]) -> Option<f64> {
     ceiling(&medians.collect::<Vec<_>>())
 }
 
-/// Correlates the averages of both halves over stimuli that were recorded in either.
+/// Correlates the averages of the two halves over the stimuli recorded in both.
 fn split_half(column: &[f64], shown: &Presentations, split: &Split) -> Option<f64> {
     let mut halves = vec![[(0.0, 0_usize); 2]; shown.stimuli];
     let stimuli_and_repetitions = shown.stimulus_of.iter().zip(&shown.repetition_of);
@@ -200,16 +201,17 @@ fn split_half(column: &[f64], shown: &Presentations, split: &Split) -> Option<f6
         .flatten()
 }
 
-/// The reliability of the whole from the correlation of its halves. Below -1/3 the formula leaves the
-/// range of a correlation and runs to minus infinity: a single split must not decide the mean.
+/// The reliability of the whole from the correlation of its halves. Below -1/3 the formula leaves
+/// the range of a correlation and tends to minus infinity, so it is cut off at -1: a single split
+/// must not dominate the mean.
 fn spearman_brown(halves: f64) -> f64 {
     (2.0 * halves / (1.0 + halves)).max(-1.0)
 }
 
-/// What rounding may leave between averages of equal numbers, in parts of them.
+/// Largest relative difference that rounding may leave between averages of equal numbers.
 const ROUNDING: f64 = 1e-14;
 
-/// Pearson's r, or nothing where one side is constant.
+/// Pearson's r; `None` if one side is constant.
 pub(super) fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     let constant = |x: &[f64]| {
         let off = |value: &f64| (value - x[0]).abs() <= ROUNDING * x[0].abs();

@@ -5,18 +5,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use miette::Diagnostic;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::arrays::Axes;
 use super::assembly::Assembly;
 use super::average::Cells;
 use super::ceiling::{Noise, NoiseReport};
 use super::duplicates::{self, Duplicates, Pixels};
-use super::error::{RecordingError, counted, named, some_of};
+use super::error::RecordingError;
+use super::formats::{self, Asked, Brought, arrays::Axes};
 use super::images::{Entry, Images, Picture};
 use super::stimuli::{Stimulus, StimulusSet};
-use super::{responses, unlisted, ventral};
+use super::words::{counted, some_of};
+use super::{STIMULUS_SETS, unlisted};
+use crate::statistics::median;
 
 /// What the given files hold, and what is wrong with them.
 #[derive(Debug, Default, Serialize)]
@@ -29,7 +32,9 @@ pub struct Report {
     pub images: Option<ImagesReport>,
     /// What keeps these files from being used, in words; empty when all is well.
     pub problems: Vec<String>,
-    /// What one should know although it is no problem.
+    /// What to do about each of the problems, in their order; empty where there is nothing to say.
+    pub hints: Vec<String>,
+    /// What the user should know although nothing is wrong.
     pub notices: Vec<String>,
 }
 
@@ -102,13 +107,12 @@ pub struct ImagesReport {
     pub duplicates: Vec<Vec<String>>,
 }
 
-/// Reads whatever of responses (`.nc`, `.npy`, `.npz`, `.hdf5`), a stimulus set (`.csv`) and images
-/// (`.zip` or a folder) is given, in any order, and reports what they hold and all that is wrong with them.
+/// Reads the given files, in any order: responses in one of the [`formats`](super::FORMATS), their
+/// stimulus set (`.csv`) and their images (`.zip` or a folder), or some of these. Reports what they hold
+/// and everything that is wrong with them. `axes` says how the axes of NumPy arrays are told apart.
 ///
 /// # Errors
 /// When no file is given, or two of one kind. Everything else is a problem in the report.
-///
-/// `axes` says how the axes of NumPy arrays are told apart.
 pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
     if paths.is_empty() {
         return Err(RecordingError::Nothing);
@@ -129,23 +133,24 @@ pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
             Err(error) => report.problem(&error),
         }
     }
-    if let Some(path) = given.get(&Kind::Ventral) {
-        if let Axes::Given(_) = axes {
-            report.problem(&RecordingError::NoArrays {
-                path: path.to_path_buf(),
-            });
-        }
-        report.take_ventral(path, &given);
+    if let Some(path) = given.get(&Kind::Whole) {
+        report.take_whole(path, axes, &given);
         return Ok(report);
     }
     let stimuli = given
         .get(&Kind::Stimuli)
         .map(|path| StimulusSet::open(path));
     let stimuli = stimuli.and_then(|opened| report.kept(opened));
-    let assembly = given
-        .get(&Kind::Assembly)
-        .map(|path| responses(path, axes, stimuli.as_ref()));
+    let assembly = given.get(&Kind::Responses).map(|path| {
+        formats::open(&Asked {
+            path,
+            axes,
+            stimuli: stimuli.as_ref(),
+            variations: &[],
+        })
+    });
     let assembly = assembly.and_then(|opened| report.kept(opened));
+    let assembly = assembly.map(|opened| opened.assembly);
     let images = given.get(&Kind::Images).map(|path| Images::open(path));
     let images = images.and_then(|opened| report.kept(opened));
 
@@ -166,11 +171,12 @@ pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
     Ok(report)
 }
 
+/// What a file is to be checked as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    Assembly,
+    Responses,
     /// Responses, stimuli and images in one.
-    Ventral,
+    Whole,
     Stimuli,
     Images,
 }
@@ -178,8 +184,8 @@ enum Kind {
 impl Kind {
     fn in_words(self) -> &'static str {
         match self {
-            Self::Assembly | Self::Ventral => "responses",
-            Self::Stimuli => "stimulus sets",
+            Self::Responses | Self::Whole => "responses",
+            Self::Stimuli => STIMULUS_SETS,
             Self::Images => "images",
         }
     }
@@ -191,19 +197,24 @@ fn kind(path: &Path) -> Result<Kind, RecordingError> {
     }
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("nc" | "nc4" | "npy" | "npz") => Ok(Kind::Assembly),
-        Some("hdf5" | "h5") => Ok(Kind::Ventral),
         Some("csv") => Ok(Kind::Stimuli),
         Some("zip") => Ok(Kind::Images),
-        _ => Err(RecordingError::UnknownKind {
-            path: path.to_owned(),
-        }),
+        Some(_) | None => {
+            let format = formats::named(path)?.format;
+            Ok(if format.brings_stimuli() {
+                Kind::Whole
+            } else {
+                Kind::Responses
+            })
+        }
     }
 }
 
 impl Report {
     fn problem(&mut self, error: &RecordingError) {
         self.problems.push(error.in_full());
+        let hint = error.help().map(|hint| hint.to_string());
+        self.hints.push(hint.unwrap_or_default());
     }
 
     fn kept<T>(&mut self, opened: Result<T, RecordingError>) -> Option<T> {
@@ -229,12 +240,11 @@ impl Report {
             .cloned();
         let (twice, count) = some_of(twice);
         if count > 0 {
-            self.problems.push(format!(
-                "`{}`: {} named like another: {}",
-                assembly.path.display(),
-                counted(count, "site"),
-                named(&twice, count)
-            ));
+            self.problem(&RecordingError::SitesNamedTwice {
+                path: assembly.path.clone(),
+                sites: twice,
+                count,
+            });
         }
         let mut regions = Vec::new();
         for region in assembly.region_names() {
@@ -258,27 +268,35 @@ impl Report {
         });
     }
 
-    /// Everything of a file that brings its stimuli and images, of all variation levels.
-    fn take_ventral(&mut self, path: &Path, given: &BTreeMap<Kind, &Path>) {
-        for (kind, extra) in given.iter().filter(|(kind, _)| **kind != Kind::Ventral) {
+    /// Takes in a file that brings its stimuli and images, of all variation levels.
+    fn take_whole(&mut self, path: &Path, axes: &Axes, given: &BTreeMap<Kind, &Path>) {
+        for (kind, extra) in given.iter().filter(|(kind, _)| **kind != Kind::Whole) {
             self.problem(&RecordingError::Superfluous {
                 path: path.to_owned(),
                 extra: (*extra).to_owned(),
                 kind: kind.in_words(),
             });
         }
-        let Some(ventral) = self.kept(ventral::open(path, &[])) else {
+        let opened = formats::open(&Asked {
+            path,
+            axes,
+            stimuli: None,
+            variations: &[],
+        });
+        let Some(opened) = self.kept(opened) else {
             return;
         };
-        self.take_assembly(&ventral.assembly);
-        self.take_stimuli(&ventral.set, Some(&ventral.assembly));
-        let images = &ventral.images;
-        let stimuli = ventral.set.stimuli.par_iter().enumerate();
+        self.take_assembly(&opened.assembly);
+        let Some(Brought { set, images }) = opened.brought else {
+            return;
+        };
+        self.take_stimuli(&set, Some(&opened.assembly));
+        let stimuli = set.stimuli.par_iter().enumerate();
         let decoded = stimuli.map(|(index, stimulus)| {
             let seen = images.picture(index).map(Seen::of);
             (stimulus.id.clone(), seen)
         });
-        self.take_decoded(images.path(), images.len(), decoded.collect());
+        self.take_decoded(path, images.len(), decoded.collect());
     }
 
     fn take_stimuli(&mut self, set: &StimulusSet, assembly: Option<&Assembly>) {
@@ -413,7 +431,7 @@ impl Report {
     }
 }
 
-/// What is reported of one image; the pixels are let go.
+/// What is reported of one image; its pixels are not kept.
 struct Seen {
     size: String,
     mode: String,
@@ -431,14 +449,9 @@ impl Seen {
 }
 
 fn region_report(region: String, cells: &Cells, noise: Option<&Noise>) -> RegionReport {
-    let mut repetitions = cells.repetitions.clone();
-    repetitions.sort_unstable();
-    let middle = repetitions.len() / 2;
-    let repetitions_median = match repetitions.len() % 2 {
-        _ if repetitions.is_empty() => 0.0,
-        0 => (repetitions[middle - 1] + repetitions[middle]) as f64 / 2.0,
-        _ => repetitions[middle] as f64,
-    };
+    let repetitions = &cells.repetitions;
+    let mut sorted: Vec<f64> = repetitions.iter().map(|&of| of as f64).collect();
+    let repetitions_median = median(&mut sorted).unwrap_or(0.0);
     let recorded = cells.recorded as f64;
     let mean = if cells.recorded > 0 {
         cells.total / recorded
@@ -450,9 +463,9 @@ fn region_report(region: String, cells: &Cells, noise: Option<&Noise>) -> Region
     RegionReport {
         region,
         sites: cells.sites.len(),
-        repetitions_min: repetitions.first().copied().unwrap_or(0),
+        repetitions_min: repetitions.iter().copied().min().unwrap_or(0),
         repetitions_median,
-        repetitions_max: repetitions.last().copied().unwrap_or(0),
+        repetitions_max: repetitions.iter().copied().max().unwrap_or(0),
         missing_values: cells.missing,
         missing_fraction: cells.missing as f64 / all.max(1) as f64,
         empty_cells: cells.counts.iter().filter(|count| **count == 0).count(),
@@ -525,10 +538,10 @@ mod tests {
         let problems = report.problems.join("\n").replace(&files.root(), "");
         let problems = problems.replace(testdata("").to_str().expect("a path"), "");
         insta::assert_snapshot!(problems, @r#"
-        `silent-site.nc`: 1 site recorded nothing, all values are NaN: `b2`
+        `silent-site.nc`: 1 site recorded nothing (all values are NaN): `b2`
         1 stimulus of `silent-site.nc` not in `stimuli.csv`: `s3`
         `images` has no image of 1 stimulus: `s1 (nowhere.png)`
-        `images`: `words.png` of stimulus `s2` is no image: The image format could not be determined; it starts with the text "<html>no</html>"
+        `images`: `words.png` of stimulus `s2` is not an image: The image format could not be determined; it starts with the text "<html>no</html>"
         "#);
         assert_eq!(report.notices.len(), 1, "x was never shown");
         assert_eq!(report.images.expect("images").readable, 1);
@@ -545,7 +558,7 @@ mod tests {
         let report = check(&paths, &Axes::Evident).expect("a report");
         assert!(report.assembly.is_none() && report.stimuli.is_some());
         insta::assert_snapshot!(report.problems.join("\n"), @r"
-        `lab.mat` is none of the files recordings consist of
+        `lab.mat` is not a file of recordings
         cannot read `gone.nc`: No such file or directory (os error 2)
         ");
         assert!(matches!(

@@ -1,13 +1,13 @@
-//! Duplicates: pictures that are shown under several ids, by their pixels. A network that was trained
-//! on one of them has seen the others.
+//! Duplicates: pictures shown under several ids, found by their pixels. A network trained on one of
+//! the ids has seen the picture of the others.
 //!
-//! Finds them; what becomes of them is a split's business.
+//! Only finds them; the split decides what to do with them.
 
 use std::collections::HashMap;
 
 use image::RgbImage;
 
-use super::error::MAX_NAMED;
+use super::limits::MAX_NAMED;
 use super::stimuli::Stimulus;
 
 /// The pixels of a decoded picture at its full size; equal for equal pictures.
@@ -31,7 +31,7 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// Those among the pictures of stimuli `0..pictures.len()`.
+    /// Finds the duplicates among the pictures of stimuli `0..pictures.len()`.
     pub(super) fn among(pictures: &[Pixels]) -> Self {
         let mut places: HashMap<&Pixels, usize> = HashMap::new();
         let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -46,12 +46,12 @@ impl Duplicates {
         Self { groups }
     }
 
-    /// How many stimuli show them.
+    /// How many stimuli show a picture that another stimulus shows too.
     pub fn stimuli(&self) -> usize {
         self.groups.iter().map(Vec::len).sum()
     }
 
-    /// Each with its ids, `a = b`; of many ids the first.
+    /// Each picture with its ids, `a = b`; only the first of many ids.
     pub fn named(&self, stimuli: &[Stimulus]) -> Vec<String> {
         let ids = |stimulus: &usize| stimuli[*stimulus].id.as_str();
         self.groups

@@ -1,17 +1,17 @@
 //! What can be wrong with recordings, each with the file, the name and what to do about it.
 //!
 //! No reading in here. The errors are meant for the person whose files they are: they name the
-//! stimulus or site as the file spells it, and list at most [`MAX_NAMED`] of many.
+//! stimulus or site as the file spells it, and list only some of many.
 
 use std::path::PathBuf;
 
 use miette::Diagnostic;
-use nrp_proto::sweep::{ArrayAxis, MISTAKES_LISTED};
-use nrp_proto::{near_miss, plain};
+use nrp_proto::sweep::{ArrayAxis, MISTAKES_LISTED, ResponseFormat};
+use nrp_proto::{did_you_mean, near_miss, plain};
 use thiserror::Error;
 
-/// How many of many offenders an error names before it only counts them.
-pub const MAX_NAMED: usize = 5;
+use super::limits::{MAX_FILE_BYTES, MAX_RESPONSES, MAX_SIDE_PIXELS};
+use super::words::{counted, named};
 
 /// Why recordings could not be read.
 #[derive(Debug, Error, Diagnostic)]
@@ -24,19 +24,20 @@ pub enum RecordingError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The ending of the file's name says nothing.
-    #[error("`{}` is none of the files recordings consist of", path.display())]
+    /// The file's extension names no format.
+    #[error("`{}` is not a file of recordings", path.display())]
     #[diagnostic(help(
-        "responses end in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, a stimulus set in `.csv`, images in `.zip` or stand in a folder"
+        "{}; a stimulus set ends in `.csv`; images are a `.zip` or a folder",
+        ResponseFormat::advice(&path.to_string_lossy())
     ))]
     UnknownKind {
         /// The file.
         path: PathBuf,
     },
-    /// Two files of one kind, where one is wanted.
+    /// Two files of one kind, where only one is allowed.
     #[error("`{}` and `{}` are both {kind}", first.display(), second.display())]
     #[diagnostic(help(
         "check one set of recordings at a time: one file of responses, one `.csv`, one `.zip` or folder"
@@ -52,7 +53,8 @@ pub enum RecordingError {
     /// No file was given.
     #[error("no file to check")]
     #[diagnostic(help(
-        "give responses (`.nc`, `.npy`, `.npz`, `.hdf5`), a stimulus set (`.csv`), images (`.zip` or a folder), or several of them"
+        "give responses ({}), a stimulus set (`.csv`), images (`.zip` or a folder), or several of them",
+        ResponseFormat::extensions_in_words()
     ))]
     Nothing,
 
@@ -75,7 +77,7 @@ pub enum RecordingError {
     Damaged {
         /// The assembly.
         path: PathBuf,
-        /// What the reader tripped over.
+        /// The reader's error.
         source: netcdf_reader::Error,
     },
     /// The netCDF reader failed in a way it does not report.
@@ -86,7 +88,7 @@ pub enum RecordingError {
     ReaderGaveUp {
         /// The assembly.
         path: PathBuf,
-        /// What it said.
+        /// The reader's message.
         reason: String,
     },
     /// No variable, or more than one, can be the responses.
@@ -103,7 +105,7 @@ pub enum RecordingError {
         found: String,
     },
     /// The responses have an axis that is neither sites nor presentations.
-    #[error("`{}`: `{variable}` has {length} entries along `{dimension}`; only 1 is read", path.display())]
+    #[error("`{}`: `{variable}` has {length} entries along `{dimension}`; expected 1", path.display())]
     #[diagnostic(help(
         "average over the time window of interest first, e.g. `assembly.sel(time_bin=(70, 170))` or `assembly.mean(\"time_bin\")`"
     ))]
@@ -119,7 +121,7 @@ pub enum RecordingError {
     },
     /// The responses have no sites or no presentations.
     #[error("`{}`: `{variable}` has no entries along `{dimension}`", path.display())]
-    #[diagnostic(help("the selection that made this assembly left nothing over; make it again"))]
+    #[diagnostic(help("the selection that produced this assembly was empty; repeat it"))]
     Empty {
         /// The assembly.
         path: PathBuf,
@@ -156,10 +158,10 @@ pub enum RecordingError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A `.npy` or `.npz` that is damaged, or is no table of responses.
+    /// A `.npy` or `.npz` that is damaged, or is not a table of responses.
     #[error("`{}`: {problem}", path.display())]
     #[diagnostic(help(
-        "an array is stimuli x sites, or repetitions x stimuli x sites, of numbers; a `.npz` holds one per region, named by it"
+        "an array is stimuli x sites, or repetitions x stimuli x sites, of numbers; a `.npz` has one array per region, named after it"
     ))]
     BadArrays {
         /// The file.
@@ -175,7 +177,7 @@ pub enum RecordingError {
         path: PathBuf,
         /// The array.
         array: String,
-        /// How its axes are taken.
+        /// How its axes are interpreted.
         axes: String,
         /// Its stimuli.
         rows: usize,
@@ -186,7 +188,7 @@ pub enum RecordingError {
         /// Its stimuli.
         lines: usize,
     },
-    /// An array whose axes may be several things.
+    /// An array with ambiguous axes.
     #[error("`{}`: array `{array}` is {shape} and `{}` lists {}, which fits {}", path.display(), stimuli.display(), counted(*lines, "stimulus"), either(orders))]
     #[diagnostic(help("say which it is: `axes = {}` under `[recordings]` ({}); in `nrp data check`, `--axes {}`", in_toml(&orders[0]), others(&orders[1..]), words(&orders[0]).join(",")))]
     AxesUnclear {
@@ -200,17 +202,17 @@ pub enum RecordingError {
         stimuli: PathBuf,
         /// Its stimuli.
         lines: usize,
-        /// What its axes may be, two or more.
+        /// The orders that its axes may have, two or more.
         orders: Vec<Vec<ArrayAxis>>,
     },
-    /// Axes of what is not an array.
-    #[error("`{}` says itself what its axes are", path.display())]
-    #[diagnostic(help("leave `axes` out: it is for NumPy arrays, `.npy` and `.npz`"))]
+    /// Axes named for a file that is not an array.
+    #[error("`{}` names its axes itself", path.display())]
+    #[diagnostic(help("leave `axes` out: it is for NumPy arrays ({})", ResponseFormat::Arrays.in_words()))]
     NoArrays {
         /// The file.
         path: PathBuf,
     },
-    /// A `.hdf5` that is something else.
+    /// A `.hdf5` that is not HDF5.
     #[error("`{}` is not an HDF5 file", path.display())]
     #[diagnostic(help(
         "a download page or a Git LFS pointer saved under this name looks like this; download it again"
@@ -220,16 +222,16 @@ pub enum RecordingError {
         path: PathBuf,
     },
     /// A dataset that `ventral_neural_data.hdf5` has is missing.
-    #[error("`{}` has no dataset `{dataset}`; there are {found}", path.display())]
+    #[error("`{}` has no dataset `{dataset}`; it has {found}", path.display())]
     #[diagnostic(help(
-        "of HDF5 files, those laid out as `ventral_neural_data.hdf5` are read: `images`, `image_meta`, `neural_meta`, `time_averaged_trial_averaged`; save other responses as `.npz`, or with xarray as `.nc`"
+        "a `.hdf5` or `.h5` must be laid out as `ventral_neural_data.hdf5`: `images`, `image_meta`, `neural_meta`, `time_averaged_trial_averaged`; let the name of an assembly that xarray wrote end in `.nc`, and save other responses as `.npz`"
     ))]
     NoDataset {
         /// The file.
         path: PathBuf,
         /// The dataset.
         dataset: String,
-        /// What is there instead.
+        /// What the file has instead.
         found: String,
     },
     /// A dataset of another shape or type than in `ventral_neural_data.hdf5`.
@@ -246,7 +248,7 @@ pub enum RecordingError {
     /// A variation level was asked for that no image has.
     #[error("`{}` has no image of variation level {level}", path.display())]
     #[diagnostic(help(
-        "its levels are {known:?}; choose among them with `variations` under `[recordings]`, which is [0, 3] if not given"
+        "its levels are {known:?}; choose among them with `variations` under `[recordings]`, the default is [0, 3]"
     ))]
     UnknownVariation {
         /// The file.
@@ -256,7 +258,7 @@ pub enum RecordingError {
         /// The levels there are.
         known: Vec<u32>,
     },
-    /// A file of the user's beside one that brings its own.
+    /// A file beside one that brings its own.
     #[error("`{}` beside `{}`, which brings its own {kind}", extra.display(), path.display())]
     #[diagnostic(help("leave it out"))]
     Superfluous {
@@ -264,14 +266,14 @@ pub enum RecordingError {
         path: PathBuf,
         /// The other.
         extra: PathBuf,
-        /// What it would be.
+        /// What the other file would provide.
         kind: &'static str,
     },
     /// A region was asked for that the recordings do not have.
     #[error("region `{region}` is not in {recordings}")]
     #[diagnostic(help("its regions are {}{}", known.join(", "), offer(region, known)))]
     UnknownRegion {
-        /// What was asked for.
+        /// The region.
         region: String,
         /// The assembly, or "the simulated recordings".
         recordings: String,
@@ -279,7 +281,7 @@ pub enum RecordingError {
         known: Vec<String>,
     },
     /// Sites without a single value.
-    #[error("`{}`: {} recorded nothing, all values are NaN: {}", path.display(), counted(*count, "site"), named(sites, *count))]
+    #[error("`{}`: {} recorded nothing (all values are NaN): {}", path.display(), counted(*count, "site"), named(sites, *count))]
     #[diagnostic(help("drop such sites from the assembly; they cannot be predicted or scored"))]
     SilentSites {
         /// The assembly.
@@ -289,8 +291,21 @@ pub enum RecordingError {
         /// How many there are.
         count: usize,
     },
+    /// Several sites of one name.
+    #[error("`{}`: {} named like another: {}", path.display(), counted(*count, "site"), named(sites, *count))]
+    #[diagnostic(help(
+        "give each site a name of its own: `neuroid_id` of an assembly, `sites` of an `.npz`"
+    ))]
+    SitesNamedTwice {
+        /// The file.
+        path: PathBuf,
+        /// Some of the names.
+        sites: Vec<String>,
+        /// How many sites there are of which another has the name.
+        count: usize,
+    },
     /// An infinite response.
-    #[error("`{}`: site `{site}` answers stimulus `{stimulus}` with {value}", path.display())]
+    #[error("`{}`: site `{site}` has the response {value} to stimulus `{stimulus}`", path.display())]
     #[diagnostic(help("responses must be finite, or NaN where nothing was recorded"))]
     NotFinite {
         /// The assembly.
@@ -311,7 +326,7 @@ pub enum RecordingError {
     Csv {
         /// The stimulus set.
         path: PathBuf,
-        /// What the reader said, with the line.
+        /// The reader's error, with the line.
         source: csv::Error,
     },
     /// The stimulus set has no column of ids.
@@ -353,16 +368,16 @@ pub enum RecordingError {
         line: u64,
     },
     /// Two lines with one id.
-    #[error("`{}` line {line}: stimulus `{id}` is on line {first_line} already", path.display())]
+    #[error("`{}` line {line}: stimulus `{id}` is already on line {first_line}", path.display())]
     #[diagnostic(help("each stimulus may be listed once"))]
     DuplicateStimulus {
         /// The stimulus set.
         path: PathBuf,
         /// The id.
         id: String,
-        /// Where it stood first.
+        /// The line that lists it first.
         first_line: u64,
-        /// Where it stands again.
+        /// The line that lists it again.
         line: u64,
     },
     /// Stimuli were shown that the stimulus set does not list.
@@ -389,10 +404,10 @@ pub enum RecordingError {
     Zip {
         /// The zip.
         path: PathBuf,
-        /// What the reader said.
+        /// The reader's error.
         source: zip::result::ZipError,
     },
-    /// A zip that would unpack to more than it should hold.
+    /// A zip that would unpack to too many bytes.
     #[error("`{}` is not unpacked: {problem}", path.display())]
     #[diagnostic(help(
         "its entries claim more than their bytes can hold: pack the images again, or give the folder of unpacked images"
@@ -404,14 +419,14 @@ pub enum RecordingError {
         problem: String,
     },
     /// More responses than are read.
-    #[error("`{}`: {problem}, the limit is {} responses", path.display(), super::MAX_RESPONSES)]
+    #[error("`{}`: {problem}; the limit is {} responses", path.display(), MAX_RESPONSES)]
     #[diagnostic(help(
         "select the sites and presentations of interest, or average repetitions, before saving"
     ))]
     TooManyResponses {
         /// The file.
         path: PathBuf,
-        /// What holds them, and how many.
+        /// Which table has them, and how many.
         problem: String,
     },
     /// Stimuli without an image.
@@ -470,7 +485,7 @@ pub enum RecordingError {
     },
     /// An image that is larger than any stimulus should be.
     #[error("`{}`: `{file}` of stimulus `{stimulus}` is too large: {size}", images.display())]
-    #[diagnostic(help("images are limited to {} MiB in the file and {} pixels a side; scale it down", super::images::MAX_FILE_BYTES >> 20, super::images::MAX_SIDE_PIXELS))]
+    #[diagnostic(help("images are limited to {} MiB in the file and {} pixels a side; scale it down", MAX_FILE_BYTES >> 20, MAX_SIDE_PIXELS))]
     ImageTooLarge {
         /// The zip or folder.
         images: PathBuf,
@@ -482,7 +497,7 @@ pub enum RecordingError {
         size: String,
     },
     /// A file that should be an image and is not.
-    #[error("`{}`: `{file}` of stimulus `{stimulus}` is no image: {found}", images.display())]
+    #[error("`{}`: `{file}` of stimulus `{stimulus}` is not an image: {found}", images.display())]
     #[diagnostic(help(
         "save it as PNG (`Image.open(f).convert(\"RGB\")` in Pillow); JPEG, BMP, GIF, WebP and common TIFF are read too"
     ))]
@@ -539,52 +554,6 @@ fn listed(some: &[String], count: usize) -> String {
     lines.concat()
 }
 
-/// "it starts with" in words: what a file that is not what it should be looks like.
-pub(super) fn first_bytes(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(16)];
-    if start.is_empty() {
-        return "nothing, it is empty".to_owned();
-    }
-    let text = |byte: &u8| byte.is_ascii_graphic() || matches!(*byte, b' ' | b'\n' | b'\r' | b'\t');
-    if start.iter().all(text) {
-        return format!("the text {:?}", String::from_utf8_lossy(start));
-    }
-    let hex: Vec<String> = start.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("the bytes {}", hex.join(" "))
-}
-
-/// Keeps the first [`MAX_NAMED`] and how many there were.
-pub(super) fn some_of<T>(all: impl IntoIterator<Item = T>) -> (Vec<T>, usize) {
-    let mut count = 0;
-    let mut some = Vec::new();
-    for one in all {
-        count += 1;
-        if some.len() < MAX_NAMED {
-            some.push(one);
-        }
-    }
-    (some, count)
-}
-
-/// "1 site", "3 stimuli".
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    match (count, noun) {
-        (1, _) => format!("1 {noun}"),
-        (_, "stimulus") => format!("{count} stimuli"),
-        _ => format!("{count} {noun}s"),
-    }
-}
-
-/// "`a`, `b` and 3 more".
-pub(super) fn named(some: &[String], count: usize) -> String {
-    let quoted: Vec<String> = some.iter().map(|one| format!("`{one}`")).collect();
-    let quoted = quoted.join(", ");
-    match count - some.len() {
-        0 => quoted,
-        more => format!("{quoted} and {more} more"),
-    }
-}
-
 fn words(order: &[ArrayAxis]) -> Vec<&'static str> {
     order.iter().map(|axis| axis.name()).collect()
 }
@@ -612,9 +581,7 @@ fn others(orders: &[Vec<ArrayAxis>]) -> String {
 }
 
 fn offer(word: &str, candidates: &[String]) -> String {
-    near_miss(word, candidates.iter().map(String::as_str))
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default()
+    did_you_mean(near_miss(word, candidates.iter().map(String::as_str)))
 }
 
 fn offer_column(columns: &[String]) -> String {
@@ -628,24 +595,6 @@ fn offer_column(columns: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn first_bytes_are_described_in_words() {
-        assert_eq!(first_bytes(b""), "nothing, it is empty");
-        assert_eq!(first_bytes(b"<html>"), "the text \"<html>\"");
-        assert_eq!(first_bytes(&[0, 1, 255]), "the bytes 00 01 ff");
-    }
-
-    #[test]
-    fn many_offenders_are_counted_not_listed() {
-        let (some, count) = some_of((0..12).map(|i| format!("s{i}")));
-        assert_eq!(
-            named(&some, count),
-            "`s0`, `s1`, `s2`, `s3`, `s4` and 7 more"
-        );
-        assert_eq!(counted(1, "stimulus"), "1 stimulus");
-        assert_eq!(counted(2, "stimulus"), "2 stimuli");
-    }
 
     #[test]
     fn an_unknown_region_gets_a_near_miss() {

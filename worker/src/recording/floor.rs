@@ -1,14 +1,14 @@
-//! The noise floor: the mean absolute error that is left to a predictor of the true rates.
+//! The noise floor: the mean absolute error that noise leaves to a predictor of the true rates.
 //!
 //! Where noise is Gaussian and independent between repetitions, an average of n with standard deviation
-//! σ misses the true rate by √(2/π) σ/√n in the mean. σ is estimated for each stimulus and site from its
+//! σ misses the true rate by √(2/π) σ/√n on average. σ is estimated for each stimulus and site from its
 //! own repetitions, so that noise may grow with the rate.
 //!
-//! What all stimuli of a repetition share (a drift from block to block) is taken out first, by an
-//! additive fit of stimuli and repetitions. Averages over the same repetitions all have the same share
-//! of it, which a predictor learns as part of the site's mean; a stimulus that lacks some of them is
-//! off by the rest. A drift that the repetitions of one stimulus share cannot be seen in them: then the
-//! floor is higher than is said here.
+//! What all stimuli of a repetition share (a drift from block to block) is removed first, by an
+//! additive fit of stimuli and repetitions. Averages over the same repetitions all contain the same
+//! part of it, which a predictor learns as part of the site's mean; a stimulus that lacks some
+//! repetitions is off by the rest. A drift that the repetitions of one stimulus share is invisible:
+//! then the true floor is higher than the one computed here.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, PI};
 
@@ -17,16 +17,16 @@ use crate::statistics::mean;
 
 /// Most rounds of the additive fit. Where each stimulus has every repetition, one suffices.
 const ROUNDS: usize = 500;
-/// Change of the drift at which the fit is done, in parts of the furthest that a value is from its
-/// stimulus's mean.
+/// The fit has converged when the drift changes by less than this fraction of the largest deviation
+/// of a value from its stimulus's mean.
 const SETTLED: f64 = 1e-12;
 
 /// A recorded value: its repetition number, and the response.
 type Cell = (usize, f64);
 
-/// Expected absolute error of one site's average response to each stimulus. A stimulus recorded once
-/// is taken to be as noisy as the site's others. NaN where nothing was recorded, and everywhere where
-/// nothing was repeated.
+/// Expected absolute error of one site's average response to each stimulus. A stimulus recorded
+/// once is assumed to be as noisy as the site's other stimuli. NaN where nothing was recorded, and
+/// everywhere if no stimulus was repeated.
 pub(super) fn errors(column: &[f64], shown: &Presentations, groups: &[Vec<usize>]) -> Vec<f32> {
     let cell = |&presentation: &usize| (shown.repetition_of[presentation], column[presentation]);
     let recorded = |group: &Vec<usize>| -> Vec<Cell> {
@@ -38,7 +38,7 @@ pub(super) fn errors(column: &[f64], shown: &Presentations, groups: &[Vec<usize>
     for (repetition, value) in cells.iter_mut().flatten() {
         *value -= drift[*repetition];
     }
-    // What of the drift is in each average.
+    // Each average's share of the drift.
     let shares: Vec<Option<f64>> = cells
         .iter()
         .map(|cells| mean(cells.iter().map(|(repetition, _)| drift[*repetition])))
@@ -65,9 +65,9 @@ pub(super) fn errors(column: &[f64], shown: &Presentations, groups: &[Vec<usize>
         .collect()
 }
 
-/// What the stimuli of each repetition have in common, by least squares beside a mean of each stimulus,
-/// and by what deviations that are taken from the rest are too small. 0 and 1 where repetitions are too
-/// few to tell.
+/// The drift of each repetition, by least squares beside a mean of each stimulus, and the factor by
+/// which standard deviations of the residuals are too small. 0 and 1 if there are too few
+/// repetitions to tell.
 fn drift(cells: &[Vec<Cell>], repetitions: usize) -> (Vec<f64>, f64) {
     let repeated: Vec<&Vec<Cell>> = cells.iter().filter(|cells| cells.len() >= 2).collect();
     let mut drift = vec![0.0; repetitions];
@@ -113,8 +113,9 @@ fn folded(mean: f64, sd: f64) -> f64 {
     }
 }
 
-/// The standard deviation behind the values, NaN for fewer than two. The root of the sample variance is
-/// too small in the mean, by c₄(n) = √(2/(n−1)) Γ(n/2)/Γ((n−1)/2): 0.80 at two values, 0.97 at ten.
+/// The unbiased estimate of the standard deviation, NaN for fewer than two values. The root of the
+/// sample variance is too small on average, by the factor c₄(n) = √(2/(n−1)) Γ(n/2)/Γ((n−1)/2):
+/// 0.80 at two values, 0.97 at ten.
 fn deviation(cells: &[Cell]) -> f64 {
     let n = cells.len();
     if n < 2 {

@@ -17,14 +17,13 @@ use zip::ZipArchive;
 
 use crate::archive::{self, ArchiveError};
 
-use super::error::{MAX_NAMED, RecordingError, first_bytes, some_of};
+use super::error::RecordingError;
+use super::limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_SIDE_PIXELS};
 use super::stimuli::Stimulus;
+use super::words::{first_bytes, some_of};
+pub(super) use places::Entry;
 use places::{Found, Places};
 
-/// Largest image file that is read, unpacked.
-pub const MAX_FILE_BYTES: u64 = 64 << 20;
-/// Largest width or height that is decoded.
-pub const MAX_SIDE_PIXELS: u32 = 8192;
 /// Most memory that decoding one image may take.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// Where a PNG says whether it is grey (0), in colour, or has an alpha channel.
@@ -46,15 +45,6 @@ enum Container {
     /// One reader for all threads: bytes are fetched under the lock, decoded outside it.
     Zip(Box<Mutex<ZipArchive<BufReader<File>>>>),
     Folder,
-}
-
-/// An image's place in its container; made by [`Images::find`].
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Entry {
-    /// The path inside the zip or folder.
-    pub(super) file: String,
-    /// Its number in a zip; 0 in a folder.
-    index: usize,
 }
 
 /// Stimuli and their images.
@@ -152,9 +142,10 @@ impl Images {
         stimuli: impl IntoIterator<Item = &'s Stimulus>,
     ) -> Result<Vec<Entry>, RecordingError> {
         let mut matched = self.matched(stimuli);
-        match matched.errors.is_empty() {
-            true => Ok(matched.images.into_iter().map(|(entry, _)| entry).collect()),
-            false => Err(matched.errors.remove(0)),
+        if matched.errors.is_empty() {
+            Ok(matched.images.into_iter().map(|(entry, _)| entry).collect())
+        } else {
+            Err(matched.errors.remove(0))
         }
     }
 

@@ -4,7 +4,6 @@
 //! own units: nothing is normalised, filled in or left out silently. Stimuli stand in the order of
 //! the stimulus set. Images are decoded when asked for.
 
-mod arrays;
 mod assembly;
 mod average;
 mod ceiling;
@@ -13,14 +12,17 @@ mod check;
 mod duplicates;
 mod error;
 mod floor;
+mod formats;
 mod images;
-mod npy;
+mod limits;
+mod pictures;
 mod presentations;
+mod region;
 mod simulated;
 mod source;
 pub mod split;
 mod stimuli;
-mod ventral;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -30,20 +32,26 @@ use image::RgbImage;
 use nrp_proto::sweep::ArrayAxis;
 use rayon::prelude::*;
 
-pub use arrays::Axes;
-pub use assembly::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use duplicates::Duplicates;
-pub use error::{MAX_NAMED, RecordingError};
-pub use images::{MAX_FILE_BYTES, MAX_SIDE_PIXELS};
-pub use source::Source;
+pub use error::RecordingError;
+pub use formats::arrays::Axes;
+pub use formats::{FORMATS, Format};
+pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
+pub use region::Region;
+pub use source::{Digests, Source};
 pub use stimuli::Stimulus;
 
 use assembly::Assembly;
-use error::some_of;
-use images::{Entry, Images};
+use formats::{Asked, Opened};
+use images::{Entry, Images, Picture};
+use pictures::Pictures;
 use stimuli::StimulusSet;
+use words::some_of;
+
+/// What errors call the files that list stimuli.
+const STIMULUS_SETS: &str = "stimulus sets";
 
 /// Responses of brain regions to a set of stimuli.
 pub struct Recordings {
@@ -58,32 +66,42 @@ pub struct Recordings {
     /// What the axes of NumPy arrays were taken for; empty where that is the documented order, and of
     /// other files.
     pub axes: Vec<ArrayAxis>,
-    pictures: Pictures,
+    pictures: Box<dyn Pictures>,
     /// Once they were looked for.
     duplicates: OnceLock<Duplicates>,
 }
 
-/// Responses of the sites of one brain region.
-#[derive(Debug, Clone)]
-pub struct Region {
-    /// Its name, as the file spells it.
-    pub name: String,
-    /// Its sites.
-    pub sites: Vec<String>,
-    /// Rates, `[stimuli, sites]` row by row, averaged over repetitions; NaN where nothing was
-    /// recorded.
-    pub responses: Vec<f64>,
-    /// Fewest and most recorded repetitions of a stimulus.
-    pub repetitions: (usize, usize),
-    /// What the repetitions say about noise, where there are any.
-    pub noise: Option<Noise>,
+/// Pictures in a zip or folder: the container, each stimulus's place in it, and the stimuli's ids.
+struct Stored {
+    images: Images,
+    entries: Vec<(Entry, String)>,
 }
 
-enum Pictures {
-    /// The container, and each stimulus's place in it.
-    Stored(Images, Vec<Entry>),
-    Rendered(Vec<RgbImage>),
-    Rows(Box<ventral::Rows>),
+/// Pictures made from a seed.
+struct Rendered(Vec<RgbImage>);
+
+impl Pictures for Stored {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn picture(&self, index: usize) -> Result<Picture, RecordingError> {
+        let (entry, stimulus) = &self.entries[index];
+        self.images.decode(entry, stimulus)
+    }
+}
+
+impl Pictures for Rendered {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn picture(&self, index: usize) -> Result<Picture, RecordingError> {
+        Ok(Picture {
+            rgb: self.0[index].clone(),
+            mode: "Rgb8".to_owned(),
+        })
+    }
 }
 
 impl Recordings {
@@ -101,19 +119,38 @@ impl Recordings {
                 axes,
             } => {
                 let set = StimulusSet::open(stimuli)?;
-                let assembly = responses(assembly, axes, Some(&set))?;
+                let opened = formats::open(&Asked {
+                    path: assembly,
+                    axes,
+                    stimuli: Some(&set),
+                    variations: &[],
+                })?;
+                if opened.brought.is_some() {
+                    return Err(RecordingError::Superfluous {
+                        path: assembly.clone(),
+                        extra: stimuli.clone(),
+                        kind: STIMULUS_SETS,
+                    });
+                }
                 let images = Images::open(images)?;
-                Self::from_files(&assembly, set, regions, |stimuli| {
-                    let entries = images.find_all(stimuli)?;
-                    Ok(Pictures::Stored(images, entries))
+                Self::from_files(&opened.assembly, set, regions, |stimuli| {
+                    let entries = images.find_all(stimuli)?.into_iter();
+                    let ids = stimuli.iter().map(|stimulus| stimulus.id.clone());
+                    let entries = entries.zip(ids).collect();
+                    Ok(Box::new(Stored { images, entries }))
                 })
             }
             Source::Ventral { file, variations } => {
-                let ventral = ventral::open(file, variations)?;
-                let rows = ventral.images;
-                Self::from_files(&ventral.assembly, ventral.set, regions, |_| {
-                    Ok(Pictures::Rows(Box::new(rows)))
-                })
+                let Opened { assembly, brought } = formats::open(&Asked {
+                    path: file,
+                    axes: &Axes::Documented,
+                    stimuli: None,
+                    variations,
+                })?;
+                let brought =
+                    brought.ok_or_else(|| RecordingError::UnknownKind { path: file.clone() })?;
+                let images = brought.images;
+                Self::from_files(&assembly, brought.set, regions, |_| Ok(images))
             }
             Source::Simulated { seed } => Self::simulate(*seed, regions),
         }
@@ -135,14 +172,7 @@ impl Recordings {
     /// # Panics
     /// When there is no such stimulus.
     pub fn image(&self, stimulus: usize) -> Result<RgbImage, RecordingError> {
-        match &self.pictures {
-            Pictures::Stored(images, entries) => {
-                let picture = images.decode(&entries[stimulus], &self.stimuli[stimulus].id)?;
-                Ok(picture.rgb)
-            }
-            Pictures::Rendered(images) => Ok(images[stimulus].clone()),
-            Pictures::Rows(rows) => Ok(rows.picture(stimulus)?.rgb),
-        }
+        Ok(self.pictures.picture(stimulus)?.rgb)
     }
 
     /// The pictures that several stimuli show. At first it decodes every image, on all processors,
@@ -167,9 +197,10 @@ impl Recordings {
                 Err(error) => errors.push(error),
             }
         }
-        match errors.is_empty() {
-            true => Ok(self.duplicates.get_or_init(|| Duplicates::among(&seen))),
-            false => Err(RecordingError::of_images(errors, self.stimuli.len())),
+        if errors.is_empty() {
+            Ok(self.duplicates.get_or_init(|| Duplicates::among(&seen)))
+        } else {
+            Err(RecordingError::of_images(errors, self.stimuli.len()))
         }
     }
 
@@ -177,7 +208,7 @@ impl Recordings {
         assembly: &Assembly,
         set: StimulusSet,
         regions: &[String],
-        pictures: impl FnOnce(&[Stimulus]) -> Result<Pictures, RecordingError>,
+        pictures: impl FnOnce(&[Stimulus]) -> Result<Box<dyn Pictures>, RecordingError>,
     ) -> Result<Self, RecordingError> {
         let recordings = format!("`{}`", assembly.path.display());
         let regions = chosen(regions, &assembly.region_names(), &recordings)?;
@@ -221,24 +252,9 @@ impl Recordings {
             simulated: true,
             notices: Vec::new(),
             axes: Vec::new(),
-            pictures: Pictures::Rendered(made.images),
+            pictures: Box::new(Rendered(made.images)),
             duplicates: OnceLock::new(),
         })
-    }
-}
-
-/// The responses of an assembly or of NumPy arrays, by the file's name.
-fn responses(
-    path: &Path,
-    axes: &Axes,
-    set: Option<&StimulusSet>,
-) -> Result<Assembly, RecordingError> {
-    match (arrays::named_so(path), axes) {
-        (true, _) => arrays::open(path, axes, set),
-        (false, Axes::Documented | Axes::Evident) => Assembly::open(path),
-        (false, Axes::Given(_)) => Err(RecordingError::NoArrays {
-            path: path.to_owned(),
-        }),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Presentations: which stimulus was shown in each, and for which repetition of it.
+//! Presentations: which stimulus each one showed, and which repetition it belongs to.
 //!
-//! A repetition number is what presentations of different stimuli share: a block of a session, say. It
-//! is the assembly's coordinate `repetition`, where that says something, and otherwise counted in the
-//! order of the file.
+//! A repetition number is what presentations of different stimuli share: a block of a session, say.
+//! It is the assembly's coordinate `repetition` if that is informative, and otherwise counted in
+//! the order of the file.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,20 +12,20 @@ pub(super) const MIN_STIMULI: usize = 3;
 /// The stimulus and the repetition number of each presentation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Presentations {
-    /// Row of its stimulus.
+    /// Row of each presentation's stimulus.
     pub(super) stimulus_of: Vec<usize>,
-    /// Its repetition number, below `repetitions`.
+    /// Repetition number of each presentation, below `repetitions`.
     pub(super) repetition_of: Vec<usize>,
-    /// Rows of stimuli.
+    /// Number of stimuli.
     pub(super) stimuli: usize,
-    /// Different repetition numbers.
+    /// Number of different repetition numbers.
     pub(super) repetitions: usize,
 }
 
 impl Presentations {
     /// Presentations of `stimuli` rows. `labels` are the file's repetition numbers.
     ///
-    /// Labels say nothing where all are alike, or where they are more than twice as many as the
+    /// Labels are ignored if all are equal, or if there are more than twice as many as
     /// presentations of any stimulus: then they count trials, not repetitions.
     pub(super) fn of(stimulus_of: &[usize], stimuli: usize, labels: Option<&[String]>) -> Self {
         let mut shown = vec![0; stimuli];

@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use crate::digest;
 
-use super::arrays::Axes;
 use super::error::RecordingError;
+use super::formats;
+use super::formats::arrays::Axes;
 use super::images::Images;
 use super::simulated;
 use super::stimuli::StimulusSet;
-use super::ventral;
 
 /// Where recordings come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// Files the user has.
     Files {
-        /// The responses: a Brain-Score assembly (netCDF-4), or NumPy arrays.
+        /// The responses, in a format that brings no stimuli.
         assembly: PathBuf,
         /// The stimulus set, CSV.
         stimuli: PathBuf,
@@ -42,12 +42,22 @@ pub enum Source {
     },
 }
 
+/// What two sources share that hold the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// Of the responses and the stimuli.
+    pub recordings: String,
+    /// Of the stimuli alone: activations depend on nothing else.
+    pub stimuli: String,
+}
+
 impl Source {
-    /// What the recordings hold, as 32 hexadecimal digits.
+    /// Digests of the recordings and of their stimuli, of 32 hexadecimal digits each.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn digest(&self) -> Result<String, RecordingError> {
+    pub fn digests(&self) -> Result<Digests, RecordingError> {
+        let stimuli = self.stimulus_digest()?;
         let mut hasher = blake3::Hasher::new_derive_key("nrp recordings v1");
         match self {
             Self::Files { assembly, axes, .. } => {
@@ -66,8 +76,11 @@ impl Source {
             }
             Self::Simulated { .. } => {}
         }
-        hasher.update(self.stimulus_digest()?.as_bytes());
-        Ok(digest::shortened(&hasher))
+        hasher.update(stimuli.as_bytes());
+        Ok(Digests {
+            recordings: digest::shortened(&hasher),
+            stimuli,
+        })
     }
 
     /// What the stimuli alone are, as 32 hexadecimal digits: activations depend on nothing else.
@@ -88,14 +101,7 @@ impl Source {
                 }
             }
             Self::Ventral { file, variations } => {
-                let images = ventral::open_images(file, variations)?;
-                hasher.update(b"images of one dataset");
-                for index in 0..images.len() {
-                    let rgb = images.picture(index)?.rgb;
-                    hasher.update(&rgb.width().to_le_bytes());
-                    hasher.update(&rgb.height().to_le_bytes());
-                    hasher.update(rgb.as_raw());
-                }
+                formats::digest_stimuli(&mut hasher, file, variations)?;
             }
             Self::Simulated { seed } => {
                 let version = simulated::VERSION;

@@ -13,53 +13,53 @@ use thiserror::Error;
 
 use super::chance::{generator, unit};
 
-/// How far the fractions may miss 1 in all; they are written in decimal.
+/// How far the sum of the fractions may be from 1; they are decimal numbers.
 const FRACTIONS_TOLERANCE: f64 = 1e-6;
 
-/// Indices of stimuli, each in exactly one part, ascending in each; but of
-/// [`Scheme::ValidationIsTest`] the last two are one part.
+/// Indices of stimuli, each in exactly one part, in increasing order. With
+/// [`Scheme::ValidationIsTest`] the last two parts are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
-    /// What the network is fitted to.
+    /// Stimuli that models are fitted to.
     pub train: Vec<usize>,
-    /// What stops the training and selects the configuration.
+    /// Stimuli that stop training and select the configuration.
     pub validation: Vec<usize>,
-    /// What the reported scores are from.
+    /// Stimuli that the reported scores are computed on.
     pub test: Vec<usize>,
 }
 
-/// Why stimuli cannot be divided as asked.
+/// Why stimuli cannot be split.
 #[derive(Debug, Error, Diagnostic, PartialEq)]
 pub enum SplitError {
-    /// Fractions that are no parts of a whole.
-    #[error("the fractions {fractions:?} are no parts of a whole")]
-    #[diagnostic(help("give three fractions above 0 that sum to 1, such as [0.8, 0.1, 0.1]"))]
+    /// Fractions that do not divide a whole.
+    #[error("the fractions {fractions:?} are not positive numbers that sum to 1")]
+    #[diagnostic(help("set three fractions above 0 that sum to 1, such as [0.8, 0.1, 0.1]"))]
     Fractions {
-        /// What was asked for: train, validation, test.
+        /// The fractions: training, validation, test.
         fractions: [f64; 3],
     },
     /// A part that would be empty.
-    #[error("of {stimuli} stimuli, the fractions {fractions:?} leave none to {part}")]
+    #[error("the fractions {fractions:?} of {stimuli} stimuli leave the {part} part empty")]
     #[diagnostic(help("raise the fraction, or use recordings with more stimuli"))]
     EmptyPart {
         /// How many stimuli there are.
         stimuli: usize,
-        /// What was asked for.
+        /// The fractions.
         fractions: [f64; 3],
         /// The part without stimuli.
         part: &'static str,
     },
     /// A part that would be empty because the ids of one picture stay together.
     #[error(
-        "no split of {stimuli} stimuli by {fractions:?} keeps the ids of each picture together: none are left to {part}"
+        "no split of {stimuli} stimuli by {fractions:?} keeps the ids of each picture together: the {part} part would be empty"
     )]
     #[diagnostic(help(
-        "leave all but one id of each picture out of the recordings, or set `duplicates = \"ignored\"` under `[split]`; `nrp data check` lists which they are"
+        "drop all but one id of each picture from the recordings, or set `duplicates = \"ignored\"` under `[split]`; `nrp data check` lists them"
     ))]
     Together {
         /// How many stimuli there are.
         stimuli: usize,
-        /// What was asked for.
+        /// The fractions.
         fractions: [f64; 3],
         /// The part without stimuli.
         part: &'static str,
@@ -68,20 +68,20 @@ pub enum SplitError {
     #[error(transparent)]
     #[diagnostic(help("run the same version of nrp on coordinator and workers"))]
     Word(#[from] UnknownWord),
-    /// The column to stratify by is not there.
+    /// The stimulus set lacks the column to stratify by.
     #[error("the stimulus set has no column `{column}` to stratify by")]
-    #[diagnostic(help("its columns are {known}; `stratify = \"\"` stratifies by none"))]
+    #[diagnostic(help("its columns are {known}; `stratify = \"\"` turns stratification off"))]
     NoColumn {
-        /// The column that was named.
+        /// The column.
         column: String,
-        /// Those that there are.
+        /// The columns that the stimulus set has.
         known: String,
     },
     /// The column to stratify by has no value for some stimuli.
     #[error("{missing} of {stimuli} stimuli have no value in column `{column}`")]
-    #[diagnostic(help("fill the column, or stratify by none: `stratify = \"\"`"))]
+    #[diagnostic(help("fill the column, or turn stratification off: `stratify = \"\"`"))]
     EmptyColumn {
-        /// The column that was named.
+        /// The column.
         column: String,
         /// Stimuli without a value.
         missing: usize,
@@ -100,14 +100,14 @@ pub enum SplitError {
 }
 
 /// Divides `stimuli` into training, validation and test parts of the given `fractions`. Each
-/// `number` of a shuffle is a division of its own.
+/// `number` of a shuffle gives another division.
 ///
 /// Sizes are rounded by largest remainder, so that they are exact in total. With `strata`, each
-/// part holds each label in proportion, give or take one stimulus at either end of the part.
+/// part holds each label in proportion, up to one stimulus at either end of the part.
 ///
-/// The stimuli of each group in `together` are drawn as one, with the label of the first: sizes and
-/// proportions are then as near as half a group. A group of more than half the smallest held-out
-/// part would leave little else in it, so it trains.
+/// The stimuli of each group in `together` are drawn as one, with the label of the first; sizes and
+/// proportions are then exact up to half a group. A group larger than half the smallest held-out
+/// part would fill most of that part, so it goes to training.
 ///
 /// # Errors
 /// When the fractions are not positive or do not sum to 1, or a part would be empty.
@@ -147,7 +147,7 @@ pub fn split(
     let mut parts = [const { Vec::new() }; 3];
     let mut before = 0;
     for unit in large.into_iter().chain(others) {
-        // It belongs where its middle lies.
+        // A unit belongs to the part that its middle falls into.
         let middle = 2 * before + unit.len();
         let part = ends.iter().filter(|end| middle > 2 * **end).count();
         before += unit.len();
@@ -178,8 +178,8 @@ pub fn split(
     })
 }
 
-/// What is drawn as one: each group of `together`, and every other stimulus by itself; in the order
-/// of their first stimuli.
+/// The units that are drawn: each group of `together`, and every other stimulus by itself, in the
+/// order of their first stimuli.
 fn units(stimuli: usize, together: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut units: Vec<Vec<usize>> = (0..stimuli).map(|stimulus| vec![stimulus]).collect();
     for group in together {
@@ -194,8 +194,8 @@ fn units(stimuli: usize, together: &[Vec<usize>]) -> Vec<Vec<usize>> {
     units
 }
 
-/// A random order in which every stretch holds every label in proportion: the middle of a unit
-/// stands at `(k + offset) / n` of the way, where `k` of its label's `n` stimuli come before.
+/// A random order in which every stretch holds every label in proportion: a unit's middle is placed
+/// at `(k + offset) / n` of the way, where `k` of its label's `n` stimuli precede it.
 fn interleaved(
     units: Vec<Vec<usize>>,
     strata: Option<&[String]>,
@@ -231,7 +231,7 @@ fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
 /// Uniform among `0..bound`.
 fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
     assert!(bound > 0, "nothing to draw from");
-    // Draws past the last whole multiple of `bound` would favour small numbers.
+    // Draws beyond the last whole multiple of `bound` would favour small numbers.
     let whole = u64::MAX - u64::MAX % bound;
     loop {
         let draw = rng.next_u64();

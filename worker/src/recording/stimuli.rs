@@ -1,15 +1,18 @@
 //! Stimulus sets: the CSV that lists each stimulus once, with its image's file name and its labels.
 //!
-//! Every column is kept as a label. Whether an image exists is `images`'s business.
+//! Every column is kept as a label. Whether an image exists is checked by `images`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::assembly::STIMULUS_IDS;
-use super::error::{RecordingError, counted, named, some_of};
+use super::error::RecordingError;
+use super::words::{counted, named, some_of};
 
+/// The column or coordinate that names stimuli: today's spelling first, then the one before 2022.
+pub(super) const STIMULUS_IDS: [&str; 2] = ["stimulus_id", "image_id"];
 /// The columns that may hold an image's path, the likeliest first.
 const FILE_COLUMNS: [&str; 3] = ["filename", "image_file_name", "stimulus_path_within_store"];
+
 /// One stimulus as the stimulus set lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stimulus {
@@ -20,8 +23,8 @@ pub struct Stimulus {
 }
 
 impl Stimulus {
-    /// The path of its image: of the columns that may hold one, the first that does; its id where
-    /// none does. An id never stands for a path that leads nowhere.
+    /// The path of its image: the first non-empty column that may hold one, or its id if all are
+    /// empty. The id is never used in place of a path that does not exist.
     pub(super) fn image_name(&self) -> &str {
         let mut columns = FILE_COLUMNS
             .iter()
@@ -115,8 +118,8 @@ impl StimulusSet {
     }
 }
 
-/// Refuses two columns of one name: which of them is meant, nothing tells. Columns without a name are
-/// none's business.
+/// Refuses two columns of one name, because nothing says which of them is meant. Columns without a name
+/// are ignored.
 fn refuse_twice(path: &Path, columns: &[String]) -> Result<(), RecordingError> {
     for (at, column) in columns.iter().enumerate() {
         let before = columns[..at].iter().position(|other| other == column);
@@ -189,7 +192,7 @@ mod tests {
         );
         assert_eq!(
             refusal(b"image_id\na\nb\na\n"),
-            "` line 4: stimulus `a` is on line 2 already"
+            "` line 4: stimulus `a` is already on line 2"
         );
         assert_eq!(refusal(b"image_id,x\n,1\n"), "` line 2: the id is empty");
         assert_eq!(refusal(b"image_id\n"), "` lists no stimulus");

@@ -200,7 +200,7 @@ fn a_silent_site_spoils_its_own_region_only() {
     let files = Files::new();
     assert_eq!(
         files.refusal("silent-site.nc", &[]),
-        "`silent-site.nc`: 1 site recorded nothing, all values are NaN: `b2`"
+        "`silent-site.nc`: 1 site recorded nothing (all values are NaN): `b2`"
     );
     assert!(files.open("silent-site.nc", &["V4"]).is_ok());
 }
@@ -210,20 +210,28 @@ fn shapes_that_mean_something_else_are_refused() {
     let files = Files::new();
     assert_eq!(
         files.refusal("three-bins.nc", &[]),
-        "`three-bins.nc`: `data` has 3 entries along `time_bin`; only 1 is read"
+        "`three-bins.nc`: `data` has 3 entries along `time_bin`; expected 1"
     );
     assert_eq!(
         files.refusal("infinite.nc", &[]),
-        "`infinite.nc`: site `a1` answers stimulus `s1` with inf"
+        "`infinite.nc`: site `a1` has the response inf to stimulus `s1`"
     );
     assert_eq!(
         files.refusal("plain-hdf5.nc", &[]),
         "`plain-hdf5.nc` has no variable of numbers over neuroid x presentation; its variables are \
          `weights` (dim_2 x dim_3)"
     );
+    let page = files.stimuli().with_file_name("page.nc");
+    std::fs::copy(testdata("pictures.csv"), &page).expect("a copy");
+    let refused = Recordings::open(&files.source(page), &[]).err();
+    let refused = refused.expect("an error").to_string();
+    assert_eq!(
+        refused.replace(&files.root(), ""),
+        "`page.nc` is not a netCDF file: it starts with the text \"mode,rgb_hex\\nrgb\""
+    );
     assert_eq!(
         files.refusal("pictures.csv", &[]),
-        "`pictures.csv` is not a netCDF file: it starts with the text \"mode,rgb_hex\\nrgb\""
+        "`pictures.csv` is not a file of recordings"
     );
 }
 
@@ -300,7 +308,7 @@ fn digests_follow_content() {
     let files = Files::new();
     let source = files.source(testdata("newer-netcdf4.nc"));
     let other = files.source(testdata("older-netcdf4.nc"));
-    let digest = |source: &Source| source.digest().expect("a digest");
+    let digest = |source: &Source| source.digests().expect("a digest").recordings;
     let stimuli = |source: &Source| source.stimulus_digest().expect("a digest");
     let (all, seen) = (digest(&source), stimuli(&source));
     assert_eq!(all.len(), 32);
@@ -316,7 +324,7 @@ fn digests_follow_content() {
     let simulated = |seed| digest(&Source::Simulated { seed });
     assert_eq!(simulated(1), simulated(1));
     assert_ne!(simulated(1), simulated(2));
-    assert!(files.source(testdata("gone.nc")).digest().is_err());
+    assert!(files.source(testdata("gone.nc")).digests().is_err());
 }
 
 #[test]

@@ -1,17 +1,17 @@
-//! What a split tells of a sweep: components that there cannot be, a batch larger than the training set,
-//! sites that do not select.
+//! Checks of a sweep against its split: impossible components, a batch larger than the training
+//! set, sites that do not select.
 
-use super::ResolveError;
+use super::error::ResolveError;
 use crate::nrp;
 use crate::recording::split::Split;
 use crate::recording::{MAX_NAMED, Recordings, Region};
 use nrp_proto::sweep::Projection;
 use nrp_proto::wire::{SweepSpec, TrainingSpec};
 
-/// What the user is told of a sweep on these parts.
+/// Notices about a sweep on these parts.
 ///
 /// # Errors
-/// When more principal components are asked for than there can be.
+/// When more principal components are requested than exist.
 pub(super) fn of(
     spec: &SweepSpec,
     recordings: &Recordings,
@@ -25,8 +25,8 @@ pub(super) fn of(
     Ok(notices)
 }
 
-/// Refuses a projection onto more components than there can be. Returns what the user is told of a
-/// batch that is larger than the training set.
+/// Refuses a projection onto more components than exist. Returns a notice if a batch is larger than
+/// the training set.
 fn training_notice(training: &TrainingSpec, split: &Split) -> Result<Option<String>, ResolveError> {
     let stimuli = split.train.len();
     if let Ok(Projection::Pca(asked)) = training.projection.parse() {
@@ -48,7 +48,7 @@ fn training_notice(training: &TrainingSpec, split: &Split) -> Result<Option<Stri
     }))
 }
 
-/// What the user is told of sites that do not select.
+/// The notice about sites that do not select.
 fn left_out_notice(region: &Region, split: &Split) -> Option<String> {
     let sites = region.sites.len();
     let left_out = nrp::left_out(&region.responses, sites, &split.train, &split.validation);
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(refused(959), Ok(None));
         insta::assert_snapshot!(
             refused(5000).expect_err("too many"),
-            @"`projection` asks for 5000 principal components, and 960 training stimuli have 959 at most"
+            @"`projection` asks for 5000 principal components, but 960 training stimuli have at most 959"
         );
         assert!(refused(960).is_err());
         for projection in ["none", "row-space"] {
@@ -120,9 +120,12 @@ mod tests {
     #[test]
     fn sites_that_do_not_select_are_named() {
         let region = |silent: &[usize]| {
-            let response = |cell: usize| match silent.contains(&(cell % 20)) {
-                true => 0.0,
-                false => (cell * 31 % 97) as f64,
+            let response = |cell: usize| {
+                if silent.contains(&(cell % 20)) {
+                    0.0
+                } else {
+                    (cell * 31 % 97) as f64
+                }
             };
             Region {
                 name: "V4".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::records::Packed;
 use super::{Index, keys, message};
-use crate::scheduler::{RowId, SweepId, TrialId};
+use crate::scheduler::{GroupId, RowId, SweepId, TrialId};
 use crate::store::IndexError;
 use nrp_proto::wire::{Details, TrialRecord, TrialSpec};
 
@@ -27,6 +27,21 @@ impl Index {
         let packed = Packed::read(trial, &bytes)?;
         let shared = self.groups.shared(packed.group, |key| self.map.get(key))?;
         Ok(Some(packed.unpack(trial, &shared)))
+    }
+
+    /// A trial's job group, and its cell of the grid alone.
+    pub(crate) fn cell(&self, trial: TrialId) -> Result<Option<(GroupId, TrialSpec)>, IndexError> {
+        let Some(bytes) = self.map.get(&keys::trial(trial))? else {
+            return Ok(None);
+        };
+        let Packed { group, record } = Packed::read(trial, &bytes)?;
+        Ok(record.spec.map(|cell| (group, cell)))
+    }
+
+    /// What the trials of a job group share: a trial without its cell.
+    pub(crate) fn shared(&self, group: GroupId) -> Result<TrialSpec, IndexError> {
+        let shared = self.groups.shared(group, |key| self.map.get(key))?;
+        Ok(shared.spec.clone())
     }
 
     /// The details of a trial's scores, or `None` for a trial without scores or recorded without

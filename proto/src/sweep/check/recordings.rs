@@ -2,7 +2,7 @@
 
 use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::near_miss;
-use crate::sweep::{ArrayAxis, Assembly, SweepFile};
+use crate::sweep::{ArrayAxis, Assembly, ResponseFormat, SweepFile};
 
 impl SweepFile {
     pub(super) fn check_recordings(&self, found: &mut Found) {
@@ -22,7 +22,7 @@ impl SweepFile {
                     );
                 }
                 (Assembly::Ventral(_), Some(file)) => {
-                    let problem = "a `.hdf5` brings its own; leave it out";
+                    let problem = "a file of this format brings its own; leave it out";
                     found.add(key, quote(file), problem);
                 }
                 (Assembly::File(_), None) => found.add(key, "", "is missing: name a file"),
@@ -37,12 +37,12 @@ impl SweepFile {
             found.path("recordings.assembly", file);
         }
         if let Assembly::File(file) = recordings.assembly() {
-            let extension = file.rsplit_once('.').map(|(_, extension)| extension);
-            if !matches!(extension, Some("nc" | "npy" | "npz")) {
+            if ResponseFormat::of(file).is_none() {
+                let advice = ResponseFormat::advice(file);
                 found.add_near(
                     "recordings.assembly",
                     quote(file),
-                    "must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or \"simulated\"",
+                    format!("must be \"simulated\" or a file of responses; {advice}"),
                     near_miss(file, ["simulated"]),
                 );
             }
@@ -55,18 +55,15 @@ impl SweepFile {
                     found.axis(key, levels, level, "a variation level is 0 to 255");
                 }
                 Assembly::File(_) | Assembly::Simulated => {
-                    let problem = "only a `.hdf5` has variation levels; leave it out";
+                    let problem = "only a file laid out as `ventral_neural_data.hdf5` has variation levels; leave it out";
                     found.add(key, format!("{levels:?}"), problem);
                 }
             }
         }
         if let Some(axes) = &recordings.axes {
             let key = "recordings.axes";
-            let file = recordings
-                .assembly
-                .rsplit_once('.')
-                .map(|(_, ending)| ending);
-            if !matches!(file, Some("npy" | "npz")) {
+            let format = ResponseFormat::of(&recordings.assembly);
+            if !format.is_some_and(ResponseFormat::has_axes) {
                 let problem = "only NumPy arrays have axes to be named; leave it out";
                 found.add(key, format!("{axes:?}"), problem);
             } else if let Err(error) = ArrayAxis::of_array(axes) {

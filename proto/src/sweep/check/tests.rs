@@ -331,7 +331,7 @@ fn recordings_of_every_format_are_taken_with_the_files_they_need() {
         variations = [0, -1, 0]
     "#), @r#"
     the sweep file has 3 mistakes
-      `recordings.images` = "a.zip": a `.hdf5` brings its own; leave it out
+      `recordings.images` = "a.zip": a file of this format brings its own; leave it out
       `recordings.variations[1]` = -1: a variation level is 0 to 255
       `recordings.variations[2]` = 0: is listed twice, which makes duplicate cells
     "#);
@@ -343,8 +343,8 @@ fn recordings_of_every_format_are_taken_with_the_files_they_need() {
     the sweep file has 4 mistakes
       `recordings.stimuli`: is missing: name a file
       `recordings.images`: is missing: name a file
-      `recordings.assembly` = "rates.mat": must be a file ending in `.nc`, `.npy`, `.npz`, `.hdf5` or `.h5`, or "simulated"
-      `recordings.variations` = [3]: only a `.hdf5` has variation levels; leave it out
+      `recordings.assembly` = "rates.mat": must be "simulated" or a file of responses; responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.hdf5` or `.h5`; load MATLAB files with SciPy (`scipy.io.loadmat`; version 7.3 with `h5py`) and save the responses with `numpy.savez`
+      `recordings.variations` = [3]: only a file laid out as `ventral_neural_data.hdf5` has variation levels; leave it out
     "#);
 }
 
@@ -519,7 +519,7 @@ fn a_sweep_on_the_wire_is_checked_by_the_rules_of_the_file() {
         (files("../a.nc"), "leads out of the data directory"),
         (files("a/../../b.nc"), "leads out of the data directory"),
         (files("/etc/a.nc"), "is absolute, and not in the data directory"),
-        (files("a.txt"), "must be a file ending in"),
+        (files("a.txt"), "or a file of responses; responses end in `.nc`"),
         (files("a..b/c.nc"), "good"),
         (
             "[recordings]\nassembly = \"a.nc\"".to_owned(),

@@ -1,4 +1,4 @@
-//! Layers that treat every value, or every pixel's channels, for itself.
+//! Layers that treat every value, or every pixel's channels, independently.
 
 use super::plan::Cut;
 
@@ -28,7 +28,7 @@ pub(super) fn affine(x: &[f32], scale: &[f32], shift: &[f32], cut: Cut, out: &mu
     }
 }
 
-/// The sum of all.
+/// The sum of all inputs.
 pub(super) fn add<'a>(
     x: &[f32],
     others: impl ExactSizeIterator<Item = &'a [f32]>,
@@ -97,7 +97,7 @@ pub(super) fn local_response_norm(
             *out = 1.0 + each * near.iter().sum::<f32>();
         }
         for (out, x) in out.iter_mut().zip(x) {
-            // Roots are several times faster than a power, and the published nets want these.
+            // Roots are several times faster than a power, and the published networks use these.
             let power = match beta {
                 0.75 => out.sqrt() * out.sqrt().sqrt(),
                 beta => out.powf(beta),

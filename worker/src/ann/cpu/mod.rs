@@ -1,8 +1,8 @@
 //! ANNs on the CPU: Keras's layers over maps with channels last, as Keras has them.
 //!
-//! Each thread takes a few stimuli through the whole net, so that a map is read again while it is
-//! still in the cache; a layer is never cut between threads. Neither which stimuli go together nor
-//! which layers are asked for changes a value.
+//! Each thread runs a few stimuli through the whole network, so that a map is read again while it
+//! is still in the cache; a layer is never divided between threads. Values depend neither on which
+//! stimuli run together nor on which layers are requested.
 
 mod elementwise;
 mod plan;
@@ -21,20 +21,20 @@ use pool::Pool;
 use product::{Output, Packed};
 use window::{Depthwise, Map, Patches};
 
-/// Bytes of the largest map that stimuli taken together may have: what stays near the processor.
+/// Most bytes of the largest map of the stimuli that run together, so that it stays in the cache.
 const MAP_BYTES: usize = 16 << 20;
 
-/// A net's weights, in the order in which they are read.
+/// A network's weights, in the order in which they are read.
 #[derive(Debug)]
 pub(super) struct Network {
     graph: Graph,
-    /// As the graph lists them.
+    /// The weights as the graph lists them.
     weights: Vec<Vec<f32>>,
     /// Of the node that makes the value: a convolution folded with its batch norm stands at the norm.
     prepared: Vec<OnceLock<Prepared>>,
 }
 
-/// Weights of one node as its arithmetic wants them.
+/// Weights of one node, laid out for its arithmetic.
 #[derive(Debug)]
 enum Prepared {
     /// One product per group of channels.
@@ -58,7 +58,7 @@ impl Network {
         }
     }
 
-    /// What `requested` nodes answer.
+    /// Computes the values of the `requested` nodes.
     ///
     /// # Shapes
     /// - `images`: `[stimuli, height, width, channels]`, preprocessed
@@ -101,7 +101,7 @@ impl Network {
         answers
     }
 
-    /// How many stimuli one thread takes through the net together.
+    /// How many stimuli one thread runs through the network together.
     fn together(&self, plan: &Plan, stimuli: usize) -> usize {
         let made = plan.steps.iter().map(|step| self.units(step.makes));
         let largest = made.max().unwrap_or(1) * size_of::<f32>();
@@ -210,13 +210,13 @@ fn grouped(kernel: &[f32], bias: &[f32], groups: usize) -> Vec<Packed> {
         .collect()
 }
 
-/// Stimuli that go through the net together, and where their answers go.
+/// Stimuli that run through the network together, and the buffers for their results.
 struct Part<'a> {
     images: &'a [f32],
     answers: Vec<&'a mut [f32]>,
 }
 
-/// A few stimuli on their way through the net.
+/// A few stimuli while they run through the network.
 struct Pass<'a> {
     network: &'a Network,
     pool: &'a mut Pool,

@@ -1,9 +1,9 @@
-//! The plan of one pass: which nodes are computed for the layers requested, and which of them are
+//! The plan of one pass: which nodes are computed for the requested layers, and which of them form
 //! one step. No arithmetic in here.
 //!
-//! A step takes in what follows it where nothing else reads the value between: a zero padding goes
+//! A step absorbs the next node if nothing else reads the value between them: a zero padding goes
 //! into the convolution after it, a ReLU and a residual sum into the convolution before. That saves
-//! passes over memory and changes no value: each is still rounded where the layers say.
+//! passes over memory and changes no value: each is still rounded where the layers do.
 
 use super::super::fold::{self, folds_into};
 use super::super::graph::{Conv, End, Graph, NodeId, Op, Padding, Pads, Window};
@@ -54,7 +54,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Cuts nothing off.
+    /// No limits.
     pub(super) const NOTHING: Self = Self {
         low: f32::NEG_INFINITY,
         high: f32::INFINITY,
@@ -66,7 +66,7 @@ impl Cut {
 }
 
 impl Plan {
-    /// What `requested` needs of `graph`, and nothing beyond.
+    /// Plans the part of `graph` that `requested` needs.
     pub(super) fn new(graph: &Graph, requested: &[NodeId]) -> Self {
         let mut making = Making::new(graph, requested);
         for id in (0..graph.nodes().len()).map(NodeId) {
@@ -91,7 +91,7 @@ pub(super) fn window(op: &Op) -> &Window {
     | Op::DepthwiseConv { window }
     | Op::SeparableConv { window, .. }) = op
     else {
-        unreachable!("{op:?} is no convolution");
+        unreachable!("{op:?} is not a convolution");
     };
     window
 }
@@ -102,7 +102,7 @@ struct Making<'a> {
     /// What each node reads; not the graph's inputs where a batch norm is folded.
     reads: Vec<Vec<NodeId>>,
     readers: Vec<usize>,
-    /// The step that makes each node's value, as far as planned and not taken in by another.
+    /// The step that makes each node's value, if planned and not absorbed by another step.
     steps: Vec<Option<Step>>,
 }
 

@@ -1,6 +1,6 @@
-//! Memory of one thread, used again: fresh pages cost more than what is computed on them.
+//! Memory of one thread, reused: fresh pages cost more than the computation on them.
 
-/// Buffers that nobody reads any more.
+/// Buffers that are no longer read.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     free: Vec<Vec<f32>>,

@@ -1,8 +1,8 @@
-//! The matrix product behind convolutions and dense layers: rows that lie anywhere in a map, times
+//! The matrix product behind convolutions and dense layers: rows from anywhere in a map, times
 //! weights packed once, plus bias and residual, cut off at both ends, in one pass.
 //!
 //! A value's terms are added in one fixed order, whatever rows are computed beside it: a stimulus's
-//! activations do not depend on its batch, to the last bit.
+//! activations have the same bits in every batch.
 #![allow(unsafe_code)] // the innermost loop reads rows through pointers
 
 use pulp::{Arch, Simd, WithSimd};
@@ -38,7 +38,7 @@ pub(super) struct End<'a> {
     pub(super) high: f32,
 }
 
-/// Where a product's rows lie: each is made of `taps` runs of `run` values in the input.
+/// Where a product's rows are: each is made of `taps` runs of `run` values in the input.
 pub(super) trait Rows {
     /// How many rows there are.
     fn rows(&self) -> usize;
@@ -172,7 +172,7 @@ impl WithSimd for Block<'_> {
         let width = TILE_VECTORS * lanes;
         for column in (0..self.weights.outputs).step_by(width) {
             let left = self.weights.outputs - column;
-            // As even as can be: a low tile at the end would wait for its few sums.
+            // As even as possible: a low tile at the end would wait for its few sums.
             let most = match S::REGISTER_COUNT {
                 32.. => TILE_ROWS,
                 _ => TILE_ROWS_FEW_REGISTERS,

@@ -21,12 +21,12 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// How many values.
+    /// Number of values.
     pub(super) fn len(self) -> usize {
         self.stimuli * self.height * self.width * self.channels
     }
 
-    /// The same with zeros around.
+    /// The shape with zeros around it.
     pub(super) fn padded(self, [top, left]: Pads) -> Self {
         Self {
             height: self.height + top.0 + top.1,
@@ -35,7 +35,7 @@ impl Map {
         }
     }
 
-    /// Where a pixel begins.
+    /// Index of a pixel's first value.
     fn at(self, stimulus: usize, y: usize, x: usize) -> usize {
         ((stimulus * self.height + y) * self.width + x) * self.channels
     }
@@ -46,8 +46,8 @@ impl Map {
     }
 }
 
-/// What of a window over one axis lies within the map: the window's offsets, and where the first of
-/// them lies in the map.
+/// The part of a window within the map, along one axis: the window's offsets, and the first one's
+/// position in the map.
 fn within(out: usize, stride: usize, pad: usize, size: usize, map: usize) -> (usize, usize, usize) {
     let start = out * stride;
     let first = pad.saturating_sub(start);
@@ -170,7 +170,7 @@ impl Under {
         self.rows.len() * self.columns.len()
     }
 
-    /// Where each begins.
+    /// Index of each pixel's first value.
     fn pixels(&self) -> impl Iterator<Item = usize> + use<> {
         let (from, stimulus, columns) = (self.from, self.stimulus, self.columns.clone());
         let rows = self.rows.clone();
@@ -203,7 +203,7 @@ fn under_all(from: Map, to: Map, window: &Window, each: &mut impl FnMut(usize, U
     }
 }
 
-/// The largest value under each window; NaN where there is one.
+/// The largest value under each window, or NaN if there is one.
 pub(super) fn max_pool(from: Map, x: &[f32], to: Map, window: &Window, out: &mut [f32]) {
     let channels = from.channels;
     let largest = |at: usize, under: Under| {
@@ -323,8 +323,8 @@ impl Depthwise<'_> {
         }
     }
 
-    /// `V` vectors of `width` channels each, from channel `start` on, of `P` pixels. Their sums need
-    /// not wait for each other, and the pixels share the weights.
+    /// `V` vectors of `width` channels each, from channel `start` on, of `P` pixels. Their sums are
+    /// independent, and the pixels share the weights.
     #[inline(always)]
     fn vectors<S: Simd, const P: usize, const V: usize>(
         &mut self,

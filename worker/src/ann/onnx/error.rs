@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use miette::Diagnostic;
+use nrp_proto::did_you_mean;
 use thiserror::Error;
-
-use crate::near::did_you_mean;
 
 /// Why an ONNX file could not be opened or run.
 #[derive(Debug, Error, Diagnostic)]

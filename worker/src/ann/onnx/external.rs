@@ -58,9 +58,10 @@ fn beside(path: &Path, location: &str) -> Result<PathBuf, OnnxError> {
             "a link in the path leaves the directory of the ONNX file",
         ));
     }
-    match found.metadata().map_err(unreadable)?.is_file() {
-        true => Ok(file),
-        false => Err(refused("expected a regular file")),
+    if found.metadata().map_err(unreadable)?.is_file() {
+        Ok(file)
+    } else {
+        Err(refused("expected a regular file"))
     }
 }
 

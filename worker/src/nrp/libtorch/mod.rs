@@ -1,6 +1,6 @@
 //! LibTorch's fused Adam: weights and moments moved in one pass, on a GPU by one kernel.
 //!
-//! tch binds no function for it, TorchScript calls any: `adam.pt` is a module that does nothing
+//! tch has no binding for it, but TorchScript can call it: `adam.pt` is a module that does nothing
 //! else (`make_adam.py`).
 #![expect(
     deprecated,
@@ -19,14 +19,14 @@ use super::stack::Learning;
 pub(super) struct FusedAdam(CModule);
 
 impl FusedAdam {
-    /// None where `tensor` is another library's.
+    /// `None` if `tensor` belongs to another library.
     pub(super) fn of(tensor: &Tensor<2>) -> Option<Self> {
         let _ours = handle(tensor)?;
         let mut module: &[u8] = include_bytes!("adam.pt");
         match CModule::load_data(&mut module) {
             Ok(module) => Some(Self(module)),
             Err(error) => {
-                tracing::warn!(%error, "LibTorch's fused Adam cannot be used; burn's operations are");
+                tracing::warn!(%error, "LibTorch's fused Adam cannot be used; using burn's operations");
                 None
             }
         }

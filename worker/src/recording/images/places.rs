@@ -6,11 +6,19 @@
 
 use std::collections::HashMap;
 
-use super::Entry;
 use crate::recording::stimuli::Stimulus;
 
 /// The endings that an image's name may lack in the stimulus set.
 const LEFT_OUT: [&str; 3] = [".png", ".jpg", ".jpeg"];
+
+/// An image's place in its container; found by the stimulus set's path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::recording) struct Entry {
+    /// The path inside the zip or folder.
+    pub(in crate::recording) file: String,
+    /// Its number in a zip; 0 in a folder.
+    pub(super) index: usize,
+}
 
 /// Files by the last part of their paths.
 pub(super) struct Places(HashMap<String, Vec<Entry>>);

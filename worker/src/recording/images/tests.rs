@@ -237,7 +237,7 @@ fn a_zip_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
         matches!(error, RecordingError::ImageTooLarge { .. })
             && error
                 .to_string()
-                .ends_with("it unpacks to 67108865 bytes, the limit is 67108864"),
+                .ends_with("it unpacks to 67108865 bytes; the limit is 67108864"),
         "{error}"
     );
     // An archive that claims more than images may take, or than its bytes can hold.
@@ -331,7 +331,7 @@ fn what_people_store_becomes_what_pillow_makes_of_it() {
     for (wrong, file) in wrong.iter().zip(refused) {
         let start = format!("{file}: `{}`", testdata("stored.zip").display());
         assert!(
-            wrong.starts_with(&start) && wrong.contains("is no image"),
+            wrong.starts_with(&start) && wrong.contains("is not an image"),
             "{wrong}"
         );
     }

@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 
+use super::ceiling::Noise;
 use super::chance::{generator, normal};
 use super::presentations::Presentations;
+use super::region::Region;
 use super::stimuli::Stimulus;
-use super::{Noise, Region};
 
 /// Goes into the digest, so that results of different simulations are never mixed up.
 pub(super) const VERSION: u32 = 1;
@@ -35,10 +36,10 @@ pub(super) const NAMES: [&str; 5] = [
 const STIMULI: usize = 320;
 /// How often each is shown; the repetitions are averaged, as in recordings that are read.
 const REPETITIONS: usize = 4;
-/// The part of each site's variance, after averaging, that the stimulus explains.
+/// The fraction of each site's variance, after averaging, that the stimulus explains.
 const EXPLAINABLE: f64 = 0.55;
 
-/// What a seed gives.
+/// The recordings made from a seed.
 pub(super) struct Simulated {
     /// The stimuli with their `object_name`.
     pub(super) stimuli: Vec<Stimulus>,
@@ -48,8 +49,8 @@ pub(super) struct Simulated {
     pub(super) regions: Vec<Region>,
 }
 
-/// Renders the stimuli of `seed` and lets its teacher respond to the rendered images, in the regions
-/// that are `wanted`. What a region is does not depend on which others are.
+/// Renders the stimuli of `seed` and lets its teacher respond to the images, in the regions
+/// `wanted`. A region does not depend on which others are requested.
 pub(super) fn simulate(seed: u64, wanted: &[String]) -> Simulated {
     let mut rng = generator(seed, "nrp simulated scenes v1");
     let scenes: Vec<scene::Scene> = (0..STIMULI)
@@ -57,11 +58,12 @@ pub(super) fn simulate(seed: u64, wanted: &[String]) -> Simulated {
         .collect();
     let images: Vec<RgbImage> = scenes.iter().map(scene::Scene::render).collect();
     let mut rng = generator(seed, "nrp simulated teacher v1");
-    // IT comes after V4 wherever something is drawn, so V4 can be had alone.
+    // IT is drawn after V4 everywhere, so V4 can be simulated alone.
     let [v4, it] = REGIONS;
-    let known = match wanted.iter().any(|wanted| wanted == it.0) {
-        true => vec![v4, it],
-        false => vec![v4],
+    let known = if wanted.iter().any(|wanted| wanted == it.0) {
+        vec![v4, it]
+    } else {
+        vec![v4]
     };
     let sites: Vec<usize> = known.iter().map(|(_, sites)| *sites).collect();
     let rates = teacher::rates(&images, &sites, &mut rng);
@@ -133,13 +135,13 @@ fn noise_sd(rates: &[f64], sites: usize) -> Vec<f64> {
     (0..sites).map(of_site).collect()
 }
 
-/// Standard deviation of a repetition's noise, where rates of that variance are to be that part of the
-/// averages' variance.
+/// Standard deviation of a repetition's noise such that rates of this variance explain the given
+/// fraction of the averages' variance.
 fn sd_of_noise(variance: f64, explainable: f64) -> f64 {
     (variance * REPETITIONS as f64 * (1.0 - explainable) / explainable).sqrt()
 }
 
-/// Noisy repetitions of `rates`, `[stimuli, sites]`. A repetition cannot count fewer than no spikes.
+/// Noisy repetitions of `rates`, `[stimuli, sites]`. A repetition's spike count is at least 0.
 fn repeated(rates: &[f64], noise_sd: &[f64], rng: &mut ChaCha8Rng) -> Vec<[f64; REPETITIONS]> {
     let sites = noise_sd.len();
     let one = |(cell, rate): (usize, &f64)| {

@@ -85,7 +85,7 @@ fn convolve(image: &RgbImage, filters: &[Vec<f64>]) -> Vec<f64> {
     maps.map(|drive| drive.max(0.0)).collect()
 }
 
-/// Scales each channel to a mean square of 1 over all stimuli and positions, so that none drowns
+/// Scales each channel to a mean square of 1 over all stimuli and positions, so that none dominates
 /// the others.
 fn equalise(maps: &mut [Vec<f64>], channels: usize) {
     for channel in 0..channels {

@@ -1,6 +1,6 @@
-//! Regions whose truth is known: what a predictor must make of each is not in doubt. `linear` is linear
-//! in a few features of the image, `nonlinear` is even in them, so that no linear map of them has
-//! anything to do with it, and `noise` has nothing to do with the image.
+//! Regions whose truth is known, so that it is certain how well a predictor must do. `linear` is linear
+//! in a few features of the image, `nonlinear` is even in them, so that every linear map of them is
+//! uncorrelated with it, and `noise` does not depend on the image.
 //!
 //! The features are sums over pixels, so every early layer of an ANN has them all but linearly.
 
@@ -12,7 +12,8 @@ use super::scene::SIDE_PIXELS;
 
 /// The regions and their sites.
 pub(super) const REGIONS: [(&str, usize); 3] = [("linear", 16), ("nonlinear", 16), ("noise", 16)];
-/// What the stimulus explains of each site's variance, after averaging, where it explains any.
+/// The fraction of each site's variance, after averaging, that the stimulus explains in the regions
+/// that depend on it.
 pub(super) const EXPLAINABLE: f64 = 0.9;
 
 const FEATURES: usize = 2;
@@ -68,7 +69,7 @@ fn standardised(images: &[RgbImage], feature: usize) -> Vec<f64> {
     scaled(images.iter().map(of).collect())
 }
 
-/// Mean 0 and variance 1, but for what never changes: that becomes 0.
+/// Scales to mean 0 and variance 1; constant features become 0.
 fn scaled(values: Vec<f64>) -> Vec<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;

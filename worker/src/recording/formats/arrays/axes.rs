@@ -1,8 +1,9 @@
 //! Axes: which axis of an array is repetitions, which stimuli, which sites.
 //!
-//! An order is taken where it is given, or where nothing else fits what is known: the stimulus set's
-//! length, that regions share their repetitions, how many sites are named. Where several fit, the
-//! user is asked: numbers alone do not say whether 5 × 48 × 3 are three sites or five.
+//! An order is used if the user gives it, or if no other fits what is known: the stimulus set's
+//! length, that regions share their repetitions, and how many sites are named. If several fit, the
+//! user must choose: the numbers 5 × 48 × 3 alone do not tell whether there are three sites or
+//! five.
 
 use nrp_proto::sweep::ArrayAxis;
 
@@ -11,16 +12,16 @@ use nrp_proto::sweep::ArrayAxis;
 pub enum Axes {
     /// They are stimuli × sites, or repetitions × stimuli × sites.
     Documented,
-    /// By what is known beside the array; refused where that leaves a choice.
+    /// By what else is known; refused if that leaves a choice.
     Evident,
-    /// They are these, in the words of sweep files.
+    /// These axes, in the words of sweep files.
     Given(Vec<String>),
 }
 
-/// What each of three axes is, or each of two.
+/// The meaning of each of two or three axes.
 pub(super) type Order = Vec<ArrayAxis>;
 
-/// What is known of arrays before their axes are.
+/// What is known of arrays before their axes are determined.
 pub(super) struct Known<'a> {
     /// Their shapes, of two or three axes each.
     pub(super) shapes: Vec<&'a [usize]>,
@@ -34,8 +35,8 @@ pub(super) struct Known<'a> {
 type Reading = [(usize, usize); 3];
 
 impl Known<'_> {
-    /// The orders that fit, the documented one first; if none does, those that come nearest to it,
-    /// for the caller to say what is wrong with the first.
+    /// The orders that fit, the documented one first. If none fits, the nearest ones, so that the
+    /// caller can say what is wrong with the first.
     pub(super) fn orders(&self) -> Vec<Order> {
         let axes = self.shapes.iter().map(|shape| shape.len()).max();
         let mut orders = permutations(axes.unwrap_or(2));
@@ -103,7 +104,7 @@ pub(super) fn reading(order: &Order, shape: &[usize]) -> Reading {
         let at = of_array.iter().position(|of| *of == axis);
         let (length, stride) =
             at.map_or((1, 0), |at| (shape[at], shape[at + 1..].iter().product()));
-        // With a single entry there is no distance.
+        // A single entry has no distance to a next one.
         (length, if length == 1 { 0 } else { stride })
     })
 }

@@ -1,12 +1,13 @@
 //! NumPy arrays as `numpy.save` writes them: one header, one table of numbers or words.
 //!
-//! No recordings in here. What the header claims is believed only as far as the bytes that follow it
-//! go: nothing is allocated ahead of them. Pickled objects are refused, never loaded. Our own reader:
-//! the crates for this format bring a parser generator and compiled assembly for three header keys.
+//! No recordings in here. The header's claims are trusted only as far as bytes follow it: nothing
+//! is allocated ahead of them. Pickled objects are refused, never loaded. This reader is our own
+//! because the crates for this format bring a parser generator and compiled assembly for three
+//! header keys.
 
 use std::io::{ErrorKind, Read};
 
-use super::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
+use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
@@ -51,7 +52,7 @@ struct Header {
 }
 
 impl Array {
-    /// Reads one array to its end; what is wrong is said in words.
+    /// Reads one array to its end. The error describes the problem in words.
     pub(super) fn read(mut reader: impl Read) -> Result<Self, String> {
         let header = Header::read(&mut reader)?;
         let too_large = || {
@@ -75,12 +76,13 @@ impl Array {
             .read_to_end(&mut stored)
             .map_err(|error| format!("it cannot be read to its end ({error})"))?;
         if stored.len() != bytes {
-            let length = match stored.len() > bytes {
-                true => "more".to_owned(),
-                false => stored.len().to_string(),
+            let length = if stored.len() > bytes {
+                "more".to_owned()
+            } else {
+                stored.len().to_string()
             };
             return Err(format!(
-                "{} has {bytes} bytes, here are {length}",
+                "{} needs {bytes} bytes, found {length}",
                 header.shown()
             ));
         }
@@ -97,8 +99,8 @@ impl Header {
         let mut start = [0; 8];
         reader.read_exact(&mut start).map_err(cut)?;
         if !start.starts_with(MAGIC) {
-            let found = super::error::first_bytes(&start);
-            return Err(format!("it is no NumPy array: it starts with {found}"));
+            let found = crate::recording::words::first_bytes(&start);
+            return Err(format!("it is not a NumPy array: it starts with {found}"));
         }
         let length = match start[6] {
             1 => {
@@ -111,7 +113,7 @@ impl Header {
                 reader.read_exact(&mut length).map_err(cut)?;
                 u32::from_le_bytes(length) as usize
             }
-            version => return Err(format!("version {version} of the format is not known")),
+            version => return Err(format!("unknown version {version} of the format")),
         };
         if length > MAX_HEADER_BYTES {
             return Err(format!("its header claims {length} bytes"));

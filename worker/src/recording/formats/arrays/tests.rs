@@ -4,7 +4,7 @@ use crate::archive::testing::{claiming, zipped};
 use crate::recording::tests::{Files, assert_near, testdata, written};
 use crate::recording::{Axes, Source, check};
 
-use super::super::{Noise, Recordings};
+use crate::recording::{Noise, Recordings};
 
 /// The stimuli in the order of the arrays' rows.
 fn files() -> Files {
@@ -94,7 +94,7 @@ fn what_is_no_table_of_responses_is_refused() {
     let refusals = refusals.map(|name| files.refusal(name, &[]));
     insta::assert_snapshot!(refusals.join("\n"), @r#"
     `differing.npz`: its regions differ in repetitions or stimuli: `V4` 3 x 4 x 3, `IT` 2 x 4 x 2; give each as many, NaN where nothing was recorded
-    `flat.npz`: array `V4` has 1 axes; wanted are stimuli x sites, or repetitions x stimuli x sites
+    `flat.npz`: array `V4` has 1 axes; expected stimuli x sites or repetitions x stimuli x sites
     `words.npz`: array `animal` holds words; only `regions` and `sites` may
     `objects.npy`: it holds Python objects, which are not loaded; save numbers (`astype("float32")`) or words (`astype(str)`)
     `half.npy`: its entries are of type `<f2`; float32, float64, whole numbers and words are read
@@ -235,7 +235,7 @@ fn a_list_of_sites_tells_which_axis_they_are() {
     assert!(
         error
             .to_string()
-            .ends_with("`sites` has 3 entries, there are 5 sites"),
+            .ends_with("`sites` has 3 entries, but there are 5 sites"),
         "{error}"
     );
 }
@@ -250,12 +250,12 @@ fn axes_of_what_is_no_array_are_refused() {
     }
     let error = Recordings::open(&source, &[]).err().expect("an error");
     assert!(
-        error.to_string().ends_with("says itself what its axes are"),
+        error.to_string().ends_with("names its axes itself"),
         "{error}"
     );
     for file in ["newer-netcdf4.nc", "ventral.hdf5"] {
         let report = check(&[testdata(file)], &axes).expect("a report");
-        assert!(report.problems[0].ends_with("says itself what its axes are"));
+        assert!(report.problems[0].ends_with("names its axes itself"));
     }
 }
 
@@ -271,7 +271,7 @@ fn digests_know_the_axes_but_not_the_documented_ones() {
             *of = axes;
         }
         (
-            source.digest().expect("a digest"),
+            source.digests().expect("a digest").recordings,
             source.stimulus_digest().expect("a digest"),
         )
     };
@@ -355,7 +355,7 @@ fn an_archive_of_arrays_that_unpacks_beyond_its_bound_is_refused_before_it_is_un
     assert_eq!(claims(array.len() as u32), "");
     let error = claims(u32::MAX - 1);
     assert!(
-        error.contains("claim to unpack to 4294967294 bytes, the limit is"),
+        error.contains("claim to unpack to 4294967294 bytes; the limit is"),
         "{error}"
     );
     // What lies beyond its claim is not read.

@@ -112,7 +112,7 @@ fn levels_are_chosen_and_unknown_ones_refused() {
         digest("ventral.hdf5", &[0]),
         digest("ventral-colours.hdf5", &[0])
     );
-    let whole = |name, levels: &[u32]| source(name, levels).digest().expect("a digest");
+    let whole = |name, levels: &[u32]| source(name, levels).digests().expect("a digest").recordings;
     assert_ne!(
         whole("ventral.hdf5", &[0, 3]),
         whole("ventral-no-trials.hdf5", &[0, 3])
@@ -168,8 +168,8 @@ fn what_can_be_done_without_is_a_notice() {
     assert_eq!(odd.regions[0].repetitions, (1, 1));
     assert!(!odd.stimuli[0].labels.contains_key("seen"));
     insta::assert_snapshot!(odd.notices.join("\n"), @r"
-    `image_meta/corners` is 10 x 2 of float64, no label of each image: left out
-    `image_meta/seen` is 10 of neither numbers nor words, no label of each image: left out
+    `image_meta/corners` is 10 x 2 of float64, not a label of each image: left out
+    `image_meta/seen` is 10 of neither numbers nor words, not a label of each image: left out
     `time_averaged/variation_level_3` is 3 x 4 x 5 of float32, not trials x 4 images x 6 units: variation level 3 is taken as averaged, without repetitions
     units in no region of `neural_meta`, left out: 1
     ");
@@ -183,22 +183,30 @@ fn what_is_missing_or_misshapen_is_named() {
         "ventral-no-levels.hdf5",
         "ventral-flat-images.hdf5",
         "ventral-few-averages.hdf5",
-        "plain-hdf5.nc",
-        "little.npy",
         "gone.hdf5",
     ];
-    let refusals = refusals.map(|name| {
+    let refusal = |name: &str| {
         let error = open(name, &[]).err().expect("an error").to_string();
         error.replace(folder.to_str().expect("a path"), "")
-    });
+    };
+    let mut refusals = refusals.map(refusal).to_vec();
+    // Files of other formats, called as if they were of this one.
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    for (stored, name) in [("plain-hdf5.nc", "plain.h5"), ("little.npy", "little.hdf5")] {
+        let path = elsewhere.path().join(name);
+        std::fs::copy(testdata(stored), &path).expect("a copy");
+        let error = refusal(path.to_str().expect("a path"));
+        let folder = format!("{}/", elsewhere.path().display());
+        refusals.push(error.replace(&folder, ""));
+    }
     insta::assert_snapshot!(refusals.join("\n"), @r#"
-    `ventral-no-images.hdf5` has no dataset `images`; there are image_meta, neural_meta, time_averaged, time_averaged_trial_averaged
-    `ventral-no-levels.hdf5` has no dataset `image_meta/variation_level`; there are category, object_name, rotation_xy
-    `ventral-flat-images.hdf5`: dataset `images` is 10 x 24 of uint8; wanted are images x height x width, grey or with 3 colours last
-    `ventral-few-averages.hdf5`: dataset `time_averaged_trial_averaged` is 9 x 6 of float32; wanted are 10 images x units
-    `plain-hdf5.nc` has no dataset `images`; there are weights
-    `little.npy` is not an HDF5 file
+    `ventral-no-images.hdf5` has no dataset `images`; it has image_meta, neural_meta, time_averaged, time_averaged_trial_averaged
+    `ventral-no-levels.hdf5` has no dataset `image_meta/variation_level`; it has category, object_name, rotation_xy
+    `ventral-flat-images.hdf5`: dataset `images` is 10 x 24 of uint8; expected images x height x width, grey or with 3 colours last
+    `ventral-few-averages.hdf5`: dataset `time_averaged_trial_averaged` is 9 x 6 of float32; expected 10 images x units
     cannot read `gone.hdf5`
+    `plain.h5` has no dataset `images`; it has weights
+    `little.hdf5` is not an HDF5 file
     "#);
 }
 

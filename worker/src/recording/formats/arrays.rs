@@ -1,15 +1,16 @@
 //! Recordings as NumPy arrays: `.npy`, and `.npz` with an array per region.
 //!
-//! An array is stimuli x sites, or repetitions x stimuli x sites with NaN where a stimulus was shown
-//! less often; `axes` tells arrays of another order. Row `i` belongs to line `i` of the stimulus set:
-//! nothing else ties them together, so their counts must agree. A region is named as its array in the
+//! An array is stimuli x sites, or repetitions x stimuli x sites with NaN where a stimulus was
+//! shown less often; `axes` names another order. Row `i` belongs to line `i` of the stimulus set:
+//! nothing else connects them, so their counts must agree. A region is named as its array in the
 //! `.npz`; an array without a name of its own (a `.npy`, or `arr_0`, as `numpy.savez` calls it) is
 //! named as its file. Words `regions` and `sites` beside a single array name each of its sites'
 //! region, and the sites.
 //!
 //! Values are taken as they are; averaging is not done here.
 
-mod axes;
+pub(super) mod axes;
+mod npy;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -20,13 +21,13 @@ use zip::ZipArchive;
 
 pub use axes::Axes;
 
+use super::reading::{Asked, Opened};
 use crate::archive;
-
-use super::MAX_RESPONSES_BYTES;
-use super::assembly::Assembly;
-use super::error::RecordingError;
-use super::npy::{Array, Entries};
-use super::stimuli::StimulusSet;
+use crate::recording::assembly::Assembly;
+use crate::recording::error::RecordingError;
+use crate::recording::limits::MAX_RESPONSES_BYTES;
+use crate::recording::stimuli::StimulusSet;
+use npy::{Array, Entries};
 
 /// Most arrays that a `.npz` may hold.
 const MAX_ARRAYS: usize = 64;
@@ -34,12 +35,6 @@ const MAX_ARRAYS: usize = 64;
 const REGIONS: &str = "regions";
 /// The array that names the sites.
 const SITES: &str = "sites";
-
-/// Whether the file's name says that it holds NumPy arrays.
-pub(super) fn named_so(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
-}
 
 /// Responses of the sites of one array.
 struct Block {
@@ -58,20 +53,25 @@ struct Table {
     values: Vec<f64>,
 }
 
-/// A list of words, or of numbers that stand for some.
+/// A list of words, or of numbers used as names.
 struct Words {
     name: String,
     shape: Vec<usize>,
     entries: Vec<String>,
 }
 
-/// Reads the arrays at `path`, their axes as `axes` says. Without a stimulus set, stimuli are named
-/// by their row.
+/// Reads the arrays that are asked for, with their axes as `axes` says. Without a stimulus set, stimuli
+/// are named by their row.
 ///
 /// # Errors
-/// When an array is no table of numbers, arrays disagree, their axes are not clear, or there are more
-/// or fewer stimuli than the stimulus set has lines.
-pub(super) fn open(
+/// When an array is not a table of numbers, arrays disagree, their axes are ambiguous, or the stimulus
+/// set has another number of stimuli.
+pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
+    let assembly = read_arrays(asked.path, asked.axes, asked.stimuli)?;
+    Ok(Opened::without_stimuli(assembly))
+}
+
+fn read_arrays(
     path: &Path,
     axes: &Axes,
     set: Option<&StimulusSet>,
@@ -177,7 +177,7 @@ fn tables(path: &Path) -> Result<(Vec<Table>, Vec<Words>), RecordingError> {
     Ok((tables, words))
 }
 
-/// What the axes of all tables are.
+/// The order of the axes of all tables.
 fn order(
     path: &Path,
     tables: &[Table],
@@ -194,9 +194,10 @@ fn order(
         Axes::Documented => Ok(axes::documented(most)),
         Axes::Given(words) => {
             let given = ArrayAxis::of_array(words).map_err(|error| error.to_string());
-            let given = given.and_then(|given| match given.len() == most {
-                true => Ok(given),
-                false => {
+            let given = given.and_then(|given| {
+                if given.len() == most {
+                    Ok(given)
+                } else {
                     let names = axes::shown(&given);
                     Err(format!("it has {most} axes, and `axes` names {names}"))
                 }
@@ -218,7 +219,7 @@ fn order(
             };
             let mut orders = known.orders();
             match (&orders[..], tables) {
-                // Where it is only looked at, the documented order will do.
+                // Without a stimulus set the file is only inspected, and the documented order will do.
                 _ if set.is_none() => Ok(orders.remove(0)),
                 ([_, _, ..], [table, ..]) => Err(RecordingError::AxesUnclear {
                     path: path.to_owned(),
@@ -242,9 +243,10 @@ fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
     };
     let failed = |name: &str, problem| RecordingError::BadArrays {
         path: path.to_owned(),
-        problem: match name.is_empty() {
-            true => problem,
-            false => format!("array `{name}`: {problem}"),
+        problem: if name.is_empty() {
+            problem
+        } else {
+            format!("array `{name}`: {problem}")
         },
     };
     let own_name = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -263,7 +265,7 @@ fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
     }
     let mut archive = ZipArchive::new(file).map_err(|source| RecordingError::BadArrays {
         path: path.to_owned(),
-        problem: format!("it is no archive of `numpy.savez` ({source})"),
+        problem: format!("it is not an archive of `numpy.savez` ({source})"),
     })?;
     if archive.len() > MAX_ARRAYS {
         let problem = format!("{} arrays; at most {MAX_ARRAYS} are read", archive.len());
@@ -296,7 +298,7 @@ impl Table {
             }
             2 | 3 => Ok(self),
             axes => Err(format!(
-                "array `{name}` has {axes} axes; wanted are stimuli x sites, \
+                "array `{name}` has {axes} axes; expected stimuli x sites \
                  or repetitions x stimuli x sites"
             )),
         }
@@ -308,18 +310,17 @@ impl Block {
     fn new(table: Table, order: &Vec<ArrayAxis>) -> Self {
         let strides = axes::reading(order, &table.shape);
         let [(repetitions, r), (stimuli, m), (sites, n)] = strides;
-        let values = match strides == axes::reading(&axes::documented(order.len()), &table.shape) {
-            true => table.values,
-            false => {
-                let mut values = Vec::with_capacity(table.values.len());
-                for repetition in 0..repetitions {
-                    for stimulus in 0..stimuli {
-                        let first = repetition * r + stimulus * m;
-                        values.extend((0..sites).map(|site| table.values[first + site * n]));
-                    }
+        let values = if strides == axes::reading(&axes::documented(order.len()), &table.shape) {
+            table.values
+        } else {
+            let mut values = Vec::with_capacity(table.values.len());
+            for repetition in 0..repetitions {
+                for stimulus in 0..stimuli {
+                    let first = repetition * r + stimulus * m;
+                    values.extend((0..sites).map(|site| table.values[first + site * n]));
                 }
-                values
             }
+            values
         };
         Self {
             name: table.name,
@@ -376,7 +377,7 @@ fn site_names(blocks: &[Block], words: Vec<Words>) -> Result<(Vec<String>, Vec<S
     {
         let names = match name.as_str() {
             REGIONS => &mut regions,
-            _ => &mut sites, // `tables` lets no other pass
+            _ => &mut sites, // `tables` refuses all other names
         };
         if blocks.len() > 1 {
             return Err(format!(
@@ -387,7 +388,7 @@ fn site_names(blocks: &[Block], words: Vec<Words>) -> Result<(Vec<String>, Vec<S
         if shape != [names.len()] {
             let (found, wanted) = (times(&shape), names.len());
             return Err(format!(
-                "`{name}` has {found} entries, there are {wanted} sites"
+                "`{name}` has {found} entries, but there are {wanted} sites"
             ));
         }
         *names = entries;

@@ -1,57 +1,53 @@
 //! `ventral_neural_data.hdf5`, the file of the DiCarlo lab's courses: images, their labels, and the
 //! responses of V4 and IT, in one file.
 //!
-//! Read of it: `images`, image by image as they are asked for; `image_meta/*`, a label per image;
-//! `neural_meta/<REGION>_NEURONS`, the units of a region; `time_averaged_trial_averaged`, images x
-//! units; `time_averaged/variation_level_<N>`, trials x images of that level x units. The trials are
-//! used as repetitions where their means are the trial averages: their images stand in the order of
-//! `image_meta` by custom only, so that is checked. Stimuli are named by their row.
+//! These parts of it are read: `images`, one by one when they are needed; `image_meta/*`, a label
+//! per image; `neural_meta/<REGION>_NEURONS`, the units of a region;
+//! `time_averaged_trial_averaged`, images x units; `time_averaged/variation_level_<N>`, trials x
+//! images of that level x units. The trials are used as repetitions if their means equal the trial
+//! averages: only by convention are their images in the order of `image_meta`, so that is checked.
+//! Stimuli are named by their row.
 
 use std::path::{Path, PathBuf};
 
 use hdf5_reader::{Dataset, Datatype, Hdf5File, SliceInfo, SliceInfoElem};
 use image::RgbImage;
 
-use super::assembly::{Assembly, guarded, storage};
-use super::error::RecordingError;
-use super::images::{MAX_SIDE_PIXELS, Picture};
-use super::stimuli::{Stimulus, StimulusSet};
-use super::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
+use super::hdf5::{guarded, storage};
+use super::reading::{Asked, Brought, Opened};
+use crate::recording::assembly::Assembly;
+use crate::recording::error::RecordingError;
+use crate::recording::images::Picture;
+use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
+use crate::recording::pictures::Pictures;
+use crate::recording::stimuli::{Stimulus, StimulusSet};
 
 const IMAGES: &str = "images";
 const AVERAGES: &str = "time_averaged_trial_averaged";
 const LEVEL: &str = "variation_level";
-/// Chunks kept unpacked; their bytes are bounded by the reader. h5py cuts the images of the course's
-/// file into blocks of many images and few pixels, 512 of which make up one image: with fewer kept
-/// than the threads' images need, each block would be unpacked once an image.
+/// Chunks kept unpacked; their bytes are bounded by the reader. h5py stores the images of the
+/// course's file in blocks of many images and few pixels, 512 of which make up one image: with a
+/// smaller cache, each block would be unpacked again for every image.
 const CACHED_CHUNKS: usize = 1 << 14;
-/// How far a mean over trials may be from the trial average, as a share of 1 + its size: both are
-/// sums of some 50 float32.
+/// How far a mean over trials may be from the trial average, relative to 1 + its magnitude: both
+/// are sums of about 50 float32 numbers.
 const AGREEMENT: f64 = 1e-3;
 
-/// An opened file, and the images of the variation levels asked for.
-pub(super) struct Ventral {
-    /// Responses to the chosen images.
-    pub(super) assembly: Assembly,
-    /// The chosen images' labels, in the order of the file.
-    pub(super) set: StimulusSet,
-    /// The chosen images.
-    pub(super) images: Rows,
-}
-
 /// Rows of the dataset of images, read one by one.
-pub(super) struct Rows {
+struct Rows {
     path: PathBuf,
     images: Dataset,
     /// The rows chosen.
     rows: Vec<u64>,
 }
 
-/// Opens `path` with the images of `levels`, or of all levels where none is given.
-pub(super) fn open(path: &Path, levels: &[u32]) -> Result<Ventral, RecordingError> {
-    guarded(path, || {
-        let file = File::open(path)?;
-        let chosen = file.choose(levels)?;
+/// Opens the file that is asked for, with the images of its variation levels, or of all levels where
+/// none is named.
+pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
+    asked.refuse_axes()?;
+    guarded(asked.path, || {
+        let file = File::open(asked.path)?;
+        let chosen = file.choose(asked.variations)?;
         let (labels, images) = (&chosen.labels, chosen.images);
         let stimuli = images.rows.iter().map(|&row| Stimulus {
             id: row.to_string(),
@@ -60,20 +56,35 @@ pub(super) fn open(path: &Path, levels: &[u32]) -> Result<Ventral, RecordingErro
                 .map(|(name, values)| (name.clone(), values[row as usize].clone()))
                 .collect(),
         });
-        Ok(Ventral {
+        let set = StimulusSet {
+            path: asked.path.to_owned(),
+            stimuli: stimuli.collect(),
+        };
+        Ok(Opened {
             assembly: file.responses(&chosen.level_of, &chosen.levels, chosen.notices)?,
-            set: StimulusSet {
-                path: path.to_owned(),
-                stimuli: stimuli.collect(),
-            },
-            images,
+            brought: Some(Brought {
+                set,
+                images: Box::new(images),
+            }),
         })
     })
 }
 
-/// Opens the images alone.
-pub(super) fn open_images(path: &Path, levels: &[u32]) -> Result<Rows, RecordingError> {
-    guarded(path, || Ok(File::open(path)?.choose(levels)?.images))
+/// Hashes the pixels of the images of `levels`, which identify a file's stimuli.
+pub(super) fn digest_stimuli(
+    hasher: &mut blake3::Hasher,
+    path: &Path,
+    levels: &[u32],
+) -> Result<(), RecordingError> {
+    let images = guarded(path, || Ok(File::open(path)?.choose(levels)?.images))?;
+    hasher.update(b"images of one dataset");
+    for index in 0..images.len() {
+        let rgb = images.picture(index)?.rgb;
+        hasher.update(&rgb.width().to_le_bytes());
+        hasher.update(&rgb.height().to_le_bytes());
+        hasher.update(rgb.as_raw());
+    }
+    Ok(())
 }
 
 /// The part of a file that was asked for.
@@ -157,7 +168,7 @@ impl<'a> File<'a> {
         misshapen(self.path, dataset, problem)
     }
 
-    /// The names of the datasets in `group`, none where there is no such group.
+    /// The names of the datasets in `group`; empty where there is no such group.
     fn members(&self, group: &str) -> Result<Vec<String>, RecordingError> {
         let root = self.ok(self.file.root_group())?;
         let (groups, datasets) = self.ok(root.member_names())?;
@@ -181,20 +192,20 @@ impl<'a> File<'a> {
         if members.iter().any(|member| member == name) {
             return self.ok(self.file.dataset(&path));
         }
-        let found = match group.is_empty() || members.is_empty() {
-            true => {
-                let root = self.ok(self.file.root_group())?;
-                let (groups, datasets) = self.ok(root.member_names())?;
-                groups.into_iter().chain(datasets).collect()
-            }
-            false => members,
+        let found = if group.is_empty() || members.is_empty() {
+            let root = self.ok(self.file.root_group())?;
+            let (groups, datasets) = self.ok(root.member_names())?;
+            groups.into_iter().chain(datasets).collect()
+        } else {
+            members
         };
         Err(RecordingError::NoDataset {
             path: self.path.to_owned(),
             dataset: path,
-            found: match found.is_empty() {
-                true => "nothing".to_owned(),
-                false => found.join(", "),
+            found: if found.is_empty() {
+                "nothing".to_owned()
+            } else {
+                found.join(", ")
             },
         })
     }
@@ -206,12 +217,12 @@ impl<'a> File<'a> {
             _ => false,
         };
         if !good {
-            let problem = "wanted are images x height x width, grey or with 3 colours last";
+            let problem = "expected images x height x width, grey or with 3 colours last";
             return Err(self.misshapen(IMAGES, format!("is {}; {problem}", shown(&images))));
         }
         let side = u64::from(MAX_SIDE_PIXELS);
         if images.shape()[1].max(images.shape()[2]) > side {
-            let problem = format!("is {}; a side has {side} pixels at most", shown(&images));
+            let problem = format!("is {}; the limit is {side} pixels a side", shown(&images));
             return Err(self.misshapen(IMAGES, problem));
         }
         match images.dtype() {
@@ -221,11 +232,11 @@ impl<'a> File<'a> {
                 ..
             }
             | Datatype::FloatingPoint { size: 4 | 8, .. } => Ok(images),
-            _ => Err(self.misshapen(IMAGES, format!("is {}; wanted are bytes", shown(&images)))),
+            _ => Err(self.misshapen(IMAGES, format!("is {}; expected bytes", shown(&images)))),
         }
     }
 
-    /// The labels of all images by name. What is no label of each image becomes a notice.
+    /// The labels of all images by name. A dataset that is not one label per image becomes a notice.
     fn labels(&self, images: u64, notices: &mut Vec<String>) -> Result<Labels, RecordingError> {
         let mut labels = Vec::new();
         for name in self.members("image_meta")? {
@@ -242,7 +253,7 @@ impl<'a> File<'a> {
                 _ => {
                     let found = shown(&data);
                     notices.push(format!(
-                        "`image_meta/{name}` is {found}, no label of each image: left out"
+                        "`image_meta/{name}` is {found}, not a label of each image: left out"
                     ));
                     continue;
                 }
@@ -256,12 +267,12 @@ impl<'a> File<'a> {
     fn levels(&self, labels: &[(String, Vec<String>)]) -> Result<Vec<u32>, RecordingError> {
         let Some((_, words)) = labels.iter().find(|(name, _)| name == LEVEL) else {
             let data = self.dataset("image_meta", LEVEL)?;
-            let problem = format!("is {}; wanted is a level of each image", shown(&data));
+            let problem = format!("is {}; expected a level of each image", shown(&data));
             return Err(self.misshapen(&format!("image_meta/{LEVEL}"), problem));
         };
         let level = |word: &String| {
             word.trim_start_matches(['V', 'v']).parse().map_err(|_| {
-                let problem = format!("holds {word:?}; wanted are levels such as `V3`");
+                let problem = format!("holds {word:?}; expected levels such as `V3`");
                 self.misshapen(&format!("image_meta/{LEVEL}"), problem)
             })
         };
@@ -292,7 +303,7 @@ impl<'a> File<'a> {
             let data = self.dataset("neural_meta", &name)?;
             let dataset = format!("neural_meta/{name}");
             if data.ndim() != 1 || !matches!(data.dtype(), Datatype::FixedPoint { .. }) {
-                let problem = format!("is {}; wanted is a list of units", shown(&data));
+                let problem = format!("is {}; expected a list of units", shown(&data));
                 return Err(self.misshapen(&dataset, problem));
             }
             for index in self.numbers(&data)? {
@@ -305,7 +316,7 @@ impl<'a> File<'a> {
         }
         if found.is_empty() {
             self.dataset("neural_meta", "IT_NEURONS")?;
-            return Err(self.misshapen("neural_meta/IT_NEURONS", "names no unit"));
+            return Err(self.misshapen("neural_meta/IT_NEURONS", "names no units"));
         }
         Ok(found)
     }
@@ -321,7 +332,7 @@ impl<'a> File<'a> {
         let units = match *data.shape() {
             [n, units] if n == images as u64 && units > 0 => units as usize,
             _ => {
-                let problem = format!("is {}; wanted are {images} images x units", shown(&data));
+                let problem = format!("is {}; expected {images} images x units", shown(&data));
                 return Err(self.misshapen(AVERAGES, problem));
             }
         };
@@ -409,19 +420,13 @@ impl<'a> File<'a> {
     }
 }
 
-impl Rows {
-    /// How many images there are.
-    pub(super) fn len(&self) -> usize {
+impl Pictures for Rows {
+    fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// The file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The image at `index` among the chosen. Only its own part of the file is read.
-    pub(super) fn picture(&self, index: usize) -> Result<Picture, RecordingError> {
+    /// Only the image's own part of the file is read.
+    fn picture(&self, index: usize) -> Result<Picture, RecordingError> {
         let row = self.rows[index];
         guarded(&self.path, || {
             let mut selection = SliceInfo::all(self.images.ndim());
@@ -431,20 +436,22 @@ impl Rows {
                 step: 1,
             };
             let values = numbers(&self.images, &selection, &self.path)?;
-            let byte = |&value: &f64| match value.fract() == 0.0 && (0.0..=255.0).contains(&value) {
-                true => Ok(value as u8),
-                false => {
+            let byte = |&value: &f64| {
+                if value.fract() == 0.0 && (0.0..=255.0).contains(&value) {
+                    Ok(value as u8)
+                } else {
                     let problem =
-                        format!("holds {value} in row {row}; wanted are whole numbers of 0 to 255");
+                        format!("holds {value} in row {row}; expected whole numbers from 0 to 255");
                     Err(misshapen(&self.path, IMAGES, problem))
                 }
             };
             let bytes = values.iter().map(byte).collect::<Result<Vec<u8>, _>>()?;
             let shape = self.images.shape();
             let grey = shape.len() == 3 || shape[3] == 1;
-            let bytes = match grey {
-                true => bytes.iter().flat_map(|&level| [level; 3]).collect(),
-                false => bytes,
+            let bytes = if grey {
+                bytes.iter().flat_map(|&level| [level; 3]).collect()
+            } else {
+                bytes
             };
             let image = RgbImage::from_raw(shape[2] as u32, shape[1] as u32, bytes);
             Ok(Picture {
@@ -492,7 +499,7 @@ fn numbers(data: &Dataset, part: &SliceInfo, path: &Path) -> Result<Vec<f64>, Re
         } => read::<u64>(data, part, |&n| n as f64),
         Datatype::FixedPoint { size: 8, .. } => read::<i64>(data, part, |&n| n as f64),
         _ => {
-            let problem = format!("is {}; wanted are numbers", shown(data));
+            let problem = format!("is {}; expected numbers", shown(data));
             return Err(misshapen(path, data.name(), problem));
         }
     };
@@ -533,9 +540,10 @@ fn shown(data: &Dataset) -> String {
         Datatype::String { .. } | Datatype::VarLen { .. } => "words".to_owned(),
         _ => "neither numbers nor words".to_owned(),
     };
-    match axes.is_empty() {
-        true => format!("a single entry of {kind}"),
-        false => format!("{} of {kind}", axes.join(" x ")),
+    if axes.is_empty() {
+        format!("a single entry of {kind}")
+    } else {
+        format!("{} of {kind}", axes.join(" x "))
     }
 }
 

@@ -1,0 +1,58 @@
+//! The interface of every format's reader: its arguments and its result.
+
+use std::path::Path;
+
+use super::arrays::axes::Axes;
+use crate::recording::assembly::Assembly;
+use crate::recording::error::RecordingError;
+use crate::recording::pictures::Pictures;
+use crate::recording::stimuli::StimulusSet;
+
+/// Which responses to read, and how.
+pub(in crate::recording) struct Asked<'a> {
+    /// The file.
+    pub(in crate::recording) path: &'a Path,
+    /// How the axes of arrays are told apart.
+    pub(in crate::recording) axes: &'a Axes,
+    /// The stimulus set beside the file, if there is one.
+    pub(in crate::recording) stimuli: Option<&'a StimulusSet>,
+    /// The variation levels whose images are read, of a file that brings its own stimuli; all
+    /// levels if empty.
+    pub(in crate::recording) variations: &'a [u32],
+}
+
+/// A file of responses that was read.
+pub(in crate::recording) struct Opened {
+    /// The responses.
+    pub(in crate::recording) assembly: Assembly,
+    /// The stimuli that the file brings, if it does.
+    pub(in crate::recording) brought: Option<Brought>,
+}
+
+/// The stimuli that a file of responses brings.
+pub(in crate::recording) struct Brought {
+    /// The stimuli, in the order of the file.
+    pub(in crate::recording) set: StimulusSet,
+    /// Their images, in the same order.
+    pub(in crate::recording) images: Box<dyn Pictures>,
+}
+
+impl Asked<'_> {
+    /// Refuses axes that the user has named: the file names its axes itself.
+    pub(super) fn refuse_axes(&self) -> Result<(), RecordingError> {
+        match self.axes {
+            Axes::Documented | Axes::Evident => Ok(()),
+            Axes::Given(_) => Err(RecordingError::NoArrays {
+                path: self.path.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Opened {
+    /// Responses whose stimuli are in files of their own.
+    pub(super) fn without_stimuli(assembly: Assembly) -> Self {
+        let brought = None;
+        Self { assembly, brought }
+    }
+}
