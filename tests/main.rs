@@ -13,6 +13,7 @@ mod doc_commands;
 mod docs;
 mod earlier;
 mod early_stopping;
+mod events;
 mod figures;
 mod harness;
 mod hostile_names;
