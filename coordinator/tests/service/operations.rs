@@ -124,6 +124,23 @@ async fn metrics_count_what_is_durable_and_show_what_there_is() {
     assert!(text.ends_with("# EOF\n"), "{text}");
 }
 
+/// A worker's word that it cannot run a job, with a long reason that is not plain text.
+fn hindered(job: &Job) -> ReleaseRequest {
+    ReleaseRequest {
+        worker: "w".to_owned(),
+        instance: "1".to_owned(),
+        lease: Some(LeaseRef {
+            job: job.id,
+            fence: job.fence,
+        }),
+        hindrance: Some(Hindrance {
+            reason: format!("no such file\u{1b}[2J{}", "x".repeat(100_000)),
+            hint: "mount it".to_owned(),
+            ..Hindrance::default()
+        }),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -136,20 +153,8 @@ async fn what_no_worker_can_run_is_parked_and_says_why_everywhere() {
         let Some(job) = world.lease("1").await else {
             continue;
         };
-        let release = ReleaseRequest {
-            worker: "w".to_owned(),
-            instance: "1".to_owned(),
-            lease: Some(LeaseRef {
-                job: job.id,
-                fence: job.fence,
-            }),
-            hindrance: Some(Hindrance {
-                reason: format!("no such file\u{1b}[2J{}", "x".repeat(100_000)),
-                hint: "mount it".to_owned(),
-                ..Hindrance::default()
-            }),
-        };
-        world.workers.release(release).await.expect("is taken");
+        let release = world.workers.release(hindered(&job)).await;
+        release.expect("is taken");
     }
     // The same is said after a restart.
     let mut statuses = vec![world.status("a").await.expect("is there")];

@@ -121,6 +121,55 @@ async fn outcomes_that_cannot_be_or_were_not_leased_are_refused_with_the_reason(
     assert_eq!(answer.0, "recorded");
 }
 
+/// Retracts the outcome of the first trial, after requests that are refused.
+async fn retract_first(world: &mut World, ids: &[String]) {
+    let status = retract(world, &[&ids[0]], " ").await;
+    let status = status.expect_err("says nothing");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let unknown = "0".repeat(32);
+    let status = retract(world, &[&ids[0], &unknown], "a leak").await;
+    let status = status.expect_err("there is none");
+    assert_eq!(status.code(), Code::NotFound);
+    assert!(hint(&status).contains("nrp trials"));
+    let reply = retract(world, &[&ids[0]], "the disk was broken").await;
+    let retracted = reply.expect("is taken").trials;
+    assert_eq!(
+        (
+            retracted[0].trial.as_str(),
+            word::<TrialState>(retracted[0].state),
+        ),
+        (&*ids[0], "waiting")
+    );
+    let status = retract(world, &[&ids[1], &ids[0]], "again").await;
+    let status = status.expect_err("one has none");
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(
+        status.message(),
+        format!("trial `{}` has no outcome; nothing was retracted", ids[0])
+    );
+}
+
+/// A retracted trial has no outcome, and a report on its way does not bring it back.
+async fn has_no_outcome(world: &mut World, id: &str, job: &Job) {
+    let trials = world.trials("").await.expect("streams");
+    let record = trials
+        .iter()
+        .find(|trial| trial.id == *id)
+        .expect("is there");
+    assert_eq!(record.scores, None);
+    assert_eq!(record.reason, "retracted: the disk was broken");
+    let details = DetailsRequest {
+        trials: vec![id.to_owned()],
+    };
+    let details = world.sweeps.details(details).await.expect("is answered");
+    assert_eq!(details.into_inner().details[0].encoded_len(), 0);
+    // A report on its way does not bring it back.
+    let late = report(lease(job), id, scores(0.001));
+    let answer = reported(world, late).await;
+    assert_eq!(answer.0, "refused");
+    assert!(answer.1.contains("retracted"), "{}", answer.1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -154,32 +203,7 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
     let row = best.iter().find(|row| row.region == region);
     assert_eq!(row.expect("is there").best[0].id, ids[0]);
 
-    let status = retract(&mut world, &[&ids[0]], " ")
-        .await
-        .expect_err("says nothing");
-    assert_eq!(status.code(), Code::InvalidArgument);
-    let unknown = "0".repeat(32);
-    let status = retract(&mut world, &[&ids[0], &unknown], "a leak").await;
-    let status = status.expect_err("there is none");
-    assert_eq!(status.code(), Code::NotFound);
-    assert!(hint(&status).contains("nrp trials"));
-    let reply = retract(&mut world, &[&ids[0]], "the disk was broken").await;
-    let retracted = reply.expect("is taken").trials;
-    assert_eq!(
-        (
-            retracted[0].trial.as_str(),
-            word::<TrialState>(retracted[0].state)
-        ),
-        (&*ids[0], "waiting")
-    );
-    let status = retract(&mut world, &[&ids[1], &ids[0]], "again").await;
-    let status = status.expect_err("one has none");
-    assert_eq!(status.code(), Code::FailedPrecondition);
-    assert_eq!(
-        status.message(),
-        format!("trial `{}` has no outcome; nothing was retracted", ids[0])
-    );
-
+    retract_first(&mut world, &ids).await;
     for restarted in [false, true] {
         if restarted {
             drop(world);
@@ -205,23 +229,7 @@ async fn a_retracted_outcome_is_gone_everywhere_and_open_again() {
             (word::<SweepState>(status.state), status.finished),
             ("running", 2)
         );
-        let trials = world.trials("").await.expect("streams");
-        let record = trials
-            .iter()
-            .find(|trial| trial.id == ids[0])
-            .expect("is there");
-        assert_eq!(record.scores, None);
-        assert_eq!(record.reason, "retracted: the disk was broken");
-        let details = DetailsRequest {
-            trials: vec![ids[0].clone()],
-        };
-        let details = world.sweeps.details(details).await.expect("is answered");
-        assert_eq!(details.into_inner().details[0].encoded_len(), 0);
-        // What is on its way does not bring it back.
-        let late = report(lease(&job), &ids[0], scores(0.001));
-        let answer = reported(&mut world, late).await;
-        assert_eq!(answer.0, "refused");
-        assert!(answer.1.contains("retracted"), "{}", answer.1);
+        has_no_outcome(&mut world, &ids[0], &job).await;
     }
     let again = loop {
         let job = world.lease("1").await.expect("a job");
