@@ -115,7 +115,7 @@ fn trials_beyond_what_may_be_open_in_all_are_refused_with_what_to_do() {
         &address,
     ];
     let refused = refusal(&place.nrp(&submit).output().unwrap());
-    let expected = "sweep `other` cannot be taken: it adds 8 trials to 8 that have no outcome yet, and the limit is 10";
+    let expected = "sweep `other` is refused: it adds 8 trials to 8 that have no outcome yet, and the limit is 10";
     assert!(refused.replace("\n", " ").contains(expected), "{refused}");
     assert!(refused.contains("--max-open-trials"), "{refused}");
 }

@@ -27,7 +27,7 @@ fn a_retracted_trial_is_run_again_and_the_reason_is_kept() {
         command.args(["--coordinator", &address]).output().unwrap()
     };
     let refused = refusal(&retract(&"0".repeat(32), "nobody has it"));
-    assert!(refused.contains("there is no trial"), "{refused}");
+    assert!(refused.contains("unknown trial"), "{refused}");
     let retracted = retract(&trial, "a disk was full of noise");
     assert!(retracted.status.success(), "{retracted:?}");
     let said = String::from_utf8(retracted.stdout).unwrap();

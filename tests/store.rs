@@ -350,7 +350,7 @@ fn a_deleted_sweep_is_gone_its_shared_trials_stay_and_it_starts_afresh() {
     assert_eq!(verified["findings"], Value::Array(Vec::new()));
     assert_eq!(place.trials().len(), 4);
     let again = refusal(&delete(&place, &["small", "--state", "state"]));
-    assert!(again.contains("there is no sweep `small`"), "{again}");
+    assert!(again.contains("unknown sweep `small`"), "{again}");
 
     json(&place.run(&place.path("small.toml")).output().unwrap());
     assert_eq!(place.trials().len(), 8);

@@ -10,7 +10,7 @@ pub(crate) fn for_each<E: From<GridError>>(
     spec: &SweepSpec,
     mut visit: impl FnMut(TrialKey, GridTrial<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // What a key has besides the id follows from what many trials share.
+    // Besides the id, a key depends only on what many trials share.
     let mut last: Option<(TrialSpec, TrialKey)> = None;
     spec.for_each_trial(|trial| {
         let key = match &last {
@@ -29,7 +29,7 @@ pub(crate) fn for_each<E: From<GridError>>(
 /// The keys alone, where the contents are not needed.
 pub(crate) fn keys(spec: &SweepSpec) -> Result<Vec<TrialKey>, GridError> {
     spec.check_trials()?;
-    // As many as there may be, at once: growing would need twice the memory for a moment.
+    // Reserved at once: growing would need twice the memory for a moment.
     let mut keys = Vec::with_capacity(spec.trial_count() as usize);
     for_each(spec, |key, _| {
         keys.push(key);
@@ -38,7 +38,7 @@ pub(crate) fn keys(spec: &SweepSpec) -> Result<Vec<TrialKey>, GridError> {
     Ok(keys)
 }
 
-/// The key of a trial by what it shares with others, but for its id.
+/// The key of a trial, apart from its id, by what it shares with others.
 fn shared_key(shared: &TrialSpec) -> TrialKey {
     let group: GroupId = shared
         .job_group()
@@ -58,10 +58,10 @@ fn shared_key(shared: &TrialSpec) -> TrialKey {
     }
 }
 
-/// The row of `best` a trial competes in: its comparable group and its region.
+/// The row of `best` that a trial belongs to: its comparable group and its region.
 pub(crate) fn row(trial: &TrialSpec) -> RowId {
     let comparable = trial.comparable_group();
-    // FNV-1a: nothing hostile is hashed, and rows are few.
+    // FNV-1a: there are few rows, and no hostile input. Indexes contain these ids.
     let bytes = comparable.bytes().chain([0]).chain(trial.region.bytes());
     RowId(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

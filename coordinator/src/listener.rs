@@ -1,10 +1,10 @@
-//! The listener: who is let in, and for how long without a word.
+//! The listener: how many connections are accepted, and how long they may stay silent.
 //!
-//! A connection that was just made is silent until it has sent what its protocol begins with. Silent
-//! connections have a deadline and few places: one more ends the oldest of them, so that whoever
-//! opens sockets and says nothing keeps nobody out. Connections that have introduced themselves have
-//! places of their own, and are never ended for others; HTTP/2's pings find out those that died. There
-//! are fewer places than descriptors, so that the state's files can be opened whatever happens here.
+//! A new connection is silent until it has sent the preface of its protocol. Silent connections have a
+//! deadline and few places: one more ends the oldest, so that idle sockets cannot lock out others.
+//! Connections that have sent their preface have places of their own and are never ended for others;
+//! HTTP/2 pings detect dead ones. There are fewer places than descriptors, so that the state's files can
+//! always be opened.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,31 +20,31 @@ use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// Bytes that an HTTP/2 connection begins with (RFC 9113, section 3.4).
+/// Length of the preface of an HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = 24;
 
-/// How long a connection may take to introduce itself.
+/// How long a connection may take to send its preface.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a connection lives that serves a request or two, such as a scrape of metrics.
+/// How long a brief connection lives: one for a request or two, such as a scrape of metrics.
 const BRIEF: Duration = Duration::from_secs(30);
 
-/// Brief connections at a time, at most.
+/// Most brief connections at a time.
 const BRIEF_MAX: usize = 16;
 
-/// Descriptors that are left for files, at least.
+/// Fewest descriptors that are left for files.
 const FILES_LEAST: usize = 64;
 
-/// Connections, at most, however many descriptors there are.
+/// Most connections, however many descriptors there are.
 const CONNECTIONS_MAX: usize = 20_000;
 
-/// Silent connections, at most.
+/// Most silent connections.
 const SILENT_MAX: usize = 1_024;
 
-/// Descriptors of a process where the system does not say: the least that is usual.
+/// Assumed descriptors of a process where the system does not say: the lowest usual limit.
 const DESCRIPTORS_UNKNOWN: usize = 256;
 
-/// How long accepting rests after the system refused it.
+/// How long accepting pauses after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Shortest time between two warnings of a kind.
@@ -53,11 +53,11 @@ const WARN_PAUSE: Duration = Duration::from_secs(60);
 /// How many connections a listener holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Those that have not introduced themselves.
+    /// Most connections that have not sent their preface.
     silent: usize,
-    /// Those that have; 0 where none is expected to.
+    /// Most connections that have sent it; 0 where none is expected to.
     established: usize,
-    /// How long a connection is silent, at most.
+    /// Longest silence of a connection.
     patience: Duration,
 }
 
@@ -71,7 +71,7 @@ impl Limits {
         }
     }
 
-    /// For gRPC, in a process that may have so many open as this one.
+    /// For gRPC, given how many descriptors this process may have.
     pub(crate) fn of_this_process() -> Self {
         let limits = std::fs::read_to_string("/proc/self/limits").ok();
         let descriptors = limits.as_deref().and_then(soft_limit);
@@ -90,7 +90,7 @@ impl Limits {
     }
 }
 
-/// How many descriptors a process may have, by what Linux says of its limits.
+/// How many descriptors a process may have, according to Linux.
 fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits
         .lines()
@@ -109,7 +109,7 @@ pub struct Listener {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// Who is in.
+/// The connections that are open.
 #[derive(Debug)]
 struct Doors {
     limits: Limits,
@@ -125,7 +125,7 @@ struct State {
     warned: [Option<Instant>; 3],
 }
 
-/// What operators are warned of.
+/// A kind of warning to operators.
 #[derive(Debug, Clone, Copy)]
 enum Warning {
     Silent,
@@ -138,7 +138,7 @@ impl Doors {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a connection that was just made a place among the silent ones, if need be the oldest's.
+    /// Gives a new connection a place among the silent ones, if necessary that of the oldest.
     fn enter(self: &Arc<Self>, stream: TcpStream) -> Guarded {
         let (end, ended) = oneshot::channel();
         let mut state = self.state();
@@ -168,7 +168,7 @@ impl Doors {
         }
     }
 
-    /// Gives a connection that has introduced itself a place of its own, if there is any.
+    /// Gives a connection that has sent its preface a place of its own, if there is one.
     fn establish(&self, number: u64) -> io::Result<()> {
         let mut state = self.state();
         state.silent.remove(&number);
@@ -197,7 +197,7 @@ impl State {
         }
     }
 
-    /// Whether a warning was not given lately.
+    /// Whether a warning is due: it was not given lately.
     fn is_due(&mut self, warning: Warning) -> bool {
         let last = &mut self.warned[warning as usize];
         let due = last.is_none_or(|last| last.elapsed() >= WARN_PAUSE);
@@ -209,7 +209,7 @@ impl State {
 }
 
 impl Listener {
-    /// Accepts what comes to `listener`.
+    /// Accepts connections to `listener`.
     pub fn new(listener: TcpListener, limits: Limits) -> Self {
         let state = Mutex::default();
         Self {
@@ -222,12 +222,12 @@ impl Listener {
     /// The address that it listens on.
     ///
     /// # Errors
-    /// The system's.
+    /// When the system does not tell.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The next connection; an error of the system is waited out.
+    /// The next connection. After an error of the system, it pauses and tries again.
     pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<(Guarded, SocketAddr)> {
         loop {
             if let Some(pause) = &mut self.pause {
@@ -243,7 +243,7 @@ impl Listener {
                 }
                 Err(error) => {
                     let mut state = self.doors.state();
-                    // It may be descriptors that are wanting.
+                    // Perhaps there are no descriptors left.
                     state.end_oldest();
                     if state.is_due(Warning::Accept) {
                         tracing::warn!(%error, "a connection cannot be accepted; it is tried again");
@@ -265,7 +265,7 @@ impl Stream for Listener {
     }
 }
 
-/// A connection, which ends when it has been silent for too long.
+/// A connection that ends when it has been silent for too long.
 #[derive(Debug)]
 pub struct Guarded {
     stream: TcpStream,
@@ -454,7 +454,7 @@ mod tests {
         assert!(read(&mut oldest).await.is_err(), "it stays so");
         client.write_all(PREFACE).await.expect("writes");
         assert_eq!(read(&mut newest).await.expect("speaks"), PREFACE_BYTES);
-        // Who has spoken makes way for nobody.
+        // A connection that has sent its preface is never ended for another.
         let mut silent = Vec::new();
         for _ in 0..8 {
             silent.push(world.connect().await);

@@ -1,7 +1,7 @@
 //! Metrics: what an operator watches, in the text that Prometheus reads.
 //!
-//! Counts are of what became durable since the coordinator started; what there is at a moment is asked for
-//! when the metrics are read. `docs/metrics.md` lists all of them.
+//! Counters count what became durable since the coordinator started; gauges are taken when the metrics are
+//! read. `docs/metrics.md` lists all of them.
 
 use crate::counts::{Counts, Labels};
 use crate::driver::{Census, Command};

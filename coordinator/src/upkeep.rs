@@ -1,5 +1,5 @@
-//! What a state directory holds, in numbers, which reads the journal alone, also while it is written
-//! to; what is left of it when its journal is damaged; and all of it in as little space as it takes.
+//! Upkeep of a state directory: its contents in numbers, read from the journal even while it is written
+//! to; repair of a damaged journal; and compaction into as little space as possible.
 
 use crate::driver::{Clock, Replayed, SystemClock};
 use crate::scheduler::{Settings, SweepCounts, TrialId, TrialView};
@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 pub struct Stats {
     /// The version of the journal's format.
     pub format: u64,
-    /// Entries that were ever written.
+    /// How many entries were ever written.
     pub entries: u64,
-    /// Lines that are there.
+    /// How many lines the journal has.
     pub lines: u64,
-    /// The journal's length.
+    /// The journal's length in bytes.
     pub journal_bytes: u64,
-    /// Of it, what a compaction may drop.
+    /// Bytes of it that a compaction may drop.
     pub droppable_bytes: u64,
-    /// The index's length on disk.
+    /// The index's length on disk in bytes.
     pub index_bytes: u64,
-    /// All trials, by where they are.
+    /// All trials, by their states.
     pub trials: Counts,
     /// The sweeps, in the order they were last submitted.
     pub sweeps: Vec<SweepStats>,
@@ -39,20 +39,20 @@ pub struct SweepStats {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What it is about.
+    /// Its state.
     pub state: SweepState,
-    /// Its trials, by where they are.
+    /// Its trials, by their states.
     pub trials: Counts,
 }
 
-/// Trials by where they are.
+/// Trials by their states.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// All of them.
     pub all: u64,
     /// Wait to be leased.
     pub waiting: u64,
-    /// In a worker's hands, when last heard of.
+    /// Leased to a worker, as of the last entry.
     pub leased: u64,
     /// Wait, and no worker could run them.
     pub parked: u64,
@@ -62,7 +62,7 @@ pub struct Counts {
     pub failed: u64,
     /// Were given up at a rung.
     pub stopped: u64,
-    /// Have no outcome, and nobody wants one.
+    /// Have no outcome, and no sweep needs one.
     pub cancelled: u64,
 }
 
@@ -84,7 +84,7 @@ impl From<SweepCounts> for Counts {
 /// The state in `dir` in numbers.
 ///
 /// # Errors
-/// When there is none, or a line of the journal is damaged.
+/// When there is no state, or a line of the journal is damaged.
 pub fn stats(dir: &Path) -> Result<Stats, StoreError> {
     let mut replayed = Replayed::new(Settings::default());
     let sizes = store::sizes(dir, &mut |fact| replayed.take(0, fact))?;
@@ -108,8 +108,8 @@ pub fn stats(dir: &Path) -> Result<Stats, StoreError> {
     })
 }
 
-/// Makes the state in `dir`, which nothing else may be using, as short as it can be: the journal, and
-/// the index.
+/// Compacts the journal and rebuilds the index in `dir`, which no other process may be using, so that
+/// both are as short as possible.
 ///
 /// # Errors
 /// When a line of the journal is damaged, or the directory cannot be used.
@@ -124,7 +124,7 @@ pub fn compact(dir: &Path) -> Result<Compacted, StoreError> {
     store.compact_all(SystemClock::new().wall_ms(), replayed.snapshot())
 }
 
-/// Most lost outcomes that are told one by one.
+/// Most lost outcomes that are listed.
 const LOST_MAX: usize = 100;
 
 /// What repairing a journal found and did.
@@ -138,17 +138,17 @@ pub struct Repaired {
     pub damage: Damage,
     /// Intact lines, which the repaired journal has.
     pub lines: u64,
-    /// Trials that they make.
+    /// How many trials they restore.
     pub trials: u64,
     /// How many of them have an outcome.
     pub outcomes: u64,
-    /// Intact lines about trials whose sweep is lost: kept, and without effect.
+    /// Intact lines about trials whose sweep is lost. They are kept, but have no effect.
     pub without_sweep: u64,
-    /// Outcomes that are lost, up to a bound.
+    /// Lost outcomes, up to a limit.
     pub lost_outcomes: Vec<LostOutcome>,
-    /// How many more are.
+    /// How many more are lost.
     pub further_outcomes: u64,
-    /// Whether the index was there to tell which outcomes are lost.
+    /// Whether there was an index to tell which outcomes are lost.
     pub index_at_hand: bool,
 }
 
@@ -163,8 +163,8 @@ pub struct LostOutcome {
     pub state: TrialState,
 }
 
-/// Repairs the journal in `dir`, which nothing else may be using: what is intact takes its place, and
-/// it is kept under another name. `dry` only says what would become of it.
+/// Repairs the journal in `dir`, which no other process may be using: a journal of its intact lines
+/// replaces it, and it is kept under another name. With `dry`, only reports what it would do.
 ///
 /// # Errors
 /// When the directory cannot be used, or the journal cannot be put together from its intact lines.
@@ -232,13 +232,14 @@ impl Repaired {
     }
 
     fn lose(&mut self, trial: TrialId, sweep: &str, state: TrialState) {
-        match self.lost_outcomes.len() < LOST_MAX {
-            true => self.lost_outcomes.push(LostOutcome {
+        if self.lost_outcomes.len() < LOST_MAX {
+            self.lost_outcomes.push(LostOutcome {
                 trial: trial.to_string(),
                 sweep: sweep.to_owned(),
                 state,
-            }),
-            false => self.further_outcomes += 1,
+            })
+        } else {
+            self.further_outcomes += 1
         }
     }
 }

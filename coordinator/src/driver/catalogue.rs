@@ -9,16 +9,16 @@ use thiserror::Error;
 /// Why a name or an id does not stand for one sweep.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub(crate) enum LookupError {
-    #[error("no sweep was submitted yet")]
+    #[error("no sweep has been submitted yet")]
     Empty,
-    #[error("there is no sweep `{asked}`")]
+    #[error("unknown sweep `{asked}`")]
     Unknown {
         asked: String,
         near_miss: Option<String>,
     },
-    #[error("there is no trial `{asked}`")]
+    #[error("unknown trial `{asked}`")]
     NoTrial { asked: String },
-    #[error("`{asked}` is the start of more than one sweep's id")]
+    #[error("`{asked}` is a prefix of more than one sweep's id")]
     Ambiguous { asked: String, ids: Vec<String> },
 }
 

@@ -12,8 +12,8 @@ use nrp_proto::wire::{
 };
 use std::sync::Arc;
 
-/// Something that a client asks. A sweep is named as the client named it: by name, id, the start of an
-/// id, or, by nothing, the latest.
+/// A client's command. `sweep` is what the client wrote: a name, an id, a prefix of an id, or nothing for
+/// the latest sweep.
 pub(crate) enum ClientCommand {
     Submit {
         sweep: SweepId,
@@ -22,7 +22,7 @@ pub(crate) enum ClientCommand {
         priority: Option<i32>,
         reply: Reply<Result<Submitted, TooManyOpen>>,
     },
-    /// Changes what a sweep does; answers how it stands then.
+    /// Changes what a sweep does; answers its status afterwards.
     Change {
         sweep: String,
         change: Change,
@@ -34,13 +34,13 @@ pub(crate) enum ClientCommand {
         dry_run: bool,
         reply: Reply<Result<DeleteReply, DeleteError>>,
     },
-    /// Takes outcomes back, all or none; answers where the trials are then.
+    /// Takes outcomes back, all or none; answers the trials' states afterwards.
     Retract {
         trials: Vec<TrialId>,
         reason: String,
         reply: Reply<Result<Vec<TrialView>, Unretractable>>,
     },
-    /// Tells workers to leave, if all of them are there; answers how they stand.
+    /// Tells workers to leave, if all of them are there; answers their statuses.
     Drain {
         workers: Vec<String>,
         reply: Reply<Result<Vec<WorkerStatus>, Absent>>,
@@ -70,7 +70,7 @@ pub(crate) enum ClientCommand {
         subject: String,
         reply: Reply<Result<ExplainReply, LookupError>>,
     },
-    /// Where trials are, for a sweep.
+    /// The states of trials, for a sweep.
     Trials {
         sweep: SweepId,
         trials: Vec<TrialId>,
@@ -82,7 +82,7 @@ pub(crate) enum ClientCommand {
         rows: Vec<RowId>,
         reply: Reply<Vec<u64>>,
     },
-    /// Which workers are there.
+    /// Workers that were heard of lately.
     Workers {
         reply: Reply<Vec<WorkerStatus>>,
     },
@@ -256,7 +256,7 @@ impl Driver {
             true
         } else {
             let known = self.catalogue.enter(sweep, spec.clone());
-            self.tell(Event::SweepSubmitted {
+            self.handle(Event::SweepSubmitted {
                 sweep,
                 spec,
                 trials,
@@ -265,7 +265,7 @@ impl Driver {
         };
         let (_, counts) = self.core.sweep(sweep).expect("was just submitted");
         if let Some(priority) = priority {
-            self.tell(Event::SweepPrioritised { sweep, priority });
+            self.handle(Event::SweepPrioritised { sweep, priority });
         }
         Ok(Submitted {
             trials: counts.trials(),
@@ -276,7 +276,7 @@ impl Driver {
 
     fn change(&mut self, asked: &str, change: Change) -> Result<SweepStatus, LookupError> {
         let sweep = self.find(asked)?;
-        self.tell(match change {
+        self.handle(match change {
             Change::Cancel => Event::SweepCancelled(sweep),
             Change::Resume => Event::SweepResumed(sweep),
             Change::Pause => Event::SweepPaused(sweep),
@@ -299,7 +299,7 @@ impl Driver {
         }
         let goes = self.core.deletion(sweep).unwrap_or_default();
         if !dry_run {
-            self.tell(Event::SweepDeleted(sweep));
+            self.handle(Event::SweepDeleted(sweep));
             self.catalogue.remove(sweep);
             let mut snapshot = self.catalogue.snapshot(&self.core);
             // Readers of the journal learn of it; replayed, it changes nothing.
@@ -315,7 +315,7 @@ impl Driver {
         })
     }
 
-    /// Takes outcomes back, if every one of the trials has one. Answers where the trials are then.
+    /// Takes outcomes back, if each of the trials has one. Answers the trials' states afterwards.
     fn retract(
         &mut self,
         trials: Vec<TrialId>,
@@ -326,7 +326,7 @@ impl Driver {
             let retractable = self.core.retractable(trial);
             retractable.map_err(|why| Unretractable { trial, why })?;
         }
-        self.tell(Event::OutcomesRetracted {
+        self.handle(Event::OutcomesRetracted {
             trials: trials.clone(),
             reason,
         });

@@ -203,7 +203,7 @@ mod tests {
             self.lease_holding(worker, Vec::new()).await
         }
 
-        /// As `lease`, of a worker that has activations at hand, and so waits for nobody.
+        /// As `lease`, for a worker that has activations and so need not wait for another.
         async fn lease_holding(&self, worker: &str, held: Vec<ActivationsId>) -> Job {
             let holder = holder(worker);
             let lease = |reply| WorkerCommand::Lease {

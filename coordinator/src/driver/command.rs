@@ -1,5 +1,5 @@
-//! What is asked of the driver, and by whom. Each question carries the way back for its answer; an
-//! answer that never comes means that the driver has stopped.
+//! Commands to the driver, with their callers. Each question carries a channel for its answer; an answer
+//! that never comes means that the driver has stopped.
 
 use super::clients::ClientCommand;
 use super::workers::WorkerCommand;
@@ -8,17 +8,17 @@ use std::fmt;
 use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
-/// The way back.
+/// The channel for an answer.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 
-/// Something asked of the driver.
+/// A command to the driver.
 pub(crate) enum Command {
-    /// By a client.
+    /// A client's command.
     Client {
         caller: Caller,
         command: ClientCommand,
     },
-    /// By a worker.
+    /// A worker's command.
     Worker {
         caller: Caller,
         command: WorkerCommand,
@@ -27,15 +27,15 @@ pub(crate) enum Command {
     Census { reply: Reply<Census> },
     /// Put a snapshot of the state into the next batch: the journal has grown.
     Snapshot,
-    /// Do what is under way, and no more.
+    /// Finish the work under way and stop.
     Stop,
 }
 
-/// Who asks. Callers are not authenticated: what is known of one is where it connected from. What it
-/// may ask would be decided by this.
+/// The caller of a command. Callers are not authenticated: only the address that they connected from is
+/// known. A check of what a caller may do belongs here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// None within this process.
+    /// The address it connected from; none within this process.
     pub(crate) peer: Option<SocketAddr>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Caller {
     }
 }
 
-/// What there is at a moment.
+/// A count of what there is at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     /// The latest last.

@@ -1,8 +1,8 @@
 //! Events: durable facts as readers hear of them, each with its place in the journal.
 //!
-//! The writer enters them once they are synced and the index has them. The latest are kept here, and
-//! readers take them at their own pace: whoever enters events never waits for a reader, and a reader that
-//! falls further behind than what is kept has missed some. Older ones are in the journal.
+//! The writer enters events once they are synced and in the index. The latest are kept here, and readers
+//! take them at their own pace: the writer never waits for a reader, and a reader that falls too far
+//! behind misses events. Older events are in the journal.
 
 use crate::scheduler::{
     Ending, Fact, GroupId, HINDERED_WORKERS_SHOWN, HinderedWorkers, Hindrance, LeaseEnd, LeaseRef,
@@ -26,7 +26,7 @@ pub(crate) struct Events {
 
 #[derive(Debug)]
 struct Latest {
-    /// One after the other, up to `last_seq`.
+    /// Numbered without gaps, the last by `last_seq`.
     events: VecDeque<Arc<Event>>,
     last_seq: u64,
 }
@@ -38,12 +38,12 @@ impl Latest {
     }
 }
 
-/// What follows a number.
+/// The events behind a number.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Following {
-    /// These events; none where the number is the last.
+    /// These events; empty where there are none yet.
     Events(Vec<Arc<Event>>),
-    /// Events that are not kept any more.
+    /// Some of the events are no longer kept.
     Missed,
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn event(seq: u64, stamped: &Stamped) -> Event {
     }
 }
 
-/// What a fact tells; nothing for what stands in snapshots alone.
+/// What a fact tells; nothing for facts that only snapshots contain.
 fn payload(fact: &Fact) -> Option<Payload> {
     Some(match fact {
         Fact::SweepSubmitted { sweep, spec } => submitted(*sweep, &spec.name),
@@ -265,7 +265,7 @@ fn retracted(trial: TrialId, reason: &str) -> Payload {
 
 fn ending(outcome: &Ending) -> Outcome {
     match outcome {
-        // Details may be a hundred times as long as all else, and few readers want them.
+        // Details may be a hundred times longer than everything else, and few readers need them.
         Ending::Finished(scores) => Outcome::Scores(wire::Scores {
             details: None,
             ..Scores::clone(scores)

@@ -1,7 +1,7 @@
-//! The driver: feeds the scheduler, in one task, and carries out what it orders.
+//! The driver: one task that feeds the scheduler, and records and answers what it decides.
 //!
-//! The order is record, sync, act: every answer goes through the writer behind the facts it rests
-//! on, those without facts of their own too, so that nothing is said that a crash could take back.
+//! The order is record, sync, act: every answer goes through the writer behind the facts that it rests
+//! on, even if it has no facts of its own, so that no answer says what a crash could take back.
 
 mod catalogue;
 mod clients;
@@ -58,7 +58,7 @@ const COMMANDS_PER_BATCH: usize = 256;
 /// How often time passes.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The state at the start: what was replayed.
+/// The state that was replayed at the start.
 pub(crate) struct Replayed {
     pub(crate) core: Scheduler,
     catalogue: Catalogue,
@@ -76,7 +76,7 @@ impl Replayed {
     pub(crate) fn take(&mut self, now_ms: u64, fact: Fact) -> Result<(), StoreError> {
         let mut trials = Vec::new();
         if let Fact::SweepSubmitted { sweep, spec } = &fact {
-            // A known sweep has the trials that it had.
+            // A known sweep keeps its trials.
             if self.catalogue.get(*sweep).is_none() {
                 trials = expand::keys(spec).map_err(|source| StoreError::Sweep {
                     name: spec.name.clone(),
@@ -113,7 +113,7 @@ pub(crate) struct Running {
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) events: Arc<Events>,
     pub(crate) history: History,
-    /// Says why, if the store failed.
+    /// Receives the reason if the store fails.
     pub(crate) failed: oneshot::Receiver<StoreError>,
     pub(crate) task: tokio::task::JoinHandle<()>,
     /// The writer's first thread, which ends last.
@@ -204,7 +204,7 @@ impl Driver {
             snapshot_due: false,
             own,
         };
-        driver.tell(Event::ReplayEnded);
+        driver.handle(Event::ReplayEnded);
         driver
     }
 
@@ -248,7 +248,7 @@ impl Driver {
 
     /// After some commands: lets time pass, serves waiting workers, and hands out the batch to write.
     pub(crate) fn turn(&mut self) -> Batch {
-        self.tell(Event::TimePassed);
+        self.handle(Event::TimePassed);
         self.serve_waiters();
         if std::mem::take(&mut self.snapshot_due) {
             let snapshot = self.catalogue.snapshot(&self.core);
@@ -274,7 +274,7 @@ impl Driver {
     }
 
     /// Tells the core of something that happened; the facts that follow go into the batch.
-    fn tell(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         for fact in self.core.on_event(self.clock.now_ms(), event) {
             self.record(fact);
         }

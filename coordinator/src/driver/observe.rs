@@ -1,7 +1,9 @@
 //! What operators see of facts that have become durable: log lines with fields, and counts.
 
 use crate::counts::Counts;
-use crate::scheduler::{Ending, Fact, HinderedWorkers, Hindrance, LeaseEnd, LeaseRef, TrialId};
+use crate::scheduler::{
+    Ending, Fact, GroupId, HinderedWorkers, Hindrance, LeaseEnd, LeaseRef, SweepId, TrialId,
+};
 
 /// Logs and counts a fact.
 pub(super) fn observe(fact: &Fact, counts: &Counts) {
@@ -44,15 +46,7 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
             group,
             trials,
             hindered,
-        } => {
-            for told in hindered {
-                let (why, hint, workers) = (&told.reason, &told.hint, names(told));
-                tracing::warn!(
-                    %sweep, %group, trials, workers, why, hint,
-                    "trials parked: no worker can run them"
-                );
-            }
-        }
+        } => parked(*sweep, *group, *trials, hindered),
         Fact::GroupUnparked { sweep, group } => {
             tracing::info!(%sweep, %group, "parked trials are tried again: there is another worker");
         }
@@ -87,9 +81,16 @@ pub(super) fn observe(fact: &Fact, counts: &Counts) {
     }
 }
 
-fn names(told: &HinderedWorkers) -> String {
-    let workers = told.workers.iter().map(|holder| holder.worker.as_str());
-    workers.collect::<Vec<_>>().join(", ")
+fn parked(sweep: SweepId, group: GroupId, trials: u64, hindered: &[HinderedWorkers]) {
+    for told in hindered {
+        let names = told.workers.iter().map(|holder| holder.worker.as_str());
+        let workers = names.collect::<Vec<_>>().join(", ");
+        let (why, hint) = (&told.reason, &told.hint);
+        tracing::warn!(
+            %sweep, %group, trials, workers, why, hint,
+            "trials parked: no worker can run them"
+        );
+    }
 }
 
 fn lease_ended(lease: LeaseRef, reason: LeaseEnd, hindrance: Option<&Hindrance>) {

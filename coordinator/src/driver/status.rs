@@ -9,7 +9,7 @@ use nrp_proto::wire::{Activity, Hindered, SweepStatus, WatchReply, WorkerStatus,
 /// Most workers in the answer to a watch: that many fit a message, whatever they do.
 const WATCHED_WORKERS_MAX: usize = 1_000;
 
-/// A worker as it is shown.
+/// What is shown of a worker.
 pub(super) struct Presence {
     instance: String,
     device: String,
@@ -107,7 +107,7 @@ impl Driver {
         status.collect()
     }
 
-    /// Tells workers to leave, if all are there.
+    /// Tells workers to leave, if all of them are there.
     pub(super) fn drain(&mut self, workers: &[String]) -> Result<Vec<WorkerStatus>, Absent> {
         let mut there = self.workers();
         let absent = workers
@@ -138,7 +138,7 @@ impl Driver {
         presence.is_some_and(|presence| presence.leaving)
     }
 
-    /// Notes a worker that announced itself, and forgets those that were not heard of for long.
+    /// Notes a worker that registered, and forgets those that were silent for long.
     pub(super) fn note_registered(&mut self, holder: &Holder, device: String) {
         let seen_ms = self.clock.now_ms();
         let presence_ms = self.presence_ms;
@@ -160,7 +160,7 @@ impl Driver {
         self.batch.changed = true;
     }
 
-    /// Forgets a worker that said goodbye, unless another process has announced itself under its name.
+    /// Forgets a worker that left, unless another process has registered under its name.
     pub(super) fn note_left(&mut self, holder: &Holder) {
         let presence = self.presence.get(&holder.worker);
         if presence.is_some_and(|presence| presence.instance == holder.instance) {
@@ -170,7 +170,7 @@ impl Driver {
         }
     }
 
-    /// Notes what a worker does; answers whether it has announced itself.
+    /// Notes what a worker does. Answers whether it has registered.
     pub(super) fn note_heartbeat(
         &mut self,
         worker: &str,

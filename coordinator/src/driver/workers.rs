@@ -14,9 +14,9 @@ use nrp_proto::wire::{Activity, Job, WorkerTotals};
 /// How long a worker waits for a job before it is told that there is none.
 const LEASE_WAIT_MS: u64 = 2_000;
 
-/// Something that a worker asks.
+/// A worker's command.
 pub(crate) enum WorkerCommand {
-    /// A worker announces itself.
+    /// A worker registers.
     Register {
         holder: Holder,
         device: String,
@@ -106,7 +106,7 @@ impl Driver {
             } => {
                 tracing::debug!(worker = holder.worker, %caller, device, lanes, "worker registered");
                 self.note_registered(&holder, device);
-                self.tell(Event::WorkerRegistered { holder, lanes });
+                self.handle(Event::WorkerRegistered { holder, lanes });
                 self.answer(reply, ());
             }
             WorkerCommand::Lease {
@@ -114,7 +114,7 @@ impl Driver {
                 held,
                 reply,
             } => {
-                self.tell(Event::ActivationsHeld {
+                self.handle(Event::ActivationsHeld {
                     holder: holder.clone(),
                     held,
                 });
@@ -134,7 +134,7 @@ impl Driver {
                 totals,
                 reply,
             } => {
-                // Its leases live on even where it must announce itself again.
+                // Its leases live on even if it must register again.
                 let known = self.note_heartbeat(&holder.worker, activity, totals);
                 let fenced = self.renew(&holder, leases);
                 let fenced = known.then_some(fenced).ok_or(Refusal::NotRegistered);
@@ -162,7 +162,7 @@ impl Driver {
                 hindrance,
                 reply,
             } => {
-                self.tell(Event::JobReleased {
+                self.handle(Event::JobReleased {
                     holder,
                     lease,
                     hindrance,
@@ -171,7 +171,7 @@ impl Driver {
             }
             WorkerCommand::Leave { holder, reply } => {
                 self.note_left(&holder);
-                self.tell(Event::WorkerLeft(holder));
+                self.handle(Event::WorkerLeft(holder));
                 self.answer(reply, ());
             }
         }
@@ -187,7 +187,7 @@ impl Driver {
         }
     }
 
-    /// Asks for a job for a worker, which waits on if there is none.
+    /// Asks for a job for a worker, which goes on waiting if there is none.
     fn lease(&mut self, worker: Waiter) {
         if worker.reply.is_closed() {
             return;
@@ -235,7 +235,7 @@ impl Driver {
         self.waiters.retain(|waiter| waiter.holder.worker != worker);
     }
 
-    /// Takes in what an attempt at a trial ended with.
+    /// Takes in how an attempt at a trial ended.
     fn report(&mut self, mut outcome: ReportedOutcome) -> Verdict {
         if let Err(refused) = self.check_sites(&outcome) {
             return Verdict::Refused(refused);

@@ -30,8 +30,8 @@ pub(crate) struct Batch {
     pub(super) changed: bool,
     /// A snapshot of the state after these facts, and the wall clock. No batch is added behind it.
     pub(super) snapshot: Option<(u64, Snapshot)>,
-    /// That a sweep was deleted, where one was: then the snapshot is of less than the facts make, and
-    /// this becomes durable with it, as the entry behind them.
+    /// The deletion of a sweep, if one was deleted. The snapshot then holds less than the facts say; the
+    /// deletion becomes durable with it, as the entry behind the facts.
     pub(super) deleted: Option<Stamped>,
 }
 
@@ -40,7 +40,7 @@ impl Batch {
         self.facts.is_empty() && self.effects.is_empty() && !self.changed && self.snapshot.is_none()
     }
 
-    /// Whether it ends with a journal that does without a sweep.
+    /// Whether it ends with a new journal without a deleted sweep.
     pub(super) fn purges(&self) -> bool {
         self.deleted.is_some()
     }
@@ -54,10 +54,10 @@ impl Batch {
     }
 }
 
-/// What is durable, or why nothing more will be.
+/// A durable batch, or why nothing more becomes durable.
 pub(super) type Written = Result<Recorded, StoreError>;
 
-/// A batch that is durable, and its last journal entry.
+/// A durable batch and its last journal entry.
 pub(super) struct Recorded {
     batch: Batch,
     last_seq: u64,
@@ -65,7 +65,7 @@ pub(super) struct Recorded {
     remake: Option<Remake>,
 }
 
-/// Where the writer's second thread says what has become durable.
+/// Where the writer's second thread tells what has become durable.
 pub(crate) struct Told {
     pub(crate) counts: Counts,
     pub(crate) events: Arc<Events>,

@@ -28,7 +28,7 @@ impl Scheduler {
             let open = open.filter(|number| {
                 let trial = self.at(*number);
                 self.is_worth_copying(*number)
-                    && sweep.wants(trial.stopped)
+                    && sweep.needs(trial.stopped)
                     && sweep.offers_trial(now_ms, trial.group, *number, holder)
                     && !sweep.hindrances.is_parked(trial.group)
             });
@@ -53,7 +53,7 @@ impl Scheduler {
     fn is_worth_copying(&self, number: TrialNo) -> bool {
         let trial = self.at(number);
         let mut sweeps = self.sweeps_of(number);
-        trial.losses == 0 && sweeps.any(|sweep| sweep.wants(trial.stopped) && !sweep.paused)
+        trial.losses == 0 && sweeps.any(|sweep| sweep.needs(trial.stopped) && !sweep.paused)
     }
 
     /// Whether a trial can be leased as a copy.

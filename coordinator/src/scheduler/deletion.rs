@@ -26,12 +26,11 @@ impl Scheduler {
         let mut deletion = Deletion::default();
         for number in &self.sweep_at(id)?.trials {
             let trial = self.at(*number);
-            match trial.sweeps.len() > 1 {
-                true => deletion.shared += 1,
-                false => {
-                    deletion.trials += 1;
-                    deletion.outcomes += u64::from(trial.state.has_outcome());
-                }
+            if trial.sweeps.len() > 1 {
+                deletion.shared += 1
+            } else {
+                deletion.trials += 1;
+                deletion.outcomes += u64::from(trial.state.has_outcome());
             }
         }
         Some(deletion)

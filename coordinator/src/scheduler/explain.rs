@@ -118,9 +118,10 @@ impl Scheduler {
         if let Some(first) = sweep.queue.first_group(any) {
             // What waits of a sweep that does not want it waits for another.
             let first = sweep.queue.group(first).next().expect("is not empty");
-            let turn = match sweep.wanted {
-                true => sweep.turn,
-                false => self.turn_of(first),
+            let turn = if sweep.wanted {
+                sweep.turn
+            } else {
+                self.turn_of(first)
             };
             let mut others = sweep.queue.trials();
             let hindered = sweep.hindrances.groups.keys().take(HINDERED_LOOKED);
@@ -170,9 +171,10 @@ impl Scheduler {
             },
             TrialState::Waiting => TrialWhy::Waits {
                 why: self.waits(now_ms, self.turn_of(number), trial.group),
-                losses: match trial.losses >= LOSSES_ALONE {
-                    true => trial.losses,
-                    false => 0,
+                losses: if trial.losses >= LOSSES_ALONE {
+                    trial.losses
+                } else {
+                    0
                 },
             },
             TrialState::BackingOff { ready_ms } => TrialWhy::BackingOff {
@@ -195,7 +197,7 @@ impl Scheduler {
     fn turn_of(&self, trial: TrialNo) -> Option<Turn> {
         let stopped = self.at(trial).stopped;
         let group = self.at(trial).group;
-        let wanting = self.sweeps_of(trial).filter(|sweep| sweep.wants(stopped));
+        let wanting = self.sweeps_of(trial).filter(|sweep| sweep.needs(stopped));
         let wanting = wanting.filter(|sweep| !sweep.hindrances.is_parked(group));
         wanting.filter_map(|sweep| sweep.turn).min()
     }

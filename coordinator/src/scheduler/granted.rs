@@ -117,21 +117,24 @@ impl Scheduler {
             .filter(|live| live.lease == lease)
         {
             let has = live.open.contains(&number) || live.taken.contains(&number);
-            return match live.holder.worker == worker {
-                false => Err(Refused::OtherWorker(lease)),
-                true if !has => Err(Refused::OtherTrials(lease)),
-                true => Ok(()),
+            return if live.holder.worker != worker {
+                Err(Refused::OtherWorker(lease))
+            } else if has {
+                Ok(())
+            } else {
+                Err(Refused::OtherTrials(lease))
             };
         }
         if lease.job.0 != lease.fence.0 {
             return Err(Refused::NotGranted(lease));
         }
         let Some(past) = self.granted.0.get(&lease.fence.0) else {
-            // One behind the first that is remembered would be, too, had it been granted.
+            // Had a lease behind the first remembered one been granted, it would be remembered, too.
             let first = self.granted.0.first_key_value().map(|(number, _)| *number);
-            return match first.is_some_and(|first| first < lease.fence.0) {
-                true => Err(Refused::NotGranted(lease)),
-                false => Ok(()),
+            return if first.is_some_and(|first| first < lease.fence.0) {
+                Err(Refused::NotGranted(lease))
+            } else {
+                Ok(())
             };
         };
         if *past.worker != *worker {

@@ -125,9 +125,10 @@ impl Halving {
         let Some(rung) = self.rungs.get(&(row, epochs)) else {
             return true;
         };
-        let behind = match rung.places(1, self.reduction) > rung.best.len() {
-            true => rung.others.first(),
-            false => rung.best.last(),
+        let behind = if rung.places(1, self.reduction) > rung.best.len() {
+            rung.others.first()
+        } else {
+            rung.best.last()
         };
         behind.is_none_or(|behind| Entry { loss, trial } < *behind)
     }
@@ -244,9 +245,10 @@ impl Scheduler {
         // Its next attempt starts afresh.
         trial.attempts = 0;
         trial.losses = 0;
-        let state = match self.is_wanted(number, true) {
-            true => TrialState::Waiting,
-            false => TrialState::Stopped,
+        let state = if self.is_wanted(number, true) {
+            TrialState::Waiting
+        } else {
+            TrialState::Stopped
         };
         self.move_to(number, state, true);
     }
@@ -328,9 +330,10 @@ mod tests {
         assert!(scene.rung("w", &first, 0, 3, 0.1));
         assert!(scene.rung("w", &first, 1, 3, 0.5), "of the other row");
         assert!(!scene.rung("w", &first, 2, 3, 0.2));
-        let second = match first.trials.contains(&TrialId(4)) {
-            true => first,
-            false => scene.lease("w", "1").expect("a job"),
+        let second = if first.trials.contains(&TrialId(4)) {
+            first
+        } else {
+            scene.lease("w", "1").expect("a job")
         };
         assert!(scene.rung("w", &second, 4, 3, 0.9), "of the other sweep");
     }

@@ -451,7 +451,7 @@ impl Scheduler {
         let sweep = &mut self.sweeps[sweep_no.0 as usize];
         let seen = |number: &TrialNo| {
             let trial = &self.trials[number.0 as usize];
-            sweep.sees(trial.state, trial.stopped, group)
+            sweep.effective_state(trial.state, trial.stopped, group)
         };
         trials.retain(|number| matches!(seen(number), TrialState::BackingOff { .. }));
         trials.extend(sweep.queue.group(group));

@@ -5,7 +5,8 @@ use super::Scheduler;
 use super::ids::{ActivationsId, GroupId, RowId, SweepNo, TrialNo};
 use super::leases::{Lease, Role};
 use super::settings::{ATTEMPTS_MAX, LOSSES_ALONE, LOSSES_MAX};
-use super::sweeps::{Sweep, SweepCounts};
+use super::sweep_state::SweepCounts;
+use super::sweeps::Sweep;
 use super::trials::{Trial, TrialState};
 use super::turns::Turn;
 use super::workers::Capacity;
@@ -88,7 +89,7 @@ impl Scheduler {
             for trial in &sweep.trials {
                 let trial = self.at(*trial);
                 assert!(trial.sweeps.contains(number), "{} forgot {id}", trial.id);
-                let state = sweep.sees(trial.state, trial.stopped, trial.group);
+                let state = sweep.effective_state(trial.state, trial.stopped, trial.group);
                 *counts.of(state) += 1;
                 *rows.entry(trial.row).or_default() += u64::from(!state.has_outcome());
             }
@@ -118,7 +119,7 @@ impl Scheduler {
         }
         let seen = |trial: &TrialNo| {
             let trial = self.at(*trial);
-            sweep.sees(trial.state, trial.stopped, trial.group)
+            sweep.effective_state(trial.state, trial.stopped, trial.group)
         };
         let trials = sweep.trials.iter().copied();
         let expected = trials.filter(|trial| seen(trial) == TrialState::Parked);
@@ -135,7 +136,7 @@ impl Scheduler {
             .trials
             .iter()
             .map(|number| (*number, self.at(*number)));
-        let seen = |trial: &Trial| sweep.sees(trial.state, trial.stopped, trial.group);
+        let seen = |trial: &Trial| sweep.effective_state(trial.state, trial.stopped, trial.group);
         let waiting = trials.filter(|(_, trial)| seen(trial) == TrialState::Waiting);
         let waiting: BTreeSet<_> = waiting
             .map(|(number, trial)| (trial.group, number))

@@ -63,7 +63,7 @@ impl Scheduler {
         holder: &Holder,
         leases: Vec<LeaseRef>,
     ) -> Renewed {
-        self.hear(now_ms, holder);
+        self.note_alive(now_ms, holder);
         let deadline_ms = now_ms + self.settings.lease_ms;
         let mut lost = Vec::new();
         let mut cancelled = Vec::new();
@@ -235,7 +235,7 @@ impl Scheduler {
                 }
             }
         }
-        self.see(now_ms, holder);
+        self.remember_worker(now_ms, holder);
         let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
         worker.last_group = Some(group);
         worker.jobs.insert(lease.job);

@@ -1,9 +1,9 @@
 //! The scheduler: which state a trial is in, which worker may run it, and what it ended with.
 //!
-//! A pure core, `(state, now, event) -> facts`, and for what a worker asks an answer. No clock, no IO, no async and no randomness in
-//! here (hash maps are only looked up in, never walked). A handler decides and writes its decision
-//! as facts; applying a fact is the only way state changes, so that reading the journal back makes
-//! the same state. No event costs work in proportion to all trials.
+//! A pure core, `(state, now, event) -> facts`, with an answer where a worker asks. No clock, no IO, no
+//! async and no randomness in here (hash maps are looked up, but never iterated). A handler decides and
+//! writes its decision as facts. Applying a fact is the only way in which state changes, so that reading
+//! the journal back restores the same state. No event takes time in proportion to all trials.
 
 mod copies;
 mod deletion;
@@ -21,6 +21,7 @@ mod queue;
 mod retract;
 mod settings;
 mod snapshot;
+mod sweep_state;
 mod sweeps;
 mod trials;
 mod turns;
@@ -56,7 +57,7 @@ pub use settings::{
 #[cfg(test)]
 pub(crate) use snapshot::durable;
 pub use snapshot::{Kept, Snapshot};
-pub use sweeps::{SweepCounts, SweepState};
+pub use sweep_state::{SweepCounts, SweepState};
 pub use trials::{TooManyOpen, TrialView};
 
 use granted::Granted;
@@ -82,14 +83,14 @@ pub struct Scheduler {
     turns: BTreeSet<Turn>,
     /// Trials that wait for their next attempt, by when it may start.
     backing_off: BTreeSet<(u64, TrialNo)>,
-    /// Open trials that may be what takes their workers down.
+    /// Open trials that may be crashing their workers.
     suspects: BTreeSet<TrialNo>,
     /// Trials without an outcome, over all sweeps.
     open_in_row: BTreeMap<RowId, u64>,
     leases: BTreeMap<JobId, Lease>,
     deadlines: BTreeSet<(u64, JobId)>,
     last_fence: u64,
-    /// The latest leases, those that are over too.
+    /// The latest leases, including those that have ended.
     granted: Granted,
     /// Trials whose outcome was retracted, and the last fence that was given out by then.
     retracted: BTreeMap<TrialNo, u64>,
@@ -120,7 +121,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler that knows of nothing yet.
+    /// An empty scheduler.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -128,12 +129,12 @@ impl Scheduler {
         }
     }
 
-    /// Takes in one event at `now_ms`, on a clock that never goes back. Answers the facts that follow,
-    /// in order: they must be durable before anything that rests on them is said.
+    /// Handles an event at `now_ms`, on a clock that never goes back. Returns the facts that follow, in
+    /// order. They must be durable before anything that rests on them is said.
     ///
-    /// What a worker asks has an answer of its own: [`Scheduler::on_job_requested`],
-    /// [`Scheduler::on_leases_renewed`], [`Scheduler::on_outcome_reported`] and
-    /// [`Scheduler::on_rung_reached`], which add the facts that follow to those they are given.
+    /// Questions of workers have methods of their own, which return the answer and add the facts to a
+    /// list: [`Scheduler::on_job_requested`], [`Scheduler::on_leases_renewed`],
+    /// [`Scheduler::on_outcome_reported`] and [`Scheduler::on_rung_reached`].
     pub fn on_event(&mut self, now_ms: u64, event: Event) -> Vec<Fact> {
         let mut facts = Vec::new();
         match event {
@@ -189,7 +190,7 @@ impl Scheduler {
         facts.push(fact);
     }
 
-    /// Changes the state as a fact says. Total: a fact about what is unknown changes nothing.
+    /// Changes the state as a fact says. Total: a fact about an unknown trial or sweep changes nothing.
     fn apply(&mut self, now_ms: u64, fact: &Fact) {
         match fact {
             // Carries no trial keys; `on_sweep_submitted` is its transition.

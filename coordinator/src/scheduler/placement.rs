@@ -29,7 +29,7 @@ impl Scheduler {
         holder: Holder,
         facts: &mut Vec<Fact>,
     ) -> Result<Option<Grant>, Refusal> {
-        if !self.hear(now_ms, &holder) {
+        if !self.note_alive(now_ms, &holder) {
             let refusal = match self.workers.get(&holder.worker) {
                 // After a replay, a worker is known by its leases but has not registered yet.
                 Some(worker) if worker.instance.is_empty() => Refusal::NotRegistered,
@@ -102,15 +102,15 @@ impl Scheduler {
         for (number, sweep) in self.in_turn() {
             let queue = &sweep.queue;
             let offers = |group| sweep.offers(now_ms, group, holder);
-            let at_hand = self.at_hand(queue, worker, offers);
-            let at_hand = at_hand.or_else(|| queue.first_free(offers));
+            let own = self.with_activations(queue, worker, offers);
+            let own = own.or_else(|| queue.first_free(offers));
             let plenty = || {
                 let mut held = queue.held(offers);
                 held.find(|group| {
                     self.is_plenty(queue, *group) || !self.is_for_holders(now_ms, sweep, *group)
                 })
             };
-            if let Some(group) = at_hand.or_else(plenty) {
+            if let Some(group) = own.or_else(plenty) {
                 return Some((number, group));
             }
         }
@@ -126,7 +126,7 @@ impl Scheduler {
 
     /// The group a worker did last, or the first other one whose activations it holds, of those that
     /// it is offered.
-    fn at_hand(
+    fn with_activations(
         &self,
         queue: &Queue,
         worker: &Worker,

@@ -109,9 +109,10 @@ impl Queue {
     }
 
     fn order(&mut self, is_held: bool) -> &mut BTreeMap<TrialNo, GroupId> {
-        match is_held {
-            true => &mut self.held,
-            false => &mut self.free,
+        if is_held {
+            &mut self.held
+        } else {
+            &mut self.free
         }
     }
 

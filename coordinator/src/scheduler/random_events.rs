@@ -251,7 +251,7 @@ impl World {
         let number = self.scene.core.trial_numbers[&trial.id];
         let sweeps = trial.sweeps.iter();
         let sweeps = sweeps.map(|sweep| &self.scene.core.sweeps[sweep.0 as usize]);
-        let wanting = sweeps.filter(|sweep| sweep.wants(trial.stopped) && !sweep.paused);
+        let wanting = sweeps.filter(|sweep| sweep.needs(trial.stopped) && !sweep.paused);
         let wanting =
             wanting.filter(|sweep| sweep.offers_trial(now_ms, trial.group, number, &holder));
         wanting.map(|sweep| sweep.priority).max()

@@ -18,20 +18,21 @@ pub enum NoOutcome {
 }
 
 impl Scheduler {
-    /// Whether a trial has an outcome, a stop among them, that can be retracted.
+    /// Whether a trial has an outcome, or a stop, that can be retracted.
     ///
     /// # Errors
-    /// Why it has none.
+    /// When it has none.
     pub fn retractable(&self, trial: TrialId) -> Result<(), NoOutcome> {
         let number = self.trial_numbers.get(&trial).ok_or(NoOutcome::Unknown)?;
         let trial = self.at(*number);
-        match trial.state.has_outcome() || trial.stopped {
-            true => Ok(()),
-            false => Err(NoOutcome::Open),
+        if trial.state.has_outcome() || trial.stopped {
+            Ok(())
+        } else {
+            Err(NoOutcome::Open)
         }
     }
 
-    /// Retracts the outcomes of trials; of one that has none, nothing.
+    /// Retracts the outcomes of trials, where they have one.
     pub(super) fn on_outcomes_retracted(
         &mut self,
         now_ms: u64,

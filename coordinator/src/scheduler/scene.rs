@@ -54,7 +54,7 @@ impl Scene {
         }
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn handle(&mut self, event: Event) {
         let keys = match &event {
             Event::SweepSubmitted { trials, .. } => trials.clone(),
             _ => Vec::new(),
@@ -79,7 +79,7 @@ impl Scene {
 
     /// Deletes a sweep; the journal without it takes the journal's place.
     pub(super) fn delete(&mut self, sweep: u64) {
-        self.tell(Event::SweepDeleted(SweepId(sweep)));
+        self.handle(Event::SweepDeleted(SweepId(sweep)));
         let compacted = self.compacted(&self.core);
         let whole = self.replayed(&self.journal);
         assert_eq!(durable(&whole), durable(&self.replayed(&compacted)));
@@ -158,7 +158,7 @@ impl Scene {
             max_epochs: 100,
             ..TrainingSpec::default()
         });
-        self.tell(Event::SweepSubmitted {
+        self.handle(Event::SweepSubmitted {
             sweep: SweepId(sweep),
             spec: Box::new(SweepSpec {
                 early_stopping,
@@ -191,31 +191,31 @@ impl Scene {
     }
 
     pub(super) fn cancel(&mut self, sweep: u64) {
-        self.tell(Event::SweepCancelled(SweepId(sweep)));
+        self.handle(Event::SweepCancelled(SweepId(sweep)));
     }
 
     pub(super) fn resume(&mut self, sweep: u64) {
-        self.tell(Event::SweepResumed(SweepId(sweep)));
+        self.handle(Event::SweepResumed(SweepId(sweep)));
     }
 
     pub(super) fn pause(&mut self, sweep: u64) {
-        self.tell(Event::SweepPaused(SweepId(sweep)));
+        self.handle(Event::SweepPaused(SweepId(sweep)));
     }
 
     pub(super) fn prioritise(&mut self, sweep: u64, priority: i32) {
         let sweep = SweepId(sweep);
-        self.tell(Event::SweepPrioritised { sweep, priority });
+        self.handle(Event::SweepPrioritised { sweep, priority });
     }
 
     pub(super) fn retract(&mut self, trials: &[u128], reason: &str) {
         let trials = trials.iter().copied().map(TrialId).collect();
         let reason = reason.to_owned();
-        self.tell(Event::OutcomesRetracted { trials, reason });
+        self.handle(Event::OutcomesRetracted { trials, reason });
     }
 
     pub(super) fn register(&mut self, worker: &str, instance: &str, lanes: usize) {
         let holder = holder(worker, instance);
-        self.tell(Event::WorkerRegistered { holder, lanes });
+        self.handle(Event::WorkerRegistered { holder, lanes });
     }
 
     pub(super) fn ask(&mut self, worker: &str, instance: &str) -> Leased {
@@ -254,12 +254,12 @@ impl Scene {
     pub(super) fn hold(&mut self, worker: &str, instance: &str, groups: &[u64]) {
         let holder = holder(worker, instance);
         let held = groups.iter().copied().map(ActivationsId).collect();
-        self.tell(Event::ActivationsHeld { holder, held });
+        self.handle(Event::ActivationsHeld { holder, held });
     }
 
     pub(super) fn release(&mut self, worker: &str, instance: &str, lease: LeaseRef) {
         let holder = holder(worker, instance);
-        self.tell(Event::JobReleased {
+        self.handle(Event::JobReleased {
             holder,
             lease,
             hindrance: None,
@@ -287,7 +287,7 @@ impl Scene {
             machine,
             of_trials: reason == "no memory",
         });
-        self.tell(Event::JobReleased {
+        self.handle(Event::JobReleased {
             holder,
             lease,
             hindrance,
@@ -295,7 +295,7 @@ impl Scene {
     }
 
     pub(super) fn leave(&mut self, worker: &str, instance: &str) {
-        self.tell(Event::WorkerLeft(holder(worker, instance)));
+        self.handle(Event::WorkerLeft(holder(worker, instance)));
     }
 
     pub(super) fn report(
@@ -336,7 +336,7 @@ impl Scene {
 
     pub(super) fn pass(&mut self, ms: u64) {
         self.now_ms += ms;
-        self.tell(Event::TimePassed);
+        self.handle(Event::TimePassed);
     }
 
     pub(super) fn sweep(&self, sweep: u64) -> (SweepState, SweepCounts) {

@@ -18,15 +18,15 @@ use super::{Ending, Fact, Scheduler, TrialNo};
 use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeSet;
 
-/// What stands for a journal so far: replayed on a scheduler that knows of nothing, first `before`,
-/// then the journal's lines that are kept, then `after` make the state it was taken of.
+/// Stands for a journal so far: replayed on an empty scheduler, `before`, then the journal's kept lines,
+/// then `after` restore the state that it was taken of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// Sweeps.
     pub before: Vec<Fact>,
     /// Trials whose last failure is kept; see [`Kept::LastFailure`].
     pub failures: BTreeSet<TrialId>,
-    /// Trials that were deleted: of these no line is kept.
+    /// Trials that were deleted: none of their lines is kept.
     pub deleted: BTreeSet<TrialId>,
     /// How the open trials and the leases stand.
     pub after: Vec<Fact>,
@@ -97,8 +97,8 @@ impl Fact {
 }
 
 impl Scheduler {
-    /// What stands for the whole history; `spec` knows each sweep's content. Costs work in
-    /// proportion to all trials: taken when a journal has grown, never per event.
+    /// A snapshot that stands for the whole history; `spec` gives each sweep's content. Takes time in
+    /// proportion to all trials: made when a journal has grown, never per event.
     pub fn snapshot(&self, spec: &dyn Fn(SweepId) -> Box<SweepSpec>) -> Snapshot {
         let submitted = |sweep: SweepId| Fact::SweepSubmitted {
             sweep,
@@ -191,7 +191,7 @@ impl Scheduler {
     }
 }
 
-/// Everything about the state that a restart must bring back.
+/// Everything about the state that a restart must restore.
 #[cfg(test)]
 pub(crate) fn durable(core: &Scheduler) -> impl PartialEq + std::fmt::Debug + use<> {
     // By ids and ranks: what was deleted has numbers until the next start.

@@ -5,10 +5,10 @@ use super::halving::Halving;
 use super::hindrances::Hindrances;
 use super::ids::{GroupId, RowId, SweepId, SweepNo, TrialId, TrialNo};
 use super::queue::Queue;
+use super::sweep_state::{SweepCounts, SweepState};
 use super::trials::TrialState;
 use super::turns::{self, Turn};
 use super::{Fact, Holder, Scheduler, TrialKey};
-use nrp_proto::state;
 use nrp_proto::wire::SweepSpec;
 use std::collections::BTreeMap;
 
@@ -40,25 +40,6 @@ pub(super) struct Sweep {
     pub(super) open_in_row: BTreeMap<RowId, u64>,
 }
 
-/// How many trials of a sweep are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SweepCounts {
-    /// Wait to be leased.
-    pub waiting: u64,
-    /// In a worker's hands.
-    pub leased: u64,
-    /// Wait, and no live worker can run them.
-    pub parked: u64,
-    /// Have scores.
-    pub finished: u64,
-    /// Were set aside.
-    pub failed: u64,
-    /// Were given up at a rung.
-    pub stopped: u64,
-    /// Have no outcome, and no sweep needs one.
-    pub cancelled: u64,
-}
-
 impl Sweep {
     /// A sweep without trials.
     pub(super) fn new(id: SweepId, halving: Option<Halving>) -> Self {
@@ -80,13 +61,18 @@ impl Sweep {
     }
 
     /// Whether this sweep still needs a trial, which was stopped or not.
-    pub(super) fn wants(&self, stopped: bool) -> bool {
+    pub(super) fn needs(&self, stopped: bool) -> bool {
         self.wanted && !(stopped && self.halving.is_some())
     }
 
     /// Where a trial of a group is, for this sweep. A stopped trial is closed for a sweep with early
     /// stopping and open for one without; a trial that waits is parked with its group.
-    pub(super) fn sees(&self, state: TrialState, stopped: bool, group: GroupId) -> TrialState {
+    pub(super) fn effective_state(
+        &self,
+        state: TrialState,
+        stopped: bool,
+        group: GroupId,
+    ) -> TrialState {
         let is_over = stopped && self.halving.is_some();
         match state {
             TrialState::Waiting | TrialState::BackingOff { .. } | TrialState::Parked => {
@@ -102,62 +88,6 @@ impl Sweep {
             // No sweep wants it to its end, so this one is cancelled.
             TrialState::Stopped => TrialState::Cancelled,
             TrialState::Finished | TrialState::Failed | TrialState::Cancelled => state,
-        }
-    }
-}
-
-impl SweepCounts {
-    /// All of them.
-    pub fn trials(&self) -> u64 {
-        let open = self.waiting + self.leased + self.parked;
-        open + self.finished + self.failed + self.stopped + self.cancelled
-    }
-
-    pub(super) fn of(&mut self, state: TrialState) -> &mut u64 {
-        match state {
-            TrialState::Waiting | TrialState::BackingOff { .. } => &mut self.waiting,
-            TrialState::Leased { .. } => &mut self.leased,
-            TrialState::Parked => &mut self.parked,
-            TrialState::Finished => &mut self.finished,
-            TrialState::Failed => &mut self.failed,
-            TrialState::Stopped => &mut self.stopped,
-            TrialState::Cancelled => &mut self.cancelled,
-        }
-    }
-}
-
-/// The state of a sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SweepState {
-    /// Outcomes are still to come.
-    Running,
-    /// Outcomes are still to come, but no further trial starts for now.
-    Paused,
-    /// Outcomes are still to come, and no live worker can run the open trials.
-    Parked,
-    /// Every trial has its outcome.
-    Finished,
-    /// No further trial starts for it.
-    Cancelled,
-}
-
-impl SweepState {
-    /// Whether no more outcomes come, unless a client takes it up again.
-    pub fn has_ended(self) -> bool {
-        match self {
-            SweepState::Running | SweepState::Paused | SweepState::Parked => false,
-            SweepState::Finished | SweepState::Cancelled => true,
-        }
-    }
-
-    /// The state as it is shown.
-    pub fn shown(self) -> state::SweepState {
-        match self {
-            SweepState::Running => state::SweepState::Running,
-            SweepState::Paused => state::SweepState::Paused,
-            SweepState::Parked => state::SweepState::Parked,
-            SweepState::Finished => state::SweepState::Finished,
-            SweepState::Cancelled => state::SweepState::Cancelled,
         }
     }
 }
@@ -226,7 +156,7 @@ impl Scheduler {
             let is_held = self.share_group(key, number);
             let trial = self.at_mut(trial_no);
             trial.sweeps.push(number);
-            let state = sweep.sees(trial.state, trial.stopped, trial.group);
+            let state = sweep.effective_state(trial.state, trial.stopped, trial.group);
             *sweep.counts.of(state) += 1;
             if state == TrialState::Waiting {
                 let queue = &mut sweep.queue;
@@ -305,7 +235,7 @@ impl Scheduler {
             let trial = self.at(trial_no);
             if trial.state.is_open() && !self.is_wanted(trial_no, trial.stopped) {
                 self.take_from_lease(trial_no);
-                self.rest(trial_no);
+                self.requeue_or_close(trial_no);
             }
         }
     }
@@ -323,7 +253,7 @@ impl Scheduler {
                 trial.attempts = 0;
                 trial.losses = 0;
                 // This sweep needs it, even if others were cancelled meanwhile.
-                self.rest(trial_no);
+                self.requeue_or_close(trial_no);
             }
         }
     }
@@ -358,7 +288,7 @@ impl Scheduler {
         for position in 0..self.sweeps[number.0 as usize].trials.len() {
             let trial_no = self.sweeps[number.0 as usize].trials[position];
             match self.at(trial_no).state {
-                TrialState::Cancelled | TrialState::Stopped => self.rest(trial_no),
+                TrialState::Cancelled | TrialState::Stopped => self.requeue_or_close(trial_no),
                 TrialState::Waiting
                 | TrialState::BackingOff { .. }
                 | TrialState::Leased { .. }
@@ -371,20 +301,23 @@ impl Scheduler {
 
     /// Opens a trial that is not leased, whatever its outcome was.
     pub(super) fn reopen(&mut self, number: TrialNo) {
-        let state = match self.is_wanted(number, false) {
-            true => TrialState::Waiting,
-            false => TrialState::Cancelled,
+        let state = if self.is_wanted(number, false) {
+            TrialState::Waiting
+        } else {
+            TrialState::Cancelled
         };
         self.move_to(number, state, false);
     }
 
     /// Puts a trial that is not leased where it belongs: into the queue, if a sweep needs it.
-    fn rest(&mut self, number: TrialNo) {
+    fn requeue_or_close(&mut self, number: TrialNo) {
         let stopped = self.at(number).stopped;
-        let state = match self.is_wanted(number, stopped) {
-            true => TrialState::Waiting,
-            false if stopped => TrialState::Stopped,
-            false => TrialState::Cancelled,
+        let state = if self.is_wanted(number, stopped) {
+            TrialState::Waiting
+        } else if stopped {
+            TrialState::Stopped
+        } else {
+            TrialState::Cancelled
         };
         self.set_state(number, state);
     }
@@ -404,7 +337,7 @@ impl Scheduler {
 
     /// Whether a sweep wants a trial, which was stopped or not.
     pub(super) fn is_wanted(&self, trial: TrialNo, stopped: bool) -> bool {
-        self.sweeps_of(trial).any(|sweep| sweep.wants(stopped))
+        self.sweeps_of(trial).any(|sweep| sweep.needs(stopped))
     }
 
     /// The sweep whose files a job of these trials, leased in the turn of one that has them all, is
@@ -423,7 +356,7 @@ impl Scheduler {
             let wants = |trial_no: &TrialNo| {
                 let trial = self.at(*trial_no);
                 trial.sweeps.contains(number)
-                    && sweep.wants(trial.stopped)
+                    && sweep.needs(trial.stopped)
                     && sweep.offers_trial(now_ms, group, *trial_no, holder)
             };
             !sweep.hindrances.is_parked(group) && numbers.iter().all(wants)

@@ -145,9 +145,10 @@ impl Scheduler {
         }
         let is_new = |key: &&TrialKey| !self.trial_numbers.contains_key(&key.id);
         let added = trials.iter().filter(is_new).count() as u64;
-        match added == 0 || open.saturating_add(added) <= limit {
-            true => Ok(()),
-            false => Err(TooManyOpen { open, added, limit }),
+        if added == 0 || open.saturating_add(added) <= limit {
+            Ok(())
+        } else {
+            Err(TooManyOpen { open, added, limit })
         }
     }
 
@@ -157,7 +158,7 @@ impl Scheduler {
         let trial = self.at(number);
         let sweep = sweep.and_then(|sweep| self.sweep_at(sweep));
         let state = match sweep {
-            Some(sweep) => sweep.sees(trial.state, trial.stopped, trial.group),
+            Some(sweep) => sweep.effective_state(trial.state, trial.stopped, trial.group),
             None => self.seen_by_all(number),
         };
         Some(match state {
@@ -180,7 +181,7 @@ impl Scheduler {
         let trial = self.at(number);
         let mut wanting = self
             .sweeps_of(number)
-            .filter(|sweep| sweep.wants(trial.stopped));
+            .filter(|sweep| sweep.needs(trial.stopped));
         let waits = match trial.state {
             TrialState::Waiting | TrialState::BackingOff { .. } => true,
             TrialState::Leased { .. }
@@ -203,7 +204,7 @@ impl Scheduler {
         let trial = self.at(number);
         let mut wanting = self
             .sweeps_of(number)
-            .filter(|sweep| sweep.wants(trial.stopped));
+            .filter(|sweep| sweep.needs(trial.stopped));
         let sweep = sweep.or_else(|| wanting.next());
         sweep.map_or_else(Vec::new, |sweep| self.parked_in(sweep, trial.group))
     }
@@ -290,9 +291,10 @@ impl Scheduler {
             | TrialState::Stopped
             | TrialState::Cancelled => {}
         }
-        match new.is_open() && trial.losses >= LOSSES_ALONE {
-            true => self.suspects.insert(number),
-            false => self.suspects.remove(&number),
+        if new.is_open() && trial.losses >= LOSSES_ALONE {
+            self.suspects.insert(number)
+        } else {
+            self.suspects.remove(&number)
         };
         self.revived += u64::from(stopped && new.is_open());
         self.revived -= u64::from(was_stopped && old.is_open());
@@ -301,8 +303,8 @@ impl Scheduler {
         };
         for sweep_no in &trial.sweeps {
             let sweep = &mut self.sweeps[sweep_no.0 as usize];
-            let old = sweep.sees(old, was_stopped, trial.group);
-            let new = sweep.sees(new, stopped, trial.group);
+            let old = sweep.effective_state(old, was_stopped, trial.group);
+            let new = sweep.effective_state(new, stopped, trial.group);
             sweep.hindrances.move_parked(trial.group, number, old, new);
             if old == TrialState::Waiting {
                 sweep.queue.remove(trial.group, trial.pass, number);

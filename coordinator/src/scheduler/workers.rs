@@ -90,7 +90,7 @@ impl Scheduler {
         facts: &mut Vec<Fact>,
     ) {
         self.forget_idle_workers(now_ms);
-        self.see(now_ms, &holder);
+        self.remember_worker(now_ms, &holder);
         self.set_live(&holder.worker, false);
         let worker = self.workers.get_mut(&holder.worker).expect("was just seen");
         if worker.instance != holder.instance {
@@ -144,7 +144,7 @@ impl Scheduler {
         holder: &Holder,
         held: &[ActivationsId],
     ) {
-        if !self.hear(now_ms, holder) {
+        if !self.note_alive(now_ms, holder) {
             return;
         }
         let worker = &self.workers[&holder.worker];
@@ -194,7 +194,7 @@ impl Scheduler {
     }
 
     /// Takes in a worker's sign of life. Answers whether it comes from the process that registered last.
-    pub(super) fn hear(&mut self, now_ms: u64, holder: &Holder) -> bool {
+    pub(super) fn note_alive(&mut self, now_ms: u64, holder: &Holder) -> bool {
         let Some(worker) = self.workers.get_mut(&holder.worker) else {
             return false;
         };
@@ -207,7 +207,7 @@ impl Scheduler {
     }
 
     /// Remembers a worker that holds or asks for something.
-    pub(super) fn see(&mut self, now_ms: u64, holder: &Holder) {
+    pub(super) fn remember_worker(&mut self, now_ms: u64, holder: &Holder) {
         let worker = self.workers.entry(holder.worker.clone());
         let worker = worker.or_insert_with(|| Worker {
             instance: holder.instance.clone(),
@@ -274,7 +274,7 @@ impl Scheduler {
             worker.idle_since_ms = None;
             let lanes = worker.lanes;
             for activations in std::mem::take(&mut worker.held) {
-                self.let_go(name, lanes, activations);
+                self.remove_holder(name, lanes, activations);
             }
         }
     }
@@ -287,7 +287,7 @@ impl Scheduler {
         if !is_held {
             let lanes = worker.lanes;
             worker.held.remove(&id);
-            self.let_go(name, lanes, id);
+            self.remove_holder(name, lanes, id);
         } else if worker.is_live && worker.held.insert(id) {
             let shared = self.activations.entry(id).or_default();
             let is_first = shared.holders.is_empty();
@@ -299,7 +299,7 @@ impl Scheduler {
         }
     }
 
-    fn let_go(&mut self, name: &str, lanes: usize, id: ActivationsId) {
+    fn remove_holder(&mut self, name: &str, lanes: usize, id: ActivationsId) {
         let Some(shared) = self.activations.get_mut(&id) else {
             return;
         };
@@ -308,12 +308,11 @@ impl Scheduler {
         }
         shared.lanes -= lanes;
         if shared.holders.is_empty() {
-            match shared.groups.is_empty() {
+            if shared.groups.is_empty() {
                 // Known only through this worker.
-                true => {
-                    self.activations.remove(&id);
-                }
-                false => self.mark_held(id, false),
+                self.activations.remove(&id);
+            } else {
+                self.mark_held(id, false);
             }
         }
     }

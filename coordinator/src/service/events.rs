@@ -1,7 +1,7 @@
 //! Events for a reader: what the journal has behind the number it knows, then what is added.
 //!
-//! Nothing here holds up the coordinator: a reader that is slow waits for itself alone, and misses events
-//! once it is further behind than what is kept of them. It is told so, and goes on from there.
+//! No reader holds up the coordinator. A slow reader delays only itself, and misses events once it falls
+//! further behind than events are kept. It is then told to resynchronise, and goes on from there.
 
 use super::refuse;
 use crate::driver::{Events, Following, event};
@@ -55,8 +55,8 @@ impl Source {
         }
     }
 
-    /// Sends what is behind event `since`, or what is added from now on, until the reader or the
-    /// coordinator goes.
+    /// Sends the events behind number `since`, or those added from now on, until the reader or the
+    /// coordinator ends.
     pub(super) async fn send(mut self, since: Option<u64>, sender: Sender) {
         let position = match since {
             Some(since) => self.begin(since, &sender).await,
@@ -72,8 +72,7 @@ impl Source {
         }
     }
 
-    /// Sends what is kept in the journal alone. Answers the number of the last event that was sent, or
-    /// up to which the reader was told to ask for the state.
+    /// Sends events that only the journal still has. Answers the number from which the reader goes on.
     async fn begin(&self, since: u64, sender: &Sender) -> Result<u64, End> {
         if since > self.events.last_seq() {
             return self.resync(Reason::Ahead, sender).await;
@@ -95,16 +94,16 @@ impl Source {
             };
             position = last.seq;
             for event in page {
-                tell(Next::Event(event), sender).await?;
+                send_next(Next::Event(event), sender).await?;
             }
         }
         Ok(position)
     }
 
-    /// Sends what is added behind a number.
+    /// Sends events behind a number as they are added.
     async fn follow(&mut self, mut position: u64, sender: &Sender) -> End {
         loop {
-            // Before it is looked for, so that none that comes meanwhile is missed.
+            // Marked before looking, so that no event that comes meanwhile is missed.
             self.changes.mark_unchanged();
             let sent = match self.events.after(position, PAGE) {
                 Following::Missed => self.resync(Reason::Lagged, sender).await,
@@ -133,11 +132,11 @@ impl Source {
         }
     }
 
-    /// Tells the reader that events up to the last are not told.
+    /// Tells the reader that it misses events up to the last one. Answers the number of that one.
     async fn resync(&self, reason: Reason, sender: &Sender) -> Result<u64, End> {
         let seq = self.events.last_seq();
         let reason = reason.into();
-        tell(Next::Resync(Resync { seq, reason }), sender).await?;
+        send_next(Next::Resync(Resync { seq, reason }), sender).await?;
         Ok(seq)
     }
 
@@ -176,12 +175,12 @@ async fn send_all(events: &[Arc<wire::Event>], sender: &Sender) -> Result<u64, E
     let mut position = 0;
     for event in events {
         position = event.seq;
-        tell(Next::Event(wire::Event::clone(event)), sender).await?;
+        send_next(Next::Event(wire::Event::clone(event)), sender).await?;
     }
     Ok(position)
 }
 
-async fn tell(next: Next, sender: &Sender) -> Result<(), End> {
+async fn send_next(next: Next, sender: &Sender) -> Result<(), End> {
     let reply = EventsReply { next: Some(next) };
     sender.send(Ok(reply)).await.map_err(|_| End::Gone)
 }

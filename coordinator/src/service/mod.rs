@@ -1,5 +1,5 @@
-//! The services: the contract on one side, the driver and the index on the other. They convert,
-//! check, ask and answer; nothing is decided in here.
+//! The services: the contract on one side, the driver and the index on the other. They convert, check,
+//! ask and answer, but decide nothing.
 
 mod admin;
 mod check;
@@ -30,12 +30,12 @@ use tonic_reflection::server::{v1, v1alpha};
 
 pub(crate) use events::Source as EventSource;
 
-/// What the services know of the rest, and for whom they ask.
+/// How services reach the rest of the coordinator, and for whom they ask.
 #[derive(Clone)]
 pub(crate) struct Link {
     pub(crate) caller: Caller,
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Weak, so that a connection that lingers does not keep a stopped coordinator's state open.
+    /// Weak, so that a lingering connection does not keep a stopped coordinator's state open.
     pub(crate) index: Weak<Index>,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) events: Arc<Events>,
@@ -46,7 +46,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The link for a request: what is asked through it is asked by the request's caller.
+    /// This link for a request: questions asked through it carry the request's caller.
     fn of<T>(&self, request: &tonic::Request<T>) -> Self {
         let peer = request.remote_addr();
         Self {
@@ -99,7 +99,7 @@ impl Link {
     }
 }
 
-/// What asks whether the coordinator serves; it does for as long as its driver runs.
+/// The health service: the coordinator serves for as long as its driver runs.
 pub(crate) async fn health(commands: mpsc::Sender<Command>) -> HealthServer<impl Health> {
     let (reporter, server) = tonic_health::server::health_reporter();
     reporter
@@ -127,12 +127,12 @@ pub(crate) async fn health(commands: mpsc::Sender<Command>) -> HealthServer<impl
     server
 }
 
-/// What tells clients without the contract's files what can be asked.
+/// The reflection service, for clients without the contract's files.
 pub(crate) fn reflection() -> v1::ServerReflectionServer<impl v1::ServerReflection> {
     reflected().build_v1().expect(REFLECTED)
 }
 
-/// The same as clients from before its version 1 ask for it.
+/// The reflection service in the version that older clients ask for.
 pub(crate) fn reflection_v1alpha() -> v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>
 {
     reflected().build_v1alpha().expect(REFLECTED)

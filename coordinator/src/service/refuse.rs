@@ -19,7 +19,7 @@ pub(super) fn refuse(code: Code, message: impl Into<String>, hint: &str) -> Stat
     nrp_proto::Refusal::status(code, message, Some(hint))
 }
 
-/// An error of ours, with its help and what caused it.
+/// One of our errors, with its causes and its help.
 pub(super) fn diagnostic(code: Code, error: &(impl Diagnostic + Send + Sync + 'static)) -> Status {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -36,12 +36,12 @@ pub(super) fn unknown(error: UnknownAnswer) -> Status {
     diagnostic(Code::InvalidArgument, &error)
 }
 
-/// The answer of a coordinator that no longer answers.
+/// The refusal of a coordinator that is stopping.
 pub(super) fn stopping() -> Status {
     refuse(
         Code::Unavailable,
         "the coordinator is stopping",
-        "its own output says why; what it acknowledged is kept, so start it again and go on",
+        "its own output says why; everything it acknowledged is kept, so start it again",
     )
 }
 
@@ -68,7 +68,7 @@ pub(super) fn lookup(error: LookupError) -> Status {
 pub(super) fn too_many_open(sweep: &str, error: TooManyOpen) -> Status {
     refuse(
         Code::ResourceExhausted,
-        format!("sweep `{sweep}` cannot be taken: {error}"),
+        format!("sweep `{sweep}` is refused: {error}"),
         "wait until more of them have an outcome, shorten an axis of the grid, or ask the \
          coordinator's admin for a larger `--max-open-trials`; cancelled trials count, since they \
          may be taken up again",
@@ -91,13 +91,13 @@ pub(super) fn unretractable(refused: Unretractable) -> Status {
     match why {
         NoOutcome::Unknown => refuse(
             Code::NotFound,
-            format!("there is no trial `{trial}`; nothing was retracted"),
+            format!("unknown trial `{trial}`; nothing was retracted"),
             "`nrp trials` lists all of a sweep",
         ),
         NoOutcome::Open => refuse(
             Code::FailedPrecondition,
             format!("trial `{trial}` has no outcome; nothing was retracted"),
-            "leave it out; what is still to come of it can be retracted then",
+            "leave it out; an outcome that it gets later can be retracted then",
         ),
     }
 }
@@ -107,7 +107,7 @@ pub(super) fn absent(absent: Absent) -> Status {
         Some(name) => format!("did you mean `{name}`? `nrp workers list` lists all of them"),
         None => "`nrp workers list` lists all of them".to_owned(),
     };
-    let message = format!("there is no worker `{}`", absent.worker);
+    let message = format!("unknown worker `{}`", absent.worker);
     refuse(Code::NotFound, message, &hint)
 }
 
@@ -122,12 +122,12 @@ pub(super) fn worker(worker: &str, refusal: Refusal) -> Status {
     match refusal {
         Refusal::NotRegistered => refuse(
             Code::NotFound,
-            format!("worker `{worker}` has not announced itself since the coordinator started"),
+            format!("worker `{worker}` has not registered since the coordinator started"),
             "a worker registers again whenever it reconnects",
         ),
         Refusal::Superseded => refuse(
             Code::Aborted,
-            format!("another process has announced itself as worker `{worker}`"),
+            format!("another process has registered as worker `{worker}`"),
             "give each worker a name of its own",
         ),
     }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
-/// Records that wait for a client to read them.
+/// Most records that wait for a client to read them.
 const RECORDS_MAX: usize = 256;
 
 /// Answers clients.
@@ -124,9 +124,10 @@ impl Sweeps for Service {
                 let bytes = pages::bytes(&details);
                 if !page.push(details) {
                     let is_first = page.entries.is_empty();
-                    return Ok(match is_first {
-                        true => Err(pages::too_large(&format!("what is kept of {trial}"), bytes)),
-                        false => Ok(page),
+                    return Ok(if is_first {
+                        Err(pages::too_large(&format!("what is kept of {trial}"), bytes))
+                    } else {
+                        Ok(page)
                     });
                 }
             }
@@ -226,7 +227,7 @@ impl Sweeps for Service {
         let explain = |reply| ClientCommand::Explain { subject, reply };
         let explained = link.ask(explain).await?;
         let mut explained = explained.map_err(refuse::lookup)?;
-        // Why an attempt failed is on record, and of no interest to the scheduler.
+        // The index has the reason of a failed attempt; the scheduler does not keep it.
         if let Ok(trial) = explained.trial.parse::<TrialId>() {
             let record = link.query(move |index| index.trial(trial)).await?;
             let reason = record.unwrap_or_default().reason;
@@ -294,7 +295,7 @@ impl Sweeps for Service {
         let (sender, stream) = mpsc::channel(RECORDS_MAX);
         tokio::spawn(async move {
             if let Err(status) = link.send_trials(&asked, &sender).await {
-                // A client that has gone need not hear of it.
+                // A client that has gone needs no reason.
                 let _ = sender.send(Err(status)).await;
             }
         });

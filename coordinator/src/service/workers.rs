@@ -132,7 +132,7 @@ impl Workers for Service {
         let asked: Vec<_> = asked.into_iter().map(reported).collect();
         let asked = self.with_regions(asked).await?;
         let mut outcomes = Vec::with_capacity(asked.len());
-        // One that can never be taken must not hold up the others.
+        // An outcome that can never be accepted must not hold up the others.
         let refused: Vec<Option<String>> = asked
             .into_iter()
             .map(|asked| match asked {
@@ -225,7 +225,7 @@ impl Workers for Service {
 }
 
 impl Service {
-    /// Adds the regions of the trials that are known, and refuses what cannot have come of them.
+    /// Adds the regions of known trials, and refuses outcomes that their trials cannot have.
     async fn with_regions(
         &self,
         asked: Vec<Result<ReportedOutcome, String>>,
@@ -253,7 +253,7 @@ impl Service {
     }
 }
 
-/// Tells operators of what was reported and does not count.
+/// Logs and counts a report that is refused.
 fn note_refused(counts: &Counts, worker: &str, trial: &str, reason: &str) {
     counts.refused.inc();
     let short = |text: &str| text.chars().take(64).collect::<String>();

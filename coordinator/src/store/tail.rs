@@ -1,7 +1,7 @@
 //! The tail of a journal: its entries behind a number, read while the journal is written to.
 //!
-//! Only entries that are durable are read, for a crash could take back the others. The file stays open
-//! when a compaction or a deletion puts another in its place: what it has is read to its end.
+//! Only durable entries are read, since a crash could take back others. The file stays open when a
+//! compaction or a deletion replaces it, and is read to its end.
 
 use super::files::Directory;
 use super::lines::{Lines, Place};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) enum History {
     /// The one in this directory.
     Directory(PathBuf),
-    /// None: the store is not on disk.
+    /// There is none: the store is not on disk.
     #[cfg(test)]
     Nowhere,
 }
@@ -23,8 +23,8 @@ impl History {
         Self::Directory(dir.to_owned())
     }
 
-    /// The entries behind number `since`; none where the journal no longer has all of them, since it
-    /// was compacted or a sweep was deleted.
+    /// The entries behind number `since`; none where the journal no longer has all of them, since it was
+    /// compacted or a sweep was deleted.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -46,7 +46,7 @@ impl History {
 /// A journal's tail, being read.
 pub(crate) struct Tail {
     lines: Lines,
-    /// The last entry that was read or is not wanted.
+    /// The last entry that was read or skipped.
     position: u64,
 }
 

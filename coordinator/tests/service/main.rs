@@ -386,7 +386,7 @@ async fn why_trials_wait_is_said_in_words() {
     };
     let status = world.sweeps.explain(request).await.expect_err("is none");
     assert_eq!(status.code(), Code::NotFound);
-    assert!(status.message().starts_with("there is no trial `0000"));
+    assert!(status.message().starts_with("unknown trial `0000"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -533,7 +533,7 @@ async fn a_worker_told_to_leave_gets_no_job_and_its_successor_does() {
     let status = world.admin.drain(drain(&["w", "v"])).await;
     let status = status.expect_err("one is not there");
     assert_eq!(status.code(), Code::NotFound);
-    assert_eq!(status.message(), "there is no worker `v`");
+    assert_eq!(status.message(), "unknown worker `v`");
     assert!(hint(&status).starts_with("`nrp workers list`"));
 
     let heartbeat = HeartbeatRequest {

@@ -36,7 +36,7 @@ async fn open_trials_of_all_sweeps_are_limited_and_a_sweep_beyond_is_refused_by_
         (status.code(), status.message()),
         (
             Code::ResourceExhausted,
-            "sweep `b` cannot be taken: it adds 4 trials to 4 that have no outcome yet, and the limit is 6"
+            "sweep `b` is refused: it adds 4 trials to 4 that have no outcome yet, and the limit is 6"
         )
     );
     assert!(

@@ -16,7 +16,7 @@ async fn a_name_that_is_not_there_is_said_with_what_is() {
     world.submit(sweep("v4-mobilenet", "0")).await;
     let status = world.status("v4-mobilnet").await.expect_err("unknown");
     assert_eq!(status.code(), Code::NotFound);
-    assert_eq!(status.message(), "there is no sweep `v4-mobilnet`");
+    assert_eq!(status.message(), "unknown sweep `v4-mobilnet`");
     assert!(hint(&status).starts_with("did you mean `v4-mobilenet`?"));
 
     let request = TrialsRequest {
