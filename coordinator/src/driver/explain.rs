@@ -164,12 +164,6 @@ impl Driver {
             TrialWhy::Failed => explanation(Why::Failed, 1, "was set aside"),
             TrialWhy::Stopped => explanation(Why::Stopped, 1, "was stopped early"),
             TrialWhy::Cancelled => {
-                explanation(Why::Cancelled, 1, "is cancelled: no sweep wants it")
-            }
-            TrialWhy::Finished => explanation(Why::Finished, 1, "has scores"),
-            TrialWhy::Failed => explanation(Why::Failed, 1, "was set aside"),
-            TrialWhy::Stopped => explanation(Why::Stopped, 1, "was stopped early"),
-            TrialWhy::Cancelled => {
                 explanation(Why::Cancelled, 1, "is cancelled: no sweep needs it")
             }
         }

@@ -1,6 +1,6 @@
 //! Events: what became durable, as readers hear of it, over restarts, deletions and compactions.
 
-use crate::world::{DEADLINE, World, scores, start, sweep};
+use crate::world::{DEADLINE, World, start, sweep};
 use nrp_proto::wire::event::Payload;
 use nrp_proto::wire::events_reply::Next;
 use nrp_proto::wire::resync::Reason;

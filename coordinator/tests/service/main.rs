@@ -14,9 +14,9 @@ mod retraction;
 mod world;
 
 use nrp_coordinator::{Config, Coordinator};
+use nrp_proto::REPORTS_MAX;
 use nrp_proto::state::{SweepState, Verdict};
 use nrp_proto::wire::*;
-use nrp_proto::{CONTRACT, REPORTS_MAX};
 use std::collections::BTreeSet;
 use tokio_stream::StreamExt;
 use tonic::Code;

@@ -3,7 +3,7 @@
 use super::world::{start, sweep, word};
 use nrp_proto::state::SweepState;
 use nrp_proto::wire::{
-    HeartbeatRequest, Hindrance, LeaseRef, ReleaseRequest, ResumeRequest, StatusRequest,
+    HeartbeatRequest, Hindrance, Job, LeaseRef, ReleaseRequest, ResumeRequest, StatusRequest,
     WorkerTotals,
 };
 use std::collections::BTreeSet;
