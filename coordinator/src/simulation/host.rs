@@ -181,7 +181,7 @@ impl Host {
         if settle(&mut self.store, batch, &self.told)? {
             self.inbox.push_back(Command::Snapshot);
         }
-        // What readers are told of is what is durable, no more and no less.
+        // Readers get exactly the events that are durable.
         assert_eq!(self.told.events.last_seq(), self.store.last_seq());
         Ok(())
     }

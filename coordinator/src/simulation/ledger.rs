@@ -318,7 +318,7 @@ impl Kept {
             assert_eq!(before, None, "{trial} is stopped twice");
         }
         match self.outcomes.insert(trial, outcome) {
-            // A stop is the last word only where no sweep wants the trial to its end.
+            // A stop is final only if no sweep needs the trial to its end.
             None | Some(Ending::Stopped { .. }) => {}
             Some(Ending::Finished(_) | Ending::Failed { .. }) => {
                 panic!("{trial} has two outcomes")

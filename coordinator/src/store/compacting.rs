@@ -184,7 +184,7 @@ fn an_index_from_within_what_was_compacted_is_rebuilt() {
     compact(directory(dir.path()), &history()[5..], 0).expect("compacts");
     let (store, _, notices) = open(dir.path()).expect("opens");
     assert!(
-        notices[0].contains("it is at entry 5, and the journal tells those up to "),
+        notices[0].contains("it is at entry 5, within the snapshot of the journal"),
         "{notices:?}"
     );
     let (whole, _, _) = open(plain().path()).expect("opens");

@@ -70,7 +70,7 @@ impl DiskStore {
         Self::open_on(dir, Directory::new(dir), visit)
     }
 
-    /// As `open`; counts the journal's syncs.
+    /// Like `open`, and counts the journal's syncs.
     pub(crate) fn open_counting(
         dir: &Path,
         counts: Counts,
@@ -265,8 +265,8 @@ impl Pending {
             Place::Snapshot { upto } if self.applied > 0 => {
                 let applied = self.applied;
                 return Err(IndexError::new(format!(
-                    "it is at entry {applied}, and the journal tells those up to {upto} only \
-                     together"
+                    "it is at entry {applied}, within the snapshot of the journal, which covers \
+                     the entries up to {upto}"
                 )));
             }
             // A snapshot counts once all of it has been applied.

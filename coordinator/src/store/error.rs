@@ -126,7 +126,7 @@ pub enum StoreError {
     /// A file or directory cannot be used.
     #[error("`{}` cannot be {action}", .path.display())]
     #[diagnostic(help(
-        "check that the directory given with `--state` exists and that you may use it so"
+        "check that the directory given with `--state` exists and that you have permission"
     ))]
     Io {
         /// What was tried, as a participle: `read`, `created`.
@@ -197,7 +197,7 @@ impl IndexError {
 
     /// The error for a record that must exist and does not.
     pub(crate) fn missing(what: &str, id: impl std::fmt::Display) -> Self {
-        Self::new(format!("{what} {id} is not in it"))
+        Self::new(format!("it lacks {what} {id}"))
     }
 }
 

@@ -14,13 +14,13 @@ use std::time::Instant;
 /// The journal's name in the state directory.
 pub(crate) const JOURNAL: &str = "journal.jsonl";
 
-/// What a journal is called until it is whole.
+/// The name of a new journal until it is whole.
 pub(super) const NEW_JOURNAL: &str = "journal.jsonl.new";
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// What writing a file failed with.
+/// The error for a failed write.
 pub(super) fn write_error(path: PathBuf, source: io::Error) -> StoreError {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -73,7 +73,7 @@ pub(crate) trait Files: Send {
 /// A directory on disk.
 pub(super) struct Directory {
     path: PathBuf,
-    /// Where syncs are counted, if they are.
+    /// Counts syncs, if set.
     counts: Option<Counts>,
 }
 
@@ -85,7 +85,7 @@ impl Directory {
         }
     }
 
-    /// As `new`; counts its syncs.
+    /// Like `new`, and counts syncs.
     pub(super) fn counting(path: &Path, counts: Counts) -> Self {
         Self {
             path: path.to_owned(),
@@ -151,7 +151,7 @@ impl Files for Directory {
     }
 }
 
-/// A file on disk that is written at its end.
+/// A file on disk that is open for appending.
 struct AppendFile {
     file: File,
     counts: Option<Counts>,

@@ -94,8 +94,8 @@ impl Lines {
         self
     }
 
-    /// The last entry that the snapshot stands for; 0 where there is none. To be asked before the first
-    /// line is read.
+    /// The number of the last entry that the snapshot replaces, or 0 without a snapshot. Call this
+    /// before the first line is read.
     pub(super) fn snapshot_upto(&self) -> u64 {
         self.snapshot.as_ref().map_or(0, |part| part.upto)
     }
@@ -170,11 +170,11 @@ impl Lines {
             }
         }
         if self.snapshot.take().is_some() {
-            return Err(self.bad("the snapshot that it is of does not end".to_owned()));
+            return Err(self.bad("the snapshot around it does not end".to_owned()));
         }
         match self.upto_bytes {
             Some(bytes) if self.good_bytes < bytes => {
-                Err(self.bad(format!("the file ends behind it, it had {bytes} bytes")))
+                Err(self.bad(format!("the file ends after it; it had {bytes} bytes")))
             }
             Some(_) | None => Ok(None),
         }
@@ -206,7 +206,7 @@ impl Lines {
 
     fn end_snapshot(&mut self, end: &SnapshotEnd) -> Result<(), StoreError> {
         let Some(part) = self.snapshot.take() else {
-            return Err(self.bad("it ends a snapshot, and there is none".to_owned()));
+            return Err(self.bad("it ends a snapshot that never began".to_owned()));
         };
         self.last_seq = part.upto;
         // The line that ends the snapshot was counted, too.

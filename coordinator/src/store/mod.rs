@@ -121,7 +121,7 @@ pub(crate) trait Store: Send {
     /// Every error is final, as in `record`; nothing was deleted then.
     fn purge(&mut self, at_ms: u64, snapshot: Snapshot) -> Result<Remake, StoreError>;
 
-    /// The number of the last entry; 0 where there is none.
+    /// The number of the last entry, or 0 if there is none.
     fn last_seq(&self) -> u64;
 
     /// The journal, for readers beside the writer.

@@ -89,7 +89,7 @@ fn a_deleted_sweep_gives_its_space_back_in_journal_and_index() {
         .purge(7, snapshot_without(&facts, id(&big)))
         .expect("purges");
     let index = store.index().clone();
-    remake(&index).expect("is made anew");
+    remake(&index).expect("is rebuilt");
     // The small sweep's trials are among the big one's, so they stay.
     let small_trials = trials(&small);
     assert_eq!(index.totals().expect("reads"), (6, 6));

@@ -123,7 +123,7 @@ impl ReadStore {
         let path = source.files.path(JOURNAL);
         let damage = source.salvage.as_ref().map(|salvage| {
             format!(
-                "journal `{}` is damaged, and what is lost is missing here: {}; `nrp store repair` \
+                "journal `{}` is damaged, and answers lack what is lost: {}; `nrp store repair` \
                  repairs it",
                 path.display(),
                 salvage.damage()
@@ -164,7 +164,7 @@ impl ReadStore {
 
     /// An index that is built from the journal.
     fn made_anew(&mut self, problem: &str) -> Result<Index, StoreError> {
-        tracing::debug!(problem, "the index is made from the journal");
+        tracing::debug!(problem, "building the index from the journal");
         let index = match &self.scratch {
             None => Index::in_memory(),
             Some(scratch) => {
@@ -271,7 +271,7 @@ impl Scratch {
             }
             remove(&scratch.index_dir)?;
             if let Err(error) = copied {
-                tracing::debug!(%error, "the index is not copied");
+                tracing::debug!(%error, "cannot copy the index");
                 break;
             }
         }

@@ -114,7 +114,9 @@ fn write(files: &Directory, salvage: &Salvage) -> Result<(), StoreError> {
 
 /// Keeps the damaged journal under an unused name, and makes that durable.
 fn keep(files: &Directory) -> io::Result<PathBuf> {
-    for number in 1.. {
+    let mut number = 0_u64;
+    loop {
+        number += 1;
         let path = files.path(&format!("{JOURNAL}.damaged-{number}"));
         // A link to the journal's own file is as good as a copy, because nothing writes to that
         // file any more.
@@ -131,5 +133,4 @@ fn keep(files: &Directory) -> io::Result<PathBuf> {
         files.sync_names()?;
         return Ok(path);
     }
-    unreachable!("some name is free")
 }

@@ -207,7 +207,7 @@ impl Scan {
                 let behind = content.len() - bytes;
                 self.find_damage(
                     number,
-                    format!("{behind} bytes behind it do not belong to it"),
+                    format!("{behind} bytes after it do not belong to it"),
                 );
             } else if content.len() == segment.len() && end < raw.len() {
                 self.find_damage(number, "its line break is missing".to_owned());
@@ -232,7 +232,7 @@ impl Scan {
                         let problem = "it ends another snapshot than a line before it";
                         return Err(self.refused(number, problem.to_owned()));
                     }
-                    Some(_) => self.find_damage(number, "it is there twice".to_owned()),
+                    Some(_) => self.find_damage(number, "it occurs twice".to_owned()),
                     None => self.before_end = self.pieces.len(),
                 }
                 self.end = Some(end);
@@ -266,9 +266,9 @@ impl Scan {
                 let problem = "it begins another journal than a line before it";
                 return Err(self.refused(number, problem.to_owned()));
             }
-            Some(_) => self.find_damage(number, "it is there twice".to_owned()),
+            Some(_) => self.find_damage(number, "it occurs twice".to_owned()),
             None if number > 1 => {
-                self.find_damage(number, "it is the first line, in another place".to_owned());
+                self.find_damage(number, "it is the first line, misplaced".to_owned());
             }
             None => {}
         }
@@ -310,7 +310,7 @@ impl Scan {
         let last_seq = entries.last().map_or(upto, |piece| piece.seq);
         pieces.extend(entries);
         if self.damage.findings.is_empty() {
-            let problem = "lines stand in another order than they were written in";
+            let problem = "lines are not in the order in which they were written";
             self.find_damage(1, problem.to_owned());
         }
         Ok(Salvage {
@@ -346,7 +346,7 @@ impl Scan {
     fn order_entries(&mut self, mut entries: Vec<Piece>) -> Result<Vec<Piece>, StoreError> {
         for pair in entries.windows(2) {
             if pair[1].seq < pair[0].seq {
-                let problem = format!("entry {} stands behind {}", pair[1].seq, pair[0].seq);
+                let problem = format!("entry {} comes after {}", pair[1].seq, pair[0].seq);
                 self.find_damage(pair[1].line, problem);
             }
         }
@@ -355,7 +355,7 @@ impl Scan {
         for piece in entries {
             match ordered.last() {
                 Some(last) if last.is_same(&piece) => {
-                    self.find_damage(piece.line, format!("it is line {} again", last.line));
+                    self.find_damage(piece.line, format!("it repeats line {}", last.line));
                 }
                 Some(last) if last.seq == piece.seq => {
                     let (seq, other) = (piece.seq, last.line);
@@ -399,7 +399,7 @@ impl Scan {
         }
         for order in orders {
             if is_whole(&order)? {
-                let problem = "a line of the snapshot stands twice, or in another place";
+                let problem = "a line of the snapshot occurs twice or is misplaced";
                 self.find_damage(1, problem.to_owned());
                 return Ok(order);
             }
@@ -411,7 +411,7 @@ impl Scan {
         };
         let lost = written.saturating_sub(best.len() as u64);
         let problem = match lost {
-            0 => "the snapshot is not as it was written".to_owned(),
+            0 => "the snapshot has changed since it was written".to_owned(),
             lost => format!("{lost} of {written} lines of the snapshot are lost"),
         };
         self.find_damage(1, problem);

@@ -329,7 +329,7 @@ fn what_a_newer_version_wrote_is_not_repaired() {
     assert!(
         error
             .to_string()
-            .contains("line 8: its content is not known"),
+            .contains("line 8: this version does not understand"),
         "{error}"
     );
 }

@@ -1,19 +1,19 @@
-//! The tail of a journal: its entries behind a number, read while the journal is written to.
+//! The tail of a journal: its entries after a number, read while the journal is written to.
 //!
-//! Only durable entries are read, since a crash could take back others. The file stays open when a
-//! compaction or a deletion replaces it, and is read to its end.
+//! Only durable entries are read, because a crash could undo the others. When a compaction or a
+//! deletion replaces the journal, the old file stays open and is read to its end.
 
 use super::files::Directory;
 use super::lines::{Lines, Place};
 use super::{Stamped, StoreError};
 use std::path::{Path, PathBuf};
 
-/// A journal whose tail may be read.
+/// A journal whose tail can be read.
 #[derive(Debug, Clone)]
 pub(crate) enum History {
-    /// The one in this directory.
+    /// The journal in this directory.
     Directory(PathBuf),
-    /// There is none: the store is not on disk.
+    /// No journal: the store is not on disk.
     #[cfg(test)]
     Nowhere,
 }
@@ -23,8 +23,8 @@ impl History {
         Self::Directory(dir.to_owned())
     }
 
-    /// The entries behind number `since`; none where the journal no longer has all of them, since it was
-    /// compacted or a sweep was deleted.
+    /// The entries after number `since`, or `None` if the journal no longer has all of them,
+    /// because it was compacted or a sweep was deleted.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -43,16 +43,16 @@ impl History {
     }
 }
 
-/// A journal's tail, being read.
+/// A journal's tail that is being read.
 pub(crate) struct Tail {
     lines: Lines,
-    /// The last entry that was read or skipped.
+    /// The number of the last entry that was read or is not needed.
     position: u64,
 }
 
 impl Tail {
-    /// The next entries up to number `upto`, which is durable; `max` at most. None where there are no
-    /// more in this file.
+    /// The next entries up to number `upto`, which must be durable, but no more than `max`. Empty
+    /// if this file has no more.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -127,7 +127,7 @@ mod tests {
             .expect("begins");
         journal.tidy_all().expect("compacts");
         append(&mut journal, &facts[22..]);
-        // The file that was open is read to its end; behind that, another is asked for.
+        // The open file is read to its end; after that, another file is needed.
         let rest = numbers(&tail.page(24, 100).expect("reads"));
         assert_eq!(rest, (11..=22).collect::<Vec<_>>());
         assert!(tail.page(24, 100).expect("reads").is_empty());

@@ -80,7 +80,7 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
             let notice = if index_dir.exists() {
                 "the index cannot be read, so it was not compared with the journal"
             } else {
-                "there is no index; the next start makes one from the journal"
+                "there is no index; the next start builds one from the journal"
             };
             verified.notices.push(notice.to_owned());
             return Ok(verified);
@@ -89,9 +89,8 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
             let behind = verified.entries.saturating_sub(pending.applied());
             pending.finish(&index, verified.entries)?;
             if behind > 0 {
-                let notice = format!(
-                    "the index is {behind} entries behind, which the next start makes up for"
-                );
+                let notice =
+                    format!("the index is {behind} entries behind; the next start catches up");
                 verified.notices.push(notice);
             }
             verified.compare(&index_dir, &index, &expected)
@@ -101,7 +100,7 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
         Ok(()) => {}
         // An index that an earlier version wrote is whole; the next start replaces it.
         Err(error @ IndexError::OtherFormat { .. }) => {
-            let notice = format!("{error}; it was not compared, and the next start makes it again");
+            let notice = format!("{error}; it was not compared, and the next start rebuilds it");
             verified.notices.push(notice);
         }
         Err(error) => verified.find(&index_dir, None, error.to_string()),
@@ -161,8 +160,8 @@ impl Verified {
         }
         if let Some(torn) = lines.torn() {
             self.notices.push(format!(
-                "the last line of `{}` (line {}, {} bytes) is torn: nobody was told that it was \
-                 recorded, and the next start drops it",
+                "the last line of `{}` (line {}, {} bytes) is torn: it was never acknowledged, and \
+                 the next start drops it",
                 files.path(JOURNAL).display(),
                 torn.line,
                 torn.bytes

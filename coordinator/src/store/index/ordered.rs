@@ -65,7 +65,7 @@ impl Sled {
     ) -> Result<T, IndexError> {
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
         let tree = tree.as_ref();
-        let tree = tree.ok_or_else(|| IndexError::new("it was made anew and cannot be opened"))?;
+        let tree = tree.ok_or_else(|| IndexError::new("it was rebuilt and cannot be opened"))?;
         ask(tree).map_err(|error| index_error(&self.dir, error))
     }
 
@@ -79,7 +79,7 @@ fn open(dir: &Path) -> Result<sled::Db, IndexError> {
     let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
     match caught(|| config.open()) {
         Ok(opened) => opened.map_err(|error| index_error(dir, error)),
-        Err(said) => Err(IndexError::new(format!("sled gave up: {said}"))),
+        Err(said) => Err(IndexError::new(format!("sled panicked: {said}"))),
     }
 }
 

@@ -86,7 +86,7 @@ impl Index {
         let table = self.table(row, asked, &Shape::Front(measure))?;
         match &*table {
             Table::Front(front) => self.records(&front.trials()),
-            Table::Marginals(_) => unreachable!("a front was asked for"),
+            Table::Marginals(_) => Err(IndexError::new("the view of a front has marginals")),
         }
     }
 
@@ -101,7 +101,7 @@ impl Index {
         let table = self.table(row, asked, &Shape::Marginals(by.to_vec()))?;
         match &*table {
             Table::Marginals(marginals) => Ok(marginals.cells().cloned()),
-            Table::Front(_) => unreachable!("marginals were asked for"),
+            Table::Front(_) => Err(IndexError::new("the view of marginals has a front")),
         }
     }
 
