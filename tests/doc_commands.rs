@@ -392,3 +392,58 @@ fn headings(path: &Path) -> Vec<String> {
     };
     headings.map(|(_, line)| anchor(line)).collect()
 }
+
+/// Paths that a page names between back quotes, with `{a,b}` written out.
+fn paths(page: &Page) -> Vec<(usize, String)> {
+    const ROOMS: [&str; 9] = [
+        "client/",
+        "coordinator/",
+        "deploy/",
+        "docs/",
+        "proto/",
+        "report/",
+        "sweeps/",
+        "tests/",
+        "worker/",
+    ];
+    let is_path = |span: &&str| {
+        let known = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        ROOMS.iter().any(|room| span.starts_with(room))
+            && span
+                .chars()
+                .all(|letter| known(letter) || "/_.-{},".contains(letter))
+    };
+    let mut found = Vec::new();
+    for (line, prose) in &page.prose {
+        for span in prose.split('`').skip(1).step_by(2).filter(is_path) {
+            let Some((before, rest)) = span.split_once('{') else {
+                found.push((*line, span.to_owned()));
+                continue;
+            };
+            let (choices, after) = rest.split_once('}').unwrap();
+            let choices = choices.split(',');
+            found.extend(choices.map(|of| (*line, format!("{before}{of}{after}"))));
+        }
+    }
+    found
+}
+
+#[test]
+fn paths_that_the_docs_name_exist() {
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for page in pages() {
+        for (line, path) in paths(&page) {
+            found += 1;
+            if !checkout().join(&path).exists() {
+                missing.push(format!("{}: `{path}`", page.at(line)));
+            }
+        }
+    }
+    assert!(found > 20, "only {found} paths were found");
+    assert!(
+        missing.is_empty(),
+        "paths that do not exist:\n{}",
+        missing.join("\n")
+    );
+}
