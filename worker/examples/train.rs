@@ -86,7 +86,7 @@ fn main() -> miette::Result<()> {
     Ok(())
 }
 
-/// Activations that are drawn anew whenever they are read.
+/// Activations that are computed again whenever they are read.
 struct MadeUp {
     units: [usize; 1],
 }

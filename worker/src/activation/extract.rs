@@ -45,13 +45,13 @@ pub struct Extraction<'a> {
     pub ann: &'a OpenedAnn,
     /// Its weights.
     pub weights: &'a WeightsSource,
-    /// Their digest.
+    /// Digest of the weights.
     pub weights_digest: &'a str,
     /// How they are pruned.
     pub pruning: Pruning,
     /// The stimuli.
     pub recordings: &'a Recordings,
-    /// Their digest.
+    /// Digest of the stimuli.
     pub stimulus_digest: &'a str,
     /// The requested layers, in the order in which they are returned.
     pub layers: &'a [String],

@@ -127,7 +127,7 @@ impl CachedLayer {
         self.stimuli
     }
 
-    /// Where it lies.
+    /// The file's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

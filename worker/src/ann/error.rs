@@ -96,7 +96,7 @@ pub enum AnnError {
     /// The weights file does not start like HDF5.
     #[error("weights of {ann}: `{}` is not an HDF5 file", path.display())]
     #[diagnostic(help(
-        "give a Keras `.h5`, `.weights.h5` or `.keras` file, and check that it is no web page saved \
+        "give a Keras `.h5`, `.weights.h5` or `.keras` file, and check that it is not a web page saved \
          in its place"
     ))]
     NotHdf5 {

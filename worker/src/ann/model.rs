@@ -211,7 +211,7 @@ mod tests {
         }
     }
 
-    /// Alone, a layer is computed with what lies before it taken together; among all, layer by layer.
+    /// Alone, a layer is computed in fused steps; together with all others, layer by layer.
     #[test]
     fn every_ann_answers_alike_whatever_is_asked() {
         for info in crate::ann::offered() {

@@ -1,4 +1,4 @@
-//! What several tests of this room need: the files that lie beside the repository, where they do.
+//! What several tests of this room need: files beside the repository, if they are there.
 
 use std::path::{Path, PathBuf};
 

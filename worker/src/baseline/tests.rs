@@ -180,8 +180,8 @@ fn layers_are_one_long_row_of_units() {
     }
 }
 
-/// Made-up recordings: 300 stimuli, two layers, and the responses of a teacher with noise, which sees the
-/// first layer.
+/// Made-up recordings: 300 stimuli, two layers, and the responses of a teacher with noise, which
+/// sees the first layer.
 struct World {
     activations: InMemory,
     responses: Vec<f64>,
@@ -192,7 +192,7 @@ struct World {
 const STIMULI: usize = 300;
 /// More units than stimuli.
 const WIDE: [usize; 2] = [20, 400];
-/// Fewer.
+/// Fewer units than stimuli.
 const NARROW: [usize; 2] = [6, 4];
 
 /// Numbers that look normal, from a seed: a sum of four uniform ones, of variance 1.
@@ -359,7 +359,7 @@ fn nonlinear(seen: &[f32], site: usize) -> f32 {
     2.0 * (seen[site].abs() + seen[site + 1].abs())
 }
 
-/// What the truth is shows in who predicts it best. Test stimuli are 30 and sites 4, so errors have a
+/// The model that fits the truth predicts it best. Test stimuli are 30 and sites 4, so errors have a
 /// standard error of about 6 %, much of it shared.
 #[test]
 fn networks_beat_every_baseline_where_the_teacher_is_nonlinear_and_there_alone() {

@@ -15,7 +15,7 @@ pub(super) struct Watched<'a> {
     pub(super) networks: &'a [nrp::Trial],
     /// When the trial begun last began.
     started: Instant,
-    /// Per trial.
+    /// What was heard of each trial.
     heard: Vec<Heard>,
 }
 

@@ -90,8 +90,8 @@ impl Panels {
         }
     }
 
-    /// Where the panel of `column` lies among `units` rows, how far one of its rows is from the next,
-    /// and where in each the column is.
+    /// The start of the panel of `column` among `units` rows, the distance between its rows, and
+    /// the column's position in a row.
     #[inline(always)]
     fn place(self, units: usize, column: usize) -> (usize, usize, usize) {
         let within = column % self.width;

@@ -17,7 +17,7 @@ pub struct RegionScores {
     /// The scores that follow from predictions and measurements, as the wire has them:
     /// [`Score`](nrp_proto::score::Score) documents each. What training knows is left at 0.
     pub scores: Scores,
-    /// Mean absolute error of each site, in the recordings' units; none where nothing was recorded.
+    /// Mean absolute error of each site, in the recordings' units; `None` if nothing was recorded.
     pub site_error: Vec<Option<f64>>,
     /// Pearson r of each site that is scored.
     pub site_pearson: Vec<Option<f64>>,

@@ -154,7 +154,7 @@ pub(crate) fn train_within(
 /// being trained.
 ///
 /// # Errors
-/// When a cohort fails; that memory ran out is said last.
+/// When a cohort fails; an error about memory is returned after all cohorts have run.
 fn train_cohorts(
     cohorts: Vec<Vec<Lane>>,
     inputs: &CohortInputs<'_>,

@@ -18,7 +18,7 @@ pub(super) struct Assembly {
     pub(super) shown: Vec<String>,
     /// The repetition number of each presentation, where the file has any.
     pub(super) repetitions: Option<Vec<String>>,
-    /// What the user should know although it is no error.
+    /// Notices for the user that are not errors.
     pub(super) notices: Vec<String>,
     /// Of an array, what its axes were, where that is not the documented order.
     pub(super) axes: Vec<ArrayAxis>,

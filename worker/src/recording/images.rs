@@ -49,9 +49,9 @@ enum Container {
 
 /// Stimuli and their images.
 pub(super) struct Matched<'s> {
-    /// Of the stimuli that have one, in their order.
+    /// Images of the stimuli that have one, in the stimuli's order.
     pub(super) images: Vec<(Entry, &'s Stimulus)>,
-    /// Why others have none, or not one of their own.
+    /// Why other stimuli have no image, or not one of their own.
     pub(super) errors: Vec<RecordingError>,
 }
 
@@ -115,7 +115,7 @@ impl Images {
     /// The image of `stimulus`, or `None`; see [`places`].
     ///
     /// # Errors
-    /// When several files may be it.
+    /// When several files match.
     pub(super) fn find(&self, stimulus: &Stimulus) -> Result<Option<Entry>, RecordingError> {
         match self.places.image(stimulus) {
             Found::Nothing => Ok(None),
@@ -136,7 +136,8 @@ impl Images {
     /// The images of all `stimuli`, in their order.
     ///
     /// # Errors
-    /// When any has none, several, or another's; the first of what [`Images::matched`] finds.
+    /// When a stimulus has no image, several, or another stimulus's; the first error of
+    /// [`Images::matched`].
     pub(super) fn find_all<'s>(
         &self,
         stimuli: impl IntoIterator<Item = &'s Stimulus>,
@@ -149,8 +150,8 @@ impl Images {
         }
     }
 
-    /// The images of `stimuli`, as far as they have one, and all that is wrong with the others: a
-    /// file may be the image of several stimuli only where the stimulus set says so.
+    /// The images of `stimuli` that have one, and everything that is wrong with the others. A file
+    /// may be the image of several stimuli only if the stimulus set says so.
     pub(super) fn matched<'s>(
         &self,
         stimuli: impl IntoIterator<Item = &'s Stimulus>,
@@ -181,7 +182,7 @@ impl Images {
         Matched { images, errors }
     }
 
-    /// The error that these stimuli have no image here.
+    /// The error that these stimuli have no image.
     fn without(&self, missing: &[&Stimulus]) -> RecordingError {
         let (missing, count) = some_of(missing.iter().map(|stimulus| described(stimulus)));
         RecordingError::NoImage {
@@ -191,7 +192,7 @@ impl Images {
         }
     }
 
-    /// The error that these files are each found for two stimuli.
+    /// The error that each of these files matches two stimuli.
     fn shared(&self, shared: &[(String, &Stimulus, &Stimulus)]) -> RecordingError {
         let both = |(file, first, second): &(String, &Stimulus, &Stimulus)| {
             format!("{file} for {} and {}", described(first), described(second))
@@ -219,7 +220,7 @@ impl Images {
                     .map_err(failed)?;
             }
             Container::Zip(archive) => {
-                // A reader that panicked elsewhere has no state that the next entry relies on.
+                // A reader that panicked leaves no state that the next entry depends on.
                 let mut archive = archive.lock().unwrap_or_else(|poison| poison.into_inner());
                 let file = archive
                     .by_index(entry.index)
@@ -238,7 +239,7 @@ impl Images {
             }
         }
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(self.too_large(entry, stimulus, "the file alone is more".to_owned()));
+            return Err(self.too_large(entry, stimulus, "the file itself is larger".to_owned()));
         }
         Ok(bytes)
     }
@@ -275,7 +276,7 @@ impl Images {
         };
         let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
         image.apply_orientation(orientation);
-        // A transparent shade of grey is no alpha channel, to Pillow.
+        // Pillow does not treat a transparent shade of grey as an alpha channel.
         let grey = format == Some(ImageFormat::Png) && bytes.get(PNG_COLOUR_TYPE) == Some(&0);
         match as_pillow(image, grey) {
             Ok(rgb) => Ok(Picture { rgb, mode }),
@@ -306,7 +307,7 @@ impl Images {
 pub(super) struct Picture {
     /// Its pixels.
     pub(super) rgb: RgbImage,
-    /// How the file stored them.
+    /// The pixel format of the file.
     pub(super) mode: String,
 }
 
@@ -350,20 +351,20 @@ fn as_pillow(image: DynamicImage, grey: bool) -> Result<RgbImage, String> {
     }
 }
 
-/// Whether a JPEG ends within its pixels. The decoder would paint the rest grey and say nothing.
+/// Whether a JPEG is truncated within its pixels. The decoder would silently paint the rest grey.
 fn cut_short(jpeg: &[u8]) -> bool {
     let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
     let (start_of_scan, end_of_image) = (last(0xda), last(0xd9));
     end_of_image < start_of_scan
 }
 
-/// A stimulus, and the path that its image is looked for under.
+/// A stimulus, and the path at which its image is searched.
 fn described(stimulus: &Stimulus) -> String {
     format!("{} ({})", stimulus.id, stimulus.image_name())
 }
 
 /// Lists the files below `folder` as paths relative to the first folder. Links to folders are not
-/// followed: they may lead in circles.
+/// followed: they may be circular.
 fn walk(
     folder: &Path,
     prefix: &str,
@@ -382,7 +383,7 @@ fn walk(
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
         let Ok(name) = entry.file_name().into_string() else {
-            continue; // no stimulus set, being UTF-8, can name it
+            continue; // a stimulus set is UTF-8 and cannot name it
         };
         let inside = format!("{prefix}{name}");
         if entry.file_type().map_err(io)?.is_dir() {

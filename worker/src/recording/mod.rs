@@ -1,8 +1,8 @@
-//! Recordings: responses of brain regions to stimuli, read from the files people have.
+//! Recordings: responses of brain regions to stimuli, read from users' files.
 //!
-//! What comes out is one response per stimulus and site, repetitions averaged, in the recordings'
-//! own units: nothing is normalised, filled in or left out silently. Stimuli stand in the order of
-//! the stimulus set. Images are decoded when asked for.
+//! The result is one response per stimulus and site, averaged over repetitions, in the recordings'
+//! own units: nothing is normalised, filled in or silently left out. Stimuli are in the order of
+//! the stimulus set. Images are decoded on demand.
 
 mod assembly;
 mod average;
@@ -61,13 +61,13 @@ pub struct Recordings {
     pub regions: Vec<Region>,
     /// Whether no animal was involved; results must say so.
     pub simulated: bool,
-    /// What the user should know although it is no error.
+    /// Notices for the user that are not errors.
     pub notices: Vec<String>,
-    /// What the axes of NumPy arrays were taken for; empty where that is the documented order, and of
-    /// other files.
+    /// How the axes of NumPy arrays were interpreted; empty for the documented order and for other
+    /// files.
     pub axes: Vec<ArrayAxis>,
     pictures: Box<dyn Pictures>,
-    /// Once they were looked for.
+    /// The duplicates, once they were searched for.
     duplicates: OnceLock<Duplicates>,
 }
 
@@ -105,7 +105,7 @@ impl Pictures for Rendered {
 }
 
 impl Recordings {
-    /// Reads the recordings of `regions`, or of all regions where none is named.
+    /// Reads the recordings of `regions`, or of all regions if none is named.
     ///
     /// # Errors
     /// When a file is missing or damaged, a region is unknown, a stimulus has no entry in the
@@ -166,7 +166,7 @@ impl Recordings {
     /// but for TIFF. May be called from many threads.
     ///
     /// # Errors
-    /// When the file is gone, is no image, or is larger than [`MAX_SIDE_PIXELS`] or
+    /// When the file is missing, is not an image, or is larger than [`MAX_SIDE_PIXELS`] or
     /// [`MAX_FILE_BYTES`] allow.
     ///
     /// # Panics
@@ -175,8 +175,8 @@ impl Recordings {
         Ok(self.pictures.picture(stimulus)?.rgb)
     }
 
-    /// The pictures that several stimuli show. At first it decodes every image, on all processors,
-    /// so none is broken where this succeeds; then it remembers.
+    /// The pictures that several stimuli show. The first call decodes every image, on all
+    /// processors, so success means that none is damaged; later calls return the same result.
     ///
     /// # Errors
     /// When images cannot be decoded; the error lists them.
@@ -286,7 +286,7 @@ fn unlisted(assembly: &Assembly, listed: impl Fn(&str) -> bool) -> Vec<String> {
         .collect()
 }
 
-/// The regions asked for, each once, or all that are known.
+/// The requested regions, each once, or all known ones.
 fn chosen(
     asked: &[String],
     known: &[String],

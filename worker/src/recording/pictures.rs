@@ -1,4 +1,4 @@
-//! Pictures of stimuli by their place, wherever they lie.
+//! Pictures of stimuli by index, wherever they are stored.
 
 use super::error::RecordingError;
 use super::images::Picture;

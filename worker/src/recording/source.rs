@@ -1,4 +1,4 @@
-//! Where recordings come from, and the digests that say whether two sources hold the same.
+//! Where recordings come from, and the digests that identify their content.
 //!
 //! A digest covers content, never paths or times: the same files elsewhere give the same trials.
 
@@ -17,7 +17,7 @@ use super::stimuli::StimulusSet;
 /// Where recordings come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Files the user has.
+    /// The user's files.
     Files {
         /// The responses, in a format that brings no stimuli.
         assembly: PathBuf,
@@ -32,7 +32,7 @@ pub enum Source {
     Ventral {
         /// The file.
         file: PathBuf,
-        /// The variation levels whose images count; all where none is named.
+        /// The variation levels whose images are used; all if none is named.
         variations: Vec<u32>,
     },
     /// Images and responses made from a seed; results must say so.
@@ -42,7 +42,7 @@ pub enum Source {
     },
 }
 
-/// What two sources share that hold the same.
+/// Digests that identify recordings by their content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
     /// Of the responses and the stimuli.
@@ -63,7 +63,7 @@ impl Source {
             Self::Files { assembly, axes, .. } => {
                 hasher.update(file_hash(assembly)?.as_bytes());
                 match axes {
-                    // What is evident is so by the files alone.
+                    // Evident axes follow from the files alone.
                     Axes::Documented | Axes::Evident => {}
                     Axes::Given(axes) => {
                         hasher.update(format!("axes {}", axes.join(" ")).as_bytes());
@@ -83,7 +83,7 @@ impl Source {
         })
     }
 
-    /// What the stimuli alone are, as 32 hexadecimal digits: activations depend on nothing else.
+    /// The digest of the stimuli alone, 32 hexadecimal digits: activations depend on nothing else.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -112,7 +112,7 @@ impl Source {
     }
 }
 
-/// Takes in the names and contents of the images that the stimulus set names, in order of name.
+/// Hashes the names and contents of the images that the stimulus set names, in order of name.
 fn folder(
     hasher: &mut blake3::Hasher,
     stimuli: &Path,

@@ -1,4 +1,4 @@
-//! Whole recordings, from small files written by xarray and, where they are at hand, real ones.
+//! Whole recordings, from small files written by xarray and, if available, real ones.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub(super) fn testdata(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Assembly, stimulus set and images of a real set, or `None` where they are not at hand.
+/// Assembly, stimulus set and images of a real set, or `None` if they are not available.
 pub(super) fn real(set: &str) -> Option<[PathBuf; 3]> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/data")
@@ -413,8 +413,8 @@ fn the_noise_of_real_recordings_is_what_numpy_finds() {
     };
     assert_eq!(noise(once), None, "repetitions were averaged before");
     // `make_ceiling.py` prints these. Its splits are others than ours: means over 100 of them differ
-    // by some 0.003 per site. The floor takes no splits. Brain-Score itself (brainscore-vision 2.4.2, ten
-    // splits by `repetition`) finds a consistency of 0.7595.
+    // by some 0.003 per site. The floor takes no splits. Brain-Score itself (brainscore-vision
+    // 2.4.2, ten splits by `repetition`) finds a consistency of 0.7595.
     let noise = noise(repeated).expect("repetitions");
     let report = noise.report().expect("ceilings");
     let first = noise.ceilings[0].expect("defined");

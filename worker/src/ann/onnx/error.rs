@@ -1,4 +1,4 @@
-//! What can be wrong with an ONNX file and what is asked of it, and what to do about it.
+//! What can be wrong with an ONNX file, or with a request to it, and what to do about it.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,16 @@ pub enum OnnxError {
     #[error("`{}` cannot be read", path.display())]
     #[diagnostic(help(
         "check that the file exists and that you may read it; a file that the ONNX file keeps its \
-         weights in (`net.onnx.data`) must lie beside it, under its first name"
+         weights in (`net.onnx.data`) must lie beside it, under its original name"
     ))]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The ONNX file keeps weights where they may not lie.
+    /// The ONNX file keeps weights in a place that is not allowed.
     #[error("`{}` keeps weights in `{location}`: {why}", path.display())]
     #[diagnostic(help(
         "export the net again, with its weights in it or in one file beside it; a copy of the file \
@@ -31,21 +31,23 @@ pub enum OnnxError {
     ExternalData {
         /// The ONNX file.
         path: PathBuf,
-        /// Where it says that weights lie.
+        /// The path that it states for weights.
         location: String,
-        /// What is wrong with that.
+        /// What is wrong with the path.
         why: &'static str,
     },
-    /// The file is nothing that an ONNX exporter writes.
+    /// The file was not written by an ONNX exporter.
     #[error("`{}` is not an ONNX file, or is truncated: {why}", path.display())]
-    #[diagnostic(help("export the net again, and compare the file's size with the original's"))]
+    #[diagnostic(help(
+        "export the network again, and compare the file's size with the original's"
+    ))]
     NotOnnx {
         /// The file.
         path: PathBuf,
-        /// What the reader found.
+        /// The reader's error.
         why: String,
     },
-    /// The file is an ONNX file, but its graph makes no sense to us.
+    /// The file is an ONNX file, but its graph is invalid or not supported.
     #[error("the graph in `{}` cannot be used: {why}", path.display())]
     #[diagnostic(help(
         "`onnx.checker.check_model` says whether the file is sound; if it is, export it with \
@@ -54,10 +56,10 @@ pub enum OnnxError {
     Graph {
         /// The file.
         path: PathBuf,
-        /// What the reader found.
+        /// The reader's error.
         why: String,
     },
-    /// The net does not take one image of three channels.
+    /// The network does not take one image of three channels.
     #[error("`{}` does not take one image: {found}", path.display())]
     #[diagnostic(help(
         "export it with a single input, 32-bit floats of shape batch × 3 × height × width or \
@@ -69,7 +71,7 @@ pub enum OnnxError {
         /// Its inputs.
         found: String,
     },
-    /// No tensor and no node is called so.
+    /// No tensor and no node has this name.
     #[error("layer `{layer}` is not in `{}`", path.display())]
     #[diagnostic(help(
         "`nrp ann layers {}` lists its layers{}",
@@ -84,32 +86,32 @@ pub enum OnnxError {
         /// The layer that was probably meant.
         near: Option<String>,
     },
-    /// Several tensors may be meant.
-    #[error("layer `{layer}` of `{}` may be any of {tensors}", path.display())]
-    #[diagnostic(help("name one of these tensors itself"))]
+    /// The name is ambiguous.
+    #[error("layer `{layer}` of `{}` is ambiguous: {tensors}", path.display())]
+    #[diagnostic(help("name one of these tensors instead"))]
     Ambiguous {
         /// The file.
         path: PathBuf,
         /// What the user wrote.
         layer: String,
-        /// The tensors it may be.
+        /// The tensors that it may name.
         tensors: String,
     },
-    /// The tensor is there, but holds no activations that can be had.
-    #[error("`{layer}` of `{}` is no layer: {why}", path.display())]
+    /// The tensor exists, but has no activations.
+    #[error("`{layer}` of `{}` is not a layer: {why}", path.display())]
     #[diagnostic(help("`nrp ann layers {}` lists its layers", path.display()))]
     NotLayer {
         /// The file.
         path: PathBuf,
         /// What the user wrote.
         layer: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// The net cannot be run.
+    /// The network cannot be run.
     #[error("`{}` cannot be run: {why}", path.display())]
     #[diagnostic(help(
-        "export the net again with constant folding, or ask for layers before the operation that fails"
+        "export the network again with constant folding, or request layers before the operation that fails"
     ))]
     Run {
         /// The file.

@@ -1,8 +1,8 @@
-//! Weights that an ONNX file keeps in files beside it (`net.onnx.data`): which, and the digest that
-//! covers them.
+//! Weights that an ONNX file keeps in files beside it (`net.onnx.data`): which files these are, and
+//! the digest that covers them.
 //!
-//! The file says where they lie, so nothing is opened before it is known to be a regular file in the
-//! ONNX file's own directory: a pipe would never answer, a device never end.
+//! The file names their paths, so each is checked to be a regular file in the ONNX file's own
+//! directory before it is opened: reading a pipe could block forever, and a device might never end.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -14,10 +14,10 @@ use super::OnnxError;
 use crate::digest;
 
 /// Digest of an ONNX file's `bytes`, and of each file that `graph` keeps weights in. It is the
-/// bytes' BLAKE3 where there is none.
+/// bytes' BLAKE3 if there are no such files.
 ///
 /// # Errors
-/// When such a file is not where it may be, is not a regular file or cannot be read.
+/// When such a file is outside the directory, is not a regular file or cannot be read.
 pub(super) fn digest(bytes: &[u8], graph: &GraphProto, path: &Path) -> Result<String, OnnxError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_rayon(bytes);

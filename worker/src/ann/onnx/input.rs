@@ -1,18 +1,18 @@
-//! The image that an ONNX net takes: its size, and the order of its axes, both told from the shape
-//! of the graph's input.
+//! The image that an ONNX network takes: its size and the order of its axes, both deduced from the
+//! shape of the graph's input.
 
 use tract_onnx::tract_hir::internal::{
     DatumType, DimLike, Factoid, InferenceFact, InferenceModel, ShapeFactoid, Tensor, TractResult,
 };
 
-/// Height and width where the graph leaves them open.
+/// Height and width if the graph leaves them open.
 const OPEN_SIZE: usize = 224;
 /// Most pixels of an image: 8192 × 8192.
 const PIXELS_MAX: usize = 1 << 26;
 /// Channels of an image.
 const CHANNELS: usize = 3;
 
-/// The image that a net takes.
+/// The image that a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Input {
     layout: Layout,
@@ -30,7 +30,7 @@ enum Layout {
 }
 
 impl Input {
-    /// The one image that `model` takes; otherwise what it takes instead.
+    /// The one image that `model` takes; the error says what it takes instead.
     pub(super) fn of(model: &InferenceModel, unresolved: &[String]) -> Result<Self, String> {
         if let [name, ..] = unresolved {
             return Err(format!("it reads `{name}`, which nothing writes"));
@@ -86,7 +86,7 @@ impl Input {
         }
     }
 
-    /// What the graph is to know of its input.
+    /// The input's type and shape for the graph.
     pub(super) fn fact(self) -> InferenceFact {
         InferenceFact::dt_shape(DatumType::F32, self.shape())
     }

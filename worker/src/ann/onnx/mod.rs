@@ -1,9 +1,9 @@
 //! ANNs from ONNX files: what a file holds, and its layers.
 //!
 //! A layer is a tensor of the graph that holds floats and depends on the image, called by its own
-//! name or by the name of the node whose first output it is. Everything is said of one stimulus: the
-//! graph is opened with a batch of one, so that no axis has to be guessed to be the batch. tract
-//! reads and runs the graph, on the CPU. Its panics end here, as errors.
+//! name or by the name of the node whose first output it is. All shapes are of one stimulus: the
+//! graph is opened with a batch of one, so that the batch axis need not be guessed. tract reads and
+//! runs the graph, on the CPU. Its panics end here, as errors.
 
 mod error;
 mod external;
@@ -32,24 +32,24 @@ pub use error::OnnxError;
 use input::Input;
 pub use pass::OnnxPass;
 
-/// What ends an ONNX file's name.
+/// The extension of ONNX files.
 const EXTENSION: &str = "onnx";
-/// Most units of a layer: 8 GB a stimulus. Graphs that make no sense have sizes below zero, which the
-/// reader takes for large ones.
+/// Most units of a layer: 8 GB a stimulus. Invalid graphs have negative sizes, which the reader
+/// takes for large ones.
 const UNITS_MAX: usize = 1 << 31;
 
-/// A net from an ONNX file, opened: its input and layers are known.
+/// An opened ONNX file: its input and layers are known.
 #[derive(Debug)]
 pub struct OnnxFile {
     path: PathBuf,
     digest: String,
     input: Input,
-    /// The graph, its input one stimulus.
+    /// The graph for an input of one stimulus.
     model: InferenceModel,
     tensors: Vec<Tensor>,
 }
 
-/// What a node writes.
+/// A node's output.
 #[derive(Debug)]
 struct Tensor {
     name: String,
@@ -58,43 +58,44 @@ struct Tensor {
     /// Which of its node's outputs it is.
     slot: usize,
     outlet: OutletId,
-    /// Of one stimulus; or why it is no layer.
+    /// The shape for one stimulus, or why the tensor is not a layer.
     shape: Result<Vec<usize>, String>,
 }
 
-/// A layer of an ONNX net.
+/// A layer of an ONNX file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnnxLayer {
     /// The tensor's name.
     pub name: String,
-    /// The name of the node that writes it; empty where it has none.
+    /// The name of the node that writes it; empty if it has none.
     pub node: String,
     /// What the node does: `Conv`.
     pub op: String,
-    /// Of one stimulus, without the batch where that is the first axis; the tensor's own order.
+    /// The shape for one stimulus in the tensor's own order, without the batch if that is the first
+    /// axis.
     pub shape: Vec<usize>,
 }
 
-/// Whether `path` is called as ONNX files are.
+/// Whether `path` has the extension of ONNX files.
 pub fn is_onnx(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == EXTENSION)
 }
 
 impl OnnxFile {
-    /// Opens the file at `path`, reads it whole and works out the shapes of its tensors.
+    /// Opens the file at `path`, reads all of it and determines the shapes of its tensors.
     ///
     /// # Errors
-    /// When it cannot be read, is no sound ONNX file, or takes other than one image.
+    /// When it cannot be read, is not a valid ONNX file, or does not take one image.
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
         let onnx = Onnx {
             // Read, not mapped: a file that shrinks meanwhile is an error, not a signal.
             provider: Arc::new(FopenDataResolver),
-            // Shapes as exported are of another batch than ours.
+            // Exported shapes may be of another batch size.
             ..tract_onnx::onnx().with_ignore_value_info(true)
         };
         let (mut proto, digest) = read(path, &onnx)?;
-        // Nodes may share a name, which tract does not allow: without one it takes their tensor's.
+        // Nodes may share a name, which tract does not allow. Without names it uses their tensors'.
         let nodes = proto.graph.iter_mut().flat_map(|graph| &mut graph.node);
         let names: Vec<String> = nodes.map(|node| std::mem::take(&mut node.name)).collect();
         let unusable = |why| OnnxError::Graph {
@@ -123,7 +124,7 @@ impl OnnxFile {
         })
     }
 
-    /// What stands for the file in ids and cache keys: the first 32 hexadecimal digits of its
+    /// Identifies the file in ids and cache keys: the first 32 hexadecimal digits of its
     /// BLAKE3, the files that it keeps weights in included.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -151,7 +152,7 @@ impl OnnxFile {
     /// The shape of the layer called `layer`, a tensor or a node.
     ///
     /// # Errors
-    /// When nothing is called so, several tensors may be meant, or the tensor is no layer.
+    /// When the name is unknown or ambiguous, or the tensor is not a layer.
     pub fn shape(&self, layer: &str) -> Result<Vec<usize>, OnnxError> {
         let (_, shape) = self.layer(layer)?;
         Ok(without_batch(shape))
@@ -213,21 +214,21 @@ fn read(path: &Path, onnx: &Onnx) -> Result<(ModelProto, String), OnnxError> {
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let decoded = guarded(|| onnx.proto_model_for_read(&mut &bytes[..]));
     let mut proto = decoded.map_err(not_onnx)?;
-    // Files that are cut off after the graph lack it.
+    // Files that are truncated after the graph lack it.
     if proto.opset_import.is_empty() {
         return Err(not_onnx("it names no operator set".to_owned()));
     }
     let graph = proto.graph.as_mut().filter(|graph| !graph.node.is_empty());
-    let graph = graph.ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
-    // All tensors can be asked for: the net's own outputs are nothing special.
+    let graph = graph.ok_or_else(|| not_onnx("it has no graph".to_owned()))?;
+    // Any tensor can be requested: the network's own outputs are not special.
     graph.output.clear();
     forget_named_sizes(graph);
     let digest = external::digest(&bytes, graph, path)?;
     Ok((proto, digest))
 }
 
-/// Takes out the names and formulas that stand for sizes. We set the sizes ourselves, and the reader
-/// follows a formula as deep as it goes, beyond the end of its stack.
+/// Removes the names and formulas of sizes. We set the sizes ourselves, and the reader would follow
+/// a deep formula until its stack overflows.
 fn forget_named_sizes(graph: &mut GraphProto) {
     let values = graph.input.iter_mut().chain(&mut graph.value_info);
     for value in values.chain(&mut graph.output) {
@@ -247,7 +248,7 @@ fn forget_named_sizes(graph: &mut GraphProto) {
     }
 }
 
-/// All that the graph's nodes write, each node with its name, and shapes for one stimulus.
+/// All outputs of the graph's nodes, with their names and their shapes for one stimulus.
 fn tensors(
     onnx: &Onnx,
     nodes: &[(&String, &NodeProto)],
@@ -258,7 +259,7 @@ fn tensors(
     guarded(|| model.select_output_outlets(&all))?;
     let known = |op: &str| onnx.op_register.0.contains_key(op);
     let unknown = nodes.iter().find(|(_, node)| !known(&node.op_type));
-    let unknown = unknown.map(|(_, node)| format!("operation `{}` is not known", node.op_type));
+    let unknown = unknown.map(|(_, node)| format!("unknown operation `{}`", node.op_type));
     let failed = guarded(|| model.analyse(true)).err();
     let problem = unknown.or(failed);
     let depends = depends_on_the_image(&model)?;
@@ -286,7 +287,7 @@ fn tensors(
     Ok(tensors)
 }
 
-/// Calls into tract, whose panics become errors like its others.
+/// Calls tract, and turns its panics into errors.
 fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
     match caught(call) {
         Ok(done) => done.map_err(|error| format!("{error:#}")),
@@ -294,7 +295,7 @@ fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
     }
 }
 
-/// Of each of the graph's nodes, whether the image reaches it.
+/// For each of the graph's nodes, whether it depends on the image.
 fn depends_on_the_image(model: &InferenceModel) -> Result<Vec<bool>, String> {
     let mut depends = vec![false; model.nodes().len()];
     for id in guarded(|| model.eval_order())? {
@@ -305,7 +306,7 @@ fn depends_on_the_image(model: &InferenceModel) -> Result<Vec<bool>, String> {
     Ok(depends)
 }
 
-/// A tensor's shape, or why it is no layer.
+/// A tensor's shape, or why it is not a layer.
 fn shape(fact: &InferenceFact, depends: bool, problem: Option<&str>) -> Result<Vec<usize>, String> {
     if !depends || fact.value.is_concrete() {
         return Err("it does not depend on the image".to_owned());

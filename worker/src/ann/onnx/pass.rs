@@ -1,8 +1,8 @@
-//! One pass through an ONNX net, as far as the requested layers need it.
+//! One pass through an ONNX graph, as far as the requested layers need it.
 //!
 //! The graph is optimised with every layer as an output and then runs for those requested alone, so
-//! that what is fused with what, and with it a layer's last digits, does not depend on the request.
-//! Stimuli go through one by one, as many at once as there are threads.
+//! that fusion of operations, and with it a layer's last digits, does not depend on the request.
+//! Each thread runs one stimulus at a time.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tract_onnx::tract_hir::internal::{InferenceModelExt, OutletId, TractResult, 
 
 use super::{OnnxError, OnnxFile, guarded};
 
-/// An ONNX net, ready to be shown images.
+/// An ONNX graph, ready to run on images.
 #[derive(Debug)]
 pub struct OnnxPass {
     file: Arc<OnnxFile>,
@@ -22,7 +22,7 @@ pub struct OnnxPass {
 }
 
 impl OnnxPass {
-    /// Prepares `file` to answer with `layers`.
+    /// Prepares `file` to compute `layers`.
     ///
     /// # Errors
     /// When it lacks a layer, or has operations that cannot be run.
@@ -40,13 +40,13 @@ impl OnnxPass {
         })
     }
 
-    /// Bytes that each further stimulus of a batch takes: its image and its answers.
+    /// Bytes that each stimulus of a batch takes: its image and its activations.
     pub(in crate::ann) fn stimulus_bytes(&self) -> usize {
         let image: usize = self.file.input().iter().product();
         (image + self.units.iter().sum::<usize>()) * size_of::<f32>()
     }
 
-    /// The requested layers' activations.
+    /// Computes the requested layers' activations.
     ///
     /// # Shapes
     /// - `images`: `[stimuli, height, width, channels]`, preprocessed
@@ -56,7 +56,7 @@ impl OnnxPass {
     /// When an operation fails.
     ///
     /// # Panics
-    /// When the images are not whole.
+    /// When `images` does not consist of whole images.
     pub(in crate::ann) fn run(&self, images: &[f32]) -> Result<Vec<Vec<f32>>, OnnxError> {
         let pixels: usize = self.file.input().iter().product();
         assert_eq!(images.len() % pixels, 0, "images must be whole");
@@ -87,7 +87,7 @@ impl OnnxPass {
             let answer = answer.cast_to::<f32>()?;
             let values = answer.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
             if values.len() != *units {
-                bail!("a layer of {units} units answered with {}", values.len());
+                bail!("a layer of {units} units has {} values", values.len());
             }
             layers.push(values);
         }
@@ -95,7 +95,7 @@ impl OnnxPass {
     }
 }
 
-/// What computes `requested` and no more.
+/// The part of the graph that computes `requested`.
 fn plan(
     file: &OnnxFile,
     requested: impl Iterator<Item = OutletId>,

@@ -119,19 +119,19 @@ fn what_is_no_layer_is_refused_with_the_reason() {
     for (layer, says) in [
         (
             "twin",
-            format!("layer `twin` of `{file}` may be any of `first`, `second`"),
+            format!("layer `twin` of `{file}` is ambiguous: `first`, `second`"),
         ),
         (
             "shape",
-            format!("`shape` of `{file}` is no layer: it does not depend on the image"),
+            format!("`shape` of `{file}` is not a layer: it does not depend on the image"),
         ),
         (
             "one",
-            format!("`one` of `{file}` is no layer: it does not depend on the image"),
+            format!("`one` of `{file}` is not a layer: it does not depend on the image"),
         ),
         (
             "strange",
-            format!("`strange` of `{file}` is no layer: its type cannot be inferred ("),
+            format!("`strange` of `{file}` is not a layer: its type cannot be inferred ("),
         ),
         ("frist", format!("layer `frist` is not in `{file}`")),
     ] {

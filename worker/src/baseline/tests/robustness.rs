@@ -1,4 +1,4 @@
-//! Offsets, scales, silent sites and activations that are no numbers.
+//! Offsets, scales, silent sites and activations that are not finite.
 
 use super::*;
 

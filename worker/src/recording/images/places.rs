@@ -1,14 +1,14 @@
-//! Which file is a stimulus's image: the one whose path agrees with the stimulus set's in whole
-//! parts, or none.
+//! Which file is a stimulus's image: the one whose path matches the stimulus set's in whole
+//! components, or none.
 //!
-//! Knows paths only and opens nothing. A file that is merely called alike, in another folder, is
-//! another stimulus's image as likely as not, so it is never taken.
+//! Knows paths only and opens nothing. A file of the same name in another folder may well be
+//! another stimulus's image, so it is never used.
 
 use std::collections::HashMap;
 
 use crate::recording::stimuli::Stimulus;
 
-/// The endings that an image's name may lack in the stimulus set.
+/// The extensions that an image's name may lack in the stimulus set.
 const LEFT_OUT: [&str; 3] = [".png", ".jpg", ".jpeg"];
 
 /// An image's place in its container; found by the stimulus set's path.
@@ -20,15 +20,15 @@ pub(in crate::recording) struct Entry {
     pub(super) index: usize,
 }
 
-/// Files by the last part of their paths.
+/// Files by the last component of their paths.
 pub(super) struct Places(HashMap<String, Vec<Entry>>);
 
-/// What is found under a path.
+/// The files found at a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Nothing,
     One(Entry),
-    /// Files that agree with it equally well.
+    /// Files that match equally well.
     Several(Vec<Entry>),
 }
 
@@ -44,7 +44,7 @@ impl Places {
         Self(by_name)
     }
 
-    /// The image of `stimulus`. Its name may lack its ending where no file has it as it is.
+    /// The image of `stimulus`. Its name may lack the extension if no file has exactly that name.
     pub(super) fn image(&self, stimulus: &Stimulus) -> Found {
         let name = stimulus.image_name();
         match self.under(name) {
@@ -62,14 +62,14 @@ impl Places {
         Found::of(found)
     }
 
-    /// The file at `path`, or the one that agrees with it in most parts, from the last on: one of
-    /// the two paths ends with the whole of the other.
+    /// The file at `path`, or the one that matches it in most components from the end: one of the
+    /// two paths must end with the other.
     fn under(&self, path: &str) -> Found {
         let path = parts(path);
         let Some(alike) = path.last().and_then(|last| self.0.get(*last)) else {
             return Found::Nothing;
         };
-        // Parts that agree, and whether nothing else is in either path.
+        // How many components match, and whether these are the whole of both paths.
         let agreement = |entry: &Entry| {
             let file = parts(&entry.file);
             let agree = file.ends_with(&path) || path.ends_with(&file);
@@ -94,12 +94,12 @@ impl Found {
     }
 }
 
-/// Whether two paths of the stimulus set are one.
+/// Whether two paths of the stimulus set are the same.
 pub(super) fn same(one: &str, other: &str) -> bool {
     parts(one) == parts(other)
 }
 
-/// The parts of a path, whichever system wrote it.
+/// The components of a path, with either separator.
 fn parts(path: &str) -> Vec<&str> {
     let parts = path.split(['/', '\\']);
     parts.filter(|part| !matches!(*part, "" | ".")).collect()
