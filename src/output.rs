@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, presets};
 use nrp_proto::plain;
-pub(crate) use nrp_report::text::{count, number, score, significant, time};
+pub(crate) use nrp_report::text::{number, score, significant, time};
 use serde::Serialize;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
