@@ -97,6 +97,8 @@ struct Row {
 /// An axis of the grid: how sweep files and the wire list its values, and how a trial gets one.
 #[derive(Clone, Copy)]
 pub(crate) struct GridAxis {
+    /// How lists of its values are headed.
+    pub(crate) plural: &'static str,
     /// Networks of fewer intermediate layers have no place on the axis.
     pub(crate) from_depth: u32,
     /// Whether the default is left out on the wire, since there was no choice at first: so ids of
@@ -199,6 +201,7 @@ impl Axis {
             Axis::Model => Row::new("model", Word, |trial, _| word(trial.model())),
             Axis::Layers => Row::new("layers", Word, |trial, _| word(&trial.layers.join("+"))),
             Axis::L1 => Row::new("L1", Whole, |trial, _| whole(trial.l1?)).in_grid(GridAxis {
+                plural: "NRP-L1",
                 from_depth: 1,
                 is_optional: false,
                 default: || Values::Wholes(vec![16, 32, 64, 128]),
@@ -209,6 +212,7 @@ impl Axis {
                 set: |trial, values, at| trial.l1 = Some(values.u32(at)),
             }),
             Axis::L2 => Row::new("L2", Whole, |trial, _| whole(trial.l2?)).in_grid(GridAxis {
+                plural: "NRP-L2",
                 from_depth: 2,
                 is_optional: false,
                 default: || Values::Wholes(vec![32, 64, 128, 256]),
@@ -221,6 +225,7 @@ impl Axis {
             Axis::Depth => Row::new("depth", Whole, |trial, _| whole(trial.depth))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Depths",
                     from_depth: 0,
                     is_optional: false,
                     default: || Values::Wholes(vec![2]),
@@ -233,6 +238,7 @@ impl Axis {
             Axis::LearningRate => Row::new("rate", Real, |trial, _| real(trial.learning_rate))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Learning rates",
                     from_depth: 0,
                     is_optional: false,
                     default: || Values::Reals(vec![1e-4, 3e-4, 1e-3, 3e-3]),
@@ -245,6 +251,7 @@ impl Axis {
             Axis::WeightDecay => Row::new("decay", Real, |trial, _| real(trial.weight_decay))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Weight decays",
                     from_depth: 0,
                     is_optional: false,
                     default: || Values::Reals(vec![0.0]),
@@ -257,6 +264,7 @@ impl Axis {
             Axis::Dropout => Row::new("dropout", Real, |trial, _| real(trial.dropout))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Dropouts",
                     from_depth: 1,
                     is_optional: false,
                     default: || Values::Reals(vec![0.0]),
@@ -271,6 +279,7 @@ impl Axis {
             Axis::LinearPath => Row::new("linear path", Word, |trial, _| word(trial.linear_path()))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Linear paths",
                     from_depth: 0,
                     is_optional: true,
                     default: || Values::Words(vec![LinearPath::None.to_string()]),
@@ -288,6 +297,7 @@ impl Axis {
             Axis::Ensemble => Row::new("ensemble", Whole, |trial, _| whole(trial.ensemble()))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Networks of an ensemble",
                     from_depth: 0,
                     is_optional: true,
                     default: || Values::Wholes(vec![1]),
@@ -306,6 +316,7 @@ impl Axis {
             Axis::Seed => Row::new("seed", Whole, |trial, _| whole(trial.seed))
                 .of_networks()
                 .in_grid(GridAxis {
+                    plural: "Seeds",
                     from_depth: 0,
                     is_optional: false,
                     default: || Values::Wholes(vec![0]),
@@ -323,7 +334,7 @@ impl Axis {
 
     /// The axes of the grid, in the order in which its cells are numbered: the last runs fastest,
     /// and the depth slowest.
-    pub(crate) const GRID: [Axis; GRID_AXES] = {
+    pub const GRID: [Axis; GRID_AXES] = {
         let mut grid = [Axis::Depth; GRID_AXES];
         let (mut at, mut next) = (0, 0);
         while at < Axis::ALL.len() {
@@ -335,6 +346,22 @@ impl Axis {
         }
         grid
     };
+
+    /// How lists of its values are headed: "Learning rates".
+    pub fn plural(self) -> &'static str {
+        self.grid().map_or(self.label(), |grid| grid.plural)
+    }
+
+    /// Whether there was no choice on the axis at first.
+    pub fn is_optional(self) -> bool {
+        self.grid().is_some_and(|grid| grid.is_optional)
+    }
+
+    /// Whether `value` is the only one that there was before there was a choice.
+    pub fn is_tacit(self, value: &Value) -> bool {
+        let tacit = self.grid().filter(|grid| grid.is_optional);
+        tacit.is_some_and(|grid| (grid.default)().value(0).as_ref() == Some(value))
+    }
 
     /// How sweep files and the wire have the axis, where it is one of the grid.
     pub(crate) const fn grid(self) -> Option<GridAxis> {

@@ -61,7 +61,7 @@ impl Fold {
         self.sweep.trials += 1;
         *self.sweep.in_state.entry(state).or_default() += 1;
         if spec.is_nrp_network() {
-            self.protocol.take(&spec);
+            self.protocol.axes.take(&spec);
         }
         let row = record
             .scores
@@ -104,7 +104,7 @@ impl Fold {
     /// Whether the sweep has several seeds. Which configurations win is known only after all trials, so
     /// the finished trials must then be given once more, to [`Fold::take_seed`].
     pub fn wants_seeds(&self) -> bool {
-        self.protocol.seed.len() > 1
+        self.protocol.axes.get(Axis::Seed).len() > 1
     }
 
     /// Takes in the error of a finished trial if a winner's configuration is the same but for the seed.
@@ -145,25 +145,6 @@ impl Fold {
         if let Some(best) = bests.find(|best| best.row.cell.trial.as_deref() == Some(trial)) {
             best.details = Some(details);
         }
-    }
-}
-
-impl Protocol {
-    /// Takes in where a trial of an NRP network lies on each axis.
-    pub(crate) fn take(&mut self, spec: &TrialSpec) {
-        if let Some(l1) = spec.l1 {
-            add(&mut self.l1, l1);
-        }
-        if let Some(l2) = spec.l2 {
-            add(&mut self.l2, l2);
-        }
-        add(&mut self.depth, spec.depth);
-        add(&mut self.learning_rate, spec.learning_rate);
-        add(&mut self.weight_decay, spec.weight_decay);
-        add(&mut self.dropout, spec.dropout);
-        add(&mut self.linear_path, spec.linear_path().to_owned());
-        add(&mut self.ensemble, spec.ensemble());
-        add(&mut self.seed, spec.seed);
     }
 }
 

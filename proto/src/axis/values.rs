@@ -1,5 +1,7 @@
 //! The values of an axis that a sweep tries, as its file lists them.
 
+use super::Value;
+
 /// Values of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
@@ -18,6 +20,15 @@ impl Values {
             Values::Words(values) => values.len(),
             Values::Wholes(values) => values.len(),
             Values::Reals(values) => values.len(),
+        }
+    }
+
+    /// The value at an index, if there is one.
+    pub fn value(&self, at: usize) -> Option<Value> {
+        match self {
+            Values::Words(values) => values.get(at).cloned().map(Value::Word),
+            Values::Wholes(values) => values.get(at).map(|value| Value::Whole(*value as u64)),
+            Values::Reals(values) => values.get(at).copied().map(Value::Real),
         }
     }
 

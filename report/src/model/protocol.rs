@@ -1,10 +1,13 @@
 //! Protocol: what all trials of a sweep share, and the values that each axis of its grid takes.
 
+use nrp_proto::axis::{Axis, Value};
 use nrp_proto::sweep::Scheme;
 use nrp_proto::wire::{
     Duplicates, EarlyStopping, RandomSearch, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
+    TrialSpec,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What all trials share, and the values that each axis of the grid takes.
 #[derive(Debug, Default, Serialize)]
@@ -23,24 +26,9 @@ pub struct Protocol {
     pub validation_is_test: bool,
     /// How NRP networks are trained.
     pub training: TrainingSpec,
-    /// Values of the axis, sorted, as of each axis below.
-    pub l1: Vec<u32>,
-    /// Units of NRP-L2.
-    pub l2: Vec<u32>,
-    /// Layers of the NRP network.
-    pub depth: Vec<u32>,
-    /// Learning rates.
-    pub learning_rate: Vec<f64>,
-    /// Weight decays.
-    pub weight_decay: Vec<f64>,
-    /// Dropout probabilities.
-    pub dropout: Vec<f64>,
-    /// Linear models beside the network.
-    pub linear_path: Vec<String>,
-    /// Networks whose predictions are averaged.
-    pub ensemble: Vec<u32>,
-    /// Seeds.
-    pub seed: Vec<u64>,
+    /// The values of each axis of the grid, sorted.
+    #[serde(flatten)]
+    pub axes: Axes,
     /// How cells were drawn at random; absent if every cell of the grid is a trial.
     pub random_search: Option<RandomSearch>,
     /// How trials are stopped early; absent if every trial is trained to its end.
@@ -78,14 +66,32 @@ impl Protocol {
 
     /// Sorts the values of each axis.
     pub(crate) fn sort(&mut self) {
-        self.l1.sort_unstable();
-        self.l2.sort_unstable();
-        self.depth.sort_unstable();
-        self.learning_rate.sort_by(f64::total_cmp);
-        self.weight_decay.sort_by(f64::total_cmp);
-        self.dropout.sort_by(f64::total_cmp);
-        self.linear_path.sort_unstable();
-        self.ensemble.sort_unstable();
-        self.seed.sort_unstable();
+        self.axes.0.values_mut().for_each(|values| values.sort());
+    }
+}
+
+/// The values that networks have on each axis of the grid.
+#[derive(Debug, Serialize)]
+pub struct Axes(BTreeMap<&'static str, Vec<Value>>);
+
+impl Default for Axes {
+    fn default() -> Self {
+        Self(Axis::GRID.map(|axis| (axis.name(), Vec::new())).into())
+    }
+}
+
+impl Axes {
+    /// The values on an axis of the grid; none on another axis.
+    pub fn get(&self, axis: Axis) -> &[Value] {
+        self.0.get(axis.name()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes in where a network lies.
+    pub(crate) fn take(&mut self, spec: &TrialSpec) {
+        for axis in Axis::GRID {
+            let values = self.0.entry(axis.name()).or_default();
+            let value = axis.of_spec(spec, None);
+            values.extend(value.filter(|value| !values.contains(value)));
+        }
     }
 }

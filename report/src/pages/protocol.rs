@@ -2,13 +2,12 @@
 
 use crate::model::Protocol;
 use crate::setting;
-use crate::text::{self, list};
-use nrp_proto::id::NO_LINEAR_PATH;
+use crate::text::list;
+use nrp_proto::axis::Axis;
 use nrp_proto::wire::{EarlyStopping, RandomSearch};
 
 /// Names and values, in the order of the page.
 pub(crate) fn shown(protocol: &Protocol) -> Vec<(&'static str, String)> {
-    let numbers = |values: &[f64]| list(values.iter().map(|value| text::number(Some(*value))));
     let mut shown = vec![
         ("Recordings", setting::recordings(&protocol.recordings)),
         ("Recordings' digest", protocol.recordings_digest.clone()),
@@ -17,30 +16,19 @@ pub(crate) fn shown(protocol: &Protocol) -> Vec<(&'static str, String)> {
         ("Inputs", protocol.training.inputs.clone()),
         ("Targets", protocol.training.targets.clone()),
         ("Projection", protocol.training.projection.clone()),
-        ("NRP-L1", list(&protocol.l1)),
-        ("NRP-L2", list(&protocol.l2)),
-        ("Depths", list(&protocol.depth)),
-        ("Learning rates", numbers(&protocol.learning_rate)),
-        ("Weight decays", numbers(&protocol.weight_decay)),
-        ("Dropouts", numbers(&protocol.dropout)),
     ];
+    let axes = Axis::GRID.into_iter();
+    let told = axes.filter(|axis| {
+        let values = protocol.axes.get(*axis);
+        !axis.is_optional() || values.iter().any(|value| !axis.is_tacit(value))
+    });
+    shown.extend(told.map(|axis| (axis.plural(), list(protocol.axes.get(axis)))));
     if let Some(duplicates) = &protocol.duplicates {
         shown.push((
             "Same pictures",
             setting::same_pictures(duplicates, &protocol.split),
         ));
     }
-    if protocol
-        .linear_path
-        .iter()
-        .any(|path| path != NO_LINEAR_PATH)
-    {
-        shown.push(("Linear paths", list(&protocol.linear_path)));
-    }
-    if protocol.ensemble.iter().any(|networks| *networks > 1) {
-        shown.push(("Networks of an ensemble", list(&protocol.ensemble)));
-    }
-    shown.push(("Seeds", list(&protocol.seed)));
     if let Some(RandomSearch { trials, seed }) = protocol.random_search {
         let drawn = format!("{trials} cells of the grid, drawn at random; seed {seed}");
         shown.push(("Search", drawn));
@@ -128,9 +116,9 @@ mod tests {
                 .iter()
                 .any(|(shown, _)| *shown == name)
         };
-        protocol.take(&TrialSpec::default());
+        protocol.axes.take(&TrialSpec::default());
         assert!(!has(&protocol, "Linear paths") && !has(&protocol, "Networks of an ensemble"));
-        protocol.take(&TrialSpec {
+        protocol.axes.take(&TrialSpec {
             linear_path: "ridge".to_owned(),
             ensemble: 3,
             ..TrialSpec::default()
