@@ -155,7 +155,13 @@ fn widths(columns: &[Shown], width: usize) -> Vec<usize> {
             None => break,
         }
     }
-    widths
+    // Lines that break early need less.
+    let used = columns.iter().zip(widths).map(|(column, width)| {
+        let texts = column.cells.iter().chain([&column.head]);
+        let lines = texts.flat_map(|text| wrapped(text, width));
+        lines.map(|line| length(&line)).max().unwrap_or(0)
+    });
+    used.collect()
 }
 
 /// The lines of header and rows.
@@ -267,7 +273,7 @@ mod tests {
             column("region", 0, &["V4", "IT"]),
             layers,
             column("depth", 1, &["2", "2"]),
-            column("noise floor", 2, &["0.1234", "–"]),
+            column("noise floor", 2, &["0.1234", "0.25"]),
             column("worker", 3, &["a-worker-with-a-long-name", "b"]),
             column("empty", 1, &["–", ""]),
         ];
@@ -278,11 +284,11 @@ mod tests {
         in all rows: simulated recordings,
         depth 2
 
-        region  layers               noise
-                                     floor
-        V4      block_13_relu+       0.1234
+        region  layers          noise
+                                floor
+        V4      block_13_relu+  0.1234
                 block_14_relu
-        IT      block_13_relu        –
+        IT      block_13_relu   0.25
 
         not shown: worker
         --wide shows all columns, --columns some
