@@ -93,13 +93,12 @@ static NAMES: LazyLock<Vec<&'static str>> =
 /// When `--columns` names an unknown column.
 pub(crate) fn of_best(rows: &[Row], choice: &Choice, width: usize) -> Result<String, CommandError> {
     let marks = marks(rows.iter(), choice);
-    let columns = COLUMNS.iter().filter(|column| column.is_of_rows());
-    let columns = columns.filter(|column| is_in_tables(column, choice));
+    let columns = in_tables(choice, Listing::Best).into_iter();
     let shown = columns.map(|column| {
         let cells = rows
             .iter()
-            .map(|row| cell(column, row, None, choice, &marks));
-        shown(column, cells.collect())
+            .map(|row| cell(&column, row, None, choice, &marks));
+        shown(&column, cells.collect())
     });
     choice.table(shown.collect(), &NAMES_OF_ROWS, &marks, width)
 }
@@ -114,12 +113,11 @@ pub(crate) fn of_trials(
     width: usize,
 ) -> Result<String, CommandError> {
     let marks = marks(rows.iter().map(|row| &row.row), choice);
-    let columns = COLUMNS.iter();
-    let columns = columns.filter(|column| is_in_tables(column, choice));
+    let columns = in_tables(choice, Listing::Trials).into_iter();
     let shown = columns.map(|column| {
         let cells = rows.iter();
-        let cells = cells.map(|row| cell(column, &row.row, Some(row), choice, &marks));
-        shown(column, cells.collect())
+        let cells = cells.map(|row| cell(&column, &row.row, Some(row), choice, &marks));
+        shown(&column, cells.collect())
     });
     choice.table(shown.collect(), &NAMES, &marks, width)
 }
@@ -244,9 +242,40 @@ fn marks<'a>(mut rows: impl Iterator<Item = &'a Row>, choice: &Choice) -> Vec<St
 
 const SIMULATED: &str = "simulated recordings";
 
-/// Whether tables show a column that nobody named: what all trials of a sweep share stands above.
-fn is_in_tables(column: &Column, choice: &Choice) -> bool {
-    !choice.columns.is_empty() || rank(column).is_some()
+/// A table of trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// Of the best trials, and means of some.
+    Best,
+    /// Of trials with their states.
+    Trials,
+}
+
+/// The columns of a table, in its order. Those that are only shown when they are named, as what all
+/// trials of a sweep share, are among them where some are named.
+fn in_tables(choice: &Choice, listing: Listing) -> Vec<Column> {
+    let columns = COLUMNS.iter().copied();
+    let columns = columns.filter(|column| listing == Listing::Trials || column.is_of_rows());
+    let is_shown = |column: &Column| !choice.columns.is_empty() || rank(column).is_some();
+    let mut columns: Vec<Column> = columns.filter(is_shown).collect();
+    columns.sort_by_key(|column| order(column, listing));
+    columns
+}
+
+/// Where a column stands: what a row is of, then its configuration, then its scores.
+fn order(column: &Column, listing: Listing) -> u8 {
+    match (column.source(), listing) {
+        (Source::Axis(Axis::Ann | Axis::Region | Axis::Model), _) => 1,
+        (Source::Axis(_), _) => 3,
+        (Source::Score(_), Listing::Best) => 2,
+        (Source::Score(_), Listing::Trials) => 4,
+        (Source::Other, _) => match (column.name, listing) {
+            ("trial" | "state", Listing::Trials) => 0,
+            ("trial", Listing::Best) => 9,
+            ("layers" | "reached_sparsity", _) => 3,
+            _ => 5,
+        },
+    }
 }
 
 /// How early a column gets room in a table, 0 always; none where it is only shown when it is named.
