@@ -489,12 +489,52 @@ mod tests {
 
     #[test]
     fn the_best_trials_fit_80_columns() {
-        insta::assert_snapshot!(best_at(80), @"");
+        insta::assert_snapshot!(best_at(80), @r"
+        in all rows: simulated recordings, ANN mobilenet (random weights), L1 16,
+        depth 2, decay 0, dropout 0, linear path none, ensemble 1, split 0, seed 0,
+        parameters 123456, zeros 0.0001234
+
+        region  model  NRP-error  mean       noise   layers           L2  rate  trial
+                                  predictor  floor
+        V4      NRP    0.2446     0.3012     0.1235  block_13_expand  32  1e-3  00bc5ea8
+                                                     _relu+
+                                                     block_14_depthw
+                                                     ise_relu+
+                                                     block_16_projec
+                                                     t_BN
+        IT      NRP    0.2466     0.3012     0.1235  block_13_expand  64  3e-3  02351bf8
+                                                     _relu+
+                                                     block_14_depthw
+                                                     ise_relu
+        mean    NRP    0.2456     0.3012     0.1235  –                –   –     –
+        V4      ridge  0.2446     0.3012     0.1235  block_13_expand  –   –     00bc5ea8
+                                                     _relu
+
+        not shown: r2_mean, r2_median, r2_pooled, pearson_median, ceiling_median,
+        pearson2_over_ceiling, split_half_consistency, validation_mse, epochs
+        --wide shows all columns, --columns some
+        ");
     }
 
     #[test]
     fn the_best_trials_fit_120_columns() {
-        insta::assert_snapshot!(best_at(120), @"");
+        insta::assert_snapshot!(best_at(120), @r"
+        in all rows: simulated recordings, ANN mobilenet (random weights), L1 16, depth 2, decay 0, dropout 0, linear path none,
+        ensemble 1, split 0, seed 0, parameters 123456, zeros 0.0001234
+
+        region  model  NRP-error  mean       noise   r       ceiling  r²/ceiling  layers                    L2  rate  trial
+                                  predictor  floor   median
+        V4      NRP    0.2446     0.3012     0.1235  0.7123  0.8512   0.5961      block_13_expand_relu+     32  1e-3  00bc5ea8
+                                                                                  block_14_depthwise_relu+
+                                                                                  block_16_project_BN
+        IT      NRP    0.2466     0.3012     0.1235  0.7123  0.8512   0.5961      block_13_expand_relu+     64  3e-3  02351bf8
+                                                                                  block_14_depthwise_relu
+        mean    NRP    0.2456     0.3012     0.1235  0.7123  0.8512   0.5961      –                         –   –     –
+        V4      ridge  0.2446     0.3012     0.1235  0.7123  0.8512   0.5961      block_13_expand_relu      –   –     00bc5ea8
+
+        not shown: r2_mean, r2_median, r2_pooled, split_half_consistency, validation_mse, epochs
+        --wide shows all columns, --columns some
+        ");
     }
 
     fn trials_at(width: usize) -> String {
@@ -504,12 +544,57 @@ mod tests {
 
     #[test]
     fn trials_fit_80_columns() {
-        insta::assert_snapshot!(trials_at(80), @"");
+        insta::assert_snapshot!(trials_at(80), @r"
+        in all rows: simulated recordings, ANN mobilenet (random weights), model NRP,
+        L1 16, depth 2, decay 0, dropout 0, linear path none, ensemble 1, split 0,
+        seed 0, parameters 123456, zeros 0.0001234
+
+        trial     state     region  layers        L2  rate  NRP-error  mean       noise
+                                                                       predictor  floor
+        00bc5ea8  finished  V4      block_13_exp  32  1e-3  0.2446     0.3012     0.1235
+                                    and_relu+
+                                    block_14_dep
+                                    thwise_relu+
+                                    block_16_pro
+                                    ject_BN
+        075bb290  failed    IT      block_13_exp  64  0.01  –          –          –
+                                    and_relu+
+                                    block_14_dep
+                                    thwise_relu+
+                                    block_16_pro
+                                    ject_BN
+        003882cc  waiting   V4      block_13_exp  32  3e-4  –          –          –
+                                    and_relu
+
+        not shown: r2_mean, r2_median, r2_pooled, pearson_median, ceiling_median,
+        pearson2_over_ceiling, split_half_consistency, validation_mse, epochs,
+        train_seconds, worker, reason
+        --wide shows all columns, --columns some
+        ");
     }
 
     #[test]
     fn trials_fit_120_columns() {
-        insta::assert_snapshot!(trials_at(120), @"");
+        insta::assert_snapshot!(trials_at(120), @r"
+        in all rows: simulated recordings, ANN mobilenet (random weights), model NRP, L1 16, depth 2, decay 0, dropout 0,
+        linear path none, ensemble 1, split 0, seed 0, parameters 123456, zeros 0.0001234
+
+        trial     state     region  layers                 L2  rate  NRP-error  mean       noise   ceiling  reason
+                                                                                predictor  floor
+        00bc5ea8  finished  V4      block_13_expand_relu+  32  1e-3  0.2446     0.3012     0.1235  0.8512   –
+                                    block_14_depthwise_re
+                                    lu+
+                                    block_16_project_BN
+        075bb290  failed    IT      block_13_expand_relu+  64  0.01  –          –          –       –        the loss is not
+                                    block_14_depthwise_re                                                   finite in epoch 3;
+                                    lu+                                                                     lower the learning
+                                    block_16_project_BN                                                     rate
+        003882cc  waiting   V4      block_13_expand_relu   32  3e-4  –          –          –       –        –
+
+        not shown: r2_mean, r2_median, r2_pooled, pearson_median, pearson2_over_ceiling, split_half_consistency, validation_mse,
+        epochs, train_seconds, worker
+        --wide shows all columns, --columns some
+        ");
     }
 
     fn sweeps_at(width: usize) -> String {
@@ -537,12 +622,27 @@ mod tests {
 
     #[test]
     fn sweeps_fit_80_columns() {
-        insta::assert_snapshot!(sweeps_at(80), @"");
+        insta::assert_snapshot!(sweeps_at(80), @r"
+        in all rows: priority 0, stopped 0, parked 0, cancelled 0
+
+        sweep            id        state     trials  finished  failed  running  waiting
+        paper-v4-and-it  01234567  running   1296    1200      3       8        85
+        quickstart       01234567  finished  1296    1200      0       8        88
+
+        not shown: anns, regions
+        --wide shows all columns, --columns some
+        ");
     }
 
     #[test]
     fn sweeps_fit_120_columns() {
-        insta::assert_snapshot!(sweeps_at(120), @"");
+        insta::assert_snapshot!(sweeps_at(120), @r"
+        in all rows: priority 0, stopped 0, parked 0, cancelled 0
+
+        sweep            id        state     trials  finished  failed  running  waiting  ANNs             regions
+        paper-v4-and-it  01234567  running   1296    1200      3       8        85       mobilenet vgg19  V4 IT (simulated)
+        quickstart       01234567  finished  1296    1200      0       8        88       mobilenet vgg19  V4 IT (simulated)
+        ");
     }
 
     #[test]
@@ -555,7 +655,10 @@ mod tests {
             of_best(&best()[..1], &choice, 80)
         };
         let text = named(&["l2", "trial", "split_half_consistency"]).expect("known");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        L2  trial                             consistency
+        32  00bc5ea80000000000000000000000V4  0.8421
+        ");
         let error = named(&["l1", "nrp_eror"]).expect_err("unknown");
         assert_eq!(
             error.to_string(),

@@ -6,6 +6,12 @@
 /// Characters between two columns.
 const GAP: usize = 2;
 
+/// Columns from this rank on are shown only where no other must break its words for them.
+const COMFORT: u8 = 6;
+
+/// Cells wrap behind these.
+const BREAKS: [char; 2] = ['+', ' '];
+
 /// What a cell shows that has no value.
 pub(crate) const NONE: &str = "–";
 
@@ -56,6 +62,17 @@ impl Shown {
         }
     }
 
+    /// The width at which its cells wrap between words, and not within them.
+    fn comfortable(&self) -> usize {
+        if self.least.is_none() {
+            return self.natural();
+        }
+        let texts = self.cells.iter().chain([&self.head]);
+        let words = texts.flat_map(|text| text.split_inclusive(BREAKS));
+        let longest = words.map(|word| length(word.trim_end())).max();
+        longest.unwrap_or(0).max(self.narrowest())
+    }
+
     fn is_empty(&self) -> bool {
         self.cells
             .iter()
@@ -84,7 +101,7 @@ impl Shown {
 pub(crate) fn fitted(columns: Vec<Shown>, marks: &[String], width: usize) -> String {
     let (shared, columns): (Vec<_>, Vec<_>) = columns
         .into_iter()
-        .filter(|column| !column.is_empty() || column.rank == 0)
+        .filter(|column| !column.is_empty())
         .partition(|column| column.common().is_some());
     let mut above = marks.to_vec();
     above.extend(shared.iter().map(|column| {
@@ -119,15 +136,20 @@ pub(crate) fn wide(columns: &[Shown]) -> String {
 fn chosen(columns: Vec<Shown>, width: usize) -> (Vec<Shown>, Vec<&'static str>) {
     let mut by_rank: Vec<usize> = (0..columns.len()).collect();
     by_rank.sort_by_key(|&at| columns[at].rank);
-    let mut used = 0;
     let mut has_room = vec![false; columns.len()];
     for at in by_rank {
-        let gap = if used == 0 { 0 } else { GAP };
-        let needed = used + gap + columns[at].narrowest();
-        if columns[at].rank == 0 || needed <= width {
-            has_room[at] = true;
-            used = needed;
-        }
+        let rank = columns[at].rank;
+        has_room[at] = true;
+        let chosen = columns.iter().zip(&has_room);
+        let chosen = chosen.filter(|(_, has_room)| **has_room);
+        let needed = chosen.map(|(column, _)| {
+            GAP + if rank < COMFORT {
+                column.narrowest()
+            } else {
+                column.comfortable()
+            }
+        });
+        has_room[at] = rank == 0 || needed.sum::<usize>() <= width + GAP;
     }
     let mut left_out = Vec::new();
     let mut shown = Vec::new();
@@ -219,7 +241,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
-    for piece in text.split_inclusive(['+', ' ']) {
+    for piece in text.split_inclusive(BREAKS) {
         if !line.is_empty() && length(&line) + length(piece.trim_end()) > width {
             lines.push(line.trim_end().to_owned());
             line.clear();
