@@ -518,7 +518,7 @@ fn a_sweep_on_the_wire_is_checked_by_the_rules_of_the_file() {
         ("[recordings]\nregions = []".to_owned(), "is empty"),
         (files("../a.nc"), "leads out of the data directory"),
         (files("a/../../b.nc"), "leads out of the data directory"),
-        (files("/etc/a.nc"), "is absolute, and not in the data directory"),
+        (files("/etc/a.nc"), "is absolute, not in the data directory"),
         (files("a.txt"), "or a file of responses; responses end in `.nc`"),
         (files("a..b/c.nc"), "good"),
         (
