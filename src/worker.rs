@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// unfinished by then, and exits with code 0. A second Ctrl-C hands the job back at once.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The coordinator
+    /// The coordinator's address
     #[arg(long, value_name = "HOST:PORT", env = "NRP_COORDINATOR", default_value = ADDRESS)]
     coordinator: String,
     /// A name that no other worker has and that stays the same over restarts [default: host and process id]

@@ -28,6 +28,23 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! Following a sweep until it ends, also while its coordinator is restarted:
+//!
+//! ```no_run
+//! use nrp_client::{Client, ClientError, Watched};
+//!
+//! async fn follow(client: &Client) -> Result<(), ClientError> {
+//!     let mut watch = client.watch("").await?;
+//!     while let Some(told) = watch.next().await? {
+//!         match told {
+//!             Watched::Status(reply) => println!("{:?}", reply.sweep),
+//!             Watched::Away(error) => println!("{error}; waiting"),
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod calls;
 mod connection;

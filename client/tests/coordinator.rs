@@ -1,9 +1,10 @@
 //! The client against a coordinator: what another program would do with it.
 
-use nrp_client::{Client, ClientError, Connection, Watch, Watched};
+use nrp_client::{Client, ClientError, Connection, Events, Told, Watch, Watched};
 use nrp_coordinator::{Config, Coordinator};
 use nrp_proto::CONTRACT;
 use nrp_proto::sweep::SweepFile;
+use nrp_proto::wire::event::Payload;
 use nrp_proto::wire::{outcome::Result::Scores as Scored, *};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -226,4 +227,50 @@ async fn a_watch_gives_a_coordinator_up_that_stays_away() {
     assert!(matches!(away, Some(Watched::Away(_))), "{away:?}");
     let failure = watch.next().await.expect_err("patience has run out");
     assert!(failure.is_unreachable(), "{failure:?}");
+}
+
+#[tokio::test]
+async fn events_continue_after_the_last_one_when_the_coordinator_is_restarted() {
+    let state = tempfile::tempdir().expect("a directory");
+    let coordinator = start(state.path()).await;
+    let address = coordinator.address();
+    let client = Client::connect(&address.to_string())
+        .await
+        .expect("connects");
+    let mut events = client.events(Some(0)).await.expect("is answered");
+    client.submit(sweep("told"), None).await.expect("is taken");
+    let mut numbers = Vec::new();
+    let submitted = event(&mut events).await;
+    assert!(matches!(
+        submitted.payload,
+        Some(Payload::SweepSubmitted(_))
+    ));
+    numbers.push(submitted.seq);
+    coordinator.shutdown().await.expect("ends");
+    let away = events.next().await.expect("the reader waits");
+    assert!(matches!(away, Told::Away(_)), "{away:?}");
+    let coordinator = start_at(state.path(), address).await;
+    work(&address.to_string()).await;
+    let mut outcomes = 0;
+    while outcomes < 2 {
+        let next = event(&mut events).await;
+        outcomes += usize::from(matches!(next.payload, Some(Payload::OutcomeRecorded(_))));
+        numbers.push(next.seq);
+    }
+    assert_eq!(events.since(), numbers.last().copied());
+    let first = numbers[0];
+    let whole: Vec<u64> = (first..first + numbers.len() as u64).collect();
+    assert_eq!(numbers, whole, "none is missing, and none came twice");
+    coordinator.shutdown().await.expect("ends");
+}
+
+/// The next event, however often the coordinator was away before.
+async fn event(events: &mut Events) -> Event {
+    loop {
+        match events.next().await.expect("the reader goes on") {
+            Told::Event(event) => return *event,
+            Told::Away(_) => {}
+            Told::Resync(resync) => panic!("everything can be told: {resync:?}"),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use nrp_proto::wire::WorkerStatus;
 /// unaffected, and a coordinator that is restarted forgets it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Their names
+    /// The names of the workers
     #[arg(required = true)]
     names: Vec<String>,
     #[command(flatten)]
