@@ -4,7 +4,7 @@
 //! The best trial has the lowest validation loss. The scores shown are on test stimuli, which select
 //! nothing.
 
-use crate::client::{Access, Sweeps};
+use crate::access::Access;
 use crate::failure::{CommandError, Ended};
 use crate::listing::{self, Choice};
 use crate::output::{self, Format};
@@ -13,6 +13,7 @@ use crate::row::{MEAN, Row};
 use crate::scope::{self, Chosen, Scope};
 use crate::setting::Origin;
 use clap::ValueEnum;
+use nrp_client::Client;
 use nrp_proto::state::Front;
 use nrp_proto::wire::{BestRequest, BestRow, TrialsRequest};
 
@@ -118,7 +119,7 @@ async fn answer(
 
 /// Asks for the best trials of each sweep and writes them to stdout.
 pub(crate) async fn show(
-    client: &Sweeps,
+    client: &Client,
     chosen: &Chosen,
     request: BestRequest,
     region: Option<&str>,
@@ -149,7 +150,7 @@ pub(crate) async fn show(
 
 /// The best trials of a sweep, with the mean over regions of each group that has finished.
 pub(crate) async fn rows(
-    client: &Sweeps,
+    client: &Client,
     request: BestRequest,
     region: Option<&str>,
     origin: &Origin,
@@ -171,7 +172,7 @@ pub(crate) async fn rows(
 
 /// The rows of all pages.
 pub(crate) async fn ask(
-    client: &Sweeps,
+    client: &Client,
     request: BestRequest,
 ) -> Result<Vec<BestRow>, CommandError> {
     Ok(client.best(request).all().await?)

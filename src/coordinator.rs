@@ -1,6 +1,6 @@
 //! `nrp coordinator`: serves sweeps to workers and clients until it is stopped.
 
-use crate::client;
+use crate::access;
 use crate::failure::Ended;
 use crate::metrics;
 use crate::output::{self, Format};
@@ -43,12 +43,12 @@ fn lease(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
-    let mut config = client::config(&arguments.state, &arguments.listen).await?;
+    let mut config = access::config(&arguments.state, &arguments.listen).await?;
     config.lease_ms = arguments.lease.as_millis() as u64;
     config.heartbeat_ms = config.lease_ms / 6;
     config.open_trials_max = arguments.max_open_trials;
-    let mut coordinator = client::start(config).await?;
-    client::write_address(&arguments.state, &coordinator)?;
+    let mut coordinator = access::start(config).await?;
+    access::write_address(&arguments.state, &coordinator)?;
     if let Some(listen) = &arguments.metrics_listen {
         let reader = coordinator.metrics();
         let read = move || {

@@ -1,7 +1,7 @@
 //! `nrp export`: every trial as CSV, JSON Lines or Parquet, as a stream: memory does not grow with
 //! trials.
 
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::parquet::{Columns, TooLarge};

@@ -1,10 +1,10 @@
 //! `nrp`: the command. It parses arguments, hands over to one file per subcommand, and turns the result into an exit
 //! code. Only this crate prints, and only through `output`; it decides nothing else.
 
+mod access;
 mod ann;
 mod best;
 mod cache;
-mod client;
 mod coordinator;
 mod data;
 mod devices;

@@ -1,7 +1,7 @@
 //! `nrp marginals`: mean and best scores over one or two axes of the grid, per ANN and region: the
 //! numbers of a heat map.
 
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;

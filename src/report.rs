@@ -1,12 +1,13 @@
 //! `nrp report`: asks a coordinator for a sweep's trials and writes the files that `nrp_report` makes of
 //! them.
 
-use crate::client::{Access, Sweeps};
+use crate::access::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::scope::ChosenSweep;
-use crate::sweep;
+use crate::{sweep, ui};
+use nrp_client::Client;
 use nrp_proto::state::TrialState;
 use nrp_proto::wire::TrialsRequest;
 use nrp_report::{Fold, Report};
@@ -15,19 +16,19 @@ use std::path::{Path, PathBuf};
 
 /// Write a sweep's report: one HTML page, its figures as SVG and PNG, its tables as CSV, and JSON
 ///
-/// The page, `report.html`, needs no network and no other file. Files that are in DIR already are
-/// replaced one by one where the report has one of the same name, and left alone otherwise. Of a
-/// sweep that has not finished, the report shows what is there, and says how much that is.
+/// The page, `report.html`, needs no network and no other file. Files in DIR that have the name of one of the
+/// report's are replaced; other files are left alone. For an unfinished sweep, the report shows the results so far,
+/// and says how many there are.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Its name, id, or the beginning of its id; default: the latest
+    /// Its name, its id, or the beginning of its id [default: the latest sweep]
     #[arg(default_value = "", hide_default_value = true)]
     sweep: String,
-    /// Where the files go; it is made if it is not there
+    /// The directory to write to; it is created if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Also say when the report was written. Without it, a report made again is the same, byte by byte;
-    /// when its outcomes were recorded it says anyway
+    /// Also say when the report was written. Without this flag, the same results give the same report, byte for
+    /// byte; it always says when its outcomes were recorded
     #[arg(long)]
     dated: bool,
     #[command(flatten)]
@@ -47,7 +48,7 @@ struct Written {
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let mut report = Access::read(&arguments.results, async |access| {
         let (sweep, headline) = ChosenSweep::find(&access.client, &arguments.sweep).await?;
-        output::note(&format!("notice: {headline}"));
+        ui::notice(&headline);
         let mut report = gather(&access.client, sweep).await?;
         if access.nothing_runs() {
             report.sweep.state = sweep::unless_interrupted(&report.sweep.state);
@@ -57,15 +58,14 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     .await?;
     report.written_at = arguments.dated.then(output::now);
     let written = write(&report, &arguments.out)?;
-    match format {
-        Format::Json => output::json(&written)?,
-        Format::Text => output::line(&written.files[0].display().to_string())?,
-    }
+    format.show(&written, |written| {
+        output::line(&written.files[0].display().to_string())
+    })?;
     Ok(Ended::Done)
 }
 
 /// Asks a coordinator for all that a report on a sweep shows.
-async fn gather(client: &Sweeps, sweep: ChosenSweep) -> Result<Report, CommandError> {
+async fn gather(client: &Client, sweep: ChosenSweep) -> Result<Report, CommandError> {
     let status = client.status(&sweep.id).await?;
     let mut fold = Fold::new(status, sweep.spec);
     let mut request = TrialsRequest {

@@ -1,8 +1,8 @@
 //! `nrp run`: a whole sweep with one command: a coordinator and a worker in one process, talking
 //! over gRPC as they do between machines.
 
+use crate::access;
 use crate::cache::CacheArguments;
-use crate::client;
 use crate::coordinator::told_to_stop;
 use crate::devices::DeviceArguments;
 use crate::failure::{CommandError, Ended};
@@ -58,9 +58,9 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     let data_dir = arguments.data_dir.clone();
     let (spec, forecast) = load::sweep(&arguments.file, data_dir, &devices[0], true)?;
     let takes = Takes::new(&spec, &forecast, arguments.cache.dtype());
-    let config = client::config(&arguments.state, "127.0.0.1:0").await?;
-    let mut coordinator = client::start(config).await?;
-    client::write_address(&arguments.state, &coordinator)?;
+    let config = access::config(&arguments.state, "127.0.0.1:0").await?;
+    let mut coordinator = access::start(config).await?;
+    access::write_address(&arguments.state, &coordinator)?;
     let address = coordinator.address().to_string();
     let connected = Client::connect(&address).await;
     let client = connected.map_err(CommandError::from)?;

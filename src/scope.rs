@@ -1,12 +1,12 @@
 //! Scope: which sweeps and trials a question is about. Every command has the same flags and the same rule: the latest
 //! sweep, unless the user names another or asks for all. An answer begins with the sweep that it is about.
 
-use crate::client::Sweeps;
 use crate::failure::CommandError;
 use crate::output::{self, Format};
 use crate::row::Provenance;
 use crate::setting::{self, Origin, Setting};
 use crate::ui;
+use nrp_client::Client;
 use nrp_proto::near_miss;
 use nrp_proto::wire::{SweepSpec, SweepStatus, TrialsRequest};
 
@@ -34,7 +34,7 @@ pub(crate) struct Scope {
 /// Refuses a question that no trial can answer, even once all have finished: an ANN or a region that none of the
 /// sweeps has, or conditions that none of their trials meets. If `asked.sweep` is empty, trials of every sweep count.
 /// If there is no sweep at all, nothing is refused.
-pub(crate) async fn check(client: &Sweeps, asked: TrialsRequest) -> Result<(), CommandError> {
+pub(crate) async fn check(client: &Client, asked: TrialsRequest) -> Result<(), CommandError> {
     let (sweeps, of) = match asked.sweep.as_str() {
         "" => {
             let all = client.sweeps().all().await?;
@@ -116,7 +116,7 @@ pub(crate) struct ChosenSweep {
 
 impl Scope {
     /// The sweeps that the user means.
-    pub(crate) async fn choose(&self, client: &Sweeps) -> Result<Chosen, CommandError> {
+    pub(crate) async fn choose(&self, client: &Client) -> Result<Chosen, CommandError> {
         if !self.all_sweeps {
             let sweep = self.sweep.as_deref().unwrap_or_default();
             return Chosen::one(client, sweep).await;
@@ -137,7 +137,7 @@ impl Scope {
 
 impl Chosen {
     /// One sweep by its name, its id or the beginning of its id; the latest if `sweep` is empty.
-    pub(crate) async fn one(client: &Sweeps, sweep: &str) -> Result<Self, CommandError> {
+    pub(crate) async fn one(client: &Client, sweep: &str) -> Result<Self, CommandError> {
         let (sweep, headline) = ChosenSweep::find(client, sweep).await?;
         Ok(Self {
             sweeps: vec![sweep],
@@ -183,7 +183,7 @@ impl Chosen {
 
 impl ChosenSweep {
     /// As [`Chosen::one`], with the headline.
-    pub(crate) async fn find(client: &Sweeps, sweep: &str) -> Result<(Self, String), CommandError> {
+    pub(crate) async fn find(client: &Client, sweep: &str) -> Result<(Self, String), CommandError> {
         let status = client.status(sweep).await?;
         let mut headline = one_is(&status);
         if sweep.is_empty() {
@@ -197,7 +197,7 @@ impl ChosenSweep {
         Ok((Self::new(client, status).await?, headline))
     }
 
-    async fn new(client: &Sweeps, status: SweepStatus) -> Result<Self, CommandError> {
+    async fn new(client: &Client, status: SweepStatus) -> Result<Self, CommandError> {
         Ok(Self {
             spec: client.describe(&status.id).await?,
             name: status.name,

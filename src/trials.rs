@@ -1,6 +1,6 @@
 //! `nrp trials`: every trial with its state and, when finished, its scores; and taking outcomes back.
 
-use crate::client::{Access, Sweeps};
+use crate::access::Access;
 use crate::failure::{CommandError, Ended};
 use crate::listing::{self, Choice};
 use crate::output::{self, Format};
@@ -8,6 +8,7 @@ use crate::place::Results;
 use crate::row::TrialRow;
 use crate::scope::{self, Chosen, ChosenSweep, Scope};
 use clap::builder::PossibleValuesParser;
+use nrp_client::Client;
 use nrp_proto::state::TrialState;
 use nrp_proto::wire::{RetractRequest, Retracted, TrialsRequest};
 use nrp_proto::word;
@@ -60,7 +61,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// The sweeps that it selects trials from; refuses names that none of them has.
-    pub(crate) async fn choose(&self, client: &Sweeps) -> Result<Chosen, CommandError> {
+    pub(crate) async fn choose(&self, client: &Client) -> Result<Chosen, CommandError> {
         let chosen = self.scope.choose(client).await?;
         scope::check(client, self.request(chosen.named())).await?;
         Ok(chosen)
@@ -153,7 +154,7 @@ async fn retract(
 
 /// Hands every trial of a sweep to `sink`, as it comes.
 pub(crate) async fn each(
-    client: &Sweeps,
+    client: &Client,
     filter: &Filter,
     sweep: &ChosenSweep,
     mut sink: impl FnMut(TrialRow) -> Result<(), CommandError>,

@@ -1,7 +1,7 @@
 //! `nrp store stats`.
 
 use super::Place;
-use crate::client;
+use crate::access;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use nrp_coordinator::Stats;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let state = &arguments.place.state;
     let mut stats = nrp_coordinator::stats(state)?;
-    let is_idle = !client::is_held(state);
+    let is_idle = !access::is_held(state);
     for sweep in stats.sweeps.iter_mut().filter(|_| is_idle) {
         if sweep.state == SweepState::Running {
             sweep.state = SweepState::Interrupted;

@@ -1,6 +1,6 @@
 //! `nrp sweep explain`.
 
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::output::{self, Format};
 use crate::place::Results;

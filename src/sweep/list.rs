@@ -1,7 +1,7 @@
 //! `nrp sweep list`.
 
 use super::table;
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::listing::Choice;
 use crate::output::Format;

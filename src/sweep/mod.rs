@@ -13,11 +13,11 @@ mod submit;
 mod table;
 mod watch;
 
-use crate::client::{Access, Sweeps};
+use crate::access::Access;
 use crate::failure::{CommandError, Ended};
 use crate::output::Format;
 use crate::place::Results;
-use nrp_client::ClientError;
+use nrp_client::{Client, ClientError};
 use nrp_proto::state::SweepState;
 use nrp_proto::wire::SweepStatus;
 
@@ -70,7 +70,7 @@ pub(crate) async fn run(command: Command, format: Format) -> miette::Result<Ende
 async fn change(
     results: &Results,
     format: Format,
-    ask: impl AsyncFnOnce(&Sweeps) -> Result<SweepStatus, ClientError>,
+    ask: impl AsyncFnOnce(&Client) -> Result<SweepStatus, ClientError>,
 ) -> miette::Result<()> {
     Access::change(results, async |access| {
         let status = ask(&access.client).await.map_err(CommandError::from)?;

@@ -1,7 +1,7 @@
 //! `nrp sweep status`.
 
 use super::{One, table};
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::listing::Choice;
 use crate::output::Format;

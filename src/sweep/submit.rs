@@ -1,6 +1,6 @@
 //! `nrp sweep submit`.
 
-use crate::client;
+use crate::access;
 use crate::devices::DIGEST_DEVICE;
 use crate::failure::CommandError;
 use crate::load;
@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         results,
     } = arguments;
     // Connect first: a refused connection is reported before minutes of hashing files.
-    let client = client::running(&results).await?;
+    let client = access::running(&results).await?;
     let (spec, _) = load::sweep(&file, data_dir, DIGEST_DEVICE, false)?;
     let submitted = client.submit(spec.clone(), priority).await;
     let submitted = submitted.map_err(CommandError::from)?;

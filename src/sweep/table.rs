@@ -1,7 +1,7 @@
 //! How sweeps stand, as a table.
 
 use super::RUNNING;
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::listing::{self, Choice};
 use crate::output::{self, Format};

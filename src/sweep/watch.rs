@@ -1,7 +1,7 @@
 //! `nrp sweep watch`.
 
 use super::{One, RUNNING, table};
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::output::Format;
 use crate::progress;

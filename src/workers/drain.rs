@@ -1,6 +1,6 @@
 //! `nrp workers drain`.
 
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::place::Results;
 use nrp_client::{Client, ClientError};

@@ -1,6 +1,6 @@
 //! `nrp workers list`.
 
-use crate::client::Access;
+use crate::access::Access;
 use crate::failure::CommandError;
 use crate::place::Results;
 use nrp_proto::wire::WorkerStatus;

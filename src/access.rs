@@ -5,13 +5,10 @@
 use crate::failure::CommandError;
 use crate::place::{ADDRESS, Results};
 use crate::ui;
-use nrp_client::ClientError;
+use nrp_client::{Client, ClientError};
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
-
-/// A connected client.
-pub(crate) type Sweeps = nrp_client::Client;
 
 /// What the results are opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +19,7 @@ enum Purpose {
 
 /// A client, and the coordinator that was started for it, if any.
 pub(crate) struct Access {
-    pub(crate) client: Sweeps,
+    pub(crate) client: Client,
     started: Option<Coordinator>,
 }
 
@@ -69,12 +66,12 @@ impl Access {
     async fn with(results: &Results, purpose: Purpose) -> miette::Result<Self> {
         if let Some(address) = &results.coordinator {
             return Ok(Self {
-                client: Sweeps::connect(address).await?,
+                client: Client::connect(address).await?,
                 started: None,
             });
         }
         if results.are_elsewhere()
-            && let Ok(client) = Sweeps::connect(ADDRESS).await
+            && let Ok(client) = Client::connect(ADDRESS).await
         {
             ui::notice(&format!(
                 "these are the results of the coordinator at {ADDRESS}"
@@ -97,13 +94,13 @@ impl Access {
         };
         match started.map(noted).map_err(miette::Report::from) {
             Ok(coordinator) => Ok(Self {
-                client: Sweeps::connect(&coordinator.address().to_string()).await?,
+                client: Client::connect(&coordinator.address().to_string()).await?,
                 started: Some(coordinator),
             }),
             // Another process has the directory open: ask that one.
             Err(error) if is_locked(&error) => match read_address(&results.state) {
                 Some(address) => Ok(Self {
-                    client: Sweeps::connect(&address).await?,
+                    client: Client::connect(&address).await?,
                     started: None,
                 }),
                 None => Err(error),
@@ -119,7 +116,7 @@ impl Access {
 }
 
 /// The running coordinator among the results that the user named, found as [`Access::read`] finds it.
-pub(crate) async fn running(results: &Results) -> Result<Sweeps, CommandError> {
+pub(crate) async fn running(results: &Results) -> Result<Client, CommandError> {
     let address = if let Some(address) = &results.coordinator {
         address.clone()
     } else if results.are_elsewhere() {
@@ -129,7 +126,7 @@ pub(crate) async fn running(results: &Results) -> Result<Sweeps, CommandError> {
         let address = read_address(&path).filter(|_| is_held(&path));
         address.ok_or(CommandError::NothingRuns { path })?
     };
-    Ok(Sweeps::connect(&address).await?)
+    Ok(Client::connect(&address).await?)
 }
 
 /// Whether a process runs on a state directory. A killed process leaves its address there, where another program
