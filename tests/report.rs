@@ -118,7 +118,7 @@ fn figures_are_there_in_both_kinds(place: &Place, written: &Value) {
     for name in figures {
         let svg = read(&place.path(&format!("out/{name}.svg")));
         let mark = match name {
-            "figure-2a-published" => "Published numbers, none of this sweep",
+            "figure-2a-published" => "Published numbers, not results of this sweep",
             _ => "Simulated recordings, random weights: says nothing about brains",
         };
         assert!(svg.starts_with("<svg") && svg.contains(mark), "{name}");

@@ -134,7 +134,7 @@ fn everything_else_is_about_the_first_split(place: &Place, trials: &[Value]) {
     let best = &document["networks"][0]["regions"][0]["best"];
     assert_eq!(best["trial"], first["trial"]);
     let page = read(&place.path("out/report.html"));
-    assert!(page.contains("Of split 0 of 10 alone"));
+    assert!(page.contains("Split 0 of 10 only"));
     assert_eq!(document["protocol"]["recordings"]["assembly"], "simulated");
     assert_eq!(document["networks"][1]["weights_file"], "random:1");
     let version = env!("CARGO_PKG_VERSION");
@@ -161,7 +161,7 @@ fn what_selects_on_its_test_stimuli_says_so_everywhere() {
     let file = place.write("same.toml", sweep);
     json(&place.run(&file).output().unwrap());
     let written = report(&place, &[]);
-    let mark = "Scores are of stimuli that also selected";
+    let mark = "Scores are on stimuli that also selected";
     let files = written["files"].as_array().unwrap();
     let svgs = files
         .iter()

@@ -42,13 +42,13 @@ impl Caveats {
             (true, false, false) => Some("Simulated recordings: says nothing about brains"),
             (false, true, _) => Some("Random weights: says nothing about trained ANNs"),
             (false, false, true) => {
-                Some("Some weights are random: they say nothing of trained ANNs")
+                Some("Some weights are random: these say nothing about trained ANNs")
             }
             (false, false, false) => None,
         };
         let mut marks = Vec::from_iter(of.map(str::to_owned));
         if self.validation_is_test {
-            marks.push("Scores are of stimuli that also selected".to_owned());
+            marks.push("Scores are on stimuli that also selected".to_owned());
         }
         marks.extend(self.unfinished.clone());
         marks
@@ -59,7 +59,7 @@ impl Caveats {
         match self.splits {
             0 | 1 => self.of_any_split().to_owned(),
             splits => format!(
-                " Of split 0 of {splits} alone, so that losses are compared on one split.{}",
+                " Split 0 of {splits} only, so that losses are compared within one split.{}",
                 self.of_any_split()
             ),
         }
@@ -68,7 +68,7 @@ impl Caveats {
     /// A sentence behind all scores; begins with a space.
     pub(crate) fn of_any_split(&self) -> &'static str {
         if self.validation_is_test {
-            " Scores are of stimuli that also selected: on others they would be worse."
+            " Scores are on stimuli that also selected: on other stimuli they would be worse."
         } else {
             ""
         }
@@ -84,7 +84,7 @@ impl Caveats {
 pub(crate) fn bars(anns: &AnnResults) -> &'static str {
     if anns.winners().any(|winner| winner.over_seeds.is_some()) {
         "Bars: standard deviation of the winning configuration's NRP-error over its seeds, \
-         where it has several."
+         if it has several."
     } else {
         "No error bars: no winning configuration was trained from several seeds."
     }

@@ -31,7 +31,7 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// A sweep none of whose trials has been taken in.
+    /// A sweep without trials so far.
     pub fn new(status: SweepStatus, spec: SweepSpec) -> Self {
         Self {
             origin: Origin::new(&status.name, &status.id, &spec),

@@ -198,7 +198,7 @@ fn outcomes_without_details_are_reported_without_what_needs_them() {
     assert_ne!(some("curves.csv"), "");
 }
 
-/// A report on a network whose file has so many zeros, of a sweep that asks for none.
+/// A report on an ANN with a fraction of zeros in its file, although the sweep asks for none.
 fn with_zeros(zeros: f64) -> Report {
     let mut spec = sweep("holdout");
     for entry in &mut spec.anns {
@@ -354,7 +354,7 @@ fn scores_of_stimuli_that_selected_are_marked_everywhere() {
     let figures = report.figures();
     let tables = report.tables();
     assert!(figures.len() > 2 && tables.len() > 4);
-    let mark = "Scores are of stimuli that also selected";
+    let mark = "Scores are on stimuli that also selected";
     // The published numbers are not scores of this sweep.
     let ours = figures.iter().filter(|of| of.name != figures::PUBLISHED);
     for figure in ours {

@@ -34,8 +34,8 @@ pub(crate) fn figure_2a(anns: &AnnResults, caveats: &Caveats) -> Option<Figure> 
         name: "figure-2a".to_owned(),
         title: "Figure 2A: NRP-error against top-1 accuracy".to_owned(),
         caption: format!(
-            "Mean over {} of the NRP-error of each ANN's best configurations, in the recordings' own \
-             units, against the accuracy on ImageNet that is published of the trained ANN. {}{}",
+            "NRP-error of each ANN's best configurations, averaged over {}, in the recordings' own units, \
+             against the published ImageNet accuracy of the trained ANN. {}{}",
             regions.join(" and "),
             bars(anns),
             left_out(anns)
@@ -74,10 +74,10 @@ pub(crate) fn figure_2a_published(anns: &AnnResults) -> Option<Figure> {
         name: PUBLISHED.to_owned(),
         title: "Figure 2A as published: NRP-error against top-1 accuracy".to_owned(),
         caption:
-            "What Anand, Sen & Roy (2021) report of the same ANNs: mean of V4 and IT, in the units \
-                  of their recordings. Orders may be compared with Figure 2A's, numbers may not."
+            "Results of Anand, Sen & Roy (2021) for the same ANNs: mean of V4 and IT, in the units of \
+             their recordings. Compare the order of the ANNs with Figure 2A, not the numbers."
                 .to_owned(),
-        marks: vec!["Published numbers, none of this sweep".to_owned()],
+        marks: vec!["Published numbers, not results of this sweep".to_owned()],
         drawing: Drawing::Plot(Plot {
             x_name: "top-1 accuracy",
             y_name: "published NRP-error, units of the paper",

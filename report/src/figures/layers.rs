@@ -47,8 +47,8 @@ pub(crate) fn profile(ann: &AnnResult, number: usize, caveats: &Caveats) -> Opti
     Some(Figure {
         name: format!("layers-{}-{number}", plain::file_part(&ann.ann)),
         title: format!("NRP-error over layers, {}", ann.label()),
-        caption: "NRP-error, on test stimuli, of the best of all trials that see a layer set, \
-                  chosen by validation loss, in the order of the sweep."
+        caption: "NRP-error on test stimuli of the best trial on each layer set, chosen by validation \
+                  loss. Layer sets are in the order of the sweep."
             .to_owned(),
         marks: caveats.marks([ann]),
         drawing: Drawing::Plot(Plot {

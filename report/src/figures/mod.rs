@@ -38,7 +38,7 @@ pub(crate) fn all(report: &Report) -> Vec<Figure> {
     figures.extend(sites::all(&report.sites, anns, caveats));
     figures.extend(curves::all(&report.curves, anns, caveats));
     for figure in &mut figures {
-        // The published numbers have none of our splits.
+        // The published numbers do not come from our splits.
         if figure.name != PUBLISHED {
             figure.caption.push_str(&caveats.of_one_split());
         }

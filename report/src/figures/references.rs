@@ -6,7 +6,7 @@ use crate::draw::plot::{Along, Reference};
 use crate::model::{RegionResult, Winner};
 use crate::text;
 
-/// Reference lines across a plot; `suffix` says whose they are.
+/// Reference lines across a plot; `suffix` ends their names.
 pub(crate) fn lines(winner: &Winner, along: Along, suffix: &str) -> Vec<Reference> {
     let scores = &winner.row.scores;
     let reference = |name: &str, value: Option<f64>, colour, dash| {
@@ -29,7 +29,7 @@ pub(crate) fn words(region: &RegionResult) -> Option<String> {
     let mean = scores.mean_predictor_error?;
     let floor = match scores.noise_floor {
         Some(floor) => format!("noise floor {}", text::significant(floor)),
-        None => "noise floor not known".to_owned(),
+        None => "noise floor unknown".to_owned(),
     };
     Some(format!(
         "{}: mean predictor {}, {floor}",

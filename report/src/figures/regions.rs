@@ -24,7 +24,7 @@ pub(crate) fn figure_2c(anns: &AnnResults, caveats: &Caveats) -> Option<Figure> 
         name: "figure-2c".to_owned(),
         title: "Figure 2C: NRP-error in V4 and in IT".to_owned(),
         caption: format!(
-            "NRP-error of each ANN's best configuration in either region. {}{}",
+            "NRP-error of each ANN's best configuration in both regions. {}{}",
             bars(anns),
             left_out(anns)
         ),

@@ -19,9 +19,10 @@ fn figure(of: &RankedSites, number: usize, anns: &AnnResults, caveats: &Caveats)
         name: format!("sites-{}-{number}", plain::file_part(&of.region)),
         title: format!("Sites by predictability, {}", caveats.region(&of.region)),
         caption: format!(
-            "Pearson's r of each site, as each ANN's best NRP network predicts its test stimuli. Sites are \
-             in the order of r of {}, which has the lowest validation loss. The square root of a site's \
-             noise ceiling is the highest r that its noise leaves to a predictor of its true rates.{}",
+            "Pearson's r between each site's responses to test stimuli and the predictions of each ANN's \
+             best NRP network. Sites are sorted by the r of {}, which has the lowest validation loss. The \
+             square root of a site's noise ceiling is the highest r that a perfect predictor could reach, \
+             given the site's noise.{}",
             of.sorted_by,
             left_out(anns)
         ),

@@ -31,8 +31,8 @@ pub(crate) fn figure_3b(anns: &AnnResults, caveats: &Caveats) -> Option<Figure> 
     series.retain(|series| !series.points.is_empty());
     let is_one_shot = studies.iter().any(|of| of.pruning != Pruning::CHECKPOINT);
     let one_shot = if is_one_shot {
-        "One-shot pruning sets the smallest weights to zero and trains nothing again, unlike the \
-         paper's. "
+        "One-shot pruning sets the smallest weights to zero without retraining, unlike the paper's \
+         method. "
     } else {
         ""
     };
@@ -43,8 +43,8 @@ pub(crate) fn figure_3b(anns: &AnnResults, caveats: &Caveats) -> Option<Figure> 
             ways.join(" and ")
         ),
         caption: format!(
-            "NRP-error of the best configuration at each sparsity, its mean over seeds where there are \
-             several. Sparsity is the fraction of zero weights counted in all kernels of \
+            "NRP-error of the best configuration at each sparsity, averaged over seeds if there are \
+             several. Sparsity is the counted fraction of zero weights in all kernels of \
              convolutions and dense layers. {one_shot}{}",
             bars(anns)
         ),

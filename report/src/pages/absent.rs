@@ -6,13 +6,13 @@ use crate::model::{AnnResults, Protocol, RankedSites, Report};
 const FIGURES: [(&str, &str); 8] = [
     (
         "figure-2a",
-        "Figure 2A (NRP-error against top-1 accuracy): no ANN of the published Table 1 \
-         that is dense, as those are, has outcomes of all trials in all regions, and scores in each.",
+        "Figure 2A (NRP-error against top-1 accuracy): no dense ANN of the published Table 1 has an \
+         outcome for every trial and scores in every region.",
     ),
     (
         "figure-2b",
-        "Figure 2B (linear baselines against NRP networks): no ANN has scores of both in one \
-         region; `baselines` in `[training]` names baselines.",
+        "Figure 2B (linear baselines against NRP networks): no ANN has scores of both in the \
+         same region; name baselines as `baselines` in `[training]`.",
     ),
     (
         "figure-2c",
@@ -20,7 +20,7 @@ const FIGURES: [(&str, &str); 8] = [
     ),
     (
         "figure-3a",
-        "Figure 3A (network sizes): no ANN has scores of several sizes.",
+        "Figure 3A (network sizes): no ANN has scores for several network sizes.",
     ),
     (
         "figure-3b",
@@ -28,18 +28,17 @@ const FIGURES: [(&str, &str); 8] = [
     ),
     (
         "layers-",
-        "NRP-error over layers: no ANN has scores of several layer sets.",
+        "NRP-error over layers: no ANN has scores for several layer sets.",
     ),
     (
         "curves-",
-        "Learning curves: of no best trial's outcome losses are known epoch by epoch. Outcomes that were \
-         recorded before they were kept do not have them.",
+        "Learning curves: no best trial has its losses epoch by epoch. Earlier versions of nrp did not \
+         record them.",
     ),
     (
         "sites-",
-        "Sites sorted by predictability: of no best trial's outcome the scores of each site are known. \
-         Outcomes that were recorded before they were kept do not have them, nor do regions of more \
-         than 4096 sites.",
+        "Sites sorted by predictability: no best trial has the scores of each site. Earlier versions of \
+         nrp did not record them, and they are not recorded for regions of more than 4096 sites.",
     ),
 ];
 
@@ -70,8 +69,8 @@ pub(crate) fn all(report: &Report, has: impl Fn(&str) -> bool) -> Vec<String> {
     let bests = report.networks.bests().count();
     if (1..bests).contains(&known) {
         absent.push(format!(
-            "Details of {} of the {bests} best trials: their outcomes were recorded before details were \
-             kept.",
+            "Details of {} of the {bests} best trials: an earlier version of nrp, which kept none, recorded \
+             their outcomes.",
             bests - known
         ));
     }
@@ -87,7 +86,7 @@ fn splits(anns: &AnnResults, protocol: &Protocol) -> Option<&'static str> {
             "Scores over splits, and Brain-Score's aggregate of them: the sweep has one split; \
              `scheme = \"shuffle\"` in `[split]` has ten.",
         ),
-        (_, false) => Some("Scores over splits: of no split all trials have an outcome."),
+        (_, false) => Some("Scores over splits: no split has an outcome for every trial."),
         (_, true) => None,
     }
 }
@@ -96,17 +95,17 @@ fn comparisons(report: &Report) -> Vec<&'static str> {
     let mut absent = Vec::new();
     if report.comparisons.is_empty() {
         absent.push(match report.networks.len() {
-            0 | 1 => "Comparison between ANNs: the sweep has no two.",
+            0 | 1 => "Comparison between ANNs: the sweep has fewer than two.",
             _ => {
-                "Comparison between ANNs: no two have a split of which all trials have an outcome and \
-                 the best one's errors of each site are known."
+                "Comparison between ANNs: no two ANNs share a split in which every trial has an outcome and \
+                 the best trials have errors of each site."
             }
         });
     }
     if report.network_against_linear.is_empty() {
         absent.push(
-            "Comparison with linear baselines: no NRP network and baseline have a split of which all trials \
-             have an outcome and the best one's errors of each site are known.",
+            "Comparison with linear baselines: no NRP network and baseline share a split in which every trial \
+             has an outcome and the best trials have errors of each site.",
         );
     }
     absent
@@ -116,8 +115,8 @@ fn sites(regions: &[RankedSites]) -> Option<&'static str> {
     let mut sites = regions.iter().flat_map(|region| &region.sites);
     if !regions.iter().all(|of| of.is_described) {
         return Some(
-            "Names and noise ceilings of sites: the sweep was submitted before they were kept. Sites have \
-             their numbers in the recordings.",
+            "Names and noise ceilings of sites: the sweep was submitted by an earlier version of nrp, which \
+             did not keep them. Sites are numbered as in the recordings.",
         );
     }
     let any = !regions.is_empty();
@@ -129,12 +128,12 @@ fn provenance(report: &Report) -> Vec<&'static str> {
     let protocol = &report.protocol;
     let mut absent = Vec::new();
     if report.sweep.outcomes.undated > 0 {
-        absent.push("Dates of some outcomes: they were recorded before dates were kept.");
+        absent.push("Dates of some outcomes: an earlier version of nrp, which kept no dates, recorded them.");
     }
     if protocol.worker_versions.is_empty() || protocol.devices.is_empty() {
         absent.push(
-            "Versions and devices of the workers: no best trial's outcome has them. Those that were \
-             recorded before they were kept do not.",
+            "Versions and devices of the workers: no best trial has them. Earlier versions of nrp did not \
+             record them.",
         );
     }
     absent

@@ -40,7 +40,7 @@ pub(crate) fn shown(protocol: &Protocol) -> Vec<(&'static str, String)> {
         } = stopping;
         let rung = |power| u64::from(min_epochs) * u64::from(reduction).pow(power);
         let rungs = format!(
-            "one trial in {reduction} goes on at {}, {}, {} … epochs",
+            "one trial in {reduction} continues after {}, {}, {} … epochs",
             rung(0),
             rung(1),
             rung(2)

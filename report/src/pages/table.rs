@@ -94,10 +94,10 @@ impl Table {
             OnPage::All => String::new(),
             OnPage::Some(rows) if rows.len() == self.rows.len() => String::new(),
             OnPage::Some(rows) if rows.is_empty() => {
-                format!("Its {} rows are in the file alone.", self.rows.len())
+                format!("Its {} rows are only in the file.", self.rows.len())
             }
             OnPage::Some(rows) => {
-                format!("Here are {} of {} rows.", rows.len(), self.rows.len())
+                format!("This page shows {} of {} rows.", rows.len(), self.rows.len())
             }
         }
     }
@@ -165,7 +165,7 @@ mod tests {
         };
         assert_eq!(table.csv(), b"n\n0\n1\n2\n3\n4\n");
         assert_eq!(table.shown(), [["0"], ["4"]]);
-        assert_eq!(table.left_out(), "Here are 2 of 5 rows.");
+        assert_eq!(table.left_out(), "This page shows 2 of 5 rows.");
         table.on_page = OnPage::All;
         assert_eq!((table.shown().len(), table.left_out().as_str()), (5, ""));
     }

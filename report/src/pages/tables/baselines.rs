@@ -35,9 +35,10 @@ pub(crate) fn baselines(anns: &AnnResults) -> Table {
     Table {
         name: "baselines",
         title: "NRP networks beside linear baselines",
-        note: "Each with the layer set that is best for it, chosen by validation loss; scores are on \
-               test stimuli. ols: least squares of least norm; ridge: its penalty cross-validated for \
-               each site; pls: partial least squares, 25 components; mean: each site's training mean."
+        note: "Each model has its own best layer set, chosen by validation loss; scores are on test \
+               stimuli. ols: minimum-norm least squares; ridge: ridge regression whose penalty is \
+               cross-validated for each site; pls: partial least squares, 25 components; mean: each \
+               site's training mean."
         .to_owned(),
         rows,
         on_page: OnPage::All,

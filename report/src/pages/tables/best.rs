@@ -21,12 +21,12 @@ pub(crate) fn table_1(anns: &AnnResults) -> Table {
         name: "table-1",
         title: "Table 1: the best configuration per ANN and region",
         note:
-            "Chosen by validation loss alone; the scores are on test stimuli, in the recordings' \
-               own units. The row mean averages over regions, once all their trials have an \
-               outcome. Published: mean of V4 and IT as Anand, Sen & Roy (2021) report it, in the \
-               units of their recordings, which are others than these; accuracies and parameters \
-               are the trained ANN's. What is published is of dense nets, and stands beside no net \
-               of whose weights 1 % or more are zero."
+            "Chosen by validation loss alone; scores are on test stimuli, in the recordings' own \
+             units. The row mean averages over regions, once all their trials have an outcome. \
+             Published errors are means of V4 and IT from Anand, Sen & Roy (2021), in the units of \
+             their recordings, which differ from these; published accuracies and parameters are \
+             those of the trained ANN. The published ANNs are dense, so an ANN with 1 % or more zero \
+             weights has no published numbers beside it."
                 .to_owned(),
         rows,
         on_page: OnPage::All,
@@ -89,7 +89,7 @@ pub(crate) fn layers(anns: &AnnResults) -> Table {
     Table {
         name: "layers",
         title: "The best trial of each layer set",
-        note: "Chosen by validation loss among all trials that see these layers.".to_owned(),
+        note: "Chosen by validation loss among all trials on these layers.".to_owned(),
         rows,
         on_page: OnPage::All,
     }
@@ -149,9 +149,9 @@ pub(crate) fn sparsities(anns: &AnnResults) -> Table {
     Table {
         name: "figure-3b",
         title: "The best configuration at each sparsity",
-        note: "Chosen by validation loss. Zeros: the fraction of zero weights counted in all kernels \
-               of convolutions and dense layers. Pruning by layer or global is one-shot: the smallest \
-               weights are set to zero, and nothing is trained again."
+        note: "Chosen by validation loss. Zeros: the counted fraction of zero weights in all kernels \
+               of convolutions and dense layers. Pruning `layer` and `global` is one-shot: the smallest \
+               weights are set to zero without retraining."
         .to_owned(),
         rows,
         on_page: OnPage::All,

@@ -10,11 +10,10 @@ use crate::row;
 /// A table's note: how the intervals are computed, between `first` and `last`.
 fn note(first: &str, last: &str) -> String {
     format!(
-        "{first} Each split's best trials, chosen by its validation loss, are paired site by site; a \
-         site's difference is its mean over the finished splits. The interval is of the mean over sites: \
-         percentiles of {RESAMPLES} resamples of the sites, the pairs kept, from a fixed seed. It says \
-         what other sites might say, not what other stimuli or seeds might; and of many intervals, one in \
-         twenty leaves 0 out by chance.{last}"
+        "{first} The best trials of each split, chosen by its validation loss, are paired site by site; a \
+         site's difference is averaged over the finished splits. The interval is for the mean over sites: \
+         percentiles of {RESAMPLES} paired resamples of the sites from a fixed seed. It covers the choice \
+         of sites, not of stimuli or seeds. Of many intervals, one in twenty excludes 0 by chance.{last}"
     )
 }
 
@@ -32,7 +31,7 @@ pub(crate) fn of_networks(comparisons: &[Comparison], caveats: &Caveats) -> Tabl
         name: "comparisons",
         title: "ANNs compared",
         note: note(
-            "NRP-error of one ANN's best NRP networks less that of another's.",
+            "NRP-error of one ANN's best NRP networks minus that of another's.",
             "",
         ),
         rows: comparisons.iter().map(row).collect(),
@@ -55,7 +54,7 @@ pub(crate) fn of_linear(comparisons: &[Comparison], splits: u32, caveats: &Cavea
         name: "network-against-linear",
         title: "NRP networks compared with linear baselines",
         note: note(
-            "NRP-error of an ANN's best NRP networks less that of a linear baseline on it.",
+            "NRP-error of an ANN's best NRP networks minus that of a linear baseline on the same ANN.",
             if splits > 1 { LINEAR_FIT } else { "" },
         ),
         rows: comparisons.iter().map(row).collect(),

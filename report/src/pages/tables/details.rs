@@ -52,8 +52,8 @@ pub(crate) fn sites(sites: &[RankedSites], anns: &AnnResults, caveats: &Caveats)
         name: "sites",
         title: "Sites by predictability",
         note: format!(
-            "Of each ANN's best NRP network, on test stimuli; sites in the order of the figure. Of a \
-             region with more than {} sites, the page has the best and the worst {ON_PAGE}.",
+            "Scores of each ANN's best NRP network on test stimuli; sites are in the order of the figure. \
+             For a region with more than {} sites, the page shows the best and the worst {ON_PAGE}.",
             2 * ON_PAGE
         ),
         rows,
@@ -93,7 +93,7 @@ pub(crate) fn curves(curves: &[Curve], anns: &AnnResults, caveats: &Caveats) -> 
     Table {
         name: "curves",
         title: "Learning curves",
-        note: "Losses of each ANN's best NRP network after each epoch, the 1000th at most: mean squared \
+        note: "Losses of each ANN's best NRP network after each epoch, up to epoch 1000: mean squared \
                error in fitted units."
             .to_owned(),
         rows,

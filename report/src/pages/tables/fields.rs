@@ -8,7 +8,7 @@ use nrp_proto::score::Score;
 
 /// How linear baselines are fitted in a scheme of several splits, other than NRP networks; begins with a
 /// space.
-pub(crate) const LINEAR_FIT: &str = " Linear baselines need no stimuli to stop by, and are fitted to the validation stimuli as well.";
+pub(crate) const LINEAR_FIT: &str = " Linear baselines do not stop early, so they are fitted to the validation stimuli as well.";
 
 /// Which ANN and region a row is about.
 pub(crate) fn names(ann: &AnnResult, of: &Row) -> Vec<Field> {

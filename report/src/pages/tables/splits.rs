@@ -29,13 +29,12 @@ pub(crate) fn table(anns: &AnnResults, splits: u32) -> Table {
         name: "splits",
         title: "Scores over splits",
         note: format!(
-            "Of each split the trial that its own validation loss chooses, so that configurations and \
-               layers may differ between splits; splits of which all trials have an outcome. S.d. is \
-               the sample standard deviation. As Brain-Score aggregates: the center is the mean over \
-               splits of the median over sites of Pearson's r, the score (center / ceiling)², the error \
-               the standard deviation over splits of that median r (divided by the number of splits, \
-               not by one less, and not by the ceiling). A square has no sign: where the center is \
-               negative, the score says nothing.{LINEAR_FIT}"
+            "Each split's trial is chosen by that split's validation loss, so configurations and layers \
+             may differ between splits. Only splits in which all trials have an outcome count. S.d. is \
+             the sample standard deviation. Brain-Score's aggregate: the center is the mean over splits \
+             of the median Pearson's r over sites; the score is (center / ceiling)²; the error is the \
+             population standard deviation of that median r over splits, not divided by the ceiling. A \
+             square has no sign: if the center is negative, the score says nothing.{LINEAR_FIT}"
         ),
         rows,
         on_page: OnPage::All,
