@@ -104,7 +104,7 @@ impl Fold {
     /// Whether the sweep has several seeds. Which configurations win is known only after all trials, so
     /// the finished trials must then be given once more, to [`Fold::take_seed`].
     pub fn wants_seeds(&self) -> bool {
-        self.protocol.axes.get(Axis::Seed).len() > 1
+        self.protocol.axes.get(Axis::Seed).count() > 1
     }
 
     /// Takes in the error of a finished trial if a winner's configuration is the same but for the seed.

@@ -26,9 +26,8 @@ pub(crate) fn conclude(anns: &mut AnnResults) {
     }
 }
 
-/// Adds to the protocol which versions and devices trained the best trials, and sorts its axes.
+/// Adds to the protocol which versions and devices trained the best trials.
 pub(crate) fn conclude_protocol(protocol: &mut Protocol, anns: &AnnResults) {
-    protocol.sort();
     for details in anns.bests().filter_map(|best| best.details.as_ref()) {
         add(
             &mut protocol.worker_versions,

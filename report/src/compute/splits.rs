@@ -2,7 +2,8 @@
 
 use super::brain_score::brain_score;
 use crate::model::{ModelResult, OverSplits, Spread};
-use crate::row::{Row, TestScores};
+use crate::row::Row;
+use nrp_proto::score::Score;
 
 /// Sorts a model's splits and computes its scores over the finished ones.
 pub(crate) fn conclude(model: &mut ModelResult) {
@@ -13,20 +14,17 @@ pub(crate) fn conclude(model: &mut ModelResult) {
 
 /// Scores over `rows`, one for each split; none if there are no rows.
 fn over_splits(rows: &[&Row]) -> Option<OverSplits> {
-    let of = |score: fn(&TestScores) -> Option<f64>| {
-        let scores = rows.iter().map(|row| score(&row.scores));
+    let of = |score: Score| {
+        let scores = rows.iter().map(|row| row.scores.get(score));
         scores.collect::<Option<Vec<f64>>>()
     };
-    let spread = |score| of(score).and_then(|scores| Spread::of(&scores));
+    let spread = |score| (score, of(score).and_then(|scores| Spread::of(&scores)));
     // The ceiling depends on the recordings alone, so any split has it.
     let ceiling = rows.first()?.scores.split_half_consistency;
     Some(OverSplits {
         finished: rows.len(),
-        nrp_error: spread(|scores| scores.nrp_error),
-        r2_median: spread(|scores| scores.r2_median),
-        pearson_median: spread(|scores| scores.pearson_median),
-        brain_score: of(|scores| scores.pearson_median)
-            .and_then(|medians| brain_score(&medians, ceiling)),
+        scores: OverSplits::SCORES.map(spread).into(),
+        brain_score: of(Score::PearsonMedian).and_then(|medians| brain_score(&medians, ceiling)),
     })
 }
 
@@ -71,10 +69,10 @@ mod tests {
         ]);
         let over = model.over_splits.expect("two splits");
         assert_eq!(over.finished, 2);
-        let error = over.nrp_error.expect("errors");
+        let error = over.get(Score::NrpError).expect("errors");
         assert!((error.mean - 0.5).abs() < 1e-12);
         assert!((error.sd.expect("two splits") - 0.02f64.sqrt()).abs() < 1e-12);
-        assert_eq!(over.r2_median, None);
+        assert_eq!(over.get(Score::R2Median), None);
         let brain_score = over.brain_score.expect("correlations");
         assert!((brain_score.center - 0.5).abs() < 1e-12);
         assert!((brain_score.error - 0.1).abs() < 1e-12);
@@ -91,7 +89,7 @@ mod tests {
         let over = model.over_splits.as_ref().expect("a split");
         assert_eq!(over.finished, 1);
         assert_eq!(
-            over.nrp_error,
+            over.get(Score::NrpError),
             Some(Spread {
                 count: 1,
                 mean: 0.6,

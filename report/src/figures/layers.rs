@@ -47,9 +47,10 @@ pub(crate) fn profile(ann: &AnnResult, number: usize, caveats: &Caveats) -> Opti
     Some(Figure {
         name: format!("layers-{}-{number}", plain::file_part(&ann.ann)),
         title: format!("NRP-error over layers, {}", ann.label()),
-        caption: "NRP-error on test stimuli of the best trial on each layer set, chosen by validation \
+        caption:
+            "NRP-error on test stimuli of the best trial on each layer set, chosen by validation \
                   loss. Layer sets are in the order of the sweep."
-            .to_owned(),
+                .to_owned(),
         marks: caveats.marks([ann]),
         drawing: Drawing::Plot(Plot {
             x_name: "NRP-error",

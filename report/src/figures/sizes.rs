@@ -22,9 +22,10 @@ pub(crate) fn figure_3a(ann: &AnnResult, number: usize, caveats: &Caveats) -> Op
     Some(Figure {
         name: format!("figure-3a-{}-{number}", plain::file_part(&ann.ann)),
         title: format!("Figure 3A: NRP-error over network sizes, {}", ann.label()),
-        caption: "NRP-error on test stimuli of the best trial of each size, chosen by validation loss. \
+        caption:
+            "NRP-error on test stimuli of the best trial of each size, chosen by validation loss. \
                   Dark means a high error; each region has its own scale."
-            .to_owned(),
+                .to_owned(),
         marks: caveats.marks([ann]),
         drawing: Drawing::HeatMap(lines.collect()),
     })

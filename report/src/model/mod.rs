@@ -3,6 +3,7 @@
 //! Nothing is computed here: `fold` and `compute` fill these types, `figures` and `pages` show them.
 
 mod ann;
+mod axes;
 mod comparison;
 mod outcomes;
 mod protocol;
@@ -12,6 +13,7 @@ mod splits;
 mod spread;
 
 pub use ann::{AnnResult, AnnResults, LayerSet, RegionResult, Size, Winner};
+pub use axes::Axes;
 pub use comparison::{Comparison, Interval, Predictor};
 pub use outcomes::Outcomes;
 pub use protocol::Protocol;

@@ -1,13 +1,11 @@
 //! Protocol: what all trials of a sweep share, and the values that each axis of its grid takes.
 
-use nrp_proto::axis::{Axis, Value};
+use super::axes::Axes;
 use nrp_proto::sweep::Scheme;
 use nrp_proto::wire::{
     Duplicates, EarlyStopping, RandomSearch, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
-    TrialSpec,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// What all trials share, and the values that each axis of the grid takes.
 #[derive(Debug, Default, Serialize)]
@@ -26,7 +24,7 @@ pub struct Protocol {
     pub validation_is_test: bool,
     /// How NRP networks are trained.
     pub training: TrainingSpec,
-    /// The values of each axis of the grid, sorted.
+    /// The values of each axis of the grid.
     #[serde(flatten)]
     pub axes: Axes,
     /// How cells were drawn at random; absent if every cell of the grid is a trial.
@@ -61,37 +59,6 @@ impl Protocol {
             early_stopping: spec.early_stopping,
             baselines: spec.baselines.clone(),
             ..Self::default()
-        }
-    }
-
-    /// Sorts the values of each axis.
-    pub(crate) fn sort(&mut self) {
-        self.axes.0.values_mut().for_each(|values| values.sort());
-    }
-}
-
-/// The values that networks have on each axis of the grid.
-#[derive(Debug, Serialize)]
-pub struct Axes(BTreeMap<&'static str, Vec<Value>>);
-
-impl Default for Axes {
-    fn default() -> Self {
-        Self(Axis::GRID.map(|axis| (axis.name(), Vec::new())).into())
-    }
-}
-
-impl Axes {
-    /// The values on an axis of the grid; none on another axis.
-    pub fn get(&self, axis: Axis) -> &[Value] {
-        self.0.get(axis.name()).map_or(&[], Vec::as_slice)
-    }
-
-    /// Takes in where a network lies.
-    pub(crate) fn take(&mut self, spec: &TrialSpec) {
-        for axis in Axis::GRID {
-            let values = self.0.entry(axis.name()).or_default();
-            let value = axis.of_spec(spec, None);
-            values.extend(value.filter(|value| !values.contains(value)));
         }
     }
 }

@@ -3,8 +3,10 @@
 
 use super::spread::Spread;
 use crate::row::Row;
+use nrp_proto::score::Score;
 use nrp_proto::wire::Details;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 
 /// NRP networks on an ANN, or one linear baseline, in every split.
 #[derive(Debug, Serialize)]
@@ -46,12 +48,9 @@ pub struct Best {
 pub struct OverSplits {
     /// Splits in which all trials have an outcome and at least one has scores.
     pub finished: usize,
-    /// NRP-error; absent, as the other scores, if some split lacks it.
-    pub nrp_error: Option<Spread>,
-    /// Median R² over sites.
-    pub r2_median: Option<Spread>,
-    /// Median Pearson's r over sites.
-    pub pearson_median: Option<Spread>,
+    /// The spread of each score of [`OverSplits::SCORES`]; none if a split lacks the score.
+    #[serde(flatten, serialize_with = "by_name")]
+    pub scores: BTreeMap<Score, Option<Spread>>,
     /// The correlations as Brain-Score aggregates them.
     pub brain_score: Option<BrainScore>,
 }
@@ -70,6 +69,23 @@ pub struct BrainScore {
     /// A square has no sign: an anticorrelated prediction scores as high as a correlated one. So the
     /// score is always shown together with the center.
     pub score: Option<f64>,
+}
+
+impl OverSplits {
+    /// The scores that are shown over splits.
+    pub const SCORES: [Score; 3] = [Score::NrpError, Score::PearsonMedian, Score::R2Median];
+
+    /// The spread of a score; none if a split lacks it.
+    pub fn get(&self, score: Score) -> Option<Spread> {
+        self.scores.get(&score).copied().flatten()
+    }
+}
+
+fn by_name<S: Serializer>(
+    scores: &BTreeMap<Score, Option<Spread>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(scores.iter().map(|(score, spread)| (score.name(), spread)))
 }
 
 impl ModelResult {

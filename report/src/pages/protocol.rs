@@ -19,8 +19,8 @@ pub(crate) fn shown(protocol: &Protocol) -> Vec<(&'static str, String)> {
     ];
     let axes = Axis::GRID.into_iter();
     let told = axes.filter(|axis| {
-        let values = protocol.axes.get(*axis);
-        !axis.is_optional() || values.iter().any(|value| !axis.is_tacit(value))
+        let mut values = protocol.axes.get(*axis);
+        !axis.is_optional() || values.any(|value| !axis.is_tacit(value))
     });
     shown.extend(told.map(|axis| (axis.plural(), list(protocol.axes.get(axis)))));
     if let Some(duplicates) = &protocol.duplicates {

@@ -97,7 +97,11 @@ impl Table {
                 format!("Its {} rows are only in the file.", self.rows.len())
             }
             OnPage::Some(rows) => {
-                format!("This page shows {} of {} rows.", rows.len(), self.rows.len())
+                format!(
+                    "This page shows {} of {} rows.",
+                    rows.len(),
+                    self.rows.len()
+                )
             }
         }
     }

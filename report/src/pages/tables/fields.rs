@@ -8,7 +8,8 @@ use nrp_proto::score::Score;
 
 /// How linear baselines are fitted in a scheme of several splits, other than NRP networks; begins with a
 /// space.
-pub(crate) const LINEAR_FIT: &str = " Linear baselines do not stop early, so they are fitted to the validation stimuli as well.";
+pub(crate) const LINEAR_FIT: &str =
+    " Linear baselines do not stop early, so they are fitted to the validation stimuli as well.";
 
 /// Which ANN and region a row is about.
 pub(crate) fn names(ann: &AnnResult, of: &Row) -> Vec<Field> {
@@ -63,14 +64,20 @@ pub(crate) fn trials(count: u64) -> Field {
 
 /// The NRP-error.
 pub(crate) fn nrp_error(of: &Row) -> Field {
-    field("NRP-error", "nrp_error", Value::Score(of.scores.nrp_error))
+    let score = Score::NrpError;
+    field(
+        score.label(),
+        score.name(),
+        Value::Score(of.scores.get(score)),
+    )
 }
 
 /// The scores that stand beside every NRP-error.
 pub(crate) fn context(of: &Row) -> Vec<Field> {
-    let others = Score::ALL
-        .into_iter()
-        .filter(|score| *score != Score::NrpError);
+    /// In columns of their own: the consistency as Brain-Score's ceiling, over splits.
+    const ELSEWHERE: [Score; 2] = [Score::NrpError, Score::SplitHalfConsistency];
+    let scores = Score::ALL.into_iter();
+    let others = scores.filter(|score| !ELSEWHERE.contains(score));
     let fields = others.map(|score| {
         let value = Value::Score(of.scores.get(score));
         field(score.label(), score.name(), value)

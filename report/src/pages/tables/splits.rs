@@ -48,31 +48,18 @@ fn scores(over: Option<&OverSplits>) -> Vec<Field> {
         "splits_finished",
         Value::Count(Some(finished)),
     )];
-    let spreads = [
-        (
-            ["NRP-error, mean", "s.d."],
-            ["mean_nrp_error", "sd_nrp_error"],
-            over.and_then(|over| over.nrp_error),
-        ),
-        (
-            ["r median, mean", "s.d."],
-            ["mean_pearson_median", "sd_pearson_median"],
-            over.and_then(|over| over.pearson_median),
-        ),
-        (
-            ["R² median, mean", "s.d."],
-            ["mean_r2_median", "sd_r2_median"],
-            over.and_then(|over| over.r2_median),
-        ),
-    ];
-    for (heads, columns, spread) in spreads {
-        let values = [
-            spread.map(|spread| spread.mean),
-            spread.and_then(|spread| spread.sd),
-        ];
-        for ((head, column), value) in heads.into_iter().zip(columns).zip(values) {
-            fields.push(field(head, column, Value::Score(value)));
-        }
+    for score in OverSplits::SCORES {
+        let spread = over.and_then(|over| over.get(score));
+        fields.push(field(
+            format!("{}, mean", score.label()),
+            format!("mean_{}", score.name()),
+            Value::Score(spread.map(|spread| spread.mean)),
+        ));
+        fields.push(field(
+            "s.d.",
+            format!("sd_{}", score.name()),
+            Value::Score(spread.and_then(|spread| spread.sd)),
+        ));
     }
     let brain_score = over.and_then(|over| over.brain_score);
     let parts = [
