@@ -18,7 +18,7 @@ const FACTS_MAX: usize = 4_096;
 /// Most durable batches that wait for the index; then the journal waits.
 pub(super) const RECORDED_MAX: usize = 2;
 
-/// What is done once everything before it is durable.
+/// An action that waits until everything before it is durable.
 pub(crate) type Effect = Box<dyn FnOnce(&Index) + Send>;
 
 /// Facts, and the answers that wait for them.
@@ -73,7 +73,7 @@ pub(crate) struct Told {
     pub(crate) changes: watch::Sender<u64>,
 }
 
-/// Makes batches durable until nobody sends any more, or until a write fails.
+/// Makes batches durable until the driver ends or a write fails.
 pub(super) fn write(
     store: &mut dyn Store,
     mut batches: mpsc::Receiver<Batch>,

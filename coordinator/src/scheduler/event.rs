@@ -72,7 +72,7 @@ pub enum Event {
         /// Higher goes first; 0 unless a client set it.
         priority: i32,
     },
-    /// A worker's process announced itself.
+    /// A worker's process registered.
     WorkerRegistered {
         /// The worker's process.
         holder: Holder,
@@ -137,9 +137,9 @@ pub struct Grant {
 /// Why a worker gets no job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has not announced itself since the coordinator started.
+    /// It has not registered since the coordinator started.
     NotRegistered,
-    /// Another process has announced itself under its name.
+    /// Another process has registered under its name.
     Superseded,
 }
 

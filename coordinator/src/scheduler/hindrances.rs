@@ -31,7 +31,7 @@ pub struct Hindrance {
     /// Whether the machine may be the cause, and hinder other jobs too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub machine: bool,
-    /// Whether others than the trials left of the job may be run.
+    /// Whether it concerns only the trials left of the job: others of the group may be run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_trials: bool,
 }
@@ -76,11 +76,11 @@ pub(super) struct Hindered {
 struct Said {
     instance: String,
     why: Arc<Why>,
-    /// How often in a row.
+    /// How many times in a row it said so.
     times: u32,
-    /// When it may be asked again.
+    /// When the group may be offered to it again.
     retry_ms: u64,
-    /// Whether it has not been asked again since.
+    /// Whether the group has not been offered to it again since.
     stands: bool,
     /// The trials that it spoke of; all of the group where absent.
     of: Option<BTreeSet<TrialNo>>,
@@ -104,9 +104,9 @@ pub(super) struct Unfit {
 #[derive(Debug, Default)]
 pub(super) struct Hindrances {
     pub(super) groups: BTreeMap<GroupId, Hindered>,
-    /// Grows whenever all of them are forgotten: what is said of a job from before no longer counts.
+    /// Grows whenever all of them are forgotten. Hindrances of jobs from before no longer count then.
     pub(super) round: u64,
-    /// The last reason given; most groups are hindered by the same one, which is kept once.
+    /// The last reason given. Most groups are hindered by the same one, so they share it.
     last: Option<Arc<Why>>,
 }
 
@@ -116,7 +116,7 @@ impl Hindrances {
         hindered.is_some_and(|hindered| hindered.parked.is_some())
     }
 
-    /// Keeps what is parked of a group when a trial moves.
+    /// Keeps a group's parked trials up to date when a trial changes its state.
     pub(super) fn move_parked(
         &mut self,
         group: GroupId,
@@ -150,7 +150,7 @@ impl Hindrances {
 }
 
 impl Hindered {
-    /// What a process said, unless it was asked again since.
+    /// What a process said, unless the group was offered to it again since.
     fn said(&self, name: &str, instance: &str) -> Option<&Said> {
         let said = self.by.get(name);
         said.filter(|said| said.stands && said.instance == instance)
@@ -193,7 +193,7 @@ impl Sweep {
         said.is_none_or(|said| said.retry_ms <= now_ms || !self.is_of_all(group, said))
     }
 
-    /// As [`Sweep::offers`], of a trial.
+    /// As [`Sweep::offers`], for a trial.
     pub(super) fn offers_trial(
         &self,
         now_ms: u64,
@@ -212,7 +212,7 @@ impl Sweep {
         hindered.said(name, instance)
     }
 
-    /// Whether every trial that waits of a group is among those that a worker spoke of.
+    /// Whether a worker's hindrance concerns every waiting trial of a group.
     fn is_of_all(&self, group: GroupId, said: &Said) -> bool {
         let Some(of) = &said.of else { return true };
         self.queue.group(group).all(|trial| of.contains(&trial))
@@ -273,7 +273,7 @@ impl Scheduler {
         }
     }
 
-    /// What follows from a lease that ended since its worker is hindered.
+    /// Takes in that a lease ended because its worker is hindered.
     pub(super) fn hinder(
         &mut self,
         now_ms: u64,
@@ -342,7 +342,7 @@ impl Scheduler {
         }
     }
 
-    /// A worker finished a trial: neither it nor, for it, the group is hindered.
+    /// A worker finished a trial: it no longer pauses, and is no longer hindered in the group.
     pub(super) fn prove_fit(&mut self, worker: &str, lease: LeaseRef, group: GroupId) {
         let live = self
             .leases
@@ -354,7 +354,7 @@ impl Scheduler {
         if let Some(sweep) = live.source {
             let groups = &mut self.sweeps[sweep.0 as usize].hindrances.groups;
             let hindered = groups.get_mut(&group);
-            // What is parked changes by facts alone.
+            // Only facts change what is parked.
             if let Some(hindered) = hindered.filter(|hindered| hindered.parked.is_none()) {
                 let is_of_all = |said: &Said| said.of.is_none();
                 if hindered.by.get(worker).is_some_and(is_of_all) {
@@ -379,7 +379,7 @@ impl Scheduler {
         group: GroupId,
         facts: &mut Vec<Fact>,
     ) {
-        // After a start, workers take some time to be heard of again.
+        // After a start, workers take some time to register again.
         if self.capacity.workers == 0 || now_ms < self.settles_ms {
             return;
         }
@@ -409,7 +409,7 @@ impl Scheduler {
         }
     }
 
-    /// A worker that asks for a job has groups tried again that were parked without its word.
+    /// When a worker asks for a job, groups are tried again that were parked without its word.
     pub(super) fn try_parked_again(&mut self, now_ms: u64, holder: &Holder, facts: &mut Vec<Fact>) {
         let worker = self.workers.get_mut(&holder.worker).expect("was heard");
         if std::mem::replace(&mut worker.parkings_seen, self.parkings) == self.parkings {
@@ -485,8 +485,8 @@ impl Scheduler {
         self.change(sweep_no, |_| {});
     }
 
-    /// The transition of [`Fact::GroupUnparked`]: its trials wait again, for those who have not said
-    /// that they are hindered.
+    /// The transition of [`Fact::GroupUnparked`]: the group's trials wait again, for workers that have not
+    /// said that they are hindered.
     pub(super) fn unpark(&mut self, now_ms: u64, id: SweepId, group: GroupId) {
         let Some(sweep_no) = self.sweep_numbers.get(&id).copied() else {
             return;
@@ -500,7 +500,7 @@ impl Scheduler {
         }
     }
 
-    /// What makes the parked groups again.
+    /// Facts that restore the parked groups.
     pub(super) fn parked_facts(&self) -> impl Iterator<Item = Fact> {
         self.parked.iter().map(|(sweep, group)| {
             let sweep = &self.sweeps[sweep.0 as usize];
@@ -514,7 +514,7 @@ impl Scheduler {
         })
     }
 
-    /// Puts what is parked of a group back into the queue; whether it was.
+    /// Puts a group's parked trials back into the queue. Answers whether it was parked.
     fn put_back(&mut self, sweep_no: SweepNo, group: GroupId) -> bool {
         let is_held = self.groups.get(&group).is_some_and(|group| group.is_held);
         let sweep = &mut self.sweeps[sweep_no.0 as usize];
@@ -548,7 +548,7 @@ impl Scheduler {
         hindrances.round += 1;
     }
 
-    /// After a replay only what is parked is known.
+    /// After a replay, only parked groups are known.
     pub(super) fn settle_hindrances(&mut self, now_ms: u64) {
         for (sweep, group) in std::mem::take(&mut self.hindered) {
             let groups = &mut self.sweeps[sweep.0 as usize].hindrances.groups;
@@ -560,7 +560,7 @@ impl Scheduler {
 }
 
 impl Worker {
-    /// Whether it pauses, since its machine may be at fault.
+    /// Whether it pauses because its machine may be at fault.
     pub(super) fn is_unfit(&self, now_ms: u64) -> bool {
         let unfit = self.unfit.as_ref();
         unfit.is_some_and(|unfit| unfit.until_ms > now_ms)

@@ -1,8 +1,8 @@
 //! Leases: which worker may run a job, and until when.
 //!
 //! A job has at most one live lease, and a trial is in one live lease, or in two of which one is a
-//! copy. A lease that ends early puts its unreported trials back into the queue, unless a copy of
-//! them goes on. No clock in here: the driver tells what time it is.
+//! copy. A lease that ends early puts its unreported trials back into the queue, unless a copy of them
+//! goes on. No clock in here: the driver passes the time in.
 
 use super::ids::{JobId, LeaseRef, SweepNo, TrialNo};
 use super::outcomes::Reporter;
@@ -11,12 +11,12 @@ use super::trials::TrialState;
 use super::{Ending, Fact, Hindrance, Holder, LeaseEnd, Renewed, Scheduler, SweepId, TrialId};
 use std::collections::BTreeSet;
 
-/// A job in a worker's hands.
+/// A leased job.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) lease: LeaseRef,
     pub(super) holder: Holder,
-    /// When it was granted or, after a restart, read back.
+    /// When it was granted or, after a restart, replayed.
     pub(super) granted_ms: u64,
     pub(super) deadline_ms: u64,
     pub(super) origin: Origin,
@@ -30,28 +30,28 @@ pub(super) struct Lease {
     pub(super) taken: Vec<TrialNo>,
 }
 
-/// What a lease is beside another of the same trials.
+/// How a lease relates to another one with the same trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// No other worker has, or had, its trials.
     Sole,
     /// Another worker has, or had, a copy of some of its trials.
     Copied,
-    /// It is the copy.
+    /// This lease is the copy.
     Copy,
 }
 
-/// Whether this coordinator process knows the worker to have been alive under the lease.
+/// Whether the worker was alive under the lease since this process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     /// It was granted or renewed since the start.
     Witnessed,
-    /// It was read back from the journal, and not heard of since.
+    /// It was replayed from the journal, and its worker has been silent since.
     Replayed,
 }
 
 impl Scheduler {
-    /// Jobs in workers' hands.
+    /// How many jobs are leased.
     pub fn leases(&self) -> usize {
         self.leases.len()
     }
@@ -298,8 +298,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes a trial out of the lease it is in, if any, and out of its copy; a lease with nothing
-    /// left is over.
+    /// Takes a trial out of its lease, if any, and out of its copy. A lease without trials ends.
     pub(super) fn take_from_lease(&mut self, number: TrialNo) {
         let TrialState::Leased { job } = self.at(number).state else {
             return;
@@ -328,7 +327,7 @@ impl Scheduler {
             .is_some_and(|live| live.lease == lease)
     }
 
-    /// Forgets a lease; the trials that were open in it.
+    /// Forgets a lease. Answers the trials that were open in it.
     fn drop_lease(&mut self, job: JobId) -> BTreeSet<TrialNo> {
         let lease = self
             .leases

@@ -3,9 +3,9 @@
 //!
 //! Sweep by sweep, in the order of turns, a worker gets trials of the group it did last, else of the
 //! first group whose activations are in its cache, else of the first group that no live worker holds.
-//! Groups that other workers hold are left to them while they could take all of it with their next jobs.
-//! But a worker waits for [`STEAL_AFTER_MS`] at most, so that no trial waits forever beside an idle
-//! worker.
+//! A group that other workers hold is left to them while they could take all of its trials with their
+//! next jobs. But a worker waits for [`STEAL_AFTER_MS`] at most, so that no trial waits forever beside an
+//! idle worker.
 //!
 //! A job also says which other groups wait for a pass of the same ANN over the same stimuli, so that
 //! one pass serves all of them.
@@ -22,7 +22,7 @@ impl Scheduler {
     /// A worker has nothing to do. Answers a job, or none where there is nothing to do now.
     ///
     /// # Errors
-    /// When the worker gets no job until it has announced itself, or ever.
+    /// When the worker must register first, or another process has registered under its name.
     pub fn on_job_requested(
         &mut self,
         now_ms: u64,
@@ -61,7 +61,7 @@ impl Scheduler {
         Ok(None)
     }
 
-    /// Whether any worker that asks now gets something without waiting for another.
+    /// Whether a worker that asks now gets a job without waiting for another worker.
     pub fn has_waiting(&self) -> bool {
         let mut sweeps = self.in_turn();
         sweeps.any(|(_, sweep)| {
@@ -74,8 +74,8 @@ impl Scheduler {
         })
     }
 
-    /// The first sweeps that have a turn. Those that are hindered come on top, so that they hide no
-    /// other.
+    /// The first sweeps that have a turn. Hindered ones do not count towards the limit, so that they hide
+    /// no others.
     fn in_turn(&self) -> impl Iterator<Item = (SweepNo, &Sweep)> {
         let sweeps = self.turns.iter().map(|turn| turn.sweep);
         let sweeps = sweeps.map(|number| (number, &self.sweeps[number.0 as usize]));
@@ -87,7 +87,7 @@ impl Scheduler {
         })
     }
 
-    /// Whether something waits that a worker may get, now or later.
+    /// Whether any waiting trial may go to this worker, now or later.
     fn offers_something(&self, now_ms: u64, holder: &Holder) -> bool {
         let mut sweeps = self.in_turn();
         sweeps.any(|(_, sweep)| {
@@ -124,8 +124,8 @@ impl Scheduler {
         })
     }
 
-    /// The group a worker did last, or the first other one whose activations it holds, of those that
-    /// it is offered.
+    /// The group that a worker did last, or the first other one whose activations it has, among the groups
+    /// that it is offered.
     fn with_activations(
         &self,
         queue: &Queue,
@@ -151,8 +151,8 @@ impl Scheduler {
         queue.waiting(group) > self.holders(group).lanes
     }
 
-    /// Most trials that a worker gets of a group. Once all that waits of the sweep fits into the
-    /// lanes there are, it is shared, so that no worker idles beside another's full job.
+    /// Most trials that a worker gets of a group. Once all waiting trials of the sweep fit into the lanes
+    /// of all workers, they are shared, so that no worker idles beside another's full job.
     fn share(&self, queue: &Queue, group: GroupId, lanes: usize) -> usize {
         if queue.trials() >= self.capacity.lanes as u64 {
             return lanes;
@@ -161,8 +161,8 @@ impl Scheduler {
         lanes.min(queue.waiting(group).div_ceil(takers))
     }
 
-    /// The first waiting trials of a group that a worker is offered. A suspect of taking its workers
-    /// down runs alone.
+    /// The first waiting trials of a group that a worker is offered. A trial that may be crashing its
+    /// workers runs alone.
     fn choose(
         &self,
         now_ms: u64,

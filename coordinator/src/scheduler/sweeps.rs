@@ -19,13 +19,13 @@ pub(super) struct Sweep {
     /// In grid order.
     pub(super) trials: Vec<TrialNo>,
     pub(super) wanted: bool,
-    /// Whether it starts nothing for now.
+    /// Whether it starts no trials for now.
     pub(super) paused: bool,
     /// Higher goes first.
     pub(super) priority: i32,
-    /// Its trials that wait, whether or not it is wanted.
+    /// Its waiting trials, even if the sweep is cancelled.
     pub(super) queue: Queue,
-    /// Its place among those that have something to start.
+    /// Its place among the sweeps that have something to start.
     pub(super) turn: Option<Turn>,
     /// The fence of the last lease in its turn; forgotten by a restart.
     pub(super) served: u64,
@@ -93,7 +93,7 @@ impl Sweep {
 }
 
 impl Scheduler {
-    /// All trials, each once, by where they are. Counts them.
+    /// Counts all trials, each once, by their states.
     pub fn counts(&self) -> SweepCounts {
         let mut counts = SweepCounts::default();
         for (number, trial) in (0..).map(TrialNo).zip(&self.trials) {
@@ -119,7 +119,7 @@ impl Scheduler {
         Some((state, sweep.counts))
     }
 
-    /// How urgent a sweep is; none where it was never submitted.
+    /// A sweep's priority; none where it was never submitted.
     pub fn priority(&self, id: SweepId) -> Option<i32> {
         Some(self.sweep_at(id)?.priority)
     }
@@ -129,8 +129,8 @@ impl Scheduler {
         Some(&self.sweeps[number.0 as usize])
     }
 
-    /// A sweep that was submitted before is taken up where it stands. Its failed trials stay
-    /// failed: only `resume` gives them fresh attempts.
+    /// A sweep that was submitted before continues from its state. Its failed trials stay failed: only
+    /// `resume` gives them fresh attempts.
     pub(super) fn on_sweep_submitted(&mut self, id: SweepId, spec: &SweepSpec, keys: &[TrialKey]) {
         self.submissions += 1;
         let submission = self.submissions;
@@ -190,7 +190,7 @@ impl Scheduler {
         }
     }
 
-    /// Only what runs can pause.
+    /// Only a running sweep can be paused.
     pub(super) fn on_sweep_paused(&mut self, now_ms: u64, sweep: SweepId, facts: &mut Vec<Fact>) {
         if let Some((SweepState::Running, _)) = self.sweep(sweep) {
             self.record(now_ms, Fact::SweepPaused { sweep }, facts);
@@ -258,7 +258,7 @@ impl Scheduler {
         }
     }
 
-    /// Its trials wait where they are; leases go on.
+    /// Waiting trials stay in the queue; leases go on.
     pub(super) fn pause(&mut self, id: SweepId) {
         if let Some(number) = self.sweep_numbers.get(&id).copied() {
             self.change(number, |sweep| sweep.paused = true);
@@ -278,8 +278,8 @@ impl Scheduler {
         turns::list(&mut self.turns, number, sweep);
     }
 
-    /// Puts what is cancelled of a sweep, or was stopped for others, back into the queue, and ends
-    /// its pause.
+    /// Puts a sweep's trials that were cancelled, or stopped for others, back into the queue, and ends its
+    /// pause.
     fn want(&mut self, number: SweepNo) {
         self.change(number, |sweep| {
             sweep.wanted = true;
@@ -335,14 +335,14 @@ impl Scheduler {
         sweeps.map(|sweep| sweep.id)
     }
 
-    /// Whether a sweep wants a trial, which was stopped or not.
+    /// Whether any sweep still needs a trial, which was stopped or not.
     pub(super) fn is_wanted(&self, trial: TrialNo, stopped: bool) -> bool {
         self.sweeps_of(trial).any(|sweep| sweep.needs(stopped))
     }
 
-    /// The sweep whose files a job of these trials, leased in the turn of one that has them all, is
-    /// run on: the one submitted last of those that want them all and are not known to be hindered
-    /// there, since its paths are the newest.
+    /// The sweep whose files a job of these trials is run on. Of the sweeps that need all of them and are
+    /// not known to be hindered on this worker, it is the one submitted last, since its paths are the
+    /// newest; otherwise the sweep whose turn it is.
     pub(super) fn source(
         &self,
         now_ms: u64,

@@ -47,7 +47,7 @@ pub(super) enum TrialState {
 }
 
 impl Trial {
-    /// Whether it went with its last sweep.
+    /// Whether it was deleted with its last sweep.
     pub(super) fn is_deleted(&self) -> bool {
         self.sweeps.is_empty()
     }
@@ -99,14 +99,14 @@ impl TrialState {
 pub enum TrialView {
     /// Waits to be leased.
     Waiting,
-    /// In this worker's hands.
+    /// Leased to a worker.
     Leased {
-        /// Its name.
+        /// The worker's name.
         worker: String,
     },
     /// No live worker can run it.
     Parked {
-        /// Why.
+        /// Why, by reason.
         hindered: Vec<HinderedTrials>,
     },
     /// Has scores.
@@ -132,8 +132,7 @@ pub struct TooManyOpen {
 }
 
 impl Scheduler {
-    /// Whether a sweep with these trials may be submitted. What is known already, in a sweep that is
-    /// submitted again, adds nothing.
+    /// Whether a sweep with these trials may be submitted. Trials that are known already add nothing.
     ///
     /// # Errors
     /// When there would be more trials without an outcome than the settings allow.
@@ -152,7 +151,7 @@ impl Scheduler {
         }
     }
 
-    /// Where a trial is, for a sweep or over all; none where it was never submitted.
+    /// The state of a trial, for one sweep or over all; none where it was never submitted.
     pub fn trial(&self, sweep: Option<SweepId>, id: TrialId) -> Option<TrialView> {
         let number = *self.trial_numbers.get(&id)?;
         let trial = self.at(number);
@@ -176,7 +175,7 @@ impl Scheduler {
         })
     }
 
-    /// Where a trial is over all: parked only where every sweep that wants it has it parked.
+    /// The state of a trial over all sweeps: parked only if it is parked in every sweep that needs it.
     pub(super) fn seen_by_all(&self, number: TrialNo) -> TrialState {
         let trial = self.at(number);
         let mut wanting = self
@@ -199,7 +198,7 @@ impl Scheduler {
         }
     }
 
-    /// Why a trial is parked for a sweep or, where none is named, for the first that wants it.
+    /// Why a trial is parked for a sweep or, if none is given, for the first that needs it.
     pub(super) fn parked_by(&self, number: TrialNo, sweep: Option<&Sweep>) -> Vec<HinderedTrials> {
         let trial = self.at(number);
         let mut wanting = self
@@ -218,8 +217,8 @@ impl Scheduler {
         open.and_then(|open| open.get(&row)).copied().unwrap_or(0)
     }
 
-    /// Trials known, and those with an outcome, a stop among them even where it is not the last
-    /// word.
+    /// How many trials are known, and how many have an outcome. A stop counts as one, even if another sweep
+    /// has taken the trial up again.
     pub fn totals(&self) -> (u64, u64) {
         let known = self.trial_numbers.len() as u64;
         let open = self.open_in_row.values().sum::<u64>();
@@ -257,12 +256,12 @@ impl Scheduler {
         number
     }
 
-    /// Moves a trial, and keeps all that follows from where it is.
+    /// Changes a trial's state, and all that follows from it.
     pub(super) fn set_state(&mut self, number: TrialNo, new: TrialState) {
         self.move_to(number, new, self.at(number).stopped);
     }
 
-    /// As [`Scheduler::set_state`], of a trial that may have been stopped with it.
+    /// As [`Scheduler::set_state`]; also sets whether the trial was stopped.
     pub(super) fn move_to(&mut self, number: TrialNo, new: TrialState, stopped: bool) {
         let trial = &mut self.trials[number.0 as usize];
         let old = std::mem::replace(&mut trial.state, new);

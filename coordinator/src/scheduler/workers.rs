@@ -11,7 +11,7 @@ use super::{Fact, Holder, LeaseEnd, Scheduler, TrialKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A worker that announced itself.
+/// A registered worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) instance: String,
