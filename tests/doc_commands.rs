@@ -401,7 +401,7 @@ fn paths(page: &Page) -> Vec<(usize, String)> {
         "deploy/",
         "docs/",
         "proto/",
-        "report/",
+        "report/src/",
         "sweeps/",
         "tests/",
         "worker/",
