@@ -58,6 +58,7 @@ impl Place {
             .current_dir(self.directory.path())
             .env_remove("NRP_COORDINATOR")
             .env_remove("NRP_LOG")
+            .env_remove("COLUMNS")
             .stdin(Stdio::null());
         command
     }
