@@ -45,8 +45,8 @@ fn passes_and_batches(log: &str) -> (Vec<usize>, Vec<usize>) {
         lines.map(first).collect()
     };
     (
-        firsts("an ANN is shown the stimuli"),
-        firsts("a batch is extracted"),
+        firsts("running an ANN on the stimuli"),
+        firsts("extracted a batch"),
     )
 }
 

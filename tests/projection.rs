@@ -28,8 +28,8 @@ fn run(place: &Place, projection: &str) -> Command {
 /// How many layers were projected and how often the ANN ran, according to a log.
 fn projected_and_shown(log: &str) -> (usize, usize) {
     (
-        log.matches("a layer is projected").count(),
-        log.matches("an ANN is shown the stimuli").count(),
+        log.matches("projected a layer").count(),
+        log.matches("running an ANN on the stimuli").count(),
     )
 }
 

@@ -25,8 +25,8 @@ pub enum OnnxError {
     /// The ONNX file keeps weights in a place that is not allowed.
     #[error("`{}` keeps weights in `{location}`: {why}", path.display())]
     #[diagnostic(help(
-        "export the net again, with its weights in it or in one file beside it; a copy of the file \
-         in the place of a link will do, too"
+        "export the network again, with its weights in it or in one file beside it; or replace a link \
+         by a copy of the file"
     ))]
     ExternalData {
         /// The ONNX file.
