@@ -31,7 +31,7 @@ impl Access {
     /// When the results cannot be opened; that of `ask`; else, when they cannot be closed.
     pub(crate) async fn read<T>(
         results: &Results,
-        ask: impl AsyncFnOnce(&mut Self) -> miette::Result<T>,
+        ask: impl AsyncFnOnce(&Self) -> miette::Result<T>,
     ) -> miette::Result<T> {
         let access = Self::with(results, Purpose::Read).await?;
         access.answer(ask).await
@@ -40,7 +40,7 @@ impl Access {
     /// As `read`, for an `ask` that changes something.
     pub(crate) async fn change<T>(
         results: &Results,
-        ask: impl AsyncFnOnce(&mut Self) -> miette::Result<T>,
+        ask: impl AsyncFnOnce(&Self) -> miette::Result<T>,
     ) -> miette::Result<T> {
         if results.salvage {
             return Err(CommandError::SalvageChanges.into());
@@ -50,10 +50,10 @@ impl Access {
     }
 
     async fn answer<T>(
-        mut self,
-        ask: impl AsyncFnOnce(&mut Self) -> miette::Result<T>,
+        self,
+        ask: impl AsyncFnOnce(&Self) -> miette::Result<T>,
     ) -> miette::Result<T> {
-        let answer = ask(&mut self).await;
+        let answer = ask(&self).await;
         let closed = match self.started {
             Some(coordinator) => coordinator.shutdown().await,
             None => Ok(()),

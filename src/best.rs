@@ -88,22 +88,18 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     .await
 }
 
-async fn answer(
-    access: &mut Access,
-    arguments: Arguments,
-    format: Format,
-) -> miette::Result<Ended> {
+async fn answer(access: &Access, arguments: Arguments, format: Format) -> miette::Result<Ended> {
     let front = match arguments.over {
         Over::ValidationMse => Front::ValidationMse,
         Over::NrpError => Front::NrpError,
     };
     let front = arguments.pareto.then_some(front);
-    let chosen = arguments.scope.choose(&mut access.client).await?;
+    let chosen = arguments.scope.choose(&access.client).await?;
     let asked = TrialsRequest {
         sweep: chosen.named(),
         ..arguments.asked()
     };
-    scope::check(&mut access.client, asked).await?;
+    scope::check(&access.client, asked).await?;
     let request = BestRequest {
         ann: arguments.scope.ann.unwrap_or_default(),
         filters: arguments.scope.filters,
@@ -113,7 +109,7 @@ async fn answer(
     };
     let region = arguments.region.as_deref();
     let choice = &arguments.choice;
-    show(&mut access.client, &chosen, request, region, choice, format).await?;
+    show(&access.client, &chosen, request, region, choice, format).await?;
     Ok(Ended::Done)
 }
 

@@ -42,11 +42,11 @@ pub(crate) async fn run(arguments: Arguments) -> miette::Result<Ended> {
     Access::read(&results, async |access| write(access, arguments).await).await
 }
 
-async fn write(access: &mut Access, arguments: Arguments) -> miette::Result<Ended> {
-    let chosen = arguments.filter.choose(&mut access.client).await?;
+async fn write(access: &Access, arguments: Arguments) -> miette::Result<Ended> {
+    let chosen = arguments.filter.choose(&access.client).await?;
     // Stdout is for the trials alone.
     chosen.announce(Format::Json)?;
-    let (client, filter) = (&mut access.client, &arguments.filter);
+    let (client, filter) = (&access.client, &arguments.filter);
     let mut out = BufWriter::new(std::io::stdout());
     match arguments.format {
         FileFormat::Jsonl => {

@@ -60,12 +60,8 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     .await
 }
 
-async fn answer(
-    access: &mut Access,
-    arguments: Arguments,
-    format: Format,
-) -> miette::Result<Ended> {
-    let chosen = arguments.scope.choose(&mut access.client).await?;
+async fn answer(access: &Access, arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    let chosen = arguments.scope.choose(&access.client).await?;
     let asked = TrialsRequest {
         sweep: chosen.named(),
         ann: arguments.scope.ann.clone().unwrap_or_default(),
@@ -73,7 +69,7 @@ async fn answer(
         filters: arguments.scope.filters.clone(),
         ..TrialsRequest::default()
     };
-    scope::check(&mut access.client, asked.clone()).await?;
+    scope::check(&access.client, asked.clone()).await?;
     let mut all = Vec::new();
     for sweep in &chosen.sweeps {
         let request = MarginalsRequest {

@@ -97,16 +97,12 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     .await
 }
 
-async fn answer(
-    access: &mut Access,
-    arguments: Arguments,
-    format: Format,
-) -> miette::Result<Ended> {
-    let chosen = arguments.filter.choose(&mut access.client).await?;
+async fn answer(access: &Access, arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    let chosen = arguments.filter.choose(&access.client).await?;
     let mut document = Vec::new();
     for sweep in &chosen.sweeps {
         let mut rows = Vec::new();
-        each(&mut access.client, &arguments.filter, sweep, |row| {
+        each(&access.client, &arguments.filter, sweep, |row| {
             rows.push(row);
             Ok(())
         })

@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
         dry_run,
         results,
     } = arguments;
-    let delete = async |access: &mut Access| {
+    let delete = async |access: &Access| {
         let deleted = access.client.delete(&sweep, dry_run).await;
         Ok(deleted.map_err(CommandError::from)?)
     };
