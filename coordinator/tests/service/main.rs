@@ -326,8 +326,8 @@ async fn a_pause_and_a_priority_outlive_the_coordinator() {
         assert_eq!(shown(status), ("running", priority));
         for _region in 0..2 {
             let job = world.lease("1").await.expect("a job");
-            let spec = job.shared.as_ref().expect("a spec");
-            assert_eq!(spec.seed, seed, "sweep {sweep} goes next");
+            let values = job.cells[0].values.as_ref().expect("a cell");
+            assert_eq!(values.seed, seed, "sweep {sweep} goes next");
             world.verdict(&job, 0, 0.5).await;
         }
     }

@@ -70,11 +70,11 @@ async fn outcomes_that_cannot_be_or_were_not_leased_are_refused_with_the_reason(
         (edited(|of| of.nrp_error = -0.1), "the NRP-error is -0.1"),
         (
             edited(|of| of.pearson_median = Some(1.5)),
-            "the median Pearson r is 1.5, and the most possible is 1",
+            "the median Pearson r is 1.5; the most possible is 1",
         ),
         (
             edited(|of| of.r2_mean = Some(1.5)),
-            "the mean R2 is 1.5, and the most possible is 1",
+            "the mean R2 is 1.5; the most possible is 1",
         ),
         (
             edited(|of| of.epochs = 13),

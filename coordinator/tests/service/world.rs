@@ -223,8 +223,10 @@ impl World {
     }
 
     pub(crate) async fn trials(&mut self, state: &str) -> Result<Vec<TrialRecord>, Status> {
+        // None asks for trials in any state.
+        let state = (!state.is_empty()).then(|| state.parse::<TrialState>().expect("a state"));
         let request = TrialsRequest {
-            state: state.parse::<TrialState>().expect("a state").to_wire(),
+            state: state.map_or(0, |state| state.to_wire()),
             ..TrialsRequest::default()
         };
         let stream = self.sweeps.trials(request).await?.into_inner();
