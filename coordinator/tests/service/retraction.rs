@@ -78,7 +78,7 @@ async fn outcomes_that_cannot_be_or_were_not_leased_are_refused_with_the_reason(
         ),
         (
             edited(|of| of.epochs = 13),
-            "it was trained for 13 epochs, and the sweep's limit is 12",
+            "it was trained for 13 epochs; the sweep's limit is 12",
         ),
         (edited(|of| of.best_epoch = 4), "its best epoch is 4, of 3"),
         (
