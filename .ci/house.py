@@ -28,8 +28,8 @@ def production(text):
             while i < len(lines):
                 line = lines[i]
                 i += 1
-                ends = line.startswith(" " * indent + "}") or line.rstrip().endswith(";")
-                if ends and not line.strip().startswith("#["):
+                mine = len(line) - len(line.lstrip()) == indent
+                if mine and (line.lstrip().startswith("}") or line.rstrip().endswith((";", "}"))):
                     break
             continue
         out.append(lines[i])
