@@ -25,12 +25,12 @@ def production(text):
         if re.match(r"\s*#\[cfg\((test|all\(test.*)\)\]", lines[i]):
             indent = len(lines[i]) - len(lines[i].lstrip())
             i += 1
-            while i < len(lines):
-                line = lines[i]
+            while re.match(r"\s*#\[", lines[i]):
                 i += 1
-                mine = len(line) - len(line.lstrip()) == indent
-                if mine and (line.lstrip().startswith("}") or line.rstrip().endswith((";", "}"))):
-                    break
+            if not lines[i].rstrip().endswith((";", "}")):
+                while not re.match(" " * indent + r"[})\]]+;?$", lines[i]):
+                    i += 1
+            i += 1
             continue
         out.append(lines[i])
         i += 1

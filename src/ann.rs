@@ -2,9 +2,10 @@
 //! activations.
 
 use crate::devices::DIGEST_DEVICE;
-use crate::failure::{self, CommandError, Ended};
+use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::row::onnx_label;
+use crate::ui;
 use nrp_worker::ann::{Ann, Pruning, WeightsSource};
 use nrp_worker::{ann, device};
 use serde::Serialize;
@@ -255,7 +256,7 @@ fn verify(
             // The other files are still verified.
             Err(source) => {
                 verified = false;
-                failure::show(&CommandError::Fixture { path: file, source }.into());
+                ui::error(&CommandError::Fixture { path: file, source }.into());
                 continue;
             }
         };

@@ -1,6 +1,7 @@
 //! Exit codes: what a command's end says to a script. All of them are here.
 
-use crate::failure::Ended;
+use crate::failure::{CommandError, Ended};
+use crate::ui;
 use std::process::ExitCode;
 
 /// An exit code: its number, and what it means.
@@ -48,6 +49,26 @@ impl From<Ended> for Code {
             Ended::Interrupted => INTERRUPTED,
         }
     }
+}
+
+/// The exit code of a command, after its error, if any, was shown on stderr.
+pub(crate) fn code(ended: miette::Result<Ended>) -> ExitCode {
+    match ended {
+        Ok(ended) => Code::from(ended).into(),
+        // A reader that closed its end of the pipe has read enough: no error.
+        Err(report) if is_closed_pipe(&report) => DONE.into(),
+        Err(report) => {
+            ui::error(&report);
+            FAILED.into()
+        }
+    }
+}
+
+fn is_closed_pipe(report: &miette::Report) -> bool {
+    matches!(
+        report.downcast_ref::<CommandError>(),
+        Some(CommandError::Stdout(error)) if error.kind() == std::io::ErrorKind::BrokenPipe
+    )
 }
 
 /// What `nrp --help` says of them.

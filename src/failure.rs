@@ -1,12 +1,10 @@
 //! How a command ends: with or without success, and its error as a user reads it: what is wrong, what caused it,
 //! what to do.
 
-use crate::{exit, output};
 use miette::{Diagnostic, Report};
 use nrp_proto::wire::SweepStatus;
 use nrp_proto::word::{UnknownAnswer, UnknownWord};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use thiserror::Error;
 
 /// How a command ended that met no error.
@@ -226,34 +224,8 @@ impl CommandError {
     }
 }
 
-/// The exit code of a command, after its error, if any, was shown on stderr.
-pub(crate) fn exit_code(ended: miette::Result<Ended>) -> ExitCode {
-    match ended {
-        Ok(ended) => exit::Code::from(ended).into(),
-        Err(report) => {
-            // A reader that closed its end of the pipe has read enough: no error.
-            if is_closed_pipe(&report) {
-                return exit::DONE.into();
-            }
-            show(&report);
-            exit::FAILED.into()
-        }
-    }
-}
-
-/// Writes an error to stderr.
-pub(crate) fn show(report: &Report) {
-    output::note_lines(&shown(report));
-}
-
-fn is_closed_pipe(report: &Report) -> bool {
-    matches!(
-        report.downcast_ref::<CommandError>(),
-        Some(CommandError::Stdout(error)) if error.kind() == std::io::ErrorKind::BrokenPipe
-    )
-}
-
-fn shown(report: &Report) -> String {
+/// An error as a user reads it: what is wrong, its causes, and what to do.
+pub(crate) fn shown(report: &Report) -> String {
     let mut text = part_of_error("error: ", &report.to_string());
     let mut last = report.to_string();
     for cause in report.chain().skip(1) {

@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     });
     // A computing thread must not keep an interrupted command alive.
     runtime.shutdown_background();
-    failure::exit_code(ended)
+    exit::code(ended)
 }
 
 async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {

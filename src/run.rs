@@ -75,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     }
 
     let stop = Stop::default();
-    let config = worker(arguments, &address, devices);
+    let config = worker(arguments, &spec, &address, devices);
     let mut worker = tokio::spawn(agent::run(config, stop.clone()));
     let followed = tokio::select! {
         status = follow(&client, &submitted.sweep) => Followed::Ended(Box::new(status?)),
@@ -114,11 +114,19 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
 }
 
 /// The worker of this run.
-fn worker(arguments: Arguments, address: &str, devices: Vec<String>) -> WorkerConfig {
+///
+/// Under `--data-dir`, paths are relative to the directory that `spec` names, which is above it where the sweep
+/// file names files outside.
+fn worker(
+    arguments: Arguments,
+    spec: &SweepSpec,
+    address: &str,
+    devices: Vec<String>,
+) -> WorkerConfig {
     WorkerConfig {
         coordinator: nrp_client::uri(address),
         name: WORKER.to_owned(),
-        data_dir: arguments.data_dir,
+        data_dir: arguments.data_dir.map(|_| spec.data_dir.clone().into()),
         cache: arguments.cache.into(),
         devices,
         lanes: arguments.lanes,

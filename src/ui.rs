@@ -1,6 +1,6 @@
 //! What the command says: answers as people or programs read them, and, on stderr, all that is not data.
 
-use crate::failure::CommandError;
+use crate::failure::{self, CommandError};
 use crate::output::{self, Format};
 use serde::Serialize;
 
@@ -31,6 +31,11 @@ pub(crate) fn notice(text: &str) {
 /// Says what is wrong where the command does not end with it.
 pub(crate) fn warning(text: &str) {
     output::note(&format!("warning: {text}"));
+}
+
+/// Says what is wrong, its causes and what to do.
+pub(crate) fn error(report: &miette::Report) {
+    output::note_lines(&failure::shown(report));
 }
 
 /// Says what to do.

@@ -2,7 +2,9 @@
 //! them what the earlier one answered, to the byte.
 
 use crate::harness::{Place, json};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A file that the earlier build wrote.
@@ -43,23 +45,40 @@ fn stdout(place: &Place, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
+/// The rows of a Parquet file: each column's value by its name.
+fn parquet_rows(file: &Path) -> Vec<BTreeMap<String, String>> {
+    let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(|row| {
+        let row = row.unwrap();
+        let columns = row.get_column_iter();
+        columns
+            .map(|(name, value)| (name.clone(), format!("{value:?}")))
+            .collect()
+    });
+    rows.collect()
+}
+
 /// Holds every answer from the state in `place` to the earlier build's.
 fn same_answers(place: &Place) {
-    for format in ["csv", "jsonl", "parquet"] {
-        let export = [
-            "export",
-            "--state",
-            "state",
-            "--all-sweeps",
-            "--format",
-            format,
-        ];
+    let export = |format| {
+        stdout(
+            place,
+            &[
+                "export",
+                "--state",
+                "state",
+                "--all-sweeps",
+                "--format",
+                format,
+            ],
+        )
+    };
+    for format in ["csv", "jsonl"] {
         let before = std::fs::read(earlier(&format!("trials.{format}"))).unwrap();
-        assert!(
-            stdout(place, &export) == before,
-            "the {format} export differs"
-        );
+        assert!(export(format) == before, "the {format} export differs");
     }
+    let now = place.write("now.parquet", export("parquet"));
+    assert_eq!(parquet_rows(&now), parquet_rows(&earlier("trials.parquet")));
     let search = ["--state", "state", "--sweep", "search", "--output", "json"];
     for (question, file) in [
         (&["best"][..], "best-search.json"),

@@ -353,3 +353,16 @@ fn weights_beside_a_net_that_are_no_regular_file_are_refused_before_they_are_ope
     );
     assert!(error.contains("leaves the directory"), "{error}");
 }
+
+#[test]
+fn a_data_directory_beside_an_absolute_path_runs() {
+    let place = place();
+    let elsewhere = Place::new();
+    let net = place.path("conv.onnx");
+    let sweep = SWEEP.replace("conv.onnx", net.to_str().unwrap());
+    let file = elsewhere.write("sweep.toml", sweep);
+    let data = elsewhere.path("data");
+    std::fs::create_dir(&data).unwrap();
+    let run = elsewhere.run(&file).arg("--data-dir").arg(&data).output();
+    assert_eq!(json(&run.unwrap()).as_array().unwrap().len(), 3);
+}

@@ -131,8 +131,8 @@ fn a_typo_in_a_question_is_an_error_and_does_not_look_like_waiting() {
     for command in commands {
         for (wrong, says) in [
             (["--ann", "mobilnet"], "did you mean `mobilenet`?"),
-            (["--ann", "vgg"], "there is `mobilenet`"),
-            (["--region", "V5"], "there are `IT`, `V4`"),
+            (["--ann", "vgg"], "sweep `small` has `mobilenet`"),
+            (["--region", "V5"], "sweep `small` has `IT`, `V4`"),
             (["--region", "it"], "did you mean `IT`?"),
             (["--where", "l1=17"], "no trial of sweep `small`"),
             (["--where", "region=V5"], "no trial of sweep `small`"),

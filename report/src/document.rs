@@ -95,7 +95,7 @@ impl Report {
             name: format!("{}.csv", table.name),
             bytes: table.csv(),
         });
-        let painter = Painter::new();
+        let painter = Painter::default();
         let figures = figures.into_iter().flat_map(move |(figure, svg)| {
             let png = File {
                 name: format!("{}.png", figure.name),

@@ -1,7 +1,7 @@
 //! What clients and operators ask: sweeps submitted, changed and deleted, and questions about them.
 
+use super::caller::{Caller, Reply};
 use super::catalogue::LookupError;
-use super::command::{Caller, Reply};
 use super::{Driver, Event};
 use crate::scheduler::{
     Fact, NoOutcome, RowId, Scheduler, SweepId, SweepState, TooManyOpen, TrialId, TrialKey,

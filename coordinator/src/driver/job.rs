@@ -1,50 +1,42 @@
 //! Jobs as workers get them: a grant together with its sweep's files and, from the index, its trials.
 
-use super::command::{Caller, Command, Reply};
-use super::workers::{LeaseError, Leased, WorkerCommand};
-use super::writer::Effect;
-use crate::scheduler::{Grant, GroupId, Holder, TrialId};
+use super::caller::Reply;
+use crate::scheduler::{Grant, GroupId, Refusal, TrialId};
 use crate::store::{Index, IndexError};
 use nrp_proto::wire::{Cell, Job, SweepSpec, TrialSpec};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
 
 /// Most layers that a job names for the sake of other trials.
 const ANN_LAYERS_MAX: usize = 64;
 
-/// Sends a job to the worker that asked for it. Takes the lease back if the job cannot be read or the
-/// worker no longer waits.
+/// The answer to a worker that has nothing to do: a job, or none for now.
+pub(crate) type Leased = Result<Option<Job>, LeaseError>;
+
+/// Why a worker gets no job.
+#[derive(Debug)]
+pub(crate) enum LeaseError {
+    Refused(Refusal),
+    Index(IndexError),
+}
+
+/// Sends a job to the worker that asked for it, once its lease is durable. Calls `take_back` if the job cannot
+/// be read or the worker no longer waits.
 pub(super) fn hand_out(
     grant: Grant,
     sweep: Arc<SweepSpec>,
-    holder: Holder,
     reply: Reply<Leased>,
-    driver: &mpsc::WeakSender<Command>,
-) -> Effect {
-    let driver = driver.clone();
-    Box::new(move |index| {
+    take_back: impl FnOnce() + Send + 'static,
+) -> impl FnOnce(&Index) + Send + 'static {
+    move |index| {
         let job = job(index, &grant, &sweep);
         let failed = job.is_err();
         let unsent = reply
             .send(job.map(Some).map_err(LeaseError::Index))
             .is_err();
-        if !(failed || unsent) {
-            return;
+        if failed || unsent {
+            take_back();
         }
-        let (reply, _) = oneshot::channel();
-        let lease = grant.lease;
-        if let Some(driver) = driver.upgrade() {
-            // If the driver is too busy now, the lease lapses by itself.
-            let command = WorkerCommand::Release {
-                holder,
-                lease,
-                hindrance: None,
-                reply,
-            };
-            let caller = Caller::HERE;
-            let _ = driver.try_send(Command::Worker { caller, command });
-        }
-    })
+    }
 }
 
 fn job(index: &Index, grant: &Grant, sweep: &SweepSpec) -> Result<Job, IndexError> {

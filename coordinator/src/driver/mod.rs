@@ -3,6 +3,7 @@
 //! The order is record, sync, act: every answer goes through the writer behind the facts that it rests
 //! on, even if it has no facts of its own, so that no answer says what a crash could take back.
 
+mod caller;
 mod catalogue;
 mod clients;
 mod clock;
@@ -15,24 +16,27 @@ mod status;
 mod workers;
 mod writer;
 
+pub(crate) use caller::{Caller, Reply};
 pub(crate) use catalogue::LookupError;
 pub(crate) use clients::{Absent, Change, ClientCommand, DeleteError, Unretractable};
 pub(crate) use clock::{Awake, Clock, Stopped, SystemClock};
-pub(crate) use command::{Caller, Census, Command, Reply};
+pub(crate) use command::{Census, Command};
 pub(crate) use events::{Events, Following, event};
 pub(crate) use explain::hindered_words;
+pub(crate) use job::LeaseError;
 #[cfg(test)]
-pub(crate) use workers::{Fenced, Leased};
-pub(crate) use workers::{LeaseError, ReportedOutcome, WorkerCommand};
-pub(crate) use writer::Batch;
-pub(crate) use writer::Told;
+pub(crate) use job::Leased;
+#[cfg(test)]
+pub(crate) use workers::Fenced;
+pub(crate) use workers::{ReportedOutcome, WorkerCommand};
 #[cfg(test)]
 pub(crate) use writer::settle;
+pub(crate) use writer::{Batch, Told};
 
 use crate::counts::Counts;
 use crate::expand;
 use crate::scheduler::{
-    Event, Fact, Scheduler, Settings, Snapshot, SweepCounts, SweepId, SweepState,
+    Event, Fact, Holder, LeaseRef, Scheduler, Settings, Snapshot, SweepCounts, SweepId, SweepState,
 };
 use crate::store::{History, Stamped, Store, StoreError};
 use catalogue::Catalogue;
@@ -308,5 +312,24 @@ impl Driver {
             // The caller may have gone.
             let _ = reply.send(answer);
         }));
+    }
+
+    /// Takes a lease back later, when the job turns out not to have reached its worker.
+    fn releasing(&self, holder: Holder, lease: LeaseRef) -> impl FnOnce() + Send + use<> {
+        let driver = self.own.clone();
+        move || {
+            let (reply, _) = oneshot::channel();
+            let command = WorkerCommand::Release {
+                holder,
+                lease,
+                hindrance: None,
+                reply,
+            };
+            let caller = Caller::HERE;
+            if let Some(driver) = driver.upgrade() {
+                // If the driver is too busy now, the lease lapses by itself.
+                let _ = driver.try_send(Command::Worker { caller, command });
+            }
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! What workers ask: jobs, leases kept alive, outcomes reported. A worker that finds nothing to do waits
 //! here for a while.
 
-use super::command::{Caller, Reply};
-use super::{Driver, TICK, job};
+use super::caller::{Caller, Reply};
+use super::job::{self, LeaseError, Leased};
+use super::{Driver, TICK};
 use crate::scheduler::{
     ActivationsId, Attempt, Event, Hindrance, Holder, LeaseRef, Refusal, Refused, Renewed,
     Reporter, TrialId, Verdict,
 };
-use crate::store::IndexError;
 use nrp_proto::SITES_MAX;
-use nrp_proto::wire::{Activity, Job, WorkerTotals};
+use nrp_proto::wire::{Activity, WorkerTotals};
 
 /// How long a worker waits for a job before it is told that there is none.
 const LEASE_WAIT_MS: u64 = 2_000;
@@ -67,16 +67,6 @@ pub(crate) struct ReportedOutcome {
     pub(crate) attempt: Attempt,
     /// The trial's region; empty where the trial is not known.
     pub(crate) region: String,
-}
-
-/// The answer to a worker that has nothing to do: a job, or none for now.
-pub(crate) type Leased = Result<Option<Job>, LeaseError>;
-
-/// Why a worker gets no job.
-#[derive(Debug)]
-pub(crate) enum LeaseError {
-    Refused(Refusal),
-    Index(IndexError),
 }
 
 /// The answer to a heartbeat.
@@ -199,8 +189,9 @@ impl Driver {
         match self.ask(|core, now_ms, facts| core.on_job_requested(now_ms, holder, facts)) {
             Ok(Some(grant)) => {
                 let sweep = self.spec(grant.sweep).clone();
-                let hand_out = job::hand_out(grant, sweep, worker.holder, worker.reply, &self.own);
-                self.batch.effects.push(hand_out);
+                let take_back = self.releasing(worker.holder, grant.lease);
+                let hand_out = job::hand_out(grant, sweep, worker.reply, take_back);
+                self.batch.effects.push(Box::new(hand_out));
             }
             Ok(None) => self.waiters.push_back(worker),
             Err(refusal) => self.answer(worker.reply, Err(LeaseError::Refused(refusal))),

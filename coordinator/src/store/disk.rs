@@ -1,7 +1,7 @@
 //! The store on disk: a directory with a lock, a journal and an index. The index is deleted and
 //! rebuilt whenever it does not match the journal.
 
-use super::files::{Directory, JOURNAL};
+use super::files::{Directory, INDEX_DIR, JOURNAL};
 use super::journal::{Journal, Visit, read_lines};
 use super::lines::{Lines, Place};
 use super::sizes::bytes_in;
@@ -41,9 +41,6 @@ pub struct Compacted {
     /// The index's length on disk now.
     pub index_bytes: u64,
 }
-
-/// The index's name in the state directory.
-pub(super) const INDEX_DIR: &str = "index";
 
 /// The lock's name in the state directory.
 const LOCK: &str = "lock";

@@ -14,6 +14,9 @@ use std::time::Instant;
 /// The journal's name in the state directory.
 pub(crate) const JOURNAL: &str = "journal.jsonl";
 
+/// The index's name in the state directory.
+pub(super) const INDEX_DIR: &str = "index";
+
 /// The name of a new journal until it is whole.
 pub(super) const NEW_JOURNAL: &str = "journal.jsonl.new";
 

@@ -1,9 +1,8 @@
 //! Loss: what users are told about a damaged journal.
 
-use super::verify::Finding;
 use serde::Serialize;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The most damaged places, and ids in them, that are listed one by one.
 const TOLD_MAX: usize = 100;
@@ -13,6 +12,17 @@ const IDS: [(&str, &[u8], usize); 2] = [
     ("trial", b"\"trial\":\"", 32),
     ("sweep", b"\"sweep\":\"", 16),
 ];
+
+/// A defect of a state directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file or directory with the defect.
+    pub path: PathBuf,
+    /// The line with the defect, counted from 1, if the file has lines.
+    pub line: Option<u64>,
+    /// What is wrong.
+    pub problem: String,
+}
 
 /// What is damaged in a journal, and what is lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -45,8 +45,8 @@ mod untouched;
 pub use backup::{Backup, backup};
 pub use disk::{Compacted, rebuild_index};
 pub use error::{IndexError, StoreError};
-pub use loss::Damage;
-pub use verify::{Finding, Verified, verify};
+pub use loss::{Damage, Finding};
+pub use verify::{Verified, verify};
 
 pub(crate) use disk::DiskStore;
 pub(crate) use files::JOURNAL;

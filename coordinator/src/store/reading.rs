@@ -6,9 +6,9 @@
 //! there. The index of a short journal is built in memory.
 
 use super::disk::{
-    Held, INDEX_DIR, Opened, Pending, differs, index_pending, is_held, read_with_index, remove,
+    Held, Opened, Pending, differs, index_pending, is_held, read_with_index, remove,
 };
-use super::files::{Directory, Files, JOURNAL};
+use super::files::{Directory, Files, INDEX_DIR, JOURNAL};
 use super::journal::{Visit, read_lines};
 use super::lines::{Lines, Torn};
 use super::salvage::Salvage;

@@ -6,8 +6,8 @@
 //! next start rebuilds it.
 
 use super::StoreError;
-use super::disk::{Held, INDEX_DIR, is_held, lock_existing, remove};
-use super::files::{Directory, Files, JOURNAL, NEW_JOURNAL, write_error};
+use super::disk::{Held, is_held, lock_existing, remove};
+use super::files::{Directory, Files, INDEX_DIR, JOURNAL, NEW_JOURNAL, write_error};
 use super::journal::read_lines;
 use super::line;
 use super::lines::Lines;

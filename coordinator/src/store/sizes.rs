@@ -1,8 +1,7 @@
 //! How large a state directory is. It reads the journal, even while it is written to.
 
 use super::StoreError;
-use super::disk::INDEX_DIR;
-use super::files::{Directory, Files, JOURNAL};
+use super::files::{Directory, Files, INDEX_DIR, JOURNAL};
 use super::journal::droppable_bytes;
 use super::lines::Lines;
 use crate::scheduler::Fact;

@@ -29,6 +29,7 @@ impl History {
     /// # Errors
     /// When the journal cannot be read.
     pub(crate) fn tail(&self, since: u64) -> Result<Option<Tail>, StoreError> {
+        #[allow(clippy::infallible_destructuring_match, reason = "tests have another")]
         let dir = match self {
             History::Directory(dir) => dir,
             #[cfg(test)]

@@ -1,31 +1,21 @@
 //! Verifying: reads every line of the journal, and compares every record of the index with what the
 //! journal gives. It changes nothing: opening an index writes to it, so it compares a copy.
 
-use super::disk::{INDEX_DIR, Pending, index_pending};
-use super::files::{Directory, Files, JOURNAL};
+use super::disk::{Pending, index_pending};
+use super::files::{Directory, Files, INDEX_DIR, JOURNAL};
 use super::index::{self, Index};
 use super::lines::Lines;
+use super::loss::Finding;
 use super::reading::Scratch;
 use super::{IndexError, StoreError};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The most findings that are listed one by one.
 const FINDINGS_MAX: usize = 100;
 
 /// The name of the index that is built from the journal, in a temporary directory.
 const CHECK_DIR: &str = "index.check";
-
-/// A defect of a state directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The file or directory with the defect.
-    pub path: PathBuf,
-    /// The line with the defect, counted from 1, if the file has lines.
-    pub line: Option<u64>,
-    /// What is wrong.
-    pub problem: String,
-}
 
 /// The result of verifying.
 #[derive(Debug, Default, Serialize)]

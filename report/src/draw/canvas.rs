@@ -176,9 +176,9 @@ pub struct Painter {
     options: Options<'static>,
 }
 
-impl Painter {
+impl Default for Painter {
     /// Loads the font.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut fonts = Database::new();
         fonts.load_font_data(dejavu::sans::regular().to_vec());
         fonts.set_sans_serif_family("DejaVu Sans");
@@ -188,7 +188,9 @@ impl Painter {
         };
         Self { options }
     }
+}
 
+impl Painter {
     /// The PNG of an SVG that [`crate::Figure::svg`] made.
     pub fn png(&self, svg: &str) -> Vec<u8> {
         let tree = Tree::from_str(svg, &self.options).expect("an SVG of our own");
@@ -211,7 +213,7 @@ mod tests {
         let title = "<script>&\"R² –";
         let text = svg((300, 100), title, &[], |_| Ok(()));
         assert!(text.contains("&lt;script&gt;&amp;&quot;R² –"), "{text}");
-        let painter = Painter::new();
+        let painter = Painter::default();
         let blank = painter.png(&svg((300, 100), "", &[], |_| Ok(())));
         assert_ne!(painter.png(&text), blank);
     }

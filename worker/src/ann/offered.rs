@@ -48,7 +48,7 @@ pub fn find(name: &str) -> Result<&'static AnnInfo, AnnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ann::info::{Files, Preprocessing};
+    use crate::ann::info::Files;
 
     #[test]
     fn what_is_said_of_an_ann_is_what_its_graph_has() {

@@ -105,7 +105,7 @@ fn open<'a>(last: &'a mut Option<Opened>, job: &Job<'_>) -> Result<&'a Opened, E
             Opened {
                 recordings_digest: resolve::marked(&job.recordings, digests.recordings),
                 stimulus_digest: digests.stimuli,
-                recordings: Recordings::open(&job.recordings, &[spec.region.clone()])?,
+                recordings: Recordings::open(&job.recordings, std::slice::from_ref(&spec.region))?,
                 source: job.recordings.clone(),
             }
         }

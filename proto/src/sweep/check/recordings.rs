@@ -36,17 +36,24 @@ impl SweepFile {
         if let Assembly::File(file) | Assembly::Ventral(file) = recordings.assembly() {
             found.path("recordings.assembly", file);
         }
-        if let Assembly::File(file) = recordings.assembly() {
-            if ResponseFormat::of(file).is_none() {
-                let advice = ResponseFormat::advice(file);
-                found.add_near(
-                    "recordings.assembly",
-                    quote(file),
-                    format!("must be \"simulated\" or a file of responses; {advice}"),
-                    near_miss(file, ["simulated"]),
-                );
-            }
+        if let Assembly::File(file) = recordings.assembly()
+            && ResponseFormat::of(file).is_none()
+        {
+            let advice = ResponseFormat::advice(file);
+            found.add_near(
+                "recordings.assembly",
+                quote(file),
+                format!("must be \"simulated\" or a file of responses; {advice}"),
+                near_miss(file, ["simulated"]),
+            );
         }
+        self.check_presentations(found);
+        self.check_regions(found);
+    }
+
+    /// What is wrong with `variations` and `axes`, which say how a file's responses are laid out.
+    fn check_presentations(&self, found: &mut Found) {
+        let recordings = &self.recordings;
         if let Some(levels) = &recordings.variations {
             let key = "recordings.variations";
             match recordings.assembly() {
@@ -70,6 +77,10 @@ impl SweepFile {
                 found.add(key, format!("{axes:?}"), error.to_string());
             }
         }
+    }
+
+    fn check_regions(&self, found: &mut Found) {
+        let recordings = &self.recordings;
         if recordings.regions.is_empty() {
             found.add(
                 "recordings.regions",
