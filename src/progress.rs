@@ -11,7 +11,7 @@ use indicatif::{
 use nrp_client::{Client, Watch, Watched};
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
-use nrp_proto::state::{Doing, TrialState};
+use nrp_proto::state::{Doing, SweepState, TrialState};
 use nrp_proto::wire::{BestRequest, BestRow, SweepStatus, WatchReply, WorkerStatus};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -92,7 +92,8 @@ impl SweepBars {
                 }
             };
             let status = sweep.unwrap_or_default();
-            tracing::debug!(state = status.state, finished = status.finished, "status");
+            let state = SweepState::of_wire(status.state)?.name();
+            tracing::debug!(state, finished = status.finished, "status");
             self.ask_for_the_best(client, &status).await?;
             self.show(&status, &workers);
             let is_over = until(&status);
