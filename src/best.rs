@@ -19,12 +19,12 @@ use nrp_proto::wire::{BestRequest, BestRow, TrialsRequest};
 
 /// Show the best configuration per ANN and region
 ///
-/// Best is the finished trial with the lowest validation loss; its scores are on the test stimuli.
-/// Once all regions of an ANN have finished, a row `mean` averages their best trials' scores. Linear
-/// baselines have rows of their own, each with its best layer set.
+/// The best trial is the finished trial with the lowest validation loss; its scores are on the test
+/// stimuli. Once all regions of an ANN have finished, a row `mean` averages their best trials' scores.
+/// Each linear baseline has its own row, with its best layer set.
 ///
-/// `--pareto` instead shows the trials that no network with as few parameters beats in validation
-/// loss, the smallest first, with their scores on the test stimuli.
+/// `--pareto` instead shows the Pareto front: the trials whose validation loss no network with as few
+/// parameters beats, the smallest first, with their scores on the test stimuli.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -32,14 +32,14 @@ pub(crate) struct Arguments {
     /// Only this region, or `mean`
     #[arg(long)]
     region: Option<String>,
-    /// Trials per ANN and region, the best first; with K = 1 a `mean` row is added
+    /// Show the K best trials per ANN and region, the best first; with K = 1 a `mean` row is added
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     top: u32,
-    /// The front of the validation loss against the network's size
+    /// Show the Pareto front of validation loss against network size
     #[arg(long, conflicts_with = "top")]
     pareto: bool,
-    /// The score the front is over. A front over the NRP-error, a test score, shows what was
-    /// possible; choosing from it would select on test stimuli
+    /// The score that the front compares with size. A front over the NRP-error, which is a test score,
+    /// shows what was possible; choosing from it would select on test stimuli
     #[arg(
         long,
         value_name = "SCORE",
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The trials that the arguments select; a mean is over all regions.
+    /// The trials that the arguments select. For `mean` these are the trials of all regions.
     fn asked(&self) -> TrialsRequest {
         let scope = self.scope.clone();
         TrialsRequest {
@@ -72,7 +72,7 @@ impl Arguments {
     }
 }
 
-/// The score that a front is over.
+/// The score that a front compares with the network's size.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Over {

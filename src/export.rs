@@ -1,5 +1,5 @@
-//! `nrp export`: every trial as CSV, JSON Lines or Parquet, as a stream: memory does not grow with
-//! trials.
+//! `nrp export`: every trial as CSV, JSON Lines or Parquet, as a stream, so memory does not grow
+//! with the number of trials.
 
 use crate::access::Access;
 use crate::failure::{CommandError, Ended};
@@ -14,11 +14,11 @@ use std::io::{BufWriter, Write};
 
 /// Write trials as CSV, JSON Lines or Parquet
 ///
-/// Stderr says which sweep it is, the latest unless you name another. Each line has its sweep, its
-/// recordings and everything else that determines the trial.
+/// A message on stderr names the sweep, which is the latest unless you name another. Each row contains
+/// its sweep, its recordings and everything else that determines the trial.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The format
+    /// The format of the trials on stdout
     #[arg(long, value_enum)]
     format: FileFormat,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 enum FileFormat {
     /// Comma-separated, with a header; a layer set is joined with `+`
     Csv,
-    /// One JSON object a line, as in `nrp trials --output json`
+    /// One JSON object per line, as in `nrp trials --output json`
     Jsonl,
     /// Columns, compressed with Snappy; a layer set is joined with `+`
     Parquet,
@@ -111,7 +111,7 @@ fn csv_error(error: csv::Error) -> CommandError {
     CommandError::Stdout(std::io::Error::other(error))
 }
 
-/// The columns of CSV, in the order of their names.
+/// The columns of CSV, sorted by name.
 fn csv_columns() -> Vec<Column> {
     let mut columns = COLUMNS.clone();
     columns.sort_by_key(|column| column.name);
@@ -132,7 +132,7 @@ mod tests {
     };
     use serde_json::{Value, json};
 
-    /// `document` with `name` in the place of every text.
+    /// `document` with every text replaced by `name`.
     fn named(document: &mut Value, name: &str) {
         match document {
             Value::String(text) => name.clone_into(text),

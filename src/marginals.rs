@@ -17,12 +17,12 @@ use serde_json::Value;
 
 /// Show mean and best scores over one or two axes of the grid, per ANN and region
 ///
-/// The best trial of a cell has the lowest validation loss. The table shows its score named by
-/// `--of`, on test stimuli unless that is the validation loss itself. The first line says which sweep
-/// it is, the latest unless you name another.
+/// The best trial of a cell has the lowest validation loss. `--of` chooses the score that the table
+/// shows, on test stimuli unless it is the validation loss itself. The first line names the sweep,
+/// which is the latest unless you name another.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One axis or two: `l1,l2`
+    /// One or two axes, such as `l1,l2`
     #[arg(
         long,
         value_name = "AXES",
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
         num_args = 1
     )]
     by: Vec<String>,
-    /// The score in tables; JSON has both
+    /// The score that tables show; JSON contains both
     #[arg(long, value_name = "SCORE", value_enum, default_value = "nrp_error")]
     of: Of,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 enum Of {
     /// Mean absolute error on test stimuli
     NrpError,
-    /// Lowest mean squared error on validation stimuli, which selects
+    /// Lowest mean squared error on validation stimuli, which selects the best trial
     ValidationMse,
 }
 
@@ -107,7 +107,7 @@ async fn answer(access: &Access, arguments: Arguments, format: Format) -> miette
     Ok(Ended::Done)
 }
 
-/// One object a cell, its values under their axes' names.
+/// One object per cell, with its values under the names of their axes.
 fn document(rows: &[MarginalsRow], by: &[String], setting: &Setting) -> Vec<Value> {
     let cells = rows
         .iter()
@@ -140,7 +140,7 @@ fn document(rows: &[MarginalsRow], by: &[String], setting: &Setting) -> Vec<Valu
     cells.collect()
 }
 
-/// A value as JSON has it: a number where its axis has numbers, null where there is none.
+/// A value in JSON: a number if its axis has numbers, null if there is no value.
 fn typed(axis: &str, value: &str) -> Value {
     if value.is_empty() {
         return Value::Null;
@@ -191,7 +191,7 @@ fn text(rows: &[MarginalsRow], by: &[String], of: Of) -> Result<(), CommandError
     output::print_table(&table)
 }
 
-/// The mean, and what the best trial has.
+/// The mean score and the best trial's score.
 fn scores(cell: &MarginalCell, of: Of) -> (f64, f64) {
     match of {
         Of::NrpError => (cell.mean_nrp_error, cell.best_nrp_error),

@@ -1,4 +1,4 @@
-//! `nrp trials`: every trial with its state and, when finished, its scores; and taking outcomes back.
+//! `nrp trials`: every trial with its state and, if finished, its scores. `nrp trials retract` retracts outcomes.
 
 use crate::access::Access;
 use crate::failure::{CommandError, Ended};
@@ -27,18 +27,18 @@ pub(crate) struct Arguments {
     results: Results,
 }
 
-/// What is done to trials.
+/// The subcommands.
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Take outcomes back that turned out to be wrong, all or none of them
+    /// Retract outcomes that turned out to be wrong, all or none of them
     ///
-    /// The trials are open again in every sweep that has them, and reports of earlier attempts no
-    /// longer count. The reason is kept with the retraction.
+    /// The trials become open again in every sweep that contains them, and reports of earlier attempts
+    /// no longer count. The journal keeps the reason with the retraction.
     Retract {
-        /// Their ids, as `nrp trials --columns trial` shows them
+        /// The trials' ids, as `nrp trials --columns trial` shows them
         #[arg(required = true, value_name = "TRIAL")]
         trials: Vec<String>,
-        /// Why they are wrong
+        /// Why the outcomes are wrong
         #[arg(long, value_name = "TEXT")]
         reason: String,
         #[command(flatten)]
@@ -46,7 +46,7 @@ enum Command {
     },
 }
 
-/// Which trials.
+/// The flags that select trials.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Filter {
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// The sweeps that it selects trials from; refuses names that none of them has.
+    /// The sweeps that the filter selects trials from. Refuses names that none of these sweeps has.
     pub(crate) async fn choose(&self, client: &Client) -> Result<Chosen, CommandError> {
         let chosen = self.scope.choose(client).await?;
         scope::check(client, self.request(chosen.named())).await?;
@@ -148,7 +148,7 @@ async fn retract(
     Ok(Ended::Done)
 }
 
-/// Hands every trial of a sweep to `sink`, as it comes.
+/// Passes every trial of a sweep to `sink` as it arrives.
 pub(crate) async fn each(
     client: &Client,
     filter: &Filter,
