@@ -16,21 +16,21 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Command {
     /// List ANNs: parameters, input, preprocessing
     ///
-    /// Any other ANN runs from an ONNX file: `nrp ann layers FILE.onnx`.
+    /// Other ANNs run from ONNX files; `nrp ann layers FILE.onnx` lists the layers of one.
     List,
     /// List the layers of an ANN: name, shape (height, width, channels), units
     ///
-    /// Candidates are the layers that a sweep file's `layer_sets = "single"`, `"pairs"` and `"triples"`
-    /// stand for.
+    /// A sweep file's `layer_sets = "single"`, `"pairs"` and `"triples"` combine the layers that are
+    /// marked as candidates.
     ///
-    /// Of an ONNX file, its tensors that depend on the image and hold floats, with the node that
-    /// writes each and what it does. A sweep names a layer by its tensor or by its node. The shape is
-    /// the tensor's own order, for one stimulus.
+    /// For an ONNX file, the layers are its float tensors that depend on the image. Each is listed with
+    /// the node that writes it and that node's operation. A sweep names a layer by its tensor or by its
+    /// node. The shape is that of one stimulus, in the tensor's own order.
     ///
-    /// In a sweep file an ONNX net is `name = "onnx"`, `weights = "FILE.onnx"`, and `preprocessing`
-    /// one of "torch" (the default: 0..1, standardised by ImageNet's mean and deviation), "tf"
-    /// (-1..1), "caffe" (BGR minus ImageNet's mean) or "none" (RGB, 0..255). It always runs on the
-    /// CPU, whatever `--device` says.
+    /// In a sweep file, an ONNX net has `name = "onnx"` and `weights = "FILE.onnx"`. Its
+    /// `preprocessing` is "torch" (the default: 0..1, standardised by ImageNet's mean and deviation),
+    /// "tf" (-1..1), "caffe" (BGR minus ImageNet's mean) or "none" (RGB, 0..255). ONNX nets always run
+    /// on the CPU, whatever `--device` says.
     Layers {
         /// The ANN, or an ONNX file
         #[arg(value_name = "ANN|FILE.onnx")]
@@ -41,23 +41,23 @@ pub(crate) enum Command {
     Sparsity {
         /// The ANN
         ann: String,
-        /// Its weights: a file, or random:SEED
+        /// The ANN's weights: a file, or random:SEED
         weights: WeightsSource,
     },
     /// Check ANNs against reference activations
     ///
     /// Rebuilds each fixture's weights and image, runs the ANN on the device, and compares every
     /// listed layer. The error is an element's difference as a fraction of its layer's standard
-    /// deviation. Exit code 1 if a file exceeds the tolerance or cannot be verified; the other files
-    /// are still verified.
+    /// deviation. The exit code is 1 if a file exceeds the tolerance or cannot be verified; the other
+    /// files are still verified.
     Verify {
-        /// Reference activations, as JSON
+        /// Files of reference activations, as JSON
         #[arg(required = true)]
         fixtures: Vec<PathBuf>,
-        /// Largest relative error that passes
+        /// The largest relative error that passes
         #[arg(long, default_value_t = 1e-3)]
         tolerance: f64,
-        /// The device to run them on; `nrp devices` lists the devices
+        /// The device to run the ANNs on; `nrp devices` lists the devices
         #[arg(long, value_name = "D", default_value = device::AUTO)]
         device: String,
     },
@@ -80,7 +80,7 @@ struct LayerRow {
     /// Height, width, channels; or units alone.
     shape: Vec<usize>,
     units: usize,
-    /// Whether words for layer sets (`single`, `pairs`, `triples`) include it.
+    /// Whether the words for layer sets (`single`, `pairs`, `triples`) include this layer.
     candidate: bool,
 }
 

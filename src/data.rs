@@ -1,4 +1,4 @@
-//! `nrp data`: what recordings hold and what is wrong with them, before a sweep fails over it.
+//! `nrp data`: shows what recordings contain and their problems, before a sweep fails because of them.
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
@@ -13,14 +13,14 @@ use std::path::PathBuf;
 /// Check recordings
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Show what recordings hold, and everything that is wrong with them
+    /// Show what recordings contain, and every problem with them
     #[command(long_about = check_help())]
     Check {
         /// Responses, stimulus set and images, in any order
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The axes of NumPy arrays, as `sites,stimuli,repetitions`; needed where the stimulus set's
-        /// length leaves a choice
+        /// The axes of NumPy arrays, such as `sites,stimuli,repetitions`; required if the stimulus set's
+        /// length does not determine them
         #[arg(long, value_delimiter = ',', value_name = "AXIS")]
         axes: Option<Vec<String>>,
     },
@@ -38,9 +38,10 @@ fn check_help() -> String {
         )
     });
     format!(
-        "Show what recordings hold, and everything that is wrong with them\n\nTakes responses, their \
-         stimulus set (.csv) and their images (.zip or a folder), in any order; with all three it also \
-         checks that they fit together. Exit code 1 when something is wrong.\n\nResponses are:\n{}",
+        "Show what recordings contain, and every problem with them\n\nPass responses, their stimulus \
+         set (.csv) and their images (.zip or a folder), in any order. With all three, the command also \
+         checks that they fit together. The exit code is 1 if there is a problem.\n\nFormats of \
+         responses:\n{}",
         formats.collect::<String>()
     )
 }
@@ -174,7 +175,7 @@ fn show_problems(report: &Report) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Prints a line each, of many only the first ones.
+/// Prints one line for each; if there are many, only the first ones.
 fn listed(all: impl ExactSizeIterator<Item = impl Display>) -> Result<(), CommandError> {
     let more = all.len().saturating_sub(MISTAKES_LISTED);
     for one in all.take(MISTAKES_LISTED) {

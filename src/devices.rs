@@ -1,22 +1,22 @@
-//! `nrp devices`: what this binary can compute on here; and `--device`, the flag of the commands that compute.
+//! `nrp devices` lists what this binary can compute on; `--device` is the flag of the commands that compute.
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use nrp_worker::device::{self, AUTO, DeviceError, Offer};
 use serde::Serialize;
 
-/// What to compute on.
+/// The flag that selects devices.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DeviceArguments {
-    /// What to train on: `auto` (the best of `nrp devices`), flex (CPU), tch:cpu, tch:cuda:0 (LibTorch),
-    /// wgpu (Vulkan, Metal) or cuda:0. With several devices, such as tch:cuda:0,tch:cuda:1, each runs its
+    /// The devices to train on: `auto` (the best of `nrp devices`), flex (CPU), tch:cpu, tch:cuda:0
+    /// (LibTorch), wgpu (Vulkan, Metal) or cuda:0. With several devices, such as tch:cuda:0,tch:cuda:1, each runs its
     /// own job. ONNX models always run on the CPU
     #[arg(long = "device", value_name = "D", value_delimiter = ',', default_value = AUTO)]
     devices: Vec<String>,
 }
 
-/// The device that weights are read on where nothing is computed, for example before a sweep is submitted. It is
-/// never one that other processes may want for themselves, if the build has another.
+/// The device for reading weights when nothing is computed, for example before a sweep is submitted. If the build
+/// has flex, it is flex, because other processes may need a GPU for themselves.
 pub(crate) const DIGEST_DEVICE: &str = if cfg!(feature = "flex") { "flex" } else { AUTO };
 
 impl DeviceArguments {
@@ -26,10 +26,10 @@ impl DeviceArguments {
     }
 }
 
-/// List what this binary can compute on here
+/// List the devices that this binary can compute on
 ///
-/// The best comes first; `--device auto` takes it. Devices that cannot be used here come last, with what is
-/// missing: a build with the feature, the hardware, or a driver.
+/// The best device comes first; `--device auto` uses it. Devices that this machine cannot use come last, with
+/// what is missing: a build with the feature, the hardware, or a driver.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {}
 struct Row {
     device: String,
     is_here: bool,
-    /// What is missing; absent for a device that can be used.
+    /// What is missing; absent for a usable device.
     missing: Option<String>,
 }
 

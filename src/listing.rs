@@ -1,6 +1,6 @@
-//! Listings: trials and sweeps as tables for a terminal. By default a table fits it, and shows what identifies a
-//! row, what varies between rows, and the NRP-error with its context; `--columns` and `--wide` show
-//! the rest.
+//! Listings: trials and sweeps as tables for a terminal. By default a table fits the terminal, and shows what
+//! identifies a row, what varies between rows, and the NRP-error with its context. `--columns` and `--wide`
+//! show the rest.
 
 use crate::failure::CommandError;
 use crate::output;
@@ -14,10 +14,10 @@ use nrp_proto::word::UnknownWord;
 use nrp_report::columns::{COLUMNS, Column, Source};
 use std::sync::LazyLock;
 
-/// Which columns a table shows.
+/// The flags that select a table's columns.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Choice {
-    /// Show these columns, by the names that JSON has: `trial,l1,nrp_error`
+    /// Show these columns, by their names in JSON, such as `trial,l1,nrp_error`
     #[arg(
         long,
         value_name = "NAMES",
@@ -32,8 +32,8 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// The named columns among `known`, in the order in which they were named; none where the table
-    /// chooses.
+    /// The columns of `known` that `--columns` names, in that order; none if the table chooses its
+    /// columns.
     ///
     /// # Errors
     /// When a name is unknown.
@@ -54,7 +54,8 @@ impl Choice {
         Ok(Some(named?))
     }
 
-    /// A table of `columns` in `width` characters, or of all or some of them, as was asked.
+    /// A table of the `columns` that fit into `width` characters, or of all or the named ones if the flags
+    /// say so.
     ///
     /// # Errors
     /// When `--columns` names an unknown column.
@@ -77,13 +78,13 @@ impl Choice {
     }
 }
 
-/// The names that `--columns` takes for the best trials.
+/// The names that `--columns` accepts for the best trials.
 static NAMES_OF_ROWS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let columns = COLUMNS.iter().filter(|column| column.is_of_rows());
     columns.map(|column| column.name).collect()
 });
 
-/// The names that `--columns` takes for trials.
+/// The names that `--columns` accepts for trials.
 static NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| COLUMNS.iter().map(|column| column.name).collect());
 
@@ -122,7 +123,7 @@ pub(crate) fn of_trials(
     choice.table(shown.collect(), &NAMES, &marks, width)
 }
 
-/// The names that `--columns` takes for sweeps.
+/// The names that `--columns` accepts for sweeps.
 const NAMES_OF_SWEEPS: [&str; 14] = [
     "sweep",
     "id",
@@ -140,7 +141,7 @@ const NAMES_OF_SWEEPS: [&str; 14] = [
     "regions",
 ];
 
-/// How sweeps stand, as a table.
+/// The progress of sweeps, as a table.
 ///
 /// # Errors
 /// When `--columns` names an unknown column, or a sweep has an unknown state.
@@ -228,12 +229,12 @@ const STATES_OF_SWEEPS: [TrialState; TrialState::ALL.len()] = [
     TrialState::Cancelled,
 ];
 
-/// A cell's text: a name in it does nothing to the terminal.
+/// A cell's text, escaped so that a name in it cannot control the terminal.
 fn plain(text: &str) -> String {
     nrp_proto::plain::line(text).into_owned()
 }
 
-/// What must be said of all rows: where all recordings are simulated, no row says it again.
+/// The remarks that apply to all rows. If all recordings are simulated, one remark replaces each row's mark.
 fn marks<'a>(mut rows: impl Iterator<Item = &'a Row>, choice: &Choice) -> Vec<String> {
     let is_fitted = !choice.wide && choice.columns.is_empty();
     let all = is_fitted && rows.all(|row| row.cell.simulated);
@@ -245,14 +246,14 @@ const SIMULATED: &str = "simulated recordings";
 /// A table of trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listing {
-    /// Of the best trials, and means of some.
+    /// A table of the best trials, and the means of some.
     Best,
-    /// Of trials with their states.
+    /// A table of trials with their states.
     Trials,
 }
 
-/// The columns of a table, in its order. Those that are only shown when they are named, as what all
-/// trials of a sweep share, are among them where some are named.
+/// The columns of a table, in its order. If `--columns` names some, these include the columns that are shown
+/// only by name, such as what all trials of a sweep share.
 fn in_tables(choice: &Choice, listing: Listing) -> Vec<Column> {
     let columns = COLUMNS.iter().copied();
     let columns = columns.filter(|column| listing == Listing::Trials || column.is_of_rows());
@@ -262,7 +263,7 @@ fn in_tables(choice: &Choice, listing: Listing) -> Vec<Column> {
     columns
 }
 
-/// Where a column stands: what a row is of, then its configuration, then its scores.
+/// A column's position: what identifies a row, then its configuration, then its scores.
 fn order(column: &Column, listing: Listing) -> u8 {
     match (column.source(), listing) {
         (Source::Axis(Axis::Ann | Axis::Region | Axis::Model), _) => 1,
@@ -278,12 +279,12 @@ fn order(column: &Column, listing: Listing) -> u8 {
     }
 }
 
-/// How early a column gets room in a table, 0 always; none where it is only shown when it is named.
+/// A column's priority for room in a table: 0 is always shown, none is shown only by name.
 fn rank(column: &Column) -> Option<u8> {
     match column.source() {
         Source::Axis(Axis::Region) => Some(0),
         Source::Axis(Axis::Ann | Axis::Model) => Some(0),
-        // Shown with the layers, as zeros, and as the size of what was found.
+        // The layers show the projection, and `zeros` the sparsity.
         Source::Axis(Axis::Projection | Axis::Sparsity) => None,
         Source::Axis(Axis::Parameters) => Some(9),
         Source::Axis(_) => Some(4),
@@ -345,7 +346,7 @@ fn head(column: &Column) -> String {
     head.to_owned()
 }
 
-/// A cell. Random weights are never shown as trained ones, nor simulated recordings as real ones.
+/// A cell's text. It never shows random weights as trained ones, or simulated recordings as real ones.
 fn cell(
     column: &Column,
     of: &Row,
@@ -446,7 +447,7 @@ mod tests {
         "block_16_project_BN",
     ];
 
-    /// As of a sweep with two regions, one layer set of three long names, and a linear baseline.
+    /// Rows of a sweep with two regions, one layer set of three long names, and a linear baseline.
     fn best() -> Vec<Row> {
         let mut baseline = record("V4", &THREE[..1], 1e-3);
         let spec = baseline.spec.as_mut().expect("a trial");
@@ -678,7 +679,7 @@ mod tests {
         for score in Score::ALL {
             assert!(head.contains(score.label()), "{score:?}");
         }
-        // Shown with the layers, and as zeros.
+        // The layers show the projection, and `zeros` the sparsity.
         let shown = |axis: &Axis| ![Axis::Projection, Axis::Sparsity].contains(axis);
         for axis in Axis::ALL.iter().filter(|axis| shown(axis)) {
             assert!(head.contains(axis.label()), "{axis}");
