@@ -94,6 +94,15 @@ fn made_up_worker() {
     });
 }
 
+/// The sites of a job's region in the simulated recordings: outcomes of any other number are refused.
+fn sites(job: &Job) -> u32 {
+    match job.shared.as_ref().unwrap().region.as_str() {
+        "V4" => 88,
+        "IT" => 168,
+        other => panic!("no simulated region: {other}"),
+    }
+}
+
 struct MadeUp {
     client: WorkersClient<Channel>,
     name: String,
@@ -137,7 +146,7 @@ impl MadeUp {
             let scores = Scores {
                 nrp_error: score,
                 validation_mse: score,
-                sites: 1,
+                sites: sites(job),
                 parameters: 1,
                 ..Scores::default()
             };
@@ -188,7 +197,10 @@ fn acknowledged(place: &Place) -> HashMap<String, f64> {
         {
             let words: Vec<_> = line.split(' ').collect();
             let [trial, score, verdict] = words.try_into().unwrap();
-            assert_ne!(verdict, "unknown");
+            assert!(
+                ["recorded", "duplicate"].contains(&verdict),
+                "the outcome of trial {trial} is {verdict}"
+            );
             if verdict == "recorded" {
                 let before = recorded.insert(trial.to_owned(), score.parse().unwrap());
                 assert_eq!(before, None, "two reports of trial {trial} were recorded");
@@ -248,6 +260,7 @@ fn nothing_acknowledged_is_lost_or_doubled_over_rounds_of_kill_9() {
         }
     }
     let before_the_end = acknowledged(&place).len();
+    assert!(before_the_end >= rounds, "each round begins with one");
     wait_for("the sweep's end", || {
         let status = asked(&place, &["sweep", "status", "--coordinator", &address]);
         (status[0]["state"] == "finished").then_some(())
