@@ -218,9 +218,14 @@ impl Trials {
     /// The next trial; `None` after the last.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// When the connection breaks, or a trial has no state: a coordinator of this version always says it.
     pub async fn next(&mut self) -> Result<Option<TrialRecord>, ClientError> {
         let next = self.stream.message().await;
-        next.map_err(|status| self.connection.error(status))
+        let next = next.map_err(|status| self.connection.error(status))?;
+        if next.as_ref().is_some_and(|trial| trial.state == 0) {
+            let address = self.connection.address().to_owned();
+            return Err(ClientError::OtherVersion { address });
+        }
+        Ok(next)
     }
 }

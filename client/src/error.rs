@@ -28,6 +28,13 @@ pub enum ClientError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The coordinator answers in the terms of another version of the contract.
+    #[error("the coordinator at {address} is of another version of nrp")]
+    #[diagnostic(help("run the same version of nrp on both sides"))]
+    OtherVersion {
+        /// The coordinator's address.
+        address: String,
+    },
     /// The coordinator answered that it does not do this, and why.
     #[error("the coordinator refused the request")]
     Refused(
@@ -47,7 +54,7 @@ impl ClientError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Address { .. } | Self::Unreachable { .. } => None,
+            Self::Address { .. } | Self::Unreachable { .. } | Self::OtherVersion { .. } => None,
         }
     }
 

@@ -143,27 +143,14 @@ impl Column {
     }
 }
 
-/// Every column, in the order of JSON and Parquet. What belongs to an axis stands behind it.
+/// Every column, in the order of JSON and Parquet.
 pub static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
-    let mut columns = vec![STATE];
-    columns.extend(SETTING);
-    for axis in Axis::ALL {
-        // The layer set is a list in JSON; the parameters follow from the other axes, and stand with the sites.
-        if axis == Axis::Layers {
-            columns.push(LAYERS);
-        } else if axis != Axis::Parameters {
-            columns.push(Column::axis(axis));
-        }
-        if axis == Axis::Ann {
-            columns.extend(WEIGHTS);
-        } else if axis == Axis::Sparsity {
-            columns.push(PRUNING);
-        }
-    }
+    let mut columns: Vec<Column> = SETTING.into();
     columns.extend(IDENTITY);
+    // The layer set is a list in JSON.
+    let axes = Axis::ALL.into_iter().filter(|axis| *axis != Axis::Layers);
+    columns.extend(axes.map(Column::axis));
     columns.extend(Score::ALL.map(Column::score));
-    columns.extend(SITES);
-    columns.push(Column::axis(Axis::Parameters));
     columns.extend(TRAINED);
     columns
 });
@@ -218,27 +205,18 @@ const SETTING: [Column; 16] = [
     }),
 ];
 
-/// How the trial stands.
-const STATE: Column = Column::trial("state", Kind::Text, |row| word(&row.state));
-
-/// What an ANN was loaded from, and what it is shown.
-const WEIGHTS: [Column; 2] = [
+/// What else tells trials apart, beside the axes.
+const IDENTITY: [Column; 8] = [
+    Column::row("trial", Kind::Text, |row| some_word(&row.cell.trial)),
+    Column::trial("state", Kind::Text, |row| word(&row.state)),
     Column::row("weights", Kind::Text, |row| word(&row.cell.weights)),
     Column::row("preprocessing", Kind::Text, |row| {
         some_word(&row.cell.preprocessing)
     }),
-];
-
-const LAYERS: Column = Column::row("layers", Kind::Texts, |row| {
-    row.cell.layers.clone().map(Field::Texts)
-});
-
-/// How weights were chosen to be zero.
-const PRUNING: Column = Column::row("pruning", Kind::Text, |row| some_word(&row.cell.pruning));
-
-/// Which trial it is, and what its scores do not say.
-const IDENTITY: [Column; 3] = [
-    Column::row("trial", Kind::Text, |row| some_word(&row.cell.trial)),
+    Column::row("layers", Kind::Texts, |row| {
+        row.cell.layers.clone().map(Field::Texts)
+    }),
+    Column::row("pruning", Kind::Text, |row| some_word(&row.cell.pruning)),
     Column::row("simulated", Kind::Flag, |row| {
         Some(Field::Flag(row.cell.simulated))
     }),
@@ -247,17 +225,13 @@ const IDENTITY: [Column; 3] = [
     }),
 ];
 
-/// The sites of the region.
-const SITES: [Column; 3] = [
+/// How, where and when a trial was trained.
+const TRAINED: [Column; 14] = [
     Column::trial("sites", Kind::Whole, |row| whole(row.sites)),
     Column::trial("sites_scored", Kind::Whole, |row| whole(row.sites_scored)),
     Column::trial("sites_left_out", Kind::Whole, |row| {
         whole(row.sites_left_out)
     }),
-];
-
-/// How, where and when a trial was trained.
-const TRAINED: [Column; 11] = [
     Column::row("epochs", Kind::Whole, |row| whole(row.provenance.epochs)),
     Column::row("best_epoch", Kind::Whole, |row| {
         whole(row.provenance.best_epoch)
