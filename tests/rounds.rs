@@ -84,6 +84,10 @@ fn made_up_worker() {
             instance,
             reported: 0,
         };
+        // As a worker does: an earlier process may still be known by this name.
+        while made_up.register().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         loop {
             match made_up.lease().await {
                 Ok(Some(job)) => made_up.report_all(&job, &mut log).await,
@@ -120,18 +124,22 @@ impl MadeUp {
         match self.client.lease(request).await {
             Ok(reply) => Ok(reply.into_inner().job),
             Err(status) if status.code() == Code::NotFound => {
-                let request = RegisterRequest {
-                    worker: self.name.clone(),
-                    instance: self.instance.clone(),
-                    device: "none: it makes scores up".to_owned(),
-                    lanes: LANES,
-                    contract: CONTRACT,
-                };
-                self.client.register(request).await?;
+                self.register().await?;
                 Ok(None)
             }
             Err(status) => Err(status),
         }
+    }
+
+    async fn register(&mut self) -> Result<(), Status> {
+        let request = RegisterRequest {
+            worker: self.name.clone(),
+            instance: self.instance.clone(),
+            device: "none: it makes scores up".to_owned(),
+            lanes: LANES,
+            contract: CONTRACT,
+        };
+        self.client.register(request).await.map(|_| ())
     }
 
     /// Reports an invented outcome of each trial, one soon after the other, until each is answered,
