@@ -9,6 +9,7 @@ use nrp_client::{Client, ClientError};
 use nrp_coordinator::{Config, Coordinator, CoordinatorError, StoreError};
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the results are opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ enum Purpose {
 pub(crate) struct Access {
     pub(crate) client: Client,
     started: Option<Coordinator>,
+    /// The state directory in which the coordinator's address was found.
+    found_in: Option<PathBuf>,
 }
 
 impl Access {
@@ -68,6 +71,7 @@ impl Access {
             return Ok(Self {
                 client: Client::connect(address).await?,
                 started: None,
+                found_in: None,
             });
         }
         if results.are_elsewhere()
@@ -79,6 +83,7 @@ impl Access {
             return Ok(Self {
                 client,
                 started: None,
+                found_in: None,
             });
         }
         if !results.state.is_dir() {
@@ -96,16 +101,36 @@ impl Access {
             Ok(coordinator) => Ok(Self {
                 client: Client::connect(&coordinator.address().to_string()).await?,
                 started: Some(coordinator),
+                found_in: None,
             }),
             // Another process has the directory open: ask that one.
             Err(error) if is_locked(&error) => match read_address(&results.state) {
                 Some(address) => Ok(Self {
                     client: Client::connect(&address).await?,
                     started: None,
+                    found_in: Some(results.state.clone()),
                 }),
                 None => Err(error),
             },
             Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until a coordinator at another address than `old` runs on the state directory: each `nrp run` has an
+    /// address of its own. Waits forever if the user named the coordinator.
+    pub(crate) async fn moved(&self, old: &str) -> Client {
+        /// How often the directory is looked at.
+        const LOOK: Duration = Duration::from_secs(1);
+        loop {
+            let Some(state) = &self.found_in else {
+                return std::future::pending().await;
+            };
+            tokio::time::sleep(LOOK).await;
+            if let Some(address) = read_address(state).filter(|address| address != old)
+                && let Ok(client) = Client::connect(&address).await
+            {
+                return client;
+            }
         }
     }
 

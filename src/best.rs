@@ -6,7 +6,7 @@
 
 use crate::access::Access;
 use crate::failure::{CommandError, Ended};
-use crate::listing::{self, Choice};
+use crate::listing::{self, Choice, Listing};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::{MEAN, Row};
@@ -81,6 +81,7 @@ enum Over {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<Ended> {
+    arguments.choice.check(Listing::Best)?;
     let results = arguments.results.clone();
     Access::read(&results, async |access| {
         answer(access, arguments, format).await

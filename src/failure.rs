@@ -93,6 +93,9 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Word(#[from] UnknownWord),
+    #[error("column `{column}` is named twice")]
+    #[diagnostic(help("name each column once in `--columns`"))]
+    ColumnTwice { column: &'static str },
     /// The coordinator answered with a number that this version does not know.
     #[error(transparent)]
     #[diagnostic(transparent)]

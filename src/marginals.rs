@@ -8,9 +8,11 @@ use crate::place::Results;
 use crate::row;
 use crate::scope::{self, Scope};
 use crate::setting::Setting;
+use crate::table::{self, Hoist, NONE, Shown};
 use clap::ValueEnum;
 use nrp_proto::axis::{Axis, Kind};
 use nrp_proto::id::RANDOM_PREFIX;
+use nrp_proto::plain;
 use nrp_proto::score::Score;
 use nrp_proto::wire::{MarginalCell, MarginalsRequest, MarginalsRow, TrialsRequest};
 use serde_json::Value;
@@ -161,34 +163,64 @@ fn text(rows: &[MarginalsRow], by: &[String], of: Of) -> Result<(), CommandError
         Of::NrpError => Score::NrpError.label(),
         Of::ValidationMse => Score::ValidationMse.label(),
     };
-    let mean = format!("mean {score}");
-    let best = format!("best trial's {score}");
-    let mut header = vec!["ANN", "region", "model", "split"];
-    header.extend(by.iter().map(String::as_str));
-    header.extend(["trials", &mean, &best, "best trial"]);
-    let mut table = output::table(&header);
-    for row in rows {
-        for cell in &row.cells {
-            let mut line = vec![
-                row::ann_label(&row.ann, &row.weights_digest),
-                row::region_label(&row.region, row.simulated),
-                row::model_label(&row.model),
-                row.split.to_string(),
-            ];
-            let values = cell.values.iter().map(|value| match value.as_str() {
-                "" => "–".to_owned(),
-                value => value.to_owned(),
-            });
-            line.extend(values);
-            let (mean, best) = scores(cell, of);
-            line.push(cell.trials.to_string());
-            line.push(output::score(Some(mean)));
-            line.push(output::score(Some(best)));
-            line.push(row::short(&cell.best_trial).to_owned());
-            table.add_row(line);
+    let cells = rows
+        .iter()
+        .flat_map(|row| row.cells.iter().map(move |cell| (row, cell)));
+    let cells: Vec<_> = cells.collect();
+    let column = |head: &str, hoist, of: &dyn Fn(&MarginalsRow, &MarginalCell) -> String| {
+        let cells = cells
+            .iter()
+            .map(|(row, cell)| plain::line(&of(row, cell)).into_owned());
+        Shown {
+            name: "",
+            head: head.to_owned(),
+            cells: cells.collect(),
+            rank: 0,
+            hoist,
+            least: None,
         }
-    }
-    output::print_table(&table)
+    };
+    let ann = column("ANN", Hoist::Several, &|row, _| {
+        row::ann_label(&row.ann, &row.weights_digest)
+    });
+    let mut columns = vec![
+        Shown {
+            least: Some(12),
+            ..ann
+        },
+        column("region", Hoist::Never, &|row, _| {
+            row::region_label(&row.region, row.simulated)
+        }),
+        column("model", Hoist::Several, &|row, _| {
+            row::model_label(&row.model)
+        }),
+        column("split", Hoist::Several, &|row, _| row.split.to_string()),
+    ];
+    columns.extend(by.iter().enumerate().map(|(number, axis)| {
+        column(
+            axis,
+            Hoist::Never,
+            &|_, cell| match cell.values.get(number).map(String::as_str) {
+                None | Some("") => NONE.to_owned(),
+                Some(value) => value.to_owned(),
+            },
+        )
+    }));
+    columns.extend([
+        column("trials", Hoist::Never, &|_, cell| cell.trials.to_string()),
+        column(&format!("mean {score}"), Hoist::Never, &|_, cell| {
+            output::score(Some(scores(cell, of).0))
+        }),
+        column(
+            &format!("best trial's {score}"),
+            Hoist::Never,
+            &|_, cell| output::score(Some(scores(cell, of).1)),
+        ),
+        column("best trial", Hoist::Never, &|_, cell| {
+            row::short(&cell.best_trial).to_owned()
+        }),
+    ]);
+    output::text(&table::fitted(columns, &[], output::width()))
 }
 
 /// The mean score and the best trial's score.

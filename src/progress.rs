@@ -8,7 +8,7 @@ use crate::{output, row, ui};
 use indicatif::{
     HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
-use nrp_client::{Client, Watch, Watched};
+use nrp_client::{Client, Watched};
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::plain;
 use nrp_proto::state::{Doing, SweepState, TrialState};
@@ -30,15 +30,16 @@ static BARS: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 
 /// Shows progress until the sweep has ended, or `until` accepts its status; the last status seen. Waits for a
-/// coordinator that is restarted meanwhile.
+/// coordinator that is restarted meanwhile, and turns to the one that `moved` finds at another address than the
+/// last one's.
 pub(crate) async fn follow(
     client: &Client,
     sweep: &str,
     until: impl Fn(&SweepStatus) -> bool,
+    moved: impl AsyncFn(&str) -> Client,
 ) -> Result<Option<SweepStatus>, CommandError> {
-    let mut watch = client.watch(sweep).await?;
     let mut bars = SweepBars::new();
-    let last = bars.follow(client, &mut watch, until).await;
+    let last = bars.follow(client.clone(), sweep, until, moved).await;
     bars.clear();
     last
 }
@@ -73,15 +74,28 @@ impl SweepBars {
 
     async fn follow(
         &mut self,
-        client: &Client,
-        watch: &mut Watch,
+        mut client: Client,
+        sweep: &str,
         until: impl Fn(&SweepStatus) -> bool,
+        moved: impl AsyncFn(&str) -> Client,
     ) -> Result<Option<SweepStatus>, CommandError> {
-        let mut last = None;
-        while let Some(told) = watch.next().await? {
+        let mut watch = client.watch(sweep).await?;
+        let mut last: Option<SweepStatus> = None;
+        loop {
+            let told = tokio::select! {
+                told = watch.next() => told?,
+                found = moved(client.address()) => {
+                    // By its id, once that is known: the name may be another sweep's there.
+                    let sweep = last.as_ref().map_or(sweep, |status| &status.id);
+                    watch = found.watch(sweep).await?;
+                    client = found;
+                    continue;
+                }
+            };
             let WatchReply { sweep, workers } = match told {
-                Watched::Status(reply) => *reply,
-                Watched::Away(_) => {
+                None => break,
+                Some(Watched::Status(reply)) => *reply,
+                Some(Watched::Away(_)) => {
                     BARS.suspend(|| {
                         let address = client.address();
                         ui::notice(&format!(
@@ -94,7 +108,7 @@ impl SweepBars {
             let status = sweep.unwrap_or_default();
             let state = SweepState::of_wire(status.state)?.name();
             tracing::debug!(state, finished = status.finished, "status");
-            self.ask_for_the_best(client, &status).await?;
+            self.ask_for_the_best(&client, &status).await?;
             self.show(&status, &workers);
             let is_over = until(&status);
             last = Some(status);

@@ -180,7 +180,9 @@ enum Followed {
 
 /// Shows progress until the sweep has ended; returns its last status.
 async fn follow(client: &Client, id: &str) -> Result<SweepStatus, CommandError> {
-    progress::follow(client, id, |_| false).await?;
+    // This process is the coordinator.
+    let moved = async |_: &str| std::future::pending().await;
+    progress::follow(client, id, |_| false, moved).await?;
     Ok(client.status(id).await?)
 }
 

@@ -12,6 +12,9 @@ const COMFORT: u8 = 6;
 /// Cells wrap behind these.
 const BREAKS: [char; 2] = ['+', ' '];
 
+/// A word that is longer than a line breaks behind one of these if it can.
+const BREAKS_OF_WORDS: [char; 5] = ['_', '-', '/', '.', ','];
+
 /// What a cell shows that has no value.
 pub(crate) const NONE: &str = "–";
 
@@ -235,8 +238,8 @@ fn listed(begin: &str, items: &[impl AsRef<str>], width: usize) -> Vec<String> {
     lines
 }
 
-/// A text in lines of at most `width` characters, broken behind spaces and `+` where it can be. Nothing
-/// but spaces at breaks is lost.
+/// A text in lines of at most `width` characters, broken behind spaces and `+` where it can be, else between the
+/// parts of a word. Nothing but spaces at breaks is lost.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -248,11 +251,10 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
         line.push_str(piece);
         while length(line.trim_end()) > width {
-            let end = line
-                .char_indices()
-                .nth(width)
-                .map_or(line.len(), |(at, _)| at);
-            let rest = line.split_off(end);
+            let mut ends = line.char_indices().map(|(at, _)| at);
+            let full = ends.nth(width).unwrap_or(line.len());
+            let soft = line[..full].rfind(BREAKS_OF_WORDS).map(|at| at + 1);
+            let rest = line.split_off(soft.unwrap_or(full));
             lines.push(std::mem::replace(&mut line, rest));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::failure::{CommandError, Ended};
-use crate::listing::{self, Choice};
+use crate::listing::{self, Choice, Listing};
 use crate::output::{self, Format};
 use crate::place::Results;
 use crate::row::TrialRow;
@@ -90,6 +90,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     {
         return retract(RetractRequest { trials, reason }, &results, format).await;
     }
+    arguments.choice.check(Listing::Trials)?;
     let results = arguments.results.clone();
     Access::read(&results, async |access| {
         answer(access, arguments, format).await

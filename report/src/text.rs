@@ -34,18 +34,17 @@ pub fn count<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| value.to_string())
 }
 
-/// A number of the grid in full, or a dash if there is none.
+/// A number of the grid with all its digits, or a dash if there is none. From 0.01 to 999999 it is plain, with a
+/// power of ten outside that range.
 pub fn number(value: Option<f64>) -> String {
-    value.map_or_else(
-        || "–".to_owned(),
-        |value| {
-            if value != 0.0 && value.abs() < 1e-2 {
-                format!("{value:e}")
-            } else {
-                value.to_string()
-            }
-        },
-    )
+    let shown = |value: f64| {
+        if value == 0.0 || (1e-2..1e6).contains(&value.abs()) {
+            value.to_string()
+        } else {
+            format!("{value:e}")
+        }
+    };
+    value.map_or_else(|| "–".to_owned(), shown)
 }
 
 /// A time in milliseconds since 1970, as `2026-11-30T08:00:00Z`.
@@ -74,6 +73,36 @@ pub(crate) fn present(text: String) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_the_grid_keep_their_digits_and_stay_short() {
+        let shown = [
+            0.0,
+            0.01,
+            1e-3,
+            2.5e-5,
+            1.0 / 3.0,
+            16.0,
+            123_456.0,
+            1e6,
+            -1e30,
+        ];
+        let shown = shown.map(|value| number(Some(value)));
+        assert_eq!(
+            shown,
+            [
+                "0",
+                "0.01",
+                "1e-3",
+                "2.5e-5",
+                "0.3333333333333333",
+                "16",
+                "123456",
+                "1e6",
+                "-1e30"
+            ]
+        );
+    }
 
     #[test]
     fn small_units_are_shown_by_significant_digits() {

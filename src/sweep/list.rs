@@ -3,7 +3,7 @@
 use super::table;
 use crate::access::Access;
 use crate::failure::CommandError;
-use crate::listing::Choice;
+use crate::listing::{Choice, Listing};
 use crate::output::Format;
 use crate::place::Results;
 
@@ -17,6 +17,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<()> {
+    arguments.choice.check(Listing::Sweeps)?;
     Access::read(&arguments.results, async |access| {
         let sweeps = access.client.sweeps().all().await;
         let sweeps = sweeps.map_err(CommandError::from)?;

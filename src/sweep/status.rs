@@ -3,7 +3,7 @@
 use super::{One, table};
 use crate::access::Access;
 use crate::failure::CommandError;
-use crate::listing::Choice;
+use crate::listing::{Choice, Listing};
 use crate::output::Format;
 
 /// Show how far a sweep is
@@ -16,6 +16,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<()> {
+    arguments.choice.check(Listing::Sweeps)?;
     let One { sweep, results } = arguments.one;
     Access::read(&results, async |access| {
         let status = access.client.status(&sweep).await;

@@ -22,7 +22,10 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     let (nothing_runs, last) = Access::read(&results, async |access| {
         let nothing_runs = access.nothing_runs();
         let is_left = |status: &SweepStatus| nothing_runs && status.state == RUNNING;
-        let last = progress::follow(&access.client, &sweep, is_left).await?;
+        let last = progress::follow(&access.client, &sweep, is_left, async |old| {
+            access.moved(old).await
+        });
+        let last = last.await?;
         Ok((nothing_runs, last))
     })
     .await?;

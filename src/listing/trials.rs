@@ -1,91 +1,23 @@
-//! Listings: trials and sweeps as tables for a terminal. By default a table fits the terminal, and shows what
-//! identifies a row, what varies between rows, and the NRP-error with its context. `--columns` and `--wide`
-//! show the rest.
+//! Trials as a table: the best ones, or all with their states.
 
+use super::{Choice, Listing, plain};
 use crate::failure::CommandError;
 use crate::output;
 use crate::row::{self, Row, TrialRow};
-use crate::table::{self, Hoist, NONE, Shown};
+use crate::table::{Hoist, NONE, Shown};
 use nrp_proto::axis::Axis;
 use nrp_proto::score::Score;
-use nrp_proto::state::{SweepState, TrialState};
-use nrp_proto::wire::SweepStatus;
-use nrp_proto::word::UnknownWord;
 use nrp_report::columns::{COLUMNS, Column, Source};
 use std::sync::LazyLock;
 
-/// The flags that select a table's columns.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Choice {
-    /// Show these columns, by their names in JSON, such as `trial,l1,nrp_error`
-    #[arg(
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        num_args = 1,
-        conflicts_with = "wide"
-    )]
-    pub(crate) columns: Vec<String>,
-    /// Show all columns, however wide the table becomes
-    #[arg(long)]
-    pub(crate) wide: bool,
-}
-
-impl Choice {
-    /// The columns of `known` that `--columns` names, in that order; none if the table chooses its
-    /// columns.
-    ///
-    /// # Errors
-    /// When a name is unknown.
-    pub(crate) fn named(
-        &self,
-        known: &'static [&'static str],
-    ) -> Result<Option<Vec<&'static str>>, CommandError> {
-        if self.columns.is_empty() {
-            return Ok(None);
-        }
-        let named = self.columns.iter().map(|name| {
-            let found = known.iter().find(|known| **known == name);
-            found
-                .copied()
-                .ok_or_else(|| UnknownWord::new("column", name, known))
-        });
-        let named: Result<_, UnknownWord> = named.collect();
-        Ok(Some(named?))
-    }
-
-    /// A table of the `columns` that fit into `width` characters, or of all or the named ones if the flags
-    /// say so.
-    ///
-    /// # Errors
-    /// When `--columns` names an unknown column.
-    pub(crate) fn table(
-        &self,
-        columns: Vec<Shown>,
-        known: &'static [&'static str],
-        marks: &[String],
-        width: usize,
-    ) -> Result<String, CommandError> {
-        match self.named(known)? {
-            Some(names) => {
-                let of = |name: &&str| columns.iter().find(|column| column.name == *name).cloned();
-                let named: Vec<Shown> = names.iter().filter_map(of).collect();
-                Ok(table::wide(&named))
-            }
-            None if self.wide => Ok(table::wide(&columns)),
-            None => Ok(table::fitted(columns, marks, width)),
-        }
-    }
-}
-
 /// The names that `--columns` accepts for the best trials.
-static NAMES_OF_ROWS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+pub(super) static NAMES_OF_ROWS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let columns = COLUMNS.iter().filter(|column| column.is_of_rows());
     columns.map(|column| column.name).collect()
 });
 
 /// The names that `--columns` accepts for trials.
-static NAMES: LazyLock<Vec<&'static str>> =
+pub(super) static NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| COLUMNS.iter().map(|column| column.name).collect());
 
 /// The best trials as a table.
@@ -94,14 +26,14 @@ static NAMES: LazyLock<Vec<&'static str>> =
 /// When `--columns` names an unknown column.
 pub(crate) fn of_best(rows: &[Row], choice: &Choice, width: usize) -> Result<String, CommandError> {
     let marks = marks(rows.iter(), choice);
-    let columns = in_tables(choice, Listing::Best).into_iter();
+    let columns = in_tables(choice, true).into_iter();
     let shown = columns.map(|column| {
         let cells = rows
             .iter()
             .map(|row| cell(&column, row, None, choice, &marks));
         shown(&column, cells.collect())
     });
-    choice.table(shown.collect(), &NAMES_OF_ROWS, &marks, width)
+    choice.table(shown.collect(), Listing::Best, &marks, width)
 }
 
 /// Trials with their states as a table.
@@ -114,166 +46,46 @@ pub(crate) fn of_trials(
     width: usize,
 ) -> Result<String, CommandError> {
     let marks = marks(rows.iter().map(|row| &row.row), choice);
-    let columns = in_tables(choice, Listing::Trials).into_iter();
+    let columns = in_tables(choice, false).into_iter();
     let shown = columns.map(|column| {
         let cells = rows.iter();
         let cells = cells.map(|row| cell(&column, &row.row, Some(row), choice, &marks));
         shown(&column, cells.collect())
     });
-    choice.table(shown.collect(), &NAMES, &marks, width)
-}
-
-/// The names that `--columns` accepts for sweeps.
-const NAMES_OF_SWEEPS: [&str; 14] = [
-    "sweep",
-    "id",
-    "state",
-    "priority",
-    "trials",
-    "finished",
-    "failed",
-    "stopped",
-    "leased",
-    "waiting",
-    "parked",
-    "cancelled",
-    "anns",
-    "regions",
-];
-
-/// The progress of sweeps, as a table.
-///
-/// # Errors
-/// When `--columns` names an unknown column, or a sweep has an unknown state.
-pub(crate) fn of_sweeps(
-    sweeps: &[SweepStatus],
-    choice: &Choice,
-    width: usize,
-) -> Result<String, CommandError> {
-    let states = sweeps.iter().map(|sweep| SweepState::of_wire(sweep.state));
-    let states = states.collect::<Result<Vec<_>, _>>()?;
-    let is_fitted = !choice.wide && choice.columns.is_empty();
-    let column = |name, head: &str, rank, of: &dyn Fn(&SweepStatus) -> String| Shown {
-        name,
-        head: head.to_owned(),
-        cells: sweeps.iter().map(|sweep| plain(&of(sweep))).collect(),
-        rank,
-        hoist: Hoist::Never,
-        least: None,
-    };
-    // The beginning of an id is enough for other commands.
-    let id = |sweep: &SweepStatus| {
-        let id = if is_fitted {
-            row::short(&sweep.id)
-        } else {
-            &sweep.id
-        };
-        id.to_owned()
-    };
-    let priority = Shown {
-        hoist: Hoist::Zero,
-        ..column("priority", "priority", 3, &|sweep| {
-            sweep.priority.to_string()
-        })
-    };
-    let count = |state: TrialState| {
-        let (head, rank) = match state {
-            TrialState::Finished => (state.name(), 0),
-            // "Leased" is the scheduler's word.
-            TrialState::Leased => ("running", 1),
-            TrialState::Waiting => (state.name(), 1),
-            TrialState::Failed
-            | TrialState::Parked
-            | TrialState::Stopped
-            | TrialState::Cancelled => (state.name(), 2),
-        };
-        Shown {
-            hoist: Hoist::Zero,
-            ..column(state.name(), head, rank, &|sweep| {
-                sweep.count(state).to_string()
-            })
-        }
-    };
-    let wrapped = |shown| Shown {
-        least: Some(8),
-        ..shown
-    };
-    let mut columns = vec![
-        wrapped(column("sweep", "sweep", 0, &|sweep| sweep.name.clone())),
-        column("id", "id", 0, &id),
-        Shown {
-            cells: states.iter().map(ToString::to_string).collect(),
-            ..column("state", "state", 0, &|_| String::new())
-        },
-        priority,
-        column("trials", "trials", 0, &|sweep| sweep.trials.to_string()),
-    ];
-    columns.extend(STATES_OF_SWEEPS.map(count));
-    columns.push(wrapped(column("anns", "ANNs", 5, &|sweep| {
-        sweep.anns.join(" ")
-    })));
-    columns.push(wrapped(column("regions", "regions", 4, &|sweep| {
-        row::region_label(&sweep.regions.join(" "), sweep.simulated)
-    })));
-    choice.table(columns, &NAMES_OF_SWEEPS, &[], width)
-}
-
-/// The states of trials in the order in which a sweep's table counts them.
-const STATES_OF_SWEEPS: [TrialState; TrialState::ALL.len()] = [
-    TrialState::Finished,
-    TrialState::Failed,
-    TrialState::Stopped,
-    TrialState::Leased,
-    TrialState::Waiting,
-    TrialState::Parked,
-    TrialState::Cancelled,
-];
-
-/// A cell's text, escaped so that a name in it cannot control the terminal.
-fn plain(text: &str) -> String {
-    nrp_proto::plain::line(text).into_owned()
+    choice.table(shown.collect(), Listing::Trials, &marks, width)
 }
 
 /// The remarks that apply to all rows. If all recordings are simulated, one remark replaces each row's mark.
 fn marks<'a>(mut rows: impl Iterator<Item = &'a Row>, choice: &Choice) -> Vec<String> {
-    let is_fitted = !choice.wide && choice.columns.is_empty();
-    let all = is_fitted && rows.all(|row| row.cell.simulated);
+    let all = choice.is_fitted() && rows.all(|row| row.cell.simulated);
     Vec::from_iter(all.then(|| SIMULATED.to_owned()))
 }
 
 const SIMULATED: &str = "simulated recordings";
 
-/// A table of trials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Listing {
-    /// A table of the best trials, and the means of some.
-    Best,
-    /// A table of trials with their states.
-    Trials,
-}
-
-/// The columns of a table, in its order. If `--columns` names some, these include the columns that are shown
-/// only by name, such as what all trials of a sweep share.
-fn in_tables(choice: &Choice, listing: Listing) -> Vec<Column> {
+/// The columns of the best trials or of all trials, in their order. If `--columns` names some, these include the
+/// columns that are shown only by name, such as what all trials of a sweep share.
+fn in_tables(choice: &Choice, are_best: bool) -> Vec<Column> {
     let columns = COLUMNS.iter().copied();
-    let columns = columns.filter(|column| listing == Listing::Trials || column.is_of_rows());
+    let columns = columns.filter(|column| !are_best || column.is_of_rows());
     let is_shown = |column: &Column| !choice.columns.is_empty() || rank(column).is_some();
     let mut columns: Vec<Column> = columns.filter(is_shown).collect();
-    columns.sort_by_key(|column| order(column, listing));
+    columns.sort_by_key(|column| order(column, are_best));
     columns
 }
 
-/// A column's position: what identifies a row, then its configuration, then its scores.
-fn order(column: &Column, listing: Listing) -> u8 {
-    match (column.source(), listing) {
-        (Source::Axis(Axis::Ann | Axis::Region | Axis::Model), _) => 1,
-        (Source::Axis(_), _) => 3,
-        (Source::Score(_), Listing::Best) => 2,
-        (Source::Score(_), Listing::Trials) => 4,
-        (Source::Other, _) => match (column.name, listing) {
-            ("trial" | "state", Listing::Trials) => 0,
-            ("trial", Listing::Best) => 9,
-            ("layers" | "reached_sparsity", _) => 3,
+/// A column's position: what identifies a row, then its configuration and its scores. The scores of the best trials
+/// stand first.
+fn order(column: &Column, are_best: bool) -> u8 {
+    match column.source() {
+        Source::Axis(Axis::Ann | Axis::Region | Axis::Model) => 1,
+        Source::Axis(_) => 3,
+        Source::Score(_) if are_best => 2,
+        Source::Score(_) => 4,
+        Source::Other => match column.name {
+            "trial" if are_best => 9,
+            "trial" | "state" => 0,
+            "layers" | "reached_sparsity" => 3,
             _ => 5,
         },
     }
@@ -297,7 +109,7 @@ fn rank(column: &Column) -> Option<u8> {
         Source::Other => match column.name {
             "trial" | "state" => Some(0),
             "layers" => Some(2),
-            "reason" => Some(3),
+            "reason" => Some(1),
             "reached_sparsity" => Some(4),
             "epochs" | "train_seconds" | "worker" => Some(10),
             _ => None,
@@ -367,7 +179,7 @@ fn cell(
             "layers" => Some(cell.layers_label()),
             "reached_sparsity" => Some(cell.zeros_label(of.provenance.reached_sparsity)),
             // Rows are told apart by the first digits.
-            "trial" if !choice.wide && choice.columns.is_empty() => {
+            "trial" if choice.is_fitted() => {
                 cell.trial.as_ref().map(|id| row::short(id).to_owned())
             }
             "train_seconds" => trial
@@ -388,7 +200,9 @@ fn cell(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listing::tests::fits;
     use crate::setting::Origin;
+    use nrp_proto::state::TrialState;
     use nrp_proto::wire::{
         AnnSpec, Details, Scores, SplitSpec, TrainingSpec, TrialRecord, TrialSpec,
     };
@@ -477,12 +291,6 @@ mod tests {
             .into()
     }
 
-    fn fits(text: String, width: usize) -> String {
-        let widest = text.lines().map(|line| line.chars().count()).max();
-        assert!(widest <= Some(width), "{widest:?}:\n{text}");
-        text
-    }
-
     fn best_at(width: usize) -> String {
         let text = of_best(&best(), &Choice::default(), width);
         fits(text.expect("no column was named"), width)
@@ -497,19 +305,19 @@ mod tests {
 
         region  model  NRP-error  mean       noise   layers           L2  rate  trial
                                   predictor  floor
-        V4      NRP    0.2446     0.3012     0.1235  block_13_expand  32  1e-3  00bc5ea8
-                                                     _relu+
-                                                     block_14_depthw
-                                                     ise_relu+
-                                                     block_16_projec
-                                                     t_BN
-        IT      NRP    0.2466     0.3012     0.1235  block_13_expand  64  3e-3  02351bf8
-                                                     _relu+
-                                                     block_14_depthw
-                                                     ise_relu
+        V4      NRP    0.2446     0.3012     0.1235  block_13_        32  1e-3  00bc5ea8
+                                                     expand_relu+
+                                                     block_14_
+                                                     depthwise_relu+
+                                                     block_16_
+                                                     project_BN
+        IT      NRP    0.2466     0.3012     0.1235  block_13_        64  3e-3  02351bf8
+                                                     expand_relu+
+                                                     block_14_
+                                                     depthwise_relu
         mean    NRP    0.2456     0.3012     0.1235  –                –   –     –
-        V4      ridge  0.2446     0.3012     0.1235  block_13_expand  –   –     00bc5ea8
-                                                     _relu
+        V4      ridge  0.2446     0.3012     0.1235  block_13_        –   –     00bc5ea8
+                                                     expand_relu
 
         not shown: r2_mean, r2_median, r2_pooled, pearson_median, ceiling_median,
         pearson2_over_ceiling, split_half_consistency, validation_mse, epochs
@@ -550,26 +358,18 @@ mod tests {
         L1 16, depth 2, decay 0, dropout 0, linear path none, ensemble 1, split 0,
         seed 0, parameters 123456, zeros 0.0001234
 
-        trial     state     region  layers        L2  rate  NRP-error  mean       noise
-                                                                       predictor  floor
-        00bc5ea8  finished  V4      block_13_exp  32  1e-3  0.2446     0.3012     0.1235
-                                    and_relu+
-                                    block_14_dep
-                                    thwise_relu+
-                                    block_16_pro
-                                    ject_BN
-        075bb290  failed    IT      block_13_exp  64  0.01  –          –          –
-                                    and_relu+
-                                    block_14_dep
-                                    thwise_relu+
-                                    block_16_pro
-                                    ject_BN
-        003882cc  waiting   V4      block_13_exp  32  3e-4  –          –          –
-                                    and_relu
+        trial     state     region  L2  rate  NRP-error  mean       reason
+                                                         predictor
+        00bc5ea8  finished  V4      32  1e-3  0.2446     0.3012     –
+        075bb290  failed    IT      64  0.01  –          –          the loss is not
+                                                                    finite in epoch 3;
+                                                                    lower the learning
+                                                                    rate
+        003882cc  waiting   V4      32  3e-4  –          –          –
 
-        not shown: r2_mean, r2_median, r2_pooled, pearson_median, ceiling_median,
-        pearson2_over_ceiling, split_half_consistency, validation_mse, epochs,
-        train_seconds, worker, reason
+        not shown: layers, noise_floor, r2_mean, r2_median, r2_pooled, pearson_median,
+        ceiling_median, pearson2_over_ceiling, split_half_consistency, validation_mse,
+        epochs, train_seconds, worker
         --wide shows all columns, --columns some
         ");
     }
@@ -583,66 +383,18 @@ mod tests {
         trial     state     region  layers                 L2  rate  NRP-error  mean       noise   ceiling  reason
                                                                                 predictor  floor
         00bc5ea8  finished  V4      block_13_expand_relu+  32  1e-3  0.2446     0.3012     0.1235  0.8512   –
-                                    block_14_depthwise_re
-                                    lu+
+                                    block_14_depthwise_
+                                    relu+
                                     block_16_project_BN
         075bb290  failed    IT      block_13_expand_relu+  64  0.01  –          –          –       –        the loss is not
-                                    block_14_depthwise_re                                                   finite in epoch 3;
-                                    lu+                                                                     lower the learning
+                                    block_14_depthwise_                                                     finite in epoch 3;
+                                    relu+                                                                   lower the learning
                                     block_16_project_BN                                                     rate
         003882cc  waiting   V4      block_13_expand_relu   32  3e-4  –          –          –       –        –
 
         not shown: r2_mean, r2_median, r2_pooled, pearson_median, pearson2_over_ceiling, split_half_consistency, validation_mse,
         epochs, train_seconds, worker
         --wide shows all columns, --columns some
-        ");
-    }
-
-    fn sweeps_at(width: usize) -> String {
-        let sweep = |name: &str, state: SweepState, failed: u64| SweepStatus {
-            name: name.to_owned(),
-            id: "0123456789abcdef".to_owned(),
-            state: state.to_wire(),
-            trials: 1_296,
-            finished: 1_200,
-            failed,
-            leased: 8,
-            waiting: 88 - failed,
-            simulated: true,
-            anns: vec!["mobilenet".to_owned(), "vgg19".to_owned()],
-            regions: vec!["V4".to_owned(), "IT".to_owned()],
-            ..SweepStatus::default()
-        };
-        let sweeps = [
-            sweep("paper-v4-and-it", SweepState::Running, 3),
-            sweep("quickstart", SweepState::Finished, 0),
-        ];
-        let text = of_sweeps(&sweeps, &Choice::default(), width);
-        fits(text.expect("no column was named"), width)
-    }
-
-    #[test]
-    fn sweeps_fit_80_columns() {
-        insta::assert_snapshot!(sweeps_at(80), @r"
-        in all rows: priority 0, stopped 0, parked 0, cancelled 0
-
-        sweep            id        state     trials  finished  failed  running  waiting
-        paper-v4-and-it  01234567  running   1296    1200      3       8        85
-        quickstart       01234567  finished  1296    1200      0       8        88
-
-        not shown: anns, regions
-        --wide shows all columns, --columns some
-        ");
-    }
-
-    #[test]
-    fn sweeps_fit_120_columns() {
-        insta::assert_snapshot!(sweeps_at(120), @r"
-        in all rows: priority 0, stopped 0, parked 0, cancelled 0
-
-        sweep            id        state     trials  finished  failed  running  waiting  ANNs             regions
-        paper-v4-and-it  01234567  running   1296    1200      3       8        85       mobilenet vgg19  V4 IT (simulated)
-        quickstart       01234567  finished  1296    1200      0       8        88       mobilenet vgg19  V4 IT (simulated)
         ");
     }
 
@@ -660,6 +412,9 @@ mod tests {
         L2  trial                             consistency
         32  00bc5ea80000000000000000000000V4  0.8421
         ");
+        assert!(named(&[" l2", "trial "]).is_ok(), "blanks do not count");
+        let error = named(&["l2", "trial", "l2"]).expect_err("twice");
+        assert_eq!(error.to_string(), "column `l2` is named twice");
         let error = named(&["l1", "nrp_eror"]).expect_err("unknown");
         assert_eq!(
             error.to_string(),
@@ -688,20 +443,5 @@ mod tests {
             assert!(line.contains("(simulated)"), "{line}");
             assert!(line.contains("(random weights)"), "{line}");
         }
-    }
-
-    #[test]
-    fn names_of_sweeps_are_their_columns() {
-        let choice = Choice {
-            columns: NAMES_OF_SWEEPS.map(str::to_owned).into(),
-            wide: false,
-        };
-        let sweep = SweepStatus {
-            state: SweepState::Running.to_wire(),
-            ..SweepStatus::default()
-        };
-        let text = of_sweeps(&[sweep], &choice, 80).expect("known");
-        let head = text.lines().next().expect("a header");
-        assert_eq!(head.split_whitespace().count(), NAMES_OF_SWEEPS.len());
     }
 }
