@@ -196,7 +196,15 @@ fn layers(name: &str, format: Format) -> miette::Result<()> {
 
 fn sparsity(name: &str, weights: &WeightsSource, format: Format) -> miette::Result<()> {
     let device = device::open(DIGEST_DEVICE)?;
-    let net = Ann::load(ann::find(name)?, weights, Pruning::None, &device)?;
+    let info = ann::find(name)?;
+    // A classifier may be missing, all before it must not.
+    let deepest: Vec<String> = info
+        .candidates
+        .last()
+        .map(|of| (*of).to_owned())
+        .into_iter()
+        .collect();
+    let net = Ann::load(info, weights, Pruning::None, &deepest, &device)?;
     let row = SparsityRow {
         ann: net.info().name,
         weights: weights.to_string(),

@@ -29,7 +29,7 @@ fn main() {
         .iter()
         .filter(|info| info.files == Files::Keras);
     for info in anns.filter(|info| wanted(info.name)) {
-        let net = Ann::load(info, &WeightsSource::Random(1), Pruning::None, &device)
+        let net = Ann::load(info, &WeightsSource::Random(1), Pruning::None, &[], &device)
             .expect("random weights");
         let pixels = BATCH * info.input.iter().product::<usize>();
         let images: Vec<f32> = (0..pixels)

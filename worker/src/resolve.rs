@@ -1,7 +1,7 @@
 //! Resolution: from the names in a sweep to files on this machine, and to their digests. The
 //! submitting client fills in the digests; a worker checks that its own files have the same.
 
-use crate::ann::{self, AnnError, OpenedAnn, Pruning, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, WeightsSource};
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
@@ -221,13 +221,17 @@ fn region_sites(region: &Region) -> RegionSites {
 }
 
 /// The notice about a pruned ANN.
-fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Option<String> {
-    let reached = reached?;
+fn pruning_notice(ann: &AnnSpec, pruning: Pruning, net: &LoadedAnn) -> Option<String> {
+    let reached = net.reached_sparsity()?;
+    let counted = match net.uncounted() {
+        None => String::new(),
+        Some(layer) => format!(", without those of `{layer}` and any other that its file lacks"),
+    };
     let how = match pruning {
         Pruning::None if reached < ZEROS_OF_DENSE => return None,
         Pruning::None => {
             return Some(format!(
-                "{:.2} % of the weights of {}'s kernels are zero, though the sweep file asks for no \
+                "{:.2} % of the weights of {}'s kernels{counted} are zero, though the sweep file asks for no \
                  sparsity: results show the count; `sparsity` and `pruning` of an `[[ann]]` declare a \
                  pruned checkpoint",
                 100.0 * reached,
@@ -239,7 +243,7 @@ fn pruning_notice(ann: &AnnSpec, pruning: Pruning, reached: Option<f64>) -> Opti
         Pruning::Checkpoint(_) => "by a checkpoint of its own",
     };
     Some(format!(
-        "{} at sparsity {}, pruned {how}: {:.2} % of its kernels' weights are zero",
+        "{} at sparsity {}, pruned {how}: {:.2} % of its kernels' weights are zero{counted}",
         ann.name,
         ann.sparsity,
         100.0 * reached
@@ -383,7 +387,7 @@ fn resolve_ann(
     let pruning = Pruning::try_from(&*spec)?;
     let net = ann.load(&weights, pruning, layers, device)?;
     let sparsity = net.reached_sparsity();
-    let notice = pruning_notice(spec, pruning, sparsity);
+    let notice = pruning_notice(spec, pruning, &net);
     let seconds_per_stimulus = measure
         .then(|| forecast::seconds_per_stimulus(&ann, &net))
         .transpose()?;

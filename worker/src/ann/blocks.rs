@@ -54,6 +54,8 @@ impl Value {
 /// One layer, ready to run: its weights are on the device, in the device's order.
 #[derive(Debug)]
 pub(super) enum Block {
+    /// Its weights are not there, and nothing asked depends on it.
+    Absent,
     /// Passes the image on.
     Input,
     ZeroPadding(Pads),
@@ -107,6 +109,11 @@ impl Block {
     /// The block of `node`, whose weights are `weights[node.weights]`.
     pub(super) fn new(graph: &Graph, node: &Node, weights: &[Vec<f32>], device: &Device) -> Self {
         let own = &weights[node.weights.clone()];
+        let folded = folds_into(graph, node).map(|conv| graph.node(conv).weights.clone());
+        let also = &weights[folded.unwrap_or(0..0)];
+        if own.iter().chain(also).any(Vec::is_empty) {
+            return Self::Absent;
+        }
         match &node.op {
             Op::Input => Self::Input,
             Op::ZeroPadding(pads) => Self::ZeroPadding(*pads),
@@ -175,6 +182,7 @@ impl Block {
     pub(super) fn run(&self, mut inputs: Vec<Value>) -> Value {
         let x = inputs.remove(0);
         match self {
+            Self::Absent => unreachable!("a model computes only what its weights suffice for"),
             Self::Input | Self::Identity => x,
             Self::ZeroPadding(pads) => Value::Map(padded(x.map(), *pads, 0.0)),
             Self::Cropping([top, left]) => {

@@ -47,6 +47,22 @@ pub enum AnnError {
         /// The sparsity in the trial.
         sparsity: f64,
     },
+    /// All kernels are pruned together, and the file lacks some.
+    #[error(
+        "{ann} cannot be pruned to sparsity {sparsity} over all kernels together: the weights lack those of \
+         `{layer}`"
+    )]
+    #[diagnostic(help(
+        "use weights with the ANN's own classifier, or `pruning = \"layer\"`, which prunes each kernel on its own"
+    ))]
+    PrunedPart {
+        /// The ANN.
+        ann: &'static str,
+        /// The first layer whose kernels are absent.
+        layer: String,
+        /// The sparsity asked for.
+        sparsity: f64,
+    },
     /// An ONNX file cannot be pruned.
     #[error("an ONNX file's weights cannot be pruned (sparsity {sparsity})")]
     #[diagnostic(help(
@@ -151,7 +167,9 @@ pub enum AnnError {
         "weights in `{}` are not {ann}'s: layer `{layer}` should be {expected}, found {found}",
         path.display()
     )]
-    #[diagnostic(help("use weights of {ann} itself, with its classifier; nothing was loaded"))]
+    #[diagnostic(help(
+        "use weights of {ann} itself; only what no requested layer depends on may be absent; nothing was loaded"
+    ))]
     WeightsMismatch {
         /// The ANN.
         ann: &'static str,

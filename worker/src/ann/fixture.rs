@@ -126,7 +126,8 @@ impl Fixture {
         device: &Device,
     ) -> Result<FixtureReport, AnnError> {
         let weights = recipe::fixture_weights(&graph, self.seed);
-        let ann = Ann::with_weights(info, graph, weights, Pruning::None, device);
+        let weights = weights.into_iter().map(Some).collect();
+        let ann = Ann::with_weights(info, graph, weights, Pruning::None, device)?;
         let image = recipe::fixture_image(self.input.iter().product(), self.seed);
         let names: Vec<_> = self.layers.iter().map(|layer| layer.name.clone()).collect();
         let answers = ann.activations(&image, &names)?;

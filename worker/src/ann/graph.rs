@@ -388,6 +388,26 @@ impl Graph {
         &self.weights
     }
 
+    /// Which weight tensors the values of `asked` depend on, by ordinal. The first layer's always count:
+    /// they show whose file it is.
+    pub(super) fn needed(&self, asked: &[NodeId]) -> Vec<bool> {
+        let mut is_read = vec![false; self.nodes.len()];
+        for id in asked {
+            is_read[id.0] = true;
+        }
+        let first = self.nodes.iter().position(|node| !node.weights.is_empty());
+        let mut needed = vec![false; self.weights.len()];
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            if is_read[at] {
+                node.inputs.iter().for_each(|input| is_read[input.0] = true);
+            }
+            if is_read[at] || Some(at) == first {
+                needed[node.weights.clone()].fill(true);
+            }
+        }
+        needed
+    }
+
     /// Keras's count of parameters, moving statistics included.
     pub(super) fn parameters(&self) -> u64 {
         self.weights
@@ -575,6 +595,21 @@ mod tests {
         assert_eq!(graph.parameters(), 3 * 3 * 3 * 4 + 4 + 8 * 5 + 5);
         let names: Vec<_> = graph.listed().map(|(_, node)| &*node.name).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn a_layer_needs_the_weights_before_it_and_the_first_ones() {
+        let (mut g, image) = GraphBuilder::new([8, 6, 3]);
+        let conv = || Op::Conv(Conv::new(4, Window::same(3)));
+        let stem = g.add("stem", conv(), &[image]);
+        let left = g.add("left", conv(), &[stem]);
+        let right = g.add("right", conv(), &[stem]);
+        let sum = g.add("sum", Op::Add, &[left, right]);
+        let graph = g.finish_as_stated();
+        assert_eq!(graph.needed(&[left]), [true, true, false]);
+        assert_eq!(graph.needed(&[right, left]), [true; 3]);
+        assert_eq!(graph.needed(&[sum]), [true; 3]);
+        assert_eq!(graph.needed(&[]), [true, false, false]);
     }
 
     #[test]

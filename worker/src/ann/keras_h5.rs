@@ -19,7 +19,8 @@ use hdf5_reader::{Attribute, Dataset, Datatype, Hdf5File};
 use nrp_proto::panics::caught;
 
 use super::AnnError;
-use super::graph::{Graph, Node, WeightSpec};
+use super::graph::{Graph, Node, NodeId, WeightSpec};
+use super::weights::Weights;
 use crate::archive;
 
 /// What a zip begins with.
@@ -30,18 +31,22 @@ const ARCHIVED: &str = "model.weights.h5";
 /// Largest weights file that is unpacked from an archive; it is held in memory.
 const MAX_ARCHIVED_BYTES: u64 = 4 << 30;
 
-/// Every weight tensor of the file, row-major, in the graph's order.
+/// The file's weight tensors, row-major: those that the layers `asked` depend on, and of the others,
+/// those that fit.
 pub(super) fn read(
     path: &Path,
     ann: &'static str,
     graph: &Graph,
-) -> Result<Vec<Vec<f32>>, AnnError> {
+    asked: &[NodeId],
+) -> Result<Weights, AnnError> {
     let file = WeightsFile { ann, path };
     let read = || {
         let mut layers = file.list()?;
-        let fitted = file.fit(graph, &mut layers)?;
-        let read = |(spec, tensor)| file.values(spec, tensor);
-        graph.weights().iter().zip(fitted).map(read).collect()
+        let fitted = file.fit(graph, asked, &mut layers)?;
+        let weights = graph.weights().iter().zip(fitted);
+        let read =
+            |(spec, tensor): (_, Option<_>)| tensor.map(|of| file.values(spec, of)).transpose();
+        weights.map(read).collect()
     };
     // The reader is hardened against malformed bytes, but guarantees nothing.
     caught(read).unwrap_or_else(|said| Err(file.not_keras(format!("its reader gave up: {said}"))))
@@ -243,7 +248,13 @@ impl WeightsFile<'_> {
     }
 
     /// One tensor of the file per weight of the graph, or the first layer that differs.
-    fn fit(&self, graph: &Graph, listing: &mut Listing) -> Result<Vec<FileTensor>, AnnError> {
+    fn fit(
+        &self,
+        graph: &Graph,
+        asked: &[NodeId],
+        listing: &mut Listing,
+    ) -> Result<Vec<Option<FileTensor>>, AnnError> {
+        let needed = graph.needed(asked);
         name_by_number(graph, listing);
         rename_numbered(graph, listing);
         let mut fitted = Vec::new();
@@ -257,7 +268,10 @@ impl WeightsFile<'_> {
             match found {
                 Some(layer) if fits(specs, &layer.tensors) => {
                     let tensors = std::mem::take(&mut layer.tensors);
-                    fitted.extend(in_order(specs, tensors));
+                    fitted.extend(in_order(specs, tensors).into_iter().map(Some));
+                }
+                Some(_) | None if !needed[node.weights.start] => {
+                    fitted.extend(specs.iter().map(|_| None));
                 }
                 Some(layer) => {
                     return Err(self.mismatch(node, specs, shapes(&layer.tensors)));
@@ -517,9 +531,12 @@ mod tests {
     #[test]
     fn every_layout_gives_the_weights_that_keras_saved() {
         let graph = TINY.graph();
-        let saved = recipe::fixture_weights(&graph, 5);
+        let saved: Weights = recipe::fixture_weights(&graph, 5)
+            .into_iter()
+            .map(Some)
+            .collect();
         for file in FILES {
-            let read = read(&testdata(file), "tiny", &graph).expect(file);
+            let read = read(&testdata(file), "tiny", &graph, &[]).expect(file);
             assert!(read == saved, "{file}");
         }
     }
@@ -527,7 +544,7 @@ mod tests {
     #[test]
     fn another_networks_file_is_refused_at_its_first_difference() {
         let refusal = |path: &Path, graph: &Graph| {
-            let refused = read(path, "mobilenet", graph).expect_err("refused");
+            let refused = read(path, "mobilenet", graph, &[]).expect_err("refused");
             let AnnError::WeightsMismatch {
                 layer,
                 expected,
@@ -567,8 +584,8 @@ mod tests {
                 return;
             };
             let info = find(ann).expect("offered");
-            let weights = read(&path, ann, &info.graph()).expect("its own");
-            let parameters: usize = weights.iter().map(Vec::len).sum();
+            let weights = read(&path, ann, &info.graph(), &[]).expect("its own");
+            let parameters: usize = weights.iter().flatten().map(Vec::len).sum();
             assert_eq!(parameters as u64, info.parameters);
         }
     }
@@ -581,7 +598,7 @@ mod tests {
             let whole = std::fs::read(testdata(file)).expect("made by the script");
             for length in (0..whole.len()).step_by(1 + whole.len() / 40) {
                 std::fs::write(short.path(), &whole[..length]).expect("written");
-                let said = read(short.path(), "tiny", &graph)
+                let said = read(short.path(), "tiny", &graph, &[])
                     .expect_err("refused")
                     .to_string();
                 let name = short.path().display().to_string();
@@ -589,9 +606,9 @@ mod tests {
             }
         }
         std::fs::write(short.path(), "<html>not found</html>").expect("written");
-        let said = read(short.path(), "tiny", &graph).expect_err("refused");
+        let said = read(short.path(), "tiny", &graph, &[]).expect_err("refused");
         assert!(matches!(said, AnnError::NotHdf5 { .. }), "{said}");
-        let said = read(Path::new("/no/such.h5"), "tiny", &graph).expect_err("refused");
+        let said = read(Path::new("/no/such.h5"), "tiny", &graph, &[]).expect_err("refused");
         assert!(matches!(said, AnnError::WeightsUnreadable { .. }), "{said}");
     }
 }

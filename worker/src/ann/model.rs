@@ -6,6 +6,8 @@
 use burn::tensor::Device;
 
 use super::graph::{Graph, NodeId};
+use super::pruning::Reached;
+use super::weights::Weights;
 use super::{AnnError, AnnInfo, Pruning, WeightsSource, cpu, tensors};
 use crate::device;
 
@@ -14,7 +16,9 @@ use crate::device;
 pub struct Ann {
     info: &'static AnnInfo,
     graph: Graph,
-    reached_sparsity: f64,
+    /// Whether its file had each weight tensor.
+    present: Vec<bool>,
+    reached: Reached,
     network: Network,
 }
 
@@ -27,48 +31,55 @@ enum Network {
 }
 
 impl Ann {
-    /// Builds `info` on `device` with the weights of `source`, pruned.
+    /// Builds `info` on `device` with the weights of `source`, pruned, to compute `layers`. A file may
+    /// lack the weights that none of them depends on.
     ///
     /// # Errors
-    /// When the weights cannot be read, or are another network's.
+    /// When the ANN lacks a layer, or the weights cannot be read, are another network's, or too few to
+    /// be pruned.
     pub fn load(
         info: &'static AnnInfo,
         source: &WeightsSource,
         pruning: Pruning,
+        layers: &[String],
         device: &Device,
     ) -> Result<Self, AnnError> {
         let graph = info.graph();
-        let weights = source.read(info, &graph)?;
-        Ok(Self::with_weights(info, graph, weights, pruning, device))
+        let asked: Result<Vec<_>, _> = layers.iter().map(|of| node(info, &graph, of)).collect();
+        let weights = source.read(info, &graph, &asked?)?;
+        Self::with_weights(info, graph, weights, pruning, device)
     }
 
     /// Builds `info` from weight tensors in the graph's order, once pruned.
     pub(super) fn with_weights(
         info: &'static AnnInfo,
         graph: Graph,
-        mut weights: Vec<Vec<f32>>,
+        mut weights: Weights,
         pruning: Pruning,
         device: &Device,
-    ) -> Self {
-        let specs = graph.weights().iter();
+    ) -> Result<Self, AnnError> {
+        let mut specs = graph.weights().iter().zip(&weights);
         assert!(
-            specs
-                .map(|spec| spec.elements())
-                .eq(weights.iter().map(Vec::len)),
+            weights.len() == graph.weights().len()
+                && specs.all(|(spec, of)| of.as_ref().is_none_or(|x| x.len() == spec.elements())),
             "weights of another graph"
         );
-        let reached_sparsity = pruning.apply(&graph, &mut weights);
+        let reached = pruning.apply(info.name, &graph, &mut weights)?;
+        let present = weights.iter().map(Option::is_some).collect();
+        // Nothing reads an absent tensor.
+        let weights = weights.into_iter().map(Option::unwrap_or_default).collect();
         let network = if device::is_flex(device) {
             Network::Cpu(cpu::Network::new(graph.clone(), weights))
         } else {
             Network::Tensors(tensors::Network::new(&graph, &weights, device))
         };
-        Self {
+        Ok(Self {
             info,
             graph,
-            reached_sparsity,
+            present,
+            reached,
             network,
-        }
+        })
     }
 
     /// The ANN without its weights.
@@ -76,9 +87,14 @@ impl Ann {
         self.info
     }
 
-    /// The fraction of zeros in all its kernels.
+    /// The fraction of zeros in the kernels that its file has.
     pub fn reached_sparsity(&self) -> f64 {
-        self.reached_sparsity
+        self.reached.sparsity
+    }
+
+    /// The first layer whose kernels its file lacks, so that they are not counted.
+    pub fn uncounted(&self) -> Option<&str> {
+        self.reached.absent.as_deref()
     }
 
     /// The activations of `layers`, in one pass that ends with the deepest of them.
@@ -92,7 +108,8 @@ impl Ann {
     /// When the ANN lacks a layer, or the device fails.
     ///
     /// # Panics
-    /// When `images` does not consist of whole images.
+    /// When `images` does not consist of whole images, or a layer needs weights that the file lacks,
+    /// because the ANN was loaded for other layers.
     pub fn activations(
         &self,
         images: &[f32],
@@ -101,6 +118,12 @@ impl Ann {
         let pixels = self.info.input.iter().product::<usize>();
         assert_eq!(images.len() % pixels, 0, "images must be whole");
         let requested = self.nodes(layers)?;
+        let needed = self.graph.needed(&requested);
+        let mut of_file = needed.iter().zip(&self.present);
+        assert!(
+            of_file.all(|(needed, present)| *present || !needed),
+            "the ANN was loaded for other layers than {layers:?}"
+        );
         match &self.network {
             Network::Cpu(network) => Ok(network.run(images, &requested)),
             Network::Tensors(network) => {
@@ -133,17 +156,17 @@ impl Ann {
     }
 
     fn nodes(&self, layers: &[String]) -> Result<Vec<NodeId>, AnnError> {
-        layers.iter().map(|layer| self.node(layer)).collect()
+        let node = |layer: &String| node(self.info, &self.graph, layer);
+        layers.iter().map(node).collect()
     }
+}
 
-    fn node(&self, layer: &str) -> Result<NodeId, AnnError> {
-        match self.graph.listed().find(|(_, node)| node.name == layer) {
-            Some((id, _)) => Ok(id),
-            None => Err(self
-                .info
-                .layer(layer)
-                .expect_err("a layer of the ANN is a layer of its graph")),
-        }
+fn node(info: &AnnInfo, graph: &Graph, layer: &str) -> Result<NodeId, AnnError> {
+    match graph.listed().find(|(_, node)| node.name == layer) {
+        Some((id, _)) => Ok(id),
+        None => Err(info
+            .layer(layer)
+            .expect_err("a layer of the ANN is a layer of its graph")),
     }
 }
 
@@ -170,6 +193,7 @@ mod tests {
             info,
             &WeightsSource::Random(3),
             Pruning::None,
+            &[],
             &Device::flex(),
         )
         .expect("no file to miss")

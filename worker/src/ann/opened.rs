@@ -128,7 +128,7 @@ impl OpenedAnn {
     ) -> Result<LoadedAnn, AnnError> {
         match self {
             Self::BuiltIn(info) => Ok(LoadedAnn::BuiltIn {
-                ann: Box::new(Ann::load(info, weights, pruning, device)?),
+                ann: Box::new(Ann::load(info, weights, pruning, layers, device)?),
                 layers: layers.to_vec(),
             }),
             Self::Onnx { file, .. } => match pruning {
@@ -156,11 +156,19 @@ pub enum LoadedAnn {
 }
 
 impl LoadedAnn {
-    /// The fraction of zeros in all kernels; `None` for an ONNX network, whose kernels are not
+    /// The fraction of zeros in the kernels that its file has; `None` for an ONNX network, whose kernels are not
     /// distinguished from other weights.
     pub fn reached_sparsity(&self) -> Option<f64> {
         match self {
             Self::BuiltIn { ann, .. } => Some(ann.reached_sparsity()),
+            Self::Onnx(_) => None,
+        }
+    }
+
+    /// The first layer whose kernels its weights file lacks, so that their zeros are not counted.
+    pub fn uncounted(&self) -> Option<&str> {
+        match self {
+            Self::BuiltIn { ann, .. } => ann.uncounted(),
             Self::Onnx(_) => None,
         }
     }

@@ -10,6 +10,7 @@ use nrp_proto::word::UnknownWord;
 
 use super::AnnError;
 use super::graph::Graph;
+use super::weights::Weights;
 
 /// Which weights of an ANN are zero. The number is the sparsity asked for: the fraction of zero
 /// weights, from 0 on and below 1.
@@ -28,6 +29,15 @@ pub enum Pruning {
     Global(f64),
     /// Those of a checkpoint that the user has pruned.
     Checkpoint(f64),
+}
+
+/// How sparse an ANN turned out to be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reached {
+    /// The fraction of zeros in the kernels that are there.
+    pub(super) sparsity: f64,
+    /// The first layer whose kernels are not there, and not counted.
+    pub(super) absent: Option<String>,
 }
 
 impl Pruning {
@@ -49,24 +59,49 @@ impl Pruning {
         }
     }
 
-    /// Prunes `weights`, tensors in the graph's order, and returns the sparsity reached: the fraction
-    /// of zeros in all kernels.
-    pub(super) fn apply(self, graph: &Graph, weights: &mut [Vec<f32>]) -> f64 {
+    /// Prunes `weights`, tensors in the graph's order, and counts their zeros.
+    ///
+    /// # Errors
+    /// When kernels are absent and all are pruned together: which weights are the smallest depends on
+    /// the absent ones.
+    pub(super) fn apply(
+        self,
+        ann: &'static str,
+        graph: &Graph,
+        weights: &mut Weights,
+    ) -> Result<Reached, AnnError> {
         let tensors = graph.weights().iter().zip(weights);
-        let kernels = tensors.filter(|(spec, _)| spec.is_kernel());
-        let mut kernels: Vec<&mut [f32]> = kernels.map(|(_, values)| &mut values[..]).collect();
-        match self {
-            Self::None | Self::Checkpoint(_) => {}
-            Self::Layer(sparsity) => {
+        let (mut kernels, mut absent): (Vec<&mut [f32]>, _) = (Vec::new(), None);
+        for (spec, values) in tensors.filter(|(spec, _)| spec.is_kernel()) {
+            match values {
+                Some(values) => kernels.push(values),
+                None => absent = absent.or_else(|| Some(spec.layer.clone())),
+            }
+        }
+        match (self, &absent) {
+            (Self::None | Self::Checkpoint(_), _) => {}
+            (Self::Layer(sparsity), _) => {
+                // The first kernel is always there.
                 for kernel in kernels.iter_mut().skip(1) {
                     zero_smallest(std::slice::from_mut(kernel), sparsity);
                 }
             }
-            Self::Global(sparsity) => zero_smallest(&mut kernels, sparsity),
+            (Self::Global(sparsity), None) => zero_smallest(&mut kernels, sparsity),
+            (Self::Global(sparsity), Some(layer)) => {
+                return Err(AnnError::PrunedPart {
+                    ann,
+                    layer: layer.clone(),
+                    sparsity,
+                });
+            }
         }
         let all: usize = kernels.iter().map(|kernel| kernel.len()).sum();
         let of_kernels = kernels.iter().flat_map(|kernel| kernel.iter());
-        of_kernels.filter(|weight| **weight == 0.0).count() as f64 / all as f64
+        let zeros = of_kernels.filter(|weight| **weight == 0.0).count();
+        Ok(Reached {
+            sparsity: zeros as f64 / all as f64,
+            absent,
+        })
     }
 }
 
@@ -182,9 +217,11 @@ mod tests {
     fn kernels_alone_are_pruned_and_the_first_by_global_pruning_only() {
         let graph = TINY.graph();
         for pruning in [Pruning::Layer(0.5), Pruning::Global(0.5)] {
-            let dense = random_weights(&graph, 3);
+            let dense: Weights = random_weights(&graph, 3).into_iter().map(Some).collect();
             let mut pruned = dense.clone();
-            pruning.apply(&graph, &mut pruned);
+            pruning
+                .apply("tiny", &graph, &mut pruned)
+                .expect("all are there");
             let first = graph.weights().iter().position(|spec| spec.is_kernel());
             for (at, spec) in graph.weights().iter().enumerate() {
                 let changes =
@@ -203,9 +240,50 @@ mod tests {
     fn reached(info: &AnnInfo, source: &WeightsSource, pruning: Pruning) -> f64 {
         let graph = info.graph();
         let mut weights = source
-            .read(info, &graph)
+            .read(info, &graph, &[])
             .expect("it is there, and the ANN's");
-        pruning.apply(&graph, &mut weights)
+        let reached = pruning.apply(info.name, &graph, &mut weights);
+        let reached = reached.expect("all are there");
+        assert_eq!(reached.absent, None);
+        reached.sparsity
+    }
+
+    #[test]
+    fn without_its_head_an_ann_is_pruned_layer_by_layer_alone() {
+        let graph = TINY.graph();
+        let dense: Weights = random_weights(&graph, 3).into_iter().map(Some).collect();
+        let is_head = |at: usize| graph.weights()[at].layer == "dense";
+        let mut whole = dense.clone();
+        let pruning = Pruning::Layer(0.5);
+        pruning
+            .apply("tiny", &graph, &mut whole)
+            .expect("all are there");
+        let mut headless = dense;
+        for (at, values) in headless.iter_mut().enumerate() {
+            *values = values.take().filter(|_| !is_head(at));
+        }
+        let refused = Pruning::Global(0.5).apply("tiny", &graph, &mut headless);
+        let said = refused.expect_err("the threshold is unknown").to_string();
+        assert!(said.contains("lack those of `dense`"), "{said}");
+        let reached = pruning.apply("tiny", &graph, &mut headless);
+        let reached = reached.expect("each on its own");
+        assert_eq!(reached.absent.as_deref(), Some("dense"));
+        for (at, (part, whole)) in headless.iter().zip(&whole).enumerate() {
+            assert!(
+                is_head(at) || part == whole,
+                "{}",
+                graph.weights()[at].layer
+            );
+        }
+        let kernels =
+            (0..whole.len()).filter(|at| graph.weights()[*at].is_kernel() && !is_head(*at));
+        let kernels: Vec<&Vec<f32>> = kernels.filter_map(|at| whole[at].as_ref()).collect();
+        let zeros = kernels
+            .iter()
+            .flat_map(|of| of.iter())
+            .filter(|x| **x == 0.0);
+        let all: usize = kernels.iter().map(|of| of.len()).sum();
+        assert_eq!(reached.sparsity, zeros.count() as f64 / all as f64);
     }
 
     #[test]

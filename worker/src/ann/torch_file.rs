@@ -11,7 +11,8 @@ use burn_store::{ModuleStore, PytorchStore, SafetensorsStore, bridge};
 use nrp_proto::panics::caught;
 
 use super::AnnError;
-use super::graph::{Graph, WeightSpec};
+use super::graph::{Graph, NodeId, WeightSpec};
+use super::weights::Weights;
 
 /// Under which keys a checkpoint may hold the state dict.
 const TOP_LEVEL: [&str; 3] = ["state_dict", "model_state_dict", "model"];
@@ -19,12 +20,14 @@ const TOP_LEVEL: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 /// Counters that PyTorch keeps beside a batch norm's statistics; inference does not need them.
 const COUNTER: &str = "num_batches_tracked";
 
-/// Every weight tensor of the file, row-major and in Keras's layout, in the graph's order.
+/// The file's weight tensors, row-major and in Keras's layout: those that the layers `asked` depend on,
+/// and of the others, those that fit.
 pub(super) fn read(
     path: &Path,
     ann: &'static str,
     graph: &Graph,
-) -> Result<Vec<Vec<f32>>, AnnError> {
+    asked: &[NodeId],
+) -> Result<Weights, AnnError> {
     let mut state = state(path, ann)?;
     let mismatch = |layer: &str, expected: String, found: String| AnnError::WeightsMismatch {
         ann,
@@ -34,11 +37,12 @@ pub(super) fn read(
         found,
     };
     let mut fitted = Vec::new();
-    for spec in graph.weights() {
+    for (spec, needed) in graph.weights().iter().zip(graph.needed(asked)) {
         let key = key(spec);
         let expected = torch_shape(spec);
         match state.remove(&key) {
-            Some(tensor) if tensor.shape.as_slice() == expected => fitted.push(tensor),
+            Some(tensor) if tensor.shape.as_slice() == expected => fitted.push(Some(tensor)),
+            None | Some(_) if !needed => fitted.push(None),
             found => {
                 let found = found.map_or_else(
                     || "no such tensor".to_owned(),
@@ -69,7 +73,10 @@ pub(super) fn read(
         }
         Ok(keras_order(spec, values))
     };
-    graph.weights().iter().zip(&fitted).map(values).collect()
+    let fitted = graph.weights().iter().zip(&fitted);
+    let read =
+        fitted.map(|(spec, tensor)| tensor.as_ref().map(|of| values((spec, of))).transpose());
+    read.collect()
 }
 
 /// The file's tensors by their names in the network, counters left out.
@@ -209,9 +216,12 @@ mod tests {
     #[test]
     fn both_formats_give_the_weights_that_torch_saved() {
         let graph = tiny();
-        let saved = recipe::fixture_weights(&graph, 5);
+        let saved: Weights = recipe::fixture_weights(&graph, 5)
+            .into_iter()
+            .map(Some)
+            .collect();
         for file in ["torchvision_tiny.pth", "torchvision_tiny.safetensors"] {
-            let read = read(&testdata(file), "tiny", &graph).expect(file);
+            let read = read(&testdata(file), "tiny", &graph, &[]).expect(file);
             assert!(read == saved, "{file}");
         }
     }
@@ -220,7 +230,7 @@ mod tests {
     fn another_networks_file_is_refused_at_its_first_difference() {
         let other = super::super::find("alexnet-torchvision").expect("offered");
         for file in ["torchvision_tiny.pth", "torchvision_tiny.safetensors"] {
-            let refused = read(&testdata(file), other.name, &other.graph());
+            let refused = read(&testdata(file), other.name, &other.graph(), &[]);
             let said = refused.expect_err("refused").to_string();
             let first = "layer `features.0.weight` should be [64, 3, 11, 11], found no such tensor";
             assert!(said.contains(first), "{said}");
@@ -236,7 +246,7 @@ mod tests {
             let short = directory.path().join(file);
             for length in (0..whole.len()).step_by(1 + whole.len() / 20) {
                 std::fs::write(&short, &whole[..length]).expect("written");
-                let said = read(&short, "tiny", &graph).expect_err("refused");
+                let said = read(&short, "tiny", &graph, &[]).expect_err("refused");
                 assert!(said.to_string().contains(file), "{length} bytes: {said}");
             }
         }

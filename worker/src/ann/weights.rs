@@ -6,8 +6,12 @@ use std::str::FromStr;
 
 use crate::digest::FileDigests;
 
-use super::graph::Graph;
+use super::graph::{Graph, NodeId};
 use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch_file};
+
+/// Every weight tensor of a graph, row-major, in the graph's order; `None` where the file lacks it or
+/// has another shape, and nothing asked depends on it.
+pub(super) type Weights = Vec<Option<Vec<f32>>>;
 
 /// Where an ANN's weights come from. Written `random:SEED` or as a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +41,22 @@ impl WeightsSource {
         }
     }
 
-    /// Every weight tensor, row-major, in the graph's order.
-    pub(super) fn read(&self, ann: &AnnInfo, graph: &Graph) -> Result<Vec<Vec<f32>>, AnnError> {
+    /// The weights, those that the layers `asked` depend on at least.
+    pub(super) fn read(
+        &self,
+        ann: &AnnInfo,
+        graph: &Graph,
+        asked: &[NodeId],
+    ) -> Result<Weights, AnnError> {
         match self {
             Self::File(path) => match ann.files {
-                Files::Keras => keras_h5::read(path, ann.name, graph),
-                Files::Torch => torch_file::read(path, ann.name, graph),
+                Files::Keras => keras_h5::read(path, ann.name, graph, asked),
+                Files::Torch => torch_file::read(path, ann.name, graph, asked),
             },
-            Self::Random(seed) => Ok(recipe::random_weights(graph, *seed)),
+            Self::Random(seed) => {
+                let weights = recipe::random_weights(graph, *seed);
+                Ok(weights.into_iter().map(Some).collect())
+            }
         }
     }
 }
