@@ -43,6 +43,9 @@ pub(crate) enum Command {
         ann: String,
         /// The ANN's weights: a file, or random:SEED
         weights: WeightsSource,
+        /// The keys that lead to the weights in a file of PyTorch's, with dots between
+        #[arg(long, value_name = "KEY")]
+        weights_key: Option<String>,
     },
     /// Check ANNs against reference activations
     ///
@@ -129,7 +132,12 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
             }
             Ok(Ended::Done)
         }
-        Command::Sparsity { ann, weights } => {
+        Command::Sparsity {
+            ann,
+            weights,
+            weights_key,
+        } => {
+            let weights = weights.of_key(&weights_key.unwrap_or_default(), Path::new(""))?;
             sparsity(&ann, &weights, format)?;
             Ok(Ended::Done)
         }
@@ -205,6 +213,9 @@ fn sparsity(name: &str, weights: &WeightsSource, format: Format) -> miette::Resu
         .into_iter()
         .collect();
     let net = Ann::load(info, weights, Pruning::None, &deepest, &device)?;
+    for notice in net.notices() {
+        output::note(&format!("notice: {notice}"));
+    }
     let row = SparsityRow {
         ann: net.info().name,
         weights: weights.to_string(),

@@ -55,15 +55,17 @@ pub fn marked(source: &Source, digest: String) -> String {
     }
 }
 
-/// The weights that `weights` names, relative to `data_dir`.
+/// The weights that `weights` names, relative to `data_dir`: those under `key` in the file, unless that is
+/// empty.
 ///
 /// # Errors
-/// When `random:` is not followed by a seed.
-pub fn weights_source(weights: &str, data_dir: &Path) -> Result<WeightsSource, AnnError> {
-    Ok(match weights.parse::<WeightsSource>()? {
-        WeightsSource::File(file) => WeightsSource::File(data_dir.join(file)),
-        WeightsSource::Random(seed) => WeightsSource::Random(seed),
-    })
+/// When `random:` is not followed by a seed, or there is a key.
+pub fn weights_source(
+    weights: &str,
+    key: &str,
+    data_dir: &Path,
+) -> Result<WeightsSource, AnnError> {
+    weights.parse::<WeightsSource>()?.of_key(key, data_dir)
 }
 
 /// Divides the stimuli as `spec` says. The second value is a notice for the user, if there is one.
@@ -299,7 +301,7 @@ pub fn resolve(
         };
         let measure = asked.measure && known_pace.is_none();
         let failed = |source| ResolveError::Ann { ann: name, source };
-        let weights = &entry.weights;
+        let weights = (entry.weights.as_str(), entry.weights_key.as_str());
         let found = resolve_ann(
             ann_spec,
             weights,
@@ -312,7 +314,14 @@ pub fn resolve(
         let (mut of_ann, reached) = found.map_err(failed)?;
         of_ann.seconds_per_stimulus = of_ann.seconds_per_stimulus.or(known_pace);
         entry.reached_sparsity = reached.sparsity;
-        resolved.notices.extend(reached.notice);
+        // Entries that differ only in sparsity say the same about their file.
+        let known = &resolved.notices;
+        let new: Vec<String> = reached
+            .notices
+            .into_iter()
+            .filter(|of| !known.contains(of))
+            .collect();
+        resolved.notices.extend(new);
         resolved.forecast.anns.push(of_ann);
     }
     Ok(resolved)
@@ -368,26 +377,27 @@ fn resolve_recordings(
 struct Reached {
     /// The fraction of zeros in its kernels, where they are known.
     sparsity: Option<f64>,
-    /// What to tell the user about it.
-    notice: Option<String>,
+    /// What to tell the user about it and about the weights.
+    notices: Vec<String>,
 }
 
 /// Loads an ANN's weights, and fills in what they determine. Its pace is measured only with `measure`.
 fn resolve_ann(
     spec: &mut AnnSpec,
-    weights: &str,
+    (weights, key): (&str, &str),
     layers: &[String],
     data_dir: &Path,
     device: &Device,
     measure: bool,
     digests: &mut FileDigests,
 ) -> Result<(AnnForecast, Reached), AnnError> {
-    let weights = weights_source(weights, data_dir)?;
+    let weights = weights_source(weights, key, data_dir)?;
     let ann = OpenedAnn::open(&spec.name, &weights, &spec.preprocessing)?;
     let pruning = Pruning::try_from(&*spec)?;
     let net = ann.load(&weights, pruning, layers, device)?;
     let sparsity = net.reached_sparsity();
-    let notice = pruning_notice(spec, pruning, &net);
+    let mut notices = net.notices().to_vec();
+    notices.extend(pruning_notice(spec, pruning, &net));
     let seconds_per_stimulus = measure
         .then(|| forecast::seconds_per_stimulus(&ann, &net))
         .transpose()?;
@@ -400,5 +410,5 @@ fn resolve_ann(
         units: units.collect::<Result<_, _>>()?,
         seconds_per_stimulus,
     };
-    Ok((of_ann, Reached { sparsity, notice }))
+    Ok((of_ann, Reached { sparsity, notices }))
 }

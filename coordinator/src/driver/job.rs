@@ -73,6 +73,7 @@ fn job(index: &Index, grant: &Grant, sweep: &SweepSpec) -> Result<Job, IndexErro
         id: grant.lease.job.0,
         fence: grant.lease.fence.0,
         weights: entry.weights.clone(),
+        weights_key: entry.weights_key.clone(),
         files: sweep.files.clone(),
         data_dir: sweep.data_dir.clone(),
         shared: Some(shared),

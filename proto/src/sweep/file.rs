@@ -117,6 +117,7 @@ impl Default for SplitTable {
 pub struct AnnTable {
     pub name: String,
     pub weights: String,
+    pub weights_key: Option<String>,
     pub preprocessing: Option<String>,
     pub layer_sets: LayerSets,
     #[serde(default = "default_sparsity")]
@@ -260,6 +261,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
         &[
             "name",
             "weights",
+            "weights_key",
             "preprocessing",
             "layer_sets",
             "sparsity",

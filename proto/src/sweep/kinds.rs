@@ -58,6 +58,7 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
         &[
             ("name", Text),
             ("weights", File),
+            ("weights_key", Text),
             ("preprocessing", Text),
             ("layer_sets", LayerSets),
             ("sparsity", Numbers),

@@ -81,6 +81,7 @@ fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
             },
         }),
         reached_sparsity: None,
+        weights_key: table.weights_key.clone().unwrap_or_default(),
         weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
         layer_sets: match &table.layer_sets {
             LayerSets::Shorthand(_) => Vec::new(),

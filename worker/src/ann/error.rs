@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use nrp_proto::did_you_mean;
 use thiserror::Error;
 
-use super::OnnxError;
+use super::{OnnxError, TorchError};
 
 /// Why an ANN could not be found, loaded, run or verified.
 #[derive(Debug, Error, Diagnostic)]
@@ -149,18 +149,36 @@ pub enum AnnError {
         /// What is there instead.
         found: String,
     },
-    /// The file is not a weights file of PyTorch.
-    #[error("weights of {ann}: `{}` has no state dict: {why}", path.display())]
-    #[diagnostic(help(
-        "give a `.pth` or `.pt` file saved with `torch.save(net.state_dict(), …)`, or `.safetensors`"
-    ))]
-    NotTorch {
+    /// Weights cannot be taken from a file of PyTorch's.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Torch(#[from] TorchError),
+    /// A key for a file of Keras's.
+    #[error(
+        "weights of {ann}: `weights_key = \"{key}\"` is for PyTorch's files, and {ann} takes Keras's"
+    )]
+    #[diagnostic(help("leave `weights_key` out"))]
+    KeyOfKeras {
         /// The ANN.
         ann: &'static str,
-        /// The weights file.
-        path: PathBuf,
-        /// The reader's error.
-        why: String,
+        /// The key in the sweep file.
+        key: String,
+    },
+    /// A key for random weights.
+    #[error("`weights_key = \"{key}\"` is for PyTorch's files, not `random:{seed}`")]
+    #[diagnostic(help("leave `weights_key` out"))]
+    KeyOfRandom {
+        /// The seed of the weights.
+        seed: u64,
+        /// The key in the sweep file.
+        key: String,
+    },
+    /// A key for an ONNX file.
+    #[error("`weights_key = \"{key}\"` is for PyTorch's files, not ONNX files")]
+    #[diagnostic(help("leave `weights_key` out"))]
+    KeyOfOnnx {
+        /// The key in the sweep file.
+        key: String,
     },
     /// The file has another network's weights. Names the first layer that differs.
     #[error(

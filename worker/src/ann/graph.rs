@@ -388,19 +388,27 @@ impl Graph {
         &self.weights
     }
 
-    /// Which weight tensors the values of `asked` depend on, by ordinal. The first layer's always count:
-    /// they show whose file it is.
-    pub(super) fn needed(&self, asked: &[NodeId]) -> Vec<bool> {
+    /// Which nodes the values of `asked` depend on, these included.
+    pub(super) fn read_by(&self, asked: &[NodeId]) -> Vec<bool> {
         let mut is_read = vec![false; self.nodes.len()];
         for id in asked {
             is_read[id.0] = true;
         }
-        let first = self.nodes.iter().position(|node| !node.weights.is_empty());
-        let mut needed = vec![false; self.weights.len()];
         for (at, node) in self.nodes.iter().enumerate().rev() {
             if is_read[at] {
                 node.inputs.iter().for_each(|input| is_read[input.0] = true);
             }
+        }
+        is_read
+    }
+
+    /// Which weight tensors the values of `asked` depend on, by ordinal. The first layer's always count:
+    /// they show whose file it is.
+    pub(super) fn needed(&self, asked: &[NodeId]) -> Vec<bool> {
+        let is_read = self.read_by(asked);
+        let first = self.nodes.iter().position(|node| !node.weights.is_empty());
+        let mut needed = vec![false; self.weights.len()];
+        for (at, node) in self.nodes.iter().enumerate() {
             if is_read[at] || Some(at) == first {
                 needed[node.weights.clone()].fill(true);
             }

@@ -30,7 +30,7 @@ mod tensors;
 mod testing;
 #[cfg(test)]
 mod tiny;
-mod torch_file;
+mod torch;
 mod torchvision;
 mod weights;
 mod xception;
@@ -44,4 +44,5 @@ pub use onnx::{OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
 pub use opened::{LoadedAnn, OpenedAnn};
 pub use preprocess::{preprocess, preprocessing_id};
 pub use pruning::Pruning;
+pub use torch::TorchError;
 pub use weights::WeightsSource;

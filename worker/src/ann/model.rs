@@ -19,6 +19,8 @@ pub struct Ann {
     /// Whether its file had each weight tensor.
     present: Vec<bool>,
     reached: Reached,
+    /// What the user should know about the weights.
+    notices: Vec<String>,
     network: Network,
 }
 
@@ -46,8 +48,11 @@ impl Ann {
     ) -> Result<Self, AnnError> {
         let graph = info.graph();
         let asked: Result<Vec<_>, _> = layers.iter().map(|of| node(info, &graph, of)).collect();
-        let weights = source.read(info, &graph, &asked?)?;
-        Self::with_weights(info, graph, weights, pruning, device)
+        let (weights, notices) = source.read(info, &graph, &asked?)?;
+        Ok(Self {
+            notices,
+            ..Self::with_weights(info, graph, weights, pruning, device)?
+        })
     }
 
     /// Builds `info` from weight tensors in the graph's order, once pruned.
@@ -78,6 +83,7 @@ impl Ann {
             graph,
             present,
             reached,
+            notices: Vec::new(),
             network,
         })
     }
@@ -90,6 +96,11 @@ impl Ann {
     /// The fraction of zeros in the kernels that its file has.
     pub fn reached_sparsity(&self) -> f64 {
         self.reached.sparsity
+    }
+
+    /// Notices for the user about where in its file the weights were.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// The first layer whose kernels its file lacks, so that they are not counted.

@@ -48,6 +48,7 @@ impl OpenedAnn {
             word => word,
         };
         match weights {
+            WeightsSource::Part { key, .. } => Err(AnnError::KeyOfOnnx { key: key.clone() }),
             WeightsSource::Random(_) => Err(AnnError::RandomOnnx {
                 weights: weights.to_string(),
             }),
@@ -162,6 +163,14 @@ impl LoadedAnn {
         match self {
             Self::BuiltIn { ann, .. } => Some(ann.reached_sparsity()),
             Self::Onnx(_) => None,
+        }
+    }
+
+    /// Notices for the user about where in its file the weights were.
+    pub fn notices(&self) -> &[String] {
+        match self {
+            Self::BuiltIn { ann, .. } => ann.notices(),
+            Self::Onnx(_) => &[],
         }
     }
 

@@ -239,7 +239,7 @@ mod tests {
     /// What an ANN reaches with the weights of `source`.
     fn reached(info: &AnnInfo, source: &WeightsSource, pruning: Pruning) -> f64 {
         let graph = info.graph();
-        let mut weights = source
+        let (mut weights, _) = source
             .read(info, &graph, &[])
             .expect("it is there, and the ANN's");
         let reached = pruning.apply(info.name, &graph, &mut weights);

@@ -1,64 +1,112 @@
 //! Where an ANN's weights come from: a file, or a seed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::digest::FileDigests;
 
 use super::graph::{Graph, NodeId};
-use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch_file};
+use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch};
 
 /// Every weight tensor of a graph, row-major, in the graph's order; `None` where the file lacks it or
 /// has another shape, and nothing asked depends on it.
 pub(super) type Weights = Vec<Option<Vec<f32>>>;
+
+/// Weights, and notices for the user about where in their file they were.
+pub(super) type Told = (Weights, Vec<String>);
 
 /// Where an ANN's weights come from. Written `random:SEED` or as a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WeightsSource {
     /// A file that Keras or PyTorch saved.
     File(PathBuf),
+    /// What is under a key in a file that PyTorch saved.
+    Part {
+        /// The file.
+        file: PathBuf,
+        /// The keys that lead to the weights, with dots between.
+        key: String,
+    },
     /// Untrained: kernels He-uniform from this seed, batch norm the identity, biases zero.
     Random(u64),
 }
 
 impl WeightsSource {
     /// Identifies these weights in ids and cache keys: the first 32 hexadecimal digits of the file's
-    /// BLAKE3, taken from `digests` where they are remembered, or `random:SEED`.
+    /// BLAKE3, taken from `digests` where they are remembered, or `random:SEED`. For a part of a file they
+    /// are those of the BLAKE3 of the file's digest and the key.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn digest(&self, ann: &AnnInfo, digests: &mut FileDigests) -> Result<String, AnnError> {
         match self {
             Self::Random(_) => Ok(self.to_string()),
-            Self::File(path) => digests
-                .of(path)
-                .map_err(|source| AnnError::WeightsUnreadable {
-                    ann: ann.name,
-                    path: path.clone(),
-                    source,
-                }),
+            Self::File(path) => of_file(path, ann, digests),
+            Self::Part { file, key } => {
+                let of_file = of_file(file, ann, digests)?;
+                let digest = blake3::hash(format!("{of_file} {key}").as_bytes()).to_hex();
+                Ok(digest[..of_file.len()].to_owned())
+            }
         }
     }
 
-    /// The weights, those that the layers `asked` depend on at least.
+    /// These weights, from a file in `directory`, of which those under `key` are meant unless it is empty.
+    ///
+    /// # Errors
+    /// When random weights have a key.
+    pub fn of_key(self, key: &str, directory: &Path) -> Result<Self, AnnError> {
+        match (self, key) {
+            (Self::File(file), "") => Ok(Self::File(directory.join(file))),
+            (Self::File(file) | Self::Part { file, .. }, key) => Ok(Self::Part {
+                file: directory.join(file),
+                key: key.to_owned(),
+            }),
+            (Self::Random(seed), "") => Ok(Self::Random(seed)),
+            (Self::Random(seed), key) => Err(AnnError::KeyOfRandom {
+                seed,
+                key: key.to_owned(),
+            }),
+        }
+    }
+
+    /// The weights, those that the layers `asked` depend on at least, and what the user should know about
+    /// them.
     pub(super) fn read(
         &self,
         ann: &AnnInfo,
         graph: &Graph,
         asked: &[NodeId],
-    ) -> Result<Weights, AnnError> {
+    ) -> Result<Told, AnnError> {
+        let untold = |weights| (weights, Vec::new());
         match self {
             Self::File(path) => match ann.files {
-                Files::Keras => keras_h5::read(path, ann.name, graph, asked),
-                Files::Torch => torch_file::read(path, ann.name, graph, asked),
+                Files::Keras => keras_h5::read(path, ann.name, graph, asked).map(untold),
+                Files::Torch => torch::read(path, None, ann.name, graph, asked),
+            },
+            Self::Part { file, key } => match ann.files {
+                Files::Keras => Err(AnnError::KeyOfKeras {
+                    ann: ann.name,
+                    key: key.clone(),
+                }),
+                Files::Torch => torch::read(file, Some(key), ann.name, graph, asked),
             },
             Self::Random(seed) => {
                 let weights = recipe::random_weights(graph, *seed);
-                Ok(weights.into_iter().map(Some).collect())
+                Ok(untold(weights.into_iter().map(Some).collect()))
             }
         }
     }
+}
+
+fn of_file(path: &Path, ann: &AnnInfo, digests: &mut FileDigests) -> Result<String, AnnError> {
+    digests
+        .of(path)
+        .map_err(|source| AnnError::WeightsUnreadable {
+            ann: ann.name,
+            path: path.to_owned(),
+            source,
+        })
 }
 
 impl FromStr for WeightsSource {
@@ -77,7 +125,7 @@ impl FromStr for WeightsSource {
 impl fmt::Display for WeightsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) | Self::Part { file: path, .. } => write!(f, "{}", path.display()),
             Self::Random(seed) => write!(f, "random:{seed}"),
         }
     }

@@ -62,7 +62,7 @@ impl<'a> Job<'a> {
             projection: word(&training.projection)?,
             protocol: protocol(training)?,
             recordings: resolve::recordings_source(files, data_dir),
-            weights: resolve::weights_source(&job.weights, data_dir)?,
+            weights: resolve::weights_source(&job.weights, &job.weights_key, data_dir)?,
             model: model(job, shared)?,
         })
     }

@@ -22,7 +22,8 @@ impl SweepFile {
         let same = |ann: &AnnTable| {
             let preprocessing = ann.preprocessing.as_deref();
             let preprocessing = preprocessing.unwrap_or(DEFAULT_PREPROCESSING).to_owned();
-            (ann.name.clone(), ann.weights.clone(), preprocessing)
+            let key = ann.weights_key.clone();
+            (ann.name.clone(), ann.weights.clone(), key, preprocessing)
         };
         for index in repeated(self.ann.iter().map(same)) {
             found.add(

@@ -116,6 +116,9 @@ impl SweepSpec {
             };
             found.text(key("name"), &ann.name, TEXT_BYTES_MAX);
             check_weights(&key("weights"), &entry.weights, found);
+            if !entry.weights_key.is_empty() {
+                found.text(key("weights_key"), &entry.weights_key, TEXT_BYTES_MAX);
+            }
             found.text(key("weights_digest"), &ann.weights_digest, TEXT_BYTES_MAX);
             if !ann.preprocessing.is_empty() {
                 found.text(key("preprocessing"), &ann.preprocessing, TEXT_BYTES_MAX);

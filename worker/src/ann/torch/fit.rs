@@ -1,0 +1,429 @@
+//! Where in a file an ANN's weights are: which of its state dicts, behind which prefix, under which names.
+//!
+//! What a wrapper adds to names is not listed here: any prefix will do behind which all that is needed fits.
+//! Where several fit, the known order decides, or the user.
+
+use std::collections::{BTreeSet, HashMap};
+
+use nrp_proto::near_miss;
+
+use super::TorchError;
+use super::checkpoint::{Checkpoint, StateDict};
+use super::error::listed;
+use super::file::TorchFile;
+use super::layout::{name, shape, torchvision_name};
+use super::tensor::{Entry, Tensor};
+use crate::ann::graph::{Graph, NodeId, WeightSpec};
+
+/// Keys of checkpoints, the one that is taken before others first.
+const DICTS: [&str; 9] = [
+    "",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "weights",
+    "params",
+    "module",
+];
+/// Prefixes, the one that is taken before others first. MoCo's queries are the network, its keys an average.
+const PREFIXES: [&str; 8] = [
+    "",
+    "model.",
+    "net.",
+    "network.",
+    "backbone.",
+    "encoder.",
+    "encoder_q.",
+    "base_encoder.",
+];
+/// What neither inference nor a comparison needs: batch norm's count, that of averaged models, and those of
+/// a counter of operations.
+const COUNTERS: [&str; 4] = [
+    "num_batches_tracked",
+    "n_averaged",
+    "total_ops",
+    "total_params",
+];
+/// Where Distiller keeps masks, which are no weights.
+pub(super) const MASKS: &str = "masks_dict";
+/// How many near names an error shows.
+const NEAR: usize = 3;
+
+/// A weight tensor of the file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Found<'a> {
+    /// Its name in the file.
+    pub(super) name: &'a str,
+    pub(super) entry: &'a Entry,
+    /// What it is multiplied by: `weight_orig` has a `weight_mask`.
+    pub(super) mask: Option<&'a Tensor>,
+}
+
+/// The weights of an ANN in a file.
+#[derive(Debug)]
+pub(super) struct Fit<'a> {
+    pub(super) dict: &'a StateDict,
+    /// Where the network's names begin, as torchvision would call it; empty or with a dot at its end.
+    pub(super) prefix: String,
+    /// What `weights_key` would be.
+    pub(super) address: String,
+    /// In the graph's order; `None` where nothing needs it and it is absent or has another shape.
+    pub(super) tensors: Vec<Option<Found<'a>>>,
+    /// Names in the file that are not the ANN's.
+    pub(super) unused: Vec<&'a str>,
+    /// Other places in the file that fit as well, with other numbers.
+    pub(super) others: Vec<String>,
+}
+
+/// Why a place does not fit.
+struct Misfit {
+    tensor: String,
+    expected: String,
+    found: Option<String>,
+    hint: &'static str,
+    /// Needed tensors that are there.
+    fitting: usize,
+}
+
+const ANOTHER: &str = "the file has another network's weights; only what no requested layer depends on, such as \
+                       another classifier, may differ";
+const ABSENT: &str = "only what no requested layer depends on may be absent; a file of several networks may need \
+                      `weights_key = \"…\"` in the `[[ann]]`";
+const DENSE: &str = "save the weights as dense tensors of floats, after `.to_dense()`, `.dequantize()`, \
+                     `.full_tensor()` or `.float()`";
+
+/// A state dict by torchvision's names.
+struct Names<'a> {
+    dict: &'a StateDict,
+    /// Ordinals in the dict; several where names differ in what wrappers put in alone.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(dict: &'a StateDict) -> Self {
+        let mut by_name = HashMap::<String, Vec<usize>>::new();
+        for (ordinal, (name, _)) in dict.tensors.iter().enumerate() {
+            by_name
+                .entry(torchvision_name(name))
+                .or_default()
+                .push(ordinal);
+        }
+        Self { dict, by_name }
+    }
+
+    fn get(&self, name: &str) -> Option<(&'a str, &'a Entry)> {
+        let ordinal = *self.by_name.get(name)?.first()?;
+        let (name, entry) = &self.dict.tensors[ordinal];
+        Some((name, entry))
+    }
+
+    fn found(&self, name: &str) -> Option<Found<'a>> {
+        if let Some((name, entry)) = self.get(name) {
+            return Some(Found {
+                name,
+                entry,
+                mask: None,
+            });
+        }
+        let (raw, entry) = self.get(&format!("{name}_orig"))?;
+        let Entry::Dense(mask) = self.get(&format!("{name}_mask"))?.1 else {
+            return None;
+        };
+        Some(Found {
+            name: raw,
+            entry,
+            mask: Some(mask),
+        })
+    }
+
+    /// Prefixes behind which there is a tensor called `name`.
+    fn prefixes(&self, name: &str) -> BTreeSet<String> {
+        let prefix = |found: &String| {
+            let found = found.strip_suffix("_orig").unwrap_or(found);
+            let prefix = found.strip_suffix(name)?;
+            (prefix.is_empty() || prefix.ends_with('.')).then(|| prefix.to_owned())
+        };
+        self.by_name.keys().filter_map(prefix).collect()
+    }
+}
+
+/// An ANN's weights, to be found.
+pub(super) struct Wanted<'a> {
+    pub(super) file: TorchFile<'a>,
+    pub(super) graph: &'a Graph,
+    /// Whether each tensor is needed, in the graph's order.
+    needed: Vec<bool>,
+    /// The first part of the names of what classifies, where no requested layer depends on it.
+    head: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// The weights that the layers `asked` depend on.
+    pub(super) fn new(file: TorchFile<'a>, graph: &'a Graph, asked: &[NodeId]) -> Self {
+        let needed = graph.needed(asked);
+        let is_needed = |head: &&str| {
+            let mut specs = graph.weights().iter().zip(&needed);
+            specs.any(|(spec, needed)| *needed && part(&spec.layer) == *head)
+        };
+        let last = graph.weights().last().map(|spec| part(&spec.layer));
+        Self {
+            file,
+            graph,
+            head: last.filter(|head| !is_needed(head)),
+            needed,
+        }
+    }
+
+    /// Finds the ANN's weights in `checkpoint`.
+    ///
+    /// # Errors
+    /// When they are nowhere, which names the first tensor that differs where most fits; or in several
+    /// places, none of which comes first.
+    pub(super) fn find<'b>(&self, checkpoint: &'b Checkpoint) -> Result<Fit<'b>, TorchError> {
+        let dicts = checkpoint
+            .dicts
+            .iter()
+            .filter(|dict| !dict.path.ends_with(MASKS));
+        let all: Vec<Names<'b>> = dicts.map(Names::of).collect();
+        let specs = self.graph.weights().iter().zip(&self.needed);
+        let first = specs
+            .filter(|(_, needed)| **needed)
+            .map(|(spec, _)| name(spec))
+            .next();
+        let first = first.unwrap_or_default();
+        let mut fits = Vec::new();
+        let mut nearest: Option<(usize, Misfit)> = None;
+        for (ordinal, names) in all.iter().enumerate() {
+            let mut prefixes = names.prefixes(&first);
+            prefixes.insert(String::new());
+            for prefix in prefixes {
+                match self.fit(names, prefix, &first) {
+                    Ok(fit) => fits.push(fit),
+                    Err(misfit) => {
+                        let size = |of: usize| all[of].dict.tensors.len();
+                        let is_nearer = nearest.as_ref().is_none_or(|(of, best)| {
+                            (misfit.fitting, size(ordinal)) > (best.fitting, size(*of))
+                        });
+                        if is_nearer {
+                            nearest = Some((ordinal, misfit));
+                        }
+                    }
+                }
+            }
+        }
+        if fits.is_empty() {
+            return Err(match nearest {
+                Some((ordinal, misfit)) => self.mismatch(all[ordinal].dict, misfit),
+                None => TorchError::NoState {
+                    ann: self.file.ann,
+                    path: self.file.path.to_owned(),
+                    found: checkpoint.keys.clone(),
+                },
+            });
+        }
+        let fit = self.choose(fits)?;
+        self.refuse_doubles(&all, &fit)?;
+        Ok(fit)
+    }
+
+    /// The weights in `names` behind `prefix`.
+    fn fit<'b>(&self, names: &Names<'b>, prefix: String, first: &str) -> Result<Fit<'b>, Misfit> {
+        let mut tensors = Vec::new();
+        let mut known = BTreeSet::new();
+        let mut fitting = 0;
+        for (spec, needed) in self.graph.weights().iter().zip(&self.needed) {
+            let name = format!("{prefix}{}", name(spec));
+            let found = self.fitting(names, spec, &name, *needed);
+            let found = found.map_err(|misfit| Misfit { fitting, ..misfit })?;
+            match found.map(|found| found.mask) {
+                Some(Some(_)) => known.extend([format!("{name}_orig"), format!("{name}_mask")]),
+                Some(None) => known.extend([name]),
+                None => {}
+            }
+            fitting += usize::from(*needed);
+            tensors.push(found);
+        }
+        let unused = self.unused(names, &prefix, &known);
+        let unused = unused.map_err(|misfit| Misfit { fitting, ..misfit })?;
+        let raw = names.found(&format!("{prefix}{first}"));
+        let raw = raw.map(|of| of.name.strip_suffix("_orig").unwrap_or(of.name));
+        let raw = raw.and_then(|name| name.strip_suffix(first));
+        let raw = raw.unwrap_or(&prefix).trim_end_matches('.');
+        let path = [names.dict.path.as_str(), raw].into_iter();
+        let path: Vec<&str> = path.filter(|part| !part.is_empty()).collect();
+        Ok(Fit {
+            dict: names.dict,
+            address: path.join("."),
+            prefix,
+            tensors,
+            unused,
+            others: Vec::new(),
+        })
+    }
+
+    /// The tensor `name`, if it has the shape of `spec`; `None` where it has not and need not.
+    fn fitting<'b>(
+        &self,
+        names: &Names<'b>,
+        spec: &WeightSpec,
+        name: &str,
+        needed: bool,
+    ) -> Result<Option<Found<'b>>, Misfit> {
+        let expected = shape(spec);
+        let found = names.found(name);
+        let fits = |found: &Found| match found.entry {
+            Entry::Dense(tensor) => {
+                let is_masked = |mask: &Tensor| mask.shape == expected;
+                tensor.shape == expected && found.mask.is_none_or(is_masked)
+            }
+            Entry::Other(_) => false,
+        };
+        let is_head = self.head == Some(part(&spec.layer));
+        match found {
+            Some(found) if fits(&found) => Ok(Some(found)),
+            None if !needed => Ok(None),
+            Some(_) if !needed && is_head => Ok(None),
+            Some(_) | None => Err(Misfit {
+                tensor: name.to_owned(),
+                expected: format!("{expected:?}"),
+                hint: match found.map(|found| found.entry) {
+                    Some(Entry::Dense(_)) => ANOTHER,
+                    Some(Entry::Other(_)) => DENSE,
+                    None => ABSENT,
+                },
+                found: found.map(|found| found.entry.in_words()),
+                fitting: 0,
+            }),
+        }
+    }
+
+    /// What is there besides the ANN's tensors: another head, for example. In a part of the network that has
+    /// weights of the ANN it would be another network.
+    fn unused<'b>(
+        &self,
+        names: &Names<'b>,
+        prefix: &str,
+        known: &BTreeSet<String>,
+    ) -> Result<Vec<&'b str>, Misfit> {
+        let parts = self.graph.weights().iter().map(|spec| part(&spec.layer));
+        let inner: BTreeSet<&str> = parts.filter(|part| self.head != Some(part)).collect();
+        let mut unused = Vec::new();
+        for (raw, entry) in &names.dict.tensors {
+            let name = torchvision_name(raw);
+            let Some(own) = name.strip_prefix(prefix) else {
+                continue;
+            };
+            let is_counter = COUNTERS.contains(&own.rsplit('.').next().unwrap_or(own));
+            if is_counter || known.contains(&name) {
+                continue;
+            }
+            if inner.contains(part(own)) {
+                return Err(Misfit {
+                    tensor: raw.clone(),
+                    expected: "absent".to_owned(),
+                    found: Some(entry.in_words()),
+                    hint: ANOTHER,
+                    fitting: 0,
+                });
+            }
+            unused.push(raw.as_str());
+        }
+        Ok(unused)
+    }
+
+    /// The fit that comes first.
+    fn choose<'b>(&self, mut fits: Vec<Fit<'b>>) -> Result<Fit<'b>, TorchError> {
+        let rank = |fit: &Fit| {
+            let place = |all: &[&str], of: &str| all.iter().position(|known| *known == of);
+            let dict = place(&DICTS, &fit.dict.path).unwrap_or(DICTS.len());
+            (
+                dict,
+                place(&PREFIXES, &fit.prefix).unwrap_or(PREFIXES.len()),
+            )
+        };
+        fits.sort_by_key(rank);
+        let mut fits = fits.into_iter();
+        let Some(mut best) = fits.next() else {
+            unreachable!("there is a fit");
+        };
+        // A network may be in a file twice, under two names.
+        let entries = |fit: &Fit<'b>| -> Vec<Option<(&'b Entry, Option<&'b Tensor>)>> {
+            fit.tensors
+                .iter()
+                .map(|of| of.map(|of| (of.entry, of.mask)))
+                .collect()
+        };
+        let others: Vec<Fit> = fits.filter(|fit| entries(fit) != entries(&best)).collect();
+        if others
+            .first()
+            .is_some_and(|other| rank(other) == rank(&best))
+        {
+            let equal = others.iter().filter(|other| rank(other) == rank(&best));
+            let places = [&best].into_iter().chain(equal);
+            return Err(TorchError::Several {
+                ann: self.file.ann,
+                path: self.file.path.to_owned(),
+                places: places.map(|fit| fit.address.clone()).collect(),
+            });
+        }
+        best.others = others.into_iter().map(|fit| fit.address).collect();
+        Ok(best)
+    }
+
+    /// Refuses tensors of which the file has two, once wrappers' parts are taken off their names.
+    fn refuse_doubles(&self, all: &[Names], fit: &Fit) -> Result<(), TorchError> {
+        let names = all.iter().find(|names| std::ptr::eq(names.dict, fit.dict));
+        for found in fit.tensors.iter().flatten() {
+            let of = names.and_then(|names| names.by_name.get(&torchvision_name(found.name)));
+            let tensors = &fit.dict.tensors;
+            let mut others = of.into_iter().flatten().map(|ordinal| &tensors[*ordinal]);
+            if let Some((other, _)) = others.find(|(_, entry)| entry != found.entry) {
+                return Err(TorchError::Twice {
+                    ann: self.file.ann,
+                    path: self.file.path.to_owned(),
+                    first: found.name.to_owned(),
+                    second: other.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn mismatch(&self, dict: &StateDict, misfit: Misfit) -> TorchError {
+        let found = misfit.found.unwrap_or_else(|| {
+            let mut names: Vec<&str> = dict.tensors.iter().map(|(name, _)| name.as_str()).collect();
+            let mut near = Vec::new();
+            while near.len() < NEAR
+                && let Some(found) = near_miss(&misfit.tensor, names.iter().copied())
+            {
+                near.push(found.to_owned());
+                names.retain(|name| *name != found);
+            }
+            match near.as_slice() {
+                [] => {
+                    let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+                    format!("no such tensor among {}", listed(&all))
+                }
+                near => format!(
+                    "no such tensor; the nearest names there are {}",
+                    listed(near)
+                ),
+            }
+        });
+        TorchError::Mismatch {
+            ann: self.file.ann,
+            path: self.file.path.to_owned(),
+            tensor: misfit.tensor,
+            expected: misfit.expected,
+            found,
+            hint: misfit.hint.to_owned(),
+        }
+    }
+}
+
+/// The first part of a name.
+fn part(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}

@@ -1,0 +1,360 @@
+//! Files of every kind, written by PyTorch 2.15, torchvision 0.29, safetensors 0.8 and those around them
+//! (`testdata/make_torch_files.py`): each gives the numbers that were saved, or is refused by what it is.
+
+mod networks;
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::ann::graph::{Conv, End, GraphBuilder, Op, Window};
+use crate::ann::testing::shared;
+use crate::ann::{find, recipe, testing};
+
+/// The layers of `torchvision_tiny`.
+fn tiny() -> Graph {
+    let (mut g, image) = GraphBuilder::new([8, 8, 3]);
+    let conv = Op::Conv(Conv::new(4, Window::valid(3)).with_bias());
+    let x = g.add("conv", conv, &[image]);
+    let x = g.add("bn", Op::BatchNorm { epsilon: 1e-5 }, &[x]);
+    let window = Window::valid(3);
+    let x = g.add("depthwise", Op::DepthwiseConv { window }, &[x]);
+    let x = g.add("pool", Op::GlobalAveragePooling { keep_dims: false }, &[x]);
+    let end = End::Linear;
+    g.add("fc", Op::Dense { units: 5, end }, &[x]);
+    g.finish_as_stated()
+}
+
+/// What the script saved, but for `torchvision_tiny` itself.
+fn saved() -> Weights {
+    let weights = recipe::fixture_weights(&tiny(), 5);
+    weights.into_iter().map(Some).collect()
+}
+
+fn without_head(weights: Weights) -> Weights {
+    let graph = tiny();
+    let specs = graph.weights().iter().zip(weights);
+    specs
+        .map(|(spec, of)| of.filter(|_| spec.layer != "fc"))
+        .collect()
+}
+
+fn testdata(name: &str) -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/ann/torch/testdata")
+        .join(name);
+    if own.exists() {
+        own
+    } else {
+        testing::testdata(name)
+    }
+}
+
+fn node(graph: &Graph, layer: &str) -> NodeId {
+    let mut listed = graph.listed();
+    let found = listed.find(|(_, node)| node.name == layer);
+    found.unwrap_or_else(|| panic!("{layer} is in the graph")).0
+}
+
+/// Reads a file of the small network, for its last layer.
+fn read_tiny(path: &Path, key: Option<&str>) -> Result<Told, AnnError> {
+    let graph = tiny();
+    read(path, key, "tiny", &graph, &[node(&graph, "fc")])
+}
+
+fn taken(name: &str) -> (Weights, String) {
+    let (weights, notices) =
+        read_tiny(&testdata(name), None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    (weights, said(&notices, &testdata(name)))
+}
+
+/// Notices without the path of the file.
+fn said(notices: &[String], path: &Path) -> String {
+    let start = format!("weights of tiny in `{}`: ", path.display());
+    notices.join("\n").replace(&start, "")
+}
+
+/// An error and what to do about it, without the file's directory.
+fn refusal(refused: Result<Told, AnnError>) -> String {
+    let error = refused.expect_err("refused");
+    let hint = miette::Diagnostic::help(&error).map(|hint| hint.to_string());
+    let text = format!("{error}\n  hint: {}", hint.unwrap_or_default());
+    let directory = testdata("tiny_net.pth");
+    let directory = directory
+        .parent()
+        .expect("a directory")
+        .display()
+        .to_string();
+    text.replace(&format!("{directory}/"), "")
+}
+
+#[test]
+fn every_type_and_layout_gives_the_numbers_that_were_saved() {
+    for file in [
+        "torchvision_tiny.pth",
+        "torchvision_tiny.safetensors",
+        "tiny_legacy.pth",
+        "tiny_protocol_5.pth",
+        "tiny_double.pth",
+        "tiny_parameters.pth",
+        "tiny_views.pth",
+        "tiny_legacy_views.pth",
+        "tiny_channels_last.pth",
+        "tiny_counted.pth",
+    ] {
+        let (weights, said) = taken(file);
+        assert!(weights == saved(), "{file}");
+        assert_eq!(said, "", "{file}");
+    }
+    let half = |weights: Weights, round: fn(f32) -> f32| -> Weights {
+        weights
+            .into_iter()
+            .map(|of| of.map(|of| of.into_iter().map(round).collect()))
+            .collect()
+    };
+    for (file, round) in [
+        (
+            "tiny_half.pth",
+            (|x| half::f16::from_f32(x).to_f32()) as fn(f32) -> f32,
+        ),
+        ("tiny_half_safetensors.bin", |x| {
+            half::f16::from_f32(x).to_f32()
+        }),
+        ("tiny_bfloat16.pth", |x| half::bf16::from_f32(x).to_f32()),
+    ] {
+        assert!(taken(file).0 == half(saved(), round), "{file}");
+    }
+}
+
+#[test]
+fn every_container_and_wrapper_is_read_and_said() {
+    let files = [
+        "tiny_legacy_protocol_4.pth",
+        "tiny_net.pth",
+        "tiny_weights.pth",
+        "tiny_state_dict_ema.pth",
+        "tiny_teacher.pth",
+        "tiny_ema_beside.pth",
+        "tiny_reference.pth",
+        "tiny_averaged.pth",
+        "tiny_lightning.pth",
+        "tiny_moco.pth",
+        "tiny_wrapped.pth",
+        "tiny_shared.pth",
+        "tiny_list.pth",
+        "tiny_distiller_older.pth.tar",
+    ];
+    let mut all = Vec::new();
+    for file in files {
+        let (weights, said) = taken(file);
+        let twice =
+            |of: &Option<Vec<f32>>| of.as_ref().map(|of| of.iter().map(|x| 2.0 * x).collect());
+        let expected = match file {
+            // Trained, its average is twice its weights.
+            "tiny_averaged.pth" => saved().iter().map(twice).collect(),
+            _ => saved(),
+        };
+        assert!(weights == expected, "{file}");
+        all.push(format!("{file}: {said}"));
+    }
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn the_user_chooses_where_several_networks_are() {
+    let twice = |of: &Option<Vec<f32>>| of.as_ref().map(|of| of.iter().map(|x| 2.0 * x).collect());
+    let doubled: Weights = saved().iter().map(twice).collect();
+    for (file, key, expected) in [
+        ("tiny_ema_beside.pth", "state_dict_ema", doubled.clone()),
+        ("tiny_ema_beside.pth", "state_dict", saved()),
+        ("tiny_reference.pth", "model_ema", doubled.clone()),
+        ("tiny_reference.pth", "model_ema.module", doubled.clone()),
+        (
+            "tiny_moco.pth",
+            "state_dict.module.encoder_k",
+            doubled.clone(),
+        ),
+        ("tiny_moco.pth", "state_dict.encoder_k", doubled.clone()),
+        ("tiny_dino.pth", "teacher", saved()),
+        ("tiny_dino.pth", "student.module.backbone", doubled.clone()),
+        ("tiny_twice.pth", "module", doubled),
+    ] {
+        let (weights, _) =
+            read_tiny(&testdata(file), Some(key)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(weights == expected, "{file} {key}");
+    }
+    let refused = [
+        read_tiny(&testdata("tiny_dino.pth"), None),
+        read_tiny(&testdata("tiny_twice.pth"), None),
+        read_tiny(&testdata("tiny_dino.pth"), Some("techer")),
+        read_tiny(&testdata("torchvision_tiny.pth"), Some("state_dict")),
+    ];
+    insta::assert_snapshot!(refused.map(refusal).join("\n"));
+}
+
+#[test]
+fn masks_are_applied() {
+    let (weights, said) = taken("tiny_pruned.pth");
+    let graph = tiny();
+    for ((spec, of), dense) in graph.weights().iter().zip(&weights).zip(saved()) {
+        let (of, dense) = (of.as_ref().expect("there"), dense.expect("there"));
+        let zeros = of.iter().filter(|x| **x == 0.0).count();
+        let is_pruned = ["conv", "depthwise"].contains(&&*spec.layer);
+        assert_eq!(zeros, if is_pruned { of.len() / 2 } else { 0 }, "{spec:?}");
+        let smallest_left = of
+            .iter()
+            .filter(|x| **x != 0.0)
+            .fold(f32::MAX, |a, x| a.min(x.abs()));
+        for (of, dense) in of.iter().zip(&dense) {
+            assert!(of == dense || *of == 0.0 && dense.abs() <= smallest_left);
+        }
+    }
+    let (masked, of_distiller) = taken("tiny_distiller.pth.tar");
+    let first = |weights: &Weights| weights[0].clone().expect("a kernel");
+    let expected: Vec<f32> = first(&saved())
+        .iter()
+        .map(|x| if x.abs() > 0.1 { *x } else { 0.0 })
+        .collect();
+    assert_eq!(first(&masked), expected);
+    assert!(masked[1..] == saved()[1..]);
+    insta::assert_snapshot!([said, of_distiller].join("\n"), @"");
+}
+
+#[test]
+fn what_no_requested_layer_needs_may_be_otherwise() {
+    let graph = tiny();
+    let pool = [node(&graph, "pool")];
+    let mut all = Vec::new();
+    for file in ["tiny_other_head.pth", "kind_sparse_head.pth"] {
+        let path = testdata(file);
+        let (weights, notices) =
+            read(&path, None, "tiny", &graph, &pool).expect("all that is needed");
+        let has_bias = file == "kind_sparse_head.pth";
+        let expected = match has_bias {
+            true => {
+                let mut bias = without_head(saved());
+                *bias.last_mut().expect("a bias") = saved().pop().flatten();
+                bias
+            }
+            false => without_head(saved()),
+        };
+        assert!(weights == expected, "{file}");
+        all.push(format!("{file}: {}", said(&notices, &path)));
+        all.push(refusal(read_tiny(&path, None)));
+    }
+    for file in ["tiny_missing.pth", "tiny_extra.pth"] {
+        all.push(refusal(read(&testdata(file), None, "tiny", &graph, &pool)));
+    }
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn what_is_no_state_dict_is_refused_by_what_it_is() {
+    let mut all = Vec::new();
+    for file in [
+        "kind_sparse.pth",
+        "kind_quantised.pth",
+        "kind_integers.pth",
+        "kind_complex.pth",
+        "kind_float8.pth",
+        "kind_meta.pth",
+        "kind_numpy.pth",
+        "kind_tensor.pth",
+        "kind_nothing.pth",
+        "kind_nan.pth",
+        "kind_torchscript.pt",
+        "kind_pickle.pkl",
+        "kind_tar.tar",
+        "kind_gzip.pth.gz",
+        "kind_zip.zip",
+        "kind_index.json",
+        "kind_lfs.pth",
+        "kind_page.pth",
+        "tiny.keras",
+        "tiny_legacy.h5",
+    ] {
+        all.push(
+            refusal(read_tiny(&testdata(file), None))
+                .replace(&format!("{}/", testing::testdata("").display()), ""),
+        );
+    }
+    let said = all.join("\n");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn another_networks_file_is_refused_at_its_first_difference() {
+    let other = find("alexnet-torchvision").expect("offered");
+    for file in ["torchvision_tiny.pth", "torchvision_tiny.safetensors"] {
+        let refused = read(&testdata(file), None, other.name, &other.graph(), &[]);
+        let said = refused.expect_err("refused").to_string();
+        let first = "layer `features.0.weight` should be [64, 3, 11, 11], found no such tensor";
+        assert!(said.contains(first), "{said}");
+    }
+}
+
+#[test]
+fn a_truncated_or_changed_file_is_an_error_that_names_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for file in [
+        "torchvision_tiny.pth",
+        "torchvision_tiny.safetensors",
+        "tiny_legacy.pth",
+        "alexnet.pth",
+    ] {
+        let whole = std::fs::read(testdata(file)).expect("made by the script");
+        let short = directory.path().join(file);
+        for length in (0..whole.len()).step_by(1 + whole.len() / 50) {
+            std::fs::write(&short, &whole[..length]).expect("written");
+            let said = read_tiny(&short, None).expect_err("refused");
+            assert!(said.to_string().contains(file), "{length} bytes: {said}");
+        }
+        // A changed byte may be a number's; what matters is that there is an answer.
+        for at in 0..whole.len().min(1500) {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x55;
+            std::fs::write(&short, &changed).expect("written");
+            if let Err(error) = read_tiny(&short, None) {
+                assert!(error.to_string().contains(file), "byte {at}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_shared_files_are_as_their_readme_says() {
+    let Some(folder) = shared("inputs/weights/torch") else {
+        return;
+    };
+    let graph = tiny();
+    for (file, notice) in [
+        ("channels_last.pth", ""),
+        ("net_key.pth", "the weights under `net` are taken"),
+        ("orig_mod.pth", "their names are read without `_orig_mod.`"),
+        (
+            "orig_mod_module.pth",
+            "their names are read without `_orig_mod.`, `module.`",
+        ),
+        ("safetensors_named.bin", ""),
+        ("torchvision_tiny_copy.pth", ""),
+    ] {
+        let path = folder.join(file);
+        let (weights, notices) = read_tiny(&path, None).unwrap_or_else(|error| panic!("{error}"));
+        assert!(weights == saved(), "{file}");
+        assert_eq!(said(&notices, &path), notice, "{file}");
+    }
+    let pool = [node(&graph, "pool")];
+    let (weights, _) =
+        read(&folder.join("no_fc.pth"), None, "tiny", &graph, &pool).expect("no head is needed");
+    assert!(weights == without_head(saved()));
+    let (masked, _) = read_tiny(&folder.join("prune.pth"), None).expect("masked");
+    let (removed, _) =
+        read_tiny(&folder.join("prune_removed.pth"), None).expect("masked before it was saved");
+    assert!(masked == removed && masked != saved());
+    let refused = read_tiny(&folder.join("sparse.pth"), None)
+        .expect_err("sparse")
+        .to_string();
+    assert!(
+        refused.contains("`fc.weight` should be [5, 4], found a sparse tensor"),
+        "{refused}"
+    );
+}
