@@ -70,7 +70,7 @@ fn prepare(path: &Path, cache: Cache) -> miette::Result<()> {
     let device = device::open("flex")?;
     for entry in &spec.anns {
         let ann = entry.ann.as_ref().ok_or_else(|| miette!("no ANN"))?;
-        let weights = resolve::weights_source(&entry.weights, &directory)?;
+        let weights = resolve::weights_source(&entry.weights, &entry.weights_key, &directory)?;
         let sets = entry.layer_sets.iter();
         let layers: Vec<String> = sets.flat_map(|set| set.layers.clone()).collect();
         let extraction = Extraction {
