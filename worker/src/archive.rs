@@ -1,16 +1,18 @@
 //! Archives: how much a zip file may unpack to. A few kilobytes can claim terabytes, or hold them.
 //!
 //! An archive's claims are checked before a byte is unpacked; while unpacking, zip's reader checks
-//! that there is no more. Each format's reader knows what an entry is and how large it may be.
+//! that there is no more. Each format's reader knows what an entry is and how large it may be. Entries
+//! may be packed by deflate, deflate64, bzip2, LZMA, xz or zstd, or not at all.
 
 use std::io::{Read, Seek};
 
 use thiserror::Error;
-use zip::ZipArchive;
 use zip::read::ZipFile;
+use zip::{CompressionMethod, ZipArchive};
 
-/// How many times its own size an archive may unpack to. Deflate's limit is 1,032: an archive that
-/// claims more has entries that share their bytes.
+/// How many times its own size an archive may unpack to that is packed by deflate alone. Deflate's limit
+/// is 1,032: an archive that claims more has entries that share their bytes. The other methods have no
+/// such limit.
 const MAX_INFLATION: u64 = 1_100;
 
 /// Why an archive or one of its entries is not unpacked.
@@ -18,6 +20,8 @@ const MAX_INFLATION: u64 = 1_100;
 pub(crate) enum ArchiveError {
     #[error("its entries claim to unpack to {claimed} bytes; the limit is {limit}")]
     Total { claimed: u64, limit: u64 },
+    #[error("its entries claim {claimed} packed bytes, and it has {bytes}")]
+    Shared { claimed: u64, bytes: u64 },
     #[error("it unpacks to {claimed} bytes; the limit is {limit}")]
     Entry { claimed: u64, limit: u64 },
     #[error("it cannot be unpacked ({0})")]
@@ -27,22 +31,54 @@ pub(crate) enum ArchiveError {
 }
 
 /// Refuses an archive of `bytes` whose entries claim to unpack to more than `limit` in all, or to more
-/// than deflate makes of so many bytes.
+/// than deflate makes of so many bytes where nothing else packed them, or to share their bytes.
 pub(crate) fn check_total<R: Read + Seek>(
     archive: &ZipArchive<R>,
     bytes: u64,
     limit: u64,
 ) -> Result<(), ArchiveError> {
-    let mut claimed = 0_u64;
+    let (mut claimed, mut packed, mut by_deflate) = (0_u64, 0_u64, true);
     for index in 0..archive.len() {
-        claimed = claimed.saturating_add(archive.by_index_data(index)?.size());
+        let entry = archive.by_index_data(index)?;
+        claimed = claimed.saturating_add(entry.size());
+        packed = packed.saturating_add(entry.compressed_size());
+        let method = entry.compression();
+        by_deflate &= matches!(
+            method,
+            CompressionMethod::STORE | CompressionMethod::DEFLATE
+        );
     }
-    let limit = limit.min(bytes.saturating_mul(MAX_INFLATION));
+    let limit = if by_deflate {
+        limit.min(bytes.saturating_mul(MAX_INFLATION))
+    } else {
+        limit
+    };
     if claimed > limit {
         Err(ArchiveError::Total { claimed, limit })
+    } else if !by_deflate && packed > bytes {
+        let claimed = packed;
+        Err(ArchiveError::Shared { claimed, bytes })
     } else {
         Ok(())
     }
+}
+
+/// Whether a file is not one of the archive's contents but a note of the system that packed it: macOS's
+/// resource forks and folder settings, Windows's thumbnails.
+pub(crate) fn is_systems_own(path: &str) -> bool {
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let is_file = parts.peek().is_none();
+        let own_file = part.starts_with("._")
+            || matches!(
+                part,
+                ".DS_Store" | "Thumbs.db" | "desktop.ini" | "Desktop.ini"
+            );
+        if part == "__MACOSX" || (is_file && own_file) {
+            return true;
+        }
+    }
+    false
 }
 
 /// An entry's bytes, at most `limit`.
@@ -134,6 +170,74 @@ mod tests {
             unpacked(&mut archive, 1 << 20),
             Err(ArchiveError::Entry { claimed, .. }) if claimed == u64::from(u32::MAX - 1)
         ));
+    }
+
+    #[test]
+    fn files_of_the_packing_system_are_told_from_the_content() {
+        for own in [
+            "__MACOSX/._a.png",
+            "set/__MACOSX/x/a.png",
+            "._a.png",
+            "set/._a.png",
+            ".DS_Store",
+            "set/.DS_Store",
+            "Thumbs.db",
+        ] {
+            assert!(is_systems_own(own), "{own}");
+        }
+        for content in [
+            "a.png",
+            "set/a.png",
+            "_a.png",
+            "__MACOSX.png",
+            "._x/a.png",
+            ".a.png",
+        ] {
+            assert!(!is_systems_own(content), "{content}");
+        }
+    }
+
+    #[test]
+    fn every_method_unpacks_what_python_and_7_zip_packed() {
+        let zip = include_bytes!("testdata/methods.zip").to_vec();
+        let bytes = zip.len() as u64;
+        let mut archive = ZipArchive::new(Cursor::new(zip)).expect("a zip");
+        check_total(&archive, bytes, 1 << 20).expect("sound claims");
+        let expected: Vec<u8> = (0..2500_u32)
+            .flat_map(|n| (n * n % 977).to_le_bytes())
+            .collect();
+        let mut methods = Vec::new();
+        for index in 0..archive.len() {
+            let entry = archive.by_index(index).expect("a method that is read");
+            methods.push(entry.name().expect("a name").into_owned());
+            assert_eq!(
+                unpack(entry, 10_000).expect("its bytes"),
+                expected,
+                "{methods:?}"
+            );
+        }
+        methods.sort();
+        assert_eq!(
+            methods,
+            [
+                "bzip2",
+                "deflate",
+                "deflate64",
+                "lzma",
+                "stored",
+                "xz",
+                "zstd"
+            ]
+        );
+    }
+
+    #[test]
+    fn entries_that_share_their_bytes_are_refused_whatever_packed_them() {
+        let zip = include_bytes!("testdata/methods.zip").to_vec();
+        let bytes = zip.len() as u64;
+        let archive = ZipArchive::new(Cursor::new(zip)).expect("a zip");
+        let error = check_total(&archive, bytes / 2, 1 << 20).expect_err("too many claims");
+        assert!(matches!(error, ArchiveError::Shared { .. }), "{error}");
     }
 
     #[test]

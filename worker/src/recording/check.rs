@@ -197,7 +197,7 @@ fn kind(path: &Path) -> Result<Kind, RecordingError> {
     }
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => Ok(Kind::Stimuli),
+        Some("csv" | "tsv" | "tab" | "txt") => Ok(Kind::Stimuli),
         Some("zip") => Ok(Kind::Images),
         Some(_) | None => {
             let format = formats::named(path)?.format;

@@ -321,13 +321,24 @@ pub enum RecordingError {
     /// The stimulus set is not readable as CSV.
     #[error("`{}` is not a readable CSV file", path.display())]
     #[diagnostic(help(
-        "it must be UTF-8 with a header line and as many fields on each line as in the header"
+        "it must have a header line and as many fields on each line as in the header"
     ))]
     Csv {
         /// The stimulus set.
         path: PathBuf,
         /// The reader's error, with the line.
         source: csv::Error,
+    },
+    /// The stimulus set is not text in an encoding that is read.
+    #[error("`{}` {problem}", path.display())]
+    #[diagnostic(help(
+        "save it as UTF-8 (\"CSV UTF-8\" in a spreadsheet, `encoding=\"utf-8\"` in pandas)"
+    ))]
+    NotText {
+        /// The stimulus set.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The stimulus set has no column of ids.
     #[error("`{}` has neither a column `stimulus_id` nor `image_id`; its columns are {}", path.display(), columns.join(", "))]
@@ -398,9 +409,7 @@ pub enum RecordingError {
 
     /// The zip of images is not readable.
     #[error("`{}` is not a readable zip file", path.display())]
-    #[diagnostic(help(
-        "compare its size or checksum with the source's and copy or download it again, or give the folder of unpacked images"
-    ))]
+    #[diagnostic(help("{}, or give the folder of unpacked images", zip_advice(source)))]
     Zip {
         /// The zip.
         path: PathBuf,
@@ -432,7 +441,7 @@ pub enum RecordingError {
     /// Stimuli without an image.
     #[error("`{}` has no image of {}: {}", images.display(), counted(*count, "stimulus"), named(missing, *count))]
     #[diagnostic(help(
-        "an image is looked for under its `filename` (where that is empty, `image_file_name`, then `stimulus_path_within_store`, then the stimulus's id), with .png, .jpg or .jpeg where that is left out; folders in the path must agree as far as both have them"
+        "an image is looked for under its `filename` (where that is empty, `image_file_name`, then `stimulus_path_within_store`, then the stimulus's id), with .png, .jpg or .jpeg where that is left out; folders in the path must agree as far as both have them, and capitals do not count where only one file is alike"
     ))]
     NoImage {
         /// The zip or folder.
@@ -542,6 +551,18 @@ impl RecordingError {
             cause = error.source();
         }
         text
+    }
+}
+
+/// What to do with a zip that is not read.
+fn zip_advice(error: &zip::result::ZipError) -> &'static str {
+    use zip::result::ZipError;
+    match error {
+        ZipError::UnsupportedArchive(_)
+        | ZipError::CompressionMethodNotSupported(_)
+        | ZipError::InvalidPassword => "pack the images again by deflate and without a password",
+        // The others are damage, as far as a reader can tell; the list is the zip crate's and open.
+        _ => "compare its size or checksum with the source's and copy or download it again",
     }
 }
 

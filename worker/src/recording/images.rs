@@ -83,16 +83,16 @@ impl Images {
                         problem: error.to_string(),
                     }
                 })?;
-                let names = archive
-                    .file_names_raw()
-                    .map(|name| String::from_utf8_lossy(name).replace('\\', "/"));
-                let entries = names
-                    .enumerate()
-                    .filter(|(_, name)| !name.ends_with('/'))
-                    .map(|(index, file)| Entry { file, index })
+                let entries = (0..archive.len())
+                    .map(|index| Entry {
+                        file: name_in(&archive, index),
+                        index,
+                    })
+                    .filter(|entry| !entry.file.ends_with('/'))
                     .collect();
                 (Container::Zip(Box::new(Mutex::new(archive))), entries)
             };
+        entries.retain(|entry| !archive::is_systems_own(&entry.file));
         entries.sort();
         Ok(Self {
             path: path.to_owned(),
@@ -229,7 +229,9 @@ impl Images {
                         source,
                     })?;
                 bytes = archive::unpack(file, MAX_FILE_BYTES).map_err(|error| match error {
-                    ArchiveError::Total { .. } | ArchiveError::Entry { .. } => {
+                    ArchiveError::Total { .. }
+                    | ArchiveError::Shared { .. }
+                    | ArchiveError::Entry { .. } => {
                         self.too_large(entry, stimulus, error.to_string())
                     }
                     ArchiveError::Io(_) | ArchiveError::Zip(_) => {
@@ -356,6 +358,18 @@ fn cut_short(jpeg: &[u8]) -> bool {
     let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
     let (start_of_scan, end_of_image) = (last(0xda), last(0xd9));
     end_of_image < start_of_scan
+}
+
+/// The path of an entry: UTF-8, or the old code page of DOS where it is not, as zip files say it.
+fn name_in(archive: &ZipArchive<BufReader<File>>, index: usize) -> String {
+    let raw = archive.by_index_data(index).map(|entry| {
+        let as_utf8 = String::from_utf8(entry.name_raw().to_vec());
+        as_utf8.unwrap_or_else(|raw| match entry.name() {
+            Ok(name) => name.into_owned(),
+            Err(_) => String::from_utf8_lossy(raw.as_bytes()).into_owned(),
+        })
+    });
+    raw.unwrap_or_default().replace('\\', "/")
 }
 
 /// A stimulus, and the path at which its image is searched.

@@ -21,6 +21,7 @@ mod region;
 mod simulated;
 mod source;
 pub mod split;
+mod spreadsheet;
 mod stimuli;
 mod words;
 

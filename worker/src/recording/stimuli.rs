@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::error::RecordingError;
+use super::spreadsheet::{self, Spreadsheet};
 use super::words::{counted, named, some_of};
 
 /// The column or coordinate that names stimuli: today's spelling first, then the one before 2022.
@@ -48,11 +49,8 @@ impl StimulusSet {
             path: path.to_owned(),
             source,
         };
-        let file = std::fs::File::open(path).map_err(|source| RecordingError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let mut reader = csv::Reader::from_reader(std::io::BufReader::new(file));
+        let sheet = Spreadsheet::open(path, &STIMULUS_IDS)?;
+        let mut reader = spreadsheet::reader(&sheet.text, sheet.separator);
         let columns: Vec<String> = reader
             .headers()
             .map_err(csv)?
@@ -71,6 +69,10 @@ impl StimulusSet {
         let mut lines: HashMap<String, u64> = HashMap::new();
         for record in reader.records() {
             let record = record.map_err(csv)?;
+            // A spreadsheet leaves lines of separators below its table.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let line = record.position().map_or(0, csv::Position::line);
             let id = record[id_column].to_owned();
             if id.is_empty() {
@@ -171,6 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn lines_without_anything_in_them_are_no_stimuli() {
+        let set = read(b"sep=;\r\nstimulus_id;x\r\na;1\r\nb;2\r\n;\r\n;\r\n");
+        let ids: Vec<String> = set
+            .expect("a stimulus set")
+            .stimuli
+            .into_iter()
+            .map(|stimulus| stimulus.id)
+            .collect();
+        assert_eq!(ids, ["a", "b"]);
+    }
+
+    #[test]
     fn a_column_that_is_there_twice_is_refused_with_both_places() {
         assert_eq!(
             refusal(b"image_id,filename,x,filename \na,one.png,1,two.png\n"),
@@ -195,9 +209,16 @@ mod tests {
             "` line 4: stimulus `a` is already on line 2"
         );
         assert_eq!(refusal(b"image_id,x\n,1\n"), "` line 2: the id is empty");
+        assert_eq!(
+            refusal(b"sep=;\nimage_id;x\n;1\n"),
+            "` line 3: the id is empty"
+        );
         assert_eq!(refusal(b"image_id\n"), "` lists no stimulus");
         assert!(refusal(b"image_id,x\na,1,2\n").contains("line: 2"));
-        assert!(refusal(b"image_id\n\xff\xfe\n").contains("invalid UTF-8"));
+        assert_eq!(
+            refusal(b"image_id\n\xff\xfe\n"),
+            "` is not UTF-8: line 2 has the byte 0xff"
+        );
         assert!(refusal(b"").contains("neither"));
     }
 }

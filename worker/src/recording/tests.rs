@@ -1,5 +1,7 @@
 //! Whole recordings, from small files written by xarray and, if available, real ones.
 
+mod handed;
+
 use std::path::{Path, PathBuf};
 
 use super::*;

@@ -2,9 +2,13 @@
 //! components, or none.
 //!
 //! Knows paths only and opens nothing. A file of the same name in another folder may well be
-//! another stimulus's image, so it is never used.
+//! another stimulus's image, so it is never used. Where no path matches letter by letter, capitals and
+//! the way in which accents are composed do not count: systems that copied the files may have changed
+//! both.
 
 use std::collections::HashMap;
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::recording::stimuli::Stimulus;
 
@@ -20,8 +24,17 @@ pub(in crate::recording) struct Entry {
     pub(super) index: usize,
 }
 
-/// Files by the last component of their paths.
-pub(super) struct Places(HashMap<String, Vec<Entry>>);
+/// Files by their paths' last components: as these are spelt, and alike but for capitals and accents.
+pub(super) struct Places {
+    spelt: Index,
+    folded: Index,
+}
+
+/// Files by the last component of their paths, under one spelling: each with its path's components.
+struct Index {
+    spelling: fn(&str) -> String,
+    by_name: HashMap<String, Vec<(Vec<String>, Entry)>>,
+}
 
 /// The files found at a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,19 +47,38 @@ pub(super) enum Found {
 
 impl Places {
     pub(super) fn of(entries: &[Entry]) -> Self {
-        let mut by_name: HashMap<String, Vec<Entry>> = HashMap::new();
-        for entry in entries {
-            if let Some(last) = parts(&entry.file).last() {
-                let alike = by_name.entry((*last).to_owned()).or_default();
-                alike.push(entry.clone());
-            }
+        Self {
+            spelt: Index::of(entries, str::to_owned),
+            folded: Index::of(entries, folded),
         }
-        Self(by_name)
     }
 
-    /// The image of `stimulus`. Its name may lack the extension if no file has exactly that name.
+    /// The image of `stimulus`, by its exact path if there is one.
     pub(super) fn image(&self, stimulus: &Stimulus) -> Found {
         let name = stimulus.image_name();
+        match self.spelt.image(name) {
+            Found::Nothing => self.folded.image(name),
+            found @ (Found::One(_) | Found::Several(_)) => found,
+        }
+    }
+}
+
+impl Index {
+    fn of(entries: &[Entry], spelling: fn(&str) -> String) -> Self {
+        let mut by_name: HashMap<String, Vec<_>> = HashMap::new();
+        for entry in entries {
+            let path = parts(&entry.file);
+            let path: Vec<String> = path.into_iter().map(spelling).collect();
+            if let Some(last) = path.last() {
+                let alike = by_name.entry(last.clone()).or_default();
+                alike.push((path, entry.clone()));
+            }
+        }
+        Self { spelling, by_name }
+    }
+
+    /// The image called `name`, which may lack the extension if no file has exactly that name.
+    fn image(&self, name: &str) -> Found {
         match self.under(name) {
             Found::Nothing => {}
             found @ (Found::One(_) | Found::Several(_)) => return found,
@@ -65,23 +97,28 @@ impl Places {
     /// The file at `path`, or the one that matches it in most components from the end: one of the
     /// two paths must end with the other.
     fn under(&self, path: &str) -> Found {
-        let path = parts(path);
-        let Some(alike) = path.last().and_then(|last| self.0.get(*last)) else {
+        let path: Vec<String> = parts(path).into_iter().map(self.spelling).collect();
+        let Some(alike) = path.last().and_then(|last| self.by_name.get(last)) else {
             return Found::Nothing;
         };
         // How many components match, and whether these are the whole of both paths.
-        let agreement = |entry: &Entry| {
-            let file = parts(&entry.file);
-            let agree = file.ends_with(&path) || path.ends_with(&file);
+        let agreement = |file: &Vec<String>| {
+            let agree = file.ends_with(&path) || path.ends_with(file);
             agree.then(|| (file.len().min(path.len()), file.len() == path.len()))
         };
-        let best = alike.iter().filter_map(agreement).max();
-        let found = alike.iter().filter(|entry| agreement(entry) == best);
+        let best = alike.iter().filter_map(|(file, _)| agreement(file)).max();
+        let found = alike.iter().filter(|(file, _)| agreement(file) == best);
         match best {
             None => Found::Nothing,
-            Some(_) => Found::of(found.cloned().collect()),
+            Some(_) => Found::of(found.map(|(_, entry)| entry.clone()).collect()),
         }
     }
+}
+
+/// A name in small letters, with composed accents.
+fn folded(name: &str) -> String {
+    let small: String = name.nfd().flat_map(char::to_lowercase).collect();
+    small.nfc().collect()
 }
 
 impl Found {

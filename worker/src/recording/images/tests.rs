@@ -336,3 +336,64 @@ fn what_people_store_becomes_what_pillow_makes_of_it() {
         );
     }
 }
+
+#[test]
+fn capitals_and_accents_do_not_count_where_one_file_is_alike() {
+    assert_eq!(found(&["a/IM0.PNG", "im1.png"], "a/im0.png"), "a/IM0.PNG");
+    assert_eq!(found(&["A/im0.PNG"], "a/IM0"), "A/im0.PNG");
+    // The letter for letter one, if there is one.
+    assert_eq!(found(&["IM0.png", "im0.png"], "im0.png"), "im0.png");
+    assert!(found(&["IM0.png", "im0.PNG"], "im0.png").contains("IM0.png"));
+    assert!(found(&["IM0.png", "im0.PNG"], "im0.png").contains("several"));
+    // Composed and decomposed accents, in Latin and in Hangul.
+    assert_eq!(
+        found(&["Ba\u{308}ume.png"], "B\u{e4}ume.png"),
+        "Ba\u{308}ume.png"
+    );
+    assert_eq!(
+        found(&["b\u{e4}ume.png"], "Ba\u{308}UME.PNG"),
+        "b\u{e4}ume.png"
+    );
+    assert_eq!(
+        found(&["\u{1112}\u{1161}\u{11ab}.png"], "\u{d55c}.png"),
+        "\u{1112}\u{1161}\u{11ab}.png"
+    );
+    // Folders count as before.
+    assert_eq!(found(&["Natural/0.PNG"], "scrambled/0.png"), "nothing");
+    assert_eq!(
+        found(&["Natural/0.PNG"], "set/natural/0.png"),
+        "Natural/0.PNG"
+    );
+}
+
+#[test]
+fn notes_of_the_packing_system_are_no_images() {
+    let files = [
+        "set/0.png",
+        "__MACOSX/set/._0.png",
+        "set/.DS_Store",
+        "set/Thumbs.db",
+    ];
+    assert_eq!(found(&files, "0.png"), "set/0.png");
+    assert_eq!(found(&files, "set/._0.png"), "nothing");
+    let files = files.map(|file| (file, &b"x"[..]));
+    for zipped in [true, false] {
+        let (_kept, path) = container(&files, zipped);
+        assert_eq!(Images::open(&path).expect("images").len(), 1);
+    }
+}
+
+#[test]
+fn names_in_the_code_page_of_dos_are_read_as_such() {
+    let mut zip = zipped(&[("B#ume.png", &png(1, 1))]);
+    for at in 0..zip.len() {
+        if zip[at..].starts_with(b"B#ume.png") {
+            zip[at + 1] = 0x84; // an umlaut in code page 437
+        }
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("images.zip");
+    std::fs::write(&path, zip).expect("a written file");
+    let images = Images::open(&path).expect("a zip");
+    assert_eq!(images.entries()[0].file, "B\u{e4}ume.png");
+}
