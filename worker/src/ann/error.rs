@@ -149,6 +149,64 @@ pub enum AnnError {
         /// What is there instead.
         found: String,
     },
+    /// The file has the ANN more than once.
+    #[error(
+        "weights of {ann}: `{}` has two networks that fit, `{one}` and `{other}`",
+        path.display()
+    )]
+    #[diagnostic(help("save the one that you mean alone, with its `save_weights`"))]
+    SeveralNetworks {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// Where the first is.
+        one: String,
+        /// Where the second is.
+        other: String,
+    },
+    /// Numbers are stored in a way that is not read.
+    #[error(
+        "weights of {ann}: `{variable}` of layer `{layer}` in `{}` is stored as {stored}",
+        path.display()
+    )]
+    #[diagnostic(help(
+        "save the network with float32, float16 or bfloat16 weights; of quantized ones, int8 is read with \
+         its `kernel_scale`"
+    ))]
+    WeightsStored {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// The layer.
+        layer: String,
+        /// Its variable.
+        variable: &'static str,
+        /// How it is stored.
+        stored: String,
+    },
+    /// The file describes a network that computes something else with these weights.
+    #[error(
+        "`{}` describes another network than {ann}: layer `{layer}` should be {expected}, found {found}",
+        path.display()
+    )]
+    #[diagnostic(help(
+        "export the network to ONNX to run it as it is; if only its weights are meant, save them with \
+         `save_weights`"
+    ))]
+    AnotherNetwork {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// The first layer that differs.
+        layer: String,
+        /// What the ANN's layer computes.
+        expected: String,
+        /// What the file's computes.
+        found: String,
+    },
     /// Weights cannot be taken from a file of PyTorch's.
     #[error(transparent)]
     #[diagnostic(transparent)]

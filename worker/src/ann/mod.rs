@@ -12,7 +12,7 @@ mod fixture;
 mod fold;
 mod graph;
 mod info;
-mod keras_h5;
+mod keras;
 mod mobilenet;
 mod mobilenet_v2;
 mod model;

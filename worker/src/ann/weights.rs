@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::digest::FileDigests;
+use crate::digest::{FileDigests, shortened};
 
 use super::graph::{Graph, NodeId};
-use super::{AnnError, AnnInfo, Files, keras_h5, recipe, torch};
+use super::{AnnError, AnnInfo, Files, keras, recipe, torch};
 
 /// Every weight tensor of a graph, row-major, in the graph's order; `None` where the file lacks it or
 /// has another shape, and nothing asked depends on it.
@@ -35,14 +35,30 @@ pub enum WeightsSource {
 impl WeightsSource {
     /// Identifies these weights in ids and cache keys: the first 32 hexadecimal digits of the file's
     /// BLAKE3, taken from `digests` where they are remembered, or `random:SEED`. For a part of a file they
-    /// are those of the BLAKE3 of the file's digest and the key.
+    /// are those of the BLAKE3 of the file's digest and the key; the digest of an index of shards covers
+    /// the shards.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn digest(&self, ann: &AnnInfo, digests: &mut FileDigests) -> Result<String, AnnError> {
         match self {
             Self::Random(_) => Ok(self.to_string()),
-            Self::File(path) => of_file(path, ann, digests),
+            Self::File(path) => {
+                let own = of_file(path, ann, digests)?;
+                let shards = match ann.files {
+                    Files::Keras => keras::shards(path, ann.name)?,
+                    Files::Torch => None,
+                };
+                let Some(shards) = shards else {
+                    return Ok(own);
+                };
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(own.as_bytes());
+                for shard in &shards {
+                    hasher.update(of_file(shard, ann, digests)?.as_bytes());
+                }
+                Ok(shortened(&hasher))
+            }
             Self::Part { file, key } => {
                 let of_file = of_file(file, ann, digests)?;
                 let digest = blake3::hash(format!("{of_file} {key}").as_bytes()).to_hex();
@@ -81,7 +97,7 @@ impl WeightsSource {
         let untold = |weights| (weights, Vec::new());
         match self {
             Self::File(path) => match ann.files {
-                Files::Keras => keras_h5::read(path, ann.name, graph, asked).map(untold),
+                Files::Keras => keras::read(path, ann, graph, asked),
                 Files::Torch => torch::read(path, None, ann.name, graph, asked),
             },
             Self::Part { file, key } => match ann.files {

@@ -1,0 +1,255 @@
+//! Whether a file's networks are the ANN: one tensor per weight that the requested layers depend on, of
+//! the right shape, and no layer of a larger network of the same family.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{class_and_number, pattern, settle};
+use super::values::{Stored, scale_of};
+use super::{FileLayer, FileTensor, Network, Order, WeightsFile};
+use crate::ann::AnnError;
+use crate::ann::graph::{Graph, Node, NodeId, WeightSpec};
+
+/// What a file has for a graph.
+pub(super) struct Fitted {
+    /// Where the network is in the file; empty for an older file's own layers.
+    pub(super) place: String,
+    /// One per weight of the graph; absent where the file lacks it and nothing asked depends on it.
+    pub(super) tensors: Vec<Option<Stored>>,
+    /// What the file calls the layer of each node, if it has it and says so.
+    pub(super) names: Vec<Option<String>>,
+}
+
+impl WeightsFile<'_> {
+    /// The tensors of the network that is the ANN, or the first layer that differs.
+    pub(super) fn fit(
+        &self,
+        graph: &Graph,
+        asked: &[NodeId],
+        networks: Vec<Network>,
+    ) -> Result<Fitted, AnnError> {
+        let needed = graph.needed(asked);
+        let mut fitting: Option<Fitted> = None;
+        let mut refusal: Option<(usize, AnnError)> = None;
+        for mut network in networks {
+            settle(graph, &mut network);
+            let named = network.layers.iter().filter(|of| of.name.is_some()).count();
+            match self.fit_one(graph, &needed, network) {
+                Ok(fitted) => match &fitting {
+                    None => fitting = Some(fitted),
+                    Some(other) => return Err(self.ambiguous(&other.place, &fitted.place)),
+                },
+                // The refusal that counts is that of the network that comes closest.
+                Err(error) if refusal.as_ref().is_none_or(|(most, _)| named > *most) => {
+                    refusal = Some((named, error));
+                }
+                Err(_) => {}
+            }
+        }
+        match (fitting, refusal) {
+            (Some(fitted), _) => Ok(fitted),
+            (None, Some((_, error))) => Err(error),
+            (None, None) => Err(self.not_keras("it has no layers")),
+        }
+    }
+
+    fn ambiguous(&self, one: &str, other: &str) -> AnnError {
+        AnnError::SeveralNetworks {
+            ann: self.ann,
+            path: self.path(),
+            one: one.to_owned(),
+            other: other.to_owned(),
+        }
+    }
+
+    fn fit_one(
+        &self,
+        graph: &Graph,
+        needed: &[bool],
+        mut network: Network,
+    ) -> Result<Fitted, AnnError> {
+        let ours: Vec<&Node> = weighted(graph).collect();
+        self.refuse_twice(&network)?;
+        let mut fitted = Fitted {
+            place: std::mem::take(&mut network.place),
+            tensors: Vec::new(),
+            names: vec![None; graph.nodes().len()],
+        };
+        for (at, node) in graph.nodes().iter().enumerate() {
+            if node.weights.is_empty() {
+                continue;
+            }
+            let specs = specs_of(graph, node);
+            let is = |layer: &&mut FileLayer| layer.name.as_deref() == Some(&*node.name);
+            match network.layers.iter_mut().find(is) {
+                Some(layer) if fits(specs, &layer.tensors) => {
+                    fitted.names[at].clone_from(&layer.own_name);
+                    let tensors = std::mem::take(&mut layer.tensors);
+                    fitted.tensors.extend(in_order(specs, tensors).map(Some));
+                }
+                Some(_) | None if !needed[node.weights.start] => {
+                    fitted.tensors.extend(specs.iter().map(|_| None));
+                }
+                Some(layer) => {
+                    let found = shapes(&layer.tensors);
+                    return Err(self.mismatch(node, specs, found));
+                }
+                None => {
+                    let instead = instead(graph, &network, &ours, node);
+                    return Err(self.mismatch(node, specs, instead));
+                }
+            }
+        }
+        self.refuse_larger(&ours, &network)?;
+        Ok(fitted)
+    }
+
+    /// Refuses a network that has further layers of the same family among the ANN's: a DenseNet169 has
+    /// every layer of a DenseNet121. Further layers behind the ANN's are another classifier.
+    fn refuse_larger(&self, ours: &[&Node], network: &Network) -> Result<(), AnnError> {
+        let family: BTreeSet<String> = ours.iter().map(|node| pattern(&node.name)).collect();
+        let layers = network.layers.iter().enumerate();
+        for (at, layer) in layers.filter(|(_, layer)| layer.name.is_none()) {
+            let class = class_and_number(&layer.group).0;
+            let mut behind = network.layers[at + 1..].iter();
+            let is_among = match network.order {
+                Order::Model => behind.any(|of| of.name.is_some()),
+                Order::Classes => {
+                    behind.any(|of| of.name.is_some() && class_and_number(&of.group).0 == class)
+                }
+                Order::Trained => true,
+            };
+            let is_larger = match &layer.own_name {
+                Some(name) => is_among && family.contains(&pattern(name)),
+                // Without names, an ANN with more convolutions is another ANN.
+                None => class.ends_with("conv2d"),
+            };
+            if is_larger {
+                return Err(AnnError::WeightsMismatch {
+                    ann: self.ann,
+                    path: self.path(),
+                    layer: layer.own_name.clone().unwrap_or(layer.group.clone()),
+                    expected: "absent".to_owned(),
+                    found: shapes(&layer.tensors),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a network in which two layers have one name, behind the names of different models.
+    fn refuse_twice(&self, network: &Network) -> Result<(), AnnError> {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for layer in &network.layers {
+            let (Some(name), Some(own)) = (&layer.name, &layer.own_name) else {
+                continue;
+            };
+            let last = |name: &str| name.rsplit('/').next().map(str::to_owned);
+            match seen.insert(name, own) {
+                Some(other) if last(other) == last(own) => return Err(self.ambiguous(other, own)),
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn mismatch(&self, node: &Node, specs: &[WeightSpec], found: String) -> AnnError {
+        let expected = specs.iter().map(|spec| (spec.variable, &*spec.shape));
+        AnnError::WeightsMismatch {
+            ann: self.ann,
+            path: self.path(),
+            layer: node.name.clone(),
+            expected: listed(expected),
+            found,
+        }
+    }
+}
+
+fn weighted(graph: &Graph) -> impl Iterator<Item = &Node> {
+    graph.nodes().iter().filter(|node| !node.weights.is_empty())
+}
+
+/// The weights of `node`.
+pub(super) fn specs_of<'a>(graph: &'a Graph, node: &Node) -> &'a [WeightSpec] {
+    &graph.weights()[node.weights.clone()]
+}
+
+/// Where in `nodes` the layer `name` is.
+pub(super) fn place_of(nodes: &[&Node], name: &str) -> Option<usize> {
+    nodes.iter().position(|node| node.name == name)
+}
+
+/// What the file has in place of `node`, which it lacks.
+fn instead(graph: &Graph, network: &Network, ours: &[&Node], node: &Node) -> String {
+    let layer = if network.order == Order::Model {
+        place_of(ours, &node.name).and_then(|place| network.layers.get(place))
+    } else {
+        let class = node.op.keras_class();
+        let alike = graph.nodes().iter().filter(|n| n.op.keras_class() == class);
+        let number = alike.take_while(|n| n.name != node.name).count();
+        let mut layers = network.layers.iter();
+        layers.find(|layer| class_and_number(&layer.group) == (class, number))
+    };
+    match layer {
+        None => "no such layer".to_owned(),
+        Some(layer) => {
+            let name = layer.own_name.as_deref().unwrap_or(&layer.group);
+            let tensors = match &*layer.tensors {
+                [] => "loaded already".to_owned(),
+                tensors => shapes(tensors),
+            };
+            format!("`{name}` in its place: {tensors}")
+        }
+    }
+}
+
+/// Whether the layer's tensors are as many and of the same shapes as the ANN's.
+pub(super) fn fits(specs: &[WeightSpec], tensors: &[FileTensor]) -> bool {
+    let positions = positions(specs, tensors);
+    let is_whole = tensors.len() == specs.len() || scale_of(specs, tensors, positions[0]).is_some();
+    let mut specs = specs.iter().zip(positions);
+    is_whole && specs.all(|(spec, at)| spec.shape == tensors[at].shape)
+}
+
+fn in_order(specs: &[WeightSpec], tensors: Vec<FileTensor>) -> impl Iterator<Item = Stored> {
+    let positions = positions(specs, &tensors);
+    let scale = scale_of(specs, &tensors, positions[0]);
+    // The scale is the kernel's, which comes first.
+    let mut scale = scale.map(|at| tensors[at].data.clone());
+    let mut tensors: Vec<_> = tensors.into_iter().map(Some).collect();
+    positions.into_iter().map(move |at| Stored {
+        data: tensors[at].take().expect("positions are distinct").data,
+        scale: scale.take(),
+    })
+}
+
+/// The index of each variable among the layer's tensors: by name if every name is known, and
+/// otherwise, like Keras itself, by order.
+fn positions(specs: &[WeightSpec], tensors: &[FileTensor]) -> Vec<usize> {
+    let place = |spec: &WeightSpec| {
+        tensors.iter().position(|tensor| {
+            let kernel = tensor.variable == "kernel" && spec.variable == "depthwise_kernel";
+            tensor.variable == spec.variable || kernel
+        })
+    };
+    let by_name: Option<Vec<_>> = specs.iter().map(place).collect();
+    by_name.unwrap_or_else(|| (0..specs.len()).collect())
+}
+
+fn shapes(tensors: &[FileTensor]) -> String {
+    listed(
+        tensors
+            .iter()
+            .map(|tensor| (&*tensor.variable, &*tensor.shape)),
+    )
+}
+
+/// `kernel [3, 3, 3, 32], bias [32]`.
+fn listed<'a>(tensors: impl Iterator<Item = (&'a str, &'a [usize])>) -> String {
+    let tensors: Vec<_> = tensors
+        .map(|(variable, shape)| match variable.parse::<usize>() {
+            Ok(_) => format!("{shape:?}"),
+            Err(_) => format!("{variable} {shape:?}"),
+        })
+        .collect();
+    tensors.join(", ")
+}
