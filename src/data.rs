@@ -4,7 +4,7 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use nrp_proto::sweep::MISTAKES_LISTED;
 use nrp_worker::recording::{
-    self, AssemblyReport, Axes, FORMATS, ImagesReport, RegionReport, Report,
+    self, AssemblyReport, Axes, FORMATS, ImagesReport, Layout, RegionReport, Report,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -23,6 +23,10 @@ pub(crate) enum Command {
         /// length does not determine them
         #[arg(long, value_delimiter = ',', value_name = "AXIS")]
         axes: Option<Vec<String>>,
+        /// The variable that has the responses, such as `rates` or `group/rates`; required if several could
+        /// be them
+        #[arg(long, value_name = "NAME")]
+        variable: Option<String>,
     },
 }
 
@@ -47,9 +51,13 @@ fn check_help() -> String {
 }
 
 pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
-    let Command::Check { files, axes } = command;
+    let Command::Check {
+        files,
+        axes,
+        variable,
+    } = command;
     let axes = axes.map_or(Axes::Evident, Axes::Given);
-    let report = recording::check(&files, &axes)?;
+    let report = recording::check(&files, &Layout { axes, variable })?;
     match format {
         Format::Json => output::json(&report)?,
         Format::Text => text(&report)?,

@@ -131,14 +131,19 @@ pub fn recordings(files: &RecordingsFiles) -> String {
         images,
         variations,
         axes,
+        variable,
     } = files;
     let files = [assembly, stimuli, images].into_iter();
-    let files = list(files.filter(|file| !file.is_empty()));
-    match (variations.is_empty(), axes.is_empty()) {
-        (true, true) => files,
-        (true, false) => format!("{files}; arrays of {}", axes.join(" × ")),
-        (false, _) => format!("{files}; variation levels {}", list(variations)),
+    let mut parts = vec![list(files.filter(|file| !file.is_empty()))];
+    if !variations.is_empty() {
+        parts.push(format!("variation levels {}", list(variations)));
+    } else if !axes.is_empty() {
+        parts.push(format!("arrays of {}", axes.join(" × ")));
     }
+    if !variable.is_empty() {
+        parts.push(format!("variable {variable}"));
+    }
+    parts.join("; ")
 }
 
 /// Which pictures are shown under several ids, and what the split does with them.

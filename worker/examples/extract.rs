@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, miette};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
 use nrp_worker::ann::{self, OpenedAnn, Pruning, WeightsSource};
 use nrp_worker::device;
-use nrp_worker::recording::{Axes, Recordings, Source};
+use nrp_worker::recording::{Layout, Recordings, Source};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -60,7 +60,7 @@ fn open(directory: &Path, stimuli: usize) -> miette::Result<Recordings> {
         assembly: directory.join(format!("assy_{name}.nc")),
         stimuli: directory.join(format!("stimulus_{name}.csv")),
         images: directory.join(format!("stimulus_{name}.zip")),
-        axes: Axes::Documented,
+        layout: Layout::documented(),
     };
     let mut recordings = Recordings::open(&source, &[])?;
     match recordings.stimuli.len() {

@@ -14,6 +14,7 @@ pub mod device;
 pub mod digest;
 pub mod executor;
 pub mod forecast;
+mod hdf5;
 pub mod nrp;
 pub mod recording;
 pub mod resolve;

@@ -5,7 +5,7 @@ use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, WeightsSource};
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{Axes, Duplicates, MAX_NAMED, Recordings, Region, Source};
+use crate::recording::{Axes, Duplicates, Layout, MAX_NAMED, Recordings, Region, Source};
 use burn::tensor::Device;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
@@ -26,7 +26,7 @@ const SIMULATED_SEED: u64 = 1;
 
 /// The recordings that `files` names, relative to `data_dir`.
 pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
-    match Assembly::named(&files.assembly) {
+    match Assembly::named(&files.assembly, !files.stimuli.is_empty()) {
         Assembly::Simulated => Source::Simulated {
             seed: SIMULATED_SEED,
         },
@@ -38,9 +38,14 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
             assembly: data_dir.join(assembly),
             stimuli: data_dir.join(&files.stimuli),
             images: data_dir.join(&files.images),
-            axes: match files.axes.as_slice() {
-                [] => Axes::Documented,
-                axes => Axes::Given(axes.to_vec()),
+            layout: Layout {
+                axes: match files.axes.as_slice() {
+                    [] => Axes::Documented,
+                    axes => Axes::Given(axes.to_vec()),
+                },
+                variable: Some(&files.variable)
+                    .filter(|variable| !variable.is_empty())
+                    .cloned(),
             },
         },
     }
@@ -335,10 +340,10 @@ fn resolve_recordings(
 ) -> Result<Resolved, ResolveError> {
     let mut files = spec.files.clone().unwrap_or_default();
     let mut source = recordings_source(&files, data_dir);
-    if let Source::Files { axes, .. } = &mut source
-        && *axes == Axes::Documented
+    if let Source::Files { layout, .. } = &mut source
+        && layout.axes == Axes::Documented
     {
-        *axes = Axes::Evident;
+        layout.axes = Axes::Evident;
     }
     let recordings = Recordings::open(&source, &spec.regions)?;
     // A worker reads them in the same order, without deducing it.

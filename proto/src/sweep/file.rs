@@ -37,6 +37,7 @@ pub struct RecordingsTable {
     pub images: Option<String>,
     pub variations: Option<Vec<i64>>,
     pub axes: Option<Vec<String>>,
+    pub variable: Option<String>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -55,7 +56,7 @@ pub enum Assembly<'a> {
 impl RecordingsTable {
     /// What `assembly` names.
     pub fn assembly(&self) -> Assembly<'_> {
-        Assembly::named(&self.assembly)
+        Assembly::named(&self.assembly, self.stimuli.is_some())
     }
 
     /// The variation levels whose images are taken; the paper's where none are named.
@@ -69,11 +70,14 @@ impl RecordingsTable {
 }
 
 impl<'a> Assembly<'a> {
-    /// What `assembly` of a sweep file names.
-    pub fn named(assembly: &'a str) -> Self {
+    /// What `assembly` of a sweep file names. An assembly may be called `.h5` too: then the sweep file names
+    /// the stimuli beside it.
+    pub fn named(assembly: &'a str, names_stimuli: bool) -> Self {
         match (assembly, ResponseFormat::of(assembly)) {
             ("simulated", _) => Self::Simulated,
-            (file, Some(format)) if format.brings_stimuli() => Self::Ventral(file),
+            (file, Some(format)) if format.brings_stimuli() && !names_stimuli => {
+                Self::Ventral(file)
+            }
             (file, Some(_) | None) => Self::File(file),
         }
     }
@@ -249,6 +253,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "images",
             "variations",
             "axes",
+            "variable",
             "regions",
         ],
     ),

@@ -38,6 +38,7 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("images", File),
             ("variations", Wholes),
             ("axes", Texts),
+            ("variable", Text),
             ("regions", Texts),
         ],
     ),

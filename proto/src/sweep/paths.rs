@@ -44,7 +44,7 @@ impl SweepFile {
     /// All paths in the file.
     fn paths(&mut self) -> Vec<&mut String> {
         let recordings = &mut self.recordings;
-        let is_simulated = Assembly::named(&recordings.assembly) == Assembly::Simulated;
+        let is_simulated = recordings.assembly() == Assembly::Simulated;
         let files = [&mut recordings.stimuli, &mut recordings.images];
         let mut paths: Vec<&mut String> = files.into_iter().flatten().collect();
         if !is_simulated {

@@ -21,6 +21,7 @@ impl SweepFile {
                 images: self.recordings.images.clone().unwrap_or_default(),
                 variations: self.recordings.variations(),
                 axes: self.recordings.axes.clone().unwrap_or_default(),
+                variable: self.recordings.variable.clone().unwrap_or_default(),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),

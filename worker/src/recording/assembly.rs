@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nrp_proto::sweep::ArrayAxis;
 
+use super::words::counted;
+
 /// Responses of sites to presentations, as stored.
 pub(super) struct Assembly {
     /// Where it was read from.
@@ -57,15 +59,31 @@ impl Assembly {
         self.values[presentation * self.presentation_stride + site * self.site_stride]
     }
 
-    /// The regions in the order of their first site.
+    /// The regions in the order of their first site. Sites without a region are in none, unless all are.
     pub(super) fn region_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
+        let has_unnamed_only = self.regions.iter().all(String::is_empty);
         for region in &self.regions {
-            if !names.contains(region) {
+            if !names.contains(region) && (has_unnamed_only || !region.is_empty()) {
                 names.push(region.clone());
             }
         }
         names
+    }
+
+    /// Everything that the user should know.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let mut notices = self.notices.clone();
+        let unnamed = self
+            .regions
+            .iter()
+            .filter(|region| region.is_empty())
+            .count();
+        if unnamed > 0 && unnamed < self.regions.len() {
+            let all = counted(unnamed, "site");
+            notices.push(format!("{all} with an empty `region`, left out"));
+        }
+        notices
     }
 
     /// The sites of `region`, as indices in file order.

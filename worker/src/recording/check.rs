@@ -14,8 +14,9 @@ use super::average::Cells;
 use super::ceiling::{Noise, NoiseReport};
 use super::duplicates::{self, Duplicates, Pixels};
 use super::error::RecordingError;
-use super::formats::{self, Asked, Brought, arrays::Axes};
+use super::formats::{self, Asked, Brought};
 use super::images::{Entry, Images, Picture};
+use super::layout::Layout;
 use super::stimuli::{Stimulus, StimulusSet};
 use super::words::{counted, some_of};
 use super::{STIMULUS_SETS, unlisted};
@@ -109,11 +110,11 @@ pub struct ImagesReport {
 
 /// Reads the given files, in any order: responses in one of the [`formats`](super::FORMATS), their
 /// stimulus set (`.csv`) and their images (`.zip` or a folder), or some of these. Reports what they hold
-/// and everything that is wrong with them. `axes` says how the axes of NumPy arrays are told apart.
+/// and everything that is wrong with them.
 ///
 /// # Errors
 /// When no file is given, or two of one kind. Everything else is a problem in the report.
-pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
+pub fn check(paths: &[PathBuf], layout: &Layout) -> Result<Report, RecordingError> {
     if paths.is_empty() {
         return Err(RecordingError::Nothing);
     }
@@ -134,7 +135,7 @@ pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
         }
     }
     if let Some(path) = given.get(&Kind::Whole) {
-        report.take_whole(path, axes, &given);
+        report.take_whole(path, layout, &given);
         return Ok(report);
     }
     let stimuli = given
@@ -144,7 +145,7 @@ pub fn check(paths: &[PathBuf], axes: &Axes) -> Result<Report, RecordingError> {
     let assembly = given.get(&Kind::Responses).map(|path| {
         formats::open(&Asked {
             path,
-            axes,
+            layout,
             stimuli: stimuli.as_ref(),
             variations: &[],
         })
@@ -200,7 +201,7 @@ fn kind(path: &Path) -> Result<Kind, RecordingError> {
         Some("csv" | "tsv" | "tab" | "txt") => Ok(Kind::Stimuli),
         Some("zip") => Ok(Kind::Images),
         Some(_) | None => {
-            let format = formats::named(path)?.format;
+            let format = formats::format(path)?.format;
             Ok(if format.brings_stimuli() {
                 Kind::Whole
             } else {
@@ -222,7 +223,7 @@ impl Report {
     }
 
     fn take_assembly(&mut self, assembly: &Assembly) {
-        self.notices.extend(assembly.notices.iter().cloned());
+        self.notices.extend(assembly.notices());
         let mut rows: HashMap<&str, usize> = HashMap::new();
         let stimulus_of: Vec<usize> = assembly
             .shown
@@ -269,7 +270,7 @@ impl Report {
     }
 
     /// Takes in a file that brings its stimuli and images, of all variation levels.
-    fn take_whole(&mut self, path: &Path, axes: &Axes, given: &BTreeMap<Kind, &Path>) {
+    fn take_whole(&mut self, path: &Path, layout: &Layout, given: &BTreeMap<Kind, &Path>) {
         for (kind, extra) in given.iter().filter(|(kind, _)| **kind != Kind::Whole) {
             self.problem(&RecordingError::Superfluous {
                 path: path.to_owned(),
@@ -279,7 +280,7 @@ impl Report {
         }
         let opened = formats::open(&Asked {
             path,
-            axes,
+            layout,
             stimuli: None,
             variations: &[],
         });
@@ -508,7 +509,7 @@ mod tests {
             testdata("newer-netcdf4.nc"),
             files.stimuli(),
         ];
-        let report = check(&paths, &Axes::Evident).expect("a report");
+        let report = check(&paths, &Layout::evident()).expect("a report");
         assert_eq!(report.problems, Vec::<String>::new());
         let assembly = report.assembly.expect("an assembly");
         assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
@@ -534,7 +535,7 @@ mod tests {
         files.write_image("words.png", b"<html>no</html>");
         files.remove_image("s1.png");
         let paths = [testdata("silent-site.nc"), files.stimuli(), files.images()];
-        let report = check(&paths, &Axes::Evident).expect("a report");
+        let report = check(&paths, &Layout::evident()).expect("a report");
         let problems = report.problems.join("\n").replace(&files.root(), "");
         let problems = problems.replace(testdata("").to_str().expect("a path"), "");
         insta::assert_snapshot!(problems, @r#"
@@ -555,19 +556,19 @@ mod tests {
             files.stimuli(),
             PathBuf::from("lab.mat"),
         ];
-        let report = check(&paths, &Axes::Evident).expect("a report");
+        let report = check(&paths, &Layout::evident()).expect("a report");
         assert!(report.assembly.is_none() && report.stimuli.is_some());
         insta::assert_snapshot!(report.problems.join("\n"), @r"
         `lab.mat` is not a file of recordings
         cannot read `gone.nc`: No such file or directory (os error 2)
         ");
         assert!(matches!(
-            check(&[], &Axes::Evident),
+            check(&[], &Layout::evident()),
             Err(RecordingError::Nothing)
         ));
         let twice = [files.stimuli(), files.stimuli()];
         assert!(matches!(
-            check(&twice, &Axes::Evident),
+            check(&twice, &Layout::evident()),
             Err(RecordingError::TwoOfAKind { .. })
         ));
     }
@@ -578,7 +579,7 @@ mod tests {
             [("v4-201025", 89, 1200, 1200), ("v4-210325", 50, 640, 4840)]
         {
             let Some(paths) = real(set) else { return };
-            let report = check(&paths, &Axes::Evident).expect("a report");
+            let report = check(&paths, &Layout::evident()).expect("a report");
             assert_eq!(report.problems, Vec::<String>::new());
             let assembly = report.assembly.expect("an assembly");
             assert_eq!(

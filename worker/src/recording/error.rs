@@ -80,6 +80,30 @@ pub enum RecordingError {
         /// The reader's error.
         source: netcdf_reader::Error,
     },
+    /// Data that a filter has compressed that is not read.
+    #[error("`{}` is compressed by {filter}, which is not read", path.display())]
+    #[diagnostic(help(
+        "compress it by zlib: `xarray.open_dataset(OLD).to_netcdf(NEW, encoding={{\"NAME\": {{\"zlib\": True}}}})`, or `h5repack -f GZIP=4 OLD NEW`; zlib, Zstandard, Blosc, LZ4, LZF, bzip2, bitshuffle and szip are read"
+    ))]
+    UnreadFilter {
+        /// The file.
+        path: PathBuf,
+        /// The filter.
+        filter: String,
+        /// The reader's error.
+        source: netcdf_reader::Error,
+    },
+    /// A sound file of a kind of HDF5 that is not read.
+    #[error("`{}` is HDF5 that is not read", path.display())]
+    #[diagnostic(help(
+        "write it again in numbers of 16 to 64 bits, with smaller chunks: `xarray.open_dataset(OLD).astype(\"float32\").to_netcdf(NEW)`, or `h5repack OLD NEW`"
+    ))]
+    UnreadHdf5 {
+        /// The file.
+        path: PathBuf,
+        /// The reader's error.
+        source: netcdf_reader::Error,
+    },
     /// The netCDF reader failed in a way it does not report.
     #[error("`{}` is damaged: the reader gave up ({reason})", path.display())]
     #[diagnostic(help(
@@ -92,14 +116,38 @@ pub enum RecordingError {
         reason: String,
     },
     /// No variable, or more than one, can be the responses.
-    #[error("`{}` has {} of numbers over neuroid x presentation; its variables are {found}", path.display(), match candidates.len() { 0 => "no variable".to_owned(), n => format!("{n} variables ({})", candidates.join(", ")) })]
-    #[diagnostic(help(
-        "an assembly holds exactly one variable whose dimensions are `neuroid` and `presentation`, and perhaps a `time_bin` of length 1"
-    ))]
+    #[error("`{}` has {} of numbers over neuroid x presentation; its variables are {found}", path.display(), match &candidates[..] { [] => "no variable".to_owned(), all => format!("{} variables ({})", all.len(), in_quotes(all)) })]
+    #[diagnostic(help("{}", choose(candidates)))]
     NoResponses {
         /// The assembly.
         path: PathBuf,
-        /// The variables that could be the responses.
+        /// The names of the variables that could be the responses.
+        candidates: Vec<String>,
+        /// The variables with their dimensions.
+        found: String,
+    },
+    /// A variable was asked for that cannot be the responses.
+    #[error("`{}`: variable {variable} is not numbers over neuroid x presentation", path.display())]
+    #[diagnostic(help("{}", choose(candidates)))]
+    UnsuitableVariable {
+        /// The assembly.
+        path: PathBuf,
+        /// The variable, with its dimensions and what it has.
+        variable: String,
+        /// The names of the variables that could be the responses.
+        candidates: Vec<String>,
+    },
+    /// A variable was asked for that the file does not have.
+    #[error("`{}` has no variable `{variable}`; its variables are {found}", path.display())]
+    #[diagnostic(help("{}{}", choose(candidates), did_you_mean(near.as_deref())))]
+    UnknownVariable {
+        /// The assembly.
+        path: PathBuf,
+        /// The name asked for.
+        variable: String,
+        /// The name that is most like it.
+        near: Option<String>,
+        /// The names of the variables that could be the responses.
         candidates: Vec<String>,
         /// Every variable with its dimensions.
         found: String,
@@ -107,7 +155,7 @@ pub enum RecordingError {
     /// The responses have an axis that is neither sites nor presentations.
     #[error("`{}`: `{variable}` has {length} entries along `{dimension}`; expected 1", path.display())]
     #[diagnostic(help(
-        "average over the time window of interest first, e.g. `assembly.sel(time_bin=(70, 170))` or `assembly.mean(\"time_bin\")`"
+        "average over `{dimension}`, or choose one of its entries by `.isel({dimension}=0)` in place of the mean: `xarray.open_dataset(OLD)[\"{variable}\"].mean(\"{dimension}\").to_netcdf(NEW)`"
     ))]
     TimeBins {
         /// The assembly.
@@ -133,7 +181,8 @@ pub enum RecordingError {
     /// A coordinate that names sites, regions or stimuli is missing.
     #[error("`{}` has no coordinate {wanted} over `{dimension}`; over it there are: {found}", path.display())]
     #[diagnostic(help(
-        "write it as a plain variable over `{dimension}` (xarray: `reset_index` before `to_netcdf`)"
+        "write it as a plain variable over `{dimension}` (xarray: `reset_index` before `to_netcdf`){}",
+        if *dimension == "neuroid" { "; one word, as in `assembly.assign_coords(region=\"V4\")`, stands for all sites" } else { "" }
     ))]
     NoCoordinate {
         /// The assembly.
@@ -212,6 +261,13 @@ pub enum RecordingError {
         /// The file.
         path: PathBuf,
     },
+    /// A variable named for a file without any.
+    #[error("`{}` has no variables to choose from", path.display())]
+    #[diagnostic(help("leave `variable` out: it is for assemblies ({})", ResponseFormat::Assembly.in_words()))]
+    NoVariables {
+        /// The file.
+        path: PathBuf,
+    },
     /// A `.hdf5` that is not HDF5.
     #[error("`{}` is not an HDF5 file", path.display())]
     #[diagnostic(help(
@@ -224,7 +280,7 @@ pub enum RecordingError {
     /// A dataset that `ventral_neural_data.hdf5` has is missing.
     #[error("`{}` has no dataset `{dataset}`; it has {found}", path.display())]
     #[diagnostic(help(
-        "a `.hdf5` or `.h5` must be laid out as `ventral_neural_data.hdf5`: `images`, `image_meta`, `neural_meta`, `time_averaged_trial_averaged`; let the name of an assembly that xarray wrote end in `.nc`, and save other responses as `.npz`"
+        "a `.hdf5` or `.h5` must be laid out as `ventral_neural_data.hdf5`: `images`, `image_meta`, `neural_meta`, `time_averaged_trial_averaged`, or be an assembly that xarray wrote; save other responses as `.npz`"
     ))]
     NoDataset {
         /// The file.
@@ -268,6 +324,15 @@ pub enum RecordingError {
         extra: PathBuf,
         /// What the other file would provide.
         kind: &'static str,
+    },
+    /// Responses without their stimuli and images.
+    #[error("`{}` has responses only, neither stimuli nor images", path.display())]
+    #[diagnostic(help(
+        "name the stimulus set and the images beside it: `stimuli = \"NAME.csv\"` and `images = \"NAME.zip\"` under `[recordings]`"
+    ))]
+    NoStimulusSet {
+        /// The file.
+        path: PathBuf,
     },
     /// A region was asked for that the recordings do not have.
     #[error("region `{region}` is not in {recordings}")]
@@ -573,6 +638,31 @@ fn listed(some: &[String], count: usize) -> String {
         lines.push(format!("\n  and {more} more"));
     }
     lines.concat()
+}
+
+fn in_quotes(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// How to say which variable has the responses.
+fn choose(candidates: &[String]) -> String {
+    match candidates {
+        [] => "an assembly has a variable whose dimensions are `neuroid` and `presentation`, and perhaps \
+               `repetition`, and a `time_bin` of length 1"
+            .to_owned(),
+        [first, others @ ..] => {
+            let others: Vec<String> = others.iter().map(|name| format!("or {name:?}")).collect();
+            let others = match &others[..] {
+                [] => String::new(),
+                others => format!(" ({})", others.join(", ")),
+            };
+            format!(
+                "say which has the responses: `variable = {first:?}` under `[recordings]`{others}; in \
+                 `nrp data check`, `--variable {first}`"
+            )
+        }
+    }
 }
 
 fn words(order: &[ArrayAxis]) -> Vec<&'static str> {

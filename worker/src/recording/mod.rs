@@ -14,6 +14,7 @@ mod error;
 mod floor;
 mod formats;
 mod images;
+mod layout;
 mod limits;
 mod pictures;
 mod presentations;
@@ -39,6 +40,7 @@ pub use duplicates::Duplicates;
 pub use error::RecordingError;
 pub use formats::arrays::Axes;
 pub use formats::{FORMATS, Format};
+pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 pub use region::Region;
 pub use source::{Digests, Source};
@@ -117,12 +119,12 @@ impl Recordings {
                 assembly,
                 stimuli,
                 images,
-                axes,
+                layout,
             } => {
                 let set = StimulusSet::open(stimuli)?;
                 let opened = formats::open(&Asked {
                     path: assembly,
-                    axes,
+                    layout,
                     stimuli: Some(&set),
                     variations: &[],
                 })?;
@@ -144,12 +146,12 @@ impl Recordings {
             Source::Ventral { file, variations } => {
                 let Opened { assembly, brought } = formats::open(&Asked {
                     path: file,
-                    axes: &Axes::Documented,
+                    layout: &Layout::documented(),
                     stimuli: None,
                     variations,
                 })?;
                 let brought =
-                    brought.ok_or_else(|| RecordingError::UnknownKind { path: file.clone() })?;
+                    brought.ok_or_else(|| RecordingError::NoStimulusSet { path: file.clone() })?;
                 let images = brought.images;
                 Self::from_files(&assembly, brought.set, regions, |_| Ok(images))
             }
@@ -213,7 +215,7 @@ impl Recordings {
     ) -> Result<Self, RecordingError> {
         let recordings = format!("`{}`", assembly.path.display());
         let regions = chosen(regions, &assembly.region_names(), &recordings)?;
-        let mut notices = assembly.notices.clone();
+        let mut notices = assembly.notices();
         let shown: HashSet<&str> = assembly.shown.iter().map(String::as_str).collect();
         notices.extend(set.never_shown(&assembly.shown));
         let stimuli: Vec<Stimulus> = set

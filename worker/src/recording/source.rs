@@ -11,6 +11,7 @@ use super::error::RecordingError;
 use super::formats;
 use super::formats::arrays::Axes;
 use super::images::Images;
+use super::layout::Layout;
 use super::simulated;
 use super::stimuli::StimulusSet;
 
@@ -25,8 +26,8 @@ pub enum Source {
         stimuli: PathBuf,
         /// The images, a zip or a folder.
         images: PathBuf,
-        /// How the axes of NumPy arrays are told apart.
-        axes: Axes,
+        /// How the responses are laid out.
+        layout: Layout,
     },
     /// A file laid out as `ventral_neural_data.hdf5`, which brings stimuli and images.
     Ventral {
@@ -60,14 +61,20 @@ impl Source {
         let stimuli = self.stimulus_digest()?;
         let mut hasher = blake3::Hasher::new_derive_key("nrp recordings v1");
         match self {
-            Self::Files { assembly, axes, .. } => {
+            Self::Files {
+                assembly, layout, ..
+            } => {
                 hasher.update(file_hash(assembly)?.as_bytes());
+                let Layout { axes, variable } = layout;
                 match axes {
                     // Evident axes follow from the files alone.
                     Axes::Documented | Axes::Evident => {}
                     Axes::Given(axes) => {
                         hasher.update(format!("axes {}", axes.join(" ")).as_bytes());
                     }
+                }
+                if let Some(variable) = variable {
+                    hasher.update(format!("variable {variable}").as_bytes());
                 }
             }
             Self::Ventral { file, .. } => {

@@ -1,6 +1,6 @@
 //! Whole recordings, from small files written by xarray and, if available, real ones.
 
-mod handed;
+pub(super) mod handed;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,15 @@ pub(super) fn real(set: &str) -> Option<[PathBuf; 3]> {
         eprintln!("skipped: no {}", folder.display());
     }
     None
+}
+
+/// Says that a test did nothing, because a folder is not there.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that did nothing must not pass in silence"
+)]
+pub(super) fn skipped(folder: &Path) {
+    eprintln!("skipped: no {}", folder.display());
 }
 
 /// A temporary stimulus set with a folder of images for the stimuli of `testdata/`.
@@ -84,7 +93,7 @@ impl Files {
             assembly,
             stimuli: self.stimuli(),
             images: self.images(),
-            axes: Axes::Evident,
+            layout: Layout::evident(),
         }
     }
 
@@ -221,7 +230,7 @@ fn shapes_that_mean_something_else_are_refused() {
     assert_eq!(
         files.refusal("plain-hdf5.nc", &[]),
         "`plain-hdf5.nc` has no variable of numbers over neuroid x presentation; its variables are \
-         `weights` (dim_2 x dim_3)"
+         `weights` (2 x 3)"
     );
     let page = files.stimuli().with_file_name("page.nc");
     std::fs::copy(testdata("pictures.csv"), &page).expect("a copy");
@@ -323,6 +332,16 @@ fn digests_follow_content() {
     files.write_image("s2.png", b"another");
     assert_ne!(seen, stimuli(&source));
     assert_ne!(all, digest(&source));
+    let of_variable = |variable: Option<&str>| {
+        let mut source = files.source(testdata("newer-netcdf4.nc"));
+        if let Source::Files { layout, .. } = &mut source {
+            layout.variable = variable.map(str::to_owned);
+        }
+        digest(&source)
+    };
+    let plain = of_variable(None);
+    assert_ne!(of_variable(Some("data")), plain);
+    assert_ne!(of_variable(Some("data")), of_variable(Some("rates")));
     let simulated = |seed| digest(&Source::Simulated { seed });
     assert_eq!(simulated(1), simulated(1));
     assert_ne!(simulated(1), simulated(2));
@@ -384,7 +403,7 @@ fn real_recordings_have_the_values_numpy_gives() {
             assembly,
             stimuli,
             images,
-            axes: Axes::Documented,
+            layout: Layout::documented(),
         };
         let recordings = Recordings::open(&source, &[]).expect(set);
         assert_eq!(recordings.notices, Vec::<String>::new());
@@ -408,7 +427,7 @@ fn the_noise_of_real_recordings_is_what_numpy_finds() {
             assembly,
             stimuli,
             images,
-            axes: Axes::Documented,
+            layout: Layout::documented(),
         };
         let recordings = Recordings::open(&source, &[]).expect("recordings");
         recordings.regions[0].noise.clone()
@@ -453,7 +472,7 @@ fn the_consistency_of_a_brain_score_assembly_is_brain_scores() {
         assembly: folder.join("assy_lab_Made2026rep.nc"),
         stimuli: folder.join("stimulus_lab_Made2026.csv"),
         images: folder.join("stimulus_lab_Made2026.zip"),
-        axes: Axes::Documented,
+        layout: Layout::documented(),
     };
     let recordings = Recordings::open(&source, &["IT".to_owned()]).expect("recordings");
     let noise = recordings.regions[0].noise.as_ref().expect("repetitions");

@@ -22,7 +22,8 @@ impl SweepFile {
                     );
                 }
                 (Assembly::Ventral(_), Some(file)) => {
-                    let problem = "a file of this format brings its own; leave it out";
+                    let problem = "a file laid out as `ventral_neural_data.hdf5` brings its own: leave it \
+                                   out; an assembly of this name needs `stimuli` too";
                     found.add(key, quote(file), problem);
                 }
                 (Assembly::File(_), None) => found.add(key, "", "is missing: name a file"),
@@ -51,7 +52,7 @@ impl SweepFile {
         self.check_regions(found);
     }
 
-    /// What is wrong with `variations` and `axes`, which say how a file's responses are laid out.
+    /// What is wrong with `variations`, `axes` and `variable`, which say how a file's responses are laid out.
     fn check_presentations(&self, found: &mut Found) {
         let recordings = &self.recordings;
         if let Some(levels) = &recordings.variations {
@@ -75,6 +76,16 @@ impl SweepFile {
                 found.add(key, format!("{axes:?}"), problem);
             } else if let Err(error) = ArrayAxis::of_array(axes) {
                 found.add(key, format!("{axes:?}"), error.to_string());
+            }
+        }
+        if let Some(variable) = &recordings.variable {
+            let key = "recordings.variable";
+            match recordings.assembly() {
+                Assembly::File(_) => found.text(key.to_owned(), variable, TEXT_BYTES_MAX),
+                Assembly::Ventral(_) | Assembly::Simulated => {
+                    let problem = "only a file with several variables needs it; leave it out";
+                    found.add(key, quote(variable), problem);
+                }
             }
         }
     }

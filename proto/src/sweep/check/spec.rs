@@ -54,6 +54,7 @@ impl SweepSpec {
                 images: given(files.images),
                 variations: levels,
                 axes,
+                variable: given(files.variable),
                 regions: self.regions.clone(),
             },
             split: split(&self.split.clone().unwrap_or_default(), found),
@@ -170,7 +171,7 @@ impl SweepSpec {
         let digest = &self.recordings_digest;
         found.text("recordings_digest", digest, TEXT_BYTES_MAX);
         let assembly = self.files.clone().unwrap_or_default().assembly;
-        let is_simulated = Assembly::named(&assembly) == Assembly::Simulated;
+        let is_simulated = Assembly::named(&assembly, false) == Assembly::Simulated;
         if self.simulated != is_simulated {
             let problem = format!("`recordings.assembly` is {}", quote(&assembly));
             found.add("simulated", self.simulated, problem);

@@ -324,6 +324,24 @@ fn recordings_of_every_format_are_taken_with_the_files_they_need() {
         let edit = format!("[recordings]\nassembly = {file:?}\nvariations = [0, 3, 6]");
         assert_eq!(check(&edit), "good", "{file}");
     }
+    // An assembly may be called so too; its content decides.
+    let files = "stimuli = \"a.csv\"\nimages = \"a.zip\"";
+    for (file, variable) in [
+        ("a.h5", "rates"),
+        ("a.hdf5", "neural/rates"),
+        ("a.nc", "rates"),
+    ] {
+        let edit = format!("[recordings]\nassembly = {file:?}\n{files}\nvariable = {variable:?}");
+        assert_eq!(check(&edit), "good", "{file}");
+    }
+    insta::assert_snapshot!(check(r#"
+        [recordings]
+        assembly = "lab.hdf5"
+        variable = "rates"
+    "#), @r#"
+    the sweep file has a mistake
+      `recordings.variable` = "rates": only a file with several variables needs it; leave it out
+    "#);
     insta::assert_snapshot!(check(r#"
         [recordings]
         assembly = "lab.hdf5"
@@ -331,7 +349,7 @@ fn recordings_of_every_format_are_taken_with_the_files_they_need() {
         variations = [0, -1, 0]
     "#), @r#"
     the sweep file has 3 mistakes
-      `recordings.images` = "a.zip": a file of this format brings its own; leave it out
+      `recordings.images` = "a.zip": a file laid out as `ventral_neural_data.hdf5` brings its own: leave it out; an assembly of this name needs `stimuli` too
       `recordings.variations[1]` = -1: a variation level is 0 to 255
       `recordings.variations[2]` = 0: is listed twice, which makes duplicate cells
     "#);

@@ -13,7 +13,7 @@ pub(super) mod axes;
 mod npy;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use nrp_proto::sweep::ArrayAxis;
@@ -67,7 +67,8 @@ struct Words {
 /// When an array is not a table of numbers, arrays disagree, their axes are ambiguous, or the stimulus
 /// set has another number of stimuli.
 pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
-    let assembly = read_arrays(asked.path, asked.axes, asked.stimuli)?;
+    asked.refuse_variable()?;
+    let assembly = read_arrays(asked.path, &asked.layout.axes, asked.stimuli)?;
     Ok(Opened::without_stimuli(assembly))
 }
 
@@ -255,11 +256,12 @@ fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
         return Err(io(std::io::ErrorKind::IsADirectory.into()));
     }
     let bytes = file.metadata().map_err(io)?.len();
-    let file = BufReader::new(file);
-    if path
+    let mut file = BufReader::new(file);
+    let start = file.fill_buf().map_err(io)?;
+    let is_named_npy = path
         .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("npy"))
-    {
+        .is_some_and(|e| e.eq_ignore_ascii_case("npy"));
+    if start.starts_with(b"\x93NUMPY") || is_named_npy && !start.starts_with(b"PK\x03\x04") {
         let array = Array::read(file).map_err(|problem| failed("", problem))?;
         return Ok(vec![(own_name.into_owned(), array)]);
     }

@@ -1,13 +1,16 @@
 //! What the formats on HDF5 share: opening a file that is whole, and panics of their readers.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use hdf5_reader::error::Error;
 use hdf5_reader::storage::{FileStorage, Storage};
 use hdf5_reader::superblock::Superblock;
 use netcdf_reader::Error as NcError;
 use nrp_proto::panics::caught;
 
+use crate::hdf5;
 use crate::recording::error::RecordingError;
 
 /// Runs `read`, and turns a panic in it into an error. The reader crates are hardened against
@@ -41,6 +44,42 @@ pub(super) fn storage(path: &Path) -> Result<Arc<FileStorage>, RecordingError> {
     })?;
     refuse_truncated(path, &storage)?;
     Ok(Arc::new(storage))
+}
+
+/// The first bytes of a file, at most `bytes`.
+pub(super) fn first_of(path: &Path, bytes: u64) -> Result<Vec<u8>, RecordingError> {
+    let io = |source| RecordingError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut start = Vec::new();
+    let mut file = std::fs::File::open(path).map_err(io)?.take(bytes);
+    file.read_to_end(&mut start).map_err(io)?;
+    Ok(start)
+}
+
+/// What the HDF5 reader's error says of a file: not HDF5, damaged, or sound and yet not read.
+pub(super) fn unread(path: &Path, error: Error) -> RecordingError {
+    let path = path.to_owned();
+    match hdf5::innermost(&error) {
+        Error::InvalidMagic => RecordingError::NotHdf5 { path },
+        Error::UnsupportedFilter(filter) => RecordingError::UnreadFilter {
+            path,
+            filter: hdf5::filters::foreign(filter),
+            source: error.into(),
+        },
+        Error::UnsupportedEncoding(_)
+        | Error::ResourceLimit(_)
+        | Error::UnsupportedSuperblockVersion(_)
+        | Error::UnsupportedLinkType(_) => RecordingError::UnreadHdf5 {
+            path,
+            source: error.into(),
+        },
+        _ => RecordingError::Damaged {
+            path,
+            source: error.into(),
+        },
+    }
 }
 
 /// A truncated file may still have everything that is read, but its content cannot be trusted. The

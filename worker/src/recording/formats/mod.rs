@@ -1,8 +1,9 @@
 //! Formats of responses, one file each: a table of them, and the one way to open a file, for checks and
-//! sweeps alike. A file's extension, in any case, says which format it is; the extensions
-//! themselves are [`ResponseFormat`]'s, because the sweep file's check knows them too.
+//! sweeps alike. A file's content says which format it is, and its extension, in any case, where the
+//! content says nothing. The extensions are [`ResponseFormat`]'s, because the sweep file's check knows them too.
 
 pub(super) mod arrays;
+mod content;
 mod hdf5;
 mod netcdf;
 mod reading;
@@ -33,7 +34,7 @@ type DigestStimuli = fn(&mut blake3::Hasher, &Path, &[u32]) -> Result<(), Record
 pub const FORMATS: [Format; 3] = [
     Format {
         format: ResponseFormat::Assembly,
-        what: "a Brain-Score assembly (netCDF-4)",
+        what: "a Brain-Score assembly (netCDF)",
         open: netcdf::open,
         digest_stimuli: None,
     },
@@ -57,7 +58,7 @@ pub const FORMATS: [Format; 3] = [
 /// When the extension names no format, or the file is missing, damaged or not laid out as its
 /// format requires.
 pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
-    (named(asked.path)?.open)(asked)
+    (format(asked.path)?.open)(asked)
 }
 
 /// Hashes the stimuli that the file at `path` brings.
@@ -69,26 +70,26 @@ pub(super) fn digest_stimuli(
     path: &Path,
     variations: &[u32],
 ) -> Result<(), RecordingError> {
-    let unknown = || unknown(path);
-    let digest = named(path)?.digest_stimuli.ok_or_else(unknown)?;
+    let none = || RecordingError::NoStimulusSet {
+        path: path.to_owned(),
+    };
+    let digest = format(path)?.digest_stimuli.ok_or_else(none)?;
     digest(hasher, path, variations)
 }
 
-/// The format that the extension of `path` names.
+/// The format of the file at `path`: the one of its content, or else of its extension.
 ///
 /// # Errors
-/// When it names none.
-pub(super) fn named(path: &Path) -> Result<&'static Format, RecordingError> {
-    let format = ResponseFormat::of(&path.to_string_lossy());
-    let mut formats = FORMATS.iter();
-    let found = format.and_then(|format| formats.find(|known| known.format == format));
-    found.ok_or_else(|| unknown(path))
-}
-
-fn unknown(path: &Path) -> RecordingError {
-    RecordingError::UnknownKind {
+/// When its extension names none: no sweep file may name such a file, whatever its content.
+pub(super) fn format(path: &Path) -> Result<&'static Format, RecordingError> {
+    let named = ResponseFormat::of(&path.to_string_lossy());
+    let named = named.ok_or_else(|| RecordingError::UnknownKind {
         path: path.to_owned(),
-    }
+    })?;
+    let format = content::format(path).unwrap_or(named);
+    let mut formats = FORMATS.iter();
+    let found = formats.find(|known| known.format == format);
+    Ok(found.expect("every format is in the table, as a test shows"))
 }
 
 #[cfg(test)]

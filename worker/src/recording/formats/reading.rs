@@ -5,6 +5,7 @@ use std::path::Path;
 use super::arrays::axes::Axes;
 use crate::recording::assembly::Assembly;
 use crate::recording::error::RecordingError;
+use crate::recording::layout::Layout;
 use crate::recording::pictures::Pictures;
 use crate::recording::stimuli::StimulusSet;
 
@@ -12,8 +13,8 @@ use crate::recording::stimuli::StimulusSet;
 pub(in crate::recording) struct Asked<'a> {
     /// The file.
     pub(in crate::recording) path: &'a Path,
-    /// How the axes of arrays are told apart.
-    pub(in crate::recording) axes: &'a Axes,
+    /// How its responses are laid out.
+    pub(in crate::recording) layout: &'a Layout,
     /// The stimulus set beside the file, if there is one.
     pub(in crate::recording) stimuli: Option<&'a StimulusSet>,
     /// The variation levels whose images are read, of a file that brings its own stimuli; all
@@ -40,9 +41,19 @@ pub(in crate::recording) struct Brought {
 impl Asked<'_> {
     /// Refuses axes that the user has named: the file names its axes itself.
     pub(super) fn refuse_axes(&self) -> Result<(), RecordingError> {
-        match self.axes {
+        match self.layout.axes {
             Axes::Documented | Axes::Evident => Ok(()),
             Axes::Given(_) => Err(RecordingError::NoArrays {
+                path: self.path.to_owned(),
+            }),
+        }
+    }
+
+    /// Refuses a variable that the user has named: files of this format have none to choose from.
+    pub(super) fn refuse_variable(&self) -> Result<(), RecordingError> {
+        match self.layout.variable {
+            None => Ok(()),
+            Some(_) => Err(RecordingError::NoVariables {
                 path: self.path.to_owned(),
             }),
         }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use nrp_proto::sweep::{Assembly, ResponseFormat};
 
-use super::{FORMATS, named};
+use super::FORMATS;
 use crate::recording::tests::{Files, testdata};
-use crate::recording::{Axes, Recordings, Source, check};
+use crate::recording::{Layout, Recordings, Source, check};
 
 #[test]
 fn every_format_is_in_the_table_and_found_by_each_of_its_extensions_in_any_case() {
@@ -17,25 +17,25 @@ fn every_format_is_in_the_table_and_found_by_each_of_its_extensions_in_any_case(
         for extension in format.extensions() {
             for extension in [extension.to_string(), extension.to_uppercase()] {
                 let file = format!("lab.{extension}");
-                let found = named(Path::new(&file)).expect("a format");
+                let found = super::format(Path::new(&file)).expect("a format");
                 assert_eq!(found.format, format, "{file}");
                 let expected = if format.brings_stimuli() {
                     Assembly::Ventral(&file)
                 } else {
                     Assembly::File(&file)
                 };
-                assert_eq!(Assembly::named(&file), expected, "{file}");
+                assert_eq!(Assembly::named(&file, false), expected, "{file}");
             }
         }
     }
     for file in ["lab.mat", "lab", "nc", ".nc.txt"] {
-        assert!(named(Path::new(file)).is_err(), "{file}");
+        assert!(super::format(Path::new(file)).is_err(), "{file}");
     }
 }
 
 /// What opening `path` for a sweep is refused with, and the hint.
 fn of_sweep(files: &Files, path: &Path) -> Option<(String, String)> {
-    let source = match Assembly::named(&path.to_string_lossy()) {
+    let source = match Assembly::named(&path.to_string_lossy(), false) {
         Assembly::Ventral(_) => Source::Ventral {
             file: path.to_owned(),
             variations: Vec::new(),
@@ -52,10 +52,10 @@ fn of_sweep(files: &Files, path: &Path) -> Option<(String, String)> {
 /// What `nrp data check` says first of the same files.
 fn of_check(files: &Files, path: &Path) -> Option<(String, String)> {
     let mut paths = vec![path.to_owned()];
-    if let Assembly::File(_) = Assembly::named(&path.to_string_lossy()) {
+    if let Assembly::File(_) = Assembly::named(&path.to_string_lossy(), false) {
         paths.extend([files.stimuli(), files.images()]);
     }
-    let report = check(&paths, &Axes::Evident).expect("a report");
+    let report = check(&paths, &Layout::evident()).expect("a report");
     assert_eq!(report.problems.len(), report.hints.len());
     let problem = report.problems.first()?.clone();
     Some((problem, report.hints[0].clone()))

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use hdf5_reader::{Dataset, Datatype, Hdf5File, SliceInfo, SliceInfoElem};
 use image::RgbImage;
 
-use super::hdf5::{guarded, storage};
+use super::hdf5::{guarded, storage, unread};
 use super::reading::{Asked, Brought, Opened};
+use crate::hdf5;
 use crate::recording::assembly::Assembly;
 use crate::recording::error::RecordingError;
 use crate::recording::images::Picture;
@@ -45,6 +46,7 @@ struct Rows {
 /// none is named.
 pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
     asked.refuse_axes()?;
+    asked.refuse_variable()?;
     guarded(asked.path, || {
         let file = File::open(asked.path)?;
         let chosen = file.choose(asked.variations)?;
@@ -68,6 +70,12 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
             }),
         })
     })
+}
+
+/// Whether the root of an HDF5 file has anything that only a file of this layout has.
+pub(super) fn is_laid_out(names: &[String]) -> bool {
+    let own = ["image_meta", "neural_meta", "time_averaged", AVERAGES];
+    names.iter().any(|name| own.contains(&name.as_str()))
 }
 
 /// Hashes the pixels of the images of `levels`, which identify a file's stimuli.
@@ -117,13 +125,11 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn open(path: &'a Path) -> Result<Self, RecordingError> {
-        let options = hdf5_reader::OpenOptions::default()
-            .with_max_read_bytes(MAX_RESPONSES_BYTES)
-            .with_chunk_cache_slots(CACHED_CHUNKS);
+        let options = hdf5::options(MAX_RESPONSES_BYTES).with_chunk_cache_slots(CACHED_CHUNKS);
         let file = Hdf5File::from_storage_with_options(storage(path)?, options);
         match file {
             Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(damaged(path, source)),
+            Err(source) => Err(unread(path, source)),
         }
     }
 
@@ -161,7 +167,7 @@ impl<'a> File<'a> {
     }
 
     fn ok<T>(&self, result: hdf5_reader::error::Result<T>) -> Result<T, RecordingError> {
-        result.map_err(|source| damaged(self.path, source))
+        result.map_err(|source| unread(self.path, source))
     }
 
     fn misshapen(&self, dataset: &str, problem: impl Into<String>) -> RecordingError {
@@ -290,7 +296,14 @@ impl<'a> File<'a> {
                 problem: format!("dataset `{}` is {}", data.name(), shown(data)),
             });
         }
-        numbers(data, &SliceInfo::all(data.ndim()), self.path)
+        match data.dtype() {
+            Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. } => {}
+            _ => {
+                let problem = format!("is {}; expected numbers", shown(data));
+                return Err(self.misshapen(data.name(), problem));
+            }
+        }
+        hdf5::numbers(data).map_err(|error| unread(self.path, error))
     }
 
     /// Regions and the units of each, from `neural_meta/<REGION>_NEURONS`.
@@ -462,60 +475,20 @@ impl Pictures for Rows {
     }
 }
 
-/// Numbers of any type.
+/// Part of a dataset of bytes or floating-point numbers.
 fn numbers(data: &Dataset, part: &SliceInfo, path: &Path) -> Result<Vec<f64>, RecordingError> {
-    fn read<T: hdf5_reader::H5Type>(
-        data: &Dataset,
-        part: &SliceInfo,
-        as_f64: impl Fn(&T) -> f64,
-    ) -> hdf5_reader::error::Result<Vec<f64>> {
-        Ok(data.read_slice::<T>(part)?.iter().map(as_f64).collect())
-    }
     let read = match data.dtype() {
-        Datatype::FloatingPoint { size: 4, .. } => read::<f32>(data, part, |&n| f64::from(n)),
-        Datatype::FloatingPoint { size: 8, .. } => read::<f64>(data, part, |&n| n),
-        Datatype::FixedPoint {
-            size: 1,
-            signed: false,
-            ..
-        } => read::<u8>(data, part, |&n| f64::from(n)),
-        Datatype::FixedPoint { size: 1, .. } => read::<i8>(data, part, |&n| f64::from(n)),
-        Datatype::FixedPoint {
-            size: 2,
-            signed: false,
-            ..
-        } => read::<u16>(data, part, |&n| f64::from(n)),
-        Datatype::FixedPoint { size: 2, .. } => read::<i16>(data, part, |&n| f64::from(n)),
-        Datatype::FixedPoint {
-            size: 4,
-            signed: false,
-            ..
-        } => read::<u32>(data, part, |&n| f64::from(n)),
-        Datatype::FixedPoint { size: 4, .. } => read::<i32>(data, part, |&n| f64::from(n)),
-        Datatype::FixedPoint {
-            size: 8,
-            signed: false,
-            ..
-        } => read::<u64>(data, part, |&n| n as f64),
-        Datatype::FixedPoint { size: 8, .. } => read::<i64>(data, part, |&n| n as f64),
-        _ => {
-            let problem = format!("is {}; expected numbers", shown(data));
-            return Err(misshapen(path, data.name(), problem));
-        }
+        Datatype::FixedPoint { .. } => data
+            .read_slice::<u8>(part)
+            .map(|numbers| numbers.iter().map(|&n| f64::from(n)).collect()),
+        Datatype::FloatingPoint { size: 4, .. } => data
+            .read_slice::<f32>(part)
+            .map(|numbers| numbers.iter().map(|&n| f64::from(n)).collect()),
+        _ => data
+            .read_slice::<f64>(part)
+            .map(|numbers| numbers.iter().copied().collect()),
     };
-    read.map_err(|source| damaged(path, source))
-}
-
-fn damaged(path: &Path, source: hdf5_reader::error::Error) -> RecordingError {
-    match source {
-        hdf5_reader::error::Error::InvalidMagic => RecordingError::NotHdf5 {
-            path: path.to_owned(),
-        },
-        source => RecordingError::Damaged {
-            path: path.to_owned(),
-            source: source.into(),
-        },
-    }
+    read.map_err(|error| unread(path, error))
 }
 
 fn misshapen(path: &Path, dataset: &str, problem: impl Into<String>) -> RecordingError {

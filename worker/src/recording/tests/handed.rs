@@ -13,13 +13,7 @@ pub(in crate::recording) fn handed(folder: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    #[expect(
-        clippy::print_stderr,
-        reason = "a test that did nothing must not pass in silence"
-    )]
-    {
-        eprintln!("skipped: no {}", folder.display());
-    }
+    skipped(&folder);
     None
 }
 
@@ -31,13 +25,13 @@ fn open(folder: &Path, responses: &str, stimuli: &str, images: &str) -> Result<R
         assembly,
         stimuli,
         images,
-        axes: Axes::Evident,
+        layout: Layout::evident(),
     };
     let opened = Recordings::open(&source, &[]).map_err(|error| {
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
         format!("{}; {}", error.in_full(), help.unwrap_or_default())
     });
-    let report = check(&paths, &Axes::Evident).expect("a report");
+    let report = check(&paths, &Layout::evident()).expect("a report");
     match &opened {
         Ok(_) => assert_eq!(report.problems, Vec::<String>::new()),
         Err(refusal) => {

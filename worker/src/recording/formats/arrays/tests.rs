@@ -2,7 +2,7 @@
 
 use crate::archive::testing::{claiming, zipped};
 use crate::recording::tests::{Files, assert_near, testdata, written};
-use crate::recording::{Axes, Source, check};
+use crate::recording::{Axes, Layout, Source, check};
 
 use crate::recording::{Noise, Recordings};
 
@@ -125,8 +125,8 @@ fn source(files: &Files, shape: &[usize], axes: Axes) -> (tempfile::TempDir, Sou
     let path = folder.path().join("V4.npy");
     counting(&path, shape);
     let mut source = files.source(path);
-    if let Source::Files { axes: of, .. } = &mut source {
-        *of = axes;
+    if let Source::Files { layout, .. } = &mut source {
+        layout.axes = axes;
     }
     (folder, source)
 }
@@ -228,8 +228,8 @@ fn a_list_of_sites_tells_which_axis_they_are() {
     assert_eq!((region.sites.len(), region.repetitions), (3, (5, 5)));
     assert!(recordings.notices[0].contains("sites x stimuli x repetitions"));
     let mut source = files.source(testdata("three-sites.npz"));
-    if let Source::Files { axes, .. } = &mut source {
-        *axes = Axes::Documented;
+    if let Source::Files { layout, .. } = &mut source {
+        layout.axes = Axes::Documented;
     }
     let error = Recordings::open(&source, &[]).err().expect("an error");
     assert!(
@@ -245,8 +245,8 @@ fn axes_of_what_is_no_array_are_refused() {
     let files = files();
     let axes = given(&["sites", "stimuli"]);
     let mut source = files.source(testdata("newer-netcdf4.nc"));
-    if let Source::Files { axes: of, .. } = &mut source {
-        *of = axes.clone();
+    if let Source::Files { layout, .. } = &mut source {
+        layout.axes = axes.clone();
     }
     let error = Recordings::open(&source, &[]).err().expect("an error");
     assert!(
@@ -254,7 +254,7 @@ fn axes_of_what_is_no_array_are_refused() {
         "{error}"
     );
     for file in ["newer-netcdf4.nc", "ventral.hdf5"] {
-        let report = check(&[testdata(file)], &axes).expect("a report");
+        let report = check(&[testdata(file)], &Layout::of_axes(axes.clone())).expect("a report");
         assert!(report.problems[0].ends_with("names its axes itself"));
     }
 }
@@ -267,8 +267,8 @@ fn digests_know_the_axes_but_not_the_documented_ones() {
     counting(&path, &[2, 4, 3]);
     let digest = |axes| {
         let mut source = files.source(path.clone());
-        if let Source::Files { axes: of, .. } = &mut source {
-            *of = axes;
+        if let Source::Files { layout, .. } = &mut source {
+            layout.axes = axes;
         }
         (
             source.digests().expect("a digest").recordings,
@@ -366,13 +366,16 @@ fn an_archive_of_arrays_that_unpacks_beyond_its_bound_is_refused_before_it_is_un
 #[test]
 fn the_check_reports_arrays_with_and_without_their_stimuli() {
     let files = files();
-    let report =
-        check(&[testdata("regions.npz"), files.stimuli()], &Axes::Evident).expect("a report");
+    let report = check(
+        &[testdata("regions.npz"), files.stimuli()],
+        &Layout::evident(),
+    )
+    .expect("a report");
     assert_eq!(report.problems, Vec::<String>::new());
     let assembly = report.assembly.expect("an assembly");
     assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
     let noise = assembly.regions[1].noise.as_ref().expect("repetitions");
     assert!(noise.ceiling_median > 0.9 && noise.noise_floor > 0.0);
-    let alone = check(&[testdata("regions.npz")], &Axes::Evident).expect("a report");
+    let alone = check(&[testdata("regions.npz")], &Layout::evident()).expect("a report");
     assert_eq!(alone.assembly.expect("an assembly").stimuli, 4);
 }

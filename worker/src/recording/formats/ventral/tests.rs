@@ -2,7 +2,7 @@
 //! h5py in `make_arrays.py`.
 
 use crate::recording::tests::testdata;
-use crate::recording::{Axes, RecordingError, Recordings, Source, check};
+use crate::recording::{Layout, RecordingError, Recordings, Source, check};
 
 fn source(name: &str, variations: &[u32]) -> Source {
     Source::Ventral {
@@ -206,7 +206,7 @@ fn what_is_missing_or_misshapen_is_named() {
     `ventral-few-averages.hdf5`: dataset `time_averaged_trial_averaged` is 9 x 6 of float32; expected 10 images x units
     cannot read `gone.hdf5`
     `plain.h5` has no dataset `images`; it has weights
-    `little.hdf5` is not an HDF5 file
+    `little.hdf5` has responses only, neither stimuli nor images
     "#);
 }
 
@@ -241,7 +241,7 @@ fn a_cut_or_corrupted_file_is_an_error_never_a_panic() {
 
 #[test]
 fn the_check_reports_what_the_file_brings() {
-    let report = check(&[testdata("ventral.hdf5")], &Axes::Evident).expect("a report");
+    let report = check(&[testdata("ventral.hdf5")], &Layout::evident()).expect("a report");
     assert_eq!(report.problems, Vec::<String>::new());
     let assembly = report.assembly.expect("responses");
     assert_eq!(
@@ -255,7 +255,7 @@ fn the_check_reports_what_the_file_brings() {
     assert_eq!(report.stimuli.expect("stimuli").columns.len(), 4);
     let beside = check(
         &[testdata("ventral.hdf5"), testdata("pictures.zip")],
-        &Axes::Evident,
+        &Layout::evident(),
     )
     .expect("a report");
     assert_eq!(beside.problems.len(), 1);

@@ -1,0 +1,220 @@
+//! Which variable of a file has the responses, and where its axes are.
+
+use std::path::Path;
+
+use nrp_proto::near_miss;
+
+use super::file::{Content, File, Variable};
+use super::{NEUROID, PRESENTATION, REPETITIONS};
+use crate::recording::error::RecordingError;
+use crate::recording::limits::MAX_RESPONSES;
+
+/// The variable with the responses.
+pub(super) struct Responses {
+    pub(super) variable: Variable,
+    pub(super) sites: Extent,
+    pub(super) presentations: Extent,
+    /// One, unless repetitions have an axis of their own.
+    pub(super) repetitions: Extent,
+    /// What the user should know.
+    pub(super) notices: Vec<String>,
+}
+
+/// How long an axis is, and how far apart its entries are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) length: usize,
+    pub(super) stride: usize,
+}
+
+/// The responses of a file: the variable that is `asked` for, or the only one that can be them.
+///
+/// # Errors
+/// When there is none, or more than one, or it has an axis that cannot be read.
+pub(super) fn of(
+    file: &File,
+    path: &Path,
+    asked: Option<&str>,
+) -> Result<Responses, RecordingError> {
+    let (variable, notices) = match asked {
+        Some(asked) => (named(file, path, asked)?, Vec::new()),
+        None => only(file, path)?,
+    };
+    refuse_shape(path, variable)?;
+    let extent = |axis: Option<usize>| match axis {
+        None => Extent {
+            length: 1,
+            stride: 0,
+        },
+        Some(axis) => {
+            let stride: u64 = variable.axes[axis + 1..].iter().map(|a| a.length).product();
+            Extent {
+                length: variable.axes[axis].length as usize,
+                stride: stride as usize,
+            }
+        }
+    };
+    Ok(Responses {
+        sites: extent(variable.axis(NEUROID)),
+        presentations: extent(variable.axis(PRESENTATION)),
+        repetitions: extent(repetitions(variable)),
+        variable: variable.clone(),
+        notices,
+    })
+}
+
+/// The variable of this name, which must be able to be the responses.
+fn named<'f>(file: &'f File, path: &Path, asked: &str) -> Result<&'f Variable, RecordingError> {
+    let asked = asked.trim_start_matches('/');
+    if let Some(error) = file.unreadable(asked) {
+        return Err(error);
+    }
+    let mut variables = file.variables().iter();
+    match variables.find(|variable| variable.name == asked) {
+        Some(variable) if can_be(variable) => Ok(variable),
+        Some(variable) => Err(RecordingError::UnsuitableVariable {
+            path: path.to_owned(),
+            variable: format!("{} {}", variable.described(), said(&variable.content)),
+            candidates: candidates(file),
+        }),
+        None => {
+            let names = file
+                .variables()
+                .iter()
+                .map(|variable| variable.name.as_str());
+            Err(RecordingError::UnknownVariable {
+                path: path.to_owned(),
+                variable: asked.to_owned(),
+                near: near_miss(asked, names).map(str::to_owned),
+                candidates: candidates(file),
+                found: described(file),
+            })
+        }
+    }
+}
+
+/// The only variable that can be the responses: in the root group, or else in any other.
+fn only<'f>(file: &'f File, path: &Path) -> Result<(&'f Variable, Vec<String>), RecordingError> {
+    let possible: Vec<&Variable> = file.variables().iter().filter(|of| can_be(of)).collect();
+    let in_root = possible.iter().filter(|of| of.group().is_empty());
+    let in_root: Vec<&Variable> = in_root.copied().collect();
+    let chosen = if in_root.is_empty() {
+        &possible
+    } else {
+        &in_root
+    };
+    let [variable] = chosen[..] else {
+        if possible.is_empty()
+            && let Some(error) = file.any_unreadable()
+        {
+            return Err(error);
+        }
+        return Err(RecordingError::NoResponses {
+            path: path.to_owned(),
+            candidates: candidates(file),
+            found: described(file),
+        });
+    };
+    let others = possible.iter().filter(|of| of.name != variable.name);
+    let others: Vec<String> = others.map(|of| format!("`{}`", of.name)).collect();
+    let mut notices = Vec::new();
+    if !others.is_empty() {
+        notices.push(format!(
+            "`{}` is read; in groups there are {} (`variable` chooses)",
+            variable.name,
+            others.join(", ")
+        ));
+    }
+    let masks = file
+        .variables()
+        .iter()
+        .filter(|of| is_mask_of(of, variable));
+    notices.extend(masks.map(|mask| {
+        let (mask, of) = (&mask.name, &variable.name);
+        format!("`{mask}`, true or false for each response, is not applied to `{of}`")
+    }));
+    Ok((variable, notices))
+}
+
+/// The axis of repetitions, if they have one.
+fn repetitions(variable: &Variable) -> Option<usize> {
+    REPETITIONS.iter().find_map(|of| variable.axis(of))
+}
+
+/// Whether a variable can be the responses.
+fn can_be(variable: &Variable) -> bool {
+    variable.content == Content::Numbers && is_over_both(variable)
+}
+
+fn is_mask_of(variable: &Variable, responses: &Variable) -> bool {
+    variable.content == Content::Booleans
+        && is_over_both(variable)
+        && variable.group() == responses.group()
+}
+
+fn is_over_both(variable: &Variable) -> bool {
+    let has_one = |dimension: &str| {
+        let axes = variable.axes.iter();
+        let axes = axes.filter(|axis| axis.name.as_deref() == Some(dimension));
+        axes.count() == 1
+    };
+    has_one(NEUROID) && has_one(PRESENTATION)
+}
+
+fn candidates(file: &File) -> Vec<String> {
+    let possible = file.variables().iter().filter(|of| can_be(of));
+    possible.map(|of| of.name.clone()).collect()
+}
+
+fn described(file: &File) -> String {
+    let all: Vec<String> = file.variables().iter().map(Variable::described).collect();
+    match &all[..] {
+        [] => "none".to_owned(),
+        all => all.join(", "),
+    }
+}
+
+/// What a variable has instead of numbers.
+fn said(content: &Content) -> String {
+    match content {
+        Content::Numbers => "of numbers".to_owned(),
+        Content::Booleans => "of true and false".to_owned(),
+        Content::Enumeration(_) | Content::Words | Content::Characters => "of words".to_owned(),
+        Content::Other(what) => format!("which {what}"),
+    }
+}
+
+/// Refuses responses of a shape that cannot be read: empty, with another axis, or too large.
+fn refuse_shape(path: &Path, variable: &Variable) -> Result<(), RecordingError> {
+    let name = &variable.name;
+    let repetitions = repetitions(variable);
+    for (at, axis) in variable.axes.iter().enumerate() {
+        let dimension = axis.name.as_deref().unwrap_or("an axis without a name");
+        let is_known = [NEUROID, PRESENTATION].contains(&dimension) || repetitions == Some(at);
+        if axis.length == 0 {
+            return Err(RecordingError::Empty {
+                path: path.to_owned(),
+                variable: name.clone(),
+                dimension: dimension.to_owned(),
+            });
+        }
+        if !is_known && axis.length != 1 {
+            return Err(RecordingError::TimeBins {
+                path: path.to_owned(),
+                variable: name.clone(),
+                dimension: dimension.to_owned(),
+                length: axis.length,
+            });
+        }
+    }
+    let lengths = || variable.axes.iter().map(|axis| axis.length);
+    let responses = lengths().try_fold(1_u64, |n, length| n.checked_mul(length));
+    if responses.is_none_or(|n| n > MAX_RESPONSES as u64) {
+        let lengths: Vec<String> = lengths().map(|length| length.to_string()).collect();
+        return Err(RecordingError::TooManyResponses {
+            path: path.to_owned(),
+            problem: format!("`{name}` is {}", lengths.join(" x ")),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Layout: what a user says of a file of responses that the file itself leaves open.
+
+use super::formats::arrays::Axes;
+
+/// How the responses in a file are laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// How the axes of NumPy arrays are told apart.
+    pub axes: Axes,
+    /// The variable that has the responses, `group/name` in a group; required if several could be them.
+    pub variable: Option<String>,
+}
+
+impl Layout {
+    /// Nothing is said: arrays have the documented axes.
+    pub fn documented() -> Self {
+        Self::of_axes(Axes::Documented)
+    }
+
+    /// Nothing is said: the axes of arrays must be evident.
+    pub fn evident() -> Self {
+        Self::of_axes(Axes::Evident)
+    }
+
+    /// These axes, and no more.
+    pub fn of_axes(axes: Axes) -> Self {
+        let variable = None;
+        Self { axes, variable }
+    }
+}
