@@ -32,6 +32,12 @@ quickstart:
 fixtures PYTHON="python3":
     find . -name 'make_*.py' -not -path './target/*' -print -exec {{PYTHON}} {} \;
 
+# Keras files of every ANN, as published, without a head and with another, against their weights; some 3 GB in
+# DIRECTORY. PYTHON needs `pip install keras h5py jax keras-applications==1.0.8`
+keras-files DIRECTORY PYTHON="python3":
+    KERAS_BACKEND=jax {{PYTHON}} worker/src/ann/testdata/make_keras_anns.py {{DIRECTORY}}
+    NRP_KERAS_FILES={{DIRECTORY}} cargo test -p nrp-worker --locked --lib -- --nocapture ann::keras::tests::anns
+
 # The coordinator in N simulated worlds with every fault; a failing seed prints how to run it alone
 simulate N="2000":
     NRP_SIMULATE={{N}} cargo test -p nrp-coordinator --lib --locked -- --nocapture simulation::tests::nothing simulation::bad_sweeps

@@ -6,11 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::config::{self, Layer, Model};
+use serde_json::Value;
+
+use super::WeightsFile;
+use super::config::{Layer, Model, models};
 use super::fit::Fitted;
 use super::operation::{self, Difference, Operation};
-use super::{WeightsFile, config::models};
-use crate::ann::graph::{Conv, Graph, Node, NodeId, Op, Padding, Pads};
+use crate::ann::graph::{Conv, Graph, Node, NodeId, Op, Padding};
 use crate::ann::{AnnError, AnnInfo, Preprocessing};
 
 impl WeightsFile<'_> {
@@ -296,7 +298,8 @@ impl Comparison<'_> {
             }
         }
         Step {
-            operation: operation::of_layer(of, map, pads).unwrap_or_else(|| unknown(of)),
+            operation: operation::of_layer(of, map, pads)
+                .unwrap_or_else(|| operation::unknown(&of.class)),
             reads,
         }
     }
@@ -415,21 +418,6 @@ impl Comparison<'_> {
     }
 }
 
-fn unknown(layer: &config::Layer) -> Operation {
-    operation::of_layer(
-        &Layer {
-            class: format!("{} without input", layer.class),
-            name: layer.name.clone(),
-            settings: serde_json::Value::Null,
-            inputs: Vec::new(),
-            call: serde_json::Value::Null,
-        },
-        [1; 2],
-        None,
-    )
-    .expect("an unknown class is an operation")
-}
-
 /// The padding of a convolution.
 fn padding(node: &Node) -> Option<Padding> {
     let (Op::Conv(Conv { window, .. })
@@ -464,21 +452,33 @@ impl Scaling {
 
     /// What a layer does to an image, or its name if it does anything else.
     fn of(layer: &Layer) -> Result<Self, String> {
-        let constant = || {
-            let args = layer.call.get("args")?.as_array()?;
-            args.iter().find_map(serde_json::Value::as_f64)
+        let constant = || match layer.call.get("args") {
+            // Keras 3.
+            Some(args) => args.as_array()?.iter().find_map(Value::as_f64),
+            // Keras 2: the keywords behind the layer that is read.
+            None => layer.call.get(0)?.get(3)?.get("y")?.as_f64(),
+        };
+        let class = match &*layer.class {
+            "TFOpLambda" => layer
+                .settings
+                .get("function")
+                .and_then(Value::as_str)
+                .unwrap_or(""),
+            class => class,
         };
         let by = |scale: f64, offset: f64| Ok(Self { scale, offset });
-        match (&*layer.class, constant()) {
+        match (class, constant()) {
             ("Rescaling", _) => by(
                 operation::number(layer, "scale")
                     .ok_or_else(|| format!("one that reads `{}`", layer.name))?,
                 operation::number(layer, "offset").unwrap_or(0.0),
             ),
-            ("TrueDivide" | "Divide", Some(by_number)) => by(1.0 / by_number, 0.0),
-            ("Multiply", Some(by_number)) => by(by_number, 0.0),
-            ("Subtract", Some(number)) => by(1.0, -number),
-            ("Add", Some(number)) => by(1.0, number),
+            ("TrueDivide" | "Divide" | "math.truediv" | "math.divide", Some(by_number)) => {
+                by(1.0 / by_number, 0.0)
+            }
+            ("Multiply" | "math.multiply", Some(by_number)) => by(by_number, 0.0),
+            ("Subtract" | "math.subtract", Some(number)) => by(1.0, -number),
+            ("Add" | "math.add" | "__operators__.add", Some(number)) => by(1.0, number),
             ("Identity", _) => Ok(Self::NONE),
             (class, _) if operation::passes_on(class) => Ok(Self::NONE),
             _ => Err(format!(

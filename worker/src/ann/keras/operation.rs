@@ -255,8 +255,13 @@ pub(super) fn of_layer(layer: &Layer, map: [usize; 2], pads: Option<Pads>) -> Op
             -1.0 | 3.0 => Operation::new(class),
             axis => Operation::new(format!("{class} along axis {axis}")),
         },
-        other => Operation::new(format!("`{other}`")),
+        other => unknown(other),
     })
+}
+
+/// What a class that Keras lacks computes, or one that is used as it cannot be.
+pub(super) fn unknown(class: &str) -> Operation {
+    Operation::new(format!("`{class}`"))
 }
 
 /// Whether a described layer of this class passes its input on at inference.
