@@ -28,7 +28,8 @@ other-languages PYTHON="python3":
 quickstart:
     cargo run -- run sweeps/quickstart.toml
 
-# The numbers that tests compare with, from PyTorch, scikit-learn, Keras, xarray and Pillow
+# The numbers that tests compare with, from PyTorch, scikit-learn, Keras, xarray and Pillow (of two versions: `PILLOW_12`
+# names a Python with Pillow 12)
 fixtures PYTHON="python3":
     find . -name 'make_*.py' -not -path './target/*' -print -exec {{PYTHON}} {} \;
 
@@ -71,6 +72,10 @@ wgpu:
 # Durable outcomes per second and the cost of a trial, compared with Optuna and HyperQueue; writes docs/performance.md
 bench-coordinator PYTHON="python3":
     {{PYTHON}} coordinator/benches/coordinator/coordinator.py
+
+# Decoding of JPEGs, compared with the decoder of the `image` crate
+bench-pictures:
+    cargo test -p nrp-worker --locked --lib -- --ignored --nocapture speed_beside_the_decoder
 
 # Memory of extraction with 200 and 1,200 stimuli, which must be the same (Linux)
 bench-memory DATA="../shared/data/v4-201025":

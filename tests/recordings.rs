@@ -386,3 +386,53 @@ fn axes_are_named_of_arrays_alone_and_in_known_words() {
     let error = refusal(&lab.sweep_check());
     assert!(error.contains("only NumPy arrays have axes"), "{error}");
 }
+
+/// A BMP of one column, high enough for its order of resizing to matter.
+fn tall_bmp(level: u8) -> Vec<u8> {
+    const HEIGHT: u32 = 700;
+    let mut bytes = bmp(level);
+    let pixels = bytes.split_off(54);
+    bytes[2..6].copy_from_slice(&(54 + 4 * HEIGHT).to_le_bytes());
+    bytes[22..26].copy_from_slice(&HEIGHT.to_le_bytes());
+    bytes[34..38].copy_from_slice(&(4 * HEIGHT).to_le_bytes());
+    for row in 0..HEIGHT {
+        bytes.extend(
+            pixels
+                .iter()
+                .map(|byte| byte.wrapping_add((row * 37) as u8)),
+        );
+    }
+    bytes
+}
+
+#[test]
+fn tall_images_are_resized_in_either_order_and_other_images_keep_their_trials() {
+    let lab = Lab::new(20);
+    let trials = |resize: &str| {
+        lab.sweep("images", "", "");
+        let text = std::fs::read_to_string(lab.place.path("sweep.toml")).unwrap();
+        let line = format!("weights = \"random:1\"\n{resize}");
+        lab.place
+            .write("sweep.toml", text.replace("weights = \"random:1\"", &line));
+        let output = lab.run();
+        let said = unwrapped(&stderr(&output));
+        let best = json(&output);
+        let row = &best.as_array().unwrap()[0];
+        let of = |key: &str| row[key].to_string();
+        let notice = said.contains("tall images are resized columns first");
+        (of("trial"), of("preprocessing"), of("nrp_error"), notice)
+    };
+    let id = |word: &str| format!("\"tf 224x224 bilinear {word}\"");
+    let small = trials("");
+    assert_eq!((&small.1, small.3), (&id("v1"), false));
+    assert_eq!(trials("resize = \"pillow-12\""), small);
+
+    lab.place.write("images/7.bmp", tall_bmp(7));
+    let new = trials("");
+    assert_eq!((&new.1, new.3), (&id("v2"), true));
+    assert_eq!(trials("resize = \"pillow-13\""), new);
+    let old = trials("resize = \"pillow-12\"");
+    assert_eq!((&old.1, old.3), (&id("v1"), false));
+    assert_ne!(old.0, new.0, "another trial");
+    assert_ne!(old.2, new.2, "another score, so no activations in common");
+}

@@ -2,7 +2,8 @@
 
 use nrp_proto::sweep::{Catalogue, GridError, SweepFile};
 use nrp_proto::wire::SweepSpec;
-use nrp_worker::ann::{self, OpenedAnn};
+use nrp_worker::ann::{self, OpenedAnn, Resize};
+use nrp_worker::recording::PictureFacts;
 use std::path::Path;
 
 /// Digest of the simulated recordings that `assembly = "simulated"` stands for.
@@ -133,7 +134,9 @@ fn submitted(file: &Path) -> SweepSpec {
         } else {
             format!("digest of {}", entry.weights)
         };
-        ann.preprocessing = OpenedAnn::BuiltIn(ann::find(&ann.name).unwrap()).preprocessing_id();
+        let order = Resize::of_preprocessing(&ann.preprocessing);
+        let opened = OpenedAnn::BuiltIn(ann::find(&ann.name).unwrap());
+        ann.preprocessing = opened.preprocessing_id(order, &PictureFacts::default());
     }
     spec
 }

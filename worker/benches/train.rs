@@ -15,7 +15,7 @@ use miette::{IntoDiagnostic, miette};
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::{Activity, Cell, Job, Outcome, SweepSpec, TrialSpec, outcome};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
-use nrp_worker::ann::{OpenedAnn, Pruning};
+use nrp_worker::ann::{OpenedAnn, Pruning, Resize};
 use nrp_worker::executor::{Control, Executor};
 use nrp_worker::recording::Recordings;
 use nrp_worker::{device, resolve};
@@ -78,6 +78,7 @@ fn prepare(path: &Path, cache: Cache) -> miette::Result<()> {
             weights: &weights,
             weights_digest: &ann.weights_digest,
             pruning: Pruning::try_from(ann)?,
+            resize: Resize::of_preprocessing(&ann.preprocessing),
             recordings: &recordings,
             stimulus_digest: &source.stimulus_digest()?,
             layers: &layers,

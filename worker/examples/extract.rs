@@ -7,7 +7,7 @@ mod memory;
 use memory::peak_bytes;
 use miette::{IntoDiagnostic, miette};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
-use nrp_worker::ann::{self, OpenedAnn, Pruning, WeightsSource};
+use nrp_worker::ann::{self, OpenedAnn, Pruning, Resize, WeightsSource};
 use nrp_worker::device;
 use nrp_worker::recording::{Layout, Recordings, Source};
 use std::ops::ControlFlow;
@@ -36,6 +36,7 @@ fn main() -> miette::Result<()> {
         weights: &WeightsSource::Random(1),
         weights_digest: "random:1",
         pruning: Pruning::None,
+        resize: Resize::default(),
         recordings: &recordings,
         stimulus_digest: "the first",
         layers: std::slice::from_ref(layer),

@@ -1,11 +1,13 @@
 //! Resolution: from the names in a sweep to files on this machine, and to their digests. The
 //! submitting client fills in the digests; a worker checks that its own files have the same.
 
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, WeightsSource};
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{Axes, Duplicates, Layout, MAX_NAMED, Recordings, Region, Source};
+use crate::recording::{
+    Axes, Duplicates, Layout, MAX_NAMED, PictureFacts, Recordings, Region, Source, clipped_notice,
+};
 use burn::tensor::Device;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
@@ -288,7 +290,12 @@ pub fn resolve(
     asked: Asked,
 ) -> Result<Resolved, ResolveError> {
     spec.data_dir = data_dir.to_string_lossy().into_owned();
-    let mut resolved = resolve_recordings(spec, data_dir, asked)?;
+    let (mut resolved, pictures) = resolve_recordings(spec, data_dir, asked)?;
+    let here = Here {
+        data_dir,
+        device,
+        pictures: &pictures,
+    };
     // Entries that differ only in sparsity share one weights file.
     let mut digests = FileDigests::default();
     for entry in &mut spec.anns {
@@ -307,15 +314,7 @@ pub fn resolve(
         let measure = asked.measure && known_pace.is_none();
         let failed = |source| ResolveError::Ann { ann: name, source };
         let weights = (entry.weights.as_str(), entry.weights_key.as_str());
-        let found = resolve_ann(
-            ann_spec,
-            weights,
-            &layers,
-            data_dir,
-            device,
-            measure,
-            &mut digests,
-        );
+        let found = resolve_ann(ann_spec, weights, &layers, &here, measure, &mut digests);
         let (mut of_ann, reached) = found.map_err(failed)?;
         of_ann.seconds_per_stimulus = of_ann.seconds_per_stimulus.or(known_pace);
         entry.reached_sparsity = reached.sparsity;
@@ -329,6 +328,12 @@ pub fn resolve(
         resolved.notices.extend(new);
         resolved.forecast.anns.push(of_ann);
     }
+    let mut anns = spec.anns.iter().filter_map(|entry| entry.ann.as_ref());
+    if anns.any(|ann| Resize::begins_with_columns_in(&ann.preprocessing)) {
+        let notice = "tall images are resized columns first, as Pillow 13 does; `resize = \"pillow-12\"` of \
+                      an `[[ann]]` resizes them rows first, as Pillow 12 did";
+        resolved.notices.push(notice.to_owned());
+    }
     Ok(resolved)
 }
 
@@ -337,7 +342,7 @@ fn resolve_recordings(
     spec: &mut SweepSpec,
     data_dir: &Path,
     asked: Asked,
-) -> Result<Resolved, ResolveError> {
+) -> Result<(Resolved, PictureFacts), ResolveError> {
     let mut files = spec.files.clone().unwrap_or_default();
     let mut source = recordings_source(&files, data_dir);
     if let Source::Files { layout, .. } = &mut source
@@ -355,6 +360,10 @@ fn resolve_recordings(
     spec.recordings_digest = marked(&source, source.digests()?.recordings);
     spec.sites = recordings.regions.iter().map(region_sites).collect();
     notices.extend(look(spec, &recordings)?);
+    let pictures = recordings.picture_facts()?.clone();
+    if pictures.clipped > 0 {
+        notices.push(clipped_notice(pictures.clipped));
+    }
     let mut training = 0;
     if let Some(split_spec) = &spec.split {
         if asked.must_stratify && !split_spec.stratify.is_empty() {
@@ -375,7 +384,7 @@ fn resolve_recordings(
         training,
         ..Forecast::default()
     };
-    Ok(Resolved { forecast, notices })
+    Ok((Resolved { forecast, notices }, pictures))
 }
 
 /// How sparse an ANN turned out to be.
@@ -386,20 +395,26 @@ struct Reached {
     notices: Vec<String>,
 }
 
+/// What the ANNs of a sweep share.
+struct Here<'a> {
+    data_dir: &'a Path,
+    device: &'a Device,
+    pictures: &'a PictureFacts,
+}
+
 /// Loads an ANN's weights, and fills in what they determine. Its pace is measured only with `measure`.
 fn resolve_ann(
     spec: &mut AnnSpec,
     (weights, key): (&str, &str),
     layers: &[String],
-    data_dir: &Path,
-    device: &Device,
+    here: &Here<'_>,
     measure: bool,
     digests: &mut FileDigests,
 ) -> Result<(AnnForecast, Reached), AnnError> {
-    let weights = weights_source(weights, key, data_dir)?;
+    let weights = weights_source(weights, key, here.data_dir)?;
     let ann = OpenedAnn::open(&spec.name, &weights, &spec.preprocessing)?;
     let pruning = Pruning::try_from(&*spec)?;
-    let net = ann.load(&weights, pruning, layers, device)?;
+    let net = ann.load(&weights, pruning, layers, here.device)?;
     let sparsity = net.reached_sparsity();
     let mut notices = net.notices().to_vec();
     notices.extend(pruning_notice(spec, pruning, &net));
@@ -407,7 +422,8 @@ fn resolve_ann(
         .then(|| forecast::seconds_per_stimulus(&ann, &net))
         .transpose()?;
     spec.weights_digest = ann.weights_digest(&weights, digests)?;
-    spec.preprocessing = ann.preprocessing_id();
+    let order = Resize::of_preprocessing(&spec.preprocessing);
+    spec.preprocessing = ann.preprocessing_id(order, here.pictures);
     let layers: BTreeSet<&String> = layers.iter().collect();
     let units = layers.into_iter().map(|layer| ann.units(layer));
     let of_ann = AnnForecast {

@@ -123,6 +123,8 @@ pub struct AnnTable {
     pub weights: String,
     pub weights_key: Option<String>,
     pub preprocessing: Option<String>,
+    /// Whose order of resizing is followed.
+    pub resize: Option<String>,
     pub layer_sets: LayerSets,
     #[serde(default = "default_sparsity")]
     pub sparsity: Vec<f64>,
@@ -155,6 +157,12 @@ pub const ZEROS_OF_DENSE: f64 = 0.01;
 
 /// Preprocessing of an ANN that its file defines, where the sweep file says none.
 pub const DEFAULT_PREPROCESSING: &str = "torch";
+
+/// Word for resizing images as Pillow does since version 13, the default.
+pub const PILLOW_13: &str = "pillow-13";
+
+/// Word for resizing images as Pillow did until version 12.
+pub const PILLOW_12: &str = "pillow-12";
 
 fn default_sparsity() -> Vec<f64> {
     vec![0.0]
@@ -268,6 +276,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "weights",
             "weights_key",
             "preprocessing",
+            "resize",
             "layer_sets",
             "sparsity",
             "pruning",

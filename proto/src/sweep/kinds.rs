@@ -61,6 +61,7 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("weights", File),
             ("weights_key", Text),
             ("preprocessing", Text),
+            ("resize", Text),
             ("layer_sets", LayerSets),
             ("sparsity", Numbers),
             ("pruning", Pruning),

@@ -27,8 +27,8 @@ pub use baseline::{Baseline, LinearPath};
 pub use check::Catalogue;
 pub use duplicates::Duplicates;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, LayerSets, ONNX, Pruning, PruningMethod,
-    RecordingsTable, SplitTable, SweepFile, TrainingTable, ZEROS_OF_DENSE,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, LayerSets, ONNX, PILLOW_12, PILLOW_13, Pruning,
+    PruningMethod, RecordingsTable, SplitTable, SweepFile, TrainingTable, ZEROS_OF_DENSE,
 };
 pub use formats::ResponseFormat;
 pub use grid::{GridError, TRIALS_MAX};

@@ -1,7 +1,10 @@
 //! From the sweep file to the sweep on the wire.
 
 use super::file::STRATIFY;
-use super::{AnnTable, Assembly, Duplicates, LayerSets, Pruning, PruningMethod, SweepFile};
+use super::{
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, Duplicates, LayerSets, ONNX, PILLOW_12, Pruning,
+    PruningMethod, SweepFile,
+};
 use crate::wire::{
     AnnEntry, AnnSpec, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
 };
@@ -60,6 +63,17 @@ impl SweepFile {
     }
 }
 
+/// How an ANN's images are preprocessed, where that is not the default.
+fn preprocessing(table: &AnnTable) -> String {
+    let mode = table.preprocessing.as_deref();
+    if table.resize.as_deref() != Some(PILLOW_12) {
+        return mode.unwrap_or_default().to_owned();
+    }
+    let default = (table.name == ONNX).then_some(DEFAULT_PREPROCESSING);
+    let words = mode.or(default).into_iter().chain([PILLOW_12]);
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// One entry for each sparsity of an ANN.
 fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
     let pruning = match &table.pruning {
@@ -72,8 +86,8 @@ fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
         ann: Some(AnnSpec {
             name: table.name.clone(),
             weights_digest: String::new(),
-            // The word of the file, until the caller puts its id there.
-            preprocessing: table.preprocessing.clone().unwrap_or_default(),
+            // The words of the file, until the caller puts its id there.
+            preprocessing: preprocessing(table),
             sparsity,
             pruning: if sparsity > 0.0 {
                 pruning.to_owned()

@@ -6,7 +6,7 @@ use super::cache::Claim;
 use super::file::Header;
 use super::partial::Partial;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, WeightsSource};
 use crate::device;
 use crate::recording::Recordings;
 use crate::totals;
@@ -49,6 +49,8 @@ pub struct Extraction<'a> {
     pub weights_digest: &'a str,
     /// How they are pruned.
     pub pruning: Pruning,
+    /// In which order images are resized.
+    pub resize: Resize,
     /// The stimuli.
     pub recordings: &'a Recordings,
     /// Digest of the stimuli.
@@ -91,13 +93,14 @@ type Answers = Vec<Vec<f32>>;
 
 impl Extraction<'_> {
     fn header(&self, cache: &Cache, layer: &str) -> Result<Header, ActivationError> {
+        let pictures = self.recordings.picture_facts()?;
         Ok(Header {
             key: CacheKey {
                 ann: self.ann.name().to_owned(),
                 weights_digest: self.weights_digest.to_owned(),
                 sparsity: self.pruning.sparsity(),
                 pruning: self.pruning.name().to_owned(),
-                preprocessing: self.ann.preprocessing_id(),
+                preprocessing: self.ann.preprocessing_id(self.resize, pictures),
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
                 dtype: cache.dtype(),
@@ -218,7 +221,7 @@ impl Extraction<'_> {
             .into_par_iter()
             .map(|stimulus| {
                 let image = self.recordings.image(stimulus)?;
-                Ok(ann::preprocess(&image, input, mode))
+                Ok(ann::preprocess(&image, input, mode, self.resize))
             })
             .collect::<Result<Vec<_>, ActivationError>>()?;
         Ok(images.concat())
@@ -383,6 +386,7 @@ mod tests {
             weights: &WeightsSource::Random(1),
             weights_digest: "random:1",
             pruning: Pruning::None,
+            resize: Resize::default(),
             recordings,
             stimulus_digest: "s",
             layers,

@@ -155,7 +155,7 @@ mod tests {
     use super::super::CacheConfig;
     use super::super::extract::Progress;
     use super::*;
-    use crate::ann::{self, OpenedAnn, Pruning, WeightsSource};
+    use crate::ann::{self, OpenedAnn, Pruning, Resize, WeightsSource};
     use crate::recording::{Recordings, Source};
     use std::fs;
     use std::ops::ControlFlow;
@@ -201,6 +201,7 @@ mod tests {
                 weights: &WeightsSource::Random(1),
                 weights_digest: "random:1",
                 pruning: Pruning::None,
+                resize: Resize::default(),
                 recordings: &self.recordings,
                 stimulus_digest: "s",
                 layers: &self.layers,

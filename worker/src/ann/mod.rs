@@ -44,5 +44,6 @@ pub use onnx::{OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
 pub use opened::{LoadedAnn, OpenedAnn};
 pub use preprocess::{preprocess, preprocessing_id};
 pub use pruning::Pruning;
+pub use resize::Resize;
 pub use torch::TorchError;
 pub use weights::WeightsSource;

@@ -7,10 +7,11 @@ use burn::tensor::Device;
 use nrp_proto::sweep::DEFAULT_PREPROCESSING;
 
 use crate::digest::FileDigests;
+use crate::recording::PictureFacts;
 
 use super::offered::{ONNX, find};
 use super::{
-    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, WeightsSource,
+    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, Resize, WeightsSource,
     preprocessing_id,
 };
 
@@ -83,9 +84,9 @@ impl OpenedAnn {
         }
     }
 
-    /// Identifies the preprocessing in ids and cache keys.
-    pub fn preprocessing_id(&self) -> String {
-        preprocessing_id(self.input(), self.preprocessing())
+    /// Identifies in ids and cache keys what preprocessing makes of `pictures`.
+    pub fn preprocessing_id(&self, order: Resize, pictures: &PictureFacts) -> String {
+        preprocessing_id(self.input(), self.preprocessing(), order, pictures)
     }
 
     /// Identifies its weights in ids and cache keys; `weights` are those it was opened with. A weights

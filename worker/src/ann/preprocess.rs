@@ -2,7 +2,8 @@
 
 use image::RgbImage;
 
-use super::{Preprocessing, resize};
+use super::{Preprocessing, Resize, resize};
+use crate::recording::PictureFacts;
 
 /// ImageNet's mean, in 0..255, blue first.
 const CAFFE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
@@ -18,9 +19,14 @@ const TORCH_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 ///
 /// # Panics
 /// When the image has no pixels.
-pub fn preprocess(image: &RgbImage, input: [usize; 3], mode: Preprocessing) -> Vec<f32> {
+pub fn preprocess(
+    image: &RgbImage,
+    input: [usize; 3],
+    mode: Preprocessing,
+    order: Resize,
+) -> Vec<f32> {
     let [height, width, _] = input;
-    let pixels = resize::bilinear(image, height, width);
+    let pixels = resize::bilinear(image, height, width, order);
     let mut values = Vec::with_capacity(pixels.len());
     for rgb in pixels.as_chunks::<3>().0 {
         values.extend(scaled(rgb.map(f32::from), mode));
@@ -28,9 +34,24 @@ pub fn preprocess(image: &RgbImage, input: [usize; 3], mode: Preprocessing) -> V
     values
 }
 
-/// Identifies [`preprocess`] in cache keys. Changes whenever its results do.
-pub fn preprocessing_id([height, width, _]: [usize; 3], mode: Preprocessing) -> String {
-    format!("{mode} {height}x{width} bilinear v1")
+/// Identifies what [`preprocess`] makes of `pictures`, in trials' ids and cache keys. It changes only for
+/// pictures whose results changed: those that are resized in another order, and those that are decoded
+/// to other pixels than they once were.
+pub fn preprocessing_id(
+    [height, width, _]: [usize; 3],
+    mode: Preprocessing,
+    order: Resize,
+    pictures: &PictureFacts,
+) -> String {
+    let mut sizes = pictures.sizes.iter();
+    let columns_first = sizes.any(|size| order.begins_with_columns(*size, [height, width]));
+    let version = if columns_first {
+        resize::COLUMNS_FIRST
+    } else {
+        resize::ROWS_FIRST
+    };
+    let decoded = if pictures.redecoded { " pixels v2" } else { "" };
+    format!("{mode} {height}x{width} bilinear {version}{decoded}")
 }
 
 fn scaled([r, g, b]: [f32; 3], mode: Preprocessing) -> [f32; 3] {
@@ -83,11 +104,45 @@ mod tests {
         let info = find("mobilenet").expect("offered");
         let mut image = RgbImage::from_pixel(224, 224, Rgb([0, 0, 0]));
         image.put_pixel(2, 1, Rgb([255, 0, 0]));
-        let values = preprocess(&image, info.input, info.preprocessing);
+        let values = preprocess(&image, info.input, info.preprocessing, Resize::Pillow13);
         assert_eq!(values.len(), 224 * 224 * 3);
         let bright: Vec<_> = (0..values.len()).filter(|i| values[*i] > 0.0).collect();
         assert_eq!(bright, [(224 + 2) * 3]);
-        let id = preprocessing_id(info.input, info.preprocessing);
-        assert_eq!(id, "tf 224x224 bilinear v1");
+    }
+
+    #[test]
+    fn an_id_says_what_changed_for_the_pictures_at_hand_and_nothing_else() {
+        let input = find("mobilenet").expect("offered").input;
+        let id = |sizes: &[[u32; 2]], redecoded, order| {
+            let sizes = sizes.iter().copied().collect();
+            let facts = PictureFacts {
+                sizes,
+                redecoded,
+                ..PictureFacts::default()
+            };
+            preprocessing_id(input, Preprocessing::Tf, order, &facts)
+        };
+        let [old, new] = [Resize::Pillow12, Resize::Pillow13];
+        let wide = [[224, 900], [500, 375], [256, 256], [300, 376]];
+        assert_eq!(id(&wide, false, new), "tf 224x224 bilinear v1");
+        assert_eq!(id(&wide, false, old), "tf 224x224 bilinear v1");
+        // One tall picture is enough, whether its width shrinks or grows.
+        for tall in [[300, 377], [100, 225]] {
+            let sizes = [&wide[..], &[tall]].concat();
+            assert_eq!(id(&sizes, false, new), "tf 224x224 bilinear v2");
+            assert_eq!(id(&sizes, false, old), "tf 224x224 bilinear v1");
+        }
+        assert_eq!(id(&wide, true, new), "tf 224x224 bilinear v1 pixels v2");
+        // A worker reads the order from the id.
+        for order in [old, new] {
+            let id = id(&[[100, 900]], true, order);
+            assert_eq!(Resize::of_preprocessing(&id), order, "{id}");
+        }
+        for word in ["", "torch", "torch 224x224 bilinear v2 pixels v2"] {
+            assert_eq!(Resize::of_preprocessing(word), new, "{word}");
+        }
+        for word in ["pillow-12", "torch pillow-12"] {
+            assert_eq!(Resize::of_preprocessing(word), old, "{word}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use super::error::RecordingError;
 use super::formats::{self, Asked, Brought};
 use super::images::{Entry, Images, Picture};
 use super::layout::Layout;
+use super::pictures::clipped_notice;
 use super::stimuli::{Stimulus, StimulusSet};
 use super::words::{counted, some_of};
 use super::{STIMULUS_SETS, unlisted};
@@ -378,11 +379,8 @@ impl Report {
             }
         }
         if let Some(deep) = modes.get("L16") {
-            let all = counted(*deep, "image");
-            self.notices.push(format!(
-                "`{}`: {all} of 16-bit grey, clipped at 255 as Pillow does; convert to 8 bits what uses the whole range",
-                path.display()
-            ));
+            let notice = clipped_notice(*deep);
+            self.notices.push(format!("`{}`: {notice}", path.display()));
         }
         let duplicates = self.found_duplicates(path, &Duplicates::among(&pixels), &shown_by);
         self.images = Some(ImagesReport {

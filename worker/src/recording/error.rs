@@ -573,7 +573,7 @@ pub enum RecordingError {
     /// A file that should be an image and is not.
     #[error("`{}`: `{file}` of stimulus `{stimulus}` is not an image: {found}", images.display())]
     #[diagnostic(help(
-        "save it as PNG (`Image.open(f).convert(\"RGB\")` in Pillow); JPEG, BMP, GIF, WebP and common TIFF are read too"
+        "save it as PNG (`Image.open(f).convert(\"RGB\")` in Pillow); JPEG, TIFF, WebP, JPEG 2000, BMP and GIF are read too"
     ))]
     NoPicture {
         /// The zip or folder.

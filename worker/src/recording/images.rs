@@ -1,33 +1,35 @@
-//! Images of stimuli, from a zip or a folder, decoded on demand as Pillow's `convert("RGB")` does.
+//! Images of stimuli, from a zip or a folder, decoded on demand as Pillow 13's `convert("RGB")` does.
 //!
 //! Never unpacks to disk, never reads outside the folder, and never lets a file's claims decide how
 //! much memory it takes.
 
+mod decode;
+mod jpeg;
+mod jpeg2000;
 mod places;
+mod tiff;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use zip::ZipArchive;
 
 use crate::archive::{self, ArchiveError};
 
 use super::error::RecordingError;
-use super::limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_SIDE_PIXELS};
+use super::limits::{MAX_FILE_BYTES, MAX_NAMED};
 use super::stimuli::Stimulus;
-use super::words::{first_bytes, some_of};
+use super::words::some_of;
+use decode::Undecodable;
+pub(super) use decode::{Header, Picture};
 pub(super) use places::Entry;
 use places::{Found, Places};
 
-/// Most memory that decoding one image may take.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
-/// Where a PNG says whether it is grey (0), in colour, or has an alpha channel.
-const PNG_COLOUR_TYPE: usize = 25;
+/// How much of a file is read for its size, at first.
+const BEGINNING_BYTES: u64 = 16 << 10;
 /// Deepest nesting of an image folder.
 const MAX_FOLDER_DEPTH: usize = 16;
 
@@ -249,40 +251,40 @@ impl Images {
     /// One image, decoded.
     pub(super) fn decode(&self, entry: &Entry, stimulus: &str) -> Result<Picture, RecordingError> {
         let bytes = self.bytes(entry, stimulus)?;
-        let undecodable = |error: image::ImageError| match error {
-            image::ImageError::Limits(limit) => self.too_large(entry, stimulus, limit.to_string()),
-            other => self.no_picture(
-                entry,
-                stimulus,
-                format!("{other}; it starts with {}", first_bytes(&bytes)),
-            ),
-        };
-        let mut reader = ImageReader::new(Cursor::new(&bytes))
-            .with_guessed_format()
-            .expect("reading from memory does not fail");
-        if reader.format() == Some(ImageFormat::Jpeg) && cut_short(&bytes) {
-            return Err(self.no_picture(entry, stimulus, "a JPEG without its end".to_owned()));
+        decode::decode(bytes).map_err(|error| self.undecodable(error, entry, stimulus))
+    }
+
+    /// One image's size and kind, without decoding it.
+    pub(super) fn header(&self, entry: &Entry, stimulus: &str) -> Result<Header, RecordingError> {
+        // Some files say their size only behind much else.
+        if let Some(start) = self.beginning(entry)
+            && let Ok(header) = decode::header(&start)
+        {
+            return Ok(header);
         }
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE_PIXELS);
-        limits.max_image_height = Some(MAX_SIDE_PIXELS);
-        limits.max_alloc = Some(MAX_DECODED_BYTES);
-        reader.limits(limits);
-        let format = reader.format();
-        let mut decoder = reader.into_decoder().map_err(undecodable)?;
-        let mode = format!("{:?}", decoder.original_color_type());
-        // Pillow turns TIFF by its tag when it loads one, and nothing else by its EXIF orientation.
-        let orientation = match format {
-            Some(ImageFormat::Tiff) => decoder.orientation().map_err(undecodable)?,
-            _ => Orientation::NoTransforms,
+        let bytes = self.bytes(entry, stimulus)?;
+        decode::header(&bytes).map_err(|error| self.undecodable(error, entry, stimulus))
+    }
+
+    /// The first bytes of one image file, at most [`BEGINNING_BYTES`].
+    fn beginning(&self, entry: &Entry) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = match &self.container {
+            Container::Folder => File::open(self.path.join(&entry.file))
+                .and_then(|file| file.take(BEGINNING_BYTES).read_to_end(&mut bytes)),
+            Container::Zip(archive) => {
+                let mut archive = archive.lock().unwrap_or_else(|poison| poison.into_inner());
+                let file = archive.by_index(entry.index).ok()?;
+                file.take(BEGINNING_BYTES).read_to_end(&mut bytes)
+            }
         };
-        let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
-        image.apply_orientation(orientation);
-        // Pillow does not treat a transparent shade of grey as an alpha channel.
-        let grey = format == Some(ImageFormat::Png) && bytes.get(PNG_COLOUR_TYPE) == Some(&0);
-        match as_pillow(image, grey) {
-            Ok(rgb) => Ok(Picture { rgb, mode }),
-            Err(found) => Err(self.no_picture(entry, stimulus, found)),
+        read.is_ok().then_some(bytes)
+    }
+
+    fn undecodable(&self, error: Undecodable, entry: &Entry, stimulus: &str) -> RecordingError {
+        match error {
+            Undecodable::TooLarge(size) => self.too_large(entry, stimulus, size),
+            Undecodable::NotAPicture(found) => self.no_picture(entry, stimulus, found),
         }
     }
 
@@ -303,61 +305,6 @@ impl Images {
             size,
         }
     }
-}
-
-/// A decoded image.
-pub(super) struct Picture {
-    /// Its pixels.
-    pub(super) rgb: RgbImage,
-    /// The pixel format of the file.
-    pub(super) mode: String,
-}
-
-/// Grey is repeated, alpha dropped (not blended), 16 bits per colour cut to the upper 8. Grey of 16
-/// bits without an alpha channel is clipped at 255: Pillow does so, whatever the writer meant, and
-/// `nrp data check` points it out. `grey` says that the file's alpha is one shade of grey.
-fn as_pillow(image: DynamicImage, grey: bool) -> Result<RgbImage, String> {
-    let upper = |value: u16| (value >> 8) as u8;
-    let clipped = |value: u16| value.min(255) as u8;
-    match image {
-        DynamicImage::ImageLuma16(deep) => {
-            Ok(RgbImage::from_fn(deep.width(), deep.height(), |x, y| {
-                image::Rgb([clipped(deep.get_pixel(x, y).0[0]); 3])
-            }))
-        }
-        DynamicImage::ImageLumaA16(deep) => {
-            let byte = |value| if grey { clipped(value) } else { upper(value) };
-            Ok(RgbImage::from_fn(deep.width(), deep.height(), |x, y| {
-                image::Rgb([byte(deep.get_pixel(x, y).0[0]); 3])
-            }))
-        }
-        DynamicImage::ImageRgb8(rgb) => Ok(rgb),
-        DynamicImage::ImageLuma8(grey) => Ok(DynamicImage::ImageLuma8(grey).into_rgb8()),
-        DynamicImage::ImageLumaA8(grey) => Ok(DynamicImage::ImageLumaA8(grey).into_rgb8()),
-        DynamicImage::ImageRgba8(rgba) => Ok(DynamicImage::ImageRgba8(rgba).into_rgb8()),
-        DynamicImage::ImageRgb16(rgb) => {
-            Ok(RgbImage::from_fn(rgb.width(), rgb.height(), |x, y| {
-                image::Rgb(rgb.get_pixel(x, y).0.map(upper))
-            }))
-        }
-        DynamicImage::ImageRgba16(rgba) => {
-            Ok(RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
-                let [r, g, b, _] = rgba.get_pixel(x, y).0;
-                image::Rgb([r, g, b].map(upper))
-            }))
-        }
-        other => Err(format!(
-            "its pixels are {:?}, which has no agreed 8-bit form",
-            other.color()
-        )),
-    }
-}
-
-/// Whether a JPEG is truncated within its pixels. The decoder would silently paint the rest grey.
-fn cut_short(jpeg: &[u8]) -> bool {
-    let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
-    let (start_of_scan, end_of_image) = (last(0xda), last(0xd9));
-    end_of_image < start_of_scan
 }
 
 /// The path of an entry: UTF-8, or the old code page of DOS where it is not, as zip files say it.

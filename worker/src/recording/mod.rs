@@ -42,13 +42,14 @@ pub use formats::arrays::Axes;
 pub use formats::{FORMATS, Format};
 pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
+pub use pictures::{PictureFacts, clipped_notice};
 pub use region::Region;
 pub use source::{Digests, Source};
 pub use stimuli::Stimulus;
 
 use assembly::Assembly;
 use formats::{Asked, Opened};
-use images::{Entry, Images, Picture};
+use images::{Entry, Header, Images, Picture};
 use pictures::Pictures;
 use stimuli::StimulusSet;
 use words::some_of;
@@ -72,6 +73,8 @@ pub struct Recordings {
     pictures: Box<dyn Pictures>,
     /// The duplicates, once they were searched for.
     duplicates: OnceLock<Duplicates>,
+    /// What the pictures are, once it was asked for.
+    facts: OnceLock<PictureFacts>,
 }
 
 /// Pictures in a zip or folder: the container, each stimulus's place in it, and the stimuli's ids.
@@ -92,6 +95,11 @@ impl Pictures for Stored {
         let (entry, stimulus) = &self.entries[index];
         self.images.decode(entry, stimulus)
     }
+
+    fn header(&self, index: usize) -> Result<Header, RecordingError> {
+        let (entry, stimulus) = &self.entries[index];
+        self.images.header(entry, stimulus)
+    }
 }
 
 impl Pictures for Rendered {
@@ -103,6 +111,15 @@ impl Pictures for Rendered {
         Ok(Picture {
             rgb: self.0[index].clone(),
             mode: "Rgb8".to_owned(),
+        })
+    }
+
+    fn header(&self, index: usize) -> Result<Header, RecordingError> {
+        let (width, height) = self.0[index].dimensions();
+        Ok(Header {
+            size: [width, height],
+            redecoded: false,
+            clipped: false,
         })
     }
 }
@@ -207,6 +224,21 @@ impl Recordings {
         }
     }
 
+    /// What cache keys must say about the pictures. The first call reads the beginning of every image
+    /// file; later calls return the same result.
+    ///
+    /// # Errors
+    /// When an image cannot be read.
+    pub fn picture_facts(&self) -> Result<&PictureFacts, RecordingError> {
+        if let Some(known) = self.facts.get() {
+            return Ok(known);
+        }
+        let headers = (0..self.pictures.len()).into_par_iter();
+        let headers = headers.map(|stimulus| self.pictures.header(stimulus));
+        let headers: Vec<Header> = headers.collect::<Result<_, _>>()?;
+        Ok(self.facts.get_or_init(|| headers.into_iter().collect()))
+    }
+
     fn from_files(
         assembly: &Assembly,
         set: StimulusSet,
@@ -242,6 +274,7 @@ impl Recordings {
             axes: assembly.axes.clone(),
             pictures,
             duplicates: OnceLock::new(),
+            facts: OnceLock::new(),
         })
     }
 
@@ -257,6 +290,7 @@ impl Recordings {
             axes: Vec::new(),
             pictures: Box::new(Rendered(made.images)),
             duplicates: OnceLock::new(),
+            facts: OnceLock::new(),
         })
     }
 }

@@ -1,7 +1,10 @@
 //! Pictures of stimuli by index, wherever they are stored.
 
+use std::collections::BTreeSet;
+
 use super::error::RecordingError;
-use super::images::Picture;
+use super::images::{Header, Picture};
+use super::words::counted;
 
 /// Pictures that are decoded when asked for, from many threads.
 pub(super) trait Pictures: Send + Sync {
@@ -13,4 +16,44 @@ pub(super) trait Pictures: Send + Sync {
     /// # Errors
     /// When its file is gone, damaged or too large.
     fn picture(&self, index: usize) -> Result<Picture, RecordingError>;
+
+    /// Size and kind of the picture at `index`, without decoding it.
+    ///
+    /// # Errors
+    /// When its file is gone, damaged or too large.
+    fn header(&self, index: usize) -> Result<Header, RecordingError>;
+}
+
+/// What cache keys must say about a set of pictures besides its digest, because nrp did not always make
+/// the same pixels of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PictureFacts {
+    /// Widths and heights that occur, in pixels.
+    pub sizes: BTreeSet<[u32; 2]>,
+    /// Whether there are JPEGs, or TIFFs that contain JPEG or are multiplied by their alpha channel:
+    /// earlier versions of nrp made other pixels of them than Pillow.
+    pub redecoded: bool,
+    /// How many are of 16-bit grey, which is clipped at 255.
+    pub clipped: usize,
+}
+
+/// What the user should know about so many pictures of 16-bit grey.
+pub fn clipped_notice(pictures: usize) -> String {
+    let all = counted(pictures, "image");
+    format!(
+        "{all} of 16-bit grey, clipped at 255 as Pillow does; convert to 8 bits what uses the whole range"
+    )
+}
+
+impl FromIterator<Header> for PictureFacts {
+    fn from_iter<T: IntoIterator<Item = Header>>(headers: T) -> Self {
+        headers
+            .into_iter()
+            .fold(Self::default(), |mut facts, header| {
+                facts.sizes.insert(header.size);
+                facts.redecoded |= header.redecoded;
+                facts.clipped += usize::from(header.clipped);
+                facts
+            })
+    }
 }

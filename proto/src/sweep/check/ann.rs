@@ -6,11 +6,13 @@ use super::{
 };
 use crate::near_miss;
 use crate::sweep::{
-    AnnTable, DEFAULT_PREPROCESSING, LayerSets, Pruning, PruningMethod, SweepFile, layer_sets,
+    AnnTable, DEFAULT_PREPROCESSING, LayerSets, PILLOW_12, PILLOW_13, Pruning, PruningMethod,
+    SweepFile, layer_sets,
 };
 use std::collections::BTreeMap;
 
 const PREPROCESSING: [&str; 4] = ["torch", "tf", "caffe", "none"];
+const RESIZE: [&str; 2] = [PILLOW_13, PILLOW_12];
 const PRUNING: [&str; 2] = [PruningMethod::Layer.name(), PruningMethod::Global.name()];
 
 impl SweepFile {
@@ -22,8 +24,10 @@ impl SweepFile {
         let same = |ann: &AnnTable| {
             let preprocessing = ann.preprocessing.as_deref();
             let preprocessing = preprocessing.unwrap_or(DEFAULT_PREPROCESSING).to_owned();
+            let resize = ann.resize.as_deref().unwrap_or(PILLOW_13).to_owned();
             let key = ann.weights_key.clone();
-            (ann.name.clone(), ann.weights.clone(), key, preprocessing)
+            let weights = ann.weights.clone();
+            (ann.name.clone(), weights, key, preprocessing, resize)
         };
         for index in repeated(self.ann.iter().map(same)) {
             found.add(
@@ -45,6 +49,9 @@ impl SweepFile {
                 found.add_near(key("name"), quote(&ann.name), problem, near);
             }
             check_weights(&key("weights"), &ann.weights, found);
+            if let Some(resize) = &ann.resize {
+                found.word(key("resize"), resize, &RESIZE);
+            }
             check_sparsity(&key("sparsity"), &ann.sparsity, found);
             match &ann.pruning {
                 None => {}

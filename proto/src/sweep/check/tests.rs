@@ -407,6 +407,37 @@ fn an_ann_that_its_file_defines_has_any_layer_its_own_preprocessing_and_no_seed(
     "#);
 }
 
+#[test]
+fn the_order_of_resizing_is_one_of_two_words_and_part_of_the_preprocessing() {
+    let with = |name: &str, lines: &str| {
+        check(&format!(
+            "[[ann]]\nname = \"{name}\"\nweights = \"w.h5\"\nlayer_sets = [[\"conv_pw_3_relu\"]]\n{lines}"
+        ))
+    };
+    for word in ["pillow-12", "pillow-13"] {
+        assert_eq!(with("mobilenet", &format!("resize = \"{word}\"")), "good");
+    }
+    insta::assert_snapshot!(with("mobilenet", "resize = \"pillow-11\""), @r#"
+    the sweep file has a mistake
+      `ann[0].resize` = "pillow-11": must be one of `pillow-13`, `pillow-12`; did you mean `pillow-12`?
+    "#);
+    let words = |name: &str, lines: &str| {
+        let text = format!(
+            "name = \"a\"\nrecordings = {{ assembly = \"simulated\" }}\n[[ann]]\nname = \"{name}\"\n\
+             weights = \"w\"\nlayer_sets = [[\"a\"]]\n{lines}\n[grid]\n"
+        );
+        let spec = SweepFile::parse(&text).expect("TOML").to_spec();
+        spec.anns[0].ann.clone().expect("an ANN").preprocessing
+    };
+    let old = "resize = \"pillow-12\"";
+    assert_eq!(words("mobilenet", ""), "");
+    assert_eq!(words("mobilenet", "resize = \"pillow-13\""), "");
+    assert_eq!(words("mobilenet", old), "pillow-12");
+    assert_eq!(words("onnx", old), "torch pillow-12");
+    let both = format!("preprocessing = \"tf\"\n{old}");
+    assert_eq!(words("onnx", &both), "tf pillow-12");
+}
+
 /// The file that [`check`] checks, with an edit, and what is wrong with it on the wire.
 fn checked_on_the_wire(edit: &str) -> (String, String) {
     let base = r#"

@@ -18,7 +18,7 @@ use super::reading::{Asked, Brought, Opened};
 use crate::hdf5;
 use crate::recording::assembly::Assembly;
 use crate::recording::error::RecordingError;
-use crate::recording::images::Picture;
+use crate::recording::images::{Header, Picture};
 use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 use crate::recording::pictures::Pictures;
 use crate::recording::stimuli::{Stimulus, StimulusSet};
@@ -471,6 +471,15 @@ impl Pictures for Rows {
                 rgb: image.expect("`images` checked the shape"),
                 mode: if grey { "L8" } else { "Rgb8" }.to_owned(),
             })
+        })
+    }
+
+    fn header(&self, _index: usize) -> Result<Header, RecordingError> {
+        let shape = self.images.shape();
+        Ok(Header {
+            size: [shape[2] as u32, shape[1] as u32],
+            redecoded: false,
+            clipped: false,
         })
     }
 }

@@ -1,8 +1,9 @@
 """Writes images in the modes and formats people have, with what Pillow's `convert("RGB")` makes of
-each: `stored.zip` and `stored.csv` (file, largest difference allowed, width, height, pixels).
+each: `stored.zip` and `stored.csv` (file, width, height, pixels), and, for more of TIFF, WebP and JPEG
+2000, `formats.zip` and `formats.csv` (file, width, height, FNV-1a of 64 bits).
 
-Needs numpy and Pillow (13.0.0 made these); run from this folder: `python make_pictures.py`.
-Lossless formats must agree to the last bit. JPEG decoders may round differently.
+Needs numpy, Pillow (13.0.0 made these) and tifffile with imagecodecs (2026.3.3, 2026.3.6); run from this
+folder: `python make_pictures.py`. All formats must agree to the last bit.
 """
 
 import io
@@ -12,6 +13,7 @@ import zlib
 
 import numpy as np
 import PIL
+import tifffile
 from PIL import Image
 
 RNG = np.random.default_rng(7)
@@ -21,7 +23,6 @@ ALPHA = RNG.integers(0, 256, (H, W, 1), dtype=np.uint8)
 # 16-bit values on both sides of 255.
 DEEP = RNG.integers(0, 65536, (H, W, 4), dtype=np.uint16)
 DEEP[0, :3] = [[0, 128, 255, 256], [127, 254, 257, 511], [1, 2, 383, 65535]]
-# JPEG: smooth, so that what differs is rounding and not the method of upsampling.
 Y, X = np.mgrid[0:16, 0:24]
 SMOOTH = np.stack([10 * X, 250 - 15 * Y, 5 * X + 6 * Y], axis=2).astype(np.uint8)
 
@@ -124,24 +125,136 @@ def files():
     yield "plain-cmyk.jpg", cmyk[: at - 15] + cmyk[at + 1 :]
 
 
-def allowed(name):
-    return 3 if name.endswith(".jpg") else 0
+def tiff(array, **options):
+    """A TIFF of a layout that Pillow does not write."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, array, metadata=None, **options)
+    return buffer.getvalue()
+
+
+def more_tiffs():
+    """Palettes, alpha channels, YCbCr, planes, tiles, byte orders, predictors, Big."""
+    rng = np.random.default_rng(18)
+    wide = rng.integers(0, 256, (18, 21, 3), dtype=np.uint8)
+    big = Image.fromarray(wide)
+    smooth = Image.fromarray(np.kron(SMOOTH, np.ones((3, 2, 1), np.uint8))[:41, :45])
+    for compression in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd"]:
+        short = compression.split("_")[-1]
+        yield f"{short}.tif", saved(big, "TIFF", compression=compression)
+        yield f"{short}-palette.tif", saved(big.quantize(200), "TIFF", compression=compression)
+        yield f"{short}-big.tif", saved(big, "TIFF", compression=compression, big_tiff=True)
+        yield f"{short}-grey.tif", saved(big.convert("L"), "TIFF", compression=compression)
+    for compression in ["group3", "group4", "tiff_lzw"]:
+        yield f"{compression}-bilevel.tif", saved(big.convert("1"), "TIFF", compression=compression)
+    yield "ycbcr.tif", saved(big.convert("YCbCr"), "TIFF")
+    for compression in ["lzw", "adobe_deflate"]:
+        ycbcr = np.asarray(big.convert("YCbCr"))
+        options = {"photometric": "ycbcr", "compression": compression, "subsampling": (1, 1)}
+        yield f"ycbcr-{compression}.tif", tiff(ycbcr, **options)
+        # Video's range and coefficients.
+        range_of_video = (532, "2I", 6, (16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1))
+        coefficients = (529, "2I", 3, (2126, 10000, 7152, 10000, 722, 10000))
+        tags = [(*range_of_video, True), (*coefficients, True)]
+        yield f"ycbcr-video-{compression}.tif", tiff(ycbcr, extratags=tags, **options)
+    for subsampling in [(1, 1), (2, 1), (2, 2)]:
+        name = "".join(map(str, subsampling))
+        options = {"compression": "jpeg", "compressionargs": {"level": 85}, "subsampling": subsampling}
+        options |= {"photometric": "ycbcr"}
+        array = np.asarray(smooth)
+        yield f"jpeg-{name}.tif", tiff(array, **options, rowsperstrip=16)
+        yield f"jpeg-{name}-tiled.tif", tiff(array, **options, tile=(32, 32))
+    yield "jpeg-by-pillow.tif", saved(smooth, "TIFF", compression="jpeg", quality=80)
+    yield "jpeg-grey-by-pillow.tif", saved(smooth.convert("L"), "TIFF", compression="jpeg", quality=80)
+    yield "jpeg-cmyk-by-pillow.tif", saved(smooth.convert("CMYK"), "TIFF", compression="jpeg", quality=80)
+    yield "jpeg-rgb.tif", tiff(np.asarray(smooth), compression="jpeg", photometric="rgb")
+    yield "turned-8.tif", saved(big, "TIFF", tiffinfo={274: 8})
+    yield "turned-2.tif", saved(big, "TIFF", tiffinfo={274: 2})
+    for order in "<>":
+        name = {"<": "little", ">": "big"}[order]
+        deep = rng.integers(0, 65536, (13, 17, 4), dtype=np.uint16).astype(order + "u2")
+        deep[0, :6, 0] = [0, 128, 254, 255, 256, 257]
+        yield f"deep-rgb-{name}.tif", tiff(deep[..., :3], photometric="rgb", byteorder=order)
+        yield f"deep-grey-{name}.tif", tiff(deep[..., 0], photometric="minisblack", byteorder=order)
+        for predictor in [False, True]:
+            options = {"byteorder": order, "compression": "lzw", "predictor": predictor}
+            yield f"deep-predictor-{predictor}-{name}.tif", tiff(deep[..., :3], photometric="rgb", **options)
+            yield f"tiled-predictor-{predictor}-{name}.tif", tiff(wide, photometric="rgb", tile=(16, 16), **options)
+        planes = np.moveaxis(wide, -1, 0)
+        yield f"planes-{name}.tif", tiff(planes, photometric="rgb", planarconfig="separate", byteorder=order)
+        yield f"planes-tiled-{name}.tif", tiff(
+            planes, photometric="rgb", planarconfig="separate", byteorder=order, tile=(16, 16), compression="zstd"
+        )
+        yield f"white-is-zero-{name}.tif", tiff(wide[..., 0], photometric="miniswhite", byteorder=order)
+        yield f"deep-cmyk-{name}.tif", tiff(deep, photometric="separated", byteorder=order)
+    four = rng.integers(0, 256, (13, 17, 5), dtype=np.uint8)
+    for extra in ["unassalpha", "assocalpha", "unspecified"]:
+        yield f"rgb-{extra}.tif", tiff(four[..., :4], photometric="rgb", extrasamples=[extra])
+        if extra != "assocalpha":
+            yield f"grey-{extra}.tif", tiff(four[..., :2], photometric="minisblack", extrasamples=[extra])
+    yield "rgb-two-more.tif", tiff(four, photometric="rgb", extrasamples=["unassalpha", "unspecified"])
+    yield "deep-rgb-assocalpha.tif", tiff(
+        four[..., :4].astype(np.uint16) * 257, photometric="rgb", extrasamples=["assocalpha"]
+    )
+    for bits in (2, 4):
+        yield f"palette-{bits}.tif", saved(big.quantize(1 << bits), "TIFF", bits=bits)
+
+
+def more_webps():
+    """Lossy, whose decoder is defined to the bit but for chroma; with alpha; odd sides."""
+    rng = np.random.default_rng(19)
+    for width, height in [(1, 1), (2, 3), (7, 5), (16, 16), (33, 17), (48, 31)]:
+        noise = rng.normal(128, 60, (height // 4 + 1, width // 4 + 1, 3))
+        array = np.kron(noise, np.ones((4, 4, 1)))[:height, :width]
+        image = Image.fromarray(array.clip(0, 255).astype(np.uint8))
+        for quality in [10, 60, 95]:
+            yield f"lossy-{width}x{height}-{quality}.webp", saved(image, "WEBP", quality=quality)
+        alpha = Image.fromarray(rng.integers(0, 256, (height, width), dtype=np.uint8))
+        image.putalpha(alpha)
+        yield f"lossy-{width}x{height}-alpha.webp", saved(image, "WEBP", quality=70, exact=True)
+
+
+def jpeg_2000s():
+    """Grey and RGB, with and without alpha, in a container and without; tiles and few resolutions."""
+    rng = np.random.default_rng(20)
+    image = Image.fromarray(rng.integers(0, 256, (19, 23, 3), dtype=np.uint8))
+    rgba = image.copy()
+    rgba.putalpha(image.convert("L"))
+    smooth = Image.fromarray(SMOOTH)
+    for name, picture in {"rgb": image, "grey": image.convert("L"), "rgba": rgba, "grey-alpha": rgba.convert("LA")}.items():
+        yield f"{name}.jp2", saved(picture, "JPEG2000")
+        yield f"{name}.j2k", saved(picture, "JPEG2000", no_jp2=True)
+    yield "tiled.jp2", saved(image, "JPEG2000", tile_size=(16, 16), num_resolutions=2)
+    yield "no-transform.jp2", saved(image, "JPEG2000", num_resolutions=1)
+    yield "small.jp2", saved(smooth.resize((3, 2)), "JPEG2000")
+    yield "few-layers.jp2", saved(image, "JPEG2000", quality_layers=[20, 8])
+    yield "signed-mct-off.jp2", saved(image, "JPEG2000", mct=0)
+
+
+def fnv(data):
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def write(name, files, column, summary):
+    lines = [f"file,width,height,{column}\n"]
+    with zipfile.ZipFile(f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, data in files:
+            archive.writestr(zipfile.ZipInfo(file, (2023, 1, 1, 0, 0, 0)), data)
+            image = Image.open(io.BytesIO(data))
+            mode, converted = image.mode, image.convert("RGB")
+            print(file, mode)
+            lines.append(f"{file},{converted.width},{converted.height},{summary(converted.tobytes())}\n")
+    with open(f"{name}.csv", "w") as file:
+        file.writelines(lines)
 
 
 def main():
     print("Pillow", PIL.__version__)
-    lines = []
-    with zipfile.ZipFile("stored.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files():
-            archive.writestr(zipfile.ZipInfo(name, (2023, 1, 1, 0, 0, 0)), data)
-            image = Image.open(io.BytesIO(data))
-            mode, converted = image.mode, image.convert("RGB")
-            print(name, mode)
-            pixels = np.asarray(converted).tobytes().hex()
-            lines.append(f"{name},{allowed(name)},{converted.width},{converted.height},{pixels}\n")
-    with open("stored.csv", "w") as file:
-        file.write("file,difference,width,height,rgb_hex\n")
-        file.writelines(lines)
+    write("stored", files(), "rgb_hex", bytes.hex)
+    more = [*more_tiffs(), *more_webps(), *jpeg_2000s()]
+    write("formats", more, "fnv", lambda pixels: f"{fnv(pixels):016x}")
 
 
 if __name__ == "__main__":
