@@ -213,7 +213,9 @@ impl<'a> Wanted<'a> {
                 }
             }
         }
-        if fits.is_empty() {
+        fits.sort_by_key(rank);
+        let mut fits = fits.into_iter();
+        let Some(best) = fits.next() else {
             return Err(match nearest {
                 Some((ordinal, misfit)) => self.mismatch(all[ordinal].dict, misfit),
                 None => TorchError::NoState {
@@ -222,8 +224,8 @@ impl<'a> Wanted<'a> {
                     found: checkpoint.keys.clone(),
                 },
             });
-        }
-        let fit = self.choose(fits)?;
+        };
+        let fit = self.choose(best, fits)?;
         self.refuse_doubles(&all, &fit)?;
         Ok(fit)
     }
@@ -333,34 +335,20 @@ impl<'a> Wanted<'a> {
         Ok(unused)
     }
 
-    /// The fit that comes first.
-    fn choose<'b>(&self, mut fits: Vec<Fit<'b>>) -> Result<Fit<'b>, TorchError> {
-        let rank = |fit: &Fit| {
-            let place = |all: &[&str], of: &str| all.iter().position(|known| *known == of);
-            let dict = place(&DICTS, &fit.dict.path).unwrap_or(DICTS.len());
-            (
-                dict,
-                place(&PREFIXES, &fit.prefix).unwrap_or(PREFIXES.len()),
-            )
-        };
-        fits.sort_by_key(rank);
-        let mut fits = fits.into_iter();
-        let Some(mut best) = fits.next() else {
-            unreachable!("there is a fit");
-        };
+    /// The fit that comes first, `best` of all in their order, if another does not come first as well.
+    fn choose<'b>(
+        &self,
+        mut best: Fit<'b>,
+        rest: impl Iterator<Item = Fit<'b>>,
+    ) -> Result<Fit<'b>, TorchError> {
         // A network may be in a file twice, under two names.
         let entries = |fit: &Fit<'b>| -> Vec<Option<(&'b Entry, Option<&'b Tensor>)>> {
-            fit.tensors
-                .iter()
-                .map(|of| of.map(|of| (of.entry, of.mask)))
-                .collect()
+            let tensors = fit.tensors.iter();
+            tensors.map(|of| of.map(|of| (of.entry, of.mask))).collect()
         };
-        let others: Vec<Fit> = fits.filter(|fit| entries(fit) != entries(&best)).collect();
-        if others
-            .first()
-            .is_some_and(|other| rank(other) == rank(&best))
-        {
-            let equal = others.iter().filter(|other| rank(other) == rank(&best));
+        let others: Vec<Fit> = rest.filter(|fit| entries(fit) != entries(&best)).collect();
+        let equal: Vec<&Fit> = others.iter().filter(|of| rank(of) == rank(&best)).collect();
+        if !equal.is_empty() {
             let places = [&best].into_iter().chain(equal);
             return Err(TorchError::Several {
                 ann: self.file.ann,
@@ -421,6 +409,16 @@ impl<'a> Wanted<'a> {
             hint: misfit.hint.to_owned(),
         }
     }
+}
+
+/// The place of a fit's state dict and prefix in the known order.
+fn rank(fit: &Fit) -> (usize, usize) {
+    let place = |all: &[&str], of: &str| all.iter().position(|known| *known == of);
+    let dict = place(&DICTS, &fit.dict.path).unwrap_or(DICTS.len());
+    (
+        dict,
+        place(&PREFIXES, &fit.prefix).unwrap_or(PREFIXES.len()),
+    )
 }
 
 /// The first part of a name.
