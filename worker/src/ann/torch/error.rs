@@ -49,7 +49,7 @@ pub enum TorchError {
     },
     /// `weights_key` names nothing in the file.
     #[error("weights of {ann}: nothing in `{}` is called `{key}`", path.display())]
-    #[diagnostic(help("`weights_key` may be one of these: {}{}", listed(known), did_you_mean(near.as_deref())))]
+    #[diagnostic(help("{}{}", choice(known), did_you_mean(near.as_deref())))]
     Key {
         /// The ANN.
         ann: &'static str,
@@ -141,6 +141,14 @@ fn among(found: &[String]) -> String {
         return String::new();
     }
     format!(", only {}", listed(found))
+}
+
+/// What a wrong key should be.
+fn choice(known: &[String]) -> String {
+    if known.is_empty() {
+        return "leave `weights_key` out: the file has one network, whose names have nothing in front".to_owned();
+    }
+    format!("`weights_key` may be one of these: {}", listed(known))
 }
 
 /// Most names that a message spells out.

@@ -20,6 +20,8 @@ use crate::archive::unpack;
 
 /// The number that pickles of `torch.save` began with until 1.6, as a pickle spells it.
 const LEGACY: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The same number in pickle's first protocols.
+const LEGACY_DIGITS: &[u8] = b"L119547037146038801333356L\n";
 /// How many bytes tell the kind.
 const HEAD: u64 = 512;
 /// Longest header of safetensors, as its own reader has it.
@@ -85,6 +87,7 @@ impl TorchFile<'_> {
             .windows(LEGACY.len())
             .take(32)
             .any(|bytes| bytes == LEGACY)
+            || head.starts_with(LEGACY_DIGITS)
         {
             return self.legacy(file);
         }
@@ -268,7 +271,7 @@ fn other_kind(head: &[u8]) -> (&'static str, String) {
         ),
         () if text.starts_with(b"<") => (
             "a web page",
-            "download the file itself, which was not saved".to_owned(),
+            "download the file itself; this is a page about it".to_owned(),
         ),
         () if text.starts_with(b"{") => (
             "a text in JSON",

@@ -40,7 +40,10 @@ fn known(checkpoint: &Checkpoint) -> Vec<String> {
         let parts = dict
             .tensors
             .iter()
-            .filter_map(|(name, _)| Some(name.split_once('.')?.0));
+            .filter_map(|(name, _)| name.split_once('.'));
+        // What is in front of a tensor's own name and its module's.
+        let parts = parts.filter(|(_, rest)| rest.contains('.'));
+        let parts = parts.map(|(part, _)| part);
         let parts = parts.map(|part| match dict.path.as_str() {
             "" => part.to_owned(),
             path => format!("{path}.{part}"),

@@ -164,7 +164,16 @@ fn dense(pickle: &Pickle, name: &str, arguments: &[Value]) -> Result<Entry, Stri
         .ok_or_else(unclear)?;
     let dtype = Dtype::named(class).ok_or_else(|| {
         let class = class.strip_suffix("Storage").unwrap_or(class);
-        format!("a tensor of {} numbers", class.to_lowercase())
+        let numbers = match class {
+            "Char" => "int8",
+            "Short" => "int16",
+            "Int" => "int32",
+            "Long" => "int64",
+            "ComplexFloat" => "complex64",
+            "ComplexDouble" => "complex128",
+            other => other,
+        };
+        format!("a tensor of {numbers} numbers")
     })?;
     let whole = |value: &Value| int(value).and_then(|int| usize::try_from(int).ok());
     // PyTorch of 2017 stored views of storages.

@@ -197,7 +197,16 @@ fn another_network_in_the_same_clothes_is_refused_where_the_file_says_so() {
             assert!(read.is_ok(), "{file}: {layer}");
         }
     }
-    insta::assert_snapshot!(all.join("\n"));
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    the network in `alexnet_whole_relu6.pth` is not alexnet-torchvision: `features.1` is a `ReLU6`, expected a `ReLU`
+      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
+    the network in `alexnet_whole_ceil.pth` is not alexnet-torchvision: `features.2` is a `MaxPool2d` with `ceil_mode` 1, expected a `MaxPool2d` with `ceil_mode` 0
+      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
+    the network in `resnet50_whole_epsilon.pth` is not resnet50-torchvision: `layer4.1.bn2` is a `BatchNorm2d` with `eps` 0.001, expected a `BatchNorm2d` with `eps` 0.00001
+      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
+    the network in `resnet50_whole_dilated.pth` is not resnet50-torchvision: `layer4.0.conv2` is a `Conv2d` with `stride` 1, expected a `Conv2d` with `stride` 2
+      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
+    "#);
 }
 
 #[test]
