@@ -167,6 +167,32 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_part_of_the_digest_and_for_pytorchs_files_alone() {
+        let ann = find("resnet50-torchvision").expect("offered");
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(file.path(), b"abc").expect("written");
+        let digest = |key: &str| {
+            let source = WeightsSource::File(file.path().to_owned());
+            let source = source.of_key(key, Path::new("")).expect("a file");
+            let digest = source.digest(ann, &mut FileDigests::default());
+            digest.expect("readable")
+        };
+        assert_eq!(digest(""), "6437b3ac38465133ffb63b75273a8db5");
+        let keyed = ["", "state_dict", "state_dict_ema"].map(digest);
+        assert!(keyed[0] != keyed[1] && keyed[1] != keyed[2]);
+        assert!(keyed.iter().all(|digest| digest.len() == 32));
+        let random = WeightsSource::Random(3).of_key("net", Path::new(""));
+        assert!(matches!(random, Err(AnnError::KeyOfRandom { seed: 3, .. })));
+        let part = WeightsSource::Part {
+            file: file.path().to_owned(),
+            key: "net".to_owned(),
+        };
+        let keras = find("resnet50").expect("offered");
+        let refused = part.read(keras, &keras.graph(), &[]);
+        assert!(matches!(refused, Err(AnnError::KeyOfKeras { .. })));
+    }
+
+    #[test]
     fn a_digest_stands_for_the_bytes() {
         let ann = find("mobilenet").expect("offered");
         let file = tempfile::NamedTempFile::new().expect("temporary file");
