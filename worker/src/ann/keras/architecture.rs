@@ -27,18 +27,20 @@ impl WeightsFile<'_> {
     ) -> Result<(), AnnError> {
         let models = models(config)
             .map_err(|error| self.not_keras(format!("a description that is not JSON: {error}")))?;
+        // A file without names has the graph's.
+        let names = graph.nodes().iter().zip(&fitted.names);
+        let names = names.filter(|(node, _)| !node.weights.is_empty());
+        let names: Vec<&str> = names
+            .map(|(node, name)| name.as_deref().unwrap_or(&node.name))
+            .collect();
         let known = |model: &Model| {
-            let names = fitted.names.iter().flatten();
-            names.filter(|name| find(model, name).is_some()).count()
+            let found = names.iter().filter(|name| find(model, name).is_some());
+            found.count()
         };
+        let most = models.iter().enumerate();
+        let most = most.max_by_key(|(at, model)| (known(model), usize::MAX - at));
         // A class of the user's own describes no layers, and then nothing can be compared.
-        let most = models
-            .iter()
-            .enumerate()
-            .max_by_key(|(at, model)| (known(model), usize::MAX - at));
-        let Some((at, _)) =
-            most.filter(|(_, model)| known(model) > 0 || fitted.names.iter().all(Option::is_none))
-        else {
+        let Some((at, _)) = most.filter(|(_, model)| known(model) > 0) else {
             return Ok(());
         };
         let mut comparison = Comparison {
@@ -456,7 +458,7 @@ impl Scaling {
             // Keras 3.
             Some(args) => args.as_array()?.iter().find_map(Value::as_f64),
             // Keras 2: the keywords behind the layer that is read.
-            None => layer.call.get(0)?.get(3)?.get("y")?.as_f64(),
+            None => layer.call.get(3)?.get("y")?.as_f64(),
         };
         let class = match &*layer.class {
             "TFOpLambda" => layer

@@ -135,6 +135,28 @@ fn an_image_that_the_network_changes_first_is_refused() {
     assert_eq!(refusal(&open, &["stem"]), None);
 }
 
+/// tf_keras's `preprocess_input` is operations on tensors.
+#[test]
+fn tf_keras_scales_by_operations() {
+    let [_, config] = descriptions();
+    let mut json: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+    let layers = json["config"]["layers"].as_array_mut().expect("layers");
+    layers[1]["inbound_nodes"] = serde_json::json!([[["minus", 0, 0, {}]]]);
+    for (name, function, read, y) in [
+        ("minus", "math.subtract", "over", 1.0),
+        ("over", "math.truediv", "input_layer", 127.5),
+    ] {
+        layers.push(serde_json::json!({
+            "class_name": "TFOpLambda", "name": name,
+            "inbound_nodes": [[read, 0, 0, {"y": y, "name": null}]],
+            "config": {"name": name, "function": function},
+        }));
+    }
+    let said = refusal(&json.to_string(), &["stem"]).expect("`tiny` has other preprocessing");
+    let found = "pixels multiplied by 0.00784313725490196, plus -1";
+    assert!(said.ends_with(found), "{said}");
+}
+
 #[test]
 fn a_description_that_is_damaged_is_an_error_or_says_nothing() {
     let [config, _] = descriptions();
