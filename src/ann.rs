@@ -24,8 +24,10 @@ pub(crate) enum Command {
     /// marked as candidates.
     ///
     /// For an ONNX file, the layers are its float tensors that depend on the image. Each is listed with
-    /// the node that writes it and that node's operation. A sweep names a layer by its tensor or by its
-    /// node. The shape is that of one stimulus, in the tensor's own order.
+    /// the node that writes it, that node's operation and, if PyTorch's exporter recorded them, the
+    /// modules that return it (`layer1.0.relu`; of a module that is called several times, the last call).
+    /// A sweep names a layer by its tensor, its node or such a module. The shape is that of one stimulus,
+    /// in the tensor's own order.
     ///
     /// In a sweep file, an ONNX net has `name = "onnx"` and `weights = "FILE.onnx"`. Its
     /// `preprocessing` is "torch" (the default: 0..1, standardised by ImageNet's mean and deviation),
@@ -112,6 +114,8 @@ struct VerifyRow {
 struct OnnxRow {
     name: String,
     node: String,
+    /// The PyTorch modules that return it, outermost first.
+    modules: Vec<String>,
     op: String,
     /// In the tensor's own order.
     shape: Vec<usize>,
@@ -236,23 +240,65 @@ fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
         units: layer.shape.iter().product(),
         name: layer.name,
         node: layer.node,
+        modules: layer.modules,
         op: layer.op,
         shape: layer.shape,
     });
     let rows: Vec<OnnxRow> = rows.collect();
+    note_unlisted(&net);
     if format == Format::Json {
         return Ok(output::json(&rows)?);
     }
-    let mut table = output::table(&["layer", "node", "operation", "shape", "units"]);
+    let has_modules = rows.iter().any(|row| !row.modules.is_empty());
+    let mut columns = vec!["layer", "node", "operation", "shape", "units"];
+    columns.extend(has_modules.then_some("modules that return it"));
+    let mut table = output::table(&columns);
     for row in rows {
         let units = row.units.to_string();
-        table.add_row([row.name, row.node, row.op, shape(&row.shape), units]);
+        let mut cells = vec![row.name, row.node, row.op, shape(&row.shape), units];
+        cells.extend(has_modules.then(|| row.modules.join(", ")));
+        table.add_row(cells);
     }
     let label = onnx_label(net.digest());
     output::note(&format!(
         "notice: tables of results show this network as `{label}`, after its digest"
     ));
     Ok(output::print_table(&table)?)
+}
+
+/// Says which tensors are not layers and why, and which modules' names cannot be used.
+fn note_unlisted(net: &ann::OnnxFile) {
+    for left_out in net.left_out() {
+        let why = &left_out.why;
+        let names = named(&left_out.tensors);
+        output::note(&format!("notice: not listed, because {why}: {names}"));
+        if let Some(help) = why.help() {
+            output::note(&format!("hint: to have more layers, {help}"));
+        }
+    }
+    for (module, tensors) in net.unnamed_modules() {
+        let names = named(tensors);
+        output::note(&match tensors {
+            [_] => format!(
+                "notice: `{module}` names another layer than what module `{module}` returns: use {names}"
+            ),
+            _ => format!("notice: module `{module}` returns several layers: use one of {names}"),
+        });
+    }
+}
+
+/// The first of `tensors`, and how many more there are.
+fn named(tensors: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = tensors.iter().take(SHOWN);
+    let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
+    let more = tensors.len().saturating_sub(SHOWN);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn shape(sizes: &[usize]) -> String {

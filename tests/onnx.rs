@@ -43,7 +43,7 @@ fn a_net_of_ones_own_is_listed_and_swept() {
         .iter()
         .find(|layer| layer["node"] == "/inner/Conv");
     let expected = serde_json::json!({
-        "name": "/inner/Conv_output_0", "node": "/inner/Conv", "op": "Conv",
+        "name": "/inner/Conv_output_0", "node": "/inner/Conv", "modules": [], "op": "Conv",
         "shape": [4, 4, 6], "units": 96,
     });
     assert_eq!(inner, Some(&expected));

@@ -1,11 +1,12 @@
-//! Runs an ONNX file beside other programs: writes every layer of the first image, and tells how
-//! many images a second go through the whole net, and at how much CPU time each. `benches/onnx.py`
-//! calls it and compares.
+//! Runs an ONNX file beside other programs: writes every layer of the first image, and tells which layer
+//! each PyTorch module returns. Of several images, it tells how many a second go through the whole net,
+//! and at how much CPU time each. `benches/onnx_speed.py` and `benches/onnx_layers.py` call it and compare.
 #![allow(clippy::print_stdout)]
 
 use miette::{IntoDiagnostic, WrapErr, miette};
-use nrp_worker::ann::{ONNX, OpenedAnn, Pruning, WeightsSource};
+use nrp_worker::ann::{LoadedAnn, ONNX, OpenedAnn, Pruning, WeightsSource};
 use nrp_worker::device;
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// Passes timed, after one that is not; the fastest counts.
@@ -24,11 +25,19 @@ fn main() -> miette::Result<()> {
     let OpenedAnn::Onnx { file, .. } = &ann else {
         unreachable!("an ONNX file");
     };
-    let names: Vec<String> = file.layers().into_iter().map(|layer| layer.name).collect();
+    let layers = file.layers();
+    let names: Vec<&String> = layers.iter().map(|layer| &layer.name).collect();
+    let returned = layers
+        .iter()
+        .flat_map(|layer| layer.modules.iter().map(|it| (it, &layer.name)));
+    let modules: HashMap<&String, &String> = returned.collect();
     let images = floats(&std::fs::read(images).into_diagnostic()?);
     let pixels: usize = ann.input().iter().product();
     let device = device::open("flex")?;
-    let load = |layers: &[String]| ann.load(&weights, Pruning::None, layers, &device);
+    let load = |layers: &[&String]| {
+        let layers: Vec<String> = layers.iter().copied().cloned().collect();
+        ann.load(&weights, Pruning::None, &layers, &device)
+    };
 
     let all = load(&names)?.activations(&images[..pixels])?;
     let bytes: Vec<u8> = all
@@ -38,26 +47,32 @@ fn main() -> miette::Result<()> {
         .collect();
     std::fs::write(answers, bytes).into_diagnostic()?;
 
-    let net = load(&names[names.len() - 1..])?;
+    let mut report = serde_json::json!({
+        "layers": names,
+        "units": all.iter().map(Vec::len).collect::<Vec<_>>(),
+        "modules": modules,
+    });
+    if images.len() > pixels {
+        let (rate, cpu) = speed(&load(&names[names.len() - 1..])?, &images, pixels)?;
+        report["images_per_second"] = rate.into();
+        report["cpu_seconds_per_image"] = cpu.into();
+    }
+    println!("{report}");
+    Ok(())
+}
+
+/// Images a second, and the seconds of CPU that each takes.
+fn speed(net: &LoadedAnn, images: &[f32], pixels: usize) -> miette::Result<(f64, f64)> {
     let stimuli = (images.len() / pixels) as f64;
-    net.activations(&images)?;
+    net.activations(images)?;
     let (mut rate, mut cpu) = (0.0_f64, f64::INFINITY);
     for _ in 0..PASSES {
         let (started, before) = (Instant::now(), cpu_seconds()?);
-        net.activations(&images)?;
+        net.activations(images)?;
         rate = rate.max(stimuli / started.elapsed().as_secs_f64());
         cpu = cpu.min((cpu_seconds()? - before) / stimuli);
     }
-    println!(
-        "{}",
-        serde_json::json!({
-            "layers": names,
-            "units": all.iter().map(Vec::len).collect::<Vec<_>>(),
-            "images_per_second": rate,
-            "cpu_seconds_per_image": cpu,
-        })
-    );
-    Ok(())
+    Ok((rate, cpu))
 }
 
 /// Seconds that this process's threads have run, as Linux counts them, in hundredths.

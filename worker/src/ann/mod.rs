@@ -40,7 +40,7 @@ pub use fixture::{FixtureReport, verify};
 pub use info::{AnnInfo, Files, LayerInfo, Preprocessing};
 pub use model::Ann;
 pub use offered::{ONNX, find, offered};
-pub use onnx::{OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
+pub use onnx::{LeftOut, NotLayer, OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
 pub use opened::{LoadedAnn, OpenedAnn};
 pub use preprocess::{preprocess, preprocessing_id};
 pub use pruning::Pruning;

@@ -6,6 +6,8 @@ use miette::Diagnostic;
 use nrp_proto::did_you_mean;
 use thiserror::Error;
 
+use super::NotLayer;
+
 /// Why an ONNX file could not be opened or run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum OnnxError {
@@ -99,14 +101,18 @@ pub enum OnnxError {
     },
     /// The tensor exists, but has no activations.
     #[error("`{layer}` of `{}` is not a layer: {why}", path.display())]
-    #[diagnostic(help("`nrp ann layers {}` lists its layers", path.display()))]
+    #[diagnostic(help(
+        "`nrp ann layers {}` lists its layers{}",
+        path.display(),
+        why.help().map(|help| format!("; to have more, {help}")).unwrap_or_default()
+    ))]
     NotLayer {
         /// The file.
         path: PathBuf,
         /// What the user wrote.
         layer: String,
         /// The reason.
-        why: String,
+        why: NotLayer,
     },
     /// The network cannot be run.
     #[error("`{}` cannot be run: {why}", path.display())]

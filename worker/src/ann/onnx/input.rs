@@ -9,12 +9,17 @@ use tract_onnx::tract_hir::internal::{
 const OPEN_SIZE: usize = 224;
 /// Most pixels of an image: 8192 × 8192.
 const PIXELS_MAX: usize = 1 << 26;
+/// Most stimuli of a fixed batch.
+const BATCH_MAX: usize = 1024;
 /// Channels of an image.
 const CHANNELS: usize = 3;
 
 /// The image that a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Input {
+    kind: DatumType,
+    /// Stimuli of a batch; one if that is open.
+    pub batch: usize,
     layout: Layout,
     height: usize,
     width: usize,
@@ -50,12 +55,12 @@ impl Input {
         let node = model.node(outlet.node);
         let fact = &node.outputs[outlet.slot].fact;
         let found = || format!("its input `{}` is {fact:?}", node.name);
-        if fact.datum_type.concretize() != Some(DatumType::F32) {
-            return Err(found());
-        }
+        let kind = fact.datum_type.concretize();
+        let kind = kind.filter(|kind| kind.is_float()).ok_or_else(found)?;
         let [batch, a, b, c] = sizes(&fact.shape).ok_or_else(found)?;
-        if batch.is_some_and(|batch| batch != 1) {
-            return Err(format!("{}, with a fixed batch", found()));
+        let batch = batch.unwrap_or(1);
+        if !(1..=BATCH_MAX).contains(&batch) {
+            return Err(format!("{}; the limit is a batch of {BATCH_MAX}", found()));
         }
         let (layout, height, width) = match (a, c) {
             (Some(CHANNELS), _) => (Layout::ChannelsFirst, b, c),
@@ -63,6 +68,8 @@ impl Input {
             (Some(_) | None, Some(_) | None) => return Err(found()),
         };
         let input = Self {
+            kind,
+            batch,
             layout,
             height: height.unwrap_or(OPEN_SIZE),
             width: width.unwrap_or(OPEN_SIZE),
@@ -79,28 +86,32 @@ impl Input {
         [self.height, self.width, CHANNELS]
     }
 
-    fn shape(self) -> [usize; 4] {
+    fn shape(self, batch: usize) -> [usize; 4] {
         match self.layout {
-            Layout::ChannelsFirst => [1, CHANNELS, self.height, self.width],
-            Layout::ChannelsLast => [1, self.height, self.width, CHANNELS],
+            Layout::ChannelsFirst => [batch, CHANNELS, self.height, self.width],
+            Layout::ChannelsLast => [batch, self.height, self.width, CHANNELS],
         }
     }
 
-    /// The input's type and shape for the graph.
-    pub(super) fn fact(self) -> InferenceFact {
-        InferenceFact::dt_shape(DatumType::F32, self.shape())
+    /// The input's type and shape for the graph, for `batch` stimuli.
+    pub(super) fn fact(self, batch: usize) -> InferenceFact {
+        InferenceFact::dt_shape(self.kind, self.shape(batch))
     }
 
-    /// One image, `[height, width, channels]`, as the graph takes it.
-    pub(super) fn tensor(self, image: &[f32]) -> TractResult<Tensor> {
-        match self.layout {
-            Layout::ChannelsLast => Tensor::from_shape(&self.shape(), image),
+    /// Images, each `[height, width, channels]`, as the graph takes them.
+    pub(super) fn tensor(self, images: &[f32]) -> TractResult<Tensor> {
+        let pixels = self.height * self.width * CHANNELS;
+        let shape = self.shape(images.len() / pixels);
+        let image = match self.layout {
+            Layout::ChannelsLast => Tensor::from_shape(&shape, images)?,
             Layout::ChannelsFirst => {
-                let channel = |c: usize| image.iter().skip(c).step_by(CHANNELS).copied();
-                let planes: Vec<f32> = (0..CHANNELS).flat_map(channel).collect();
-                Tensor::from_shape(&self.shape(), &planes)
+                let channels = images.chunks_exact(pixels).flat_map(|image| {
+                    (0..CHANNELS).flat_map(|c| image.iter().skip(c).step_by(CHANNELS).copied())
+                });
+                Tensor::from_shape(&shape, &channels.collect::<Vec<f32>>())?
             }
-        }
+        };
+        Ok(image.cast_to_dt(self.kind)?.into_owned())
     }
 }
 
@@ -124,6 +135,8 @@ mod tests {
         let image: Vec<f32> = (0..12).map(|value| value as f32).collect();
         let of = |layout| {
             let input = Input {
+                kind: DatumType::F32,
+                batch: 1,
                 layout,
                 height: 2,
                 width: 2,
@@ -174,7 +187,10 @@ mod tests {
             ),
             (&[(float, &[any, any, any, any])], "its input `in0`"),
             (&[(float, &[any, three])], "its input `in0`"),
-            (&[(float, &[Some(16), three, any, any])], "a fixed batch"),
+            (
+                &[(float, &[Some(1 << 20), three, any, any])],
+                "the limit is a batch of 1024",
+            ),
         ] {
             let refusal = of(inputs).expect_err("refused");
             assert!(refusal.contains(says), "{refusal}");

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use tract_onnx::prelude::{IntoRunnable, TypedRunnableModel, tvec};
-use tract_onnx::tract_hir::internal::{InferenceModelExt, OutletId, TractResult, bail};
+use tract_onnx::tract_hir::internal::{OutletId, TractResult, bail};
 
-use super::{OnnxError, OnnxFile, guarded};
+use super::{Layer, OnnxError, OnnxFile, guarded};
 
 /// An ONNX graph, ready to run on images.
 #[derive(Debug)]
@@ -28,12 +28,18 @@ impl OnnxPass {
     /// When it lacks a layer, or has operations that cannot be run.
     pub(in crate::ann) fn new(file: &Arc<OnnxFile>, layers: &[String]) -> Result<Self, OnnxError> {
         let requested = layers.iter().map(|layer| file.layer(layer));
-        let requested: Vec<_> = requested.collect::<Result<_, _>>()?;
-        let plan = guarded(|| plan(file, requested.iter().map(|(outlet, _)| *outlet)));
+        let requested: Vec<Layer<'_>> = requested.collect::<Result<_, _>>()?;
+        let plan = guarded(|| {
+            let plan = plan(file, &requested)?;
+            if let Some(fixed) = &file.fixed {
+                fixed.verify(&plan, &requested)?;
+            }
+            Ok(plan)
+        });
         Ok(Self {
             units: requested
                 .iter()
-                .map(|(_, shape)| shape.iter().product())
+                .map(|layer| layer.shape.iter().product())
                 .collect(),
             plan: plan.map_err(|why| file.cannot_run(why))?,
             file: file.clone(),
@@ -96,17 +102,15 @@ impl OnnxPass {
 }
 
 /// The part of the graph that computes `requested`.
-fn plan(
-    file: &OnnxFile,
-    requested: impl Iterator<Item = OutletId>,
-) -> TractResult<Arc<TypedRunnableModel>> {
-    let layers = file.tensors.iter().filter(|tensor| tensor.shape.is_ok());
-    let layers: Vec<OutletId> = layers.map(|tensor| tensor.outlet).collect();
+fn plan(file: &OnnxFile, requested: &[Layer<'_>]) -> TractResult<Arc<TypedRunnableModel>> {
+    let layers = file.tensors.iter().flat_map(|tensor| &tensor.layer);
+    let layers: Vec<OutletId> = layers.map(|(outlet, _)| *outlet).collect();
     let mut model = file.model.clone();
     model.select_output_outlets(&layers)?;
-    let mut model = model.eliminate_dead_branches()?.into_optimized()?;
+    let mut model = model.into_optimized()?;
     let place = |outlet| layers.iter().position(|layer| *layer == outlet);
-    let places = requested.map(|outlet| place(outlet).expect("a requested layer is a layer"));
+    let places = requested.iter().map(|layer| place(layer.outlet));
+    let places = places.map(|place| place.expect("a requested layer is a layer"));
     let outputs: Vec<OutletId> = places.map(|place| model.outputs[place]).collect();
     model.select_output_outlets(&outputs)?;
     model.into_runnable()

@@ -14,7 +14,7 @@ fn testdata(name: &str) -> PathBuf {
     manifest.join("src/ann/testdata").join(name)
 }
 
-fn open(name: &str) -> Arc<OnnxFile> {
+pub(super) fn open(name: &str) -> Arc<OnnxFile> {
     Arc::new(OnnxFile::open(&testdata(name)).expect("opens"))
 }
 
@@ -24,13 +24,13 @@ fn refusal(name: &str, layer: &str) -> String {
 }
 
 /// The image of `make_onnx.py`, shifted by `seed`.
-fn image(file: &OnnxFile, seed: usize) -> Vec<f32> {
+pub(super) fn image(file: &OnnxFile, seed: usize) -> Vec<f32> {
     let pixels = file.input().iter().product();
     let value = |i| ((7 * i + 3 + seed) % 256) as f32 / 255.0 - 0.5;
     (0..pixels).map(value).collect()
 }
 
-fn run(file: &Arc<OnnxFile>, layers: &[&str], images: &[f32]) -> Vec<Vec<f32>> {
+pub(super) fn run(file: &Arc<OnnxFile>, layers: &[&str], images: &[f32]) -> Vec<Vec<f32>> {
     let layers: Vec<String> = layers.iter().map(|layer| (*layer).to_owned()).collect();
     let pass = OnnxPass::new(file, &layers).expect("runnable");
     pass.run(images).expect("it runs")
@@ -131,7 +131,10 @@ fn what_is_no_layer_is_refused_with_the_reason() {
         ),
         (
             "strange",
-            format!("`strange` of `{file}` is not a layer: its type cannot be inferred ("),
+            format!(
+                "`strange` of `{file}` is not a layer: `strange` cannot be computed (unknown \
+                 operation `Strange`)"
+            ),
         ),
         ("frist", format!("layer `frist` is not in `{file}`")),
     ] {

@@ -1,7 +1,7 @@
 """Torchvision nets as ONNX files: every layer against onnxruntime, the last against PyTorch, and CPU
 seconds per image and images a second of each program.
 
-    python3 worker/benches/onnx.py [NET …]
+    python3 worker/benches/onnx_speed.py [NET …]
 
 Weights are random (seeded), images noise; needs torch, torchvision, onnx, onnxruntime and onnxscript.
 Run it from the repository. Two threads each; the best of three.

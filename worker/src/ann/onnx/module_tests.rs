@@ -1,0 +1,221 @@
+//! Files of `make_onnx_modules.py` and of `shared/inputs`: names of modules, our own operations, halves,
+//! fixed batches, and what is left out.
+
+use serde_json::Value;
+
+use super::tests::{image, open, run};
+use super::*;
+use crate::ann::testing::{shared, testdata};
+
+/// Largest difference from PyTorch 2.15 and onnxruntime 1.32, in units of a layer of deviation about 1:
+/// sums of at most 108 products, in another order.
+const TOLERANCE: f64 = 2e-5;
+/// The same where the layer holds 16-bit floats: one unit in their last place, at 1.
+const HALF: f64 = 1e-3;
+
+fn references(path: &Path) -> Value {
+    let text = std::fs::read(path).expect("readable");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+/// The largest difference between `ours` and the numbers in `theirs`: all, the first, or each so many.
+fn difference(ours: &[f32], theirs: &Value) -> f64 {
+    let values = theirs.as_array().or_else(|| theirs["values"].as_array());
+    let values = values.expect("numbers").iter();
+    let values = values.map(|value| value.as_f64().expect("a number"));
+    let step = theirs["step"].as_u64().unwrap_or(1) as usize;
+    let size = theirs["size"].as_u64().unwrap_or(ours.len() as u64);
+    assert_eq!(ours.len() as u64, size);
+    let pairs = ours.iter().step_by(step).zip(values);
+    pairs.fold(0.0, |most: f64, (a, b)| most.max((f64::from(*a) - b).abs()))
+}
+
+#[test]
+fn a_modules_name_is_what_its_last_call_returns() {
+    let all = references(&testdata("onnx_modules.json"));
+    for (name, expected) in [("blocks.onnx", 12), ("returns.onnx", 3)] {
+        let file = open(name);
+        let listed: Vec<String> = file
+            .layers()
+            .into_iter()
+            .flat_map(|it| it.modules)
+            .collect();
+        let mut compared = 0;
+        for (module, values) in all[name].as_object().expect("modules") {
+            if !listed.contains(module) {
+                continue;
+            }
+            let ours = run(&file, &[module], &image(&file, 0)).remove(0);
+            let error = difference(&ours, values);
+            assert!(error < TOLERANCE, "{name} {module}: {error}");
+            compared += 1;
+        }
+        assert_eq!(compared, expected, "{name}: {listed:?}");
+    }
+    // The convolutions of blocks.onnx are one with their batch norm, so nothing returns what they do.
+    let blocks = open("blocks.onnx").layers();
+    let modules = |path: &str| {
+        blocks
+            .iter()
+            .any(|layer| layer.modules.contains(&path.to_owned()))
+    };
+    assert!(modules("layer1.0.bn1") && modules("layer1.0") && modules("layer1.0.relu"));
+    assert!(!modules("layer1.0.conv1"));
+}
+
+#[test]
+fn several_tensors_that_a_module_returns_and_names_that_clash_are_said() {
+    let file = open("returns.onnx");
+    let unnamed = file.unnamed_modules();
+    let tensors = |module: &str| {
+        let found = unnamed.iter().find(|(name, _)| *name == module);
+        found.map(|(_, tensors)| tensors.to_vec())
+    };
+    let several = tensors("lstm").expect("a sequence and a state");
+    assert_eq!(several.len(), 2, "{several:?}");
+    let refused = file.shape("lstm").expect_err("ambiguous").to_string();
+    assert!(
+        several.iter().all(|name| refused.contains(name)),
+        "{refused}"
+    );
+    // `relu` is the first ReLU's tensor, as it was before modules had names.
+    let last = tensors("relu").expect("a clash");
+    assert_ne!(last, ["relu"]);
+    let image = image(&file, 0);
+    assert_eq!(
+        run(&file, &["relu"], &image),
+        run(&file, &["first"], &image)
+    );
+}
+
+#[test]
+fn attention_and_constants_are_onnxruntimes() {
+    let all = references(&testdata("onnx_modules.json"));
+    let file = open("attention_kinds.onnx");
+    let layers: Vec<String> = file.layers().into_iter().map(|layer| layer.name).collect();
+    let expected = all["attention_kinds.onnx"].as_object().expect("tensors");
+    assert_eq!(layers.len(), expected.len(), "{layers:?}");
+    for layer in &layers {
+        let ours = run(&file, &[layer], &image(&file, 0)).remove(0);
+        let error = difference(&ours, &expected[layer]);
+        assert!(error < TOLERANCE, "{layer}: {error}");
+    }
+}
+
+#[test]
+fn a_fixed_batch_becomes_one() {
+    let all = references(&testdata("onnx_modules.json"));
+    let file = open("batch.onnx");
+    assert_eq!(file.shape("sequence").expect("a layer"), [7, 1, 6]);
+    assert_eq!(file.shape("split").expect("a layer"), [3, 7, 2]);
+    for (layer, values) in all["batch.onnx"].as_object().expect("tensors") {
+        let ours = run(&file, &[layer], &image(&file, 0)).remove(0);
+        let error = difference(&ours, values);
+        assert!(error < TOLERANCE, "{layer}: {error}");
+    }
+    let sequence = run(&file, &["sequence", "all"], &image(&file, 0));
+    assert_eq!(sequence[0], sequence[1]);
+    // Only its values tell that it mixes stimuli.
+    let mixed = OnnxPass::new(&file, &["mixed".to_owned()])
+        .expect_err("refused")
+        .to_string();
+    assert!(mixed.contains("`mixed` of one stimulus differs"), "{mixed}");
+    let mean = file.shape("mean").expect_err("no layer").to_string();
+    assert!(
+        mean.contains("cannot be told apart in a batch of 3"),
+        "{mean}"
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_left_out_with_what_depends_on_it() {
+    let file = open("unsupported.onnx");
+    let layers: Vec<String> = file.layers().into_iter().map(|layer| layer.name).collect();
+    assert_eq!(layers, ["relu", "neg"]);
+    let left_out = file.left_out().into_iter();
+    let left_out: Vec<(String, Vec<String>)> = left_out
+        .map(|left| (left.why.to_string(), left.tensors))
+        .collect();
+    let own = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        (
+            "`other_relu` cannot be computed (unknown operation `Relu` of `made.up`)",
+            own(&["other_relu", "after_other"]),
+        ),
+        (
+            "`trained` cannot be computed (`BatchNormalization` is in training mode)",
+            own(&["trained", "m", "v"]),
+        ),
+        (
+            "`swish` cannot be computed (`Swish` with a factor is not supported)",
+            own(&["swish"]),
+        ),
+        (
+            "`capped` cannot be computed (`Attention` with a soft cap is not supported)",
+            own(&["capped"]),
+        ),
+    ];
+    let expected: Vec<(String, Vec<String>)> = expected
+        .into_iter()
+        .map(|(why, names)| (why.to_owned(), names))
+        .collect();
+    assert_eq!(left_out, expected);
+    let image = image(&file, 0);
+    let positive: Vec<f32> = run(&file, &["relu"], &image).remove(0);
+    assert!(positive.iter().any(|value| *value > 0.0));
+}
+
+#[test]
+fn files_that_pytorch_exported_are_onnxruntimes() {
+    let Some(folder) = shared("inputs/weights/onnx") else {
+        return;
+    };
+    let all = references(&folder.join("onnx_small.json"));
+    let mut compared = 0;
+    for (name, layers) in all.as_object().expect("files") {
+        if !folder.join(name).exists() {
+            continue;
+        }
+        let opened = OnnxFile::open(&folder.join(name));
+        let file = Arc::new(opened.unwrap_or_else(|error| panic!("{name}: {error}")));
+        let tolerance = if name.contains("half") {
+            HALF
+        } else {
+            TOLERANCE
+        };
+        for (layer, values) in layers.as_object().expect("layers") {
+            let ours = run(&file, &[layer], &image(&file, 0)).remove(0);
+            let error = difference(&ours, values);
+            assert!(error < tolerance, "{name} {layer}: {error}");
+            compared += 1;
+        }
+        let left_out = file.left_out().into_iter();
+        let failed = left_out.filter(|left| matches!(left.why, NotLayer::Failed { .. }));
+        let failed: Vec<String> = failed.flat_map(|left| left.tensors).collect();
+        // tract has no `Gemm` of 16-bit floats.
+        let expected: &[&str] = match &**name {
+            "half_inside.onnx" => &["graph_output_cast_0", "linear"],
+            _ => &[],
+        };
+        assert_eq!(failed, expected, "{name}");
+    }
+    assert!(compared >= 7, "{compared}");
+    // The same network for one image and for four.
+    let opened = OnnxFile::open(&folder.join("batch4.onnx")).expect("a fixed batch");
+    let four = Arc::new(opened);
+    let layers: Vec<String> = four.layers().into_iter().map(|layer| layer.name).collect();
+    let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+    assert_eq!(layers, ["getitem", "relu"]);
+    let values = run(&four, &layers, &image(&four, 0));
+    assert!(
+        values[0]
+            .iter()
+            .zip(&values[1])
+            .all(|(norm, relu)| norm.max(0.0) == *relu)
+    );
+}

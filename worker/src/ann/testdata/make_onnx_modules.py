@@ -1,0 +1,255 @@
+"""Makes the ONNX files that show PyTorch's names of layers, and the operations that nrp computes itself.
+
+    python3 make_onnx_modules.py
+
+blocks.onnx       two residual blocks whose ReLU is called twice each, with a fixed batch of one, by the
+                  default exporter
+returns.onnx      an LSTM that returns a sequence and its last state, both read; and a module `relu` that
+                  is not the first ReLU
+attention_kinds.onnx  `Attention` with two kinds of heads, masks, a scale, and on three and four axes;
+                  `ConstantOfShape` without a value
+unsupported.onnx  operations that are not ONNX's although their names are, and one in training mode
+batch.onnx        a fixed batch of three, with shapes that contain it, and a tensor that mixes stimuli
+onnx_modules.json  for blocks.onnx and returns.onnx, what each module returns at its last call (PyTorch);
+                  for attention_kinds.onnx, each tensor (onnxruntime); for batch.onnx, each
+                  tensor's first stimulus; of make_onnx.py's image
+
+Needs torch 2.15, onnx 1.23, onnxscript, onnxruntime 1.32.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+HERE = pathlib.Path(__file__).parent
+HEIGHT, WIDTH = 8, 12
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, inputs):
+        hidden = self.relu(self.bn1(self.conv1(inputs)))
+        return self.relu(self.bn2(self.conv2(hidden)) + inputs)
+
+
+class Blocks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.relu = nn.ReLU()
+        self.layer1 = nn.Sequential(Block(4), Block(4))
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, image):
+        hidden = self.layer1(self.relu(self.conv1(image)))
+        return self.fc(hidden.mean((2, 3)))
+
+
+class Returns(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 4, stride=4), nn.ReLU())
+        self.lstm = nn.LSTM(12, 6, batch_first=True)
+        self.relu = nn.ReLU()
+
+    def forward(self, image):
+        rows = self.first(image).permute(0, 2, 1, 3).flatten(2)
+        sequence, (state, _) = self.lstm(rows)
+        return self.relu(sequence[:, 0] + state[0])
+
+
+def image():
+    values = (7 * np.arange(HEIGHT * WIDTH * 3) + 3) % 256 / 255 - 0.5
+    values = values.astype(np.float32).reshape(1, HEIGHT, WIDTH, 3)
+    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+
+
+def hooked(net, image):
+    outputs = {}
+    for name, module in net.named_modules():
+        module.register_forward_hook(
+            lambda _, __, output, name=name: outputs.__setitem__(name, output)
+        )
+    with torch.inference_mode():
+        net(image)
+    outputs.pop("")
+    return {
+        name: some(output.numpy().ravel()) for name, output in outputs.items() if torch.is_tensor(output)
+    }
+
+
+def export(net, image, name):
+    torch.onnx.export(net, (image,), HERE / name, external_data=False, verbose=False)
+    model = onnx.load(HERE / name)
+    for node in model.graph.node:
+        # Where the net's source lies is nobody's business.
+        kept = [entry for entry in node.metadata_props if "stack_trace" not in entry.key]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+        node.doc_string = ""
+    onnx.checker.check_model(model)
+    onnx.save(model, HERE / name)
+
+
+def attention_kinds():
+    """Twelve tokens of 24 units; four heads of queries, two of keys and values."""
+    rng = np.random.default_rng(3)
+    node = helper.make_node
+    constants = {
+        "all": np.array([1, 12, 24]),
+        "mask": rng.normal(size=(1, 4, 12, 12)).astype(np.float32),
+        "allowed": np.tril(np.ones((12, 12), bool), 3),
+        "four": np.array([1, 4, 12, 6]),
+        "pair": np.array([1, 2, 12, 6]),
+        "values": np.array([1, 2, 12, 12]),
+        "grid": np.array([1, 3, 8, 12]),
+    }
+    project = {
+        name: rng.normal(size=(24, size)).astype(np.float32) / 3
+        for name, size in [("q", 24), ("k", 12), ("v", 12), ("wide", 24)]
+    }
+    nodes = [
+        node("Reshape", ["image", "all"], ["rows"]),
+        *(node("MatMul", ["rows", f"{name}_weight"], [name]) for name in project),
+        node("Attention", ["q", "k", "v"], ["grouped"], q_num_heads=4, kv_num_heads=2),
+        node("Attention", ["q", "k", "v"], ["causal"], q_num_heads=4, kv_num_heads=2, is_causal=1),
+        node("Attention", ["q", "k", "v", "mask"], ["masked"], q_num_heads=4, kv_num_heads=2, scale=0.7),
+        node("Attention", ["q", "k", "wide", "allowed"], ["allowed_wide"], q_num_heads=4, kv_num_heads=2),
+        node("Reshape", ["q", "four"], ["q4"]),
+        node("Reshape", ["k", "pair"], ["k4"]),
+        node("Reshape", ["wide", "values"], ["v4"]),
+        node("Attention", ["q4", "k4", "v4", "allowed"], ["four_axes"], is_causal=1),
+        node("Attention", ["q4", "q4", "q4"], ["self"]),
+        node("ConstantOfShape", ["grid"], ["zeros"]),
+        node("Sub", ["image", "zeros"], ["same"]),
+    ]
+    initializers = [
+        numpy_helper.from_array(value, name)
+        for name, value in [*constants.items(), *((f"{k}_weight", v) for k, v in project.items())]
+    ]
+    return save("attention_kinds.onnx", nodes, initializers, 23)
+
+
+def unsupported():
+    node = helper.make_node
+    ones = ["scale", "shift", "mean", "variance"]
+    nodes = [
+        node("Relu", ["image"], ["relu"]),
+        node("Relu", ["relu"], ["other_relu"], domain="made.up"),
+        node("Neg", ["other_relu"], ["after_other"]),
+        node("BatchNormalization", ["relu", *ones], ["trained", "m", "v"], training_mode=1),
+        node("Swish", ["relu"], ["swish"], alpha=2.0),
+        node("Attention", ["relu", "relu", "relu"], ["capped"], softcap=3.0),
+        node("Neg", ["relu"], ["neg"]),
+    ]
+    initializers = [numpy_helper.from_array(np.ones(3, np.float32), name) for name in ones]
+    save("unsupported.onnx", nodes, initializers, 24)
+
+
+def batch():
+    rng = np.random.default_rng(5)
+    node = helper.make_node
+    constants = {
+        "kernel": rng.normal(size=(6, 3, 4, 4)).astype(np.float32),
+        "rows": np.array([3, 6, 6]),
+        "token": rng.normal(size=(1, 1, 6)).astype(np.float32),
+        "expanded": np.array([3, 1, 6]),
+        "heads": np.array([9, 7, 2]),
+        "flat": np.array([3, -1]),
+        "matrix": rng.normal(size=(42, 4)).astype(np.float32),
+        "axis": np.array([0]),
+    }
+    nodes = [
+        node("Conv", ["image", "kernel"], ["patches"], strides=[4, 4]),
+        node("Reshape", ["patches", "rows"], ["tokens"]),
+        node("Transpose", ["tokens"], ["turned"], perm=[0, 2, 1]),
+        node("Expand", ["token", "expanded"], ["tokens_of_batch"]),
+        node("Concat", ["tokens_of_batch", "turned"], ["all"], axis=1),
+        node("Transpose", ["all"], ["sequence"], perm=[1, 0, 2]),
+        node("Reshape", ["all", "heads"], ["split"]),
+        node("Reshape", ["all", "flat"], ["row"]),
+        node("MatMul", ["row", "matrix"], ["logits"]),
+        node("ReduceMean", ["logits", "axis"], ["mean"], keepdims=1),
+        node("Sub", ["logits", "mean"], ["mixed"]),
+    ]
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return save("batch.onnx", nodes, initializers, 18, batch=3)
+
+
+def save(name, nodes, initializers, opset, batch="batch"):
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "net",
+        [value("image", TensorProto.FLOAT, [batch, 3, HEIGHT, WIDTH])],
+        [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
+        initializers,
+    )
+    sets = [helper.make_opsetid("", opset), helper.make_opsetid("made.up", 1)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=10)
+    onnx.save(model, HERE / name)
+    return model
+
+
+def computed(model, image):
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    names = [name for node in model.graph.node for name in node.output]
+    names = [name for name in names if name != "zeros"]
+    del probe.graph.output[:]
+    probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    session = onnxruntime.InferenceSession(
+        probe.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    answers = zip(names, session.run(names, {"image": image.numpy()}))
+    return {name: answer.ravel() for name, answer in answers}
+
+
+def some(values):
+    """How many there are, and some from everywhere."""
+    step = max(1, len(values) // 40)
+    return {
+        "size": len(values), "step": step, "values": [float(f"{value:.8g}") for value in values[::step]]
+    }
+
+
+def main():
+    torch.manual_seed(1)
+    references = {}
+    for name, net in [("blocks.onnx", Blocks()), ("returns.onnx", Returns())]:
+        net = net.eval()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+        export(net, image(), name)
+        references[name] = hooked(net, image())
+    unsupported()
+    kinds = computed(attention_kinds(), image())
+    references["attention_kinds.onnx"] = {name: some(values) for name, values in kinds.items()}
+    others = torch.flip(image(), (1, 3)), -image()
+    together = computed(batch(), torch.cat([image(), *others]))
+    sizes = {name: len(values) // 3 for name, values in together.items()}
+    # Of the sequence, the batch is the second axis.
+    together.pop("sequence")
+    references["batch.onnx"] = {
+        name: some(values[: sizes[name]]) for name, values in together.items()
+        if name not in ("tokens_of_batch", "mean", "mixed")
+    }
+    (HERE / "onnx_modules.json").write_text(json.dumps(references) + "\n")
+
+
+if __name__ == "__main__":
+    main()
