@@ -1,7 +1,8 @@
 //! JPEG 2000 (`.jp2`, `.j2k`), of 8 bits in grey or RGB, with or without alpha.
 //!
-//! Decoded by hayro-jpeg2000. The reversible transform has one possible result, which is Pillow's. What
-//! Pillow reads in ways of its own (palettes, YCC, subsampled or deeper components) is refused.
+//! Decoded by hayro-jpeg2000. The reversible transform has one possible result, which is Pillow's. The
+//! irreversible one, in floats, is up to a grey level off Pillow's, so it is refused, as is what Pillow reads
+//! in ways of its own (palettes, YCC, subsampled or deeper components).
 
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
@@ -13,6 +14,10 @@ pub(super) const SIGNATURES: [&[u8]; 2] =
     [b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a", b"\xff\x4f\xff\x51"];
 /// The marker of the codestream's size, right after its start.
 const SIZE: &[u8] = b"\xff\x4f\xff\x51";
+/// Markers of the codestream: how all components or one of them are coded, and where tiles begin.
+const CODING: u8 = 0x52;
+const CODING_OF_COMPONENT: u8 = 0x53;
+const TILE: u8 = 0x90;
 /// Deepest components that are read.
 const BITS: u8 = 8;
 /// Bytes that decoding takes per sample: numbers of 32 bits, before and after the transform.
@@ -100,6 +105,11 @@ impl Frame {
                 "a JPEG 2000 of {components} components; 1 to 4 are read"
             )));
         }
+        if !is_reversible(header) {
+            return Err(Undecodable::not_a_picture(
+                "a JPEG 2000 by the irreversible (9/7) transform",
+            ));
+        }
         let described = header.get(38..38 + 3 * components).ok_or_else(cut)?;
         for [depth, across, down] in described.as_chunks::<3>().0 {
             if *depth != BITS - 1 || (*across, *down) != (1, 1) {
@@ -113,6 +123,32 @@ impl Frame {
             components,
         })
     }
+}
+
+/// Whether every component is coded by the reversible transform, as far as the main header says it.
+/// `header` begins with the length of its first segment.
+fn is_reversible(header: &[u8]) -> bool {
+    let mut rest = header;
+    let mut found = false;
+    while let Some((length, _)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        let Some([0xff, marker, after @ ..]) = rest.get(length..) else {
+            return false;
+        };
+        // Where a segment says the transform, counted from its length.
+        let transform = match *marker {
+            CODING => after.get(11),
+            CODING_OF_COMPONENT => after.get(8),
+            TILE => return found,
+            _ => Some(&1),
+        };
+        if transform != Some(&1) {
+            return false;
+        }
+        found |= *marker == CODING;
+        rest = after;
+    }
+    false
 }
 
 /// Refuses a container that gives its components another meaning than grey or RGB in their order.

@@ -227,7 +227,8 @@ def jpeg_2000s():
     yield "no-transform.jp2", saved(image, "JPEG2000", num_resolutions=1)
     yield "small.jp2", saved(smooth.resize((3, 2)), "JPEG2000")
     yield "few-layers.jp2", saved(image, "JPEG2000", quality_layers=[20, 8])
-    yield "signed-mct-off.jp2", saved(image, "JPEG2000", mct=0)
+    yield "irreversible.jp2", saved(image, "JPEG2000", irreversible=True)
+    yield "mct-off.jp2", saved(image, "JPEG2000", mct=0)
 
 
 def fnv(data):

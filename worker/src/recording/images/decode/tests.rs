@@ -93,6 +93,7 @@ fn tiff_webp_and_jpeg_2000_become_what_pillow_makes_of_them() {
         "group3-bilevel.tif: NotAPicture",
         "planes-tiled-little.tif: NotAPicture",
         "planes-tiled-big.tif: NotAPicture",
+        "irreversible.jp2: NotAPicture(\"a JPEG 2000 by the irreversible",
     ];
     assert_eq!(refused.len(), starts.len(), "{refused:#?}");
     for (refused, start) in refused.iter().zip(starts) {
