@@ -27,7 +27,24 @@ pub(crate) enum Command {
         /// be them
         #[arg(long, value_name = "NAME")]
         variable: Option<String>,
+        /// Of spikes (.nwb), the window in which they are counted, in milliseconds after each trial's
+        /// start, such as `70,170`
+        #[arg(long, allow_hyphen_values = true, value_parser = window, value_name = "FROM,TO")]
+        window_ms: Option<[i64; 2]>,
+        /// Of an array that does not name its regions, the sites of one, counted from 1, such as
+        /// `V4=513-768`; once for each region
+        #[arg(long, value_name = "REGION=SITES")]
+        sites: Vec<String>,
     },
+}
+
+/// Reads `70,170`.
+fn window(text: &str) -> Result<[i64; 2], String> {
+    let ms = |of: &str| of.trim().parse().ok();
+    match text.split_once(',').map(|(from, to)| (ms(from), ms(to))) {
+        Some((Some(from), Some(to))) if from < to => Ok([from, to]),
+        _ => Err("expected where the window starts and ends, such as `70,170`".to_owned()),
+    }
 }
 
 /// The help of `nrp data check`, with the formats and their extensions.
@@ -55,9 +72,17 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         files,
         axes,
         variable,
+        window_ms,
+        sites,
     } = command;
     let axes = axes.map_or(Axes::Evident, Axes::Given);
-    let report = recording::check(&files, &Layout { axes, variable })?;
+    let layout = Layout {
+        axes,
+        variable,
+        window_ms,
+        sites,
+    };
+    let report = recording::check(&files, &layout)?;
     match format {
         Format::Json => output::json(&report)?,
         Format::Text => text(&report)?,

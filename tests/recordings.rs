@@ -164,12 +164,12 @@ fn an_extension_in_any_case_is_read_by_checks_and_sweeps_alike() {
     }
     // What no format reads is refused by both with the same advice.
     lab.place
-        .write("sweep.toml", sweep.replace("V4.npy", "lab.mat"));
-    let (listed, refused) = (lab.nrp(&["data", "check", "lab.mat"]), lab.sweep_check());
+        .write("sweep.toml", sweep.replace("V4.npy", "lab.pkl"));
+    let (listed, refused) = (lab.nrp(&["data", "check", "lab.pkl"]), lab.sweep_check());
     assert_eq!(listed.status.code(), Some(1));
     let listed = unwrapped(&String::from_utf8(listed.stdout).unwrap());
-    let advice = "responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.hdf5` or `.h5`; load MATLAB files \
-                  with SciPy (`scipy.io.loadmat`; version 7.3 with `h5py`)";
+    let advice = "responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.mat`, `.nwb`, `.hdf5` or `.h5`; load \
+                  pickles with pandas";
     for said in [listed, unwrapped(&stderr(&refused))] {
         assert!(said.contains(advice), "{said}");
     }

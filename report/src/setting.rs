@@ -132,6 +132,8 @@ pub fn recordings(files: &RecordingsFiles) -> String {
         variations,
         axes,
         variable,
+        window_ms,
+        sites,
     } = files;
     let files = [assembly, stimuli, images].into_iter();
     let mut parts = vec![list(files.filter(|file| !file.is_empty()))];
@@ -142,6 +144,12 @@ pub fn recordings(files: &RecordingsFiles) -> String {
     }
     if !variable.is_empty() {
         parts.push(format!("variable {variable}"));
+    }
+    if let [from, to] = window_ms[..] {
+        parts.push(format!("spikes from {from} to {to} ms"));
+    }
+    if !sites.is_empty() {
+        parts.push(format!("sites {}", sites.join("; ")));
     }
     parts.join("; ")
 }

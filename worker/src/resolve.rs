@@ -48,6 +48,8 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
                 variable: Some(&files.variable)
                     .filter(|variable| !variable.is_empty())
                     .cloned(),
+                window_ms: files.window_ms.as_slice().try_into().ok(),
+                sites: files.sites.clone(),
             },
         },
     }

@@ -38,6 +38,8 @@ pub struct RecordingsTable {
     pub variations: Option<Vec<i64>>,
     pub axes: Option<Vec<String>>,
     pub variable: Option<String>,
+    pub window_ms: Option<Vec<i64>>,
+    pub sites: Option<Vec<String>>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -262,6 +264,8 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "variations",
             "axes",
             "variable",
+            "window_ms",
+            "sites",
             "regions",
         ],
     ),

@@ -8,23 +8,26 @@ pub enum ResponseFormat {
     Assembly,
     /// NumPy arrays.
     Arrays,
+    /// MATLAB arrays.
+    Matlab,
+    /// Spikes and trials, NWB.
+    Nwb,
     /// A file laid out as `ventral_neural_data.hdf5`.
     Ventral,
 }
 
 /// Formats of other programs that are not read, with what to do about them.
-const FOREIGN: [(&str, &str); 3] = [
-    (
-        "mat",
-        "load MATLAB files with SciPy (`scipy.io.loadmat`; version 7.3 with `h5py`)",
-    ),
-    ("nwb", "load NWB files with `pynwb`"),
-    ("pkl", "load pickles with pandas"),
-];
+const FOREIGN: [(&str, &str); 1] = [("pkl", "load pickles with pandas")];
 
 impl ResponseFormat {
     /// All of them, as they are listed.
-    pub const ALL: [Self; 3] = [Self::Assembly, Self::Arrays, Self::Ventral];
+    pub const ALL: [Self; 5] = [
+        Self::Assembly,
+        Self::Arrays,
+        Self::Matlab,
+        Self::Nwb,
+        Self::Ventral,
+    ];
 
     /// The extensions of its files, in small letters and without the dot. Files may have them in any
     /// case.
@@ -32,6 +35,8 @@ impl ResponseFormat {
         match self {
             Self::Assembly => &["nc", "nc4"],
             Self::Arrays => &["npy", "npz"],
+            Self::Matlab => &["mat"],
+            Self::Nwb => &["nwb"],
             Self::Ventral => &["hdf5", "h5"],
         }
     }
@@ -48,7 +53,7 @@ impl ResponseFormat {
     /// Whether such a file brings its stimuli and images.
     pub const fn brings_stimuli(self) -> bool {
         match self {
-            Self::Assembly | Self::Arrays => false,
+            Self::Assembly | Self::Arrays | Self::Matlab | Self::Nwb => false,
             Self::Ventral => true,
         }
     }
@@ -56,8 +61,16 @@ impl ResponseFormat {
     /// Whether the axes of such a file may be named.
     pub const fn has_axes(self) -> bool {
         match self {
-            Self::Assembly | Self::Ventral => false,
-            Self::Arrays => true,
+            Self::Assembly | Self::Nwb | Self::Ventral => false,
+            Self::Arrays | Self::Matlab => true,
+        }
+    }
+
+    /// Whether the responses are counted from such a file's spikes.
+    pub const fn has_spikes(self) -> bool {
+        match self {
+            Self::Assembly | Self::Arrays | Self::Matlab | Self::Ventral => false,
+            Self::Nwb => true,
         }
     }
 
@@ -128,8 +141,8 @@ mod tests {
     fn advice_names_every_extension_and_how_to_convert() {
         assert_eq!(
             ResponseFormat::advice("lab.txt"),
-            "responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.hdf5` or `.h5`"
+            "responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.mat`, `.nwb`, `.hdf5` or `.h5`"
         );
-        assert!(ResponseFormat::advice("lab.MAT").contains("scipy.io.loadmat"));
+        assert!(ResponseFormat::advice("lab.PKL").contains("pandas"));
     }
 }

@@ -39,6 +39,8 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("variations", Wholes),
             ("axes", Texts),
             ("variable", Text),
+            ("window_ms", Wholes),
+            ("sites", Texts),
             ("regions", Texts),
         ],
     ),

@@ -19,6 +19,7 @@ mod projection;
 mod scaling;
 mod scheme;
 mod search;
+mod site_ranges;
 mod space;
 mod to_spec;
 
@@ -37,6 +38,7 @@ pub use projection::{NO_PROJECTION, Projection};
 pub use scaling::{InputScaling, TargetScaling};
 pub use scheme::Scheme;
 pub use search::SearchTable;
+pub use site_ranges::{BadSiteRanges, SiteRanges};
 pub use space::GridTrial;
 
 use miette::Diagnostic;

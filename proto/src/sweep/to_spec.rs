@@ -25,6 +25,8 @@ impl SweepFile {
                 variations: self.recordings.variations(),
                 axes: self.recordings.axes.clone().unwrap_or_default(),
                 variable: self.recordings.variable.clone().unwrap_or_default(),
+                window_ms: self.recordings.window_ms.clone().unwrap_or_default(),
+                sites: self.recordings.sites.clone().unwrap_or_default(),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),

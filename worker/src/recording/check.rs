@@ -552,12 +552,12 @@ mod tests {
         let paths = [
             PathBuf::from("gone.nc"),
             files.stimuli(),
-            PathBuf::from("lab.mat"),
+            PathBuf::from("lab.pkl"),
         ];
         let report = check(&paths, &Layout::evident()).expect("a report");
         assert!(report.assembly.is_none() && report.stimuli.is_some());
         insta::assert_snapshot!(report.problems.join("\n"), @r"
-        `lab.mat` is not a file of recordings
+        `lab.pkl` is not a file of recordings
         cannot read `gone.nc`: No such file or directory (os error 2)
         ");
         assert!(matches!(

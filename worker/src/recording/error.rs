@@ -218,6 +218,48 @@ pub enum RecordingError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Arrays of one file that cannot be regions of the same recordings.
+    #[error("`{}`: its arrays differ in repetitions or stimuli: {}", path.display(), arrays.join(", "))]
+    #[diagnostic(help(
+        "choose one: `variable = \"{first}\"` under `[recordings]`; in `nrp data check`, `--variable {first}`; regions of the same recordings need as many of both, NaN where nothing was recorded"
+    ))]
+    ArraysDiffer {
+        /// The file.
+        path: PathBuf,
+        /// The arrays, each with its shape.
+        arrays: Vec<String>,
+        /// The name of the first.
+        first: String,
+    },
+    /// An array was asked for that the file does not have.
+    #[error("`{}` has no array `{variable}`; it has {}", path.display(), known.join(", "))]
+    #[diagnostic(help(
+        "`variable` under `[recordings]` names one of its arrays{}",
+        offer(variable, known)
+    ))]
+    NoArray {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        variable: String,
+        /// The arrays there are.
+        known: Vec<String>,
+    },
+    /// Ids beside an array that are not in the order of the stimulus set.
+    #[error("`{}`: array `{array}` {problem} in `{}`", path.display(), stimuli.display())]
+    #[diagnostic(help(
+        "row i of the responses belongs to line i of the stimulus set: bring the lines into the order of the ids, or leave these out of the file if they are of something else"
+    ))]
+    IdsUnlike {
+        /// The file.
+        path: PathBuf,
+        /// The array of ids.
+        array: String,
+        /// How it differs.
+        problem: String,
+        /// The stimulus set.
+        stimuli: PathBuf,
+    },
     /// An array has other stimuli than the stimulus set.
     #[error("`{}`: array `{array}`, as {axes}, has {} ({sites} sites), `{}` lists {lines}", path.display(), counted(*rows, "stimulus"), stimuli.display())]
     #[diagnostic(help("row i of the array belongs to line i of the stimulus set{}", if sites == lines { "; this one looks transposed: say so with `axes` under `[recordings]`" } else { ", so both need as many" }))]
@@ -254,16 +296,87 @@ pub enum RecordingError {
         /// The orders that its axes may have, two or more.
         orders: Vec<Vec<ArrayAxis>>,
     },
+    /// An NWB file without what is read of it.
+    #[error("`{}` {problem}", path.display())]
+    #[diagnostic(help(
+        "an NWB file needs `units` with spike times, and a table of `intervals` with a start and a stimulus per trial; save other responses as `.npz`"
+    ))]
+    BadNwb {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An NWB file without a window in which its spikes are counted.
+    #[error("`{}` holds spikes, and no window is given in which to count them", path.display())]
+    #[diagnostic(help(
+        "say it in milliseconds from each trial's start: `window_ms = [70, 170]` under `[recordings]`; in `nrp data check`, `--window-ms 70,170`"
+    ))]
+    NoWindow {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A window for a file without spikes.
+    #[error("`{}` holds responses, not spikes to count in a window", path.display())]
+    #[diagnostic(help("leave `window_ms` out: it is for NWB files ({})", ResponseFormat::Nwb.in_words()))]
+    NoSpikes {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Sites of regions for a file that says them itself.
+    #[error("`{}` names the regions of its sites itself", path.display())]
+    #[diagnostic(help("leave `sites` out: it is for arrays ({} and {})", ResponseFormat::Arrays.in_words(), ResponseFormat::Matlab.in_words()))]
+    NoSites {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An NWB file without the table of trials.
+    #[error("`{}` has no table `{table}` of intervals; it has {}", path.display(), if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    #[diagnostic(help(
+        "name the table of trials: `variable = \"{}\"` under `[recordings]`; in `nrp data check`, `--variable`", known.first().map_or("trials", String::as_str)
+    ))]
+    NoIntervals {
+        /// The file.
+        path: PathBuf,
+        /// The table looked for.
+        table: String,
+        /// The tables there are.
+        known: Vec<String>,
+    },
+    /// An NWB file whose trials do not say which stimulus they showed.
+    #[error("`{}`: table `{table}` has neither a column `stimulus_id` nor `image_id`; its columns are {}", path.display(), columns.join(", "))]
+    #[diagnostic(help(
+        "name the column that holds the stimulus set's ids: `variable = \"{table}/COLUMN\"` under `[recordings]`; in `nrp data check`, `--variable {table}/COLUMN`"
+    ))]
+    NoStimulusColumn {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+        /// Its columns.
+        columns: Vec<String>,
+    },
+    /// A `.mat` of another version, or another file.
+    #[error("`{}` is not a MATLAB file of version 5 or 7.3: it starts with {found}", path.display())]
+    #[diagnostic(help(
+        "in MATLAB, `save` writes a version that is read, and `save -v4` does not; in Python, `scipy.io.savemat` does, or save the array with `numpy.save`"
+    ))]
+    NotMatlab {
+        /// The file.
+        path: PathBuf,
+        /// The first bytes, in words.
+        found: String,
+    },
     /// Axes named for a file that is not an array.
     #[error("`{}` names its axes itself", path.display())]
-    #[diagnostic(help("leave `axes` out: it is for NumPy arrays ({})", ResponseFormat::Arrays.in_words()))]
+    #[diagnostic(help("leave `axes` out: it is for arrays ({} and {})", ResponseFormat::Arrays.in_words(), ResponseFormat::Matlab.in_words()))]
     NoArrays {
         /// The file.
         path: PathBuf,
     },
     /// A variable named for a file without any.
     #[error("`{}` has no variables to choose from", path.display())]
-    #[diagnostic(help("leave `variable` out: it is for assemblies ({})", ResponseFormat::Assembly.in_words()))]
+    #[diagnostic(help("leave `variable` out: it is for files with several variables"))]
     NoVariables {
         /// The file.
         path: PathBuf,

@@ -9,6 +9,10 @@ pub struct Layout {
     pub axes: Axes,
     /// The variable that has the responses, `group/name` in a group; required if several could be them.
     pub variable: Option<String>,
+    /// Of spikes, the window in which they are counted: from and to, in milliseconds after a trial's start.
+    pub window_ms: Option<[i64; 2]>,
+    /// Of an array that does not say it, the sites of each region, such as `V4 = 513-768`.
+    pub sites: Vec<String>,
 }
 
 impl Layout {
@@ -24,7 +28,11 @@ impl Layout {
 
     /// These axes, and no more.
     pub fn of_axes(axes: Axes) -> Self {
-        let variable = None;
-        Self { axes, variable }
+        Self {
+            axes,
+            variable: None,
+            window_ms: None,
+            sites: Vec::new(),
+        }
     }
 }

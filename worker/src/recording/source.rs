@@ -65,7 +65,12 @@ impl Source {
                 assembly, layout, ..
             } => {
                 hasher.update(file_hash(assembly)?.as_bytes());
-                let Layout { axes, variable } = layout;
+                let Layout {
+                    axes,
+                    variable,
+                    window_ms,
+                    sites,
+                } = layout;
                 match axes {
                     // Evident axes follow from the files alone.
                     Axes::Documented | Axes::Evident => {}
@@ -75,6 +80,12 @@ impl Source {
                 }
                 if let Some(variable) = variable {
                     hasher.update(format!("variable {variable}").as_bytes());
+                }
+                if let Some([from, to]) = window_ms {
+                    hasher.update(format!("window_ms {from} {to}").as_bytes());
+                }
+                if !sites.is_empty() {
+                    hasher.update(format!("sites {sites:?}").as_bytes());
                 }
             }
             Self::Ventral { file, .. } => {

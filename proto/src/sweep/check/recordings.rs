@@ -2,7 +2,7 @@
 
 use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::near_miss;
-use crate::sweep::{ArrayAxis, Assembly, ResponseFormat, SweepFile};
+use crate::sweep::{ArrayAxis, Assembly, ResponseFormat, SiteRanges, SweepFile};
 
 impl SweepFile {
     pub(super) fn check_recordings(&self, found: &mut Found) {
@@ -49,6 +49,7 @@ impl SweepFile {
             );
         }
         self.check_presentations(found);
+        self.check_window_and_sites(found);
         self.check_regions(found);
     }
 
@@ -72,7 +73,7 @@ impl SweepFile {
             let key = "recordings.axes";
             let format = ResponseFormat::of(&recordings.assembly);
             if !format.is_some_and(ResponseFormat::has_axes) {
-                let problem = "only NumPy arrays have axes to be named; leave it out";
+                let problem = "only arrays of NumPy and MATLAB have axes to be named; leave it out";
                 found.add(key, format!("{axes:?}"), problem);
             } else if let Err(error) = ArrayAxis::of_array(axes) {
                 found.add(key, format!("{axes:?}"), error.to_string());
@@ -86,6 +87,46 @@ impl SweepFile {
                     let problem = "only a file with several variables needs it; leave it out";
                     found.add(key, quote(variable), problem);
                 }
+            }
+        }
+    }
+
+    /// What is wrong with `window_ms` and `sites`.
+    fn check_window_and_sites(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        let format = ResponseFormat::of(&recordings.assembly);
+        if let Some(window) = &recordings.window_ms {
+            let (key, value) = ("recordings.window_ms", format!("{window:?}"));
+            match window[..] {
+                _ if !format.is_some_and(ResponseFormat::has_spikes) => {
+                    found.add(
+                        key,
+                        value,
+                        "only NWB files have spikes to count; leave it out",
+                    );
+                }
+                [from, to] if from < to => {}
+                _ => {
+                    let problem = "must be where the window starts and ends, in milliseconds after a \
+                                   trial's start, such as [70, 170]";
+                    found.add(key, value, problem);
+                }
+            }
+        }
+        let Some(sites) = &recordings.sites else {
+            return;
+        };
+        if !format.is_some_and(ResponseFormat::has_axes) {
+            let problem = "only arrays need it; leave it out";
+            found.add("recordings.sites", format!("{sites:?}"), problem);
+            return;
+        }
+        found.count("recordings.sites", sites.len(), REGIONS_MAX);
+        for (index, text) in sites.iter().enumerate() {
+            let key = format!("recordings.sites[{index}]");
+            found.text(key.clone(), text, TEXT_BYTES_MAX);
+            if let Err(error) = SiteRanges::parse(text) {
+                found.add(key, quote(text), error.to_string());
             }
         }
     }

@@ -55,6 +55,8 @@ impl SweepSpec {
                 variations: levels,
                 axes,
                 variable: given(files.variable),
+                window_ms: (!files.window_ms.is_empty()).then_some(files.window_ms),
+                sites: (!files.sites.is_empty()).then_some(files.sites),
                 regions: self.regions.clone(),
             },
             split: split(&self.split.clone().unwrap_or_default(), found),

@@ -1,36 +1,37 @@
-//! Recordings as NumPy arrays: `.npy`, and `.npz` with an array per region.
+//! Recordings as arrays without names for their axes: NumPy's `.npy` and `.npz`, MATLAB's `.mat`.
 //!
 //! An array is stimuli x sites, or repetitions x stimuli x sites with NaN where a stimulus was
 //! shown less often; `axes` names another order. Row `i` belongs to line `i` of the stimulus set:
-//! nothing else connects them, so their counts must agree. A region is named as its array in the
-//! `.npz`; an array without a name of its own (a `.npy`, or `arr_0`, as `numpy.savez` calls it) is
-//! named as its file. Words `regions` and `sites` beside a single array name each of its sites'
-//! region, and the sites.
+//! their counts must agree, and ids beside the array must name the lines in their order. A region is
+//! named as its array; an array without a name of its own (a `.npy`, or `arr_0`, as `numpy.savez`
+//! calls it) is named as its file. Words `regions` and `sites` beside a single array name each of its
+//! sites' region, and the sites.
 //!
 //! Values are taken as they are; averaging is not done here.
 
 pub(super) mod axes;
+pub(super) mod container;
+mod ids;
 mod npy;
+mod npz;
+mod parts;
+mod sites;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use nrp_proto::sweep::ArrayAxis;
-use zip::ZipArchive;
 
 pub use axes::Axes;
 
 use super::reading::{Asked, Opened};
-use crate::archive;
 use crate::recording::assembly::Assembly;
 use crate::recording::error::RecordingError;
-use crate::recording::limits::MAX_RESPONSES_BYTES;
-use crate::recording::stimuli::StimulusSet;
-use npy::{Array, Entries};
+use crate::recording::limits::MAX_RESPONSES;
+use crate::recording::words::some_of;
+use container::{Array, Container, Entries, Listed, times};
+use npz::Numpy;
+use parts::Parts;
 
-/// Most arrays that a `.npz` may hold.
-const MAX_ARRAYS: usize = 64;
 /// The array that names the region of each site.
 const REGIONS: &str = "regions";
 /// The array that names the sites.
@@ -39,17 +40,12 @@ const SITES: &str = "sites";
 /// Responses of the sites of one array.
 struct Block {
     name: String,
+    /// Length of each axis as stored.
+    shape: Vec<usize>,
     repetitions: usize,
     stimuli: usize,
     sites: usize,
     /// `[repetitions, stimuli, sites]`
-    values: Vec<f64>,
-}
-
-/// A table of numbers.
-struct Table {
-    name: String,
-    shape: Vec<usize>,
     values: Vec<f64>,
 }
 
@@ -60,60 +56,169 @@ struct Words {
     entries: Vec<String>,
 }
 
-/// Reads the arrays that are asked for, with their axes as `axes` says. Without a stimulus set, stimuli
-/// are named by their row.
+/// Reads the NumPy arrays that are asked for.
+///
+/// # Errors
+/// As [`responses`], and when the file is not NumPy's.
+pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
+    responses(asked, &mut Numpy::open(asked.path)?)
+}
+
+/// Reads the responses that are asked for from a file of arrays. Without a stimulus set, stimuli are named
+/// by their row.
 ///
 /// # Errors
 /// When an array is not a table of numbers, arrays disagree, their axes are ambiguous, or the stimulus
-/// set has another number of stimuli.
-pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
-    asked.refuse_variable()?;
-    let assembly = read_arrays(asked.path, &asked.layout.axes, asked.stimuli)?;
+/// set has another number or order of stimuli.
+pub(super) fn responses(
+    asked: &Asked<'_>,
+    container: &mut dyn Container,
+) -> Result<Opened, RecordingError> {
+    let parts = Parts::choose(asked, container)?;
+    let failed = |problem| bad(asked.path, problem);
+    let load = |container: &mut dyn Container, index: usize| -> Result<_, RecordingError> {
+        let name = container.listed()[index].name.clone();
+        let array = container.load(index).map_err(failed)?;
+        Ok((name, array))
+    };
+    let mut words = Vec::new();
+    for &index in &parts.names {
+        let (name, array) = load(container, index)?;
+        words.push(Words::of(name, array, container.is_workspace()));
+    }
+    let mut left_out: Vec<String> = Vec::new();
+    for &index in &parts.beside {
+        if !parts::check_ids(asked, container, index)? {
+            left_out.push(container.listed()[index].shown());
+        }
+    }
+    let tables: Vec<Listed> = parts
+        .tables
+        .iter()
+        .map(|&index| container.listed()[index].clone())
+        .collect();
+    refuse_sizes(asked, &tables)?;
+    let order = order(asked, &tables, &words)?;
+    refuse_unlike(asked, &tables, &order)?;
+    let mut blocks = Vec::new();
+    for &index in &parts.tables {
+        let (name, array) = load(container, index)?;
+        blocks.push(Block::new(name, array, &order).map_err(failed)?);
+    }
+    let mut assembly = assembly(asked, blocks, words, order)?;
+    if !left_out.is_empty() {
+        let (some, count) = some_of(left_out);
+        let more = match count - some.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        assembly.notices.push(format!(
+            "`{}`: left out what is not responses: {}{more}",
+            asked.path.display(),
+            some.join(", ")
+        ));
+    }
     Ok(Opened::without_stimuli(assembly))
 }
 
-fn read_arrays(
-    path: &Path,
-    axes: &Axes,
-    set: Option<&StimulusSet>,
-) -> Result<Assembly, RecordingError> {
-    let failed = |problem| RecordingError::BadArrays {
+fn bad(path: &Path, problem: String) -> RecordingError {
+    RecordingError::BadArrays {
         path: path.to_owned(),
         problem,
-    };
-    let (tables, words) = tables(path)?;
-    let order = order(path, &tables, &words, axes, set)?;
-    let documented = axes::documented(order.len());
-    let shapes: Vec<&[usize]> = tables.iter().map(|table| &table.shape[..]).collect();
-    let as_documented = shapes.iter().all(|shape| {
-        let of = |order| axes::reading(order, shape);
-        of(&order) == of(&documented)
-    });
-    let blocks: Vec<Block> = tables
-        .into_iter()
-        .map(|table| Block::new(table, &order))
-        .collect();
-    let first = agreeing(&blocks).map_err(failed)?;
-    let (repetitions, stimuli) = (first.repetitions, first.stimuli);
-    if let Some(set) = set.filter(|set| set.stimuli.len() != stimuli) {
-        return Err(RecordingError::RowsUnlike {
+    }
+}
+
+/// Refuses arrays that are empty, or too large together.
+fn refuse_sizes(asked: &Asked<'_>, tables: &[Listed]) -> Result<(), RecordingError> {
+    let path = asked.path;
+    let mut responses = 0_usize;
+    for Listed { name, shape, .. } in tables {
+        if shape.contains(&0) {
+            let problem = format!("array `{name}` is empty, {}", times(shape));
+            return Err(bad(path, problem));
+        }
+        let entries = shape.iter().try_fold(1_usize, |n, of| n.checked_mul(*of));
+        responses = responses.saturating_add(entries.unwrap_or(usize::MAX));
+    }
+    if responses > MAX_RESPONSES {
+        let names: Vec<&str> = tables.iter().map(|table| &*table.name).collect();
+        return Err(RecordingError::TooManyResponses {
             path: path.to_owned(),
-            array: first.name.clone(),
-            axes: axes::shown(&order),
-            rows: stimuli,
-            sites: first.sites,
-            stimuli: set.path.clone(),
-            lines: set.stimuli.len(),
+            problem: format!("{} claims {responses}", names.join(", ")),
         });
     }
-    let (sites, regions) = site_names(&blocks, words).map_err(failed)?;
+    Ok(())
+}
+
+/// Refuses arrays that differ in repetitions or stimuli, or have other stimuli than the stimulus set.
+fn refuse_unlike(
+    asked: &Asked<'_>,
+    tables: &[Listed],
+    order: &Vec<ArrayAxis>,
+) -> Result<(), RecordingError> {
+    let path = asked.path;
+    let reading = |table: &Listed| axes::reading(order, &table.shape).map(|(length, _)| length);
+    let first = &tables[0];
+    let [repetitions, stimuli, sites] = reading(first);
+    let unlike = |table: &&Listed| reading(table)[..2] != [repetitions, stimuli];
+    if tables.iter().any(|table| unlike(&table)) {
+        let shown = |table: &Listed| format!("`{}` {}", table.name, times(&reading(table)));
+        return Err(RecordingError::ArraysDiffer {
+            path: path.to_owned(),
+            arrays: tables.iter().map(shown).collect(),
+            first: first.name.clone(),
+        });
+    }
+    match asked.stimuli.filter(|set| set.stimuli.len() != stimuli) {
+        None => Ok(()),
+        Some(set) => Err(RecordingError::RowsUnlike {
+            path: path.to_owned(),
+            array: first.name.clone(),
+            axes: axes::shown(order),
+            rows: stimuli,
+            sites,
+            stimuli: set.path.clone(),
+            lines: set.stimuli.len(),
+        }),
+    }
+}
+
+/// The responses of `blocks`, whose sites `words` name.
+fn assembly(
+    asked: &Asked<'_>,
+    blocks: Vec<Block>,
+    words: Vec<Words>,
+    order: Vec<ArrayAxis>,
+) -> Result<Assembly, RecordingError> {
+    let (path, axes, set) = (asked.path, &asked.layout.axes, asked.stimuli);
+    let documented = axes::documented(order.len());
+    let as_documented = blocks.iter().all(|block| {
+        let of = |order| axes::reading(order, &block.shape);
+        of(&order) == of(&documented)
+    });
+    let (repetitions, stimuli) = (blocks[0].repetitions, blocks[0].stimuli);
+    let sites = sites::of(&blocks, words, &asked.layout.sites);
+    let sites = sites.map_err(|problem| bad(path, problem))?;
+    let all: usize = blocks.iter().map(|block| block.sites).sum();
     let ids: Vec<String> = match set {
         Some(set) => set.stimuli.iter().map(|s| s.id.clone()).collect(),
         None => (0..stimuli).map(|row| row.to_string()).collect(),
     };
     let shown = (0..repetitions).flat_map(|_| ids.iter().cloned()).collect();
     let values = side_by_side(blocks);
-    let mut assembly = Assembly::by_rows(path, sites, regions, shown, values);
+    let (used, mut notices) = (sites.len(), Vec::new());
+    let values = if used == all {
+        values
+    } else {
+        let (path, unused) = (path.display(), all - used);
+        notices.push(format!("`{path}`: left out sites of no region: {unused}"));
+        let rows = values.chunks_exact(all);
+        rows.flat_map(|row| sites.iter().map(move |site| row[site.at]))
+            .collect()
+    };
+    let (names, regions) = sites.into_iter().map(|of| (of.name, of.region)).unzip();
+    let mut assembly = Assembly::by_rows(path, names, regions, shown, values);
+    assembly.notices = notices;
     if set.is_none() && *axes == Axes::Evident {
         assembly.notices.push(format!(
             "without the stimulus set `{}` is taken for {}; `--axes` says otherwise",
@@ -134,64 +239,16 @@ fn read_arrays(
     Ok(assembly)
 }
 
-/// Tables and words of the file.
-fn tables(path: &Path) -> Result<(Vec<Table>, Vec<Words>), RecordingError> {
-    let (mut tables, mut words) = (Vec::new(), Vec::new());
-    for (name, array) in read(path)? {
-        let shape = array.shape;
-        match array.entries {
-            Entries::Words(_) if name != SITES && name != REGIONS => {
-                return Err(RecordingError::BadArrays {
-                    path: path.to_owned(),
-                    problem: format!(
-                        "array `{name}` holds words; only `{REGIONS}` and `{SITES}` may"
-                    ),
-                });
-            }
-            Entries::Words(entries) => words.push(Words {
-                name,
-                shape,
-                entries,
-            }),
-            // Sites may be named by numbers.
-            Entries::Numbers(numbers) if name == SITES && shape.len() == 1 => words.push(Words {
-                name,
-                shape,
-                entries: numbers.iter().map(f64::to_string).collect(),
-            }),
-            Entries::Numbers(values) => {
-                let table = Table {
-                    name,
-                    shape,
-                    values,
-                };
-                let table = table
-                    .checked()
-                    .map_err(|problem| RecordingError::BadArrays {
-                        path: path.to_owned(),
-                        problem,
-                    })?;
-                tables.push(table);
-            }
-        }
-    }
-    Ok((tables, words))
-}
-
 /// The order of the axes of all tables.
 fn order(
-    path: &Path,
-    tables: &[Table],
+    asked: &Asked<'_>,
+    tables: &[Listed],
     words: &[Words],
-    axes: &Axes,
-    set: Option<&StimulusSet>,
 ) -> Result<Vec<ArrayAxis>, RecordingError> {
-    let most = tables
-        .iter()
-        .map(|table| table.shape.len())
-        .max()
-        .unwrap_or(2);
-    match axes {
+    let set = asked.stimuli;
+    let most = tables.iter().map(|table| table.shape.len()).max();
+    let most = most.unwrap_or(2);
+    match &asked.layout.axes {
         Axes::Documented => Ok(axes::documented(most)),
         Axes::Given(words) => {
             let given = ArrayAxis::of_array(words).map_err(|error| error.to_string());
@@ -203,10 +260,7 @@ fn order(
                     Err(format!("it has {most} axes, and `axes` names {names}"))
                 }
             });
-            given.map_err(|problem| RecordingError::BadArrays {
-                path: path.to_owned(),
-                problem,
-            })
+            given.map_err(|problem| bad(asked.path, problem))
         }
         Axes::Evident => {
             let known = axes::Known {
@@ -223,7 +277,7 @@ fn order(
                 // Without a stimulus set the file is only inspected, and the documented order will do.
                 _ if set.is_none() => Ok(orders.remove(0)),
                 ([_, _, ..], [table, ..]) => Err(RecordingError::AxesUnclear {
-                    path: path.to_owned(),
+                    path: asked.path.to_owned(),
                     array: table.name.clone(),
                     shape: times(&table.shape),
                     stimuli: set.map_or_else(PathBuf::new, |set| set.path.clone()),
@@ -236,166 +290,57 @@ fn order(
     }
 }
 
-/// Every array of the file, named.
-fn read(path: &Path) -> Result<Vec<(String, Array)>, RecordingError> {
-    let io = |source| RecordingError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let failed = |name: &str, problem| RecordingError::BadArrays {
-        path: path.to_owned(),
-        problem: if name.is_empty() {
-            problem
-        } else {
-            format!("array `{name}`: {problem}")
-        },
-    };
-    let own_name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.is_dir() {
-        return Err(io(std::io::ErrorKind::IsADirectory.into()));
-    }
-    let bytes = file.metadata().map_err(io)?.len();
-    let mut file = BufReader::new(file);
-    let start = file.fill_buf().map_err(io)?;
-    let is_named_npy = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("npy"));
-    if start.starts_with(b"\x93NUMPY") || is_named_npy && !start.starts_with(b"PK\x03\x04") {
-        let array = Array::read(file).map_err(|problem| failed("", problem))?;
-        return Ok(vec![(own_name.into_owned(), array)]);
-    }
-    let mut archive = ZipArchive::new(file).map_err(|source| RecordingError::BadArrays {
-        path: path.to_owned(),
-        problem: format!("it is not an archive of `numpy.savez` ({source})"),
-    })?;
-    if archive.len() > MAX_ARRAYS {
-        let problem = format!("{} arrays; at most {MAX_ARRAYS} are read", archive.len());
-        return Err(failed("", problem));
-    }
-    archive::check_total(&archive, bytes, MAX_RESPONSES_BYTES as u64)
-        .map_err(|error| failed("", error.to_string()))?;
-    let mut arrays = Vec::new();
-    for index in 0..archive.len() {
-        let unreadable = |error| failed("", format!("its entry {index} cannot be read ({error})"));
-        let entry = archive.by_index(index).map_err(unreadable)?;
-        let name = entry.name().map_err(unreadable)?;
-        let name = name.trim_end_matches(".npy").to_owned();
-        let array = Array::read(entry).map_err(|problem| failed(&name, problem))?;
-        let name = match name.as_str() {
-            "arr_0" => own_name.clone().into_owned(),
-            _ => name,
+impl Words {
+    /// The words of an array. A workspace has no vectors, only tables of one row or column.
+    fn of(name: String, array: Array, is_workspace: bool) -> Self {
+        let entries = match array.entries {
+            Entries::Words(words) => words,
+            Entries::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
         };
-        arrays.push((name, array));
-    }
-    Ok(arrays)
-}
-
-impl Table {
-    fn checked(self) -> Result<Self, String> {
-        let Self { name, shape, .. } = &self;
-        match shape.len() {
-            _ if self.values.is_empty() => {
-                Err(format!("array `{name}` is empty, {}", times(shape)))
-            }
-            2 | 3 => Ok(self),
-            axes => Err(format!(
-                "array `{name}` has {axes} axes; expected stimuli x sites \
-                 or repetitions x stimuli x sites"
-            )),
+        let shape = if is_workspace {
+            vec![entries.len()]
+        } else {
+            array.shape
+        };
+        Self {
+            name,
+            shape,
+            entries,
         }
     }
 }
 
 impl Block {
-    /// The table with its axes in the documented order.
-    fn new(table: Table, order: &Vec<ArrayAxis>) -> Self {
-        let strides = axes::reading(order, &table.shape);
+    /// The array `name` with its axes in the documented order.
+    fn new(name: String, array: Array, order: &Vec<ArrayAxis>) -> Result<Self, String> {
+        let shape = array.shape;
+        let stored = match array.entries {
+            Entries::Numbers(stored) => stored,
+            Entries::Words(_) => return Err(format!("array `{name}` holds words")),
+        };
+        let strides = axes::reading(order, &shape);
         let [(repetitions, r), (stimuli, m), (sites, n)] = strides;
-        let values = if strides == axes::reading(&axes::documented(order.len()), &table.shape) {
-            table.values
+        let values = if strides == axes::reading(&axes::documented(order.len()), &shape) {
+            stored
         } else {
-            let mut values = Vec::with_capacity(table.values.len());
+            let mut values = Vec::with_capacity(stored.len());
             for repetition in 0..repetitions {
                 for stimulus in 0..stimuli {
                     let first = repetition * r + stimulus * m;
-                    values.extend((0..sites).map(|site| table.values[first + site * n]));
+                    values.extend((0..sites).map(|site| stored[first + site * n]));
                 }
             }
             values
         };
-        Self {
-            name: table.name,
+        Ok(Self {
+            name,
+            shape,
             repetitions,
             stimuli,
             sites,
             values,
-        }
+        })
     }
-
-    fn shown(&self) -> String {
-        let shape = [self.repetitions, self.stimuli, self.sites];
-        format!("`{}` {}", self.name, times(&shape))
-    }
-}
-
-fn times(shape: &[usize]) -> String {
-    let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
-    axes.join(" x ")
-}
-
-/// The first array, where all have its repetitions and stimuli.
-fn agreeing(blocks: &[Block]) -> Result<&Block, String> {
-    let first = blocks
-        .first()
-        .ok_or("it holds no table of numbers, stimuli x sites")?;
-    let like =
-        |block: &&Block| (block.repetitions, block.stimuli) != (first.repetitions, first.stimuli);
-    match blocks.iter().find(like) {
-        None => Ok(first),
-        Some(other) => Err(format!(
-            "its regions differ in repetitions or stimuli: {}, {}; \
-             give each as many, NaN where nothing was recorded",
-            first.shown(),
-            other.shown()
-        )),
-    }
-}
-
-/// The names of all sites, and their regions.
-fn site_names(blocks: &[Block], words: Vec<Words>) -> Result<(Vec<String>, Vec<String>), String> {
-    let by_position = |block: &Block| {
-        let name = block.name.clone();
-        (0..block.sites).map(move |site| format!("{name}.{site}"))
-    };
-    let mut sites: Vec<String> = blocks.iter().flat_map(by_position).collect();
-    let region = |block: &Block| std::iter::repeat_n(block.name.clone(), block.sites);
-    let mut regions: Vec<String> = blocks.iter().flat_map(region).collect();
-    for Words {
-        name,
-        shape,
-        entries,
-    } in words
-    {
-        let names = match name.as_str() {
-            REGIONS => &mut regions,
-            _ => &mut sites, // `tables` refuses all other names
-        };
-        if blocks.len() > 1 {
-            return Err(format!(
-                "`{name}` beside {} arrays; it names the sites of a single one",
-                blocks.len()
-            ));
-        }
-        if shape != [names.len()] {
-            let (found, wanted) = (times(&shape), names.len());
-            return Err(format!(
-                "`{name}` has {found} entries, but there are {wanted} sites"
-            ));
-        }
-        *names = entries;
-    }
-    Ok((sites, regions))
 }
 
 /// One table, `[presentations, sites]`, of all blocks' sites.

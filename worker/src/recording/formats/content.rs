@@ -20,9 +20,15 @@ pub(super) fn format(path: &Path) -> Option<ResponseFormat> {
     if start.starts_with(b"CDF") {
         return Some(ResponseFormat::Assembly);
     }
+    if start.starts_with(b"MATLAB ") {
+        return Some(ResponseFormat::Matlab);
+    }
     let (names, is_netcdf) = caught(|| in_root(path)).ok()??;
     if ventral::is_laid_out(&names) {
         return Some(ResponseFormat::Ventral);
+    }
+    if names.iter().any(|name| name == "nwb_version") {
+        return Some(ResponseFormat::Nwb);
     }
     // Other HDF5 is what its extension says, whose reader says what is missing.
     is_netcdf.then_some(ResponseFormat::Assembly)
@@ -39,6 +45,8 @@ fn in_root(path: &Path) -> Option<(Vec<String>, bool)> {
         .iter()
         .any(|name| name == "neuroid" || name == "presentation");
     let is_netcdf = has_dimensions || root.attribute("_NCProperties").is_ok();
-    let names = groups.into_iter().chain(datasets).collect();
+    let is_nwb = root.attribute("nwb_version").is_ok();
+    let nwb = is_nwb.then(|| "nwb_version".to_owned());
+    let names = groups.into_iter().chain(datasets).chain(nwb).collect();
     Some((names, is_netcdf))
 }

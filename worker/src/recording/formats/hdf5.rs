@@ -4,14 +4,16 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use hdf5_reader::Dataset;
 use hdf5_reader::error::Error;
 use hdf5_reader::storage::{FileStorage, Storage};
 use hdf5_reader::superblock::Superblock;
 use netcdf_reader::Error as NcError;
 use nrp_proto::panics::caught;
 
-use crate::hdf5;
+use crate::hdf5::{self, NumberType};
 use crate::recording::error::RecordingError;
+use crate::recording::limits::MAX_RESPONSES;
 
 /// Runs `read`, and turns a panic in it into an error. The reader crates are hardened against
 /// malformed bytes, but guarantee nothing; a worker must survive any file.
@@ -100,4 +102,16 @@ fn refuse_truncated(path: &Path, storage: &FileStorage) -> Result<(), RecordingE
             available: storage.len(),
         },
     })
+}
+
+/// The numbers of a dataset, whatever their type, in the order of the file. The error is a phrase that
+/// follows the dataset's name.
+pub(super) fn numbers(data: &Dataset) -> Result<Vec<f64>, String> {
+    let entries = data.num_elements().map_err(|error| error.to_string())?;
+    if entries > MAX_RESPONSES as u64 {
+        return Err(format!("has more than {MAX_RESPONSES} entries"));
+    }
+    let damaged = |error| format!("cannot be read ({error})");
+    let number = NumberType::of(&data.raw_datatype().map_err(damaged)?)?;
+    Ok(number.decode(&data.read_raw_bytes().map_err(damaged)?))
 }

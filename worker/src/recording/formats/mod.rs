@@ -5,7 +5,9 @@
 pub(super) mod arrays;
 mod content;
 mod hdf5;
+mod matlab;
 mod netcdf;
+mod nwb;
 mod reading;
 mod ventral;
 
@@ -31,7 +33,7 @@ pub struct Format {
 type DigestStimuli = fn(&mut blake3::Hasher, &Path, &[u32]) -> Result<(), RecordingError>;
 
 /// Every format.
-pub const FORMATS: [Format; 3] = [
+pub const FORMATS: [Format; 5] = [
     Format {
         format: ResponseFormat::Assembly,
         what: "a Brain-Score assembly (netCDF)",
@@ -42,6 +44,18 @@ pub const FORMATS: [Format; 3] = [
         format: ResponseFormat::Arrays,
         what: "NumPy arrays",
         open: arrays::open,
+        digest_stimuli: None,
+    },
+    Format {
+        format: ResponseFormat::Matlab,
+        what: "MATLAB arrays (version 5 or 7.3)",
+        open: matlab::open,
+        digest_stimuli: None,
+    },
+    Format {
+        format: ResponseFormat::Nwb,
+        what: "spikes and trials (NWB 2)",
+        open: nwb::open,
         digest_stimuli: None,
     },
     Format {
@@ -58,7 +72,9 @@ pub const FORMATS: [Format; 3] = [
 /// When the extension names no format, or the file is missing, damaged or not laid out as its
 /// format requires.
 pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
-    (format(asked.path)?.open)(asked)
+    let format = format(asked.path)?;
+    asked.refuse_of_others(format.format)?;
+    (format.open)(asked)
 }
 
 /// Hashes the stimuli that the file at `path` brings.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use nrp_proto::sweep::ResponseFormat;
+
 use super::arrays::axes::Axes;
 use crate::recording::assembly::Assembly;
 use crate::recording::error::RecordingError;
@@ -46,6 +48,19 @@ impl Asked<'_> {
             Axes::Given(_) => Err(RecordingError::NoArrays {
                 path: self.path.to_owned(),
             }),
+        }
+    }
+
+    /// Refuses a window or sites that the user has named for a file of a `format` without spikes, or
+    /// without arrays.
+    pub(super) fn refuse_of_others(&self, format: ResponseFormat) -> Result<(), RecordingError> {
+        let path = self.path.to_owned();
+        if self.layout.window_ms.is_some() && !format.has_spikes() {
+            Err(RecordingError::NoSpikes { path })
+        } else if !self.layout.sites.is_empty() && !format.has_axes() {
+            Err(RecordingError::NoSites { path })
+        } else {
+            Ok(())
         }
     }
 

@@ -28,7 +28,7 @@ fn every_format_is_in_the_table_and_found_by_each_of_its_extensions_in_any_case(
             }
         }
     }
-    for file in ["lab.mat", "lab", "nc", ".nc.txt"] {
+    for file in ["lab.txt", "lab", "nc", ".nc.txt"] {
         assert!(super::format(Path::new(file)).is_err(), "{file}");
     }
 }
@@ -110,7 +110,7 @@ fn a_sweep_and_a_check_refuse_a_bad_file_with_the_same_words_and_hint() {
             bad.push(folder.join(format!("gone.{extension}")));
         }
     }
-    bad.push(folder.join("lab.mat"));
+    bad.push(folder.join("lab.pkl"));
     for name in [
         "silent-site.nc",
         "infinite.nc",

@@ -47,10 +47,16 @@ def arrays():
     npz("unnamed.npz", arr_0=table[0])
     npz("differing.npz", V4=table[:, :, :3], IT=table[:2, :, 3:])
     npz("flat.npz", V4=table[0, :, 0])
-    npz("words.npz", V4=table, animal=np.array(["a", "b"]))
+    ids = np.array(["s0", "s1", "s2", "s3"])
+    beside = {"rate_hz": 30000.0, "animal": "Ren\u00e9", "window": [70, 170], "names": ["a", "b", "c", "d"]}
+    npz("with-ids.npz", V4=table[0], stimulus_id=ids, **beside)
+    npz("more-ids.npz", V4=table[0], shown=ids, image_ids=np.arange(1, 5), **beside)
+    npz("shuffled-ids.npz", V4=table[0], shown=ids[::-1])
+    npz("object-ids.npz", V4=table[0], stimulus_id=ids.astype(object))
     npz("three-sites.npz", rates=table, sites=np.array(["a", "b", "c"]))
     for name, dtype in [("little", "<f4"), ("big", ">f4"), ("bytes", "i1"), ("counts", "<u2"), ("longs", ">i8")]:
         np.save(f"{name}.npy", np.floor(table[0]).astype(dtype))
+    np.save("above.npy", table[0] > 20)
     np.save("fortran.npy", np.asfortranarray(np.floor(table[0]).astype("<i4")))
     np.save("transposed.npy", table[0].T)
     np.save("objects.npy", np.array([[1.0, None]], dtype=object), allow_pickle=True)

@@ -7,29 +7,12 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::container::{self, Array, Entries};
 use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
 const MAX_HEADER_BYTES: usize = 1 << 16;
-
-/// An array: its shape, and its entries in the order of rows (C), however it was stored.
-#[derive(Debug, PartialEq)]
-pub(super) struct Array {
-    /// Length of each axis.
-    pub(super) shape: Vec<usize>,
-    /// Its entries, the last axis fastest.
-    pub(super) entries: Entries,
-}
-
-/// What an array holds.
-#[derive(Debug, PartialEq)]
-pub(super) enum Entries {
-    /// Floats or whole numbers.
-    Numbers(Vec<f64>),
-    /// Text.
-    Words(Vec<String>),
-}
 
 /// The entry type of an array.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,51 +26,67 @@ enum Kind {
     Characters,
 }
 
+/// An entry type, or in words one that is not read.
+type Known = Result<Kind, String>;
+
 struct Header {
-    kind: Kind,
+    kind: Known,
     big_endian: bool,
     entry_bytes: usize,
     fortran: bool,
     shape: Vec<usize>,
 }
 
-impl Array {
-    /// Reads one array to its end. The error describes the problem in words.
-    pub(super) fn read(mut reader: impl Read) -> Result<Self, String> {
-        let header = Header::read(&mut reader)?;
-        let too_large = || {
-            format!(
-                "{} holds more than {MAX_RESPONSES_BYTES} bytes, or {MAX_RESPONSES} entries",
-                header.shown()
-            )
+/// The shape of an array and what it holds, from its header.
+pub(super) fn list(mut reader: impl Read) -> Result<(Vec<usize>, container::Kind), String> {
+    let header = Header::read(&mut reader)?;
+    let kind = match header.kind {
+        Ok(Kind::Float | Kind::Signed | Kind::Unsigned) => container::Kind::Numbers,
+        Ok(Kind::Bytes | Kind::Characters) => container::Kind::Words,
+        Err(what) => container::Kind::Other(what),
+    };
+    Ok((header.shape, kind))
+}
+
+/// Reads one array to its end. The error describes the problem in words.
+pub(super) fn read(mut reader: impl Read) -> Result<Array, String> {
+    let header = Header::read(&mut reader)?;
+    let kind = header
+        .kind
+        .clone()
+        .map_err(|what| format!("it holds {what}"))?;
+    let too_large = || {
+        format!(
+            "{} holds more than {MAX_RESPONSES_BYTES} bytes, or {MAX_RESPONSES} entries",
+            header.shown()
+        )
+    };
+    let entries = header
+        .shape
+        .iter()
+        .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+    let entries = entries.filter(|entries| *entries <= MAX_RESPONSES);
+    let bytes = entries.and_then(|n| n.checked_mul(header.entry_bytes));
+    let bytes = bytes
+        .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)
+        .ok_or_else(too_large)?;
+    let mut stored = Vec::new();
+    reader
+        .take(bytes as u64 + 1)
+        .read_to_end(&mut stored)
+        .map_err(|error| format!("it cannot be read to its end ({error})"))?;
+    if stored.len() != bytes {
+        let length = if stored.len() > bytes {
+            "more".to_owned()
+        } else {
+            stored.len().to_string()
         };
-        let entries = header
-            .shape
-            .iter()
-            .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
-        let entries = entries.filter(|entries| *entries <= MAX_RESPONSES);
-        let bytes = entries.and_then(|n| n.checked_mul(header.entry_bytes));
-        let bytes = bytes
-            .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)
-            .ok_or_else(too_large)?;
-        let mut stored = Vec::new();
-        reader
-            .take(bytes as u64 + 1)
-            .read_to_end(&mut stored)
-            .map_err(|error| format!("it cannot be read to its end ({error})"))?;
-        if stored.len() != bytes {
-            let length = if stored.len() > bytes {
-                "more".to_owned()
-            } else {
-                stored.len().to_string()
-            };
-            return Err(format!(
-                "{} needs {bytes} bytes, found {length}",
-                header.shown()
-            ));
-        }
-        Ok(header.decode(&stored))
+        return Err(format!(
+            "{} needs {bytes} bytes, found {length}",
+            header.shown()
+        ));
     }
+    Ok(header.decode(kind, &stored))
 }
 
 impl Header {
@@ -131,13 +130,11 @@ impl Header {
             Some(after.trim_start().strip_prefix(':')?.trim_start())
         };
         let descr = value("descr").ok_or_else(unclear)?;
-        if descr.starts_with('[') {
-            return Err("its entries are records; save one table of numbers".to_owned());
-        }
         let quoted = descr
             .strip_prefix(['\'', '"'])
             .and_then(|d| d.split_once(['\'', '"']));
-        let (dtype, _) = quoted.ok_or_else(unclear)?;
+        let records = descr.starts_with('[').then_some(("", ""));
+        let (dtype, _) = quoted.or(records).ok_or_else(unclear)?;
         let fortran = value("fortran_order")
             .ok_or_else(unclear)?
             .starts_with("True");
@@ -160,21 +157,16 @@ impl Header {
         let (start, size) = split.unwrap_or((dtype, ""));
         let size = size.parse::<usize>().ok();
         let (kind, entry_bytes) = match (start.chars().nth(1), size) {
-            (Some('f'), Some(size @ (4 | 8))) => (Kind::Float, size),
-            (Some('i'), Some(size @ (1 | 2 | 4 | 8))) => (Kind::Signed, size),
-            (Some('u'), Some(size @ (1 | 2 | 4 | 8))) => (Kind::Unsigned, size),
-            (Some('S' | 'a'), Some(size)) => (Kind::Bytes, size),
-            (Some('U'), Some(size)) => (Kind::Characters, size.checked_mul(4).ok_or_else(unclear)?),
-            (Some('O'), _) => {
-                return Err("it holds Python objects, which are not loaded; \
-                            save numbers (`astype(\"float32\")`) or words (`astype(str)`)"
-                    .to_owned());
+            (Some('f'), Some(size @ (2 | 4 | 8))) => (Ok(Kind::Float), size),
+            (Some('i'), Some(size @ (1 | 2 | 4 | 8))) => (Ok(Kind::Signed), size),
+            (Some('u'), Some(size @ (1 | 2 | 4 | 8))) => (Ok(Kind::Unsigned), size),
+            (Some('b'), Some(1)) => (Ok(Kind::Unsigned), 1),
+            (Some('S' | 'a'), Some(size)) => (Ok(Kind::Bytes), size),
+            (Some('U'), Some(size)) => {
+                let bytes = size.checked_mul(4).ok_or_else(unclear)?;
+                (Ok(Kind::Characters), bytes)
             }
-            _ => {
-                return Err(format!(
-                    "its entries are of type `{dtype}`; float32, float64, whole numbers and words are read"
-                ));
-            }
+            _ => (Err(not_read(dtype)), 0),
         };
         Ok(Self {
             kind,
@@ -194,16 +186,16 @@ impl Header {
         )
     }
 
-    fn decode(self, stored: &[u8]) -> Array {
+    fn decode(self, kind: Kind, stored: &[u8]) -> Array {
         let big = self.big_endian;
         let width = self.entry_bytes.max(1);
-        let entries = match self.kind {
+        let entries = match kind {
             Kind::Float | Kind::Signed | Kind::Unsigned => {
-                let number = |entry: &[u8]| number(self.kind, big, entry);
+                let number = |entry: &[u8]| number(kind, big, entry);
                 Entries::Numbers(self.by_rows(stored.chunks_exact(width).map(number).collect()))
             }
             Kind::Bytes | Kind::Characters => {
-                let word = |entry: &[u8]| word(self.kind, big, entry);
+                let word = |entry: &[u8]| word(kind, big, entry);
                 Entries::Words(self.by_rows(stored.chunks_exact(width).map(word).collect()))
             }
         };
@@ -213,23 +205,27 @@ impl Header {
         }
     }
 
-    /// Entries stored with the first axis fastest, brought into the order of rows.
     fn by_rows<T: Clone>(&self, stored: Vec<T>) -> Vec<T> {
-        if !self.fortran || self.shape.len() < 2 {
-            return stored;
+        if self.fortran {
+            container::by_rows(&self.shape, stored)
+        } else {
+            stored
         }
-        let place = |mut row_major: usize| {
-            let mut at = 0;
-            for (axis, &length) in self.shape.iter().enumerate().rev() {
-                let stride: usize = self.shape[..axis].iter().product();
-                at += row_major % length * stride;
-                row_major /= length;
-            }
-            at
-        };
-        (0..stored.len())
-            .map(|index| stored[place(index)].clone())
-            .collect()
+    }
+}
+
+/// What an array holds that is not read, by its type.
+fn not_read(dtype: &str) -> String {
+    match dtype.get(1..2) {
+        None => "records; save one table of numbers".to_owned(),
+        Some("O") => {
+            "Python objects, which are not loaded; save numbers (`astype(\"float32\")`) or \
+                      words (`astype(str)`)"
+                .to_owned()
+        }
+        Some(_) => format!(
+            "entries of type `{dtype}`; float16, float32, float64, whole numbers and words are read"
+        ),
     }
 }
 
@@ -241,6 +237,7 @@ fn number(kind: Kind, big_endian: bool, entry: &[u8]) -> f64 {
     }
     let unsigned = u64::from_le_bytes(bytes);
     match (kind, entry.len()) {
+        (Kind::Float, 2) => half::f16::from_bits(unsigned as u16).to_f64(),
         (Kind::Float, 4) => f64::from(f32::from_bits(unsigned as u32)),
         (Kind::Float, _) => f64::from_bits(unsigned),
         (Kind::Signed, length) => {

@@ -57,7 +57,7 @@ fn near(found: &[Option<f64>], expected: &[Option<f64>]) -> Vec<Option<f64>> {
 fn an_array_without_a_name_is_called_as_its_file() {
     let files = files();
     for name in [
-        "unnamed", "little", "big", "bytes", "counts", "longs", "fortran",
+        "unnamed", "little", "big", "bytes", "counts", "longs", "fortran", "half",
     ] {
         let ending = if name == "unnamed" { "npz" } else { "npy" };
         let file = format!("{name}.{ending}");
@@ -69,7 +69,7 @@ fn an_array_without_a_name_is_called_as_its_file() {
             "{name}"
         );
         assert_eq!(region.noise, None::<Noise>);
-        // The first repetition holds whole numbers.
+        // The first repetition holds whole numbers, which float16 has up to 2048.
         let expected = (0..4).flat_map(|stimulus| (0..5).map(move |site| 10 * site + stimulus));
         let expected: Vec<f64> = expected.map(f64::from).collect();
         assert_eq!(region.responses, expected, "{name}");
@@ -83,29 +83,129 @@ fn an_array_without_a_name_is_called_as_its_file() {
 #[test]
 fn what_is_no_table_of_responses_is_refused() {
     let files = files();
-    let refusals = [
-        "differing.npz",
-        "flat.npz",
-        "words.npz",
-        "objects.npy",
-        "half.npy",
-        "record.npy",
-    ];
-    let refusals = refusals.map(|name| files.refusal(name, &[]));
-    insta::assert_snapshot!(refusals.join("\n"), @r#"
-    `differing.npz`: its regions differ in repetitions or stimuli: `V4` 3 x 4 x 3, `IT` 2 x 4 x 2; give each as many, NaN where nothing was recorded
-    `flat.npz`: array `V4` has 1 axes; expected stimuli x sites or repetitions x stimuli x sites
-    `words.npz`: array `animal` holds words; only `regions` and `sites` may
-    `objects.npy`: it holds Python objects, which are not loaded; save numbers (`astype("float32")`) or words (`astype(str)`)
-    `half.npy`: its entries are of type `<f2`; float32, float64, whole numbers and words are read
-    `record.npy`: its entries are records; save one table of numbers
-    "#);
+    for (name, expected) in [
+        (
+            "differing.npz",
+            "its arrays differ in repetitions or stimuli: `V4` 3 x 4 x 3, `IT` 2 x 4 x 2",
+        ),
+        (
+            "flat.npz",
+            "array `V4` has 1 axes; expected stimuli x sites or repetitions x stimuli x sites",
+        ),
+        (
+            "objects.npy",
+            "Python objects, which are not loaded; save numbers",
+        ),
+        ("record.npy", "records; save one table of numbers"),
+        (
+            "object-ids.npz",
+            "array `stimulus_id` holds Python objects, which are not loaded",
+        ),
+        (
+            "shuffled-ids.npz",
+            "array `shown` names `s3` in row 1, where stimulus 1 is `s0` in `stimuli.csv`",
+        ),
+    ] {
+        let said = files.refusal(name, &[]);
+        assert!(said.contains(expected), "{said}");
+    }
     files.write_stimuli("stimulus_id\ns0\ns1\n");
     assert_eq!(
         files.refusal("named-sites.npz", &[]),
         "`named-sites.npz`: array `anything`, as repetitions x stimuli x sites, has 4 stimuli (5 sites), \
          `stimuli.csv` lists 2"
     );
+}
+
+#[test]
+fn ids_and_other_things_beside_the_responses_are_checked_or_left_out() {
+    let files = files();
+    let plain = files.open("little.npy", &[]).expect("recordings");
+    for name in ["with-ids.npz", "more-ids.npz"] {
+        let recordings = files.open(name, &[]).expect(name);
+        let [v4] = &recordings.regions[..] else {
+            panic!("{name}: one region")
+        };
+        assert_eq!(v4.name, "V4");
+        assert_near(v4.responses[6], plain.regions[0].responses[6]);
+        let [notice] = &recordings.notices[..] else {
+            panic!("{name}: {:?}", recordings.notices)
+        };
+        assert_eq!(
+            notice
+                .split_once("responses: ")
+                .expect("what is left out")
+                .1,
+            "`rate_hz` (a number), `animal` (a word), `window` (2), `names` (4 words)"
+        );
+    }
+    // True is one.
+    let above = files.open("above.npy", &[]).expect("recordings");
+    let expected = plain.regions[0]
+        .responses
+        .iter()
+        .map(|&rate| f64::from(u8::from(rate > 20.0)));
+    assert_eq!(above.regions[0].responses, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn an_array_and_the_sites_of_regions_may_be_named() {
+    let files = files();
+    let open = |name: &str, variable: Option<&str>, sites: &[&str]| {
+        let mut source = files.source(testdata(name));
+        if let Source::Files { layout, .. } = &mut source {
+            layout.axes = Axes::Documented;
+            layout.variable = variable.map(str::to_owned);
+            layout.sites = sites.iter().map(|of| (*of).to_owned()).collect();
+        }
+        Recordings::open(&source, &[])
+    };
+    let it = open("differing.npz", Some("IT"), &[]).expect("one of two arrays");
+    assert_eq!(
+        (it.regions[0].sites.len(), it.regions[0].repetitions),
+        (2, (2, 2))
+    );
+    let whole = open("little.npy", None, &[]).expect("recordings");
+    let parts = open("little.npy", None, &["IT = 4-5", "V4 = 1, 3"]).expect("recordings");
+    let [v4, it] = &parts.regions[..] else {
+        panic!("two regions")
+    };
+    assert_eq!((&*v4.name, &*it.name), ("V4", "IT"));
+    assert_eq!(v4.sites, ["little.0", "little.2"]);
+    assert_eq!(it.sites, ["little.3", "little.4"]);
+    let rows = whole.regions[0].responses.chunks_exact(5);
+    let expected: Vec<f64> = rows.flat_map(|row| [row[0], row[2]]).collect();
+    assert_eq!(v4.responses, expected);
+    assert!(parts.notices[0].ends_with("left out sites of no region: 1"));
+    for (refused, expected) in [
+        (
+            open("little.npy", None, &["V4 = 1-3", "IT = 3-5"]),
+            "`sites` under `[recordings]` puts site 3 into V4 and IT",
+        ),
+        (
+            open("little.npy", None, &["V4 = 1-6"]),
+            "gives V4 site 6; there are 5",
+        ),
+        (
+            open("little.npy", None, &["V4"]),
+            "expected a region and its sites",
+        ),
+        (
+            open("regions.npz", None, &["V4 = 1-3"]),
+            "for 2 arrays; it is for a single one",
+        ),
+        (
+            open("named-sites.npz", None, &["V4 = 1-3"]),
+            "beside an array `regions`",
+        ),
+        (
+            open("regions.npz", Some("V1"), &[]),
+            "has no array `V1`; it has V4, IT",
+        ),
+    ] {
+        let said = refused.err().expect("a refusal").to_string();
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 /// Writes a `.npy` of this shape whose entries are 0, 1, 2, … in the order of rows.
@@ -312,7 +412,9 @@ fn a_header_decides_neither_memory_nor_success() {
         let shape = format!("{shape}, }}");
         let error = claims(&format!("{shape:9}"));
         assert!(
-            error.contains("an array of") || error.contains("no sense"),
+            error.contains("an array of")
+                || error.contains("no sense")
+                || error.contains("the limit"),
             "{error}"
         );
     }

@@ -1,0 +1,192 @@
+//! Version 7.3: HDF5 with a dataset per variable, its axes in reverse, and its class as an attribute.
+
+use std::path::Path;
+
+use hdf5_reader::group::Group;
+use hdf5_reader::reference::read_object_references;
+use hdf5_reader::{Dataset, Datatype, Hdf5File};
+
+use crate::recording::error::RecordingError;
+use crate::recording::formats::arrays::container::{
+    Array, Container, Entries, Kind, Listed, by_rows,
+};
+use crate::recording::formats::hdf5::{numbers, storage, unread};
+use crate::recording::limits::MAX_RESPONSES_BYTES;
+
+/// Where the contents of cells are.
+const REFERENCES: &str = "#refs#";
+/// Most words of one variable.
+const MAX_WORDS: u64 = 1 << 20;
+/// Longest word, in characters.
+const MAX_WORD: u64 = 1 << 16;
+
+/// An opened file.
+pub(super) struct Seven {
+    file: Hdf5File,
+    listed: Vec<Listed>,
+}
+
+impl Seven {
+    /// Lists the variables of the file at `path`, and the fields of its structs as `struct/field`.
+    pub(super) fn open(path: &Path) -> Result<Self, RecordingError> {
+        let options = crate::hdf5::options(MAX_RESPONSES_BYTES);
+        let file = Hdf5File::from_storage_with_options(storage(path)?, options)
+            .map_err(|source| unread(path, source))?;
+        let mut listed = Vec::new();
+        let root = file.root_group().map_err(|source| unread(path, source))?;
+        list(&root, "", &mut listed).map_err(|source| unread(path, source))?;
+        Ok(Self { file, listed })
+    }
+
+    /// The words of an array of characters, or of a cell array; none if a cell holds anything else.
+    fn words(&self, data: &Dataset) -> hdf5_reader::error::Result<Vec<String>> {
+        if !matches!(data.dtype(), Datatype::Reference { .. }) {
+            return characters(data, false);
+        }
+        let root = self.file.root_group()?;
+        let cells = root.group(REFERENCES)?;
+        let places: std::collections::HashMap<u64, Dataset> = cells
+            .datasets()?
+            .into_iter()
+            .map(|cell| (cell.address(), cell))
+            .collect();
+        let mut words = Vec::new();
+        let references = read_object_references(&data.read_raw_bytes()?, root.offset_size())?;
+        for address in references {
+            let word = places.get(&address).filter(|cell| class(cell) == "char");
+            let word = word.map(|cell| characters(cell, true)).transpose()?;
+            match word.as_deref() {
+                Some([word]) => words.push(word.clone()),
+                // An empty word, which is stored as its length.
+                Some([]) => words.push(String::new()),
+                Some(_) | None => return Ok(Vec::new()),
+            }
+        }
+        Ok(words)
+    }
+}
+
+impl Container for Seven {
+    fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    fn load(&mut self, index: usize) -> Result<Array, String> {
+        let Listed { name, shape, kind } = &self.listed[index];
+        let failed = |problem: String| format!("variable `{name}`: {problem}");
+        let data = self.file.dataset(name);
+        let data = data.map_err(|error| failed(error.to_string()))?;
+        let entries = match kind {
+            Kind::Words => {
+                let words = self.words(&data);
+                Entries::Words(words.map_err(|error| failed(error.to_string()))?)
+            }
+            Kind::Numbers | Kind::Other(_) => {
+                let values = numbers(&data).map_err(failed)?;
+                Entries::Numbers(by_rows(shape, values))
+            }
+        };
+        let shape = match &entries {
+            Entries::Words(words) => vec![words.len()],
+            Entries::Numbers(_) => shape.clone(),
+        };
+        Ok(Array { shape, entries })
+    }
+
+    fn is_workspace(&self) -> bool {
+        true
+    }
+}
+
+/// Lists what `group` holds; `prefix` is its path.
+fn list(group: &Group, prefix: &str, listed: &mut Vec<Listed>) -> hdf5_reader::error::Result<()> {
+    let (groups, datasets) = group.members()?;
+    for data in datasets {
+        let (shape, kind) = described(&data);
+        let name = format!("{prefix}{}", own_name(data.name()));
+        listed.push(Listed { name, shape, kind });
+    }
+    for inner in groups {
+        let name = own_name(inner.name()).to_owned();
+        if prefix.is_empty() && name.starts_with('#') {
+            continue;
+        }
+        if inner.attribute("MATLAB_sparse").is_ok() {
+            let kind = Kind::Other("a sparse array; save `full` of it".to_owned());
+            let (name, shape) = (format!("{prefix}{name}"), Vec::new());
+            listed.push(Listed { name, shape, kind });
+        } else if prefix.is_empty() {
+            list(&inner, &format!("{name}/"), listed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The last part of a path.
+fn own_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The shape in MATLAB's order, and what the dataset holds.
+fn described(data: &Dataset) -> (Vec<usize>, Kind) {
+    let shape: Vec<usize> = data.shape().iter().rev().map(|&of| of as usize).collect();
+    let other = |what: &str| Kind::Other(what.to_owned());
+    if data.attribute("MATLAB_empty").is_ok() {
+        return (Vec::new(), other("empty"));
+    }
+    let kind = match (class(data).as_str(), data.dtype()) {
+        ("char", _) => Kind::Words,
+        ("cell", Datatype::Reference { .. }) => Kind::Words,
+        (_, Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. }) => Kind::Numbers,
+        (_, Datatype::Compound { .. }) => other("complex numbers"),
+        (_, _) => other("neither numbers nor words"),
+    };
+    let shape = match kind {
+        Kind::Words if matches!(data.dtype(), Datatype::Reference { .. }) => {
+            vec![shape.iter().product()]
+        }
+        Kind::Words => vec![shape.first().copied().unwrap_or(1)],
+        Kind::Numbers | Kind::Other(_) => shape,
+    };
+    (shape, kind)
+}
+
+fn class(data: &Dataset) -> String {
+    let class = data.attribute("MATLAB_class");
+    class
+        .and_then(|class| class.read_string())
+        .unwrap_or_default()
+}
+
+/// The rows of an array of characters, columns x rows in the file. An empty one has none. A single column
+/// is one word where the array `is_cell`: hdf5storage writes words so.
+fn characters(data: &Dataset, is_cell: bool) -> hdf5_reader::error::Result<Vec<String>> {
+    if data.attribute("MATLAB_empty").is_ok() {
+        return Ok(Vec::new());
+    }
+    let (columns, rows) = match *data.shape() {
+        [1, length] if is_cell && length <= MAX_WORD => (length, 1),
+        [columns, rows] if columns <= MAX_WORD && rows <= MAX_WORDS => (columns, rows),
+        _ => return Ok(Vec::new()),
+    };
+    let units: Vec<u16> = match data.dtype() {
+        Datatype::FixedPoint { size: 1, .. } => {
+            let bytes = data.read_array::<u8>()?;
+            bytes.iter().map(|&byte| u16::from(byte)).collect()
+        }
+        Datatype::FixedPoint { size: 4, .. } => {
+            let units = data.read_array::<u32>()?;
+            units.iter().map(|&unit| unit as u16).collect()
+        }
+        _ => data.read_array::<u16>()?.iter().copied().collect(),
+    };
+    let (columns, rows) = (columns as usize, rows as usize);
+    let row = |row: usize| {
+        let units = (0..columns).map(|column| units[column * rows + row]);
+        let word: String = char::decode_utf16(units)
+            .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
+        word.trim_end().to_owned()
+    };
+    Ok((0..rows).map(row).collect())
+}

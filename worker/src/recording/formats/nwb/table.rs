@@ -1,0 +1,96 @@
+//! Tables as NWB stores them: a dataset per column, and for a column of lists an index of where each ends.
+
+use hdf5_reader::group::Group;
+use hdf5_reader::{Dataset, Datatype};
+
+use crate::recording::formats::hdf5::numbers;
+use crate::recording::limits::MAX_RESPONSES;
+
+/// Most rows of a table whose words are read.
+const MAX_ROWS: u64 = 1 << 24;
+
+/// A table.
+pub(super) struct Table {
+    group: Group,
+    /// The names of its columns, in the order of the file.
+    columns: Vec<String>,
+}
+
+impl Table {
+    pub(super) fn open(group: Group) -> Result<Self, String> {
+        let members = group.member_names();
+        let (_, columns) = members.map_err(|error| error.to_string())?;
+        Ok(Self { group, columns })
+    }
+
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|of| of == column)
+    }
+
+    fn dataset(&self, column: &str) -> Result<Dataset, String> {
+        if !self.has(column) {
+            let columns = self.columns.join(", ");
+            return Err(format!("has no column `{column}` among {columns}"));
+        }
+        let dataset = self.group.dataset(column);
+        dataset.map_err(|error| format!("has a damaged column `{column}` ({error})"))
+    }
+
+    /// A column of numbers, one per row.
+    pub(super) fn numbers(&self, column: &str) -> Result<Vec<f64>, String> {
+        let data = self.dataset(column)?;
+        numbers(&data).map_err(|problem| format!("has a column `{column}` that {problem}"))
+    }
+
+    /// A column of words or numbers, one per row, as words.
+    pub(super) fn words(&self, column: &str) -> Result<Vec<String>, String> {
+        let data = self.dataset(column)?;
+        let is_column = matches!(*data.shape(), [rows] if rows <= MAX_ROWS);
+        if !is_column || self.has(&format!("{column}_index")) {
+            return Err(format!("has more than one entry of `{column}` in a row"));
+        }
+        match data.dtype() {
+            Datatype::String { .. } | Datatype::VarLen { .. } => {
+                let words = data.read_strings();
+                words.map_err(|error| format!("has a damaged column `{column}` ({error})"))
+            }
+            _ => {
+                let numbers = self.numbers(column)?;
+                Ok(numbers.iter().map(f64::to_string).collect())
+            }
+        }
+    }
+
+    /// A column of lists of numbers, one list per row.
+    pub(super) fn lists(&self, column: &str) -> Result<Vec<Vec<f64>>, String> {
+        let all = self.numbers(column)?;
+        let ends = self.numbers(&format!("{column}_index"))?;
+        // Intervals have two numbers an entry.
+        let width = match *self.dataset(column)?.shape() {
+            [_, width] => width as usize,
+            _ => 1,
+        };
+        if ends.len() > MAX_RESPONSES {
+            return Err(format!("has {} lists of `{column}`", ends.len()));
+        }
+        let mut start = 0;
+        let mut lists = Vec::new();
+        for end in ends {
+            let end = (end as usize).saturating_mul(width);
+            let list = all.get(start..end);
+            let list = list.ok_or_else(|| {
+                format!(
+                    "has an index of `{column}` that leaves its {} entries",
+                    all.len()
+                )
+            })?;
+            lists.push(list.to_vec());
+            start = end;
+        }
+        Ok(lists)
+    }
+}

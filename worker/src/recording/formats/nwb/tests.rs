@@ -1,0 +1,140 @@
+//! NWB files as pynwb writes them, by `make_nwb.py`, with the counts that NumPy makes of them.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::recording::tests::testdata;
+use crate::recording::{Axes, Layout};
+
+/// The files, unpacked.
+fn unpacked() -> (tempfile::TempDir, serde_json::Value) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let zip = std::fs::File::open(testdata("nwb.zip")).expect("the files");
+    let mut archive = zip::ZipArchive::new(zip).expect("a zip");
+    archive.extract(folder.path()).expect("its files");
+    let expected = std::fs::read(folder.path().join("expected.json")).expect("the counts");
+    let expected = serde_json::from_slice(&expected).expect("JSON");
+    (folder, expected)
+}
+
+fn set(ids: &[&str]) -> StimulusSet {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("stimuli.csv");
+    let text = format!("stimulus_id\n{}\n", ids.join("\n"));
+    std::fs::write(&path, text).expect("a written file");
+    StimulusSet::open(&path).expect("a stimulus set")
+}
+
+fn opened(
+    path: PathBuf,
+    window_ms: Option<[i64; 2]>,
+    variable: Option<&str>,
+) -> Result<Assembly, RecordingError> {
+    let set = set(&["s0", "s1", "s2", "s3"]);
+    let layout = Layout {
+        axes: Axes::Evident,
+        variable: variable.map(str::to_owned),
+        window_ms,
+        ..Layout::evident()
+    };
+    let opened = open(&Asked {
+        path: &path,
+        layout: &layout,
+        stimuli: Some(&set),
+        variations: &[],
+    });
+    opened.map(|opened| opened.assembly)
+}
+
+const WINDOW: Option<[i64; 2]> = Some([70, 170]);
+
+/// The counts of an assembly, unit by unit within each trial; `null` where nothing was observed.
+fn table(assembly: &Assembly) -> serde_json::Value {
+    let trial = |trial| {
+        let units = (0..assembly.sites.len()).map(|site| assembly.value(trial, site));
+        let units = units.map(|count| (!count.is_nan()).then_some(count as i64));
+        units.collect::<Vec<_>>()
+    };
+    let trials: Vec<_> = (0..assembly.shown.len()).map(trial).collect();
+    serde_json::json!(trials)
+}
+
+#[test]
+fn spikes_are_counted_as_numpy_counts_them() {
+    let (folder, expected) = unpacked();
+    let file = |name| folder.path().join(name);
+    let units = opened(file("units.nwb"), WINDOW, None).expect("units");
+    assert_eq!(serde_json::json!(units.shown), expected["shown"]);
+    assert_eq!(table(&units), expected["counts"]);
+    assert_eq!(units.sites, ["0", "1", "2"]);
+    assert_eq!(units.regions, ["V4", "V4", "IT"]);
+    assert_eq!(units.notices, Vec::<String>::new());
+    // Regions of the units themselves; not observed in some windows; a column of another name.
+    let observed = opened(file("observed.nwb"), WINDOW, None).expect("units");
+    assert_eq!(table(&observed), expected["observed"]);
+    assert_eq!(observed.regions, ["V4", "V4", "IT"]);
+    assert_eq!(serde_json::json!(observed.shown), expected["shown"]);
+    let [notice] = &observed.notices[..] else {
+        panic!("{:?}", observed.notices)
+    };
+    assert!(notice.ends_with("the stimuli are those in column `picture` of `trials`"));
+    let named = opened(file("observed.nwb"), WINDOW, Some("trials/picture")).expect("units");
+    assert_eq!(named.notices, Vec::<String>::new());
+    // Another table; no regions.
+    let other = opened(file("presentations.nwb"), WINDOW, Some("presentations")).expect("units");
+    assert_eq!(table(&other), expected["counts"]);
+    assert_eq!(other.regions, ["presentations"; 3]);
+    // Another window: all spikes of the eight trials lie in the recording.
+    let long = opened(file("units.nwb"), Some([-5000, 5000]), None).expect("units");
+    let first = (0..8).map(|trial| long.value(trial, 0));
+    assert!(first.clone().all(|count| count == long.value(0, 0)) && long.value(0, 0) >= 64.0);
+}
+
+#[test]
+fn what_a_file_leaves_open_is_asked() {
+    let (folder, _) = unpacked();
+    let refusal = |name: &str, window, variable| {
+        let error = opened(folder.path().join(name), window, variable).err();
+        let error = error.expect("a refusal");
+        let help = miette::Diagnostic::help(&error).expect("help").to_string();
+        let text = error.to_string();
+        let text = text.replace(&format!("{}/", folder.path().display()), "");
+        format!("{text}\n  {help}")
+    };
+    for (name, window, variable, expected) in [
+        (
+            "units.nwb",
+            None,
+            None,
+            "`window_ms = [70, 170]` under `[recordings]`",
+        ),
+        (
+            "units.nwb",
+            Some([170, 70]),
+            None,
+            "in a window of [170, 70] ms",
+        ),
+        (
+            "presentations.nwb",
+            WINDOW,
+            None,
+            "has no table `trials` of intervals; it has presentations\n  name the table of trials: \
+             `variable = \"presentations\"`",
+        ),
+        (
+            "units.nwb",
+            WINDOW,
+            Some("trials/picture"),
+            "has no column `picture` among ",
+        ),
+        (
+            "two-regions.nwb",
+            WINDOW,
+            None,
+            "has no single region of unit 0: the `location` of its electrodes differ",
+        ),
+    ] {
+        let said = refusal(name, window, variable);
+        assert!(said.contains(expected), "{said}");
+    }
+}
