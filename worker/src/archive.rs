@@ -7,7 +7,7 @@
 use std::io::{Read, Seek};
 
 use thiserror::Error;
-use zip::read::ZipFile;
+use zip::read::{ArchiveOffset, Config, ZipFile};
 use zip::{CompressionMethod, ZipArchive};
 
 /// How many times its own size an archive may unpack to that is packed by deflate alone. Deflate's limit
@@ -28,6 +28,21 @@ pub(crate) enum ArchiveError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Zip(#[from] zip::result::ZipError),
+}
+
+/// Opens an archive that `open` opens the file of. It is taken to begin where the file does, and only if it does
+/// not, to stand behind something else: sound archives with a zip64 record look to zip 9.8.1 as if they stood behind
+/// something, where the header of their first entry is as long as that record (a name of 30 characters).
+///
+/// # Errors
+/// When the file cannot be opened, or is not an archive.
+pub(crate) fn open<R: Read + Seek>(
+    open: impl Fn() -> std::io::Result<R>,
+) -> Result<ZipArchive<R>, zip::result::ZipError> {
+    let at_start = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    ZipArchive::with_config(at_start, open()?).or_else(|_| ZipArchive::new(open()?))
 }
 
 /// Refuses an archive of `bytes` whose entries claim to unpack to more than `limit` in all, or to more

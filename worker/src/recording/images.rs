@@ -73,8 +73,8 @@ impl Images {
             } else {
                 let file = File::open(path).map_err(io)?;
                 let bytes = file.metadata().map_err(io)?.len();
-                let file = BufReader::new(file);
-                let archive = ZipArchive::new(file).map_err(|source| RecordingError::Zip {
+                let reopened = || file.try_clone().map(BufReader::new);
+                let archive = archive::open(reopened).map_err(|source| RecordingError::Zip {
                     path: path.to_owned(),
                     source,
                 })?;

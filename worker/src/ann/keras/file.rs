@@ -140,8 +140,7 @@ impl WeightsFile<'_> {
         if self.start()? != ZIP_MAGIC {
             return Ok(None);
         }
-        let file = File::open(self.path).map_err(|source| self.unreadable(source))?;
-        let mut archive = zip::ZipArchive::new(file)
+        let mut archive = archive::open(|| File::open(self.path))
             .map_err(|error| self.not_keras(format!("a damaged archive: {error}")))?;
         let weights = archive
             .by_name(ARCHIVED)

@@ -7,8 +7,6 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use safetensors::tensor::Metadata;
-use zip::ZipArchive;
-use zip::read::{ArchiveOffset, Config};
 
 use super::TorchError;
 use super::checkpoint::{Checkpoint, StateDict};
@@ -16,7 +14,7 @@ use super::machine::MAX_BYTES;
 use super::pickle::{Pickle, Value, text};
 use super::storages::{Place, Storages};
 use super::tensor::{Dtype, Entry, Tensor};
-use crate::archive::unpack;
+use crate::archive::{self, unpack};
 
 /// The number that pickles of `torch.save` began with until 1.6, as a pickle spells it.
 const LEGACY: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -98,13 +96,8 @@ impl TorchFile<'_> {
     /// An archive: `NAME/data.pkl` describes the tensors, `NAME/data/KEY` are the storages.
     fn zip(&self, file: File) -> Result<Opened, TorchError> {
         let damaged = |error: &dyn std::fmt::Display| self.damaged(error.to_string());
-        // The offset is known: sound archives look shifted where the first entry's name is as long as the
-        // record at the end, and zip's reader would guess so.
-        let config = Config {
-            archive_offset: ArchiveOffset::Known(0),
-        };
-        let mut archive = ZipArchive::with_config(config, BufReader::new(file))
-            .map_err(|error| damaged(&error))?;
+        let reopened = || file.try_clone().map(BufReader::new);
+        let mut archive = archive::open(reopened).map_err(|error| damaged(&error))?;
         let names: Vec<String> = archive
             .file_names()
             .filter_map(|name| name.ok().map(|name| name.into_owned()))

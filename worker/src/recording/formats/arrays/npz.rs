@@ -62,7 +62,8 @@ impl Numpy {
                 listed: vec![Listed { name, shape, kind }],
             });
         }
-        let mut archive = ZipArchive::new(file)
+        let reopened = || File::open(path).map(BufReader::new);
+        let mut archive = archive::open(reopened)
             .map_err(|error| failed(format!("it is not an archive of `numpy.savez` ({error})")))?;
         if archive.len() > MAX_ARRAYS {
             let arrays = archive.len();
