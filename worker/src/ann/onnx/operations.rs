@@ -66,13 +66,14 @@ fn refusal(context: &ParsingContext, node: &NodeProto) -> Option<String> {
         let mut attributes = node.attribute.iter();
         attributes.any(|attribute| attribute.name == name && attribute.i == value)
     };
-    // tract would compute them as in inference, and `Swish` without its factor.
+    // tract would compute them as in inference, `Swish` without its factor and `Celu` with a wrong one.
     if op_type == "BatchNormalization" && states("training_mode", 1) {
         return Some("`BatchNormalization` is in training mode".to_owned());
     }
     let alpha = node.attribute.iter().find(|it| it.name == "alpha");
-    if op_type == "Swish" && alpha.is_some_and(|alpha| alpha.f != 1.0) {
-        return Some("`Swish` with a factor is not supported".to_owned());
+    let with_factor = matches!(&**op_type, "Swish" | "Celu");
+    if with_factor && alpha.is_some_and(|alpha| alpha.f != 1.0) {
+        return Some(format!("`{op_type}` with a factor is not supported"));
     }
     guarded(|| build(context, node)).err()
 }
