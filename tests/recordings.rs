@@ -387,20 +387,19 @@ fn axes_are_named_of_arrays_alone_and_in_known_words() {
     assert!(error.contains("only NumPy arrays have axes"), "{error}");
 }
 
-/// A BMP of one column, high enough for its order of resizing to matter.
+/// A BMP of two columns, high enough for its order of resizing to matter.
 fn tall_bmp(level: u8) -> Vec<u8> {
     const HEIGHT: u32 = 700;
+    const ROW_BYTES: u32 = 8;
     let mut bytes = bmp(level);
-    let pixels = bytes.split_off(54);
-    bytes[2..6].copy_from_slice(&(54 + 4 * HEIGHT).to_le_bytes());
+    bytes.truncate(54);
+    bytes[2..6].copy_from_slice(&(54 + ROW_BYTES * HEIGHT).to_le_bytes());
+    bytes[18..22].copy_from_slice(&2_u32.to_le_bytes());
     bytes[22..26].copy_from_slice(&HEIGHT.to_le_bytes());
-    bytes[34..38].copy_from_slice(&(4 * HEIGHT).to_le_bytes());
-    for row in 0..HEIGHT {
-        bytes.extend(
-            pixels
-                .iter()
-                .map(|byte| byte.wrapping_add((row * 37) as u8)),
-        );
+    bytes[34..38].copy_from_slice(&(ROW_BYTES * HEIGHT).to_le_bytes());
+    for row in 0..HEIGHT as usize {
+        let byte = |column: usize| (row * row / 7 + column * 61 + usize::from(level) * 11) as u8;
+        bytes.extend((0..6).map(byte).chain([0, 0]));
     }
     bytes
 }
@@ -427,7 +426,10 @@ fn tall_images_are_resized_in_either_order_and_other_images_keep_their_trials() 
     assert_eq!((&small.1, small.3), (&id("v1"), false));
     assert_eq!(trials("resize = \"pillow-12\""), small);
 
-    lab.place.write("images/7.bmp", tall_bmp(7));
+    for stimulus in 0..20 {
+        let file = format!("images/{stimulus}.bmp");
+        lab.place.write(&file, tall_bmp(stimulus));
+    }
     let new = trials("");
     assert_eq!((&new.1, new.3), (&id("v2"), true));
     assert_eq!(trials("resize = \"pillow-13\""), new);
