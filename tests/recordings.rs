@@ -384,7 +384,10 @@ fn axes_are_named_of_arrays_alone_and_in_known_words() {
     lab.place
         .write("sweep.toml", sweep.replace("V4.npy", "V4.nc"));
     let error = refusal(&lab.sweep_check());
-    assert!(error.contains("only NumPy arrays have axes"), "{error}");
+    assert!(
+        error.contains("only arrays of NumPy and MATLAB have axes"),
+        "{error}"
+    );
 }
 
 /// A BMP of two columns, high enough for its order of resizing to matter.

@@ -355,15 +355,56 @@ fn recordings_of_every_format_are_taken_with_the_files_they_need() {
     "#);
     insta::assert_snapshot!(check(r#"
         [recordings]
-        assembly = "rates.mat"
+        assembly = "rates.pkl"
         variations = [3]
     "#), @r#"
     the sweep file has 4 mistakes
       `recordings.stimuli`: is missing: name a file
       `recordings.images`: is missing: name a file
-      `recordings.assembly` = "rates.mat": must be "simulated" or a file of responses; responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.hdf5` or `.h5`; load MATLAB files with SciPy (`scipy.io.loadmat`; version 7.3 with `h5py`) and save the responses with `numpy.savez`
+      `recordings.assembly` = "rates.pkl": must be "simulated" or a file of responses; responses end in `.nc`, `.nc4`, `.npy`, `.npz`, `.mat`, `.nwb`, `.hdf5` or `.h5`; load pickles with pandas and save the responses with `numpy.savez`
       `recordings.variations` = [3]: only a file laid out as `ventral_neural_data.hdf5` has variation levels; leave it out
     "#);
+}
+
+#[test]
+fn a_window_is_of_spikes_and_sites_are_of_arrays() {
+    let files = "stimuli = \"a.csv\"\nimages = \"a.zip\"";
+    for (file, key) in [
+        ("a.nwb", "window_ms = [70, 170]"),
+        ("a.nwb", "window_ms = [-50, 0]"),
+        ("a.mat", "sites = [\"V1 = 1-512\", \"V4 = 513-768, 800\"]"),
+        ("a.npy", "sites = [\"V4=1-3\"]"),
+    ] {
+        let edit = format!("[recordings]\nassembly = {file:?}\n{files}\n{key}");
+        assert_eq!(check(&edit), "good", "{file}");
+    }
+    for (file, key, mistake) in [
+        (
+            "a.nc",
+            "window_ms = [70, 170]",
+            "only NWB files have spikes",
+        ),
+        (
+            "a.nwb",
+            "window_ms = [170, 70]",
+            "must be where the window starts",
+        ),
+        (
+            "a.nwb",
+            "window_ms = [70]",
+            "must be where the window starts",
+        ),
+        ("a.nwb", "sites = [\"V4 = 1-3\"]", "only arrays need it"),
+        (
+            "a.mat",
+            "sites = [\"V4\"]",
+            "expected a region and its sites",
+        ),
+    ] {
+        let edit = format!("[recordings]\nassembly = {file:?}\n{files}\n{key}");
+        let found = check(&edit);
+        assert!(found.contains(mistake), "{found}");
+    }
 }
 
 #[test]
