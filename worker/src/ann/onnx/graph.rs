@@ -14,6 +14,7 @@ use tract_onnx::tract_hir::internal::{
 };
 
 use super::guarded;
+use super::half;
 use super::reading::Contents;
 
 /// Most units of a layer: 8 GB a stimulus.
@@ -255,7 +256,7 @@ fn translate(
                 .collect()
         }
         None => {
-            let made = node.op.to_typed(source, node, target, outlets)?;
+            let made = half::to_typed(source, node, target, outlets)?;
             for outlet in &made {
                 target.outlet_fact(*outlet)?.consistent()?;
             }

@@ -9,6 +9,7 @@ mod batch;
 mod error;
 mod external;
 mod graph;
+mod half;
 mod input;
 #[cfg(test)]
 mod module_tests;

@@ -3,10 +3,12 @@
 //!
 //! tract finds an operation by its name alone, whatever its domain.
 
+use std::sync::LazyLock;
+
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::{ModelProto, NodeProto};
-use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
+use tract_onnx::tract_core::ops::array::{MultiBroadcastTo, Slice};
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::logic::Iff;
@@ -23,12 +25,17 @@ const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
 const CONSTANT_MAX: usize = 1 << 28;
 
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+type Builder = fn(&ParsingContext, &NodeProto) -> Built;
+
+static TRACTS_PAD: LazyLock<Option<Builder>> =
+    LazyLock::new(|| tract_onnx::onnx().op_register.0.get("Pad").copied());
 
 /// Replaces operations of tract's by ours.
 pub(super) fn replace(onnx: &mut Onnx) {
     onnx.op_register.insert("Attention", attention);
     onnx.op_register
         .insert("ConstantOfShape", constant_of_shape);
+    onnx.op_register.insert("Pad", pad);
 }
 
 /// For each of the graph's nodes, why it cannot be computed, if it cannot be read.
@@ -135,6 +142,102 @@ fn within_limit(shape: &Tensor) -> TractResult<()> {
         "a constant of {sizes:?} elements; the limit is {CONSTANT_MAX}"
     );
     Ok(())
+}
+
+/// `Pad` whose negative pads crop; tract's takes them for very large ones.
+fn pad(context: &ParsingContext, node: &NodeProto) -> Built {
+    let stated = TRACTS_PAD.context("tract has no `Pad`")?;
+    let (op, closed) = stated(context, node)?;
+    let mode = node.attribute.iter().find(|it| it.name == "mode");
+    let given = |at: usize| node.input.get(at).is_some_and(|name| !name.is_empty());
+    // Before operator set 11 pads are attributes, of which tract refuses negative ones.
+    let Some(inner) = op.as_op().downcast_ref::<Box<dyn Expansion>>() else {
+        return Ok((op, closed));
+    };
+    let pad = Pad {
+        inner: inner.clone(),
+        constant: mode.is_none_or(|mode| mode.s == b"constant"),
+        axes: given(3).then(|| 2 + usize::from(given(2))),
+    };
+    Ok((expand(pad), closed))
+}
+
+/// tract's `Pad`, of what negative pads leave of the input.
+#[derive(Debug, Clone)]
+struct Pad {
+    inner: Box<dyn Expansion>,
+    /// Whether it fills with a constant.
+    constant: bool,
+    /// Which input tells the axes, if not all are meant.
+    axes: Option<usize>,
+}
+
+impl Expansion for Pad {
+    fn name(&self) -> StaticName {
+        "Pad".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        s: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        self.inner.rules(s, inputs, outputs)
+    }
+
+    fn wire(
+        &self,
+        prefix: &str,
+        model: &mut TypedModel,
+        inputs: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        let whole = |input: usize| -> TractResult<Vec<i64>> {
+            let value = model.outlet_fact(inputs[input])?.konst.as_ref();
+            let value = value
+                .context("its pads are not constant")?
+                .cast_to::<i64>()?;
+            Ok(value.try_as_plain_ram()?.as_slice::<i64>()?.to_vec())
+        };
+        let pads = whole(1)?;
+        if pads.iter().all(|pad| *pad >= 0) {
+            return self.inner.wire(prefix, model, inputs);
+        }
+        ensure!(
+            self.constant,
+            "`Pad` crops, and fills with the input's own values"
+        );
+        let shape = model.outlet_fact(inputs[0])?.shape.to_tvec();
+        let axes = match self.axes {
+            Some(input) => whole(input)?,
+            None => (0..).take(shape.len()).collect(),
+        };
+        ensure!(pads.len() == 2 * axes.len(), "{pads:?} pads of {axes:?}");
+        let mut wires = Wires { prefix, model };
+        let mut cropped = inputs[0];
+        let (before, after) = pads.split_at(axes.len());
+        for ((axis, before), after) in axes.iter().zip(before).zip(after) {
+            let axis = usize::try_from(if *axis < 0 {
+                axis + shape.len() as i64
+            } else {
+                *axis
+            })?;
+            let size = shape.get(axis).context("no such axis")?.to_i64()?;
+            let (start, end) = (
+                0.max(before.saturating_neg()),
+                size.saturating_add(*after.min(&0)),
+            );
+            ensure!(start < end, "`Pad` crops {size} to nothing");
+            if (start, end) != (0, size) {
+                cropped = wires.add(Slice::new(axis, start, end), &[cropped])?;
+            }
+        }
+        let pads: Vec<i64> = pads.iter().map(|pad| 0.max(*pad)).collect();
+        let mut inputs = inputs.to_vec();
+        inputs[0] = cropped;
+        inputs[1] = wires.constant(tensor1(&pads))?;
+        self.inner.wire(prefix, model, &inputs)
+    }
 }
 
 /// ONNX's attention; tract's does not tell the shape of its output.

@@ -8,10 +8,11 @@ returns.onnx      an LSTM that returns a sequence and its last state, both read;
                   is not the first ReLU
 attention_kinds.onnx  `Attention` with two kinds of heads, masks, a scale, and on three and four axes;
                   `ConstantOfShape` without a value
+halves.onnx       operations on 16-bit floats, and `Pad` that crops
 unsupported.onnx  operations that are not ONNX's although their names are, and one in training mode
 batch.onnx        a fixed batch of three, with shapes that contain it, and a tensor that mixes stimuli
 onnx_modules.json  for blocks.onnx and returns.onnx, what each module returns at its last call (PyTorch);
-                  for attention_kinds.onnx, each tensor (onnxruntime); for batch.onnx, each
+                  for attention_kinds.onnx and halves.onnx, each tensor (onnxruntime); for batch.onnx, each
                   tensor's first stimulus; of make_onnx.py's image
 
 Needs torch 2.15, onnx 1.23, onnxscript, onnxruntime 1.32.
@@ -143,6 +144,38 @@ def attention_kinds():
     return save("attention_kinds.onnx", nodes, initializers, 23)
 
 
+def halves():
+    """Operations on 16-bit floats, and a `Pad` that crops, by all axes and by some."""
+    rng = np.random.default_rng(6)
+    half = lambda *size: (0.3 * rng.normal(size=size)).astype(np.float16)
+    constants = {
+        "kernel": half(6, 3, 3, 3), "bias": half(6), "scale": half(6), "shift": half(6),
+        "weight": half(5, 6), "offset": half(5), "wide": half(5, 600), "narrow": half(600, 4) / 8,
+        "axes": np.array([2, 3]), "fill": np.array(0.5, np.float16),
+        "all_pads": np.array([0, 0, 1, -2, 0, -1, -3, 2]), "some_pads": np.array([-1, -2, 3, -1]),
+        "some_axes": np.array([-1, 2]),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["image"], ["half"], to=TensorProto.FLOAT16),
+        node("Conv", ["half", "kernel", "bias"], ["conv"]),
+        node("InstanceNormalization", ["conv", "scale", "shift"], ["norm"]),
+        node("Gelu", ["norm"], ["gelu"]),
+        node("HardSwish", ["norm"], ["swish"]),
+        node("Elu", ["norm"], ["elu"], alpha=0.7),
+        node("Pad", ["norm", "all_pads", "fill"], ["cropped"]),
+        node("Pad", ["image", "some_pads", "", "some_axes"], ["cropped_image"]),
+        node("ReduceMean", ["gelu", "axes"], ["mean"], keepdims=0),
+        node("Gemm", ["mean", "weight", "offset"], ["gemm"], transB=1, alpha=0.7, beta=1.3),
+        node("Softmax", ["gemm"], ["softmax"]),
+        node("MatMul", ["gemm", "wide"], ["matmul"]),
+        node("MatMul", ["matmul", "narrow"], ["sums"]),
+        node("Cast", ["sums"], ["single"], to=TensorProto.FLOAT),
+    ]
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return save("halves.onnx", nodes, initializers, 20)
+
+
 def unsupported():
     node = helper.make_node
     ones = ["scale", "shift", "mean", "variance"]
@@ -239,6 +272,8 @@ def main():
     unsupported()
     kinds = computed(attention_kinds(), image())
     references["attention_kinds.onnx"] = {name: some(values) for name, values in kinds.items()}
+    sixteen = computed(halves(), image())
+    references["halves.onnx"] = {name: some(values) for name, values in sixteen.items()}
     others = torch.flip(image(), (1, 3)), -image()
     together = computed(batch(), torch.cat([image(), *others]))
     sizes = {name: len(values) // 3 for name, values in together.items()}
