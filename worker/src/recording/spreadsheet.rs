@@ -97,7 +97,7 @@ fn named_separator(text: &str) -> Option<(u8, usize)> {
     let after = bare
         .get(..4)
         .filter(|start| start.eq_ignore_ascii_case("sep="))?;
-    match bare[after.len()..].as_bytes() {
+    match &bare.as_bytes()[after.len()..] {
         [separator] => Some((*separator, line.len())),
         _ => None,
     }

@@ -47,7 +47,7 @@ fn known(graph: &Graph, name: &str) -> Option<String> {
     let found = ends.find_map(|end| fixed(end).or_else(|| fixed(&end.replace('/', "_"))));
     found.or_else(|| {
         let last = name.rsplit('/').next().unwrap_or(name);
-        let classifier = weighted().last()?;
+        let classifier = weighted().next_back()?;
         let is_dense = matches!(classifier.op, Op::Dense { .. });
         (is_dense && OLD_CLASSIFIERS.contains(&last)).then(|| classifier.name.clone())
     })

@@ -135,8 +135,8 @@ impl Expansion for Fill {
 fn within_limit(shape: &Tensor) -> TractResult<()> {
     let sizes = shape.cast_to::<i64>()?;
     let sizes = sizes.try_as_plain_ram()?.as_slice::<i64>()?;
-    let elements = sizes.iter().map(|size| usize::try_from(*size).ok());
-    let elements = elements.fold(Some(1_usize), |all, size| all?.checked_mul(size?));
+    let mut sizes_found = sizes.iter().map(|size| usize::try_from(*size).ok());
+    let elements = sizes_found.try_fold(1_usize, |all, size| all.checked_mul(size?));
     ensure!(
         elements.is_some_and(|elements| elements <= CONSTANT_MAX),
         "a constant of {sizes:?} elements; the limit is {CONSTANT_MAX}"
@@ -419,7 +419,10 @@ impl Wires<'_> {
         if own == heads {
             return Ok(input);
         }
-        ensure!(own > 0 && heads % own == 0, "{heads} heads of {own}");
+        ensure!(
+            own > 0 && heads.is_multiple_of(own),
+            "{heads} heads of {own}"
+        );
         let times = heads / own;
         let shape = [batch, own, times, length, size].map(|size| size.to_dim());
         let input = self.add(AxisOp::Add(2), &[input])?;

@@ -162,15 +162,14 @@ fn check_container(bytes: &[u8]) -> Result<(), Undecodable> {
         match &name {
             b"pclr" | b"cmap" => return refused("with a palette"),
             // Method, precedence, approximation, and the number of a colour space if the method is 1.
-            b"colr" => match content {
-                [1, _, _, number @ ..] => {
+            b"colr" => {
+                if let [1, _, _, number @ ..] = content {
                     let number = number.first_chunk().map(|four| u32::from_be_bytes(*four));
                     if !number.is_some_and(|number| COLOURS.contains(&number)) {
                         return refused("whose colours are neither sRGB nor grey");
                     }
                 }
-                _ => {}
-            },
+            }
             // Triples of 16 bits: channel, type (0 for colour), and the colour, counted from 1.
             b"cdef" => {
                 let triples = content.get(2..).unwrap_or_default().as_chunks::<6>().0;

@@ -4,10 +4,7 @@
 use crate::recording::words::counted;
 
 /// What netCDF writes where nothing was written, of floating-point variables without a `_FillValue`.
-const NEVER_WRITTEN: [f64; 2] = [
-    9.969_209_968_386_869e36,
-    9.969_209_968_386_869e36_f32 as f64,
-];
+const NEVER_WRITTEN: [f64; 2] = [9.969_209_968_386_869e36, 9.969_21e36_f32 as f64];
 
 /// The attributes of a variable that say how its numbers are stored.
 #[derive(Debug, Clone, Default, PartialEq)]
