@@ -8,7 +8,7 @@ use zip::ZipArchive;
 
 use super::*;
 use crate::ann::{Preprocessing, Resize, preprocess};
-use crate::recording::tests::testdata;
+use crate::recording::tests::{skipped, testdata};
 
 /// The files of a zip and the other columns of their lines in the CSV beside it.
 pub(in crate::recording::images) fn fixtures(name: &str) -> Vec<(String, Vec<u8>, [String; 3])> {
@@ -144,7 +144,7 @@ fn compared(folder: &Path) -> (usize, Vec<String>, Vec<String>) {
 fn pictures_beside_the_checkout_are_those_of_pillow_at_both_sizes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/inputs/images");
     if !folder.is_dir() {
-        eprintln!("skipped: {} is not there", folder.display());
+        skipped(&folder);
         return;
     }
     let (seen, wrong, refused) = compared(&folder);
@@ -157,6 +157,7 @@ fn pictures_beside_the_checkout_are_those_of_pillow_at_both_sizes() {
 /// `NRP_PICTURES` names a folder that `testdata/compare_pictures.py` filled.
 #[test]
 #[ignore = "for pictures of one's own"]
+#[expect(clippy::print_stderr, reason = "it says what it saw")]
 fn pictures_of_a_folder_are_those_of_pillow() {
     let folder = std::env::var("NRP_PICTURES").expect("`NRP_PICTURES` names a folder");
     let (seen, wrong, refused) = compared(Path::new(&folder));

@@ -76,7 +76,7 @@ fn a_jpeg_without_its_end_is_refused_and_what_follows_the_end_is_not_looked_at()
     }
     let mut longer = whole.clone();
     longer.extend_from_slice(b"\xff\xda\x00trailer");
-    let [plain, longer] = [whole, longer].map(|jpeg| decode(&jpeg).ok().expect("whole").samples);
+    let [plain, longer] = [whole, longer].map(|jpeg| decode(&jpeg).expect("whole").samples);
     assert_eq!(plain, longer);
 }
 
@@ -144,6 +144,7 @@ fn photograph(seed: u32) -> Vec<u8> {
 /// `just bench-pictures`: each picture by either decoder, by turns.
 #[test]
 #[ignore = "measures"]
+#[expect(clippy::print_stderr, reason = "a measurement is for reading")]
 fn speed_beside_the_decoder_of_the_image_crate() {
     const ROUNDS: usize = 21;
     let jpegs: Vec<Vec<u8>> = (1..=20).map(photograph).collect();
@@ -153,7 +154,7 @@ fn speed_beside_the_decoder_of_the_image_crate() {
         assert_eq!(bytes, jpegs.len() * 500 * 375 * 3);
         started.elapsed() / jpegs.len() as u32
     };
-    let ours = |jpeg: &[u8]| decode(jpeg).ok().expect("a picture").samples.len();
+    let ours = |jpeg: &[u8]| decode(jpeg).expect("a picture").samples.len();
     let zunes = |jpeg: &[u8]| {
         let jpeg = zune_jpeg::zune_core::bytestream::ZCursor::new(jpeg);
         let mut decoder = zune_jpeg::JpegDecoder::new(jpeg);
