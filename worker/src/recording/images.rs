@@ -3,7 +3,9 @@
 //! Never unpacks to disk, never reads outside the folder, and never lets a file's claims decide how
 //! much memory it takes.
 
+mod bmp;
 mod decode;
+mod gif;
 mod jpeg;
 mod jpeg2000;
 mod places;

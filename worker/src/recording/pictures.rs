@@ -30,8 +30,8 @@ pub(super) trait Pictures: Send + Sync {
 pub struct PictureFacts {
     /// Widths and heights that occur, in pixels.
     pub sizes: BTreeSet<[u32; 2]>,
-    /// Whether there are JPEGs, or TIFFs that contain JPEG or are multiplied by their alpha channel:
-    /// earlier versions of nrp made other pixels of them than Pillow.
+    /// Whether there are JPEGs, BMPs of 16 bits, or TIFFs that contain JPEG or are multiplied by their
+    /// alpha channel: earlier versions of nrp made other pixels of them than Pillow.
     pub redecoded: bool,
     /// How many are of 16-bit grey, which is clipped at 255.
     pub clipped: usize,

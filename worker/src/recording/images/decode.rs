@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 use nrp_proto::panics::caught;
 
-use super::{jpeg, jpeg2000, tiff};
+use super::{bmp, gif, jpeg, jpeg2000, tiff};
 use crate::recording::limits::MAX_SIDE_PIXELS;
 use crate::recording::words::first_bytes;
 
@@ -151,14 +151,28 @@ fn uncaught_header(bytes: &[u8]) -> Result<Header, Undecodable> {
         Kind::Tiff => tiff::header(bytes),
         Kind::Unread(name) => Err(Undecodable::NotAPicture(format!("{name} is not read"))),
         Kind::Other => {
+            let widened = checked(bytes)?.is_some();
             let reader = guessed(bytes);
             let png = reader.format() == Some(ImageFormat::Png);
             Ok(Header {
+                redecoded: widened,
                 clipped: png && is_deep_grey(bytes),
                 ..kept(reader.into_dimensions()?)
             })
         }
     }
+}
+
+/// Refuses what the `image` crate makes other pixels of than Pillow; the bits of a BMP's colours where
+/// they are to be widened.
+fn checked(bytes: &[u8]) -> Result<Option<[u32; 3]>, Undecodable> {
+    if bytes.starts_with(gif::SIGNATURE) {
+        gif::check(bytes)?;
+    }
+    if bytes.starts_with(bmp::SIGNATURE) {
+        return bmp::widths(bytes);
+    }
+    Ok(None)
 }
 
 /// Whether a PNG is of 16-bit grey without an alpha channel.
@@ -198,6 +212,7 @@ pub(super) fn picture(
 }
 
 fn other(bytes: &[u8]) -> Result<Picture, Undecodable> {
+    let widths = checked(bytes)?;
     let mut reader = guessed(bytes);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PIXELS);
@@ -214,7 +229,10 @@ fn other(bytes: &[u8]) -> Result<Picture, Undecodable> {
     let image = DynamicImage::from_decoder(decoder)?;
     // Pillow does not treat a transparent shade of grey as an alpha channel.
     let grey = format == Some(ImageFormat::Png) && bytes.get(PNG_DEPTH + 1) == Some(&0);
-    let rgb = as_pillow(image, grey).map_err(Undecodable::NotAPicture)?;
+    let mut rgb = as_pillow(image, grey).map_err(Undecodable::NotAPicture)?;
+    if let Some(widths) = widths {
+        bmp::truncate(&mut rgb, widths);
+    }
     Ok(Picture { rgb, mode })
 }
 

@@ -1,6 +1,6 @@
 """Writes images in the modes and formats people have, with what Pillow's `convert("RGB")` makes of
-each: `stored.zip` and `stored.csv` (file, width, height, pixels), and, for more of TIFF, WebP and JPEG
-2000, `formats.zip` and `formats.csv` (file, width, height, FNV-1a of 64 bits).
+each: `stored.zip` and `stored.csv` (file, width, height, pixels), and, for more of TIFF, WebP, JPEG
+2000, BMP and GIF, `formats.zip` and `formats.csv` (file, width, height, FNV-1a of 64 bits).
 
 Needs numpy, Pillow (13.0.0 made these) and tifffile with imagecodecs (2026.3.3, 2026.3.6); run from this
 folder: `python make_pictures.py`. All formats must agree to the last bit.
@@ -231,6 +231,50 @@ def jpeg_2000s():
     yield "mct-off.jp2", saved(image, "JPEG2000", mct=0)
 
 
+def bmp(bits, masks, size, pixels, colours=b"", compression=3):
+    """A BMP that Pillow does not write; it has masks where it is compressed by them."""
+    head = struct.pack("<IiiHHIIiiII", 40, *size, 1, bits, compression, 0, 0, 0, len(colours) // 4, 0)
+    head += struct.pack("<3I", *masks) if compression == 3 else colours
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(pixels), 0, 0, 14 + len(head)) + head + pixels
+
+
+def gif(size, frame, extension=b""):
+    """A GIF of one picture at `frame` (left, top, width, height)."""
+    rng = np.random.default_rng(22)
+    image = Image.fromarray(rng.integers(0, 8, frame[3:1:-1], dtype=np.uint8), "P")
+    image.putpalette([5, 90, 250, *range(30, 51)])
+    data = saved(image, "GIF", optimize=False)
+    flags = data[10]
+    table = 3 << ((flags & 7) + 1)
+    at = data.index(b",", 13 + table)
+    first = b"," + struct.pack("<4H", *frame) + data[at + 9 :]
+    return b"GIF89a" + struct.pack("<2H", *size) + data[10 : 13 + table] + extension + first
+
+
+def bmps_and_gifs():
+    """BMPs of 16 bits and of runs; GIFs whose picture is as large as the screen, and those not."""
+    number = np.arange(2048)
+    # Every value of each colour.
+    every = (number * 32 + number % 32).astype("<u2").tobytes()
+    yield "555.bmp", bmp(16, (), (32, 64), every, compression=0)
+    yield "555-masks.bmp", bmp(16, (0x7C00, 0x3E0, 0x1F), (32, 64), every)
+    yield "565.bmp", bmp(16, (0xF800, 0x7E0, 0x1F), (32, 64), every)
+    yield "565-odd.bmp", bmp(16, (0xF800, 0x7E0, 0x1F), (31, -7), every[: 64 * 7])
+    colours = b"".join(bytes([40 * i, 200 - i, 7 * i, 0]) for i in range(5))
+    whole = bytes([3, 1, 0, 3, 2, 3, 4, 0, 0, 0, 6, 4, 0, 0, 0, 4, 1, 2, 3, 0, 2, 4, 0, 1])
+    yield "runs.bmp", bmp(8, (), (6, 3), whole, colours, 1)
+    halves = bytes([3, 0x12, 0, 3, 0x23, 0x40, 0, 0, 6, 0x43, 0, 1])
+    yield "runs-4.bmp", bmp(4, (), (6, 2), halves, colours, 2)
+    gaps = bytes([3, 1, 0, 0, 6, 4, 0, 0, 2, 3, 0, 2, 2, 0, 2, 4, 0, 1])
+    yield "runs-gaps.bmp", bmp(8, (), (6, 3), gaps, colours, 1)
+    comment = b"!\xfe\x03abc\x02de\x00"
+    yield "screen.gif", gif((9, 7), (0, 0, 9, 7), comment)
+    transparent = b"!\xf9\x04\x01\x00\x00\x02\x00"
+    yield "smaller.gif", gif((9, 7), (2, 1, 4, 3))
+    yield "smaller-transparent.gif", gif((9, 7), (0, 0, 9, 6), comment + transparent)
+    yield "beyond.gif", gif((9, 7), (0, 0, 9, 8))
+
+
 def fnv(data):
     value = 0xCBF29CE484222325
     for byte in data:
@@ -254,7 +298,7 @@ def write(name, files, column, summary):
 def main():
     print("Pillow", PIL.__version__)
     write("stored", files(), "rgb_hex", bytes.hex)
-    more = [*more_tiffs(), *more_webps(), *jpeg_2000s()]
+    more = [*more_tiffs(), *more_webps(), *jpeg_2000s(), *bmps_and_gifs()]
     write("formats", more, "fnv", lambda pixels: f"{fnv(pixels):016x}")
 
 

@@ -85,7 +85,7 @@ fn what_people_store_becomes_what_pillow_makes_of_it() {
 }
 
 #[test]
-fn tiff_webp_and_jpeg_2000_become_what_pillow_makes_of_them() {
+fn tiff_webp_jpeg_2000_bmp_and_gif_become_what_pillow_makes_of_them() {
     let formats = fixtures("formats");
     assert!(formats.len() > 100, "{}", formats.len());
     let refused = wrong(&formats, hashed);
@@ -94,11 +94,35 @@ fn tiff_webp_and_jpeg_2000_become_what_pillow_makes_of_them() {
         "planes-tiled-little.tif: NotAPicture",
         "planes-tiled-big.tif: NotAPicture",
         "irreversible.jp2: NotAPicture(\"a JPEG 2000 by the irreversible",
+        "runs-gaps.bmp: NotAPicture(\"a BMP of run lengths (RLE) that leave pixels out",
+        "smaller.gif: NotAPicture(\"a GIF whose first picture, of 4 × 3 pixels at 2, 1, is not",
+        "smaller-transparent.gif: NotAPicture(\"a GIF whose first picture, of 9 × 6",
+        "beyond.gif: NotAPicture(\"a GIF whose first picture, of 9 × 8 pixels at 0, 0, is not",
     ];
     assert_eq!(refused.len(), starts.len(), "{refused:#?}");
     for (refused, start) in refused.iter().zip(starts) {
         assert!(refused.starts_with(start), "{refused}");
     }
+    // What is refused is refused before it is decoded, and what changed is told to the cache.
+    for (file, bytes, _) in &formats {
+        match header(bytes) {
+            Ok(header) if file.ends_with(".bmp") => {
+                let widened = file.starts_with("555") || file.starts_with("565");
+                assert_eq!(header.redecoded, widened, "{file}");
+            }
+            Ok(_) => assert!(!file.ends_with(".gif") || file == "screen.gif", "{file}"),
+            Err(_) => assert!(refused.iter().any(|of| of.starts_with(file)), "{file}"),
+        }
+    }
+    let masks = |masks: [u8; 2]| {
+        let (_, mut bytes, _) = fixtures("formats")
+            .into_iter()
+            .find(|of| of.0 == "555-masks.bmp")?;
+        bytes[54..56].copy_from_slice(&masks);
+        decode(bytes).err()
+    };
+    let error = format!("{:?}", masks([0, 0x3c]));
+    assert!(error.contains("a BMP of 16 bits that are not"), "{error}");
 }
 
 /// The pictures of a folder that differ from Pillow's `NAME.rgb.png` or `NAME.64.png` beside them, how
