@@ -7,6 +7,8 @@
 
 mod table;
 
+use std::collections::HashSet;
+
 use hdf5_reader::Hdf5File;
 use hdf5_reader::group::Group;
 
@@ -129,7 +131,7 @@ fn intervals(asked: &Asked<'_>, root: &Group, name: &str) -> Result<Table, Recor
 }
 
 /// The stimulus that each trial showed: by the column asked for, by one named as in a stimulus set, or by
-/// the only one that holds nothing but the stimulus set's ids.
+/// the only one that holds nothing but the stimulus set's ids, and each of them.
 fn stimuli(
     asked: &Asked<'_>,
     trials: &Table,
@@ -143,8 +145,12 @@ fn stimuli(
         return trials.words(column).map_err(failed);
     }
     let fits = |column: &&String| {
+        // `id` counts the rows.
+        if *column == "id" || trials.is_elements(column) {
+            return false;
+        }
         let words = trials.words(column).unwrap_or_default();
-        asked.stimuli.is_some_and(|set| all_listed(set, &words))
+        asked.stimuli.is_some_and(|set| names_all(set, &words))
     };
     let fitting: Vec<&String> = trials.columns().iter().filter(fits).collect();
     match fitting[..] {
@@ -163,11 +169,12 @@ fn stimuli(
     }
 }
 
-/// Whether all of `words` are ids in the stimulus set, and there are any.
-fn all_listed(set: &StimulusSet, words: &[String]) -> bool {
+/// Whether `words` are the ids in the stimulus set, each once or more: the numbers of blocks may be ids as well,
+/// but hardly all of them.
+fn names_all(set: &StimulusSet, words: &[String]) -> bool {
     let ids = set.stimuli.iter().map(|stimulus| stimulus.id.as_str());
-    let ids: std::collections::HashSet<&str> = ids.collect();
-    !words.is_empty() && words.iter().all(|word| ids.contains(word.as_str()))
+    let words = words.iter().map(String::as_str);
+    ids.collect::<HashSet<&str>>() == words.collect()
 }
 
 /// The region of each unit: its own, or that of its electrodes where these agree.

@@ -64,9 +64,11 @@ def trials(made, column, table=None):
             made.add_trial(start_time=start, stop_time=start + 0.2, **{column: shown})
     else:
         intervals = made.create_time_intervals(name=table, description="presentations")
-        intervals.add_column(name=column, description="what was shown")
-        for start, shown in zip(STARTS, SHOWN):
-            intervals.add_row(start_time=start, stop_time=start + 0.2, **{column: shown})
+        for start in STARTS:
+            intervals.add_row(start_time=start, stop_time=start + 0.2)
+        elements = ["s3", "s1", "s0", "s2"]
+        rows = [elements.index(shown) for shown in SHOWN]
+        intervals.add_column(name=column, description="what was shown", data=rows, enum=elements)
 
 
 def main(archive):
@@ -86,6 +88,7 @@ def main(archive):
         made.add_unit(spike_times=unit, region=region, obs_intervals=intervals)
     write("observed.nwb", made, archive)
 
+    # Another table, whose column is enumerated.
     made = file()
     trials(made, "stimulus_id", "presentations")
     for unit in units:
@@ -94,6 +97,8 @@ def main(archive):
 
     made = file()
     trials(made, "stimulus_id")
+    rows = [row % 4 for row in range(len(SHOWN))]
+    made.add_trial_column(name="where", description="rows", data=rows, table=made.electrodes)
     made.add_unit(spike_times=units[0], electrodes=[1, 2])
     write("two-regions.nwb", made, archive)
 

@@ -46,12 +46,49 @@ impl Table {
         numbers(&data).map_err(|problem| format!("has a column `{column}` that {problem}"))
     }
 
-    /// A column of words or numbers, one per row, as words.
+    /// A column of words or numbers, one per row, as words; of an enumerated column, the words it stands for.
     pub(super) fn words(&self, column: &str) -> Result<Vec<String>, String> {
         let data = self.dataset(column)?;
+        let kind = data.attribute("neurodata_type");
+        let kind = kind.and_then(|kind| kind.read_string()).unwrap_or_default();
         let is_column = matches!(*data.shape(), [rows] if rows <= MAX_ROWS);
         if !is_column || self.has(&format!("{column}_index")) {
             return Err(format!("has more than one entry of `{column}` in a row"));
+        }
+        let has = |attribute| data.attribute(attribute).is_ok();
+        if kind == "DynamicTableRegion" || has("table") {
+            return Err(format!(
+                "has a column `{column}` of rows of another table, which is not looked up"
+            ));
+        }
+        if kind != "EnumData" && !has("elements") {
+            return self.entries(column);
+        }
+        let elements = self.entries(&elements_of(column))?;
+        let element = |row: f64| {
+            let is_row = row >= 0.0 && row.fract() == 0.0;
+            let element = is_row.then(|| elements.get(row as usize)).flatten();
+            element.cloned().ok_or_else(|| {
+                let elements = elements.len();
+                format!("has an entry {row} of `{column}`, which has {elements} elements")
+            })
+        };
+        self.numbers(column)?.into_iter().map(element).collect()
+    }
+
+    /// Whether a column holds the elements of an enumerated one, and no entries of rows.
+    pub(super) fn is_elements(&self, column: &str) -> bool {
+        let mut columns = self.columns.iter();
+        columns.any(|of| elements_of(of) == column)
+    }
+
+    /// The words or numbers of a column as they are stored, as words.
+    fn entries(&self, column: &str) -> Result<Vec<String>, String> {
+        let data = self.dataset(column)?;
+        if !matches!(*data.shape(), [rows] if rows <= MAX_ROWS) {
+            return Err(format!(
+                "has a column `{column}` of another shape than rows"
+            ));
         }
         match data.dtype() {
             Datatype::String { .. } | Datatype::VarLen { .. } => {
@@ -93,4 +130,9 @@ impl Table {
         }
         Ok(lists)
     }
+}
+
+/// The column of the elements of an enumerated column.
+fn elements_of(column: &str) -> String {
+    format!("{column}_elements")
 }

@@ -30,7 +30,16 @@ fn opened(
     window_ms: Option<[i64; 2]>,
     variable: Option<&str>,
 ) -> Result<Assembly, RecordingError> {
-    let set = set(&["s0", "s1", "s2", "s3"]);
+    opened_of(&["s0", "s1", "s2", "s3"], path, window_ms, variable)
+}
+
+fn opened_of(
+    ids: &[&str],
+    path: PathBuf,
+    window_ms: Option<[i64; 2]>,
+    variable: Option<&str>,
+) -> Result<Assembly, RecordingError> {
+    let set = set(ids);
     let layout = Layout {
         axes: Axes::Evident,
         variable: variable.map(str::to_owned),
@@ -80,9 +89,10 @@ fn spikes_are_counted_as_numpy_counts_them() {
     assert!(notice.ends_with("the stimuli are those in column `picture` of `trials`"));
     let named = opened(file("observed.nwb"), WINDOW, Some("trials/picture")).expect("units");
     assert_eq!(named.notices, Vec::<String>::new());
-    // Another table; no regions.
+    // Another table, whose stimuli are enumerated; no regions.
     let other = opened(file("presentations.nwb"), WINDOW, Some("presentations")).expect("units");
     assert_eq!(table(&other), expected["counts"]);
+    assert_eq!(serde_json::json!(other.shown), expected["shown"]);
     assert_eq!(other.regions, ["presentations"; 3]);
     // Another window: all spikes of the eight trials lie in the recording.
     let long = opened(file("units.nwb"), Some([-5000, 5000]), None).expect("units");
@@ -130,6 +140,12 @@ fn what_a_file_leaves_open_is_asked() {
         (
             "two-regions.nwb",
             WINDOW,
+            Some("trials/where"),
+            "has a column `where` of rows of another table",
+        ),
+        (
+            "two-regions.nwb",
+            WINDOW,
             None,
             "has no single region of unit 0: the `location` of its electrodes differ",
         ),
@@ -137,4 +153,25 @@ fn what_a_file_leaves_open_is_asked() {
         let said = refusal(name, window, variable);
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn a_column_of_another_name_is_taken_only_if_it_shows_every_stimulus() {
+    let (folder, expected) = unpacked();
+    let observed = folder.path().join("observed.nwb");
+    // One more than is shown; the rows' own numbers.
+    let more = ["s0", "s1", "s2", "s3", "s4"];
+    let rows = ["0", "1", "2", "3", "4", "5", "6", "7"];
+    for ids in [&more[..], &rows] {
+        let error = opened_of(ids, observed.clone(), WINDOW, None).err();
+        let error = error.expect("a question");
+        assert!(
+            matches!(error, RecordingError::NoStimulusColumn { .. }),
+            "{error}"
+        );
+        let help = miette::Diagnostic::help(&error).expect("help").to_string();
+        assert!(help.contains("variable = \"trials/COLUMN\""), "{help}");
+    }
+    let named = opened_of(&more, observed, WINDOW, Some("trials/picture")).expect("units");
+    assert_eq!(serde_json::json!(named.shown), expected["shown"]);
 }
