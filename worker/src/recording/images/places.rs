@@ -4,7 +4,7 @@
 //! Knows paths only and opens nothing. A file of the same name in another folder may well be
 //! another stimulus's image, so it is never used. Where no path matches letter by letter, capitals and
 //! the way in which accents are composed do not count: systems that copied the files may have changed
-//! both.
+//! both. Nor do they where that finds a file whose path matches in more components.
 
 use std::collections::HashMap;
 
@@ -56,10 +56,9 @@ impl Places {
     /// The image of `stimulus`, by its exact path if there is one.
     pub(super) fn image(&self, stimulus: &Stimulus) -> Found {
         let name = stimulus.image_name();
-        match self.spelt.image(name) {
-            Found::Nothing => self.folded.image(name),
-            found @ (Found::One(_) | Found::Several(_)) => found,
-        }
+        let (spelt, as_spelt) = self.spelt.image(name);
+        let (folded, as_folded) = self.folded.image(name);
+        if folded > spelt { as_folded } else { as_spelt }
     }
 }
 
@@ -77,29 +76,32 @@ impl Index {
         Self { spelling, by_name }
     }
 
-    /// The image called `name`, which may lack the extension if no file has exactly that name.
-    fn image(&self, name: &str) -> Found {
+    /// The image called `name`, which may lack the extension if no file has exactly that name, and in how
+    /// many components it matches.
+    fn image(&self, name: &str) -> (usize, Found) {
         match self.under(name) {
-            Found::Nothing => {}
-            found @ (Found::One(_) | Found::Several(_)) => return found,
+            (_, Found::Nothing) => {}
+            (matching, found @ (Found::One(_) | Found::Several(_))) => return (matching, found),
         }
-        let mut found = Vec::new();
+        let (mut most, mut all) = (0, Vec::new());
         for ending in LEFT_OUT {
-            match self.under(&format!("{name}{ending}")) {
+            let (matching, found) = self.under(&format!("{name}{ending}"));
+            most = most.max(matching);
+            match found {
                 Found::Nothing => {}
-                Found::One(entry) => found.push(entry),
-                Found::Several(entries) => found.extend(entries),
+                Found::One(entry) => all.push(entry),
+                Found::Several(entries) => all.extend(entries),
             }
         }
-        Found::of(found)
+        (most, Found::of(all))
     }
 
     /// The file at `path`, or the one that matches it in most components from the end: one of the
-    /// two paths must end with the other.
-    fn under(&self, path: &str) -> Found {
+    /// two paths must end with the other. With it, in how many.
+    fn under(&self, path: &str) -> (usize, Found) {
         let path: Vec<String> = parts(path).into_iter().map(self.spelling).collect();
         let Some(alike) = path.last().and_then(|last| self.by_name.get(last)) else {
-            return Found::Nothing;
+            return (0, Found::Nothing);
         };
         // How many components match, and whether these are the whole of both paths.
         let agreement = |file: &Vec<String>| {
@@ -109,8 +111,11 @@ impl Index {
         let best = alike.iter().filter_map(|(file, _)| agreement(file)).max();
         let found = alike.iter().filter(|(file, _)| agreement(file) == best);
         match best {
-            None => Found::Nothing,
-            Some(_) => Found::of(found.map(|(_, entry)| entry.clone()).collect()),
+            None => (0, Found::Nothing),
+            Some((matching, _)) => {
+                let found = found.map(|(_, entry)| entry.clone()).collect();
+                (matching, Found::of(found))
+            }
         }
     }
 }

@@ -324,6 +324,15 @@ fn capitals_and_accents_do_not_count_where_one_file_is_alike() {
         found(&["Natural/0.PNG"], "set/natural/0.png"),
         "Natural/0.PNG"
     );
+    // The file that agrees in more parts, though not letter by letter.
+    let set = ["natural/0.png", "0.png", "x/same.png"];
+    assert_eq!(found(&set, "Natural/0.png"), "natural/0.png");
+    assert_eq!(found(&set, "Natural/0"), "natural/0.png");
+    assert_eq!(found(&set, "other/0.png"), "0.png");
+    let set = ["Natural/0.png", "NATURAL/0.png", "0.png"];
+    assert_eq!(found(&set, "Natural/0.png"), "Natural/0.png");
+    let both = "several: NATURAL/0.png, Natural/0.png";
+    assert_eq!(found(&set, "natural/0.png"), both);
 }
 
 #[test]
