@@ -84,7 +84,7 @@ pub(super) fn responses(
     let mut words = Vec::new();
     for &index in &parts.names {
         let (name, array) = load(container, index)?;
-        words.push(Words::of(name, array, container.is_workspace()));
+        words.push(Words::of(name, array));
     }
     let mut left_out: Vec<String> = Vec::new();
     for &index in &parts.beside {
@@ -291,13 +291,14 @@ fn order(
 }
 
 impl Words {
-    /// The words of an array. A workspace has no vectors, only tables of one row or column.
-    fn of(name: String, array: Array, is_workspace: bool) -> Self {
+    /// The words of an array, which may be one row or column.
+    fn of(name: String, array: Array) -> Self {
         let entries = match array.entries {
             Entries::Words(words) => words,
             Entries::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
         };
-        let shape = if is_workspace {
+        let is_list = array.shape.iter().filter(|length| **length != 1).count() < 2;
+        let shape = if is_list {
             vec![entries.len()]
         } else {
             array.shape

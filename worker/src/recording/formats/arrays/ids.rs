@@ -48,14 +48,19 @@ impl List<'_> {
                 Verdict::Unrelated
             };
         }
-        let counted = |from: usize| (0..lines).all(|row| words[row] == (row + from).to_string());
         let columns = columns(set);
-        if columns.iter().any(|column| *column == words) || (meant && (counted(0) || counted(1))) {
+        if columns.iter().any(|column| *column == words) {
             return Verdict::Agrees;
         }
         // The ids are the first column: a list in another order names them all the same.
         let same_words = |column: &&Vec<&str>| sorted(column) == sorted(&words);
         let named = columns.iter().find(same_words);
+        // Rows may be counted, unless that may also be the stimuli's ids in another order.
+        let counted = |from: usize| (0..lines).all(|row| words[row] == (row + from).to_string());
+        let is_counted = counted(0) || counted(1);
+        if meant && is_counted && named.is_none() && !is_shuffled(&columns[0]) {
+            return Verdict::Agrees;
+        }
         match named.or(columns.first().filter(|_| meant)) {
             Some(column) => {
                 let rows = words.iter().zip(column).enumerate();
@@ -92,6 +97,17 @@ fn columns(set: &StimulusSet) -> Vec<Vec<&str>> {
     columns
 }
 
+/// Whether ids are the numbers from 0 or from 1 on, in another order.
+fn is_shuffled(ids: &[&str]) -> bool {
+    let numbers: Result<Vec<usize>, _> = ids.iter().map(|id| id.parse()).collect();
+    numbers.is_ok_and(|mut numbers| {
+        let in_order = numbers.is_sorted();
+        numbers.sort_unstable();
+        let counted = |from: usize| (from..).zip(&numbers).all(|(row, number)| row == *number);
+        !in_order && (counted(0) || counted(1))
+    })
+}
+
 fn sorted<T: AsRef<str>>(words: &[T]) -> Vec<&str> {
     let mut words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     words.sort_unstable();
@@ -104,10 +120,14 @@ mod tests {
     use crate::recording::stimuli::Stimulus;
 
     fn verdict(name: &str, words: &[&str]) -> Verdict {
-        let stimuli = [("a", "x/0.png"), ("b", "x/1.png"), ("c", "x/2.png")];
-        let stimuli = stimuli.map(|(id, file)| Stimulus {
-            id: id.to_owned(),
-            labels: [("filename", file), ("object_name", "car")]
+        verdict_of(["a", "b", "c"], name, words)
+    }
+
+    fn verdict_of(ids: [&str; 3], name: &str, words: &[&str]) -> Verdict {
+        let files = ["x/0.png", "x/1.png", "x/2.png"];
+        let stimuli = [0, 1, 2].map(|row| Stimulus {
+            id: ids[row].to_owned(),
+            labels: [("filename", files[row]), ("object_name", "car")]
                 .map(|(column, of)| (column.to_owned(), of.to_owned()))
                 .into(),
         });
@@ -153,6 +173,29 @@ mod tests {
         );
         for unrelated in [&["a", "b"][..], &["0", "1", "2"], &["car", "car", "car"]] {
             assert_eq!(verdict("animal", unrelated), Verdict::Unrelated);
+        }
+    }
+
+    #[test]
+    fn counted_ids_are_ids_where_the_stimulus_set_has_them_in_another_order() {
+        let counted = ["0", "1", "2"];
+        for name in ["stimulus_id", "whatever"] {
+            assert_eq!(
+                verdict_of(["2", "0", "1"], name, &counted),
+                differs("names `0` in row 1, where stimulus 1 is `2`")
+            );
+        }
+        for shuffled in [["1", "3", "2"], ["01", "00", "02"]] {
+            let verdict = verdict_of(shuffled, "stimulus_id", &counted);
+            assert!(matches!(verdict, Verdict::Differs(_)), "{shuffled:?}");
+        }
+        for in_order in [
+            ["0", "1", "2"],
+            ["1", "2", "3"],
+            ["000", "001", "002"],
+            ["7", "9", "8"],
+        ] {
+            assert_eq!(verdict_of(in_order, "image_id", &counted), Verdict::Agrees);
         }
     }
 }

@@ -28,20 +28,23 @@ impl Parts {
         let listed = container.listed();
         let mut parts = Self::default();
         for (index, array) in listed.iter().enumerate() {
-            let is_vector = if container.is_workspace() {
+            let named = [SITES, REGIONS].contains(&array.name.as_str());
+            let names_stimuli = ids::names_stimuli(&array.name);
+            // A list may be a column, or a row.
+            let is_vector = if container.is_workspace() || named || names_stimuli {
                 array.long_axes() < 2
             } else {
                 array.shape.len() < 2
             };
-            let named = [SITES, REGIONS].contains(&array.name.as_str());
             match &array.kind {
                 Kind::Words if named => parts.names.push(index),
                 // Sites may be named by numbers.
                 Kind::Numbers if array.name == SITES && is_vector => parts.names.push(index),
-                Kind::Other(what) if named || ids::names_stimuli(&array.name) => {
+                Kind::Other(what) if named || names_stimuli => {
                     let problem = format!("array `{}` holds {what}", array.name);
                     return Err(bad(asked.path, problem));
                 }
+                Kind::Numbers if names_stimuli => parts.beside.push(index),
                 Kind::Numbers if !is_vector && (2..=3).contains(&array.shape.len()) => {
                     parts.tables.push(index);
                 }
@@ -102,6 +105,9 @@ fn no_array(path: &Path, variable: &str, listed: &[Listed]) -> RecordingError {
 /// The error that a file has no responses.
 fn no_table(path: &Path, listed: &[Listed]) -> RecordingError {
     let described = |array: &Listed| match &array.kind {
+        Kind::Numbers if ids::names_stimuli(&array.name) => {
+            Some(format!("array `{}` names stimuli", array.name))
+        }
         Kind::Numbers => Some(misshapen(&array.name, &array.shape)),
         Kind::Words => Some(format!("array `{}` holds words", array.name)),
         Kind::Other(what) => Some(format!("array `{}` holds {what}", array.name)),

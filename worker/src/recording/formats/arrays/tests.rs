@@ -210,13 +210,52 @@ fn an_array_and_the_sites_of_regions_may_be_named() {
 
 /// Writes a `.npy` of this shape whose entries are 0, 1, 2, … in the order of rows.
 fn counting(path: &std::path::Path, shape: &[usize]) {
+    std::fs::write(path, counted(shape)).expect("a written array");
+}
+
+/// The `.npy` of [`counting`].
+fn counted(shape: &[usize]) -> Vec<u8> {
     let shown: String = shape.iter().map(|length| format!("{length}, ")).collect();
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shown}), }}");
     let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
     bytes.extend(format!("{header:117}\n").as_bytes());
     let values = 0..shape.iter().product::<usize>();
     bytes.extend(values.flat_map(|value| (value as f64).to_le_bytes()));
-    std::fs::write(path, bytes).expect("a written array");
+    bytes
+}
+
+#[test]
+fn ids_and_sites_as_a_column_are_lists_and_no_region() {
+    let files = files();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("lab.npz");
+    let open = |ids: &[usize]| {
+        let arrays = [
+            ("V4.npy", counted(&[4, 5])),
+            ("stimulus_id.npy", counted(ids)),
+            ("sites.npy", counted(&[5, 1])),
+        ];
+        let arrays = arrays.each_ref().map(|(name, array)| (*name, &array[..]));
+        std::fs::write(&path, zipped(&arrays)).expect("a zip");
+        Recordings::open(&files.source(path.clone()), &[])
+    };
+    for ids in [&[4, 1][..], &[1, 4], &[4]] {
+        let recordings = open(ids).expect("recordings");
+        let [v4] = &recordings.regions[..] else {
+            panic!("{ids:?}: one region")
+        };
+        assert_eq!(v4.sites, ["0", "1", "2", "3", "4"]);
+        assert_eq!(recordings.notices, Vec::<String>::new());
+    }
+    files.write_stimuli("stimulus_id\n3\n0\n2\n1\n");
+    for (ids, expected) in [
+        (&[4, 1][..], "names `0` in row 1, where stimulus 1 is `3`"),
+        (&[4], "names `0` in row 1, where stimulus 1 is `3`"),
+        (&[4, 2], "array `stimulus_id` has 8 entries, not 4"),
+    ] {
+        let said = open(ids).err().expect("a refusal").to_string();
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 /// The source of an array of this shape for four stimuli, its axes told so.
