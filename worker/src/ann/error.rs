@@ -135,6 +135,19 @@ pub enum AnnError {
         #[source]
         source: Box<hdf5_reader::error::Error>,
     },
+    /// The weights file has a dataset laid out as is not read.
+    #[error("weights of {ann}: `{}` has a {problem}", path.display())]
+    #[diagnostic(help(
+        "write the file again by `h5repack` of HDF5's tools, or save the weights by Keras again"
+    ))]
+    UnreadLayout {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// The layout and the dataset.
+        problem: String,
+    },
     /// The file is valid HDF5, but not a weights file of Keras.
     #[error("weights of {ann}: `{}` has no weights saved by Keras ({found})", path.display())]
     #[diagnostic(help(
@@ -332,6 +345,11 @@ impl AnnError {
         match source {
             hdf5_reader::error::Error::InvalidMagic => Self::NotHdf5 { ann, path },
             hdf5_reader::error::Error::Io(source) => Self::WeightsUnreadable { ann, path, source },
+            source if crate::hdf5::layout::is_unread(&source) => Self::UnreadLayout {
+                ann,
+                path,
+                problem: crate::hdf5::layout::problem(&source),
+            },
             source => Self::Damaged {
                 ann,
                 path,

@@ -1,9 +1,10 @@
-//! HDF5 files, as recordings and weights are stored in them: the filters that compress their chunks, and the
-//! numbers that the `hdf5-reader` crate does not know.
+//! HDF5 files, as recordings and weights are stored in them: the filters that compress their chunks, the
+//! numbers that the `hdf5-reader` crate does not know, and the layouts that it would misread.
 //!
 //! What a file's datasets mean is for its reader to know, never for this room.
 
 pub(crate) mod filters;
+pub(crate) mod layout;
 mod numbers;
 
 use hdf5_reader::error::{Error, Result};

@@ -93,6 +93,17 @@ pub enum RecordingError {
         /// The reader's error.
         source: netcdf_reader::Error,
     },
+    /// A sound file with a dataset laid out as is not read.
+    #[error("`{}` has a {problem}", path.display())]
+    #[diagnostic(help(
+        "write the file again by `h5repack` of HDF5's tools, or netCDF by `xarray.load_dataset(OLD).to_netcdf(NEW)`"
+    ))]
+    UnreadLayout {
+        /// The file.
+        path: PathBuf,
+        /// The layout and the dataset.
+        problem: String,
+    },
     /// A sound file of a kind of HDF5 that is not read.
     #[error("`{}` is HDF5 that is not read", path.display())]
     #[diagnostic(help(

@@ -11,6 +11,7 @@ use hdf5_reader::group::Group;
 use super::names::class_and_number;
 use super::{FileLayer, FileTensor, Network, Order, WeightsFile};
 use crate::ann::AnnError;
+use crate::hdf5::layout;
 
 /// Where a model's own layers are.
 pub(super) const OWN: &str = "layers";
@@ -109,7 +110,7 @@ impl WeightsFile<'_> {
             tensors: Vec::new(),
         });
         layer.own_name = layer.own_name.take().or(own_names.into_iter().next());
-        for data in vars.datasets().map_err(broken())? {
+        for data in layout::datasets(&vars).map_err(broken())? {
             let variable = data.name().to_owned();
             if layer
                 .tensors

@@ -8,6 +8,7 @@ use hdf5_reader::group::Group;
 
 use super::{FileLayer, FileTensor, Network, Order, WeightsFile};
 use crate::ann::AnnError;
+use crate::hdf5::layout;
 
 /// Where the layers of a whole model lie.
 const WHOLE: &str = "model_weights";
@@ -65,7 +66,7 @@ impl WeightsFile<'_> {
             let broken = || self.broken(format!("`{weight}` of layer `{name}`"));
             let (layer, last) = weight.rsplit_once('/').unwrap_or(("", &weight));
             let parent = descend(&group, layer).map_err(broken())?;
-            let data = parent.dataset(last).map_err(broken())?;
+            let data = layout::dataset(&parent, last).map_err(broken())?;
             let variable = last.split(':').next().unwrap_or(last);
             let tensor = FileTensor::new(variable, data);
             match parts.iter_mut().find(|part| part.group == layer) {

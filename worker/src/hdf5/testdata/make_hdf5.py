@@ -120,6 +120,46 @@ def unread():
         file.create_dataset("blosc2", data=values, chunks=(500,), **p.Blosc2())
 
 
+def growing():
+    """Datasets that may grow: those whose chunks the reader finds, and those it would take for others."""
+    values = np.arange(168, dtype="<i2").reshape(7, 24)
+
+    def create(group, name, chunks, maxshape, data=values, **options):
+        group.create_dataset(name, data=data, chunks=chunks, maxshape=maxshape, **options)
+
+    def implicit(group, maxshape):
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        how.set_chunk((3, 5))
+        how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        space = h5py.h5s.create_simple(values.shape, maxshape)
+        of = h5py.h5t.STD_I16LE
+        h5py.Dataset(h5py.h5d.create(group.id, b"implicit", of, space, how))[...] = values
+
+    with h5py.File("growing.h5", "w", libver="latest") as file:
+        read = file.create_group("read")
+        create(read, "first", (3, 5), (14, 24))
+        create(read, "one-row", (7, 5), (7, 48))
+        create(read, "one-chunk", (7, 24), (21, 48))
+        create(read, "as-many-chunks", (3, 5), (7, 25))
+        create(read, "unlimited-second", (3, 5), (30, None))
+        create(read, "unlimited-first", (3, 5), (None, 48))
+        create(read, "unlimited", (3, 5), (None, None))
+        implicit(read, (14, 24))
+        unread = file.create_group("unread")
+        create(unread, "second", (3, 5), (7, 48))
+        create(unread, "gzip", (3, 5), (14, 48), compression="gzip")
+        create(unread, "cube", (2, 2, 2), (7, 4, 9), values.reshape(7, 4, 6))
+        implicit(unread, (7, 48))
+        unread.create_dataset(
+            "external", shape=(4,), dtype="f8", external=[("numbers.bin", 0, 32)]
+        )
+    with h5py.File("virtual.h5", "w") as file:
+        file["plain"] = values
+        layout = h5py.VirtualLayout(values.shape, "f8")
+        layout[...] = h5py.VirtualSource(file["plain"])
+        file.create_virtual_dataset("virtual", layout)
+
+
 if __name__ == "__main__":
     of_codec = blosc()
     for codec in ("blosclz", "lz4", "snappy", "zlib", "zstd"):
@@ -137,3 +177,4 @@ if __name__ == "__main__":
     noise()
     numbers()
     unread()
+    growing()

@@ -62,6 +62,9 @@ pub(super) fn first_of(path: &Path, bytes: u64) -> Result<Vec<u8>, RecordingErro
 
 /// What the HDF5 reader's error says of a file: not HDF5, damaged, or sound and yet not read.
 pub(super) fn unread(path: &Path, error: Error) -> RecordingError {
+    if hdf5::layout::is_unread(&error) {
+        return unread_layout(path, &error);
+    }
     let path = path.to_owned();
     match hdf5::innermost(&error) {
         Error::InvalidMagic => RecordingError::NotHdf5 { path },
@@ -81,6 +84,14 @@ pub(super) fn unread(path: &Path, error: Error) -> RecordingError {
             path,
             source: error.into(),
         },
+    }
+}
+
+/// The error of a sound file whose datasets are laid out as is not read.
+pub(super) fn unread_layout(path: &Path, error: &Error) -> RecordingError {
+    RecordingError::UnreadLayout {
+        path: path.to_owned(),
+        problem: hdf5::layout::problem(error),
     }
 }
 

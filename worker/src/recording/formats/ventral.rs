@@ -196,7 +196,11 @@ impl<'a> File<'a> {
             format!("{group}/{name}")
         };
         if members.iter().any(|member| member == name) {
-            return self.ok(self.file.dataset(&path));
+            let within = match group {
+                "" => self.ok(self.file.root_group())?,
+                group => self.ok(self.file.group(group))?,
+            };
+            return self.ok(hdf5::layout::dataset(&within, name));
         }
         let found = if group.is_empty() || members.is_empty() {
             let root = self.ok(self.file.root_group())?;

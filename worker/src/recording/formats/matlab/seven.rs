@@ -6,6 +6,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::reference::read_object_references;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
 
+use crate::hdf5::layout;
 use crate::recording::error::RecordingError;
 use crate::recording::formats::arrays::container::{
     Array, Container, Entries, Kind, Listed, by_rows,
@@ -45,8 +46,7 @@ impl Seven {
         }
         let root = self.file.root_group()?;
         let cells = root.group(REFERENCES)?;
-        let places: std::collections::HashMap<u64, Dataset> = cells
-            .datasets()?
+        let places: std::collections::HashMap<u64, Dataset> = layout::datasets(&cells)?
             .into_iter()
             .map(|cell| (cell.address(), cell))
             .collect();
@@ -74,7 +74,8 @@ impl Container for Seven {
     fn load(&mut self, index: usize) -> Result<Array, String> {
         let Listed { name, shape, kind } = &self.listed[index];
         let failed = |problem: String| format!("variable `{name}`: {problem}");
-        let data = self.file.dataset(name);
+        let root = self.file.root_group();
+        let data = root.and_then(|root| layout::dataset(&root, name));
         let data = data.map_err(|error| failed(error.to_string()))?;
         let entries = match kind {
             Kind::Words => {

@@ -12,7 +12,7 @@ use hdf5_reader::reference::read_object_references;
 use hdf5_reader::storage::FileStorage;
 use hdf5_reader::{Attribute, Dataset, Datatype, Hdf5File};
 
-use super::super::hdf5::unread;
+use super::super::hdf5::{unread, unread_layout};
 use super::file::{Axis, Content, Variable};
 use super::packing::{Packing, Stored};
 use super::{NEUROID, PRESENTATION};
@@ -32,7 +32,7 @@ const NOT_A_COORDINATE: &str = "_nc4_non_coord_";
 pub(super) struct Nc4File {
     path: PathBuf,
     datasets: HashMap<String, Dataset>,
-    unreadable: HashMap<String, String>,
+    unreadable: HashMap<String, Error>,
 }
 
 /// What a walk through the groups finds.
@@ -40,7 +40,7 @@ pub(super) struct Nc4File {
 struct Found {
     /// The datasets with their names, which include their group.
     datasets: Vec<(String, Dataset, Group)>,
-    unreadable: HashMap<String, String>,
+    unreadable: HashMap<String, Error>,
     seen: HashSet<u64>,
 }
 
@@ -76,7 +76,7 @@ impl Nc4File {
             match variable(&name, &dataset, &group, &dimensions, is_scale) {
                 Ok(variable) => variables.push(variable),
                 Err(error) => {
-                    found.unreadable.insert(name.clone(), error.to_string());
+                    found.unreadable.insert(name.clone(), error);
                 }
             }
             datasets.insert(name, dataset);
@@ -92,6 +92,9 @@ impl Nc4File {
     /// The error of a dataset `name` that could not be opened.
     pub(super) fn unreadable(&self, name: &str) -> Option<RecordingError> {
         let problem = self.unreadable.get(name)?;
+        if hdf5::layout::is_unread(problem) {
+            return Some(unread_layout(&self.path, problem));
+        }
         let problem = format!("dataset `{name}`: {problem}");
         Some(unread(&self.path, Error::InvalidData(problem)))
     }
@@ -158,10 +161,10 @@ impl Found {
                 return Err(Error::ResourceLimit(problem));
             }
             let shown = path(name.strip_prefix(NOT_A_COORDINATE).unwrap_or(&name));
-            match group.dataset(&name) {
+            match hdf5::layout::dataset(group, &name) {
                 Ok(dataset) => self.datasets.push((shown, dataset, group.clone())),
                 Err(error) => {
-                    self.unreadable.insert(shown, error.to_string());
+                    self.unreadable.insert(shown, error);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype};
 
+use crate::hdf5::layout;
 use crate::recording::formats::hdf5::numbers;
 use crate::recording::limits::MAX_RESPONSES;
 
@@ -36,8 +37,8 @@ impl Table {
             let columns = self.columns.join(", ");
             return Err(format!("has no column `{column}` among {columns}"));
         }
-        let dataset = self.group.dataset(column);
-        dataset.map_err(|error| format!("has a damaged column `{column}` ({error})"))
+        let dataset = layout::dataset(&self.group, column);
+        dataset.map_err(|error| format!("has a column `{column}` that cannot be read ({error})"))
     }
 
     /// A column of numbers, one per row.
