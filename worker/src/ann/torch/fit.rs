@@ -12,7 +12,7 @@ use super::checkpoint::{Checkpoint, StateDict};
 use super::error::listed;
 use super::file::TorchFile;
 use super::layout::{name, shape, torchvision_name};
-use super::tensor::{Entry, Tensor};
+use super::tensor::Entry;
 use crate::ann::graph::{Graph, NodeId, WeightSpec};
 
 /// Keys of checkpoints, the one that is taken before others first.
@@ -58,7 +58,7 @@ pub(super) struct Found<'a> {
     pub(super) name: &'a str,
     pub(super) entry: &'a Entry,
     /// What it is multiplied by: `weight_orig` has a `weight_mask`.
-    pub(super) mask: Option<&'a Tensor>,
+    pub(super) mask: Option<&'a Entry>,
 }
 
 /// The weights of an ANN in a file.
@@ -128,9 +128,7 @@ impl<'a> Names<'a> {
             });
         }
         let (raw, entry) = self.get(&format!("{name}_orig"))?;
-        let Entry::Dense(mask) = self.get(&format!("{name}_mask"))?.1 else {
-            return None;
-        };
+        let (_, mask) = self.get(&format!("{name}_mask"))?;
         Some(Found {
             name: raw,
             entry,
@@ -275,29 +273,41 @@ impl<'a> Wanted<'a> {
     ) -> Result<Option<Found<'b>>, Misfit> {
         let expected = shape(spec);
         let found = names.found(name);
-        let fits = |found: &Found| match found.entry {
-            Entry::Dense(tensor) => {
-                let is_masked = |mask: &Tensor| mask.shape == expected;
-                tensor.shape == expected && found.mask.is_none_or(is_masked)
-            }
+        let has_shape = |entry: &Entry| match entry {
+            Entry::Dense(tensor) => tensor.shape == expected,
             Entry::Other(_) => false,
+        };
+        let is_float = |entry: &Entry| match entry {
+            Entry::Dense(tensor) => tensor.dtype.not_float().is_none(),
+            Entry::Other(_) => false,
+        };
+        let fits = |found: &Found| {
+            has_shape(found.entry) && is_float(found.entry) && found.mask.is_none_or(has_shape)
         };
         let is_head = self.head == Some(part(&spec.layer));
         match found {
             Some(found) if fits(&found) => Ok(Some(found)),
             None if !needed => Ok(None),
             Some(_) if !needed && is_head => Ok(None),
-            Some(_) | None => Err(Misfit {
-                tensor: name.to_owned(),
-                expected: format!("{expected:?}"),
-                hint: match found.map(|found| found.entry) {
-                    Some(Entry::Dense(_)) => ANOTHER,
-                    Some(Entry::Other(_)) => DENSE,
-                    None => ABSENT,
-                },
-                found: found.map(|found| found.entry.in_words()),
-                fitting: 0,
-            }),
+            Some(_) | None => {
+                // Of a tensor and its mask, what is at fault.
+                let is_sound = |of: &Found| has_shape(of.entry) && is_float(of.entry);
+                let mask = found.filter(is_sound).and_then(|of| of.mask);
+                let entry = mask.or(found.map(|of| of.entry));
+                let end = if mask.is_some() { "_mask" } else { "" };
+                Err(Misfit {
+                    tensor: format!("{name}{end}"),
+                    expected: format!("{expected:?}"),
+                    hint: match entry {
+                        Some(entry) if mask.is_none() && !is_float(entry) => DENSE,
+                        Some(Entry::Dense(_)) => ANOTHER,
+                        Some(Entry::Other(_)) => DENSE,
+                        None => ABSENT,
+                    },
+                    found: entry.map(Entry::in_words),
+                    fitting: 0,
+                })
+            }
         }
     }
 
@@ -342,7 +352,7 @@ impl<'a> Wanted<'a> {
         rest: impl Iterator<Item = Fit<'b>>,
     ) -> Result<Fit<'b>, TorchError> {
         // A network may be in a file twice, under two names.
-        let entries = |fit: &Fit<'b>| -> Vec<Option<(&'b Entry, Option<&'b Tensor>)>> {
+        let entries = |fit: &Fit<'b>| -> Vec<Option<(&'b Entry, Option<&'b Entry>)>> {
             let tensors = fit.tensors.iter();
             tensors.map(|of| of.map(|of| (of.entry, of.mask))).collect()
         };

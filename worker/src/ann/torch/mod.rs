@@ -82,13 +82,18 @@ pub(super) fn read(
 
 impl TorchFile<'_> {
     /// The numbers of a tensor, masked where the file masks it.
-    fn values(&self, storages: &mut Storages, found: &Found) -> Result<Vec<f32>, TorchError> {
-        let Entry::Dense(tensor) = found.entry else {
-            return Err(self.damaged(format!("`{}` is {}", found.name, found.entry.in_words())));
+    fn values<'a>(
+        &self,
+        storages: &mut Storages,
+        found: &Found<'a>,
+    ) -> Result<Vec<f32>, TorchError> {
+        let dense = |entry: &'a Entry| match entry {
+            Entry::Dense(tensor) => Ok(tensor),
+            Entry::Other(kind) => Err(self.damaged(format!("`{}` is {kind}", found.name))),
         };
-        let mut values = self.numbers(storages, found.name, tensor)?;
+        let mut values = self.numbers(storages, found.name, dense(found.entry)?)?;
         if let Some(mask) = found.mask {
-            let mask = self.numbers(storages, found.name, mask)?;
+            let mask = self.numbers(storages, found.name, dense(mask)?)?;
             values
                 .iter_mut()
                 .zip(mask)

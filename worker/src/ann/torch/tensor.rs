@@ -14,8 +14,13 @@ pub(super) enum Dtype {
     Bf16,
     F32,
     F64,
-    /// A byte, as masks may have it.
+    /// Whole numbers and booleans: masks may have them, weights not.
+    I8,
+    I16,
+    I32,
+    I64,
     U8,
+    Bool,
 }
 
 impl Dtype {
@@ -26,17 +31,35 @@ impl Dtype {
             "BFloat16Storage" | "bfloat16" | "BF16" => Self::Bf16,
             "FloatStorage" | "float32" | "float" | "F32" => Self::F32,
             "DoubleStorage" | "float64" | "double" | "F64" => Self::F64,
-            "ByteStorage" | "BoolStorage" | "uint8" | "bool" | "U8" | "BOOL" => Self::U8,
+            "CharStorage" | "int8" | "I8" => Self::I8,
+            "ShortStorage" | "int16" | "short" | "I16" => Self::I16,
+            "IntStorage" | "int32" | "int" | "I32" => Self::I32,
+            "LongStorage" | "int64" | "long" | "I64" => Self::I64,
+            "ByteStorage" | "uint8" | "U8" => Self::U8,
+            "BoolStorage" | "bool" | "BOOL" => Self::Bool,
             _ => return None,
         })
     }
 
     pub(super) fn bytes(self) -> usize {
         match self {
-            Self::U8 => 1,
-            Self::F16 | Self::Bf16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::F16 | Self::Bf16 | Self::I16 => 2,
+            Self::F32 | Self::I32 => 4,
+            Self::F64 | Self::I64 => 8,
+        }
+    }
+
+    /// PyTorch's name of a type that weights do not have; none of floats.
+    pub(super) fn not_float(self) -> Option<&'static str> {
+        match self {
+            Self::F16 | Self::Bf16 | Self::F32 | Self::F64 => None,
+            Self::I8 => Some("int8"),
+            Self::I16 => Some("int16"),
+            Self::I32 => Some("int32"),
+            Self::I64 => Some("int64"),
+            Self::U8 => Some("uint8"),
+            Self::Bool => Some("bool"),
         }
     }
 }
@@ -66,7 +89,10 @@ impl Entry {
     /// Shape or kind, for messages.
     pub(super) fn in_words(&self) -> String {
         match self {
-            Self::Dense(tensor) => format!("{:?}", tensor.shape),
+            Self::Dense(tensor) => match tensor.dtype.not_float() {
+                Some(numbers) => format!("a tensor of {numbers} numbers"),
+                None => format!("{:?}", tensor.shape),
+            },
             Self::Other(kind) => kind.clone(),
         }
     }
@@ -165,10 +191,6 @@ fn dense(pickle: &Pickle, name: &str, arguments: &[Value]) -> Result<Entry, Stri
     let dtype = Dtype::named(class).ok_or_else(|| {
         let class = class.strip_suffix("Storage").unwrap_or(class);
         let numbers = match class {
-            "Char" => "int8",
-            "Short" => "int16",
-            "Int" => "int32",
-            "Long" => "int64",
             "ComplexFloat" => "complex64",
             "ComplexDouble" => "complex128",
             other => other,
@@ -295,7 +317,12 @@ impl Tensor {
         }
         let [a, b, c, d, ..] = bytes;
         match self.dtype {
+            Dtype::I8 => i8::from_le_bytes([a]).into(),
+            Dtype::I16 => i16::from_le_bytes([a, b]).into(),
+            Dtype::I32 => i32::from_le_bytes([a, b, c, d]) as f32,
+            Dtype::I64 => i64::from_le_bytes(bytes) as f32,
             Dtype::U8 => a.into(),
+            Dtype::Bool => f32::from(u8::from(a != 0)),
             Dtype::F16 => half::f16::from_le_bytes([a, b]).to_f32(),
             Dtype::Bf16 => half::bf16::from_le_bytes([a, b]).to_f32(),
             Dtype::F32 => f32::from_le_bytes([a, b, c, d]),

@@ -251,6 +251,90 @@ fn masks_are_applied() {
     ");
 }
 
+/// `torchvision_tiny` as safetensors, each of `changed` stored as the type, number by number.
+fn stored(changed: &[(&str, safetensors::Dtype, fn(usize) -> Vec<u8>)]) -> Vec<u8> {
+    use safetensors::tensor::{SafeTensors, TensorView, serialize};
+    let whole = std::fs::read(testdata("torchvision_tiny.safetensors")).expect("made");
+    let whole = SafeTensors::deserialize(&whole).expect("safetensors");
+    let mut tensors: Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> = whole
+        .iter()
+        .filter(|(name, _)| changed.iter().all(|(of, ..)| of != name))
+        .map(|(name, of)| {
+            (
+                name.to_owned(),
+                of.dtype(),
+                of.shape().to_vec(),
+                of.data().to_vec(),
+            )
+        })
+        .collect();
+    for (name, dtype, bytes) in changed {
+        let of = name.replace("_mask", "").replace("_orig", "");
+        let shape = whole.tensor(&of).expect("there").shape().to_vec();
+        let count = shape.iter().product();
+        let data = (0..count).flat_map(bytes).collect();
+        tensors.push(((*name).to_owned(), *dtype, shape, data));
+    }
+    if changed.iter().any(|(name, ..)| name.ends_with("_mask")) {
+        for (name, ..) in &mut tensors {
+            if name == "conv.weight" {
+                name.push_str("_orig");
+            }
+        }
+    }
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        let view = TensorView::new(*dtype, shape.clone(), data).expect("as large as its shape");
+        (name.as_str(), view)
+    });
+    serialize(views, None).expect("serialised")
+}
+
+#[test]
+fn whole_numbers_are_masks_and_never_weights() {
+    use safetensors::Dtype;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("tiny.safetensors");
+    let byte = |i: usize| vec![u8::from(i % 3 > 0)];
+    let read_of = |changed: &[(&str, Dtype, fn(usize) -> Vec<u8>)]| {
+        std::fs::write(&path, stored(changed)).expect("written");
+        read_tiny(&path, None)
+    };
+    for (dtype, name) in [
+        (Dtype::U8, "uint8"),
+        (Dtype::BOOL, "bool"),
+        (Dtype::I8, "int8"),
+    ] {
+        let error = read_of(&[("conv.weight", dtype, byte)]).expect_err("no weights");
+        let said = error.to_string();
+        let expected =
+            format!("layer `conv.weight` should be [4, 3, 3, 3], found a tensor of {name} numbers");
+        assert!(said.contains(&expected), "{said}");
+    }
+    let (reference, _) = read_of(&[("conv.weight_mask", Dtype::F32, |i| {
+        f32::from(u8::from(i % 3 > 0)).to_le_bytes().to_vec()
+    })])
+    .expect("masked");
+    let (kernel, whole) = (reference[0].as_ref(), saved());
+    let zeros = kernel.expect("a kernel").iter().filter(|x| **x == 0.0);
+    assert_eq!((zeros.count(), whole[0] == reference[0]), (36, false));
+    let masks: [(Dtype, fn(usize) -> Vec<u8>); 6] = [
+        (Dtype::BOOL, byte),
+        (Dtype::U8, byte),
+        (Dtype::I8, byte),
+        (Dtype::I16, |i| i16::from(i % 3 > 0).to_le_bytes().to_vec()),
+        (Dtype::I32, |i| i32::from(i % 3 > 0).to_le_bytes().to_vec()),
+        (Dtype::I64, |i| i64::from(i % 3 > 0).to_le_bytes().to_vec()),
+    ];
+    for (dtype, bytes) in masks {
+        let (masked, _) = read_of(&[("conv.weight_mask", dtype, bytes)]).expect("masked");
+        assert!(masked == reference, "{dtype:?}");
+    }
+    let error = read_of(&[("conv.weight_mask", Dtype::F8_E4M3, byte)]).expect_err("no mask");
+    let said = error.to_string();
+    let expected = "layer `conv.weight_mask` should be [4, 3, 3, 3], found a tensor of F8_E4M3";
+    assert!(said.contains(expected), "{said}");
+}
+
 #[test]
 fn what_no_requested_layer_needs_may_be_otherwise() {
     let graph = tiny();
