@@ -136,7 +136,9 @@ fn submitted(file: &Path) -> SweepSpec {
         };
         let order = Resize::of_preprocessing(&ann.preprocessing);
         let opened = OpenedAnn::BuiltIn(ann::find(&ann.name).unwrap());
-        ann.preprocessing = opened.preprocessing_id(order, &PictureFacts::default());
+        ann.preprocessing = opened
+            .preprocessing_id(order, None, &PictureFacts::default())
+            .expect("no screen");
     }
     spec
 }

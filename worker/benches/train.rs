@@ -15,7 +15,7 @@ use miette::{IntoDiagnostic, miette};
 use nrp_proto::sweep::SweepFile;
 use nrp_proto::wire::{Activity, Cell, Job, Outcome, SweepSpec, TrialSpec, outcome};
 use nrp_worker::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
-use nrp_worker::ann::{OpenedAnn, Pruning, Resize};
+use nrp_worker::ann::{OpenedAnn, Pruning, Resize, Screen};
 use nrp_worker::executor::{Control, Executor};
 use nrp_worker::recording::Recordings;
 use nrp_worker::{device, resolve};
@@ -79,6 +79,7 @@ fn prepare(path: &Path, cache: Cache) -> miette::Result<()> {
             weights_digest: &ann.weights_digest,
             pruning: Pruning::try_from(ann)?,
             resize: Resize::of_preprocessing(&ann.preprocessing),
+            screen: Screen::of_preprocessing(&ann.preprocessing),
             recordings: &recordings,
             stimulus_digest: &source.stimulus_digest()?,
             layers: &layers,

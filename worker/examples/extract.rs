@@ -37,6 +37,7 @@ fn main() -> miette::Result<()> {
         weights_digest: "random:1",
         pruning: Pruning::None,
         resize: Resize::default(),
+        screen: None,
         recordings: &recordings,
         stimulus_digest: "the first",
         layers: std::slice::from_ref(layer),

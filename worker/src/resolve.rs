@@ -1,7 +1,7 @@
 //! Resolution: from the names in a sweep to files on this machine, and to their digests. The
 //! submitting client fills in the digests; a worker checks that its own files have the same.
 
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, Screen, WeightsSource};
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
@@ -425,7 +425,11 @@ fn resolve_ann(
         .transpose()?;
     spec.weights_digest = ann.weights_digest(&weights, digests)?;
     let order = Resize::of_preprocessing(&spec.preprocessing);
-    spec.preprocessing = ann.preprocessing_id(order, here.pictures);
+    let screen = Screen::of_preprocessing(&spec.preprocessing);
+    spec.preprocessing = ann.preprocessing_id(order, screen, here.pictures)?;
+    if let Some(screen) = screen {
+        notices.push(screen.notice(&spec.name, here.pictures)?);
+    }
     let layers: BTreeSet<&String> = layers.iter().collect();
     let units = layers.into_iter().map(|layer| ann.units(layer));
     let of_ann = AnnForecast {

@@ -40,6 +40,8 @@ pub struct RecordingsTable {
     pub variable: Option<String>,
     pub window_ms: Option<Vec<i64>>,
     pub sites: Option<Vec<String>>,
+    /// Degrees of visual angle that every image's width has.
+    pub degrees: Option<f64>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -127,6 +129,8 @@ pub struct AnnTable {
     pub preprocessing: Option<String>,
     /// Whose order of resizing is followed.
     pub resize: Option<String>,
+    /// Degrees of visual angle that the ANN sees.
+    pub degrees: Option<f64>,
     pub layer_sets: LayerSets,
     #[serde(default = "default_sparsity")]
     pub sparsity: Vec<f64>,
@@ -162,6 +166,12 @@ pub const DEFAULT_PREPROCESSING: &str = "torch";
 
 /// Word for resizing images as Pillow does since version 13, the default.
 pub const PILLOW_13: &str = "pillow-13";
+
+/// Word, in an ANN's preprocessing, before the degrees of visual angle that it sees.
+pub const SCREEN: &str = "screen";
+
+/// Word behind these, before the degrees that all images have; without it the stimulus set says them.
+pub const DEGREES_OF: &str = "of";
 
 /// Word for resizing images as Pillow did until version 12.
 pub const PILLOW_12: &str = "pillow-12";
@@ -266,6 +276,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "variable",
             "window_ms",
             "sites",
+            "degrees",
             "regions",
         ],
     ),
@@ -281,6 +292,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "weights_key",
             "preprocessing",
             "resize",
+            "degrees",
             "layer_sets",
             "sparsity",
             "pruning",

@@ -2,8 +2,8 @@
 
 use super::file::STRATIFY;
 use super::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, Duplicates, LayerSets, ONNX, PILLOW_12, Pruning,
-    PruningMethod, SweepFile,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, Duplicates, LayerSets, ONNX, PILLOW_12,
+    Pruning, PruningMethod, SCREEN, SweepFile,
 };
 use crate::wire::{
     AnnEntry, AnnSpec, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
@@ -46,7 +46,11 @@ impl SweepFile {
                     word => word.to_owned(),
                 },
             }),
-            anns: self.ann.iter().flat_map(ann_entries).collect(),
+            anns: self
+                .ann
+                .iter()
+                .flat_map(|ann| ann_entries(ann, self.recordings.degrees))
+                .collect(),
             grid: Some(self.grid.to_wire()),
             training: Some(TrainingSpec {
                 batch_size: training.batch_size as u32,
@@ -65,19 +69,22 @@ impl SweepFile {
     }
 }
 
-/// How an ANN's images are preprocessed, where that is not the default.
-fn preprocessing(table: &AnnTable) -> String {
-    let mode = table.preprocessing.as_deref();
-    if table.resize.as_deref() != Some(PILLOW_12) {
-        return mode.unwrap_or_default().to_owned();
-    }
-    let default = (table.name == ONNX).then_some(DEFAULT_PREPROCESSING);
-    let words = mode.or(default).into_iter().chain([PILLOW_12]);
-    words.collect::<Vec<_>>().join(" ")
+/// How an ANN's images, all of so many `degrees` if that is said, are preprocessed, where that is not the
+/// default.
+fn preprocessing(table: &AnnTable, degrees: Option<f64>) -> String {
+    let resize = (table.resize.as_deref() == Some(PILLOW_12)).then(|| PILLOW_12.to_owned());
+    let of = degrees.map_or_else(String::new, |of| format!(" {DEGREES_OF} {of}"));
+    let screen = table.degrees.map(|seen| format!("{SCREEN} {seen}{of}"));
+    let words: Vec<String> = resize.into_iter().chain(screen).collect();
+    // The mode comes first, so it is said where other words follow.
+    let default = (table.name == ONNX && !words.is_empty()).then_some(DEFAULT_PREPROCESSING);
+    let mode = table.preprocessing.as_deref().or(default);
+    let mode = mode.map(str::to_owned);
+    mode.into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// One entry for each sparsity of an ANN.
-fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
+/// One entry for each sparsity of an ANN. All images have so many `degrees`, if that is said.
+fn ann_entries(table: &AnnTable, degrees: Option<f64>) -> impl Iterator<Item = AnnEntry> + '_ {
     let pruning = match &table.pruning {
         None => PruningMethod::Layer.name(),
         Some(Pruning::Rule(rule)) => rule,
@@ -89,7 +96,7 @@ fn ann_entries(table: &AnnTable) -> impl Iterator<Item = AnnEntry> + '_ {
             name: table.name.clone(),
             weights_digest: String::new(),
             // The words of the file, until the caller puts its id there.
-            preprocessing: preprocessing(table),
+            preprocessing: preprocessing(table, degrees),
             sparsity,
             pruning: if sparsity > 0.0 {
                 pruning.to_owned()

@@ -6,7 +6,7 @@ use super::cache::Claim;
 use super::file::Header;
 use super::partial::Partial;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, WeightsSource};
+use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, Screen, WeightsSource};
 use crate::device;
 use crate::recording::Recordings;
 use crate::totals;
@@ -51,6 +51,8 @@ pub struct Extraction<'a> {
     pub pruning: Pruning,
     /// In which order images are resized.
     pub resize: Resize,
+    /// The screen that they are placed on before, if there is one.
+    pub screen: Option<Screen>,
     /// The stimuli.
     pub recordings: &'a Recordings,
     /// Digest of the stimuli.
@@ -100,7 +102,10 @@ impl Extraction<'_> {
                 weights_digest: self.weights_digest.to_owned(),
                 sparsity: self.pruning.sparsity(),
                 pruning: self.pruning.name().to_owned(),
-                preprocessing: self.ann.preprocessing_id(self.resize, pictures),
+                preprocessing: self
+                    .ann
+                    .preprocessing_id(self.resize, self.screen, pictures)
+                    .map_err(AnnError::from)?,
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
                 dtype: cache.dtype(),
@@ -220,7 +225,11 @@ impl Extraction<'_> {
         let images = stimuli
             .into_par_iter()
             .map(|stimulus| {
-                let image = self.recordings.image(stimulus)?;
+                let mut image = self.recordings.image(stimulus)?;
+                if let Some(screen) = &self.screen {
+                    let placed = screen.place(image, self.recordings.degrees(stimulus));
+                    image = placed.map_err(AnnError::from)?;
+                }
                 Ok(ann::preprocess(&image, input, mode, self.resize))
             })
             .collect::<Result<Vec<_>, ActivationError>>()?;
@@ -387,6 +396,7 @@ mod tests {
             weights_digest: "random:1",
             pruning: Pruning::None,
             resize: Resize::default(),
+            screen: None,
             recordings,
             stimulus_digest: "s",
             layers,

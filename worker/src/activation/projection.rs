@@ -202,6 +202,7 @@ mod tests {
                 weights_digest: "random:1",
                 pruning: Pruning::None,
                 resize: Resize::default(),
+                screen: None,
                 recordings: &self.recordings,
                 stimulus_digest: "s",
                 layers: &self.layers,

@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use nrp_proto::did_you_mean;
 use thiserror::Error;
 
-use super::{OnnxError, TorchError};
+use super::{OnnxError, ScreenError, TorchError};
 
 /// Why an ANN could not be found, loaded, run or verified.
 #[derive(Debug, Error, Diagnostic)]
@@ -38,6 +38,10 @@ pub enum AnnError {
         /// What the user wrote.
         word: String,
     },
+    /// Images cannot be placed on the ANN's screen.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Screen(#[from] ScreenError),
     /// The word names no way of pruning.
     #[error("unknown pruning `{word}` at sparsity {sparsity}")]
     #[diagnostic(help("run the same version of nrp on coordinator and workers"))]

@@ -25,6 +25,7 @@ mod pruning;
 mod recipe;
 mod resize;
 mod resnet50;
+mod screen;
 mod tensors;
 #[cfg(test)]
 mod testing;
@@ -45,5 +46,6 @@ pub use opened::{LoadedAnn, OpenedAnn};
 pub use preprocess::{preprocess, preprocessing_id};
 pub use pruning::Pruning;
 pub use resize::Resize;
+pub use screen::{Screen, ScreenError};
 pub use torch::TorchError;
 pub use weights::WeightsSource;

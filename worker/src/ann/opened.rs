@@ -11,8 +11,8 @@ use crate::recording::PictureFacts;
 
 use super::offered::{ONNX, find};
 use super::{
-    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, Resize, WeightsSource,
-    preprocessing_id,
+    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, Resize, Screen,
+    ScreenError, WeightsSource, preprocessing_id,
 };
 
 /// An ANN whose input and layers are known.
@@ -85,8 +85,16 @@ impl OpenedAnn {
     }
 
     /// Identifies in ids and cache keys what preprocessing makes of `pictures`.
-    pub fn preprocessing_id(&self, order: Resize, pictures: &PictureFacts) -> String {
-        preprocessing_id(self.input(), self.preprocessing(), order, pictures)
+    ///
+    /// # Errors
+    /// When the pictures cannot be placed on `screen`.
+    pub fn preprocessing_id(
+        &self,
+        order: Resize,
+        screen: Option<Screen>,
+        pictures: &PictureFacts,
+    ) -> Result<String, ScreenError> {
+        preprocessing_id(self.input(), self.preprocessing(), order, screen, pictures)
     }
 
     /// Identifies its weights in ids and cache keys; `weights` are those it was opened with. A weights

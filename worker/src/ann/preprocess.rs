@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::{Preprocessing, Resize, resize};
+use super::{Preprocessing, Resize, Screen, ScreenError, resize};
 use crate::recording::PictureFacts;
 
 /// ImageNet's mean, in 0..255, blue first.
@@ -37,21 +37,32 @@ pub fn preprocess(
 /// Identifies what [`preprocess`] makes of `pictures`, in trials' ids and cache keys. It changes only for
 /// pictures whose results changed: those that are resized in another order, and those that are decoded
 /// to other pixels than they once were.
+///
+/// # Errors
+/// When the pictures cannot be placed on `screen`.
 pub fn preprocessing_id(
     [height, width, _]: [usize; 3],
     mode: Preprocessing,
     order: Resize,
+    screen: Option<Screen>,
     pictures: &PictureFacts,
-) -> String {
-    let mut sizes = pictures.sizes.iter();
-    let columns_first = sizes.any(|size| order.begins_with_columns(*size, [height, width]));
+) -> Result<String, ScreenError> {
+    let sizes = match screen {
+        None => pictures.shown.iter().map(|(size, _)| *size).collect(),
+        Some(screen) => screen.sizes(pictures)?,
+    };
+    let mut sizes = sizes.into_iter();
+    let columns_first = sizes.any(|size| order.begins_with_columns(size, [height, width]));
     let version = if columns_first {
         resize::COLUMNS_FIRST
     } else {
         resize::ROWS_FIRST
     };
     let decoded = if pictures.redecoded { " pixels v2" } else { "" };
-    format!("{mode} {height}x{width} bilinear {version}{decoded}")
+    let screen = screen.map_or_else(String::new, |screen| format!(" {screen}"));
+    Ok(format!(
+        "{mode} {height}x{width} bilinear {version}{decoded}{screen}"
+    ))
 }
 
 fn scaled([r, g, b]: [f32; 3], mode: Preprocessing) -> [f32; 3] {
@@ -114,13 +125,13 @@ mod tests {
     fn an_id_says_what_changed_for_the_pictures_at_hand_and_nothing_else() {
         let input = find("mobilenet").expect("offered").input;
         let id = |sizes: &[[u32; 2]], redecoded, order| {
-            let sizes = sizes.iter().copied().collect();
+            let shown = sizes.iter().map(|size| (*size, None)).collect();
             let facts = PictureFacts {
-                sizes,
+                shown,
                 redecoded,
                 ..PictureFacts::default()
             };
-            preprocessing_id(input, Preprocessing::Tf, order, &facts)
+            preprocessing_id(input, Preprocessing::Tf, order, None, &facts).expect("an id")
         };
         let [old, new] = [Resize::Pillow12, Resize::Pillow13];
         let wide = [[224, 900], [500, 375], [256, 256], [300, 376]];

@@ -8,7 +8,7 @@ use super::parse::Job;
 use crate::activation::{
     self, ActivationError, Cache, CachedLayer, Extraction, Stage, ensure, ensure_projected,
 };
-use crate::ann::{OpenedAnn, Resize};
+use crate::ann::{OpenedAnn, Resize, Screen};
 use crate::digest::FileDigests;
 use crate::nrp::Data;
 use crate::recording::split::Split;
@@ -138,6 +138,7 @@ fn activations(
         weights_digest: &job.ann.weights_digest,
         pruning: job.pruning,
         resize: Resize::of_preprocessing(&job.ann.preprocessing),
+        screen: Screen::of_preprocessing(&job.ann.preprocessing),
         recordings: &opened.recordings,
         stimulus_digest: &opened.stimulus_digest,
         layers: &job.shared.layers,

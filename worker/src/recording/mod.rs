@@ -50,7 +50,7 @@ pub use stimuli::Stimulus;
 use assembly::Assembly;
 use formats::{Asked, Opened};
 use images::{Entry, Header, Images, Picture};
-use pictures::Pictures;
+use pictures::{DEGREES, Pictures};
 use stimuli::StimulusSet;
 use words::some_of;
 
@@ -195,6 +195,13 @@ impl Recordings {
         Ok(self.pictures.picture(stimulus)?.rgb)
     }
 
+    /// What the column `degrees` says of the stimulus at `stimulus`: how many degrees of visual angle its
+    /// image has. `None` where the stimulus set has no such column.
+    pub fn degrees(&self, stimulus: usize) -> Option<&str> {
+        let labels = &self.stimuli.get(stimulus)?.labels;
+        labels.get(DEGREES).map(String::as_str)
+    }
+
     /// The pictures that several stimuli show. The first call decodes every image, on all
     /// processors, so success means that none is damaged; later calls return the same result.
     ///
@@ -236,7 +243,9 @@ impl Recordings {
         let headers = (0..self.pictures.len()).into_par_iter();
         let headers = headers.map(|stimulus| self.pictures.header(stimulus));
         let headers: Vec<Header> = headers.collect::<Result<_, _>>()?;
-        Ok(self.facts.get_or_init(|| headers.into_iter().collect()))
+        let headers = headers.into_iter().enumerate();
+        let headers = headers.map(|(stimulus, header)| (header, self.degrees(stimulus)));
+        Ok(self.facts.get_or_init(|| headers.collect()))
     }
 
     fn from_files(

@@ -28,8 +28,8 @@ pub(super) trait Pictures: Send + Sync {
 /// the same pixels of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PictureFacts {
-    /// Widths and heights that occur, in pixels.
-    pub sizes: BTreeSet<[u32; 2]>,
+    /// Widths and heights that occur, in pixels, each with the stimulus's column [`DEGREES`], if it has one.
+    pub shown: BTreeSet<([u32; 2], Option<String>)>,
     /// Whether there are JPEGs, BMPs of 16 bits, or TIFFs that contain JPEG or are multiplied by their
     /// alpha channel: earlier versions of nrp made other pixels of them than Pillow.
     pub redecoded: bool,
@@ -45,12 +45,16 @@ pub fn clipped_notice(pictures: usize) -> String {
     )
 }
 
-impl FromIterator<Header> for PictureFacts {
-    fn from_iter<T: IntoIterator<Item = Header>>(headers: T) -> Self {
+/// The column that says how many degrees of visual angle an image's width has.
+pub(super) const DEGREES: &str = "degrees";
+
+impl<'a> FromIterator<(Header, Option<&'a str>)> for PictureFacts {
+    fn from_iter<T: IntoIterator<Item = (Header, Option<&'a str>)>>(headers: T) -> Self {
         headers
             .into_iter()
-            .fold(Self::default(), |mut facts, header| {
-                facts.sizes.insert(header.size);
+            .fold(Self::default(), |mut facts, (header, degrees)| {
+                let degrees = degrees.map(str::to_owned);
+                facts.shown.insert((header.size, degrees));
                 facts.redecoded |= header.redecoded;
                 facts.clipped += usize::from(header.clipped);
                 facts

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 const PREPROCESSING: [&str; 4] = ["torch", "tf", "caffe", "none"];
 const RESIZE: [&str; 2] = [PILLOW_13, PILLOW_12];
+/// The widest visual angle.
+const DEGREES_MAX: f64 = 360.0;
 const PRUNING: [&str; 2] = [PruningMethod::Layer.name(), PruningMethod::Global.name()];
 
 impl SweepFile {
@@ -25,9 +27,17 @@ impl SweepFile {
             let preprocessing = ann.preprocessing.as_deref();
             let preprocessing = preprocessing.unwrap_or(DEFAULT_PREPROCESSING).to_owned();
             let resize = ann.resize.as_deref().unwrap_or(PILLOW_13).to_owned();
+            let degrees = ann.degrees.map(f64::to_bits);
             let key = ann.weights_key.clone();
             let weights = ann.weights.clone();
-            (ann.name.clone(), weights, key, preprocessing, resize)
+            (
+                ann.name.clone(),
+                weights,
+                key,
+                preprocessing,
+                resize,
+                degrees,
+            )
         };
         for index in repeated(self.ann.iter().map(same)) {
             found.add(
@@ -52,6 +62,9 @@ impl SweepFile {
             if let Some(resize) = &ann.resize {
                 found.word(key("resize"), resize, &RESIZE);
             }
+            if let Some(degrees) = ann.degrees {
+                check_degrees(key("degrees"), degrees, found);
+            }
             check_sparsity(&key("sparsity"), &ann.sparsity, found);
             match &ann.pruning {
                 None => {}
@@ -61,6 +74,14 @@ impl SweepFile {
                 }
             }
         }
+    }
+}
+
+/// Degrees of visual angle.
+pub(super) fn check_degrees(key: impl Into<String>, degrees: f64, found: &mut Found) {
+    if !(degrees > 0.0 && degrees <= DEGREES_MAX) {
+        let problem = format!("must be degrees of visual angle above 0, at most {DEGREES_MAX}");
+        found.add(key, degrees, problem);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with `[recordings]`: which files a format needs, and which it brings.
 
+use super::ann::check_degrees;
 use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::near_miss;
 use crate::sweep::{ArrayAxis, Assembly, ResponseFormat, SiteRanges, SweepFile};
@@ -47,6 +48,15 @@ impl SweepFile {
                 format!("must be \"simulated\" or a file of responses; {advice}"),
                 near_miss(file, ["simulated"]),
             );
+        }
+        if let Some(degrees) = recordings.degrees {
+            let key = "recordings.degrees";
+            check_degrees(key, degrees, found);
+            if self.ann.iter().all(|ann| ann.degrees.is_none()) {
+                let problem =
+                    "changes nothing until an `[[ann]]` has `degrees` too: those that it sees";
+                found.add(key, degrees, problem);
+            }
         }
         self.check_presentations(found);
         self.check_window_and_sites(found);

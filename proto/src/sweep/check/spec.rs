@@ -57,6 +57,8 @@ impl SweepSpec {
                 variable: given(files.variable),
                 window_ms: (!files.window_ms.is_empty()).then_some(files.window_ms),
                 sites: (!files.sites.is_empty()).then_some(files.sites),
+                // The preprocessing of its ANNs says it.
+                degrees: None,
                 regions: self.regions.clone(),
             },
             split: split(&self.split.clone().unwrap_or_default(), found),
