@@ -8,6 +8,7 @@ mod decode;
 mod gif;
 mod jpeg;
 mod jpeg2000;
+mod picture;
 mod places;
 mod tiff;
 
@@ -25,8 +26,8 @@ use super::error::RecordingError;
 use super::limits::{MAX_FILE_BYTES, MAX_NAMED};
 use super::stimuli::Stimulus;
 use super::words::some_of;
-use decode::Undecodable;
-pub(super) use decode::{Header, Picture};
+use picture::Undecodable;
+pub(super) use picture::{Header, Picture};
 pub(super) use places::Entry;
 use places::{Found, Places};
 

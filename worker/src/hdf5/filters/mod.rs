@@ -38,30 +38,29 @@ const FOREIGN: [(u16, &str); 13] = [
     (32028, "SPERR"),
 ];
 
+/// Unpacks a chunk, to so many bytes at most, by the values that its filter has.
+type Unpack = fn(&[u8], &[u32], usize) -> Result<Vec<u8>>;
+
+const UNPACK: [(u16, Unpack); 6] = [
+    (BZIP2, |data, _, bytes_max| {
+        read_to_limit(bzip2::read::BzDecoder::new(data), bytes_max)
+    }),
+    (ZSTD, |data, _, bytes_max| zstd(data, bytes_max)),
+    (LZ4, |data, _, bytes_max| lz4::unpack(data, bytes_max)),
+    (LZF, lzf::unpack),
+    (BLOSC, |data, _, bytes_max| blosc::unpack(data, bytes_max)),
+    (BITSHUFFLE, bitshuffle::unpack),
+];
+
 /// Every filter, none of which unpacks a chunk to more than `bytes_max`.
 pub(crate) fn registry(bytes_max: usize) -> FilterRegistry {
     let mut registry = FilterRegistry::new();
-    registry.register(
-        BZIP2,
-        Box::new(move |_, data, _| read_to_limit(bzip2::read::BzDecoder::new(data), bytes_max)),
-    );
-    registry.register(ZSTD, Box::new(move |_, data, _| zstd(data, bytes_max)));
-    registry.register(
-        LZ4,
-        Box::new(move |_, data, _| lz4::unpack(data, bytes_max)),
-    );
-    registry.register(
-        LZF,
-        Box::new(move |filter, data, _| lzf::unpack(data, &filter.client_data, bytes_max)),
-    );
-    registry.register(
-        BLOSC,
-        Box::new(move |_, data, _| blosc::unpack(data, bytes_max)),
-    );
-    registry.register(
-        BITSHUFFLE,
-        Box::new(move |filter, data, _| bitshuffle::unpack(data, &filter.client_data, bytes_max)),
-    );
+    for (id, unpack) in UNPACK {
+        registry.register(
+            id,
+            Box::new(move |filter, data, _| unpack(data, &filter.client_data, bytes_max)),
+        );
+    }
     registry
 }
 

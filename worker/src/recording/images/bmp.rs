@@ -4,7 +4,7 @@
 
 use image::RgbImage;
 
-use super::decode::Undecodable;
+use super::picture::{Undecodable, bytes_at};
 
 /// How files begin.
 pub(super) const SIGNATURE: &[u8] = b"BM";
@@ -24,7 +24,7 @@ const MASKED: u32 = 3;
 /// The bits of red, green and blue, where colours of 16 bits must be widened.
 pub(super) fn widths(bmp: &[u8]) -> Result<Option<[u32; 3]>, Undecodable> {
     let word = |at: usize| {
-        let bytes = bmp.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        let bytes = bytes_at(bmp, at);
         let bytes = bytes.ok_or_else(|| Undecodable::not_a_picture("a BMP without its header"));
         bytes.map(u32::from_le_bytes)
     };

@@ -1,6 +1,6 @@
 //! What is looked at in a GIF before the `image` crate decodes its first picture.
 
-use super::decode::Undecodable;
+use super::picture::{Undecodable, bytes_at};
 
 /// How files begin, before the version.
 pub(super) const SIGNATURE: &[u8] = b"GIF8";
@@ -31,7 +31,7 @@ pub(super) fn check(gif: &[u8]) -> Result<(), Undecodable> {
 
 /// Width and height of the screen; left, top, width and height of the first picture.
 fn first_picture(gif: &[u8]) -> Option<([u16; 2], [u16; 4])> {
-    let number = |at: usize| Some(u16::from_le_bytes([*gif.get(at)?, *gif.get(at + 1)?]));
+    let number = |at: usize| bytes_at(gif, at).map(u16::from_le_bytes);
     let screen = [number(SCREEN)?, number(SCREEN + 2)?];
     let flags = gif.get(SCREEN_FLAGS)?;
     let mut at = SCREEN_END;

@@ -7,7 +7,7 @@
 use mozjpeg::{ColorSpace, Decompress};
 use nrp_proto::panics::caught;
 
-use super::decode::{Undecodable, cmyk_to_rgb};
+use super::picture::{Undecodable, bytes_at, cmyk_to_rgb};
 use crate::recording::limits::MAX_SIDE_PIXELS;
 
 /// Most scans of a progressive JPEG. Usual are ten; each costs time for all pixels, however few bytes
@@ -133,10 +133,10 @@ impl Markers {
                 }
                 _ => {}
             }
-            let Some(length) = jpeg.get(start..start + 2) else {
+            let Some(length) = bytes_at(jpeg, start) else {
                 break;
             };
-            let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+            let length = usize::from(u16::from_be_bytes(length));
             let segment = jpeg
                 .get(start + 2..start + length.max(2))
                 .unwrap_or_default();

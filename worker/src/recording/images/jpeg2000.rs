@@ -6,7 +6,7 @@
 
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
-use super::decode::{MAX_DECODED_BYTES, Picture, Undecodable, picture};
+use super::picture::{MAX_DECODED_BYTES, Picture, Undecodable, bytes_at, picture};
 use crate::recording::limits::MAX_SIDE_PIXELS;
 
 /// How files begin: in a container, or as a bare codestream.
@@ -80,18 +80,13 @@ impl Frame {
         let cut = || Undecodable::not_a_picture("a JPEG 2000 whose header is cut");
         let start = bytes.windows(SIZE.len()).position(|of| of == SIZE);
         let header = &bytes[start.ok_or_else(cut)? + SIZE.len()..];
-        let word = |at: usize| {
-            let four = header.get(at..at + 4)?;
-            four.try_into().ok().map(u32::from_be_bytes)
-        };
+        let word = |at: usize| bytes_at(header, at).map(u32::from_be_bytes);
         // Length and capabilities take four bytes; then come the grid's size and the picture's offset.
         let side = |end: usize, offset: usize| word(end)?.checked_sub(word(offset)?);
         let width = side(4, 12).ok_or_else(cut)?;
         let height = side(8, 16).ok_or_else(cut)?;
-        let [high, low] = header.get(36..38).ok_or_else(cut)? else {
-            return Err(cut());
-        };
-        let components = usize::from(u16::from_be_bytes([*high, *low]));
+        let components = bytes_at(header, 36).map(u16::from_be_bytes);
+        let components = usize::from(components.ok_or_else(cut)?);
         if width == 0 || height == 0 {
             return Err(Undecodable::NotAPicture(format!(
                 "a JPEG 2000 of {width} × {height} pixels"

@@ -13,8 +13,8 @@ use tiff::TiffError;
 use tiff::decoder::{ChunkType, Decoder, Limits};
 use tiff::tags::Tag;
 
-use super::decode::{Header, MAX_DECODED_BYTES, Picture, Undecodable, picture};
 use super::jpeg;
+use super::picture::{Header, MAX_DECODED_BYTES, Picture, Undecodable, picture};
 use crate::recording::limits::{MAX_FILE_BYTES, MAX_SIDE_PIXELS};
 use colours::{Colours, Samples};
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use hdf5_reader::storage::FileStorage;
 use netcdf_reader::{NcFile, NcOpenOptions, NcType, NcVariable};
 
-use super::file::{Axis, Content, Variable, damaged};
+use super::damaged;
 use super::packing::{Packing, Stored};
+use super::variable::{Axis, Content, Variable};
 use crate::recording::error::RecordingError;
 use crate::recording::limits::MAX_RESPONSES_BYTES;
 

@@ -1,80 +1,17 @@
-//! One opened netCDF file: its variables with their axes, and reading them. Netcdf-4 files are HDF5, read in
+//! One opened netCDF file: its variables, and reading them. Netcdf-4 files are HDF5, read in
 //! `nc4`; older ones are read in `classic`.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use hdf5_reader::storage::FileStorage;
-use netcdf_reader::Error as NcError;
 
 use super::super::hdf5::{first_of, storage};
 use super::classic::ClassicFile;
 use super::nc4::Nc4File;
-use super::packing::Packing;
+use super::variable::{Content, Variable};
 use crate::recording::error::RecordingError;
 use crate::recording::words::first_bytes;
-
-/// An axis of a variable.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
-    /// The dimension; `None` where the file names none.
-    pub(super) name: Option<String>,
-    pub(super) length: u64,
-}
-
-/// What a variable's entries are.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Content {
-    Numbers,
-    /// Integers that stand for true and false.
-    Booleans,
-    /// Integers with a word for each.
-    Enumeration(Vec<(i128, String)>),
-    Words,
-    /// Bytes, the last axis of which makes words.
-    Characters,
-    /// What is not read, in words.
-    Other(String),
-}
-
-/// A variable.
-#[derive(Debug, Clone)]
-pub(super) struct Variable {
-    /// Its name; in a group, `group/name`.
-    pub(super) name: String,
-    /// Its axes; without the last one of characters.
-    pub(super) axes: Vec<Axis>,
-    pub(super) content: Content,
-    pub(super) packing: Packing,
-}
-
-impl Variable {
-    /// The group it is in; empty for the root.
-    pub(super) fn group(&self) -> &str {
-        self.name.rsplit_once('/').map_or("", |(group, _)| group)
-    }
-
-    /// Whether it has one entry per entry of `dimension`.
-    pub(super) fn spans(&self, dimension: &str) -> bool {
-        self.axes.len() == 1 && self.axes[0].name.as_deref() == Some(dimension)
-    }
-
-    /// Where its axis `dimension` is, if there is one.
-    pub(super) fn axis(&self, dimension: &str) -> Option<usize> {
-        let mut axes = self.axes.iter();
-        axes.position(|axis| axis.name.as_deref() == Some(dimension))
-    }
-
-    /// "`rates` (neuroid x presentation)".
-    pub(super) fn described(&self) -> String {
-        let axes: Vec<String> = self
-            .axes
-            .iter()
-            .map(|axis| axis.name.clone().unwrap_or_else(|| axis.length.to_string()))
-            .collect();
-        format!("`{}` ({})", self.name, axes.join(" x "))
-    }
-}
 
 /// An opened file.
 pub(super) struct File {
@@ -193,12 +130,4 @@ fn named(content: &Content, integers: &[i128]) -> Result<Vec<String>, String> {
             .ok_or_else(|| format!("has the number {integer}, which its enumeration does not name"))
     };
     integers.iter().map(word).collect()
-}
-
-/// A damaged file, as the netCDF reader says.
-pub(super) fn damaged(path: &Path, source: NcError) -> RecordingError {
-    RecordingError::Damaged {
-        path: path.to_owned(),
-        source,
-    }
 }

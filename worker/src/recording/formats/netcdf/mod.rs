@@ -9,6 +9,7 @@ mod file;
 mod nc4;
 mod packing;
 mod responses;
+mod variable;
 
 use std::path::Path;
 
@@ -19,8 +20,9 @@ use super::reading::{Asked, Opened};
 use crate::recording::assembly::Assembly;
 use crate::recording::error::RecordingError;
 use crate::recording::stimuli::STIMULUS_IDS;
-use file::{Content, File, Variable, damaged};
+use file::File;
 use responses::{Extent, Responses};
+use variable::{Content, Variable};
 
 const NEUROID: &str = "neuroid";
 const PRESENTATION: &str = "presentation";
@@ -294,6 +296,14 @@ impl Reader<'_> {
                 over.join(", ")
             },
         }
+    }
+}
+
+/// A damaged file, as the netCDF reader says.
+fn damaged(path: &Path, source: NcError) -> RecordingError {
+    RecordingError::Damaged {
+        path: path.to_owned(),
+        source,
     }
 }
 

@@ -13,8 +13,8 @@ use hdf5_reader::storage::FileStorage;
 use hdf5_reader::{Attribute, Dataset, Datatype, Hdf5File};
 
 use super::super::hdf5::{unread, unread_layout};
-use super::file::{Axis, Content, Variable};
 use super::packing::{Packing, Stored};
+use super::variable::{Axis, Content, Variable};
 use super::{NEUROID, PRESENTATION};
 use crate::hdf5::{self, NumberType};
 use crate::recording::error::RecordingError;

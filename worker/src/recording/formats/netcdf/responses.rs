@@ -4,7 +4,8 @@ use std::path::Path;
 
 use nrp_proto::near_miss;
 
-use super::file::{Content, File, Variable};
+use super::file::File;
+use super::variable::{Content, Variable};
 use super::{NEUROID, PRESENTATION, REPETITIONS};
 use crate::recording::error::RecordingError;
 use crate::recording::limits::MAX_RESPONSES;

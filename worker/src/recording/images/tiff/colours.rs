@@ -1,7 +1,7 @@
 //! What a TIFF's samples mean, and their RGB: the rows of Pillow's table of modes.
 
 use super::{ASSOCIATED, JPEG, Reader, Tags, failed, refused};
-use crate::recording::images::decode::{Undecodable, clipped, cmyk_to_rgb, upper};
+use crate::recording::images::picture::{Undecodable, clipped, cmyk_to_rgb, upper};
 use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
 
