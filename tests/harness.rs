@@ -178,6 +178,11 @@ pub(crate) fn refusal(output: &Output) -> String {
     stderr
 }
 
+/// Text without the line breaks of a narrow terminal.
+pub(crate) fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A process that is killed with -9 when the value is dropped.
 pub(crate) struct Killed(pub(crate) Child);
 

@@ -1,7 +1,7 @@
 //! Recordings that could be misread: the wrong image, the wrong axis, the same picture twice. `data
 //! check`, `sweep check` and `run` all report each case.
 
-use crate::harness::{Place, bmp, json, lab_recordings, npy, refusal, shared};
+use crate::harness::{Place, bmp, json, lab_recordings, npy, refusal, shared, unwrapped};
 use std::process::Output;
 
 const SWEEP: &str = r#"
@@ -108,11 +108,6 @@ impl Lab {
         }
         problem
     }
-}
-
-/// The text of an error without the line breaks of a narrow terminal.
-fn unwrapped(error: &str) -> String {
-    error.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn stderr(output: &Output) -> String {

@@ -25,9 +25,19 @@ pub(crate) enum ArchiveError {
     #[error("it unpacks to {claimed} bytes; the limit is {limit}")]
     Entry { claimed: u64, limit: u64 },
     #[error("it cannot be unpacked ({0})")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     #[error(transparent)]
     Zip(#[from] zip::result::ZipError),
+}
+
+impl From<std::io::Error> for ArchiveError {
+    /// Reading an entry says only then that its method is unknown, in an error of zip's within one of reading.
+    fn from(error: std::io::Error) -> Self {
+        match error.downcast() {
+            Ok(zip) => Self::Zip(zip),
+            Err(error) => Self::Io(error),
+        }
+    }
 }
 
 /// Opens an archive that `open` opens the file of. It is taken to begin where the file does, and only if it does

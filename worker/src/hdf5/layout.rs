@@ -18,7 +18,7 @@ use hdf5_reader::object_header::ObjectHeader;
 const UNREAD: &str = "layout that is not read";
 /// The class of the layout of virtual datasets, which the crate knows by number alone.
 const VIRTUAL: u8 = 3;
-/// Most bytes of a dataset's header.
+/// Most bytes of a header.
 const HEADER_BYTES_MAX: usize = 64 << 20;
 
 /// The dataset `name` of `group`, if its layout is read.
@@ -60,16 +60,20 @@ fn unread(problem: &str) -> String {
     format!("{UNREAD} ({problem}); `h5repack -f NONE -l CONTI OLD NEW` writes the file without it")
 }
 
-/// `dataset`, which is in the file of `group`.
-fn checked(group: &Group, dataset: Dataset) -> Result<Dataset> {
-    let header = ObjectHeader::parse_at_storage_with_limit(
+/// The header of the object at `address`, in the file of `group`.
+pub(super) fn header(group: &Group, address: u64) -> Result<ObjectHeader> {
+    ObjectHeader::parse_at_storage_with_limit(
         group.storage(),
-        dataset.address(),
+        address,
         group.offset_size(),
         group.length_size(),
         HEADER_BYTES_MAX,
-    )?;
-    for message in &header.messages {
+    )
+}
+
+/// `dataset`, which is in the file of `group`.
+fn checked(group: &Group, dataset: Dataset) -> Result<Dataset> {
+    for message in &header(group, dataset.address())?.messages {
         let problem = match message {
             HdfMessage::ExternalFiles(_) => "has its numbers in another file",
             HdfMessage::DataLayout(message) if is_misread(&dataset, &message.layout) => {

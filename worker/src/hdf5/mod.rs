@@ -5,6 +5,7 @@
 
 pub(crate) mod filters;
 pub(crate) mod layout;
+pub(crate) mod members;
 mod numbers;
 
 use hdf5_reader::error::{Error, Result};

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::archive::{self, ArchiveError};
 
-use super::error::RecordingError;
+use super::error::{ImagesError, RecordingError};
 use super::limits::{MAX_FILE_BYTES, MAX_NAMED};
 use super::stimuli::Stimulus;
 use super::words::some_of;
@@ -77,24 +78,27 @@ impl Images {
                 let file = File::open(path).map_err(io)?;
                 let bytes = file.metadata().map_err(io)?.len();
                 let reopened = || file.try_clone().map(BufReader::new);
-                let archive = archive::open(reopened).map_err(|source| RecordingError::Zip {
-                    path: path.to_owned(),
-                    source,
-                })?;
+                let unreadable = |source| {
+                    RecordingError::from(ImagesError::Zip {
+                        path: path.to_owned(),
+                        source,
+                    })
+                };
+                let archive = archive::open(reopened).map_err(unreadable)?;
                 let all = MAX_FILE_BYTES.saturating_mul(archive.len() as u64);
                 archive::check_total(&archive, bytes, all).map_err(|error| {
-                    RecordingError::ArchiveTooLarge {
+                    RecordingError::from(ImagesError::ArchiveTooLarge {
                         path: path.to_owned(),
                         problem: error.to_string(),
-                    }
-                })?;
-                let entries = (0..archive.len())
-                    .map(|index| Entry {
-                        file: name_in(&archive, index),
-                        index,
                     })
-                    .filter(|entry| !entry.file.ends_with('/'))
-                    .collect();
+                })?;
+                let mut entries = Vec::new();
+                for index in 0..archive.len() {
+                    let file = name_in(&archive, index).map_err(unreadable)?;
+                    if !file.ends_with('/') {
+                        entries.push(Entry { file, index });
+                    }
+                }
                 (Container::Zip(Box::new(Mutex::new(archive))), entries)
             };
         entries.retain(|entry| !archive::is_systems_own(&entry.file));
@@ -125,7 +129,7 @@ impl Images {
         match self.places.image(stimulus) {
             Found::Nothing => Ok(None),
             Found::One(entry) => Ok(Some(entry)),
-            Found::Several(entries) => Err(RecordingError::AmbiguousImage {
+            Found::Several(entries) => Err(ImagesError::AmbiguousImage {
                 images: self.path.clone(),
                 stimulus: stimulus.id.clone(),
                 name: stimulus.image_name().to_owned(),
@@ -134,7 +138,8 @@ impl Images {
                     .take(MAX_NAMED)
                     .map(|entry| entry.file)
                     .collect(),
-            }),
+            }
+            .into()),
         }
     }
 
@@ -190,11 +195,11 @@ impl Images {
     /// The error that these stimuli have no image.
     fn without(&self, missing: &[&Stimulus]) -> RecordingError {
         let (missing, count) = some_of(missing.iter().map(|stimulus| described(stimulus)));
-        RecordingError::NoImage {
+        RecordingError::from(ImagesError::NoImage {
             images: self.path.clone(),
             missing,
             count,
-        }
+        })
     }
 
     /// The error that each of these files matches two stimuli.
@@ -203,11 +208,11 @@ impl Images {
             format!("{file} for {} and {}", described(first), described(second))
         };
         let (found, count) = some_of(shared.iter().map(both));
-        RecordingError::SharedImage {
+        RecordingError::from(ImagesError::SharedImage {
             images: self.path.clone(),
             found,
             count,
-        }
+        })
     }
 
     /// The bytes of one image file, at most [`MAX_FILE_BYTES`].
@@ -227,21 +232,16 @@ impl Images {
             Container::Zip(archive) => {
                 // A reader that panicked leaves no state that the next entry depends on.
                 let mut archive = archive.lock().unwrap_or_else(|poison| poison.into_inner());
-                let file = archive
-                    .by_index(entry.index)
-                    .map_err(|source| RecordingError::Zip {
-                        path: self.path.clone(),
-                        source,
-                    })?;
+                let packed = |error| self.packed(entry, stimulus, error);
+                let file = archive.by_index(entry.index).map_err(packed)?;
                 bytes = archive::unpack(file, MAX_FILE_BYTES).map_err(|error| match error {
                     ArchiveError::Total { .. }
                     | ArchiveError::Shared { .. }
                     | ArchiveError::Entry { .. } => {
                         self.too_large(entry, stimulus, error.to_string())
                     }
-                    ArchiveError::Io(_) | ArchiveError::Zip(_) => {
-                        self.no_picture(entry, stimulus, error.to_string())
-                    }
+                    ArchiveError::Io(_) => self.no_picture(entry, stimulus, error.to_string()),
+                    ArchiveError::Zip(error) => packed(error),
                 })?;
             }
         }
@@ -292,34 +292,42 @@ impl Images {
     }
 
     fn no_picture(&self, entry: &Entry, stimulus: &str, found: String) -> RecordingError {
-        RecordingError::NoPicture {
+        RecordingError::from(ImagesError::NoPicture {
             images: self.path.clone(),
             file: entry.file.clone(),
             stimulus: stimulus.to_owned(),
             found,
-        }
+        })
+    }
+
+    fn packed(&self, entry: &Entry, stimulus: &str, source: ZipError) -> RecordingError {
+        RecordingError::from(ImagesError::Packed {
+            images: self.path.clone(),
+            file: entry.file.clone(),
+            stimulus: stimulus.to_owned(),
+            source,
+        })
     }
 
     fn too_large(&self, entry: &Entry, stimulus: &str, size: String) -> RecordingError {
-        RecordingError::ImageTooLarge {
+        RecordingError::from(ImagesError::TooLarge {
             images: self.path.clone(),
             file: entry.file.clone(),
             stimulus: stimulus.to_owned(),
             size,
-        }
+        })
     }
 }
 
 /// The path of an entry: UTF-8, or the old code page of DOS where it is not, as zip files say it.
-fn name_in(archive: &ZipArchive<BufReader<File>>, index: usize) -> String {
-    let raw = archive.by_index_data(index).map(|entry| {
-        let as_utf8 = String::from_utf8(entry.name_raw().to_vec());
-        as_utf8.unwrap_or_else(|raw| match entry.name() {
-            Ok(name) => name.into_owned(),
-            Err(_) => String::from_utf8_lossy(raw.as_bytes()).into_owned(),
-        })
+fn name_in(archive: &ZipArchive<BufReader<File>>, index: usize) -> Result<String, ZipError> {
+    let entry = archive.by_index_data(index)?;
+    let as_utf8 = String::from_utf8(entry.name_raw().to_vec());
+    let name = as_utf8.unwrap_or_else(|raw| match entry.name() {
+        Ok(name) => name.into_owned(),
+        Err(_) => String::from_utf8_lossy(raw.as_bytes()).into_owned(),
     });
-    raw.unwrap_or_default().replace('\\', "/")
+    Ok(name.replace('\\', "/"))
 }
 
 /// A stimulus, and the path at which its image is searched.

@@ -37,7 +37,7 @@ use rayon::prelude::*;
 pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use duplicates::Duplicates;
-pub use error::RecordingError;
+pub use error::{ArraysError, AssemblyError, ImagesError, NwbError, RecordingError, StimuliError};
 pub use formats::arrays::Axes;
 pub use formats::{FORMATS, Format};
 pub use layout::Layout;

@@ -1,5 +1,5 @@
 //! CSV as spreadsheets write it: UTF-8 or UTF-16, fields separated by commas, semicolons, tabs or bars,
-//! perhaps with a first line `sep=;`.
+//! perhaps with a first line `sep=;`, perhaps with blanks before the fields.
 //!
 //! Knows characters and separators; what the columns mean is their reader's to say.
 
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::error::RecordingError;
+use super::error::{RecordingError, StimuliError};
 
 /// Largest stimulus set that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -16,8 +16,8 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// The text of a file, and the byte that separates its fields.
 pub(super) struct Spreadsheet {
-    /// The text, without a mark of its encoding. A first line `sep=;` is left empty, so that lines keep
-    /// their numbers.
+    /// The text, without a mark of its encoding and without blanks before fields. A first line `sep=;` is left
+    /// empty, so that lines keep their numbers.
     pub(super) text: String,
     /// The separator.
     pub(super) separator: u8,
@@ -25,7 +25,7 @@ pub(super) struct Spreadsheet {
 
 impl Spreadsheet {
     /// Reads the file at `path`. Of the separators, it takes the one that the file names, or the first
-    /// that makes `known` one of the header's columns, or the comma.
+    /// that makes `known` one of the header's columns, whatever their capitals, or the comma.
     pub(super) fn open(path: &Path, known: &[&str]) -> Result<Self, RecordingError> {
         let io = |source| RecordingError::Io {
             path: path.to_owned(),
@@ -36,9 +36,11 @@ impl Spreadsheet {
         file.take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(io)?;
-        let unreadable = |problem| RecordingError::NotText {
-            path: path.to_owned(),
-            problem,
+        let unreadable = |problem| {
+            RecordingError::from(StimuliError::NotText {
+                path: path.to_owned(),
+                problem,
+            })
         };
         if bytes.len() as u64 > MAX_BYTES {
             return Err(unreadable(format!("has more than {MAX_BYTES} bytes")));
@@ -51,6 +53,7 @@ impl Spreadsheet {
             }
             None => evident_separator(&text, known),
         };
+        let text = without_blanks(&text, separator);
         Ok(Self { text, separator })
     }
 }
@@ -58,6 +61,11 @@ impl Spreadsheet {
 /// The text of `bytes`; otherwise what is wrong with them.
 fn decoded(bytes: Vec<u8>) -> Result<String, String> {
     let (big_endian, start) = match bytes[..] {
+        // The mark of UTF-32, in either order of bytes, or a first character of which it has three zero bytes.
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Err("is UTF-32".to_owned()),
+        [0, 0, 0, other, ..] | [other, 0, 0, 0, ..] if other != 0 => {
+            return Err("is UTF-32".to_owned());
+        }
         [0xef, 0xbb, 0xbf, ..] => return utf8(bytes[3..].to_vec()),
         [0xff, 0xfe, ..] => (false, 2),
         [0xfe, 0xff, ..] => (true, 2),
@@ -90,29 +98,64 @@ fn utf8(bytes: Vec<u8>) -> Result<String, String> {
 }
 
 /// The separator in a first line `sep=;`, as Excel reads and other programs write it, and the length of
-/// what stands in that line.
+/// what stands in that line. A spreadsheet that saved such a file again fills the line up with its own
+/// separators, which the other lines then have.
 fn named_separator(text: &str) -> Option<(u8, usize)> {
     let line = text.split(['\r', '\n']).next()?;
-    let bare = line.trim_matches('"');
+    let bare = line.trim_start_matches('"');
     let after = bare
         .get(..4)
         .filter(|start| start.eq_ignore_ascii_case("sep="))?;
-    match &bare.as_bytes()[after.len()..] {
-        [separator] => Some((*separator, line.len())),
-        _ => None,
-    }
+    let (named, rest) = bare.as_bytes()[after.len()..].split_first()?;
+    let mut fill = rest.iter().filter(|byte| !matches!(**byte, b'"' | b' '));
+    let separator = fill.next().unwrap_or(named);
+    let is_one = separator.is_ascii() && (separator == named || SEPARATORS.contains(separator));
+    (is_one && fill.all(|byte| byte == separator)).then_some((*separator, line.len()))
 }
 
 fn evident_separator(text: &str, known: &[&str]) -> u8 {
+    let is_known = |column: &str| {
+        let mut known = known.iter();
+        known.any(|known| known.eq_ignore_ascii_case(column.trim()))
+    };
     let names_known = |separator: &u8| {
         let mut reader = reader(text, *separator);
         let header = reader.headers().ok();
-        header.is_some_and(|header| header.iter().any(|column| known.contains(&column.trim())))
+        header.is_some_and(|header| header.iter().any(is_known))
     };
     SEPARATORS
         .into_iter()
         .find(names_known)
         .unwrap_or(SEPARATORS[0])
+}
+
+/// The text without the blanks that some programs write before a field: behind a separator (`a, b`), or at the
+/// start of a line. What stands in quotation marks is left as it is.
+fn without_blanks(text: &str, separator: u8) -> String {
+    #[derive(Clone, Copy)]
+    enum At {
+        Start,
+        Plain,
+        Quoted,
+        /// Behind the mark that ends what is quoted, or is the first of two that stand for one.
+        Mark,
+    }
+    let separator = char::from(separator);
+    let mut kept = String::with_capacity(text.len());
+    let mut at = At::Start;
+    for character in text.chars() {
+        at = match (at, character) {
+            (At::Start, ' ') if separator != ' ' => continue,
+            (At::Start | At::Mark, '"') => At::Quoted,
+            (At::Quoted, '"') => At::Mark,
+            (At::Quoted, _) => At::Quoted,
+            (At::Start | At::Plain | At::Mark, '\r' | '\n') => At::Start,
+            (At::Start | At::Plain | At::Mark, other) if other == separator => At::Start,
+            (At::Start | At::Plain | At::Mark, _) => At::Plain,
+        };
+        kept.push(character);
+    }
+    kept
 }
 
 /// A reader of `text`.
@@ -156,7 +199,16 @@ mod tests {
         }
         assert_eq!(columns(b"stimulus_id,\"a;b\"\n"), ["stimulus_id", "a;b"]);
         assert_eq!(columns(b"name,other;x\n"), ["name", "other;x"]);
-        for first in ["sep=;", "SEP=;", "\"sep=;\""] {
+        for first in [
+            "sep=;",
+            "SEP=;",
+            "\"sep=;\"",
+            "sep=; ",
+            "sep=;;",
+            "sep=;;;",
+            "sep=,;;",
+            "\"sep=;\";;",
+        ] {
             for end in ["\n", "\r\n"] {
                 let text = format!("{first}{end}stimulus_id;a,b{end}x;y{end}");
                 assert_eq!(
@@ -167,6 +219,35 @@ mod tests {
             }
         }
         assert_eq!(columns(b"sep=^\nid^stimulus_id\n"), ["id", "stimulus_id"]);
+        assert_eq!(columns(b"sep= \nid stimulus_id\n"), ["id", "stimulus_id"]);
+        assert_eq!(columns(b"sep=;x\n"), ["sep=;x"]);
+        assert_eq!(columns(b"sep=,;,\nid;x,y\n"), ["sep=", ";", ""]);
+        assert_eq!(columns(b"x;STIMULUS_ID\n"), ["x", "STIMULUS_ID"]);
+    }
+
+    /// The fields of all lines, separated by `|`.
+    fn fields(bytes: &[u8]) -> Vec<String> {
+        let sheet = opened(bytes).expect("a spreadsheet");
+        let mut reader = reader(&sheet.text, sheet.separator);
+        let records = reader.records().map(|record| {
+            let record = record.expect("a line");
+            record.iter().collect::<Vec<_>>().join("|")
+        });
+        records.collect()
+    }
+
+    #[test]
+    fn blanks_before_a_field_are_none_of_it() {
+        // As pandas reads it with `skipinitialspace=True`.
+        let lines = fields(
+            b"stimulus_id, name, of\n s0, a b , x\ns1,  \"c, \"\"d\"\"\",y\ns2, \" e\", \"\"\ns3, f\"\"g, \n",
+        );
+        assert_eq!(
+            lines,
+            ["s0|a b |x", "s1|c, \"d\"|y", "s2| e|", "s3|f\"\"g|"]
+        );
+        let lines = fields(b"\"stimulus_id\"; \"name\"\n\"s0\"; \"a\n b\"\n");
+        assert_eq!(lines, ["s0|a\n b"]);
     }
 
     #[test]
@@ -186,6 +267,17 @@ mod tests {
         half.pop();
         let error = opened(&half).err().expect("half a character").to_string();
         assert!(error.contains("is not valid UTF-16"), "{error}");
+    }
+
+    #[test]
+    fn utf_32_is_refused_by_its_name() {
+        for order in [u32::to_le_bytes, u32::to_be_bytes] {
+            for text in ["\u{feff}stimulus_id\n", "stimulus_id\n"] {
+                let bytes: Vec<u8> = text.chars().flat_map(|c| order(c.into())).collect();
+                let error = opened(&bytes).err().expect("UTF-32").to_string();
+                assert!(error.ends_with("stimuli.csv` is UTF-32"), "{error}");
+            }
+        }
     }
 
     #[test]

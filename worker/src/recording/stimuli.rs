@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::error::RecordingError;
+use super::error::{RecordingError, StimuliError};
 use super::spreadsheet::{self, Spreadsheet};
 use super::words::{counted, named, some_of};
 
@@ -45,9 +45,11 @@ pub(super) struct StimulusSet {
 impl StimulusSet {
     /// Reads the stimulus set at `path`.
     pub(super) fn open(path: &Path) -> Result<Self, RecordingError> {
-        let csv = |source| RecordingError::Csv {
-            path: path.to_owned(),
-            source,
+        let csv = |source| {
+            RecordingError::from(StimuliError::Csv {
+                path: path.to_owned(),
+                source,
+            })
         };
         let sheet = Spreadsheet::open(path, &STIMULUS_IDS)?;
         let mut reader = spreadsheet::reader(&sheet.text, sheet.separator);
@@ -61,9 +63,11 @@ impl StimulusSet {
         let id_column = STIMULUS_IDS
             .iter()
             .find_map(|id| columns.iter().position(|column| column == id))
-            .ok_or_else(|| RecordingError::NoIdColumn {
-                path: path.to_owned(),
-                columns: columns.clone(),
+            .ok_or_else(|| {
+                RecordingError::from(StimuliError::NoIdColumn {
+                    path: path.to_owned(),
+                    columns: columns.clone(),
+                })
             })?;
         let mut stimuli = Vec::new();
         let mut lines: HashMap<String, u64> = HashMap::new();
@@ -76,18 +80,20 @@ impl StimulusSet {
             let line = record.position().map_or(0, csv::Position::line);
             let id = record[id_column].to_owned();
             if id.is_empty() {
-                return Err(RecordingError::EmptyId {
+                return Err(StimuliError::EmptyId {
                     path: path.to_owned(),
                     line,
-                });
+                }
+                .into());
             }
             if let Some(&first_line) = lines.get(&id) {
-                return Err(RecordingError::DuplicateStimulus {
+                return Err(StimuliError::DuplicateStimulus {
                     path: path.to_owned(),
                     id,
                     first_line,
                     line,
-                });
+                }
+                .into());
             }
             lines.insert(id.clone(), line);
             let fields = record.iter().map(str::to_owned);
@@ -95,9 +101,10 @@ impl StimulusSet {
             stimuli.push(Stimulus { id, labels });
         }
         if stimuli.is_empty() {
-            return Err(RecordingError::NoStimuli {
+            return Err(StimuliError::NoStimuli {
                 path: path.to_owned(),
-            });
+            }
+            .into());
         }
         Ok(Self {
             path: path.to_owned(),
@@ -126,12 +133,13 @@ fn refuse_twice(path: &Path, columns: &[String]) -> Result<(), RecordingError> {
     for (at, column) in columns.iter().enumerate() {
         let before = columns[..at].iter().position(|other| other == column);
         if let Some(first) = before.filter(|_| !column.is_empty()) {
-            return Err(RecordingError::ColumnTwice {
+            return Err(StimuliError::ColumnTwice {
                 path: path.to_owned(),
                 column: column.clone(),
                 first: first + 1,
                 second: at + 1,
-            });
+            }
+            .into());
         }
     }
     Ok(())
@@ -182,6 +190,33 @@ mod tests {
             .map(|stimulus| stimulus.id)
             .collect();
         assert_eq!(ids, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_header_without_ids_is_told_what_it_lacks() {
+        let hint = |text: &[u8]| {
+            let error = read(text).err().expect("an error");
+            miette::Diagnostic::help(&error).map(|help| help.to_string())
+        };
+        let name = "name the column of ids `stimulus_id`";
+        for (text, offer) in [
+            (
+                &b"Stimulus_ID;Filename\na;b\n"[..],
+                "; is it `Stimulus_ID`?",
+            ),
+            (b"IMAGE_ID,x\na,b\n", "; is it `IMAGE_ID`?"),
+            (b"x,y\na,b\n", ""),
+            (
+                b"stimulus_id:filename\na:b\n",
+                "; if its fields are separated by `:`, begin the file with a line `sep=:`",
+            ),
+            (
+                b"sep=,\nstimulus_id;filename\na;b\n",
+                "; if its fields are separated by `;`, begin the file with a line `sep=;`",
+            ),
+        ] {
+            assert_eq!(hint(text), Some(format!("{name}{offer}")));
+        }
     }
 
     #[test]

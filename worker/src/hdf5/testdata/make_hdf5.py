@@ -160,6 +160,27 @@ def growing():
         file.create_virtual_dataset("virtual", layout)
 
 
+def members():
+    """Groups of every format, with a virtual dataset in each."""
+    with h5py.File("members.h5", "w") as file:
+        file["plain"] = np.arange(3.0)
+
+        def virtual(group):
+            layout = h5py.VirtualLayout((3,), "f8")
+            layout[...] = h5py.VirtualSource(file["plain"])
+            group.create_virtual_dataset("virtual", layout)
+
+        virtual(file)
+        few = file.create_group("few", track_order=True)
+        virtual(few)
+        few.create_group("inner", track_order=True)["plain"] = 1.0
+        few["plain"] = 2.0
+        many = file.create_group("many", track_order=True)
+        for n in reversed(range(20)):
+            many[f"plain-{n}"] = float(n)
+        virtual(many)
+
+
 if __name__ == "__main__":
     of_codec = blosc()
     for codec in ("blosclz", "lz4", "snappy", "zlib", "zstd"):
@@ -178,3 +199,4 @@ if __name__ == "__main__":
     numbers()
     unread()
     growing()
+    members()

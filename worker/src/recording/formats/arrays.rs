@@ -25,9 +25,8 @@ pub use axes::Axes;
 
 use super::reading::{Asked, Opened};
 use crate::recording::assembly::Assembly;
-use crate::recording::error::RecordingError;
+use crate::recording::error::{ArraysError, RecordingError};
 use crate::recording::limits::MAX_RESPONSES;
-use crate::recording::words::some_of;
 use container::{Array, Container, Entries, Listed, times};
 use npz::Numpy;
 use parts::Parts;
@@ -86,10 +85,10 @@ pub(super) fn responses(
         let (name, array) = load(container, index)?;
         words.push(Words::of(name, array));
     }
-    let mut left_out: Vec<String> = Vec::new();
+    let mut left_out: Vec<Listed> = Vec::new();
     for &index in &parts.beside {
         if !parts::check_ids(asked, container, index)? {
-            left_out.push(container.listed()[index].shown());
+            left_out.push(container.listed()[index].clone());
         }
     }
     let tables: Vec<Listed> = parts
@@ -107,25 +106,20 @@ pub(super) fn responses(
     }
     let mut assembly = assembly(asked, blocks, words, order)?;
     if !left_out.is_empty() {
-        let (some, count) = some_of(left_out);
-        let more = match count - some.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         assembly.notices.push(format!(
-            "`{}`: left out what is not responses: {}{more}",
+            "`{}`: left out what is not responses: {}",
             asked.path.display(),
-            some.join(", ")
+            parts::shown(&left_out)
         ));
     }
     Ok(Opened::without_stimuli(assembly))
 }
 
 fn bad(path: &Path, problem: String) -> RecordingError {
-    RecordingError::BadArrays {
+    RecordingError::from(ArraysError::Bad {
         path: path.to_owned(),
         problem,
-    }
+    })
 }
 
 /// Refuses arrays that are empty, or too large together.
@@ -163,15 +157,21 @@ fn refuse_unlike(
     let unlike = |table: &&Listed| reading(table)[..2] != [repetitions, stimuli];
     if tables.iter().any(|table| unlike(&table)) {
         let shown = |table: &Listed| format!("`{}` {}", table.name, times(&reading(table)));
-        return Err(RecordingError::ArraysDiffer {
+        let fits = |table: &&Listed| {
+            let lines = asked.stimuli.map(|set| set.stimuli.len());
+            lines.is_some_and(|lines| table.shape.contains(&lines))
+        };
+        let first = tables.iter().find(fits).unwrap_or(first);
+        return Err(ArraysError::Differ {
             path: path.to_owned(),
             arrays: tables.iter().map(shown).collect(),
             first: first.name.clone(),
-        });
+        }
+        .into());
     }
     match asked.stimuli.filter(|set| set.stimuli.len() != stimuli) {
         None => Ok(()),
-        Some(set) => Err(RecordingError::RowsUnlike {
+        Some(set) => Err(ArraysError::RowsUnlike {
             path: path.to_owned(),
             array: first.name.clone(),
             axes: axes::shown(order),
@@ -179,7 +179,8 @@ fn refuse_unlike(
             sites,
             stimuli: set.path.clone(),
             lines: set.stimuli.len(),
-        }),
+        }
+        .into()),
     }
 }
 
@@ -276,14 +277,15 @@ fn order(
             match (&orders[..], tables) {
                 // Without a stimulus set the file is only inspected, and the documented order will do.
                 _ if set.is_none() => Ok(orders.remove(0)),
-                ([_, _, ..], [table, ..]) => Err(RecordingError::AxesUnclear {
+                ([_, _, ..], [table, ..]) => Err(ArraysError::AxesUnclear {
                     path: asked.path.to_owned(),
                     array: table.name.clone(),
                     shape: times(&table.shape),
                     stimuli: set.map_or_else(PathBuf::new, |set| set.path.clone()),
                     lines: set.map_or(0, |set| set.stimuli.len()),
                     orders,
-                }),
+                }
+                .into()),
                 _ => Ok(orders.remove(0)),
             }
         }

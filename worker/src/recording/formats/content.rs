@@ -40,7 +40,7 @@ fn in_root(path: &Path) -> Option<(Vec<String>, bool)> {
     let options = hdf5::options(MAX_RESPONSES_BYTES);
     let file = Hdf5File::from_storage_with_options(storage, options).ok()?;
     let root = file.root_group().ok()?;
-    let (groups, datasets) = root.member_names().ok()?;
+    let (groups, datasets) = hdf5::members::names(&root).ok()?;
     let has_dimensions = datasets
         .iter()
         .any(|name| name == "neuroid" || name == "presentation");

@@ -13,7 +13,7 @@ use std::io::Read;
 use super::arrays;
 use super::hdf5::guarded;
 use super::reading::{Asked, Opened};
-use crate::recording::error::RecordingError;
+use crate::recording::error::{ArraysError, RecordingError};
 use crate::recording::words::first_bytes;
 use five::Five;
 use seven::Seven;
@@ -44,10 +44,11 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
         Some([0, 1, b'I', b'M']) => arrays::responses(asked, &mut Five::open(asked.path, false)?),
         Some([1, 0, b'M', b'I']) => arrays::responses(asked, &mut Five::open(asked.path, true)?),
         _ if start.starts_with(b"\x89HDF") => open_seven(asked),
-        _ => Err(RecordingError::NotMatlab {
+        _ => Err(ArraysError::NotMatlab {
             path: asked.path.to_owned(),
             found: first_bytes(&start),
-        }),
+        }
+        .into()),
     }
 }
 

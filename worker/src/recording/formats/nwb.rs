@@ -14,8 +14,9 @@ use hdf5_reader::group::Group;
 
 use super::hdf5::{guarded, storage, unread};
 use super::reading::{Asked, Opened};
+use crate::hdf5;
 use crate::recording::assembly::Assembly;
-use crate::recording::error::RecordingError;
+use crate::recording::error::{NwbError, RecordingError};
 use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 use crate::recording::stimuli::{STIMULUS_IDS, StimulusSet};
 use table::Table;
@@ -37,14 +38,15 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
 
 fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
     let path = asked.path;
-    let options = crate::hdf5::options(MAX_RESPONSES_BYTES);
+    let options = hdf5::options(MAX_RESPONSES_BYTES);
     let file = Hdf5File::from_storage_with_options(storage(path)?, options)
         .map_err(|source| unread(path, source))?;
     let root = file.root_group().map_err(|source| unread(path, source))?;
     let Some(window) = asked.layout.window_ms else {
-        return Err(RecordingError::NoWindow {
+        return Err(NwbError::NoWindow {
             path: path.to_owned(),
-        });
+        }
+        .into());
     };
     let failed = |problem| bad(asked, problem);
     if window[0] >= window[1] {
@@ -103,10 +105,10 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
 }
 
 fn bad(asked: &Asked<'_>, problem: String) -> RecordingError {
-    RecordingError::BadNwb {
+    RecordingError::from(NwbError::Bad {
         path: asked.path.to_owned(),
         problem,
-    }
+    })
 }
 
 /// The table of intervals called `name`.
@@ -114,7 +116,7 @@ fn intervals(asked: &Asked<'_>, root: &Group, name: &str) -> Result<Table, Recor
     let damaged = |source| unread(asked.path, source);
     let known = match root.group("intervals") {
         Ok(intervals) => {
-            let (known, _) = intervals.member_names().map_err(damaged)?;
+            let (known, _) = hdf5::members::names(&intervals).map_err(damaged)?;
             if known.iter().any(|of| of == name) {
                 let table = intervals.group(name).map_err(damaged)?;
                 return Table::open(table).map_err(|problem| bad(asked, problem));
@@ -123,11 +125,12 @@ fn intervals(asked: &Asked<'_>, root: &Group, name: &str) -> Result<Table, Recor
         }
         Err(_) => Vec::new(),
     };
-    Err(RecordingError::NoIntervals {
+    Err(NwbError::NoIntervals {
         path: asked.path.to_owned(),
         table: name.to_owned(),
         known,
-    })
+    }
+    .into())
 }
 
 /// The stimulus that each trial showed: by the column asked for, by one named as in a stimulus set, or by
@@ -161,11 +164,12 @@ fn stimuli(
             ));
             trials.words(only).map_err(failed)
         }
-        _ => Err(RecordingError::NoStimulusColumn {
+        _ => Err(NwbError::NoStimulusColumn {
             path: asked.path.to_owned(),
             table: name.to_owned(),
             columns: trials.columns().to_vec(),
-        }),
+        }
+        .into()),
     }
 }
 

@@ -177,14 +177,14 @@ impl<'a> File<'a> {
     /// The names of the datasets in `group`; empty where there is no such group.
     fn members(&self, group: &str) -> Result<Vec<String>, RecordingError> {
         let root = self.ok(self.file.root_group())?;
-        let (groups, datasets) = self.ok(root.member_names())?;
+        let (groups, datasets) = self.ok(hdf5::members::names(&root))?;
         if group.is_empty() {
             return Ok(datasets);
         }
         if !groups.iter().any(|name| name == group) {
             return Ok(Vec::new());
         }
-        let (_, datasets) = self.ok(self.ok(root.group(group))?.member_names())?;
+        let (_, datasets) = self.ok(hdf5::members::names(&self.ok(root.group(group))?))?;
         Ok(datasets)
     }
 
@@ -204,7 +204,7 @@ impl<'a> File<'a> {
         }
         let found = if group.is_empty() || members.is_empty() {
             let root = self.ok(self.file.root_group())?;
-            let (groups, datasets) = self.ok(root.member_names())?;
+            let (groups, datasets) = self.ok(hdf5::members::names(&root))?;
             groups.into_iter().chain(datasets).collect()
         } else {
             members

@@ -93,7 +93,7 @@ fn what_is_no_image_is_described() {
         let images = Images::open(&path).expect("a zip");
         let error = decode(&images, "cut.png").expect_err("an error");
         assert!(
-            matches!(error, RecordingError::NoPicture { .. }),
+            matches!(error, RecordingError::Images(ImagesError::NoPicture { .. })),
             "{length}: {error}"
         );
     }
@@ -105,7 +105,7 @@ fn what_is_no_image_is_described() {
         let images = Images::open(&path).expect("a folder");
         let error = decode(&images, "cut.jpg").expect_err("an error");
         assert!(
-            matches!(error, RecordingError::NoPicture { .. }),
+            matches!(error, RecordingError::Images(ImagesError::NoPicture { .. })),
             "{length}: {error}"
         );
     }
@@ -173,6 +173,39 @@ fn an_image_of_that_id_does_not_stand_for_a_path_that_leads_nowhere() {
     assert_eq!(found(&["s.png", "other.png"], ""), "s.png");
 }
 
+/// A zip with an image, whose headers then say that another method packed it.
+fn zipped_by(method: u16) -> Vec<u8> {
+    let mut zip = zipped(&[("a.png", b"a picture")]);
+    for (signature, offset) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+        let mut places = zip.windows(4).enumerate();
+        let found = places.find(|(_, of)| of == signature);
+        let at = found.expect("a header").0 + offset;
+        zip[at..at + 2].copy_from_slice(&method.to_le_bytes());
+    }
+    zip
+}
+
+#[test]
+fn an_image_packed_by_a_method_that_is_not_read_is_no_broken_image() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("images.zip");
+    for (method, expected) in [(98, "is packed by PPMd"), (97, "is packed by method 97")] {
+        std::fs::write(&path, zipped_by(method)).expect("a written file");
+        let images = Images::open(&path).expect("a zip");
+        let entry = &images.entries()[0];
+        let error = images.decode(entry, "s").err().expect("an error");
+        let said = error.to_string();
+        assert!(said.contains(expected), "{said}");
+        let header = images.header(entry, "s").err().expect("an error");
+        assert_eq!(header.to_string(), said);
+        let help = miette::Diagnostic::help(&error).expect("help").to_string();
+        assert!(
+            help.starts_with("pack the images again by deflate"),
+            "{help}"
+        );
+    }
+}
+
 #[test]
 fn one_file_for_two_stimuli_is_refused_but_where_both_name_it() {
     let pixel = png(1, 1);
@@ -207,7 +240,7 @@ fn bombs_are_refused_before_they_burst() {
     for file in ["wide.png", "zeros.png"] {
         let error = decode(&images, file).expect_err("an error");
         assert!(
-            matches!(error, RecordingError::ImageTooLarge { .. }),
+            matches!(error, RecordingError::Images(ImagesError::TooLarge { .. })),
             "{error}"
         );
     }
@@ -237,7 +270,7 @@ fn a_zip_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
     // An image that claims too much; its few bytes are never looked at.
     let error = claims(MAX_FILE_BYTES as u32 + 1);
     assert!(
-        matches!(error, RecordingError::ImageTooLarge { .. })
+        matches!(error, RecordingError::Images(ImagesError::TooLarge { .. }))
             && error
                 .to_string()
                 .ends_with("it unpacks to 67108865 bytes; the limit is 67108864"),
@@ -246,7 +279,10 @@ fn a_zip_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
     // An archive that claims more than images may take, or than its bytes can hold.
     let error = claims(u32::MAX - 1);
     assert!(
-        matches!(error, RecordingError::ArchiveTooLarge { .. }),
+        matches!(
+            error,
+            RecordingError::Images(ImagesError::ArchiveTooLarge { .. })
+        ),
         "{error}"
     );
     // An image that holds more than it claims.
@@ -265,7 +301,10 @@ fn a_cut_or_corrupted_zip_is_an_error() {
     for length in (0..whole.len()).step_by(97) {
         std::fs::write(&path, &whole[..length]).expect("a file");
         assert!(
-            matches!(Images::open(&path), Err(RecordingError::Zip { .. })),
+            matches!(
+                Images::open(&path),
+                Err(RecordingError::Images(ImagesError::Zip { .. }))
+            ),
             "{length}"
         );
     }

@@ -52,6 +52,8 @@ def five():
     scipy.io.savemat("four.mat", {"rates": FIRST}, format="4")
     scipy.io.savemat("characters.mat", {"rates": FIRST.T, "stimulus_id": np.array(IDS), "one": "word"})
     scipy.io.savemat("sparse.mat", {"rates": scipy.sparse.csc_matrix(FIRST)})
+    scipy.io.savemat("list.mat", {"fs": 30000.0, "V4": FIRST.T[:, :1], "window": np.array([[70.0, 170.0]])})
+    scipy.io.savemat("struct.mat", {"fs": 30000.0, "lab": {"V4": FIRST.T}, "valid": FIRST.T > 20})
 
 
 def big_endian(path):
@@ -74,8 +76,7 @@ def seven():
     with h5py.File("things.mat", "w", userblock_size=512) as file:
 
         def put(name, array, kind="double", **options):
-            data = file.create_dataset(name, data=array.T, **options)
-            data.attrs["MATLAB_class"] = np.bytes_(kind)
+            matlab(file, name, array, kind, **options)
 
         test = np.stack([TABLE[:, :3, 0], TABLE[:, :3, 1]], axis=2)
         put("train_MUA", FIRST.astype("f4"), "single", chunks=(2, 5), compression="gzip")
@@ -84,12 +85,34 @@ def seven():
         put("SNR", np.ones((5, 6)))
         put("oracle", np.ones((1, 5)))
         put("tb", np.arange(300.0).reshape(1, -1))
+    begin("things.mat")
+
+
+def matlab(file, name, array, kind="double", **options):
+    data = file.create_dataset(name, data=array.T, **options)
+    data.attrs["MATLAB_class"] = np.bytes_(kind)
+
+
+def begin(path):
     start = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Jan  1 00:00:00 2024 HDF5 schema 1.00 ."
-    with open("things.mat", "r+b") as file:
+    with open(path, "r+b") as file:
         file.write(start.ljust(116) + b"\0" * 8 + b"\0\2IM")
+
+
+def odd():
+    """Responses beside a mask, a struct within a struct, and a virtual dataset, which is not read."""
+    with h5py.File("odd.mat", "w", userblock_size=512) as file:
+        matlab(file, "V4", FIRST.T)
+        matlab(file, "valid", (FIRST.T > 20).astype("u1"), "logical")
+        matlab(file, "lab/session/V4", FIRST.T)
+        layout = h5py.VirtualLayout((5, 4), dtype="f8")
+        layout[...] = h5py.VirtualSource(file["V4"])
+        file.create_virtual_dataset("elsewhere", layout).attrs["MATLAB_class"] = np.bytes_("double")
+    begin("odd.mat")
 
 
 if __name__ == "__main__":
     five()
     big_endian("big-endian.mat")
     seven()
+    odd()

@@ -31,10 +31,21 @@ pub(in crate::recording::formats) struct Listed {
 pub(in crate::recording::formats) enum Kind {
     /// Floats or whole numbers.
     Numbers,
+    /// True and false, which are read as one and zero.
+    Booleans,
     /// Text.
     Words,
-    /// Something that is not read, in words: "Python objects".
-    Other(String),
+    /// Something that is not read.
+    Other(Unread),
+}
+
+/// Entries that are not read.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::recording::formats) struct Unread {
+    /// What they are, in words: "Python objects".
+    pub(in crate::recording::formats) what: String,
+    /// What the user can do.
+    pub(in crate::recording::formats) how: String,
 }
 
 /// An array: its shape, and its entries in the order of rows (C), however it was stored.
@@ -64,9 +75,11 @@ impl Listed {
     /// "`V4` (60 x 12)", or what it is instead.
     pub(in crate::recording::formats) fn shown(&self) -> String {
         let what = match (&self.kind, &self.shape[..]) {
-            (Kind::Other(what), _) => what.clone(),
+            (Kind::Other(unread), _) => unread.what.clone(),
             (Kind::Words, shape) if shape.iter().all(|length| *length == 1) => "a word".to_owned(),
             (Kind::Words, shape) => format!("{} words", times(shape)),
+            (Kind::Booleans, []) => "true or false".to_owned(),
+            (Kind::Booleans, shape) => format!("{} of true and false, not applied", times(shape)),
             (Kind::Numbers, []) => "a number".to_owned(),
             (Kind::Numbers, shape) => times(shape),
         };

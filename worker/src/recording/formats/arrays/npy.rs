@@ -5,6 +5,7 @@
 //! because the crates for this format bring a parser generator and compiled assembly for three
 //! header keys.
 
+use std::fmt;
 use std::io::{ErrorKind, Read};
 
 use super::container::{self, Array, Entries};
@@ -20,14 +21,48 @@ enum Kind {
     Float,
     Signed,
     Unsigned,
+    /// One byte each.
+    Boolean,
     /// Latin or UTF-8 bytes, padded with zeros.
     Bytes,
     /// Four bytes a character, padded with zeros.
     Characters,
 }
 
-/// An entry type, or in words one that is not read.
-type Known = Result<Kind, String>;
+/// An entry type that is not read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Foreign {
+    /// Several named fields an entry.
+    Records,
+    /// Python objects.
+    Objects,
+    /// Another one, as NumPy writes it.
+    Type(String),
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Records => out.write_str("records"),
+            Self::Objects => out.write_str("Python objects, which are not loaded"),
+            Self::Type(dtype) => write!(
+                out,
+                "entries of type `{dtype}`; float16, float32, float64, whole numbers and words are read"
+            ),
+        }
+    }
+}
+
+/// What the header of an array says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    Numbers,
+    Booleans,
+    Words,
+    Foreign(Foreign),
+}
+
+type Known = Result<Kind, Foreign>;
 
 struct Header {
     kind: Known,
@@ -38,14 +73,15 @@ struct Header {
 }
 
 /// The shape of an array and what it holds, from its header.
-pub(super) fn list(mut reader: impl Read) -> Result<(Vec<usize>, container::Kind), String> {
+pub(super) fn list(mut reader: impl Read) -> Result<(Vec<usize>, Content), String> {
     let header = Header::read(&mut reader)?;
-    let kind = match header.kind {
-        Ok(Kind::Float | Kind::Signed | Kind::Unsigned) => container::Kind::Numbers,
-        Ok(Kind::Bytes | Kind::Characters) => container::Kind::Words,
-        Err(what) => container::Kind::Other(what),
+    let content = match header.kind {
+        Ok(Kind::Float | Kind::Signed | Kind::Unsigned) => Content::Numbers,
+        Ok(Kind::Boolean) => Content::Booleans,
+        Ok(Kind::Bytes | Kind::Characters) => Content::Words,
+        Err(foreign) => Content::Foreign(foreign),
     };
-    Ok((header.shape, kind))
+    Ok((header.shape, content))
 }
 
 /// Reads one array to its end. The error describes the problem in words.
@@ -160,13 +196,13 @@ impl Header {
             (Some('f'), Some(size @ (2 | 4 | 8))) => (Ok(Kind::Float), size),
             (Some('i'), Some(size @ (1 | 2 | 4 | 8))) => (Ok(Kind::Signed), size),
             (Some('u'), Some(size @ (1 | 2 | 4 | 8))) => (Ok(Kind::Unsigned), size),
-            (Some('b'), Some(1)) => (Ok(Kind::Unsigned), 1),
+            (Some('b'), Some(1)) => (Ok(Kind::Boolean), 1),
             (Some('S' | 'a'), Some(size)) => (Ok(Kind::Bytes), size),
             (Some('U'), Some(size)) => {
                 let bytes = size.checked_mul(4).ok_or_else(unclear)?;
                 (Ok(Kind::Characters), bytes)
             }
-            _ => (Err(not_read(dtype)), 0),
+            _ => (Err(Foreign::of(dtype)), 0),
         };
         Ok(Self {
             kind,
@@ -190,7 +226,7 @@ impl Header {
         let big = self.big_endian;
         let width = self.entry_bytes.max(1);
         let entries = match kind {
-            Kind::Float | Kind::Signed | Kind::Unsigned => {
+            Kind::Float | Kind::Signed | Kind::Unsigned | Kind::Boolean => {
                 let number = |entry: &[u8]| number(kind, big, entry);
                 Entries::Numbers(self.by_rows(stored.chunks_exact(width).map(number).collect()))
             }
@@ -214,18 +250,13 @@ impl Header {
     }
 }
 
-/// What an array holds that is not read, by its type.
-fn not_read(dtype: &str) -> String {
-    match dtype.get(1..2) {
-        None => "records; save one table of numbers".to_owned(),
-        Some("O") => {
-            "Python objects, which are not loaded; save numbers (`astype(\"float32\")`) or \
-                      words (`astype(str)`)"
-                .to_owned()
+impl Foreign {
+    fn of(dtype: &str) -> Self {
+        match dtype.get(1..2) {
+            None => Self::Records,
+            Some("O") => Self::Objects,
+            Some(_) => Self::Type(dtype.to_owned()),
         }
-        Some(_) => format!(
-            "entries of type `{dtype}`; float16, float32, float64, whole numbers and words are read"
-        ),
     }
 }
 
@@ -244,7 +275,7 @@ fn number(kind: Kind, big_endian: bool, entry: &[u8]) -> f64 {
             let unused = 64 - 8 * length as u32;
             (((unsigned << unused) as i64) >> unused) as f64
         }
-        (Kind::Unsigned | Kind::Bytes | Kind::Characters, _) => unsigned as f64,
+        (Kind::Unsigned | Kind::Boolean | Kind::Bytes | Kind::Characters, _) => unsigned as f64,
     }
 }
 
@@ -255,7 +286,7 @@ fn word(kind: Kind, big_endian: bool, entry: &[u8]) -> String {
             let character = |code| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
             entry.chunks_exact(4).map(code).map(character).collect()
         }
-        Kind::Bytes | Kind::Float | Kind::Signed | Kind::Unsigned => {
+        Kind::Bytes | Kind::Float | Kind::Signed | Kind::Unsigned | Kind::Boolean => {
             String::from_utf8_lossy(entry).into_owned()
         }
     };

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
-use super::container::{Array, Container, Listed};
-use super::npy;
+use super::container::{Array, Container, Kind, Listed, Unread};
+use super::npy::{self, Content, Foreign};
+use super::{REGIONS, SITES, ids};
 use crate::archive;
-use crate::recording::error::RecordingError;
+use crate::recording::error::{ArraysError, RecordingError};
 use crate::recording::limits::MAX_RESPONSES_BYTES;
 
 /// How a zip starts.
@@ -37,9 +38,11 @@ impl Numpy {
             path: path.to_owned(),
             source,
         };
-        let failed = |problem| RecordingError::BadArrays {
-            path: path.to_owned(),
-            problem,
+        let failed = |problem| {
+            RecordingError::from(ArraysError::Bad {
+                path: path.to_owned(),
+                problem,
+            })
         };
         let own_name = path.file_stem().unwrap_or_default().to_string_lossy();
         let file = File::open(path).map_err(io)?;
@@ -54,9 +57,10 @@ impl Numpy {
             .is_some_and(|of| of.eq_ignore_ascii_case("npy"));
         let is_single = start.starts_with(npy::MAGIC) || is_named_npy && !start.starts_with(ZIP);
         if is_single {
-            let (shape, kind) = npy::list(&mut file).map_err(failed)?;
+            let (shape, content) = npy::list(&mut file).map_err(failed)?;
             file.rewind().map_err(io)?;
             let name = own_name.into_owned();
+            let kind = kind(content, |foreign| advice_of_npy(path, foreign));
             return Ok(Self {
                 stored: Stored::One(file),
                 listed: vec![Listed { name, shape, kind }],
@@ -79,8 +83,9 @@ impl Numpy {
             let entry = archive.by_index(index).map_err(unreadable)?;
             let name = entry.name().map_err(unreadable)?;
             let name = name.trim_end_matches(".npy").to_owned();
-            let (shape, kind) =
+            let (shape, content) =
                 npy::list(entry).map_err(|problem| failed(format!("array `{name}`: {problem}")))?;
+            let kind = kind(content, |foreign| advice(path, &name, foreign));
             let name = match name.as_str() {
                 UNNAMED => own_name.clone().into_owned(),
                 _ => name,
@@ -115,4 +120,65 @@ impl Container for Numpy {
     fn is_workspace(&self) -> bool {
         false
     }
+}
+
+/// What an array holds; `how` says what to do with what is not read.
+fn kind(content: Content, how: impl Fn(&Foreign) -> String) -> Kind {
+    match content {
+        Content::Numbers => Kind::Numbers,
+        Content::Booleans => Kind::Booleans,
+        Content::Words => Kind::Words,
+        Content::Foreign(foreign) => Kind::Other(Unread {
+            what: foreign.to_string(),
+            how: how(&foreign),
+        }),
+    }
+}
+
+/// What to do with the array in the `.npy` at `path`.
+fn advice_of_npy(path: &Path, foreign: &Foreign) -> String {
+    let array = match foreign {
+        Foreign::Objects => format!("numpy.load({:?}, allow_pickle=True)", path.display()),
+        Foreign::Records | Foreign::Type(_) => format!("numpy.load({:?})", path.display()),
+    };
+    in_python(
+        foreign,
+        &format!(
+            "numpy.save(\"NEW.npy\", {})",
+            converted(&array, false, foreign)
+        ),
+    )
+}
+
+/// What to do with the array `name` in the `.npz` at `path`.
+fn advice(path: &Path, name: &str, foreign: &Foreign) -> String {
+    let is_words = [SITES, REGIONS].contains(&name) || ids::names_stimuli(name);
+    let pickle = match foreign {
+        Foreign::Objects => ", allow_pickle=True",
+        Foreign::Records | Foreign::Type(_) => "",
+    };
+    let array = format!("arrays[{name:?}]");
+    let lines = format!(
+        "arrays = dict(numpy.load({:?}{pickle})); {array} = {}; numpy.savez(\"NEW.npz\", **arrays)",
+        path.display(),
+        converted(&array, is_words, foreign)
+    );
+    in_python(foreign, &lines)
+}
+
+/// Python that makes numbers, or words, of an array.
+fn converted(array: &str, is_words: bool, foreign: &Foreign) -> String {
+    match foreign {
+        Foreign::Records => format!("{array}[\"FIELD\"]"),
+        Foreign::Objects | Foreign::Type(_) if is_words => format!("{array}.astype(str)"),
+        Foreign::Objects | Foreign::Type(_) => format!("{array}.astype(float)"),
+    }
+}
+
+fn in_python(foreign: &Foreign, lines: &str) -> String {
+    let caution = match foreign {
+        Foreign::Objects => "; Python runs what the file says, so trust it first",
+        Foreign::Records | Foreign::Type(_) => "",
+    };
+    format!("save it as numbers or words, in Python: `{lines}`{caution}")
 }

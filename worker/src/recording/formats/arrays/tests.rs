@@ -94,9 +94,9 @@ fn what_is_no_table_of_responses_is_refused() {
         ),
         (
             "objects.npy",
-            "Python objects, which are not loaded; save numbers",
+            "array `objects` holds Python objects, which are not loaded",
         ),
-        ("record.npy", "records; save one table of numbers"),
+        ("record.npy", "array `record` holds records"),
         (
             "object-ids.npz",
             "array `stimulus_id` holds Python objects, which are not loaded",
@@ -146,6 +146,63 @@ fn ids_and_other_things_beside_the_responses_are_checked_or_left_out() {
         .iter()
         .map(|&rate| f64::from(u8::from(rate > 20.0)));
     assert_eq!(above.regions[0].responses, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_mask_beside_the_responses_is_no_region() {
+    let files = files();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("lab.npz");
+    let mask = std::fs::read(testdata("above.npy")).expect("true and false");
+    let open = |arrays: &[(&str, &[u8])]| {
+        std::fs::write(&path, zipped(arrays)).expect("a zip");
+        Recordings::open(&files.source(path.clone()), &[]).expect("recordings")
+    };
+    let both = open(&[("V4.npy", &counted(&[4, 5])), ("valid.npy", &mask)]);
+    let [v4] = &both.regions[..] else {
+        panic!("one region")
+    };
+    assert_eq!(v4.name, "V4");
+    let [notice] = &both.notices[..] else {
+        panic!("{:?}", both.notices)
+    };
+    assert!(
+        notice.ends_with(
+            "left out what is not responses: `valid` (4 x 5 of true and false, not applied)"
+        ),
+        "{notice}"
+    );
+    // By itself it is what there is.
+    let alone = open(&[("valid.npy", &mask)]);
+    assert_eq!(alone.regions[0].name, "valid");
+    assert_eq!(alone.notices, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_read_comes_with_the_lines_that_convert_it() {
+    let files = files();
+    let hint = |name: &str| {
+        let error = Recordings::open(&files.source(testdata(name)), &[]).err();
+        let help = miette::Diagnostic::help(&error.expect("a refusal"))
+            .expect("help")
+            .to_string();
+        help.replace(testdata("").to_str().expect("a path"), "")
+    };
+    assert_eq!(
+        hint("object-ids.npz"),
+        "save it as numbers or words, in Python: `arrays = dict(numpy.load(\"object-ids.npz\", \
+         allow_pickle=True)); arrays[\"stimulus_id\"] = arrays[\"stimulus_id\"].astype(str); \
+         numpy.savez(\"NEW.npz\", **arrays)`; Python runs what the file says, so trust it first"
+    );
+    assert_eq!(
+        hint("objects.npy"),
+        "save it as numbers or words, in Python: `numpy.save(\"NEW.npy\", numpy.load(\"objects.npy\", \
+         allow_pickle=True).astype(float))`; Python runs what the file says, so trust it first"
+    );
+    assert_eq!(
+        hint("record.npy"),
+        "save it as numbers or words, in Python: `numpy.save(\"NEW.npy\", numpy.load(\"record.npy\")[\"FIELD\"])`"
+    );
 }
 
 #[test]

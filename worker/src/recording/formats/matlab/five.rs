@@ -6,14 +6,14 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Take};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::ZlibDecoder;
 
 use super::HEADER;
-use crate::recording::error::RecordingError;
+use crate::recording::error::{ArraysError, RecordingError};
 use crate::recording::formats::arrays::container::{
-    Array, Container, Entries, Kind, Listed, by_rows,
+    Array, Container, Entries, Kind, Listed, Unread, by_rows,
 };
 use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 
@@ -33,6 +33,7 @@ const INT32: u32 = 5;
 
 /// An opened file.
 pub(super) struct Five {
+    path: PathBuf,
     file: BufReader<File>,
     big_endian: bool,
     listed: Vec<Listed>,
@@ -52,6 +53,7 @@ struct Place {
 struct Head {
     class: Class,
     is_complex: bool,
+    is_logical: bool,
     shape: Vec<usize>,
     name: String,
 }
@@ -70,9 +72,11 @@ enum Class {
 impl Five {
     /// Lists the variables of the file at `path`.
     pub(super) fn open(path: &Path, big_endian: bool) -> Result<Self, RecordingError> {
-        let failed = |problem| RecordingError::BadArrays {
-            path: path.to_owned(),
-            problem,
+        let failed = |problem| {
+            RecordingError::from(ArraysError::Bad {
+                path: path.to_owned(),
+                problem,
+            })
         };
         let io = |source| RecordingError::Io {
             path: path.to_owned(),
@@ -81,6 +85,7 @@ impl Five {
         let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let mut five = Self {
+            path: path.to_owned(),
             file: BufReader::new(file),
             big_endian,
             listed: Vec::new(),
@@ -139,18 +144,11 @@ impl Five {
                 };
                 Ok((head, words))
             })?;
-            let other = |what: &str| Kind::Other(what.to_owned());
-            let (kind, shape) = match (head.class, &words) {
-                (_, Some(words)) => (Kind::Words, vec![words.len()]),
-                (Class::Number, None) if head.is_complex => (other("complex numbers"), head.shape),
-                (Class::Number, None) => (Kind::Numbers, head.shape),
-                (Class::Sparse, None) => (other("a sparse array; save `full` of it"), head.shape),
-                (Class::Struct, None) => {
-                    (other("a struct; save its fields as variables"), head.shape)
-                }
-                (Class::Cell, None) => (other("a cell array"), head.shape),
-                (Class::Char | Class::Object, None) => (other("an object"), head.shape),
+            let kind = match &words {
+                Some(_) => Kind::Words,
+                None => self.kind(&head),
             };
+            let shape = words.as_ref().map_or(head.shape, |words| vec![words.len()]);
             place.words = words;
             // A variable without a name belongs to MATLAB's objects.
             if !head.name.is_empty() {
@@ -160,6 +158,33 @@ impl Five {
             }
         }
         Ok(body + padded)
+    }
+
+    /// What a variable holds that is not text.
+    fn kind(&self, head: &Head) -> Kind {
+        let other = |what: &str, part: &str| {
+            Kind::Other(Unread {
+                what: what.to_owned(),
+                how: format!(
+                    "in Python: `lab = scipy.io.loadmat({:?}, simplify_cells=True); \
+                     numpy.savez(\"NEW.npz\", V4=lab[{:?}]{part})`, for each region with its name in place of V4",
+                    self.path.display(),
+                    head.name
+                ),
+            })
+        };
+        match head.class {
+            Class::Number if head.is_complex => other("complex numbers", ".real"),
+            Class::Number if head.is_logical => Kind::Booleans,
+            Class::Number => Kind::Numbers,
+            Class::Sparse => other("a sparse array", ".toarray()"),
+            Class::Struct => other("a struct", "[\"FIELD\"]"),
+            Class::Cell => other("a cell array", "[0]"),
+            Class::Char | Class::Object => Kind::Other(Unread {
+                what: "an object".to_owned(),
+                how: "in MATLAB, save the numbers in it as an array of their own".to_owned(),
+            }),
+        }
     }
 
     /// Runs `read` at the array of a variable.
@@ -321,6 +346,7 @@ impl<R: Read> Elements<R> {
         Ok(Head {
             class,
             is_complex: flags & 0x800 != 0,
+            is_logical: flags & 0x200 != 0,
             shape,
             name: self.name()?,
         })
@@ -336,6 +362,7 @@ impl<R: Read> Elements<R> {
         Ok(Head {
             class: Class::Object,
             is_complex: false,
+            is_logical: false,
             shape: Vec::new(),
             name,
         })

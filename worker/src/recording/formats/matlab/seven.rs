@@ -1,15 +1,16 @@
 //! Version 7.3: HDF5 with a dataset per variable, its axes in reverse, and its class as an attribute.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use hdf5_reader::group::Group;
 use hdf5_reader::reference::read_object_references;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
 
-use crate::hdf5::layout;
+use crate::hdf5::{layout, members};
 use crate::recording::error::RecordingError;
 use crate::recording::formats::arrays::container::{
-    Array, Container, Entries, Kind, Listed, by_rows,
+    Array, Container, Entries, Kind, Listed, Unread, by_rows,
 };
 use crate::recording::formats::hdf5::{numbers, storage, unread};
 use crate::recording::limits::MAX_RESPONSES_BYTES;
@@ -35,7 +36,7 @@ impl Seven {
             .map_err(|source| unread(path, source))?;
         let mut listed = Vec::new();
         let root = file.root_group().map_err(|source| unread(path, source))?;
-        list(&root, "", &mut listed).map_err(|source| unread(path, source))?;
+        list(path, &root, "", &mut listed).map_err(|source| unread(path, source))?;
         Ok(Self { file, listed })
     }
 
@@ -46,10 +47,17 @@ impl Seven {
         }
         let root = self.file.root_group()?;
         let cells = root.group(REFERENCES)?;
-        let places: std::collections::HashMap<u64, Dataset> = layout::datasets(&cells)?
-            .into_iter()
-            .map(|cell| (cell.address(), cell))
-            .collect();
+        let mut places = HashMap::new();
+        for name in members::names(&cells)?.1 {
+            match layout::dataset(&cells, &name) {
+                Ok(cell) => {
+                    places.insert(cell.address(), cell);
+                }
+                // The cell of another variable, perhaps; if not, it is missed below.
+                Err(error) if layout::is_unread(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let mut words = Vec::new();
         let references = read_object_references(&data.read_raw_bytes()?, root.offset_size())?;
         for address in references {
@@ -82,7 +90,7 @@ impl Container for Seven {
                 let words = self.words(&data);
                 Entries::Words(words.map_err(|error| failed(error.to_string()))?)
             }
-            Kind::Numbers | Kind::Other(_) => {
+            Kind::Numbers | Kind::Booleans | Kind::Other(_) => {
                 let values = numbers(&data).map_err(failed)?;
                 Entries::Numbers(by_rows(shape, values))
             }
@@ -99,55 +107,93 @@ impl Container for Seven {
     }
 }
 
-/// Lists what `group` holds; `prefix` is its path.
-fn list(group: &Group, prefix: &str, listed: &mut Vec<Listed>) -> hdf5_reader::error::Result<()> {
-    let (groups, datasets) = group.members()?;
-    for data in datasets {
-        let (shape, kind) = described(&data);
-        let name = format!("{prefix}{}", own_name(data.name()));
+/// Lists what `group` holds, in the file at `path`; `prefix` is its own path in the file.
+fn list(
+    path: &Path,
+    group: &Group,
+    prefix: &str,
+    listed: &mut Vec<Listed>,
+) -> hdf5_reader::error::Result<()> {
+    let (groups, datasets) = members::names(group)?;
+    for own in datasets {
+        let name = format!("{prefix}{own}");
+        let (shape, kind) = match layout::dataset(group, &own) {
+            Ok(data) => described(&data, path, &name),
+            Err(error) if layout::is_unread(&error) => {
+                let what = format!("numbers in a {}", layout::problem(&error));
+                (Vec::new(), Kind::Other(in_matlab(what, &name, &name)))
+            }
+            Err(error) => return Err(error),
+        };
         listed.push(Listed { name, shape, kind });
     }
-    for inner in groups {
-        let name = own_name(inner.name()).to_owned();
-        if prefix.is_empty() && name.starts_with('#') {
+    for own in groups {
+        if prefix.is_empty() && own.starts_with('#') {
             continue;
         }
-        if inner.attribute("MATLAB_sparse").is_ok() {
-            let kind = Kind::Other("a sparse array; save `full` of it".to_owned());
-            let (name, shape) = (format!("{prefix}{name}"), Vec::new());
-            listed.push(Listed { name, shape, kind });
+        let inner = group.group(&own)?;
+        let name = format!("{prefix}{own}");
+        let unread = if inner.attribute("MATLAB_sparse").is_ok() {
+            in_matlab("a sparse array".to_owned(), &name, &format!("full({name})"))
         } else if prefix.is_empty() {
-            list(&inner, &format!("{name}/"), listed)?;
-        }
+            list(path, &inner, &format!("{name}/"), listed)?;
+            continue;
+        } else {
+            in_python(
+                "a struct within a struct".to_owned(),
+                path,
+                &name,
+                "[\"FIELD\"][()]",
+            )
+        };
+        let (shape, kind) = (Vec::new(), Kind::Other(unread));
+        listed.push(Listed { name, shape, kind });
     }
     Ok(())
 }
 
-/// The last part of a path.
-fn own_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// What is not read, and how MATLAB saves the same: the variable `name` as `expression`.
+fn in_matlab(what: String, name: &str, expression: &str) -> Unread {
+    let [name, expression] = [name, expression].map(|of| of.replace('/', "."));
+    let how = format!(
+        "in MATLAB: `V4 = {expression}; save(\"NEW.mat\", \"V4\")`, where `{name}` is a region called V4"
+    );
+    Unread { what, how }
 }
 
-/// The shape in MATLAB's order, and what the dataset holds.
-fn described(data: &Dataset) -> (Vec<usize>, Kind) {
+/// What is not read, and how Python saves a `part` of it.
+fn in_python(what: String, path: &Path, name: &str, part: &str) -> Unread {
+    let how = format!(
+        "in Python: `lab = h5py.File({:?}); numpy.savez(\"NEW.npz\", V4=lab[{name:?}]{part}.T)`, for each region \
+         with its name in place of V4",
+        path.display()
+    );
+    Unread { what, how }
+}
+
+/// The shape in MATLAB's order, and what the dataset `name` of the file at `path` holds.
+fn described(data: &Dataset, path: &Path, name: &str) -> (Vec<usize>, Kind) {
     let shape: Vec<usize> = data.shape().iter().rev().map(|&of| of as usize).collect();
-    let other = |what: &str| Kind::Other(what.to_owned());
+    let other = |what: &str, part| Kind::Other(in_python(what.to_owned(), path, name, part));
     if data.attribute("MATLAB_empty").is_ok() {
-        return (Vec::new(), other("empty"));
+        let how = "an array without entries has no responses; choose another by `variable`";
+        let (what, how) = ("nothing".to_owned(), how.to_owned());
+        return (Vec::new(), Kind::Other(Unread { what, how }));
     }
     let kind = match (class(data).as_str(), data.dtype()) {
         ("char", _) => Kind::Words,
         ("cell", Datatype::Reference { .. }) => Kind::Words,
+        ("logical", Datatype::FixedPoint { .. }) => Kind::Booleans,
         (_, Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. }) => Kind::Numbers,
-        (_, Datatype::Compound { .. }) => other("complex numbers"),
-        (_, _) => other("neither numbers nor words"),
+        (_, Datatype::Compound { .. }) => other("complex numbers", "[\"real\"]"),
+        (_, _) => other("neither numbers nor words", "[()]"),
     };
     let shape = match kind {
         Kind::Words if matches!(data.dtype(), Datatype::Reference { .. }) => {
             vec![shape.iter().product()]
         }
         Kind::Words => vec![shape.first().copied().unwrap_or(1)],
-        Kind::Numbers | Kind::Other(_) => shape,
+        Kind::Numbers | Kind::Booleans | Kind::Other(_) => shape,
     };
     (shape, kind)
 }

@@ -175,17 +175,20 @@ fn what_is_no_table_of_numbers_is_refused() {
         (
             "sparse.mat",
             Layout::evident(),
-            "array `rates` holds a sparse array; save `full` of it",
+            "array `rates` holds a sparse array\n  in Python: `lab = scipy.io.loadmat(\"sparse.mat\", \
+             simplify_cells=True); numpy.savez(\"NEW.npz\", V4=lab[\"rates\"].toarray())`",
         ),
         (
             "packed.mat",
             variable("fft"),
-            "array `fft` holds complex numbers",
+            "array `fft` holds complex numbers\n  in Python: `lab = scipy.io.loadmat(\"packed.mat\", \
+             simplify_cells=True); numpy.savez(\"NEW.npz\", V4=lab[\"fft\"].real)`",
         ),
         (
             "packed.mat",
             variable("params"),
-            "array `params` holds a struct",
+            "array `params` holds a struct\n  in Python: `lab = scipy.io.loadmat(\"packed.mat\", \
+             simplify_cells=True); numpy.savez(\"NEW.npz\", V4=lab[\"params\"][\"FIELD\"])`",
         ),
         (
             "packed.mat",
@@ -195,22 +198,82 @@ fn what_is_no_table_of_numbers_is_refused() {
         (
             "seven.mat",
             variable("fft"),
-            "array `fft` holds complex numbers",
+            "array `fft` holds complex numbers\n  in Python: `lab = h5py.File(\"seven.mat\"); \
+             numpy.savez(\"NEW.npz\", V4=lab[\"fft\"][\"real\"].T)`",
         ),
         (
             "seven.mat",
             variable("nothing"),
-            "array `nothing` holds empty",
+            "array `nothing` holds nothing",
         ),
         (
             "packed.mat",
             variable("nothing"),
             "array `nothing` is empty, 0 x 3",
         ),
+        (
+            "list.mat",
+            Layout::evident(),
+            "`list.mat` has no table of numbers, stimuli x sites; it has `fs` (1 x 1), `V4` (4 x 1), \
+             `window` (1 x 2)\n  if `V4` has the responses of a single site, name it: `variable = \"V4\"`",
+        ),
+        (
+            "odd.mat",
+            variable("lab/session"),
+            "array `lab/session` holds a struct within a struct\n  in Python: `lab = h5py.File(\"odd.mat\"); \
+             numpy.savez(\"NEW.npz\", V4=lab[\"lab/session\"][\"FIELD\"][()].T)`",
+        ),
+        (
+            "odd.mat",
+            variable("elsewhere"),
+            "array `elsewhere` holds numbers in a layout that is not read (a virtual dataset has its \
+             numbers elsewhere)",
+        ),
     ] {
         let said = refusal(&files, name, layout);
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn what_is_not_read_spoils_nothing_beside_it() {
+    let files = files();
+    let first: Vec<f64> = (0..4)
+        .flat_map(|stimulus| (0..5).map(move |site| f64::from(10 * site + stimulus)))
+        .collect();
+    let odd = open(&files, &testdata("odd.mat"), Layout::evident()).expect("responses");
+    let [v4] = &odd.regions[..] else {
+        panic!("one region")
+    };
+    assert_eq!((&*v4.name, &v4.responses), ("V4", &first));
+    let left_out = odd.notices.join("\n");
+    for other in [
+        "`valid` (4 x 5 of true and false, not applied)",
+        "`elsewhere` (numbers in a layout that is not read",
+        "`lab/session` (a struct within a struct)",
+    ] {
+        assert!(left_out.contains(other), "{left_out}");
+    }
+    // The responses of one site.
+    let list = open(&files, &testdata("list.mat"), variable("V4")).expect("one site");
+    assert_eq!(list.regions[0].responses, [0.0, 1.0, 2.0, 3.0]);
+    // Nothing but a mask has the shape of responses.
+    let mask = open(&files, &testdata("struct.mat"), Layout::evident()).expect("true and false");
+    assert_eq!(mask.regions[0].name, "valid");
+    assert!(mask.notices[0].ends_with("`fs` (1 x 1), `lab` (a struct)"));
+}
+
+#[test]
+fn a_stimulus_set_that_fits_no_array_is_said_to_fit_none() {
+    let files = files();
+    files.write_stimuli("stimulus_id\na\nb\nc\nd\ne\nf\ng\n");
+    let said = refusal(&files, "things.mat", Layout::evident());
+    assert_eq!(
+        said,
+        "no array of `things.mat` has an axis as long as `stimuli.csv`, which lists 7 stimuli: `SNR` (5 x 6), \
+         `test_MUA` (5 x 3), `test_MUA_reps` (5 x 3 x 2), `train_MUA` (5 x 4)\n  name the stimulus set of one \
+         of the arrays: row i of the responses belongs to line i"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::super::hdf5::{first_of, storage};
 use super::classic::ClassicFile;
 use super::nc4::Nc4File;
 use super::variable::{Content, Variable};
-use crate::recording::error::RecordingError;
+use crate::recording::error::{AssemblyError, RecordingError};
 use crate::recording::words::first_bytes;
 
 /// An opened file.
@@ -44,10 +44,10 @@ impl File {
         let opened = Nc4File::open(path, storage);
         let (file, variables) = opened.map_err(|error| match error {
             RecordingError::NotHdf5 { .. } => match first_of(path, 16) {
-                Ok(start) => RecordingError::NotNetcdf {
+                Ok(start) => RecordingError::from(AssemblyError::NotNetcdf {
                     path: path.to_owned(),
                     found: first_bytes(&start),
-                },
+                }),
                 Err(error) => error,
             },
             other => other,

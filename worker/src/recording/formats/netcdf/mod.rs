@@ -18,7 +18,7 @@ use netcdf_reader::Error as NcError;
 use super::hdf5::guarded;
 use super::reading::{Asked, Opened};
 use crate::recording::assembly::Assembly;
-use crate::recording::error::RecordingError;
+use crate::recording::error::{AssemblyError, RecordingError};
 use crate::recording::stimuli::STIMULUS_IDS;
 use file::File;
 use responses::{Extent, Responses};
@@ -273,11 +273,11 @@ impl Reader<'_> {
     }
 
     fn bad_coordinate(&self, name: &str, problem: String) -> RecordingError {
-        RecordingError::BadCoordinate {
+        RecordingError::from(AssemblyError::BadCoordinate {
             path: self.path.to_owned(),
             coordinate: name.to_owned(),
             problem,
-        }
+        })
     }
 
     fn no_coordinate(&self, wanted: &'static str, dimension: &'static str) -> RecordingError {
@@ -286,7 +286,7 @@ impl Reader<'_> {
             .filter(|variable| variable.spans(dimension))
             .map(|variable| variable.name.as_str())
             .collect();
-        RecordingError::NoCoordinate {
+        RecordingError::from(AssemblyError::NoCoordinate {
             path: self.path.to_owned(),
             wanted,
             dimension,
@@ -295,7 +295,7 @@ impl Reader<'_> {
             } else {
                 over.join(", ")
             },
-        }
+        })
     }
 }
 

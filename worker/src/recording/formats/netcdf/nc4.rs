@@ -150,7 +150,7 @@ impl Found {
         if depth > MAX_DEPTH || !self.seen.insert(group.address()) {
             return Ok(());
         }
-        let (groups, datasets) = group.member_names()?;
+        let (groups, datasets) = hdf5::members::names(group)?;
         let path = |name: &str| match prefix {
             "" => name.to_owned(),
             prefix => format!("{prefix}/{name}"),

@@ -7,7 +7,7 @@ use nrp_proto::near_miss;
 use super::file::File;
 use super::variable::{Content, Variable};
 use super::{NEUROID, PRESENTATION, REPETITIONS};
-use crate::recording::error::RecordingError;
+use crate::recording::error::{AssemblyError, RecordingError};
 use crate::recording::limits::MAX_RESPONSES;
 
 /// The variable with the responses.
@@ -73,23 +73,25 @@ fn named<'f>(file: &'f File, path: &Path, asked: &str) -> Result<&'f Variable, R
     let mut variables = file.variables().iter();
     match variables.find(|variable| variable.name == asked) {
         Some(variable) if can_be(variable) => Ok(variable),
-        Some(variable) => Err(RecordingError::UnsuitableVariable {
+        Some(variable) => Err(AssemblyError::UnsuitableVariable {
             path: path.to_owned(),
             variable: format!("{} {}", variable.described(), said(&variable.content)),
             candidates: candidates(file),
-        }),
+        }
+        .into()),
         None => {
             let names = file
                 .variables()
                 .iter()
                 .map(|variable| variable.name.as_str());
-            Err(RecordingError::UnknownVariable {
+            Err(AssemblyError::UnknownVariable {
                 path: path.to_owned(),
                 variable: asked.to_owned(),
                 near: near_miss(asked, names).map(str::to_owned),
                 candidates: candidates(file),
                 found: described(file),
-            })
+            }
+            .into())
         }
     }
 }
@@ -110,11 +112,12 @@ fn only<'f>(file: &'f File, path: &Path) -> Result<(&'f Variable, Vec<String>), 
         {
             return Err(error);
         }
-        return Err(RecordingError::NoResponses {
+        return Err(AssemblyError::NoResponses {
             path: path.to_owned(),
             candidates: candidates(file),
             found: described(file),
-        });
+        }
+        .into());
     };
     let others = possible.iter().filter(|of| of.name != variable.name);
     let others: Vec<String> = others.map(|of| format!("`{}`", of.name)).collect();
@@ -193,19 +196,21 @@ fn refuse_shape(path: &Path, variable: &Variable) -> Result<(), RecordingError> 
         let dimension = axis.name.as_deref().unwrap_or("an axis without a name");
         let is_known = [NEUROID, PRESENTATION].contains(&dimension) || repetitions == Some(at);
         if axis.length == 0 {
-            return Err(RecordingError::Empty {
+            return Err(AssemblyError::Empty {
                 path: path.to_owned(),
                 variable: name.clone(),
                 dimension: dimension.to_owned(),
-            });
+            }
+            .into());
         }
         if !is_known && axis.length != 1 {
-            return Err(RecordingError::TimeBins {
+            return Err(AssemblyError::TimeBins {
                 path: path.to_owned(),
                 variable: name.clone(),
                 dimension: dimension.to_owned(),
                 length: axis.length,
-            });
+            }
+            .into());
         }
     }
     let lengths = || variable.axes.iter().map(|axis| axis.length);

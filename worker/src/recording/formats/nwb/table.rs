@@ -3,7 +3,7 @@
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype};
 
-use crate::hdf5::layout;
+use crate::hdf5::{layout, members};
 use crate::recording::formats::hdf5::numbers;
 use crate::recording::limits::MAX_RESPONSES;
 
@@ -19,7 +19,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn open(group: Group) -> Result<Self, String> {
-        let members = group.member_names();
+        let members = members::names(&group);
         let (_, columns) = members.map_err(|error| error.to_string())?;
         Ok(Self { group, columns })
     }

@@ -166,7 +166,10 @@ fn a_column_of_another_name_is_taken_only_if_it_shows_every_stimulus() {
         let error = opened_of(ids, observed.clone(), WINDOW, None).err();
         let error = error.expect("a question");
         assert!(
-            matches!(error, RecordingError::NoStimulusColumn { .. }),
+            matches!(
+                error,
+                RecordingError::Nwb(NwbError::NoStimulusColumn { .. })
+            ),
             "{error}"
         );
         let help = miette::Diagnostic::help(&error).expect("help").to_string();

@@ -85,6 +85,32 @@ fn what_people_store_becomes_what_pillow_makes_of_it() {
 }
 
 #[test]
+fn colours_of_a_tiff_that_are_not_read_are_named() {
+    let mut files = fixtures("formats").into_iter();
+    let (_, mut bytes, _) = files.find(|of| of.0 == "raw.tif").expect("a TIFF");
+    // PhotometricInterpretation, one short number: RGB.
+    let entry = [6, 1, 3, 0, 1, 0, 0, 0, 2, 0];
+    let at = bytes
+        .windows(entry.len())
+        .position(|of| of == entry)
+        .expect("the tag");
+    for (colours, expected) in [
+        (8, "a TIFF in colours of L*a*b*, which are not read"),
+        (4, "a TIFF that is a mask of another"),
+        (
+            7,
+            "a TIFF in colours of kind 7 (PhotometricInterpretation), which are not read",
+        ),
+    ] {
+        bytes[at + 8] = colours;
+        match decode(bytes.clone()) {
+            Err(Undecodable::NotAPicture(said)) => assert!(said.starts_with(expected), "{said}"),
+            other => panic!("{:?}", other.map(|_| "a picture")),
+        }
+    }
+}
+
+#[test]
 fn tiff_webp_jpeg_2000_bmp_and_gif_become_what_pillow_makes_of_them() {
     let formats = fixtures("formats");
     assert!(formats.len() > 100, "{}", formats.len());

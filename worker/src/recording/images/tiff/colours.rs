@@ -66,9 +66,10 @@ pub(super) enum Colours {
 impl Colours {
     pub(super) fn of(tags: &Tags, reader: &mut Reader<'_>) -> Result<Self, Undecodable> {
         let colours = match tags.photometric {
+            WHITE_IS_ZERO | BLACK_IS_ZERO | PALETTE => 1,
             RGB | Y_CB_CR => 3,
             INKS => 4,
-            _ => 1,
+            other => return refused(unread(other)),
         };
         let unnamed = tags.photometric == RGB && tags.samples == 4 && tags.extra.is_empty();
         if usize::from(tags.samples) != colours + tags.extra.len() && !unnamed {
@@ -120,11 +121,7 @@ impl Colours {
             INKS => Self::Cmyk,
             Y_CB_CR if tags.compression == JPEG => Self::Rgb { associated: false },
             Y_CB_CR => Self::YCbCr(Box::new(YCbCr::of(tags, reader)?)),
-            other => {
-                return refused(format!(
-                    "in colours of kind {other} (PhotometricInterpretation)"
-                ));
-            }
+            other => return refused(unread(other)),
         })
     }
 
@@ -181,6 +178,18 @@ impl Colours {
             Self::YCbCr(tables) => tables.rgb([0, 1, 2].map(byte)),
         }
     }
+}
+
+/// The meaning of samples that are not read, by the number of PhotometricInterpretation.
+fn unread(photometric: u16) -> String {
+    let colours = match photometric {
+        4 => return "that is a mask of another".to_owned(),
+        8..=10 => "L*a*b*".to_owned(),
+        32803 => "a camera's filter, unprocessed".to_owned(),
+        32844 | 32845 => "logarithms of luminance".to_owned(),
+        other => format!("kind {other} (PhotometricInterpretation)"),
+    };
+    format!("in colours of {colours}, which are not read")
 }
 
 /// The colours of a palette: all reds, all greens, all blues, of 16 bits each.
