@@ -39,6 +39,12 @@ keras-files DIRECTORY PYTHON="python3":
     KERAS_BACKEND=jax {{PYTHON}} worker/src/ann/testdata/make_keras_anns.py {{DIRECTORY}}
     NRP_KERAS_FILES={{DIRECTORY}} cargo test -p nrp-worker --locked --lib -- --nocapture ann::keras::tests::anns
 
+# Networks that have an ANN's layers and names and may compute something else, told apart by what Keras answers; some
+# 2 GB for each ANN in DIRECTORY. PYTHON needs `pip install keras h5py jax`
+keras-disguises DIRECTORY PYTHON="python3" +ANNS="mobilenet mobilenet_v2 densenet121":
+    KERAS_BACKEND=jax {{PYTHON}} worker/src/ann/testdata/make_keras_disguises.py {{DIRECTORY}} {{ANNS}}
+    NRP_KERAS_DISGUISES={{DIRECTORY}} cargo test -p nrp-worker --locked --lib -- --nocapture ann::keras::tests::anns
+
 # The coordinator in N simulated worlds with every fault; a failing seed prints how to run it alone
 simulate N="2000":
     NRP_SIMULATE={{N}} cargo test -p nrp-coordinator --lib --locked -- --nocapture simulation::tests::nothing simulation::bad_sweeps

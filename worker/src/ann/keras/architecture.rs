@@ -4,19 +4,24 @@
 //! Layers are compared by what they compute and read, not by name alone: padding before a convolution
 //! may be a layer or the convolution's own, and layers that pass their input on are passed over.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
 
 use super::WeightsFile;
 use super::config::{Layer, Model, models};
 use super::fit::Fitted;
+use super::layer::{self, Pass};
+use super::names::class_and_number;
 use super::operation::{self, Difference, Operation};
+use super::setting;
 use crate::ann::graph::{Conv, Graph, Node, NodeId, Op, Padding};
-use crate::ann::{AnnError, AnnInfo, Preprocessing};
+use crate::ann::{AnnError, AnnInfo};
+
+/// Kinds of models that do nothing but what their layers do.
+const PLAIN: [&str; 3] = ["Functional", "Model", "Sequential"];
 
 impl WeightsFile<'_> {
     /// Refuses a file whose description differs from the graph in what the layers `asked` depend on.
+    /// Returns what could not be compared, for the user.
     pub(super) fn compare(
         &self,
         config: &str,
@@ -24,64 +29,87 @@ impl WeightsFile<'_> {
         graph: &Graph,
         asked: &[NodeId],
         fitted: &Fitted,
-    ) -> Result<(), AnnError> {
-        let models = models(config)
+    ) -> Result<Vec<String>, AnnError> {
+        let root = serde_json::from_str(config)
             .map_err(|error| self.not_keras(format!("a description that is not JSON: {error}")))?;
-        // A file without names has the graph's.
-        let names = graph.nodes().iter().zip(&fitted.names);
-        let names = names.filter(|(node, _)| !node.weights.is_empty());
-        let names: Vec<&str> = names
-            .map(|(node, name)| name.as_deref().unwrap_or(&node.name))
-            .collect();
-        let known = |model: &Model| {
-            let found = names.iter().filter(|name| find(model, name).is_some());
-            found.count()
+        let models = models(&root).map_err(|found| self.not_keras(found))?;
+        if models.is_empty() {
+            let own = "the file's network is of a class of its own that describes no layers, so that \
+                       nothing but its weights' shapes was compared";
+            return Ok(vec![format!("{}: {own}", self.path.display())]);
+        }
+        let is_needed = graph.read_by(asked);
+        let known = |names: &[Option<String>]| {
+            let known = names.iter().zip(&is_needed);
+            known
+                .filter(|(name, read)| **read && name.is_some())
+                .count()
         };
-        let most = models.iter().enumerate();
-        let most = most.max_by_key(|(at, model)| (known(model), usize::MAX - at));
-        // A class of the user's own describes no layers, and then nothing can be compared.
-        let Some((at, _)) = most.filter(|(_, model)| known(model) > 0) else {
-            return Ok(());
-        };
-        let mut comparison = Comparison {
-            models: &models,
-            model: at,
-            info,
-            graph,
-            fitted,
-            known: HashMap::new(),
-        };
-        comparison
-            .run(asked)
-            .map_err(|(layer, (expected, found))| AnnError::AnotherNetwork {
-                ann: self.ann,
-                path: self.path(),
-                layer,
-                expected,
-                found,
-            })
+        let named: Vec<_> = models.iter().map(|of| names(of, graph, fitted)).collect();
+        let most = named.iter().map(|names| known(names)).max().unwrap_or(0);
+        if most == 0 {
+            let found = "a description without the layers that it has weights of";
+            return Err(self.not_keras(found));
+        }
+        let mut told = BTreeSet::new();
+        // Models with the same layers may differ, and the weights do not say which of them is theirs.
+        for (model, names) in named.iter().enumerate() {
+            if known(names) < most {
+                continue;
+            }
+            let mut comparison = Comparison::new(&models, model, info, graph, names);
+            comparison
+                .run(asked)
+                .map_err(|(layer, (expected, found))| AnnError::AnotherNetwork {
+                    ann: self.ann,
+                    path: self.path(),
+                    layer,
+                    expected,
+                    found,
+                })?;
+            told.extend(comparison.told());
+        }
+        let path = self.path.display();
+        let told = told.into_iter().map(|what| format!("{path}: {what}"));
+        Ok(told.collect())
     }
 }
 
-/// The layer called `name`, possibly behind the names of the models that it is in.
-fn find(model: &Model, name: &str) -> Option<usize> {
-    let is = |layer: &Layer| {
-        let before = name.strip_suffix(&layer.name);
-        before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
-            && !layer.name.is_empty()
+/// What `model` calls the layer of each node that has weights, if it has that layer. A file without names
+/// numbers the layers of a class.
+fn names(model: &Model, graph: &Graph, fitted: &Fitted) -> Vec<Option<String>> {
+    let first_calls = || model.layers.iter().filter(|of| of.is_first());
+    let numbered = |group: &str| {
+        let (class, number) = class_and_number(group);
+        let class = class.replace('_', "");
+        let mut alike = first_calls().filter(|of| of.class.to_lowercase() == class);
+        alike.nth(number).map(|of| of.name.to_owned())
     };
-    model.layers.iter().position(is)
+    let nodes = graph.nodes().iter().enumerate();
+    let names = nodes.map(|(at, node)| match &fitted.names[at] {
+        Some(name) => first_calls()
+            .any(|of| of.is_called(name))
+            .then(|| name.clone()),
+        None if node.weights.is_empty() => None,
+        None => numbered(fitted.groups[at].as_ref()?),
+    });
+    names.collect()
 }
 
-struct Comparison<'a> {
-    models: &'a [Model],
+pub(super) struct Comparison<'a> {
+    pub(super) models: &'a [Model<'a>],
     /// The one that is the ANN.
-    model: usize,
-    info: &'a AnnInfo,
+    pub(super) model: usize,
+    pub(super) info: &'a AnnInfo,
     graph: &'a Graph,
-    fitted: &'a Fitted,
+    /// What the model calls the layer of each node that has weights.
+    names: &'a [Option<String>],
+    /// The layer whose value each layer passes on, and how.
+    sources: Vec<(usize, Pass)>,
     /// What is known of pairs of a node and a layer.
     known: HashMap<(usize, usize), Option<Difference>>,
+    /// Layers that stand for others and cannot be compared.
+    own: BTreeSet<usize>,
 }
 
 /// What a node or layer computes of what.
@@ -90,8 +118,27 @@ struct Step<Id> {
     reads: Vec<Id>,
 }
 
-impl Comparison<'_> {
-    fn layers(&self) -> &[Layer] {
+impl<'a> Comparison<'a> {
+    fn new(
+        models: &'a [Model<'a>],
+        model: usize,
+        info: &'a AnnInfo,
+        graph: &'a Graph,
+        names: &'a [Option<String>],
+    ) -> Self {
+        Self {
+            models,
+            model,
+            info,
+            graph,
+            names,
+            sources: sources(&models[model].layers),
+            known: HashMap::new(),
+            own: BTreeSet::new(),
+        }
+    }
+
+    fn layers(&self) -> &'a [Layer<'a>] {
         &self.models[self.model].layers
     }
 
@@ -101,15 +148,18 @@ impl Comparison<'_> {
         asked
             .iter()
             .for_each(|id| is_read[self.source(*id).0] = true);
-        for id in (0..is_read.len())
-            .rev()
-            .filter(|id| is_read[*id])
-            .collect::<Vec<_>>()
-        {
-            self.mark(NodeId(id), &mut is_read);
+        for id in (0..is_read.len()).rev() {
+            if is_read[id] {
+                let reads = self.of_node(NodeId(id)).reads;
+                reads.iter().for_each(|read| is_read[read.0] = true);
+            }
         }
         for id in (0..is_read.len()).filter(|id| is_read[*id]) {
             let node = &self.graph.nodes()[id];
+            // What reads the image is compared with what it reads.
+            if node.op == Op::Input {
+                continue;
+            }
             let is_asked = asked.iter().any(|asked| asked.0 == id);
             if let Some(difference) = self.missing(id, is_asked) {
                 return Err((node.name.clone(), difference));
@@ -118,45 +168,40 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn mark(&self, id: NodeId, is_read: &mut [bool]) {
-        for read in self.of_node(id).reads {
-            if !is_read[read.0] {
-                is_read[read.0] = true;
-                self.mark(read, is_read);
-            }
-        }
-    }
-
     /// Why no layer of the file is the node `id`.
     fn missing(&mut self, id: usize, is_asked: bool) -> Option<Difference> {
-        let node = &self.graph.nodes()[id];
-        let own = &self.models[self.model];
-        let named = match &self.fitted.names[id] {
-            Some(name) => find(own, name),
-            None if node.op == Op::Input => {
-                own.layers.iter().position(|of| of.class == "InputLayer")
+        let node = self.graph.node(NodeId(id));
+        let name = self.names[id].as_deref();
+        let is_paired = name.is_some() || is_asked;
+        let name = name.or((!node.auto_numbered).then_some(&*node.name));
+        let is_named = |of: &Layer| name.is_some_and(|name| of.is_called(name));
+        let (mut named, mut others) = (Vec::new(), Vec::new());
+        for (at, of) in self.layers().iter().enumerate() {
+            if is_named(of) {
+                &mut named
+            } else {
+                &mut others
             }
-            None if node.auto_numbered => None,
-            None => find(own, &node.name),
-        };
-        let difference = match named {
-            None => None,
-            Some(layer) => Some(self.difference(NodeId(id), layer)?),
-        };
-        let is_paired = self.fitted.names[id].is_some() || is_asked;
-        if is_paired && difference.is_some() {
-            return difference;
+            .push(at);
         }
-        for layer in 0..self.layers().len() {
-            self.difference(NodeId(id), layer)?;
+        let mut first = None;
+        for at in named {
+            let difference = self.difference(NodeId(id), at)?;
+            first.get_or_insert(difference);
+        }
+        if is_paired && first.is_some() {
+            return first;
+        }
+        for at in others {
+            self.difference(NodeId(id), at)?;
         }
         let expected = self.of_node(NodeId(id)).operation.to_string();
-        Some(difference.unwrap_or_else(|| (expected, "no layer that computes it".to_owned())))
+        Some(first.unwrap_or_else(|| (expected, "no layer that computes it".to_owned())))
     }
 
     /// How `layer` differs from the node `id`; `None` if it computes the same.
     fn difference(&mut self, id: NodeId, layer: usize) -> Option<Difference> {
-        let layer = self.through(layer);
+        let (layer, _) = self.sources[layer];
         if let Some(known) = self.known.get(&(id.0, layer)) {
             return known.clone();
         }
@@ -166,21 +211,24 @@ impl Comparison<'_> {
     }
 
     fn compared(&mut self, id: NodeId, layer: usize) -> Option<Difference> {
-        let ours = self.of_node(id);
-        if self.graph.node(id).op == Op::Input {
+        let node = self.graph.node(id);
+        if node.op == Op::Input {
             return self.image(layer);
         }
-        let map = ours.reads.first().map_or([1; 2], |read| self.map(*read));
-        let theirs = self.of_layer(layer, map);
-        let is_own = operation::may_be_own(&ours.operation, &self.layers()[layer]);
+        let ours = self.of_node(id);
+        let shape = ours.reads.first().map_or(&[][..], |read| self.shape(*read));
+        let theirs = self.of_layer(layer, shape);
+        let is_own = layer::may_be_own(&ours.operation, &self.layers()[layer]);
         if !is_own && let Some(difference) = ours.operation.difference(&theirs.operation) {
             return Some(difference);
         }
-        if let Some(name) = &self.fitted.names[id.0]
-            && find(&self.models[self.model], name) != Some(layer)
+        let name = self.names[id.0].as_deref();
+        // Weights are a layer's own.
+        if !node.weights.is_empty()
+            && !name.is_some_and(|name| self.layers()[layer].is_called(name))
         {
             return Some((
-                format!("`{name}`"),
+                format!("`{}`", name.unwrap_or(&node.name)),
                 format!("`{}`", self.layers()[layer].name),
             ));
         }
@@ -188,40 +236,65 @@ impl Comparison<'_> {
             let inputs = |n: usize| format!("a layer with {n} inputs");
             return Some((inputs(ours.reads.len()), inputs(theirs.reads.len())));
         }
-        if self.graph.node(id).op == Op::Add {
+        if is_own {
+            self.own.insert(layer);
+        }
+        if node.op == Op::Add {
             return self.summands(&ours.reads, theirs.reads);
         }
-        for (read, found) in ours.reads.iter().zip(theirs.reads) {
-            if let Some(difference) = self.difference(*read, found) {
-                let is_image = self.graph.node(*read).op == Op::Input;
-                return Some(if is_image {
-                    difference
-                } else {
-                    self.read(*read, found)
-                });
-            }
+        let mut reads = ours.reads.iter().zip(theirs.reads);
+        reads.find_map(|(read, found)| self.reading(id, *read, found))
+    }
+
+    /// How what a layer reads as `found` differs from what the node `id` reads as `read`.
+    fn reading(&mut self, id: NodeId, read: NodeId, found: (usize, Pass)) -> Option<Difference> {
+        let (layer, pass) = found;
+        if let Some(difference) = self.difference(read, layer) {
+            let is_image = self.graph.node(read).op == Op::Input;
+            return Some(if is_image {
+                difference
+            } else {
+                self.other_input(read, layer)
+            });
         }
-        None
+        // A vector has the same values in any shape; the kernel of a dense layer says how many it reads.
+        let is_dense = matches!(self.graph.node(id).op, Op::Dense { .. });
+        let is_vector = self.shape(read).iter().filter(|n| **n > 1).count() <= 1;
+        (pass == Pass::Reshaped && !is_dense && !is_vector).then(|| {
+            let name = &self.graph.node(read).name;
+            (
+                format!("a layer that reads `{name}`"),
+                format!(
+                    "one that reads `{}` in another shape",
+                    self.layers()[layer].name
+                ),
+            )
+        })
     }
 
     /// The difference of two inputs.
-    fn read(&self, ours: NodeId, theirs: usize) -> Difference {
-        let theirs = &self.layers()[self.through(theirs)];
+    fn other_input(&self, ours: NodeId, theirs: usize) -> Difference {
+        let theirs = &self.layers()[theirs];
+        let again = if theirs.is_first() {
+            ""
+        } else {
+            " when it is called again"
+        };
         (
             format!("a layer that reads `{}`", self.graph.node(ours).name),
-            format!("one that reads `{}`, another value", theirs.name),
+            format!("one that reads `{}`{again}, another value", theirs.name),
         )
     }
 
     /// Sums are equal in any order.
-    fn summands(&mut self, ours: &[NodeId], mut theirs: Vec<usize>) -> Option<Difference> {
+    fn summands(&mut self, ours: &[NodeId], mut theirs: Vec<(usize, Pass)>) -> Option<Difference> {
         for read in ours {
-            let same = theirs
-                .iter()
-                .position(|found| self.difference(*read, *found).is_none());
+            let same = theirs.iter().position(|(found, pass)| {
+                *pass == Pass::Same && self.difference(*read, *found).is_none()
+            });
             match same {
                 Some(at) => drop(theirs.swap_remove(at)),
-                None => return Some(self.read(*read, theirs[0])),
+                None => return Some(self.other_input(*read, theirs[0].0)),
             }
         }
         None
@@ -229,8 +302,8 @@ impl Comparison<'_> {
 
     /// The node whose value `id` passes on.
     fn source(&self, mut id: NodeId) -> NodeId {
-        while let (None, [input]) = (
-            operation::of_node(self.graph.node(id), [1; 2], Some([(0, 0); 2])),
+        while let (true, [input]) = (
+            operation::passes_on(self.graph.node(id)),
             &self.graph.node(id).inputs[..],
         ) {
             id = *input;
@@ -238,28 +311,9 @@ impl Comparison<'_> {
         id
     }
 
-    /// The layer whose value `layer` passes on.
-    fn through(&self, layer: usize) -> usize {
-        let (layers, mut at) = (self.layers(), layer);
-        // A damaged description may go in circles.
-        for _ in 0..layers.len() {
-            match (
-                operation::of_layer(&layers[at], [1; 2], Some([(0, 0); 2])),
-                &layers[at].inputs[..],
-            ) {
-                (None, [input]) => at = *input,
-                _ => break,
-            }
-        }
-        at
-    }
-
-    /// Height and width.
-    fn map(&self, id: NodeId) -> [usize; 2] {
-        match self.graph.node(id).shape[..] {
-            [height, width, _] => [height, width],
-            _ => [1; 2],
-        }
+    /// Height, width and channels of a map, or the units of a vector.
+    fn shape(&self, id: NodeId) -> &'a [usize] {
+        &self.graph.node(id).shape
     }
 
     fn of_node(&self, id: NodeId) -> Step<NodeId> {
@@ -272,152 +326,104 @@ impl Comparison<'_> {
             pads = Some(around);
             reads = vec![self.source(self.graph.node(*read).inputs[0])];
         }
-        let map = reads.first().map_or([1; 2], |read| self.map(*read));
+        let map = match reads.first().map(|read| self.shape(*read)) {
+            Some(&[height, width, _]) => [height, width],
+            Some(_) | None => [1; 2],
+        };
         Step {
-            operation: operation::of_node(node, map, pads)
-                .expect("a source is no node that passes its input on"),
+            operation: operation::of_node(node, map, pads),
             reads,
         }
     }
 
-    fn of_layer(&self, layer: usize, map: [usize; 2]) -> Step<usize> {
+    fn of_layer(&self, layer: usize, shape: &[usize]) -> Step<(usize, Pass)> {
         let layers = self.layers();
         let of = &layers[layer];
-        let mut reads: Vec<usize> = of.inputs.iter().map(|read| self.through(*read)).collect();
-        let is_conv = of.class.ends_with("Conv2D") || of.class.ends_with("Convolution2D");
-        let is_valid = of.settings.get("padding").is_none_or(|of| of == "valid");
+        let reads = |of: &Layer| -> Vec<_> {
+            let reads = of.inputs.iter().map(|read| self.sources[*read]);
+            reads.collect()
+        };
+        let mut own = reads(of);
+        let is_valid = setting::padding(of.settings) == Some(Padding::Valid);
         let mut pads = None;
-        if let (true, [read]) = (is_conv && is_valid, &reads[..])
-            && layers[*read].class == "ZeroPadding2D"
+        if let (true, true, [(read, Pass::Same)]) =
+            (of.class.ends_with("Conv2D"), is_valid, &own[..])
+            && let padding = &layers[*read]
+            && layer::operation(padding, shape, None).kind == "ZeroPadding2D"
         {
-            pads = operation::sides(&layers[*read], "padding");
+            pads = setting::sides(padding.settings, "padding");
             if pads.is_some() {
-                reads = layers[*read]
-                    .inputs
-                    .iter()
-                    .map(|read| self.through(*read))
-                    .collect();
+                own = reads(padding);
             }
         }
         Step {
-            operation: operation::of_layer(of, map, pads)
-                .unwrap_or_else(|| operation::unknown(&of.class)),
-            reads,
+            operation: layer::operation(of, shape, pads),
+            reads: own,
         }
     }
 
-    /// How what the network reads differs from the preprocessed image.
-    fn image(&self, layer: usize) -> Option<Difference> {
-        let scaling = self.scaling(self.model, layer);
-        let mut scaling = match scaling {
-            Ok(scaling) => scaling,
-            Err(found) => return Some((self.the_image(), found)),
-        };
-        // What the models around this one do to the image before.
-        let mut at = self.model;
-        while let Some((outer, layer)) = self.models[at].within {
-            let Some(read) = self.models[outer].layers[layer].inputs.first() else {
-                break;
-            };
-            match self.scaling(outer, *read) {
-                Ok(before) => scaling = scaling.after(before),
-                Err(found) => return Some((self.the_image(), found)),
-            }
-            at = outer;
+    /// What the user should know of the layers that were compared.
+    fn told(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        let model = &self.models[self.model];
+        if !PLAIN.contains(&&*model.class) {
+            told.push(format!(
+                "the network is a `{}`, whose code may do more than the layers that it lists",
+                model.class
+            ));
         }
-        let is = |scale: f64, offset: f64| {
-            (scaling.scale - scale).abs() <= 1e-6 * scale && (scaling.offset - offset).abs() <= 1e-6
-        };
-        let is_own = self.info.preprocessing == Preprocessing::Tf && is(1.0 / 127.5, -1.0);
-        (!is_own && !is(1.0, 0.0)).then(|| {
-            let Scaling { scale, offset } = scaling;
-            let found = format!("one that reads pixels multiplied by {scale}, plus {offset}");
-            (self.the_image(), found)
-        })
-    }
-
-    fn the_image(&self) -> String {
-        let [height, width, channels] = self.info.input;
-        format!(
-            "a layer that reads the image of {height} × {width} × {channels} as `{}` preprocesses it",
-            self.info.preprocessing
-        )
-    }
-
-    /// What the layers up to `layer` of a model do to its input, or which of them does more than scale.
-    fn scaling(&self, model: usize, layer: usize) -> Result<Scaling, String> {
-        let layers = &self.models[model].layers;
-        let (mut at, mut scaling) = (layer, Scaling::NONE);
-        for _ in 0..=layers.len() {
-            let of = &layers[at];
-            if of.class == "InputLayer" {
-                return self.size(of).map(|()| scaling);
-            }
-            let is_nested = self
-                .models
-                .iter()
-                .any(|inner| inner.within == Some((model, at)));
-            let own = if is_nested {
-                self.nested_scaling(model, at)?
-            } else {
-                Scaling::of(of)?
-            };
-            scaling = scaling.after(own);
-            match of.inputs[..] {
-                [input] => at = input,
-                _ => break,
-            }
+        for layer in &self.own {
+            let Layer { name, class, .. } = &self.layers()[*layer];
+            told.push(format!(
+                "layer `{name}` is a `{class}`, whose settings cannot be compared"
+            ));
         }
-        Err(format!(
-            "one that reads `{}`, which is not the model's input",
-            layers[layer].name
-        ))
-    }
-
-    /// What a model in front of the ANN does to the image: a chain of augmentations, for example.
-    fn nested_scaling(&self, model: usize, layer: usize) -> Result<Scaling, String> {
-        let inner = self
-            .models
+        let policies: BTreeSet<&str> = self
+            .layers()
             .iter()
-            .position(|of| of.within == Some((model, layer)));
-        match inner {
-            Some(inner) if !self.models[inner].layers.is_empty() => {
-                self.scaling(inner, self.models[inner].layers.len() - 1)
-            }
-            _ => Err(format!(
-                "one that reads `{}`",
-                self.models[model].layers[layer].name
-            )),
-        }
-    }
-
-    /// Refuses an input of another size.
-    fn size(&self, input: &Layer) -> Result<(), String> {
-        let shape = ["batch_shape", "batch_input_shape"];
-        let shape = shape
-            .iter()
-            .find_map(|key| input.settings.get(key)?.as_array());
-        let size: Vec<Option<u64>> = shape
-            .into_iter()
-            .flatten()
-            .skip(1)
-            .map(|n| n.as_u64())
+            .filter_map(|of| setting::policy(of.settings))
             .collect();
-        let mut sizes = size.iter().zip(self.info.input);
-        let fits = sizes.all(|(found, ours)| found.is_none_or(|found| found == ours as u64));
-        let shown = || {
-            size.iter()
-                .map(|n| n.map_or("any".to_owned(), |n| n.to_string()))
+        for policy in policies.into_iter().filter(|of| *of != "float32") {
+            told.push(format!(
+                "the network, or a part of it, computes in `{policy}`; nrp computes in float32"
+            ));
+        }
+        told
+    }
+}
+
+/// The layer whose value each layer passes on, and how.
+fn sources(layers: &[Layer]) -> Vec<(usize, Pass)> {
+    let mut sources: Vec<Option<(usize, Pass)>> = vec![None; layers.len()];
+    for start in 0..layers.len() {
+        let (mut at, mut path) = (start, Vec::new());
+        // A damaged description may go in circles.
+        let (end, mut reached) = loop {
+            match (
+                sources[at],
+                layer::passes_on(&layers[at]),
+                &layers[at].inputs[..],
+            ) {
+                (Some(known), _, _) => break known,
+                (None, Some(pass), [input]) if path.len() < layers.len() => {
+                    path.push((at, pass));
+                    at = *input;
+                }
+                (None, _, _) => {
+                    sources[at] = Some((at, Pass::Same));
+                    break (at, Pass::Same);
+                }
+            }
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(format!(
-                "one that reads an image of {}",
-                shown().collect::<Vec<_>>().join(" × ")
-            ))
+        for (passed, pass) in path.into_iter().rev() {
+            if pass == Pass::Reshaped {
+                reached = Pass::Reshaped;
+            }
+            sources[passed] = Some((end, reached));
         }
     }
+    let sources = sources.into_iter().flatten();
+    sources.collect()
 }
 
 /// The padding of a convolution.
@@ -429,64 +435,4 @@ fn padding(node: &Node) -> Option<Padding> {
         return None;
     };
     Some(window.padding)
-}
-
-/// Pixels times `scale` plus `offset`.
-#[derive(Clone, Copy)]
-struct Scaling {
-    scale: f64,
-    offset: f64,
-}
-
-impl Scaling {
-    const NONE: Self = Self {
-        scale: 1.0,
-        offset: 0.0,
-    };
-
-    /// This, done to what `before` makes.
-    fn after(self, before: Self) -> Self {
-        Self {
-            scale: self.scale * before.scale,
-            offset: self.scale * before.offset + self.offset,
-        }
-    }
-
-    /// What a layer does to an image, or its name if it does anything else.
-    fn of(layer: &Layer) -> Result<Self, String> {
-        let constant = || match layer.call.get("args") {
-            // Keras 3.
-            Some(args) => args.as_array()?.iter().find_map(Value::as_f64),
-            // Keras 2: the keywords behind the layer that is read.
-            None => layer.call.get(3)?.get("y")?.as_f64(),
-        };
-        let class = match &*layer.class {
-            "TFOpLambda" => layer
-                .settings
-                .get("function")
-                .and_then(Value::as_str)
-                .unwrap_or(""),
-            class => class,
-        };
-        let by = |scale: f64, offset: f64| Ok(Self { scale, offset });
-        match (class, constant()) {
-            ("Rescaling", _) => by(
-                operation::number(layer, "scale")
-                    .ok_or_else(|| format!("one that reads `{}`", layer.name))?,
-                operation::number(layer, "offset").unwrap_or(0.0),
-            ),
-            ("TrueDivide" | "Divide" | "math.truediv" | "math.divide", Some(by_number)) => {
-                by(1.0 / by_number, 0.0)
-            }
-            ("Multiply" | "math.multiply", Some(by_number)) => by(by_number, 0.0),
-            ("Subtract" | "math.subtract", Some(number)) => by(1.0, -number),
-            ("Add" | "math.add" | "__operators__.add", Some(number)) => by(1.0, number),
-            ("Identity", _) => Ok(Self::NONE),
-            (class, _) if operation::passes_on(class) => Ok(Self::NONE),
-            _ => Err(format!(
-                "one that reads `{}` ({}), which may change pixels",
-                layer.name, layer.class
-            )),
-        }
-    }
 }

@@ -5,37 +5,109 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+/// Modules of Keras, with all that is in them.
+const KERAS: [&str; 4] = [
+    "keras",
+    "tf_keras",
+    "tensorflow.keras",
+    "tensorflow.python.keras",
+];
+
+/// Most calls of layers in all models together. NASNetMobile has some 800.
+const MAX_CALLS: usize = 1 << 12;
+
+/// Stands for what a description does not have.
+static ABSENT: Value = Value::Null;
+
 /// A described model.
-pub(super) struct Model {
-    pub(super) layers: Vec<Layer>,
-    /// The model and the layer of it that this model is; `None` for the outermost.
+pub(super) struct Model<'a> {
+    /// Keras's class, as of a layer.
+    pub(super) class: String,
+    /// A layer that is called several times stands here once per call.
+    pub(super) layers: Vec<Layer<'a>>,
+    /// The layer whose value the model returns, if it returns one.
+    pub(super) output: Option<usize>,
+    /// The model and the first call in it that this model is; `None` for the outermost.
     pub(super) within: Option<(usize, usize)>,
 }
 
-/// A described layer.
-pub(super) struct Layer {
-    pub(super) name: String,
-    /// Keras's class.
+/// A described layer, as one call of it.
+pub(super) struct Layer<'a> {
+    pub(super) name: &'a str,
+    /// Keras's class; of another's, its name and where it is from.
     pub(super) class: String,
     /// What it was made with.
-    pub(super) settings: Value,
-    /// The layers of its model that it reads.
+    pub(super) settings: &'a Value,
+    /// Which of the layer's calls this is, from 0 on.
+    number: usize,
+    /// What the call reads; nothing if that cannot be told.
     pub(super) inputs: Vec<usize>,
     /// How it is called: its inputs and constants.
-    pub(super) call: Value,
+    pub(super) call: &'a Value,
+    /// Whether the call asks for what the layer does in training.
+    pub(super) in_training: bool,
+    /// The model that the layer is.
+    pub(super) model: Option<usize>,
 }
 
-/// The models in `json`, the outermost first; none if it describes no layers, as a class of the user's
+impl Layer<'_> {
+    /// Whether this is the layer's first call.
+    pub(super) fn is_first(&self) -> bool {
+        self.number == 0
+    }
+
+    /// Whether this is the layer called `name`, possibly behind the names of the models that it is in.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let before = name.strip_suffix(self.name);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+            && !self.name.is_empty()
+    }
+}
+
+/// The models in `root`, the outermost first; none if it describes no layers, as a class of the user's
 /// own may do.
-pub(super) fn models(json: &str) -> Result<Vec<Model>, serde_json::Error> {
-    let root: Value = serde_json::from_str(json)?;
+///
+/// # Errors
+/// What is wrong with the description.
+pub(super) fn models(root: &Value) -> Result<Vec<Model<'_>>, String> {
     let mut models = Vec::new();
-    add(&root, None, &mut models);
+    add(root, None, &mut models)?;
     Ok(models)
 }
 
-fn text(value: &Value, key: &str) -> Option<String> {
-    value.get(key)?.as_str().map(str::to_owned)
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}
+
+/// The class of a described object, with where it is from unless that is Keras.
+pub(super) fn class(object: &Value) -> String {
+    let class = text(object, "class_name").unwrap_or_default();
+    match elsewhere(object) {
+        None => class.to_owned(),
+        Some(place) => format!("{class} of {place}"),
+    }
+}
+
+/// Where the class or function of a described object is from, unless that is Keras. Older files do not say
+/// where a class is from.
+fn elsewhere(object: &Value) -> Option<String> {
+    let set = |key: &str| object.get(key).filter(|value| !value.is_null());
+    let shown = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+    let registered = set("registered_name").map(shown);
+    let is_keras = |module: &str| {
+        KERAS.iter().any(|keras| {
+            let rest = module.strip_prefix(keras);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    match (set("module").map(shown), registered) {
+        (_, Some(name)) if name.contains('>') => Some(name),
+        (Some(module), _) if is_keras(&module) => None,
+        (Some(module), _) => Some(module),
+        // Keras names the module of each class of its own.
+        (None, Some(name)) => Some(format!("no module, registered as {name}")),
+        (None, None) => None,
+    }
 }
 
 /// The layers of a model's description; a Sequential's was a mere list in Keras 2.1.
@@ -46,88 +118,182 @@ fn layers_of(model: &Value) -> Option<&Vec<Value>> {
         .or_else(|| config.get("layers")?.as_array())
 }
 
-fn add(model: &Value, within: Option<(usize, usize)>, models: &mut Vec<Model>) {
+fn add<'a>(
+    model: &'a Value,
+    within: Option<(usize, usize)>,
+    models: &mut Vec<Model<'a>>,
+) -> Result<Option<usize>, String> {
     let Some(described) = layers_of(model) else {
-        return;
+        return Ok(None);
     };
-    let is_sequence = text(model, "class_name").is_some_and(|class| class == "Sequential");
-    let mut layers: Vec<Layer> = Vec::new();
+    let is_sequence = text(model, "class_name") == Some("Sequential");
+    let (mut layers, mut places) = (Vec::new(), Vec::new());
     for layer in described {
-        let class = text(layer, "class_name").unwrap_or_default();
-        let settings = layer.get("config").cloned().unwrap_or_default();
-        let name = text(layer, "name").or_else(|| text(&settings, "name"));
-        let nodes = layer.get("inbound_nodes").and_then(Value::as_array);
-        if is_sequence && layers.is_empty() && class != "InputLayer" {
-            layers.push(Layer {
-                name: String::new(),
-                class: "InputLayer".to_owned(),
-                settings: settings.clone(),
-                inputs: Vec::new(),
-                call: Value::Null,
-            });
+        let calls = calls(layer, is_sequence, layers.is_empty());
+        // An input that a Sequential does not list comes before its first layer.
+        places.push(layers.len() + usize::from(is_sequence && calls.len() > 1));
+        layers.extend(calls);
+    }
+    let before: usize = models.iter().map(|model| model.layers.len()).sum();
+    if before + layers.len() > MAX_CALLS {
+        return Err(format!(
+            "a description of more than {MAX_CALLS} calls of layers"
+        ));
+    }
+    let output = if is_sequence {
+        for at in 1..layers.len() {
+            layers[at].inputs = vec![at - 1];
         }
-        let before = layers.len().checked_sub(1);
-        layers.push(Layer {
-            name: name.unwrap_or_default(),
-            class,
-            settings,
-            inputs: before.filter(|_| is_sequence).into_iter().collect(),
-            call: nodes
-                .and_then(|nodes| nodes.first())
-                .cloned()
-                .unwrap_or_default(),
-        });
-    }
-    if !is_sequence {
-        link(&mut layers);
-    }
+        layers.len().checked_sub(1)
+    } else {
+        link(&mut layers, model.get("config").unwrap_or(&ABSENT))?
+    };
     let this = models.len();
-    let offset = layers.len() - described.len();
-    models.push(Model { layers, within });
-    for (at, layer) in described.iter().enumerate() {
-        add(layer, Some((this, at + offset)), models);
+    models.push(Model {
+        class: class(model),
+        layers,
+        output,
+        within,
+    });
+    for (layer, place) in described.iter().zip(places) {
+        let inner = add(layer, Some((this, place)), models)?;
+        let layers = &mut models[this].layers;
+        let name = layers[place].name;
+        for call in layers[place..].iter_mut().take_while(|of| of.name == name) {
+            call.model = inner;
+        }
+    }
+    Ok(Some(this))
+}
+
+/// One entry per call of a described layer. A Sequential calls each layer once, and the first layer that it
+/// lists may say the input's shape.
+fn calls(described: &Value, is_sequence: bool, is_first: bool) -> Vec<Layer<'_>> {
+    let settings = described.get("config").unwrap_or(&ABSENT);
+    let name = text(described, "name").or_else(|| text(settings, "name"));
+    let class = class(described);
+    let call = |number: usize, class: &str, name, call| Layer {
+        name,
+        class: class.to_owned(),
+        settings,
+        number,
+        inputs: Vec::new(),
+        call,
+        in_training: in_training(call),
+        model: None,
+    };
+    let name = name.unwrap_or_default();
+    let nodes = described.get("inbound_nodes").and_then(Value::as_array);
+    match nodes.map_or(&[][..], Vec::as_slice) {
+        _ if is_sequence && is_first && class != "InputLayer" => vec![
+            call(0, "InputLayer", "", &ABSENT),
+            call(0, &class, name, &ABSENT),
+        ],
+        nodes if is_sequence || nodes.is_empty() => vec![call(0, &class, name, &ABSENT)],
+        nodes => {
+            let calls = nodes.iter().enumerate();
+            let calls = calls.map(|(number, node)| call(number, &class, name, node));
+            calls.collect()
+        }
     }
 }
 
-/// Finds what each layer reads.
-fn link(layers: &mut [Layer]) {
-    let names = layers.iter().enumerate();
-    let places: HashMap<String, usize> = names.map(|(at, of)| (of.name.clone(), at)).collect();
-    for layer in layers {
+/// A tensor as descriptions name it: the layer, which of its calls, and which of the call's results.
+type Named<'a> = (&'a str, u64, u64);
+
+/// Finds what each layer reads, and the layer whose value the model returns.
+fn link<'a>(layers: &mut [Layer<'a>], config: &'a Value) -> Result<Option<usize>, String> {
+    let mut places: HashMap<(&str, u64), usize> = HashMap::new();
+    let mut calls: HashMap<&str, u64> = HashMap::new();
+    for (at, of) in layers.iter().enumerate() {
+        if places.insert((of.name, of.number as u64), at).is_some() {
+            return Err(format!("a description of two layers `{}`", of.name));
+        }
+        *calls.entry(of.name).or_default() += 1;
+    }
+    let is_model: Vec<bool> = layers
+        .iter()
+        .map(|of| of.settings.get("layers").is_some() || of.settings.is_array())
+        .collect();
+    let place = |(name, call, result): Named| {
+        let first = *places.get(&(name, 0))?;
+        match (result, calls[name]) {
+            // Versions of Keras count a model's calls from 0 or from 1.
+            (0, 1) if is_model[first] => Some(first),
+            (0, _) if !is_model[first] => places.get(&(name, call)).copied(),
+            (_, _) => None,
+        }
+    };
+    for layer in &mut *layers {
         let mut read = Vec::new();
-        histories(&layer.call, &mut read);
-        layer.inputs = read
-            .iter()
-            .filter_map(|name| places.get(name).copied())
-            .collect();
+        tensors(layer.call, &mut read);
+        let places: Option<Vec<usize>> = read.into_iter().map(place).collect();
+        layer.inputs = places.unwrap_or_default();
     }
+    let mut returned = Vec::new();
+    tensors(
+        config.get("output_layers").unwrap_or(&ABSENT),
+        &mut returned,
+    );
+    Ok(match returned[..] {
+        [tensor] => place(tensor),
+        _ => None,
+    })
 }
 
-/// The names of the layers whose tensors `call` has, in its order.
-fn histories(call: &Value, read: &mut Vec<String>) {
+/// The tensors that `call` has, in its order.
+fn tensors<'a>(call: &'a Value, read: &mut Vec<Named<'a>>) {
     match call {
         // Keras 3.
-        Value::Object(of) if text(call, "class_name").as_deref() == Some("__keras_tensor__") => {
-            let history = of
+        Value::Object(_) if is_tensor(call) => {
+            let history = call
                 .get("config")
                 .and_then(|config| config.get("keras_history"));
-            let name = history.and_then(|history| history.get(0)?.as_str());
-            read.extend(name.map(str::to_owned));
+            match history.and_then(Value::as_array).map(Vec::as_slice) {
+                Some([Value::String(name), call, result]) => {
+                    read.push((name, whole(call), whole(result)));
+                }
+                // It stands for a tensor that is not there.
+                Some(_) | None => read.push(("", 0, 0)),
+            }
         }
-        Value::Object(of) => of.values().for_each(|value| histories(value, read)),
+        Value::Object(of) => of.values().for_each(|value| tensors(value, read)),
         // Keras 2: name, node, tensor and keywords.
         Value::Array(of) => match &of[..] {
             [
                 Value::String(name),
-                Value::Number(_),
-                Value::Number(_),
+                call @ Value::Number(_),
+                result @ Value::Number(_),
                 rest @ ..,
             ] => {
-                read.push(name.clone());
-                rest.iter().for_each(|value| histories(value, read));
+                read.push((name, whole(call), whole(result)));
+                rest.iter().for_each(|value| tensors(value, read));
             }
-            of => of.iter().for_each(|value| histories(value, read)),
+            of => of.iter().for_each(|value| tensors(value, read)),
         },
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A number of a call or a result; none has the largest.
+fn whole(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(u64::MAX)
+}
+
+fn is_tensor(value: &Value) -> bool {
+    text(value, "class_name") == Some("__keras_tensor__")
+}
+
+/// Whether a call asks for what the layer does in training: `training=True`, by name or by place.
+fn in_training(call: &Value) -> bool {
+    match call {
+        Value::Bool(flag) => *flag,
+        Value::Object(_) if is_tensor(call) => false,
+        Value::Object(of) => of.iter().any(|(key, value)| {
+            let is_off = value.is_null() || *value == false;
+            in_training(value) || (key == "training" && !is_off)
+        }),
+        Value::Array(of) => of.iter().any(in_training),
+        Value::Null | Value::Number(_) | Value::String(_) => false,
     }
 }

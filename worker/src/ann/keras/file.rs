@@ -28,7 +28,7 @@ const CONFIG: &str = "model_config";
 pub(super) const MAX_ARCHIVED_BYTES: u64 = 4 << 30;
 
 /// Largest description of a network, and largest index of shards.
-const MAX_JSON_BYTES: u64 = 64 << 20;
+const MAX_JSON_BYTES: u64 = 16 << 20;
 
 /// What is in a weights file.
 pub(super) struct Content {
@@ -67,7 +67,7 @@ impl WeightsFile<'_> {
         if let Some(archived) = self.archived(MAX_ARCHIVED_BYTES)? {
             return Ok(Content {
                 files: vec![Hdf5File::from_vec(archived.weights).map_err(self.broken(ARCHIVED))?],
-                config: archived.config,
+                config: Some(archived.config),
             });
         }
         if let Some(shards) = self.shards()? {
@@ -150,15 +150,12 @@ impl WeightsFile<'_> {
         };
         let weights = archive::unpack(weights, limit);
         let weights = weights.map_err(|error| bad(ARCHIVED, &error))?;
-        let config = match archive.by_name(ARCHIVED_CONFIG) {
-            Err(zip::result::ZipError::FileNotFound) => None,
-            Err(error) => return Err(bad(ARCHIVED_CONFIG, &error)),
-            Ok(entry) => {
-                let json = archive::unpack(entry, MAX_JSON_BYTES);
-                let json = json.map_err(|error| bad(ARCHIVED_CONFIG, &error))?;
-                Some(String::from_utf8(json).map_err(|error| bad(ARCHIVED_CONFIG, &error))?)
-            }
-        };
+        let config = archive
+            .by_name(ARCHIVED_CONFIG)
+            .map_err(|error| bad(ARCHIVED_CONFIG, &error))?;
+        let config = archive::unpack(config, MAX_JSON_BYTES);
+        let config = config.map_err(|error| bad(ARCHIVED_CONFIG, &error))?;
+        let config = String::from_utf8(config).map_err(|error| bad(ARCHIVED_CONFIG, &error))?;
         Ok(Some(Archived { weights, config }))
     }
 
@@ -198,5 +195,5 @@ pub(super) struct Archived {
     /// An HDF5 file.
     pub(super) weights: Vec<u8>,
     /// The network as JSON.
-    config: Option<String>,
+    config: String,
 }

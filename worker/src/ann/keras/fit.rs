@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{class_and_number, pattern, settle};
-use super::values::{Stored, scale_of};
-use super::{FileLayer, FileTensor, Network, Order, WeightsFile};
+use super::tensors::{fits, in_order, listed, place_of, shapes, specs_of};
+use super::values::Stored;
+use super::{FileLayer, Network, Order, WeightsFile};
 use crate::ann::AnnError;
 use crate::ann::graph::{Graph, Node, NodeId, WeightSpec};
 
@@ -17,6 +18,8 @@ pub(super) struct Fitted {
     pub(super) tensors: Vec<Option<Stored>>,
     /// What the file calls the layer of each node, if it has it and says so.
     pub(super) names: Vec<Option<String>>,
+    /// The group that the layer of each node is in, if the file has it.
+    pub(super) groups: Vec<Option<String>>,
 }
 
 impl WeightsFile<'_> {
@@ -73,6 +76,7 @@ impl WeightsFile<'_> {
             place: std::mem::take(&mut network.place),
             tensors: Vec::new(),
             names: vec![None; graph.nodes().len()],
+            groups: vec![None; graph.nodes().len()],
         };
         for (at, node) in graph.nodes().iter().enumerate() {
             if node.weights.is_empty() {
@@ -83,6 +87,7 @@ impl WeightsFile<'_> {
             match network.layers.iter_mut().find(is) {
                 Some(layer) if fits(specs, &layer.tensors) => {
                     fitted.names[at].clone_from(&layer.own_name);
+                    fitted.groups[at] = Some(layer.group.clone());
                     let tensors = std::mem::take(&mut layer.tensors);
                     fitted.tensors.extend(in_order(specs, tensors).map(Some));
                 }
@@ -168,16 +173,6 @@ fn weighted(graph: &Graph) -> impl Iterator<Item = &Node> {
     graph.nodes().iter().filter(|node| !node.weights.is_empty())
 }
 
-/// The weights of `node`.
-pub(super) fn specs_of<'a>(graph: &'a Graph, node: &Node) -> &'a [WeightSpec] {
-    &graph.weights()[node.weights.clone()]
-}
-
-/// Where in `nodes` the layer `name` is.
-pub(super) fn place_of(nodes: &[&Node], name: &str) -> Option<usize> {
-    nodes.iter().position(|node| node.name == name)
-}
-
 /// What the file has in place of `node`, which it lacks.
 fn instead(graph: &Graph, network: &Network, ours: &[&Node], node: &Node) -> String {
     let layer = if network.order == Order::Model {
@@ -197,59 +192,11 @@ fn instead(graph: &Graph, network: &Network, ours: &[&Node], node: &Node) -> Str
                 [] => "loaded already".to_owned(),
                 tensors => shapes(tensors),
             };
-            format!("`{name}` in its place: {tensors}")
+            if fits(specs_of(graph, node), &layer.tensors) {
+                format!("no layer of that name; `{name}` in its place has these shapes")
+            } else {
+                format!("`{name}` in its place: {tensors}")
+            }
         }
     }
-}
-
-/// Whether the layer's tensors are as many and of the same shapes as the ANN's.
-pub(super) fn fits(specs: &[WeightSpec], tensors: &[FileTensor]) -> bool {
-    let positions = positions(specs, tensors);
-    let is_whole = tensors.len() == specs.len() || scale_of(specs, tensors, positions[0]).is_some();
-    let mut specs = specs.iter().zip(positions);
-    is_whole && specs.all(|(spec, at)| spec.shape == tensors[at].shape)
-}
-
-fn in_order(specs: &[WeightSpec], tensors: Vec<FileTensor>) -> impl Iterator<Item = Stored> {
-    let positions = positions(specs, &tensors);
-    let scale = scale_of(specs, &tensors, positions[0]);
-    // The scale is the kernel's, which comes first.
-    let mut scale = scale.map(|at| tensors[at].data.clone());
-    let mut tensors: Vec<_> = tensors.into_iter().map(Some).collect();
-    positions.into_iter().map(move |at| Stored {
-        data: tensors[at].take().expect("positions are distinct").data,
-        scale: scale.take(),
-    })
-}
-
-/// The index of each variable among the layer's tensors: by name if every name is known, and
-/// otherwise, like Keras itself, by order.
-fn positions(specs: &[WeightSpec], tensors: &[FileTensor]) -> Vec<usize> {
-    let place = |spec: &WeightSpec| {
-        tensors.iter().position(|tensor| {
-            let kernel = tensor.variable == "kernel" && spec.variable == "depthwise_kernel";
-            tensor.variable == spec.variable || kernel
-        })
-    };
-    let by_name: Option<Vec<_>> = specs.iter().map(place).collect();
-    by_name.unwrap_or_else(|| (0..specs.len()).collect())
-}
-
-fn shapes(tensors: &[FileTensor]) -> String {
-    listed(
-        tensors
-            .iter()
-            .map(|tensor| (&*tensor.variable, &*tensor.shape)),
-    )
-}
-
-/// `kernel [3, 3, 3, 32], bias [32]`.
-fn listed<'a>(tensors: impl Iterator<Item = (&'a str, &'a [usize])>) -> String {
-    let tensors: Vec<_> = tensors
-        .map(|(variable, shape)| match variable.parse::<usize>() {
-            Ok(_) => format!("{shape:?}"),
-            Err(_) => format!("{variable} {shape:?}"),
-        })
-        .collect();
-    tensors.join(", ")
 }

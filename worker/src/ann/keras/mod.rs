@@ -10,10 +10,15 @@ mod architecture;
 mod config;
 mod file;
 mod fit;
+mod image;
 mod keras3;
+mod layer;
 mod legacy;
 mod names;
 mod operation;
+mod scaling;
+mod setting;
+mod tensors;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -31,7 +36,7 @@ use super::weights::Told;
 use super::{AnnError, AnnInfo};
 
 /// The file's weight tensors, row-major: those that the layers `asked` depend on, and of the others,
-/// those that fit. A network within another model is said.
+/// those that fit. A network within another model is said, and what could not be compared.
 pub(super) fn read(
     path: &Path,
     info: &AnnInfo,
@@ -46,8 +51,18 @@ pub(super) fn read(
         let content = file.open()?;
         let networks = file.list(&content)?;
         let fitted = file.fit(graph, asked, networks)?;
+        let mut told = Vec::new();
+        let is_inner = !matches!(&*fitted.place, "" | keras3::OWN);
+        if is_inner {
+            told.push(format!(
+                "{}: the weights of {} are those of the model at `{}` in it",
+                path.display(),
+                info.name,
+                fitted.place
+            ));
+        }
         if let Some(config) = &content.config {
-            file.compare(config, info, graph, asked, &fitted)?;
+            told.extend(file.compare(config, info, graph, asked, &fitted)?);
         }
         let needed = graph.needed(asked);
         let weights = graph.weights().iter().zip(fitted.tensors).zip(needed);
@@ -57,14 +72,7 @@ pub(super) fn read(
                 .transpose()
         };
         let weights: Result<Vec<_>, AnnError> = weights.map(read).collect();
-        let notice = format!(
-            "{}: the weights of {} are those of the model at `{}` in it",
-            path.display(),
-            info.name,
-            fitted.place
-        );
-        let is_inner = !matches!(&*fitted.place, "" | keras3::OWN);
-        Ok((weights?, is_inner.then_some(notice).into_iter().collect()))
+        Ok((weights?, told))
     };
     // The reader is hardened against malformed bytes, but guarantees nothing.
     caught(read).unwrap_or_else(|said| Err(file.not_keras(format!("its reader gave up: {said}"))))

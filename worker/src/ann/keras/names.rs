@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fit::{place_of, specs_of};
+use super::tensors::{fits, place_of, specs_of};
 use super::{FileLayer, Network, Order};
 use crate::ann::graph::{Graph, Node, Op};
 
@@ -118,12 +118,11 @@ fn name_by_order(graph: &Graph, network: &mut Network) {
             .iter()
             .map(|specs| specs.iter().map(|spec| &spec.shape).collect());
         let distinct: BTreeSet<Vec<_>> = shapes.collect();
-        let fits = |(node, layer): (&&Node, &FileLayer)| {
-            super::fit::fits(specs_of(graph, node), &layer.tensors)
-        };
+        let is_of =
+            |(node, layer): (&&Node, &FileLayer)| fits(specs_of(graph, node), &layer.tensors);
         if missing.len() == unknown.len()
             && distinct.len() == missing.len()
-            && missing.iter().zip(&*unknown).all(fits)
+            && missing.iter().zip(&*unknown).all(is_of)
         {
             for (node, layer) in missing.iter().zip(unknown) {
                 layer.name = Some(node.name.clone());

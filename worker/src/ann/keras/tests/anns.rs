@@ -105,3 +105,41 @@ fn every_ann_is_read_from_every_kind_of_file() {
         }
     }
 }
+
+/// Files of `testdata/make_keras_disguises.py`, which has compared what Keras answers: `ANN.same.WHAT` must be
+/// read, `ANN.other.WHAT` refused, or, where it rounds otherwise, said.
+#[test]
+#[allow(clippy::print_stderr)]
+fn networks_in_the_same_clothes_are_told_apart() {
+    let Some(directory) = std::env::var_os("NRP_KERAS_DISGUISES").map(PathBuf::from) else {
+        eprintln!("skipped: NRP_KERAS_DISGUISES names no directory");
+        return;
+    };
+    let mut wrong = Vec::new();
+    let files = std::fs::read_dir(&directory).expect("the directory");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    for path in &files {
+        let name = path.file_name().expect("a file").to_string_lossy();
+        let [ann, kind, what, form] = name.split('.').collect::<Vec<_>>()[..] else {
+            panic!("`{name}` is not `ANN.same.WHAT.keras` or the like");
+        };
+        let info = find(ann).expect("an ANN");
+        let graph = info.graph();
+        let asked = nodes(&graph, &[info.candidates.last().expect("candidates")]);
+        let said = super::super::read(path, info, &graph, &asked).map(|(_, told)| told);
+        let is_right = match (kind, &said) {
+            ("same", Ok(_)) | ("other", Err(_)) => true,
+            ("other", Ok(told)) => told.iter().any(|what| what.contains("computes in")),
+            (_, _) => false,
+        };
+        match &said {
+            Ok(told) => eprintln!("{ann} {kind} {what} {form}: read {told:?}"),
+            Err(error) => eprintln!("{ann} {kind} {what} {form}: {error}"),
+        }
+        if !is_right {
+            wrong.push(name.into_owned());
+        }
+    }
+    assert!(wrong.is_empty() && !files.is_empty(), "{wrong:#?}");
+}

@@ -2,6 +2,7 @@
 
 mod anns;
 mod architecture;
+mod disguises;
 
 use super::file::MAX_ARCHIVED_BYTES;
 use super::*;
@@ -106,7 +107,7 @@ fn another_networks_file_is_refused_at_its_first_difference() {
         format!("{other}[3, 3, 3, 4], [4]")
     );
     if let Some(path) = shared("data/weights/mobilenet_v2.weights.h5") {
-        insta::assert_snapshot!(refusal(&path), @"conv1: kernel [3, 3, 3, 32] / `Conv1` in its place: [3, 3, 3, 32]");
+        insta::assert_snapshot!(refusal(&path), @"conv1: kernel [3, 3, 3, 32] / no layer of that name; `Conv1` in its place has these shapes");
     }
     if let Some(path) = shared("data/weights/resnet50_pruned_815.h5") {
         insta::assert_snapshot!(refusal(&path), @"conv1: kernel [3, 3, 3, 32] / `conv1_conv` in its place: kernel [7, 7, 3, 64], bias [64]");
