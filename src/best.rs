@@ -5,6 +5,7 @@
 //! nothing.
 
 use crate::access::Access;
+use crate::advice;
 use crate::failure::{CommandError, Ended};
 use crate::listing::{self, Choice, Listing};
 use crate::output::{self, Format};
@@ -12,10 +13,15 @@ use crate::place::Results;
 use crate::row::{MEAN, Row};
 use crate::scope::{self, Chosen, Scope};
 use crate::setting::Origin;
+use crate::ui;
 use clap::ValueEnum;
 use nrp_client::Client;
+use nrp_proto::axis::Axis;
+use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::state::Front;
-use nrp_proto::wire::{BestRequest, BestRow, TrialsRequest};
+use nrp_proto::wire::{BestRequest, BestRow, SplitSpec, TrialRecord, TrialSpec, TrialsRequest};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
 
 /// Show the best configuration per ANN and region
 ///
@@ -110,11 +116,14 @@ async fn answer(access: &Access, arguments: Arguments, format: Format) -> miette
     };
     let region = arguments.region.as_deref();
     let choice = &arguments.choice;
-    show(&access.client, &chosen, request, region, choice, format).await?;
+    let rows = show(&access.client, &chosen, request, region, choice, format).await?;
+    for sentence in advice::penalties(&rows) {
+        ui::notice(&sentence);
+    }
     Ok(Ended::Done)
 }
 
-/// Asks for the best trials of each sweep and writes them to stdout.
+/// Asks for the best trials of each sweep, writes them to stdout and returns them.
 pub(crate) async fn show(
     client: &Client,
     chosen: &Chosen,
@@ -122,7 +131,7 @@ pub(crate) async fn show(
     region: Option<&str>,
     choice: &Choice,
     format: Format,
-) -> Result<(), CommandError> {
+) -> Result<Vec<Row>, CommandError> {
     let mut document = Vec::new();
     for sweep in &chosen.sweeps {
         let request = BestRequest {
@@ -135,14 +144,21 @@ pub(crate) async fn show(
     chosen.announce(format)?;
     match format {
         Format::Json => {
-            let rows = document.into_iter().flat_map(|(_, rows)| rows);
-            output::json(&rows.collect::<Vec<_>>())
+            let mut answer = Vec::new();
+            for (sweep, rows) in &document {
+                let over_splits = OverSplits::ask(client, &sweep.id, rows).await?;
+                answer.extend(rows.iter().map(|row| over_splits.add_to(row)));
+            }
+            output::json(&answer)?;
         }
-        Format::Text => document.iter().try_for_each(|(sweep, rows)| {
-            chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
-            text(rows, choice)
-        }),
+        Format::Text => {
+            for (sweep, rows) in &document {
+                chosen.introduce(sweep, rows.iter().map(|row| &row.provenance))?;
+                text(rows, choice)?;
+            }
+        }
     }
+    Ok(document.into_iter().flat_map(|(_, rows)| rows).collect())
 }
 
 /// The best trials of a sweep, with the mean over regions of each group that has finished.
@@ -201,11 +217,84 @@ fn text(rows: &[Row], choice: &Choice) -> Result<(), CommandError> {
     output::text(&listing::of_best(rows, choice, output::width())?)
 }
 
+/// A row as JSON has it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    row: &'a Row,
+    /// Median over sites of Pearson r in each split of the row's ANN, region, linear model and layer set, by
+    /// the split's number, null where the split has no scores yet. Null for networks and means.
+    pearson_per_split: Option<Vec<Option<f64>>>,
+}
+
+/// Linear models in every split: `nrp best` has the best layer set of each split, and these have the same
+/// layer set in all.
+#[derive(Default)]
+struct OverSplits {
+    /// The first of a trial's fellows, by the trial's id.
+    alike: HashMap<String, usize>,
+    pearson: Vec<BTreeMap<u32, Option<f64>>>,
+}
+
+impl OverSplits {
+    /// Asks for the linear trials of a sweep, if `rows` have any.
+    async fn ask(client: &Client, sweep: &str, rows: &[Row]) -> Result<Self, CommandError> {
+        let mut all = Self::default();
+        let is_linear = |row: &Row| row.cell.model() != NRP_NETWORK && row.cell.trial.is_some();
+        if !rows.iter().any(is_linear) {
+            return Ok(all);
+        }
+        let request = TrialsRequest {
+            sweep: sweep.to_owned(),
+            filters: vec![format!("{}!={NRP_NETWORK}", Axis::Model)],
+            ..TrialsRequest::default()
+        };
+        let mut trials = client.trials(request).await?;
+        let mut known = HashMap::new();
+        while let Some(record) = trials.next().await? {
+            all.take(record, &mut known);
+        }
+        Ok(all)
+    }
+
+    fn take(&mut self, record: TrialRecord, known: &mut HashMap<String, usize>) {
+        let spec = record.spec.unwrap_or_default();
+        let number = *known.entry(in_any_split(&spec)).or_insert_with(|| {
+            self.pearson.push(BTreeMap::new());
+            self.pearson.len() - 1
+        });
+        let r = record.scores.and_then(|scores| scores.pearson_median);
+        self.pearson[number].insert(spec.split_number(), r);
+        self.alike.insert(record.id, number);
+    }
+
+    fn add_to<'a>(&self, row: &'a Row) -> Answer<'a> {
+        let number = row.cell.trial.as_ref().and_then(|id| self.alike.get(id));
+        let pearson = number.map(|number| self.pearson[*number].values().copied().collect());
+        Answer {
+            row,
+            pearson_per_split: pearson,
+        }
+    }
+}
+
+/// The id of what trials share that differ in nothing but their split of the scheme.
+fn in_any_split(spec: &TrialSpec) -> String {
+    let split = spec.split.as_ref().map(|split| SplitSpec {
+        number: 0,
+        ..split.clone()
+    });
+    let spec = TrialSpec {
+        split,
+        ..spec.clone()
+    };
+    spec.id()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nrp_proto::axis::Axis;
-    use nrp_proto::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
+    use nrp_proto::wire::{AnnSpec, Scores};
 
     fn best_row(region: &str, error: Option<f64>, l1: u32, open: u64) -> BestRow {
         let spec = TrialSpec {
@@ -237,6 +326,51 @@ mod tests {
 
     fn of(rows: &[BestRow]) -> Vec<Row> {
         with_means(rows, &Origin::default())
+    }
+
+    #[test]
+    fn a_linear_model_has_its_correlation_in_each_split_whatever_the_order_of_trials() {
+        let record = |layers: &str, split: u32, r: Option<f64>| TrialRecord {
+            id: format!("{layers}{split}"),
+            spec: Some(TrialSpec {
+                model: "ridgecv".to_owned(),
+                layers: vec![layers.to_owned()],
+                split: Some(SplitSpec {
+                    number: split,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            scores: r.map(|r| Scores {
+                pearson_median: Some(r),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let records = [
+            record("a", 2, Some(0.75)),
+            record("b", 0, Some(0.5)),
+            record("a", 0, Some(0.25)),
+            record("a", 1, None),
+        ];
+        let (mut all, mut known) = (OverSplits::default(), HashMap::new());
+        for record in records.clone() {
+            all.take(record, &mut known);
+        }
+        let of = |record: &TrialRecord| {
+            let row = Row::new(record, &Origin::default());
+            serde_json::to_value(all.add_to(&row)).expect("JSON")
+        };
+        let expected = serde_json::json!([0.25, null, 0.75]);
+        assert_eq!(of(&records[0])["pearson_per_split"], expected);
+        assert_eq!(of(&records[3])["pearson_per_split"], expected);
+        assert_eq!(
+            of(&records[1])["pearson_per_split"],
+            serde_json::json!([0.5])
+        );
+        assert_eq!(of(&records[1])["pearson_median"], 0.5, "beside the row");
+        let network = of(&TrialRecord::default());
+        assert!(network["pearson_per_split"].is_null());
     }
 
     #[test]

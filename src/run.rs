@@ -220,6 +220,7 @@ async fn report(client: &Client, status: &SweepStatus, format: Format) -> Result
     let chosen = Chosen::one(client, &status.id).await?;
     let choice = Choice::default();
     let request = BestRequest::default();
+    // The advice says what there is to notice in the rows.
     best::show(client, &chosen, request, None, &choice, format).await?;
     for sweep in &chosen.sweeps {
         advise(client, sweep, format).await?;

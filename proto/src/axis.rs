@@ -26,7 +26,7 @@ word_enum! {
         Ann = "ann",
         /// The region.
         Region = "region",
-        /// What predicts the responses: `nrp`, `ols`, `ridge` or `pls`.
+        /// What predicts the responses: `nrp`, or a linear baseline.
         Model = "model",
         /// The layer set, joined with `+`.
         Layers = "layers",

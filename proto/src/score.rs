@@ -173,9 +173,9 @@ macro_rules! scores {
 }
 
 scores! {
-    // Not scores: counts, times, and where the trial was computed.
+    // Not scores: counts, times, penalties, and where the trial was computed.
     others: sites sites_scored epochs best_epoch train_seconds parameters cache_dtype reached_sparsity
-        details recorded_at_ms sites_left_out;
+        details recorded_at_ms sites_left_out alpha;
     /// Mean absolute error over test stimuli and sites.
     NrpError = nrp_error {
         label: "NRP-error",

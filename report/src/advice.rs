@@ -1,10 +1,11 @@
 //! Advice: what a sweep's results suggest for the next sweep. It uses validation losses and counts, never test scores,
 //! because following it selects networks.
 
-use crate::row::Row;
+use crate::row::{MEAN, Row};
 use crate::text;
 use nrp_proto::axis::Axis;
 use nrp_proto::id::NRP_NETWORK;
+use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::SweepSpec;
 
 /// The limit of winners that a sentence names.
@@ -28,6 +29,7 @@ pub fn all(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
         advice.extend(edges(&axis, &networks));
     }
     advice.extend(linear(&networks, rows));
+    advice.extend(penalties(rows));
     advice.extend(ceilings(spec, rows));
     advice
 }
@@ -122,6 +124,33 @@ fn linear(networks: &[&Row], rows: &[Row]) -> Vec<String> {
                 text::significant(linear),
                 text::significant(loss)
             ));
+        }
+    }
+    said
+}
+
+/// Rows whose model has chosen the lowest or the highest penalty that it tries.
+pub fn penalties(rows: &[Row]) -> Vec<String> {
+    let mut said = Vec::new();
+    for baseline in Baseline::ALL {
+        let alphas = baseline.alphas();
+        let [lowest, .., highest] = &*alphas else {
+            continue;
+        };
+        let of_model =
+            |row: &&Row| row.cell.model() == baseline.name() && row.cell.region() != MEAN;
+        let chosen: Vec<&Row> = rows.iter().filter(of_model).collect();
+        for (end, which, side) in [(lowest, "lowest", "below"), (highest, "highest", "above")] {
+            let at_end = |row: &&Row| row.provenance.alpha == Some(*end);
+            let there: Vec<&Row> = chosen.iter().copied().filter(at_end).collect();
+            if !there.is_empty() {
+                said.push(format!(
+                    "{baseline} has chosen α = {end}, the {which} that it tries, in {}: the best \
+                     penalty may lie {side}; `ridge` tries 25 penalties relative to the activations' \
+                     variance",
+                    named(&there, chosen.len())
+                ));
+            }
         }
     }
     said
@@ -330,6 +359,36 @@ mod tests {
             "{said:?}"
         );
         assert!(linear(&[&network], &rows[..3]).is_empty());
+    }
+
+    #[test]
+    fn a_penalty_at_an_end_of_those_tried_is_said() {
+        let chosen = |region: &str, model: &str, alpha: f64| {
+            row(region, model, 0.5, |of| scores(of).alpha = Some(alpha))
+        };
+        let mut mean = chosen("V4", "ridgecv", 0.01);
+        mean = Row::mean(&[&mean, &mean]);
+        let rows = [
+            chosen("V4", "ridgecv", 0.01),
+            chosen("IT", "ridgecv", 1e7),
+            chosen("V1", "ridgecv", 55.0),
+            chosen("V4", "ridge-1", 1.0),
+            row("V4", "ridge", 0.5, |_| ()),
+            mean,
+        ];
+        let relative = "`ridge` tries 25 penalties relative to the activations' variance";
+        let expected = [
+            format!(
+                "ridgecv has chosen α = 0.01, the lowest that it tries, in 1 of 3 winners (mobilenet V4): \
+                 the best penalty may lie below; {relative}"
+            ),
+            format!(
+                "ridgecv has chosen α = 10000000, the highest that it tries, in 1 of 3 winners \
+                 (mobilenet IT): the best penalty may lie above; {relative}"
+            ),
+        ];
+        assert_eq!(penalties(&rows), expected);
+        assert!(penalties(&rows[2..]).is_empty());
     }
 
     #[test]

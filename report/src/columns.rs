@@ -226,7 +226,7 @@ const IDENTITY: [Column; 8] = [
 ];
 
 /// How, where and when a trial was trained.
-const TRAINED: [Column; 14] = [
+const TRAINED: [Column; 15] = [
     Column::trial("sites", Kind::Whole, |row| whole(row.sites)),
     Column::trial("sites_scored", Kind::Whole, |row| whole(row.sites_scored)),
     Column::trial("sites_left_out", Kind::Whole, |row| {
@@ -235,6 +235,9 @@ const TRAINED: [Column; 14] = [
     Column::row("epochs", Kind::Whole, |row| whole(row.provenance.epochs)),
     Column::row("best_epoch", Kind::Whole, |row| {
         whole(row.provenance.best_epoch)
+    }),
+    Column::row("alpha", Kind::Real, |row| {
+        row.provenance.alpha.map(Field::Real)
     }),
     Column::row("cache_dtype", Kind::Text, |row| {
         some_word(&row.provenance.cache_dtype)
@@ -350,7 +353,7 @@ mod tests {
     #[test]
     fn exports_have_the_columns_that_other_programs_know() {
         let names: BTreeSet<_> = COLUMNS.iter().map(|column| column.name).collect();
-        let known = "ann attempts batch_size best_epoch cache_dtype ceiling_median depth device dropout \
+        let known = "alpha ann attempts batch_size best_epoch cache_dtype ceiling_median depth device dropout \
                      duplicates ensemble epochs inputs l1 l2 layers learning_rate linear_path max_epochs \
                      mean_predictor_error model noise_floor nrp_error parameters patience \
                      pearson2_over_ceiling pearson_median preprocessing projection pruning r2_mean \

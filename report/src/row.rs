@@ -42,6 +42,8 @@ pub struct Provenance {
     pub epochs: Option<u32>,
     /// The epoch whose weights were kept.
     pub best_epoch: Option<u32>,
+    /// The penalty of ridge regression that all sites share.
+    pub alpha: Option<f64>,
     /// Format in which the activations were stored.
     pub cache_dtype: Option<String>,
     /// Fraction of zero weights in the ANN's kernels, counted.
@@ -265,6 +267,7 @@ impl From<&Scores> for Provenance {
         Self {
             epochs: Some(scores.epochs),
             best_epoch: Some(scores.best_epoch),
+            alpha: scores.alpha,
             cache_dtype: present(scores.cache_dtype.clone()),
             reached_sparsity: scores.reached_sparsity,
             worker_version: present(details.worker_version),
@@ -286,6 +289,7 @@ impl Provenance {
         Self {
             epochs: all(rows, |row| &row.epochs),
             best_epoch: all(rows, |row| &row.best_epoch),
+            alpha: all(rows, |row| &row.alpha),
             cache_dtype: all(rows, |row| &row.cache_dtype),
             reached_sparsity: all(rows, |row| &row.reached_sparsity),
             worker_version: all(rows, |row| &row.worker_version),

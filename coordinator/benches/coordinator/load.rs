@@ -322,6 +322,7 @@ fn outcome(trial: &str) -> Outcome {
         split_half_consistency: Some(0.9),
         recorded_at_ms: 0,
         sites_left_out: 0,
+        alpha: None,
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

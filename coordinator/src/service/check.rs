@@ -265,6 +265,9 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
     if let Some(sparsity) = scores.reached_sparsity {
         finite("reached sparsity", sparsity)?;
     }
+    if let Some(alpha) = scores.alpha {
+        finite("alpha", alpha)?;
+    }
     scores.details.as_ref().map_or(Ok(()), check_details)
 }
 

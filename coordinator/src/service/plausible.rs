@@ -2,6 +2,7 @@
 //! be told here, but impossible ones are not recorded.
 
 use nrp_proto::score::Score;
+use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::{Details, Scores, TrialSpec};
 use nrp_proto::{EPOCHS_MAX, SITES_MAX};
 
@@ -25,9 +26,22 @@ pub(super) fn check(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
         0.0,
         1.0 + SLACK,
     )?;
+    check_alpha(scores.alpha, trial)?;
     counts(scores, trial)?;
     let details = scores.details.as_ref();
     details.map_or(Ok(()), |of| check_details(of, scores))
+}
+
+/// Ridge regression with one penalty for all sites has that, and no other model.
+fn check_alpha(alpha: Option<f64>, trial: &TrialSpec) -> Result<(), String> {
+    let tried = trial.model.parse().map(Baseline::alphas);
+    let tried = tried.unwrap_or_default();
+    match (alpha, tried.first(), tried.last()) {
+        (alpha @ Some(_), Some(&least), Some(&most)) => within("alpha", alpha, least, most),
+        (Some(alpha), _, _) => Err(format!("the alpha is {alpha}; its model has none")),
+        (None, Some(_), _) => Err("it has no alpha".to_owned()),
+        (None, None, _) => Ok(()),
+    }
 }
 
 fn counts(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
@@ -172,6 +186,55 @@ mod tests {
             ..possible()
         };
         assert_eq!(check(&of_many, &trial()), Ok(()));
+    }
+
+    #[test]
+    fn an_alpha_is_one_that_its_model_tries() {
+        let of = |model: &str, alpha: Option<f64>| {
+            let trial = TrialSpec {
+                model: model.to_owned(),
+                ..trial()
+            };
+            let scores = Scores {
+                alpha,
+                epochs: 0,
+                best_epoch: 0,
+                details: None,
+                ..possible()
+            };
+            check(&scores, &trial).err().unwrap_or_default()
+        };
+        for (model, alpha) in [
+            ("ridgecv", Some(0.01)),
+            ("ridgecv", Some(1e7)),
+            ("ridge-1", Some(1.0)),
+            ("ridge", None),
+            ("", None),
+        ] {
+            assert_eq!(of(model, alpha), "", "{model}");
+        }
+        for (model, alpha, told) in [
+            (
+                "ridgecv",
+                Some(0.001),
+                "the alpha is 0.001; the least possible is 0.01",
+            ),
+            (
+                "ridgecv",
+                Some(2e7),
+                "the alpha is 20000000; the most possible is 10000000",
+            ),
+            ("ridgecv", None, "it has no alpha"),
+            (
+                "ridge-1",
+                Some(2.0),
+                "the alpha is 2; the most possible is 1",
+            ),
+            ("ridge", Some(1.0), "the alpha is 1; its model has none"),
+            ("", Some(1.0), "the alpha is 1; its model has none"),
+        ] {
+            assert_eq!(of(model, alpha), told);
+        }
     }
 
     #[test]

@@ -152,6 +152,7 @@ pub(crate) fn large_scores(seed: u128) -> Scores {
         split_half_consistency: Some(0.801_234_567_890_123),
         recorded_at_ms: 1_763_942_400_000,
         sites_left_out: 3,
+        alpha: None,
     }
 }
 

@@ -39,6 +39,38 @@ impl Products {
         let n = training.len();
         let mut gram = Mat::<f64>::zeros(n, n);
         let mut cross = Mat::<f64>::zeros(others.len(), n);
+        let mut sums = Sums {
+            gram: gram.as_mut(),
+            cross: cross.as_mut(),
+        };
+        sums.add(units, training, others, block_bytes, read, on_units)?;
+        Ok(Self { gram, cross })
+    }
+}
+
+/// Memory that products are added to, as [`Products`] has them.
+pub(crate) struct Sums<'a> {
+    /// `[training, training]`, of which only the lower triangle is used.
+    pub(crate) gram: MatMut<'a, f64>,
+    /// `[others, training]`
+    pub(crate) cross: MatMut<'a, f64>,
+}
+
+impl Sums<'_> {
+    /// Adds the products of all units, each less its mean over the `training` stimuli.
+    ///
+    /// # Errors
+    /// When the activations cannot be read, or `on_units` fails.
+    pub(crate) fn add<E: Send>(
+        &mut self,
+        units: usize,
+        training: &[usize],
+        others: &[usize],
+        block_bytes: usize,
+        read: Read<'_, E>,
+        on_units: OnUnits<'_, E>,
+    ) -> Result<(), E> {
+        let n = training.len();
         // Depends on the training stimuli alone, because it determines the order of sums.
         let width = (block_bytes / 8 / n.max(1)).clamp(1, units.max(1));
         let (mut learned, mut seen) = (Vec::new(), Vec::new());
@@ -52,7 +84,7 @@ impl Products {
             let [lower, whole] = [BlockStructure::TriangularLower, BlockStructure::Rectangular];
             let (add, par) = (Accum::Add, Par::rayon(0));
             triangular::matmul(
-                &mut gram,
+                self.gram.as_mut(),
                 lower,
                 add,
                 rows,
@@ -66,15 +98,13 @@ impl Products {
                 fill(&mut seen, others, first, width, read)?;
                 centre(&mut seen, &mean);
                 let seen = MatRef::from_row_major_slice(&seen, others.len(), width);
-                let cross: MatMut<'_, f64> = cross.subrows_mut(at * n, others.len());
+                let cross = self.cross.as_mut().subrows_mut(at * n, others.len());
                 matmul(cross, add, seen, rows.transpose(), 1.0, par);
             }
         }
-        on_units(units)?;
-        Ok(Self { gram, cross })
+        on_units(units)
     }
 }
-
 /// Reads a block of units of some stimuli: `[stimuli, width]`, row-major.
 fn fill<E: Send>(
     block: &mut Vec<f64>,

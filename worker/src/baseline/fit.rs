@@ -2,7 +2,7 @@
 
 use super::gram::{Centred, Gram};
 use super::spectrum::{Spectrum, product};
-use super::{ols, pls, ridge};
+use super::{ols, one_alpha, pls, ridge};
 use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};
 use faer::{Mat, MatRef};
 use nrp_proto::sweep::Baseline;
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// Fits a baseline to the training stimuli, and scores it on the test stimuli.
 ///
 /// It is fitted in scaled units, like NRP networks, and `validation_mse` is in those units, so that
-/// both are selected alike; only [`Baseline::Pls`] depends on the sites' scales. There are no
-/// epochs.
+/// both are selected alike; only [`Baseline::Pls`] and [`Baseline::RidgeCv`] depend on the sites'
+/// scales. There are no epochs.
 ///
 /// With `refit`, the test scores are of a second fit to training and validation stimuli together,
 /// as is usual where no validation stimuli are needed; `validation_mse` is of the first fit.
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 /// When a part of the split or a site has no responses, or eigenvalues do not converge.
 pub fn evaluate(
     baseline: Baseline,
-    gram: &Gram,
+    gram: &mut Gram,
     data: &Data<'_>,
     targets: TargetScaling,
     refit: bool,
@@ -31,10 +31,10 @@ pub fn evaluate(
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let held_out = [data.validation, data.test].concat();
     let predicted = predict(baseline, gram, data.train, &responses, &held_out)?;
-    let validation_mse = validation_mse(&predicted, &sites, data);
+    let validation_mse = validation_mse(&predicted.responses, &sites, data);
     if !refit {
-        let of_test = predicted.submatrix(data.validation.len(), 0, data.test.len(), data.sites);
-        return scored(of_test, validation_mse, &sites, data);
+        let of_test = predicted.of(data.validation.len(), data.test.len());
+        return scored(of_test, predicted.alpha, validation_mse, &sites, data);
     }
     let fitted = [data.train, data.validation].concat();
     let data = Data {
@@ -47,7 +47,13 @@ pub fn evaluate(
     let predicted = predict(baseline, gram, data.train, &responses, data.test)?;
     Ok(Trained {
         left_out,
-        ..scored(predicted.as_ref(), validation_mse, &sites, &data)?
+        ..scored(
+            predicted.of(0, data.test.len()),
+            predicted.alpha,
+            validation_mse,
+            &sites,
+            &data,
+        )?
     })
 }
 
@@ -58,7 +64,7 @@ pub fn evaluate(
 /// # Errors
 /// As [`evaluate`].
 pub fn linear_path(
-    gram: &Gram,
+    gram: &mut Gram,
     data: &Data<'_>,
     targets: TargetScaling,
     refit: bool,
@@ -72,23 +78,18 @@ pub fn linear_path(
         data.train.to_vec()
     };
     let of_fitted = rows(&sites.scaled(data.responses, &fitted), data.sites);
-    let ridge = |fitted: &[usize], responses: &Mat<f64>, others: &[usize]| {
-        predict(Baseline::Ridge, gram, fitted, responses, others)
+    let mut ridge = |fitted: &[usize], responses: &Mat<f64>, others: &[usize]| {
+        let predicted = predict(Baseline::Ridge, gram, fitted, responses, others)?;
+        Ok::<_, TrainError>(predicted.responses)
     };
     let of_validation = ridge(data.train, &responses, data.validation)?;
     let of_test = ridge(&fitted, &of_fitted, data.test)?;
     let mut of_training = vec![0.0; data.train.len() * data.sites];
-    for (rows, sites) in groups(Baseline::Ridge, &responses) {
-        let present: Vec<usize> = rows.iter().map(|&row| data.train[row]).collect();
-        let centred: Vec<Vec<f64>> = sites
-            .iter()
-            .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])).1)
-            .collect();
-        let centred = Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]);
-        let spectrum = Spectrum::of(gram.centred(&present, &[]).gram)?;
-        let left_out = ridge::fit(&spectrum, &centred).left_out;
-        for (at, &site) in sites.iter().enumerate() {
-            for (place, &row) in rows.iter().enumerate() {
+    for group in groups(Baseline::Ridge, data.train, &responses) {
+        let spectrum = Spectrum::of(gram.centred(&group.fitted, &[]).gram)?;
+        let left_out = ridge::fit(&spectrum, &group.responses).left_out;
+        for (at, &site) in group.sites.iter().enumerate() {
+            for (place, &row) in group.rows.iter().enumerate() {
                 let predicted = responses[(row, site)] - left_out[(place, at)];
                 of_training[row * data.sites + site] = predicted as f32;
             }
@@ -135,6 +136,7 @@ fn validation_mse(predicted: &Mat<f64>, sites: &SiteStatistics, data: &Data<'_>)
 /// When a prediction is not finite.
 fn scored(
     predicted: MatRef<'_, f64>,
+    alpha: Option<f64>,
     validation_mse: f64,
     sites: &SiteStatistics,
     data: &Data<'_>,
@@ -150,14 +152,16 @@ fn scored(
     }
     let measured = sites.measured(data.responses, data.test);
     let noise = data.noise.map(|noise| noise.at(data.test));
+    let mut test = score(
+        &of_test,
+        &measured,
+        data.sites,
+        &sites.training_mean,
+        noise.as_ref(),
+    );
+    test.scores.alpha = alpha;
     Ok(Trained {
-        test: score(
-            &of_test,
-            &measured,
-            data.sites,
-            &sites.training_mean,
-            noise.as_ref(),
-        ),
+        test,
         validation_mse,
         best_epoch: 0,
         epochs: 0,
@@ -165,8 +169,22 @@ fn scored(
     })
 }
 
-/// Predictions `[others, sites]` of a baseline that is fitted to `responses`, `[fitted, sites]`, NaN
-/// where missing.
+/// What a baseline predicts.
+pub(super) struct Predicted {
+    /// `[others, sites]`
+    pub(super) responses: Mat<f64>,
+    /// The penalty that all sites share.
+    pub(super) alpha: Option<f64>,
+}
+
+impl Predicted {
+    /// The predictions for `count` stimuli from the one at `first`.
+    fn of(&self, first: usize, count: usize) -> MatRef<'_, f64> {
+        self.responses.as_ref().subrows(first, count)
+    }
+}
+
+/// Predictions of a baseline that is fitted to `responses`, `[fitted, sites]`, NaN where missing.
 ///
 /// Least squares and ridge regression fit each site to the stimuli that it has responses to. Partial
 /// least squares fits all sites at once: there a missing response counts as the site's mean over
@@ -176,43 +194,103 @@ fn scored(
 /// When eigenvalues do not converge.
 pub(super) fn predict(
     baseline: Baseline,
-    gram: &Gram,
+    gram: &mut Gram,
     fitted: &[usize],
     responses: &Mat<f64>,
     others: &[usize],
-) -> Result<Mat<f64>, TrainError> {
+) -> Result<Predicted, TrainError> {
+    let groups = groups(baseline, fitted, responses);
+    let method = match baseline {
+        Baseline::Ols => Method::Ols,
+        Baseline::Ridge => Method::Ridge,
+        Baseline::RidgeOne | Baseline::RidgeCv => {
+            Method::OneAlpha(one_alpha::choose(gram, &groups, &baseline.alphas()))
+        }
+        Baseline::Pls => Method::Pls,
+    };
     let mut predicted = Mat::zeros(others.len(), responses.ncols());
-    for (rows, sites) in groups(baseline, responses) {
-        let present: Vec<usize> = rows.iter().map(|&row| fitted[row]).collect();
-        let (means, centred): (Vec<f64>, Vec<Vec<f64>>) = sites
-            .iter()
-            .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])))
-            .unzip();
-        let responses = Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]);
-        let units = gram.units();
-        let Centred { gram, cross } = gram.centred(&present, others);
-        let coefficients = match baseline {
-            Baseline::Ols => ols::coefficients(&Spectrum::of(gram)?, &responses, units),
-            Baseline::Ridge => ridge::fit(&Spectrum::of(gram)?, &responses).coefficients,
-            Baseline::Pls => pls::coefficients(gram, responses, units),
-        };
-        let product = product(cross.as_ref(), coefficients.as_ref());
-        for (at, &site) in sites.iter().enumerate() {
+    for group in groups {
+        let product = method.predict(gram, &group, others)?;
+        for (at, &site) in group.sites.iter().enumerate() {
             for row in 0..others.len() {
-                predicted[(row, site)] = product[(row, at)] + means[at];
+                predicted[(row, site)] = product[(row, at)] + group.means[at];
             }
         }
     }
-    Ok(predicted)
+    Ok(Predicted {
+        responses: predicted,
+        alpha: match method {
+            Method::OneAlpha(alpha) => Some(alpha),
+            Method::Ols | Method::Ridge | Method::Pls => None,
+        },
+    })
 }
 
-/// Sites that are fitted together, and the rows that they are fitted to.
-fn groups(baseline: Baseline, responses: &Mat<f64>) -> BTreeMap<Vec<usize>, Vec<usize>> {
+/// How a group of sites is fitted.
+enum Method {
+    Ols,
+    Ridge,
+    /// Ridge regression with this penalty for all sites.
+    OneAlpha(f64),
+    Pls,
+}
+
+impl Method {
+    /// Predictions for `others` of a fit to a group, less the sites' means: `[others, sites]`.
+    ///
+    /// # Errors
+    /// When eigenvalues do not converge.
+    fn predict(
+        &self,
+        gram: &mut Gram,
+        group: &Group,
+        others: &[usize],
+    ) -> Result<Mat<f64>, TrainError> {
+        let units = gram.units();
+        let responses = &group.responses;
+        let (coefficients, cross) = match self {
+            Self::OneAlpha(alpha) => {
+                return Ok(one_alpha::predict(gram, group, *alpha, others));
+            }
+            Self::Ols => {
+                let Centred { gram, cross } = gram.centred(&group.fitted, others);
+                let spectrum = Spectrum::of(gram)?;
+                (ols::coefficients(&spectrum, responses, units), cross)
+            }
+            Self::Ridge => {
+                let Centred { gram, cross } = gram.centred(&group.fitted, others);
+                let spectrum = Spectrum::of(gram)?;
+                (ridge::fit(&spectrum, responses).coefficients, cross)
+            }
+            Self::Pls => {
+                let Centred { gram, cross } = gram.centred(&group.fitted, others);
+                (pls::coefficients(gram, responses.clone(), units), cross)
+            }
+        };
+        Ok(product(cross.as_ref(), coefficients.as_ref()))
+    }
+}
+
+/// Sites that are fitted together.
+pub(super) struct Group {
+    /// Rows of the responses that they are fitted to.
+    rows: Vec<usize>,
+    /// The stimuli of these rows.
+    pub(super) fitted: Vec<usize>,
+    sites: Vec<usize>,
+    /// Mean response of each site.
+    means: Vec<f64>,
+    /// Responses less those means, 0 where missing: `[fitted, sites]`
+    pub(super) responses: Mat<f64>,
+}
+
+/// Groups the sites by the stimuli that they are fitted to.
+pub(super) fn groups(baseline: Baseline, fitted: &[usize], responses: &Mat<f64>) -> Vec<Group> {
     let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
     for (site, column) in responses.col_iter().enumerate() {
         let rows = column.iter().enumerate();
         let rows = match baseline {
-            Baseline::Ols | Baseline::Ridge => rows
+            Baseline::Ols | Baseline::Ridge | Baseline::RidgeOne | Baseline::RidgeCv => rows
                 .filter(|(_, response)| !response.is_nan())
                 .map(|(row, _)| row)
                 .collect(),
@@ -220,7 +298,20 @@ fn groups(baseline: Baseline, responses: &Mat<f64>) -> BTreeMap<Vec<usize>, Vec<
         };
         groups.entry(rows).or_default().push(site);
     }
-    groups
+    let groups = groups.into_iter().map(|(rows, sites)| {
+        let (means, centred): (Vec<f64>, Vec<Vec<f64>>) = sites
+            .iter()
+            .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])))
+            .unzip();
+        Group {
+            fitted: rows.iter().map(|&row| fitted[row]).collect(),
+            responses: Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]),
+            rows,
+            sites,
+            means,
+        }
+    });
+    groups.collect()
 }
 
 /// The mean of the present responses, and the responses less that mean; 0 where missing.

@@ -1,13 +1,9 @@
 //! The Gram matrix: inner products of all stimuli's scaled activations, summed over the layers of a set
 //! as if their units were one long row.
 
-use crate::activation::products::{BLOCK_BYTES, Products};
+use crate::activation::products::{BLOCK_BYTES, Sums};
 use crate::nrp::{Activations, InputScaling, InputStatistics, TrainError};
-use bytesize::ByteSize;
-use faer::Mat;
-
-/// Matrices of stimuli × stimuli that a fit has in memory at once.
-const MATRICES: u64 = 5;
+use faer::{Mat, MatMut};
 
 /// Inner products of stimuli's activations about some origin.
 pub struct Gram {
@@ -25,31 +21,32 @@ pub(super) struct Centred {
     pub(super) cross: Mat<f64>,
 }
 
+/// What centring subtracts: means over the fitted stimuli of the products with them.
+struct Means {
+    /// `[fitted]`
+    of_fitted: Vec<f64>,
+    of_all: f64,
+}
+
 impl Gram {
     /// Computes the products of `stimuli` stimuli. The origin is their mean, for precision: each
     /// fit then subtracts the mean of its own stimuli.
     ///
     /// Calls `on_units` before each block with the number of units done, and stops if that returns
-    /// false. `free_bytes` is the memory that a fit may take.
+    /// false. Memory is one matrix of stimuli × stimuli.
     ///
     /// # Errors
-    /// When the activations cannot be read, memory does not suffice, or `on_units` returns false.
+    /// When the activations cannot be read, or `on_units` returns false.
     pub fn of(
         activations: &dyn Activations,
         stimuli: usize,
         statistics: &InputStatistics,
         scaling: InputScaling,
-        free_bytes: u64,
         on_units: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Self, TrainError> {
-        let needed = MATRICES * 8 * (stimuli as u64).pow(2);
-        if needed > free_bytes {
-            let [needed, free] = [needed, free_bytes].map(|n| ByteSize::b(n).display().si());
-            let reason = format!("{stimuli} stimuli need {needed}, and {free} are free");
-            return Err(TrainError::OutOfMemory { reason });
-        }
         let all: Vec<usize> = (0..stimuli).collect();
         let mut products = Mat::<f64>::zeros(stimuli, stimuli);
+        let mut diagonal = vec![0.0; stimuli];
         let mut before = 0;
         for (layer, &units) in activations.units().iter().enumerate() {
             let read = |stimulus: usize, first: usize, out: &mut [f32]| {
@@ -66,19 +63,37 @@ impl Gram {
                     Err(TrainError::Interrupted { epoch: 0 })
                 }
             };
-            let of_layer = Products::of(units, &all, &[], BLOCK_BYTES, &read, &mut on_layer)?;
-            products += of_layer.gram;
+            // A layer's products are summed below the diagonal, and those of the set above it.
+            let mut sums = Sums {
+                gram: products.as_mut(),
+                cross: MatMut::from_column_major_slice_mut(&mut [], 0, stimuli),
+            };
+            sums.add(units, &all, &[], BLOCK_BYTES, &read, &mut on_layer)?;
+            for column in 0..stimuli {
+                diagonal[column] += std::mem::take(&mut products[(column, column)]);
+                for row in 0..column {
+                    let product = std::mem::take(&mut products[(column, row)]);
+                    products[(row, column)] += product;
+                }
+            }
             before += units;
         }
-        for column in 0..stimuli {
-            for row in 0..column {
-                products[(row, column)] = products[(column, row)];
-            }
-        }
+        mirror(&mut products, &diagonal);
         Ok(Self {
             products,
             units: before,
         })
+    }
+
+    /// Bytes of the products of `stimuli` stimuli.
+    pub fn bytes(stimuli: usize) -> u64 {
+        8 * (stimuli as u64).pow(2)
+    }
+
+    /// Multiplies the products: those of activations in another unit.
+    #[cfg(test)]
+    pub(super) fn scale(&mut self, by: f64) {
+        self.products *= faer::Scale(by);
     }
 
     /// Whether all products are finite: by the stimuli's mean, one activation that is not affects
@@ -94,23 +109,110 @@ impl Gram {
 
     /// The products about the mean of the `fitted` stimuli.
     pub(super) fn centred(&self, fitted: &[usize], others: &[usize]) -> Centred {
-        let products = &self.products;
-        let mean = |stimulus: &usize| {
-            let column = fitted.iter().map(|&other| products[(other, *stimulus)]);
-            column.sum::<f64>() / fitted.len() as f64
-        };
-        let of_fitted: Vec<f64> = fitted.iter().map(mean).collect();
-        let of_others: Vec<f64> = others.iter().map(mean).collect();
-        let of_all = of_fitted.iter().sum::<f64>() / fitted.len() as f64;
+        let means = self.means(fitted);
         Centred {
             gram: Mat::from_fn(fitted.len(), fitted.len(), |row, column| {
-                let product = products[(fitted[row], fitted[column])];
-                product - of_fitted[row] - of_fitted[column] + of_all
+                let product = self.products[(fitted[row], fitted[column])];
+                product - means.of_fitted[row] - means.of_fitted[column] + means.of_all
             }),
-            cross: Mat::from_fn(others.len(), fitted.len(), |row, column| {
-                let product = products[(others[row], fitted[column])];
-                product - of_others[row] - of_fitted[column] + of_all
-            }),
+            cross: self.cross(fitted, others, &means),
+        }
+    }
+
+    /// Products of `others` with the `fitted` stimuli about the mean of the latter: `[others, fitted]`.
+    pub(super) fn centred_cross(&self, fitted: &[usize], others: &[usize]) -> Mat<f64> {
+        self.cross(fitted, others, &self.means(fitted))
+    }
+
+    fn cross(&self, fitted: &[usize], others: &[usize], means: &Means) -> Mat<f64> {
+        let of_others: Vec<f64> = others
+            .iter()
+            .map(|other| self.mean(fitted, *other))
+            .collect();
+        Mat::from_fn(others.len(), fitted.len(), |row, column| {
+            let product = self.products[(others[row], fitted[column])];
+            product - of_others[row] - means.of_fitted[column] + means.of_all
+        })
+    }
+
+    fn means(&self, fitted: &[usize]) -> Means {
+        let of_fitted: Vec<f64> = fitted.iter().map(|of| self.mean(fitted, *of)).collect();
+        let of_all = of_fitted.iter().sum::<f64>() / fitted.len() as f64;
+        Means { of_fitted, of_all }
+    }
+
+    /// Mean over the `fitted` stimuli of their products with `stimulus`.
+    fn mean(&self, fitted: &[usize], stimulus: usize) -> f64 {
+        let column = fitted.iter().map(|&other| self.products[(other, stimulus)]);
+        column.sum::<f64>() / fitted.len() as f64
+    }
+
+    /// Lends the lower triangle to a factorisation in place, which needs no second matrix.
+    pub(super) fn lower<'a>(&'a mut self, fitted: &'a [usize]) -> Lower<'a> {
+        let stimuli = self.products.nrows();
+        Lower {
+            means: self.means(fitted),
+            diagonal: (0..stimuli).map(|at| self.products[(at, at)]).collect(),
+            products: &mut self.products,
+            fitted,
+        }
+    }
+}
+
+/// The lower triangle of a Gram matrix on loan. The products remain above the diagonal, and dropping
+/// this restores those below it.
+pub(super) struct Lower<'a> {
+    products: &'a mut Mat<f64>,
+    diagonal: Vec<f64>,
+    fitted: &'a [usize],
+    means: Means,
+}
+
+impl Lower<'_> {
+    /// Mean eigenvalue of the products about the mean of the fitted stimuli.
+    pub(super) fn mean_eigenvalue(&self) -> f64 {
+        let centred = (0..self.fitted.len()).map(|at| self.centred(at, at));
+        centred.sum::<f64>() / self.fitted.len() as f64
+    }
+
+    /// Fills the triangle with the products about the mean of the fitted stimuli, plus `all`, and plus
+    /// `diagonal` on the diagonal: `[fitted, fitted]`, of which only the lower triangle is valid and
+    /// only that may be written to.
+    pub(super) fn fill(&mut self, all: f64, diagonal: f64) -> MatMut<'_, f64> {
+        let n = self.fitted.len();
+        for row in 0..n {
+            for column in 0..row {
+                self.products[(row, column)] = self.centred(row, column) + all;
+            }
+            self.products[(row, row)] = self.centred(row, row) + all + diagonal;
+        }
+        self.products.submatrix_mut(0, 0, n, n)
+    }
+
+    /// The product of two fitted stimuli about their mean, from above the diagonal.
+    fn centred(&self, row: usize, column: usize) -> f64 {
+        let [a, b] = [self.fitted[row], self.fitted[column]];
+        let product = if a == b {
+            self.diagonal[a]
+        } else {
+            self.products[(a.min(b), a.max(b))]
+        };
+        product - self.means.of_fitted[row] - self.means.of_fitted[column] + self.means.of_all
+    }
+}
+
+impl Drop for Lower<'_> {
+    fn drop(&mut self) {
+        mirror(self.products, &self.diagonal);
+    }
+}
+
+/// Copies the products above the diagonal to below it.
+fn mirror(products: &mut Mat<f64>, diagonal: &[f64]) {
+    for (column, of_itself) in diagonal.iter().enumerate() {
+        products[(column, column)] = *of_itself;
+        for row in 0..column {
+            products[(column, row)] = products[(row, column)];
         }
     }
 }

@@ -10,16 +10,25 @@
 //! - `gram`: the inner products, and those about the mean of some stimuli
 //! - `spectrum`: their eigenvalues
 //! - `ols`, `ridge`, `pls`: coefficients of stimuli
+//! - `one_alpha`: those of ridge regression with one penalty for all sites, in the memory of the inner
+//!   products alone
+//! - `tridiagonal`, `cholesky`: what that factors in place
 //! - `fit`: sites with missing responses, predictions, scores
+//! - `memory`: what a fit takes
 
+mod cholesky;
 mod fit;
 mod gram;
+mod memory;
 mod ols;
+mod one_alpha;
 mod pls;
 mod ridge;
 mod spectrum;
 #[cfg(test)]
 mod tests;
+mod tridiagonal;
 
 pub use fit::{evaluate, linear_path};
 pub use gram::Gram;
+pub use memory::bytes;

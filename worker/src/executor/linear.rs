@@ -7,6 +7,7 @@ use super::parse::Job;
 use crate::baseline::{self, Gram};
 use crate::device;
 use crate::nrp::{self, Data, InputStatistics, TrainError};
+use bytesize::ByteSize;
 use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::{TrainingSpec, TrialSpec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,33 +23,46 @@ impl KnownGram {
         self.0 = None;
     }
 
-    /// The Gram matrix of a job's activations: the last one, if it is of the same.
+    /// The Gram matrix of a job's activations, for a fit of `baseline`: the last one, if it is of the
+    /// same.
     ///
     /// # Errors
     /// When the activations cannot be read, memory does not suffice, or the job is stopped.
     pub(super) fn of(
         &mut self,
+        baseline: Baseline,
         job: &Job<'_>,
         inputs: &Inputs<'_>,
         outcomes: &Outcomes<'_>,
-    ) -> Result<&Gram, TrainError> {
+    ) -> Result<&mut Gram, TrainError> {
         let of = subject(job.shared);
-        let gram = match self.0.take().filter(|(known, _)| *known == of) {
+        let known = self.0.take().filter(|(known, _)| *known == of);
+        let data = inputs.data();
+        let needed = baseline::bytes(baseline, inputs.stimuli, data.sites);
+        let held = known.as_ref().map_or(0, |_| Gram::bytes(inputs.stimuli));
+        check_memory(needed.saturating_sub(held), inputs.stimuli)?;
+        let gram = match known {
             Some((_, gram)) => gram,
-            None => {
-                let train = inputs.data().train;
-                Gram::of(
-                    &inputs.layers,
-                    inputs.stimuli,
-                    &InputStatistics::measure(&inputs.layers, train)?,
-                    job.protocol.inputs,
-                    device::host_free_bytes(),
-                    &mut |done| outcomes.on_units(done),
-                )?
-            }
+            None => Gram::of(
+                &inputs.layers,
+                inputs.stimuli,
+                &InputStatistics::measure(&inputs.layers, data.train)?,
+                job.protocol.inputs,
+                &mut |done| outcomes.on_units(done),
+            )?,
         };
-        Ok(&self.0.insert((of, gram)).1)
+        Ok(&mut self.0.insert((of, gram)).1)
     }
+}
+
+fn check_memory(needed: u64, stimuli: usize) -> Result<(), TrainError> {
+    let free = device::host_free_bytes();
+    if needed <= free {
+        return Ok(());
+    }
+    let [needed, free] = [needed, free].map(|n| ByteSize::b(n).display().si());
+    let reason = format!("{stimuli} stimuli need {needed}, and {free} are free");
+    Err(TrainError::OutOfMemory { reason })
 }
 
 /// The parts of a trial that determine its Gram matrix.
@@ -74,7 +88,7 @@ fn subject(spec: &TrialSpec) -> TrialSpec {
 /// When the machine prevents it; a trial that is at fault itself has a failure as its outcome.
 pub(super) fn fit(
     baseline: Baseline,
-    gram: &Gram,
+    gram: &mut Gram,
     job: &Job<'_>,
     data: &Data<'_>,
     outcomes: &Outcomes<'_>,
@@ -84,7 +98,8 @@ pub(super) fn fit(
         if !outcomes.goes_on(trial) {
             continue;
         }
-        let fit = || baseline::evaluate(baseline, gram, data, job.protocol.targets, job.refits());
+        let (targets, refits) = (job.protocol.targets, job.refits());
+        let fit = || baseline::evaluate(baseline, gram, data, targets, refits);
         let fitted = catch_unwind(AssertUnwindSafe(fit));
         match fitted.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic))) {
             Err(error) if !error.is_of_the_trial() => return Err(error),

@@ -27,6 +27,7 @@ use crate::nrp::{self, Data, InputStatistics, TrainError, Training, train};
 use crate::totals;
 use burn::tensor::Device;
 use nrp_proto::panics::said;
+use nrp_proto::sweep::Baseline;
 use nrp_proto::wire;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -131,11 +132,11 @@ fn fit(
     let Outcomes { job, data, .. } = *outcomes;
     match &job.model {
         Model::Baseline(baseline) => {
-            let gram = known.of(job, inputs, outcomes)?;
+            let gram = known.of(*baseline, job, inputs, outcomes)?;
             linear::fit(*baseline, gram, job, data, outcomes)
         }
         Model::Networks(networks) if networks.iter().any(|trial| trial.linear_path) => {
-            let gram = known.of(job, inputs, outcomes)?;
+            let gram = known.of(Baseline::Ridge, job, inputs, outcomes)?;
             let path = linear_path(gram, data, job.protocol.targets, job.refits())?;
             let data = Data {
                 linear_path: Some(&path),

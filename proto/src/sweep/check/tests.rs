@@ -107,7 +107,7 @@ fn every_mistake_names_key_value_and_near_miss() {
       `grid.dropout[0]` = 1.0: dropout is at least 0 and below 1
       `training.batch_size` = 0: must be 1 to 1000000
       `training.targets` = "standardized": must be one of `none`, `centred`, `standardised`; did you mean `standardised`?
-      `training.baselines[0]` = "maen": must be one of `mean`, `ols`, `ridge`, `pls`; did you mean `mean`?
+      `training.baselines[0]` = "maen": must be one of `mean`, `ols`, `ridge`, `ridge-1`, `ridgecv`, `pls`; did you mean `mean`?
     "#);
 }
 
@@ -217,8 +217,9 @@ fn pruning_is_by_a_rule_or_by_a_checkpoint_for_each_sparsity() {
 
 #[test]
 fn every_baseline_is_offered() {
-    let all = "[training]\nbaselines = [\"mean\", \"ols\", \"ridge\", \"pls\"]";
-    assert_eq!(check(all), "good");
+    let all = [MEAN_PREDICTOR].into_iter().chain(Baseline::NAMES);
+    let all = format!("[training]\nbaselines = {:?}", all.collect::<Vec<_>>());
+    assert_eq!(check(&all), "good");
     assert_eq!(check("[training]\nbaselines = []"), "good");
 }
 

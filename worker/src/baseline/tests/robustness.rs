@@ -33,7 +33,7 @@ fn scores_are_scikit_learns_at_any_offset_and_scale() {
     let activations = InMemory::new(vec![fixture.units], vec![fixture.activations]);
     let part = |from: usize, to: usize| (from..to).collect::<Vec<_>>();
     let [train, validation, test] = [part(0, 40), part(40, 50), part(50, fixture.stimuli)];
-    let gram = gram_of(&activations, fixture.stimuli, &train, InputScaling::Centred);
+    let mut gram = gram_of(&activations, fixture.stimuli, &train, InputScaling::Centred);
     for case in &fixture.cases {
         let Case { offset, scale, .. } = *case;
         let responses: Vec<f64> = fixture.x.iter().map(|x| scale * (offset + x)).collect();
@@ -52,7 +52,7 @@ fn scores_are_scikit_learns_at_any_offset_and_scale() {
             TargetScaling::Centred,
             TargetScaling::None,
         ] {
-            let found = evaluate(Baseline::Ols, &gram, &data, targets, false).expect("scores");
+            let found = evaluate(Baseline::Ols, &mut gram, &data, targets, false).expect("scores");
             assert_eq!(found.left_out, [0; 0]);
             // In f64 1e8 has eight digits left, on either side. Activations are scaled in f32.
             let close = |a: f64, b: f64| {

@@ -1,0 +1,25 @@
+//! Memory: how much a baseline takes, so that one that does not fit is refused before it starts.
+
+use super::gram::Gram;
+use super::{one_alpha, tridiagonal};
+use nrp_proto::sweep::Baseline;
+
+/// Matrices of stimuli × stimuli that a fit by eigenvalues, or one that deflates the products, has in
+/// memory at once.
+const MATRICES: u64 = 5;
+
+/// Tables of stimuli × sites that a fit with one penalty has in memory at once.
+const TABLES: u64 = 8;
+
+/// Bytes that the inner products of `stimuli` stimuli and a fit of `baseline` to `sites` sites take at
+/// most. A linear path takes as much as [`Baseline::Ridge`].
+pub fn bytes(baseline: Baseline, stimuli: usize, sites: usize) -> u64 {
+    let products = Gram::bytes(stimuli);
+    match baseline {
+        Baseline::Ols | Baseline::Ridge | Baseline::Pls => MATRICES * products,
+        Baseline::RidgeOne | Baseline::RidgeCv => {
+            let columns = TABLES * sites as u64 + one_alpha::OTHERS as u64;
+            products + tridiagonal::PANEL_BYTES as u64 + 8 * stimuli as u64 * columns
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Ridge regression with one penalty for all sites, held against scikit-learn and Brain-Score.
+
+use super::super::fit::{Predicted, groups};
+use super::super::one_alpha::left_out;
+use super::*;
+use std::path::Path;
+
+/// Numbers of scikit-learn; see `testdata/make_one_alpha.py`.
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    stimuli: usize,
+    units: usize,
+    /// `[stimuli, units]`
+    activations: Vec<f32>,
+    training: Vec<usize>,
+    others: Vec<usize>,
+    sites: usize,
+    /// `[training, sites]`
+    responses: Vec<Option<f64>>,
+    /// `[others, sites]`
+    ridge_one: Vec<f64>,
+    ridgecv: Vec<f64>,
+    alpha: f64,
+    /// For every seventh penalty.
+    left_out: Vec<f64>,
+}
+
+impl Case {
+    fn all() -> Vec<Self> {
+        let cases: Vec<Self> =
+            serde_json::from_str(include_str!("../testdata/one_alpha.json")).expect("a fixture");
+        assert_eq!(cases.len(), 9);
+        cases
+    }
+
+    fn gram(&self) -> Gram {
+        let activations = InMemory::new(vec![self.units], vec![self.activations.clone()]);
+        let scaling = InputScaling::None;
+        gram_of(&activations, self.stimuli, &self.training, scaling)
+    }
+
+    fn responses(&self) -> Mat<f64> {
+        Mat::from_fn(self.training.len(), self.sites, |row, site| {
+            self.responses[row * self.sites + site].unwrap_or(f64::NAN)
+        })
+    }
+
+    /// What products of stimuli lose beside those of units, if units are fewer: rounding of the largest
+    /// eigenvalue, beside the penalty.
+    fn loss(&self, alpha: f64) -> f64 {
+        let squares = self
+            .activations
+            .iter()
+            .map(|value| f64::from(*value).powi(2));
+        f64::EPSILON * squares.sum::<f64>() / alpha
+    }
+
+    fn predicted(&self, baseline: Baseline, gram: &mut Gram) -> Predicted {
+        let responses = self.responses();
+        predict(baseline, gram, &self.training, &responses, &self.others).expect("fits")
+    }
+}
+
+fn assert_close(found: &Mat<f64>, expected: &[f64], tolerance: f64, name: &str) {
+    assert_eq!(found.nrows() * found.ncols(), expected.len(), "{name}");
+    for (cell, expected) in expected.iter().enumerate() {
+        let found = found[(cell / found.ncols(), cell % found.ncols())];
+        let off = (found - expected).abs();
+        assert!(
+            off <= tolerance * expected.abs().max(1.0),
+            "{name}, cell {cell}: {found} is not {expected}"
+        );
+    }
+}
+
+#[test]
+fn they_predict_what_scikit_learn_predicts() {
+    for case in Case::all() {
+        let mut gram = case.gram();
+        let one = case.predicted(Baseline::RidgeOne, &mut gram);
+        assert_eq!(one.alpha, Some(1.0));
+        assert_close(
+            &one.responses,
+            &case.ridge_one,
+            1e-9 + case.loss(1.0),
+            &case.name,
+        );
+        let chosen = case.predicted(Baseline::RidgeCv, &mut gram);
+        assert_eq!(chosen.alpha, Some(case.alpha), "{}", case.name);
+        let tolerance = 1e-9 + case.loss(case.alpha);
+        assert_close(&chosen.responses, &case.ridgecv, tolerance, &case.name);
+    }
+}
+
+#[test]
+fn errors_at_stimuli_left_out_are_scikit_learns_for_every_penalty() {
+    let alphas = Baseline::RidgeCv.alphas();
+    for case in Case::all() {
+        let of_all = groups(Baseline::RidgeCv, &case.training, &case.responses());
+        let found = left_out(&mut case.gram(), &of_all, &alphas);
+        assert_eq!(found.len(), 99);
+        assert_eq!(case.left_out.len(), 15);
+        // Without noise the errors are those of rounding.
+        let total: f64 = case.responses.iter().flatten().map(|y| y * y).sum();
+        for ((found, expected), alpha) in found
+            .iter()
+            .step_by(7)
+            .zip(&case.left_out)
+            .zip(alphas.iter().step_by(7))
+        {
+            let off = (found - expected).abs();
+            assert!(
+                off <= (1e-8 + case.loss(*alpha)) * expected + 1e-12 * total,
+                "{}, {alpha}: {found} is not {expected}",
+                case.name
+            );
+        }
+    }
+}
+
+/// More stimuli than are taken at once, in blocks and in reflections, against one stimulus after the
+/// other: fits to all others.
+#[test]
+fn errors_at_stimuli_left_out_are_those_of_fits_without_them() {
+    let mut normal = Normal(5);
+    let (stimuli, units) = (300, 20);
+    let activations: Vec<f32> = (0..stimuli * units).map(|_| normal.draw()).collect();
+    let responses = Mat::from_fn(stimuli, 3, |_, _| f64::from(normal.draw()));
+    let activations = InMemory::new(vec![units], vec![activations]);
+    let all: Vec<usize> = (0..stimuli).collect();
+    let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
+    let of_all = groups(Baseline::RidgeCv, &all, &responses);
+    let found = left_out(&mut gram, &of_all, &[1.0]);
+    let mut expected = 0.0;
+    for out in 0..stimuli {
+        let rest: Vec<usize> = all.iter().copied().filter(|of| *of != out).collect();
+        let learned = Mat::from_fn(rest.len(), 3, |row, site| responses[(rest[row], site)]);
+        let predicted = predict(Baseline::RidgeOne, &mut gram, &rest, &learned, &[out]);
+        let predicted = predicted.expect("fits").responses;
+        expected += (0..3)
+            .map(|site| (predicted[(0, site)] - responses[(out, site)]).powi(2))
+            .sum::<f64>();
+    }
+    assert!(
+        (found[0] / expected - 1.0).abs() < 1e-10,
+        "{found:?} {expected}"
+    );
+}
+
+/// Other baselines use the same products afterwards.
+#[test]
+fn what_is_factored_in_place_is_restored() {
+    let mut world = World::new(2, [20, 300], 5, 0.3, linear);
+    world.responses[7] = f64::NAN;
+    let gram = || {
+        gram_of(
+            &world.activations,
+            STIMULI,
+            &world.parts[0],
+            InputScaling::Centred,
+        )
+    };
+    let mut used = gram();
+    for baseline in [Baseline::RidgeOne, Baseline::RidgeCv] {
+        let targets = TargetScaling::Standardised;
+        evaluate(baseline, &mut used, &world.data(), targets, true).expect("scores");
+    }
+    let all: Vec<usize> = (0..STIMULI).collect();
+    let [used, fresh] = [used, gram()].map(|gram| gram.centred(&all, &all));
+    assert_eq!(used.gram, fresh.gram);
+    assert_eq!(used.cross, fresh.cross);
+}
+
+/// Activations and responses of Brain-Score's own test files, and what its metrics make of them.
+#[derive(Deserialize)]
+struct Golden {
+    activations: Vec<Vec<f64>>,
+    ids: Vec<String>,
+    responses_mean: Means,
+    splits: Vec<Split>,
+    ridge: Metric,
+    ridgecv: Metric,
+    pls: Metric,
+    ridge_split: Given,
+    ridgecv_split: Given,
+}
+
+#[derive(Deserialize)]
+struct Means {
+    ids: Vec<String>,
+    values: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Split {
+    train: Vec<String>,
+    test: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    value: f64,
+    error: f64,
+    /// `[splits, sites]`
+    raw: Vec<Vec<f64>>,
+}
+
+/// On the first split.
+#[derive(Deserialize)]
+struct Given {
+    value: f64,
+    raw: Vec<f64>,
+    alpha: Option<f64>,
+}
+
+/// Brain-Score computes in f64 here, as its activations are f64. They have three decimals, so that their
+/// thousandfold is exact in f32; the products are scaled back.
+#[test]
+fn ridge_regression_scores_as_brain_score_scores_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/brain-score/golden.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        #[expect(
+            clippy::print_stderr,
+            reason = "a test that did nothing must not pass in silence"
+        )]
+        {
+            eprintln!("skipped: {} is not there", path.display());
+        }
+        return;
+    };
+    let golden: Golden = serde_json::from_str(&text).expect("a golden file");
+    let thousandfold = golden
+        .activations
+        .concat()
+        .iter()
+        .map(|value| (value * 1e3).round() as f32)
+        .collect();
+    let activations = InMemory::new(vec![golden.activations[0].len()], vec![thousandfold]);
+    let stimuli = golden.ids.len();
+    let all: Vec<usize> = (0..stimuli).collect();
+    let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
+    gram.scale(1e-6);
+    let number = |id: &String| golden.ids.iter().position(|of| of == id).expect("is known");
+    let sites = golden.responses_mean.values[0].len();
+    let mut responses = vec![f64::NAN; stimuli * sites];
+    for (id, values) in golden
+        .responses_mean
+        .ids
+        .iter()
+        .zip(&golden.responses_mean.values)
+    {
+        responses[number(id) * sites..][..sites].copy_from_slice(values);
+    }
+    let mut scored = |baseline: Baseline, split: &Split| {
+        let [fitted, test] =
+            [&split.train, &split.test].map(|ids| ids.iter().map(number).collect::<Vec<_>>());
+        let (validation, train) = fitted.split_at(7);
+        let data = Data {
+            activations: &activations,
+            responses: &responses,
+            noise: None,
+            sites,
+            train,
+            validation,
+            test: &test,
+            linear_path: None,
+        };
+        evaluate(baseline, &mut gram, &data, TargetScaling::None, true)
+            .expect("scores")
+            .test
+    };
+    // NIPALS stops before convergence, so its components carry the rounding of each step.
+    for (baseline, metric, tolerance) in [
+        (Baseline::RidgeOne, &golden.ridge, 1e-9),
+        (Baseline::RidgeCv, &golden.ridgecv, 1e-9),
+        (Baseline::Pls, &golden.pls, 1e-8),
+    ] {
+        let close = |found: f64, expected: f64| {
+            assert!(
+                (found - expected).abs() < tolerance,
+                "{baseline}: {found} is not {expected}"
+            );
+        };
+        let mut medians = Vec::new();
+        assert_eq!((golden.splits.len(), metric.raw.len()), (10, 10));
+        for (split, raw) in golden.splits.iter().zip(&metric.raw) {
+            let found = scored(baseline, split);
+            assert_eq!(found.site_pearson.len(), raw.len());
+            for (found, expected) in found.site_pearson.iter().zip(raw) {
+                close(found.expect("defined"), *expected);
+            }
+            medians.push(found.scores.pearson_median.expect("defined"));
+        }
+        let center = medians.iter().sum::<f64>() / 10.0;
+        let variance = medians.iter().map(|r| (r - center).powi(2)).sum::<f64>() / 10.0;
+        close(center, metric.value);
+        close((variance / 10.0).sqrt(), metric.error);
+    }
+    for (baseline, given, alpha) in [
+        (Baseline::RidgeOne, &golden.ridge_split, Some(1.0)),
+        (
+            Baseline::RidgeCv,
+            &golden.ridgecv_split,
+            golden.ridgecv_split.alpha,
+        ),
+    ] {
+        let found = scored(baseline, &golden.splits[0]);
+        assert_eq!(found.scores.alpha, alpha);
+        assert!(alpha.is_some());
+        assert!((found.scores.pearson_median.expect("defined") - given.value).abs() < 1e-9);
+        for (found, expected) in found.site_pearson.iter().zip(&given.raw) {
+            assert!((found.expect("defined") - expected).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn a_penalty_is_one_of_two_baselines() {
+    let world = World::new(1, WIDE, 2, 0.1, linear);
+    for baseline in Baseline::ALL {
+        let alpha = world.evaluate(baseline).expect("scores").test.scores.alpha;
+        let tried = baseline.alphas();
+        assert_eq!(alpha.is_some(), !tried.is_empty(), "{baseline}");
+        assert!(
+            alpha.is_none_or(|alpha| tried.contains(&alpha)),
+            "{baseline}"
+        );
+    }
+}
+
+#[test]
+fn one_penalty_takes_little_more_than_one_matrix() {
+    let (stimuli, sites) = (22_348, 500);
+    let bytes = |baseline| crate::baseline::bytes(baseline, stimuli, sites);
+    assert!(bytes(Baseline::RidgeCv) < 6_000_000_000);
+    assert_eq!(bytes(Baseline::RidgeOne), bytes(Baseline::RidgeCv));
+    assert_eq!(bytes(Baseline::Ridge), 5 * Gram::bytes(stimuli));
+}
