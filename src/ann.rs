@@ -4,7 +4,7 @@
 use crate::devices::DIGEST_DEVICE;
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
-use crate::row::onnx_label;
+use crate::row::file_label;
 use crate::ui;
 use nrp_worker::ann::{Ann, Pruning, WeightsSource};
 use nrp_worker::{ann, device};
@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Command {
     /// List ANNs: parameters, input, preprocessing
     ///
-    /// Other ANNs run from ONNX files; `nrp ann layers FILE.onnx` lists the layers of one.
+    /// Other ANNs run from ONNX files; `nrp ann layers FILE.onnx` lists the layers of one. Activations of any
+    /// other network are read from a file; `nrp ann layers features --weights FILE` lists its layers.
     List,
     /// List the layers of an ANN: name, shape (height, width, channels), units
     ///
@@ -33,10 +34,16 @@ pub(crate) enum Command {
     /// `preprocessing` is "torch" (the default: 0..1, standardised by ImageNet's mean and deviation),
     /// "tf" (-1..1), "caffe" (BGR minus ImageNet's mean) or "none" (RGB, 0..255). ONNX nets always run
     /// on the CPU, whatever `--device` says.
+    ///
+    /// `features` is an ANN whose activations another program computed: `--weights` names the file, and the
+    /// layers are its arrays.
     Layers {
-        /// The ANN, or an ONNX file
-        #[arg(value_name = "ANN|FILE.onnx")]
+        /// The ANN, an ONNX file, or `features`
+        #[arg(value_name = "ANN|FILE.onnx|features")]
         ann: String,
+        /// The file of activations of `features`: `.npy`, `.npz` or `.nc`
+        #[arg(long, value_name = "FILE")]
+        weights: Option<PathBuf>,
     },
     /// Count the zero weights of an ANN: the fraction of zeros in all kernels of convolutions and dense
     /// layers
@@ -122,17 +129,28 @@ struct OnnxRow {
     units: usize,
 }
 
+/// A layer of a file of activations.
+#[derive(Serialize)]
+struct FeaturesRow {
+    name: String,
+    stimuli: usize,
+    /// In the array's own order.
+    shape: Vec<usize>,
+    units: usize,
+}
+
 pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
     match command {
         Command::List => {
             list(format)?;
             Ok(Ended::Done)
         }
-        Command::Layers { ann } => {
-            if ann::is_onnx(Path::new(&ann)) {
-                onnx_layers(Path::new(&ann), format)?
-            } else {
-                layers(&ann, format)?
+        Command::Layers { ann, weights } => {
+            match weights {
+                Some(file) if ann == ann::FEATURES => features_layers(&file, format)?,
+                Some(_) => return Err(CommandError::LayersOfWeights { ann }.into()),
+                None if ann::is_onnx(Path::new(&ann)) => onnx_layers(Path::new(&ann), format)?,
+                None => layers(&ann, format)?,
             }
             Ok(Ended::Done)
         }
@@ -259,10 +277,38 @@ fn onnx_layers(file: &Path, format: Format) -> miette::Result<()> {
         cells.extend(has_modules.then(|| row.modules.join(", ")));
         table.add_row(cells);
     }
-    let label = onnx_label(net.digest());
+    let label = file_label(ann::ONNX, net.digest());
     output::note(&format!(
         "notice: tables of results show this network as `{label}`, after its digest"
     ));
+    Ok(output::print_table(&table)?)
+}
+
+fn features_layers(path: &Path, format: Format) -> miette::Result<()> {
+    let file = ann::FeaturesFile::open(path)?;
+    for (name, why) in file.left_out() {
+        output::note(&format!("notice: `{name}` is not a layer: {why}"));
+    }
+    let rows = file.layers().into_iter().map(|layer| FeaturesRow {
+        units: layer.shape.iter().product(),
+        name: layer.name,
+        stimuli: layer.stimuli,
+        shape: layer.shape,
+    });
+    let rows: Vec<FeaturesRow> = rows.collect();
+    if format == Format::Json {
+        return Ok(output::json(&rows)?);
+    }
+    let mut table = output::table(&["layer", "stimuli", "shape", "units"]);
+    for row in rows {
+        let (stimuli, units) = (row.stimuli.to_string(), row.units.to_string());
+        table.add_row([row.name, stimuli, shape(&row.shape), units]);
+    }
+    output::note(if file.names_stimuli() {
+        "notice: the file names its stimuli: rows go by their ids"
+    } else {
+        "notice: the file does not name its stimuli: row i is of line i of the stimulus set"
+    });
     Ok(output::print_table(&table)?)
 }
 

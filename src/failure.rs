@@ -49,6 +49,9 @@ pub(crate) enum CommandError {
         #[diagnostic_source]
         source: nrp_worker::resolve::ResolveError,
     },
+    #[error("`--weights` is for `features`, and the layers of `{ann}` do not depend on it")]
+    #[diagnostic(help("`nrp ann layers {ann}` lists the layers of `{ann}`"))]
+    LayersOfWeights { ann: String },
     #[error("`{}` cannot be verified", path.display())]
     Fixture {
         path: PathBuf,

@@ -3,29 +3,67 @@
 
 use crate::failure::CommandError;
 use crate::output;
-use nrp_proto::sweep::{Catalogue, SweepFile};
+use nrp_proto::id::RANDOM_PREFIX;
+use nrp_proto::sweep::{AnnTable, Catalogue, SweepFile};
 use nrp_proto::wire::SweepSpec;
+use nrp_worker::ann::{AnnError, FeaturesFile};
 use nrp_worker::forecast::Forecast;
-use nrp_worker::resolve::{Asked, Resolved};
+use nrp_worker::resolve::{Asked, ResolveError, Resolved};
 use nrp_worker::{ann, device, resolve};
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 /// The ANNs that this program has, for the sweep file's check.
-struct Anns;
+struct Anns {
+    /// The layers of each file of activations that the sweep names.
+    features: HashMap<String, Vec<String>>,
+}
+
+impl Anns {
+    /// Those of a sweep whose files are in `data_dir`.
+    fn of(file: &SweepFile, data_dir: &Path) -> Result<Self, CommandError> {
+        let mut features = HashMap::new();
+        for ann in &file.ann {
+            // The check refuses what names no file.
+            let names_file = !ann.weights.is_empty() && !ann.weights.starts_with(RANDOM_PREFIX);
+            if ann.name != ann::FEATURES || !names_file {
+                continue;
+            }
+            let opened = FeaturesFile::open(&data_dir.join(&ann.weights));
+            let opened = opened.map_err(|source| CommandError::Resolve {
+                name: file.name.clone(),
+                source: ResolveError::Ann {
+                    ann: ann.name.clone(),
+                    source: AnnError::from(source),
+                },
+            })?;
+            let layers = opened.layers().into_iter().map(|layer| layer.name);
+            features.insert(ann.weights.clone(), layers.collect());
+        }
+        Ok(Self { features })
+    }
+}
 
 impl Catalogue for Anns {
     fn offered(&self) -> Vec<&str> {
         let built_in = ann::offered().iter().map(|info| info.name);
-        built_in.chain([ann::ONNX]).collect()
+        built_in.chain([ann::ONNX, ann::FEATURES]).collect()
     }
 
-    fn layers(&self, name: &str) -> Option<Vec<String>> {
-        let layers = ann::find(name).ok()?.layers();
+    fn layers(&self, ann: &AnnTable) -> Option<Vec<String>> {
+        if ann.name == ann::FEATURES {
+            return self.features.get(&ann.weights).cloned();
+        }
+        let layers = ann::find(&ann.name).ok()?.layers();
         Some(layers.into_iter().map(|layer| layer.name).collect())
     }
 
-    fn candidates(&self, name: &str) -> Vec<&str> {
-        ann::find(name).map_or_else(|_| Vec::new(), |info| info.candidates.to_vec())
+    fn candidates(&self, ann: &AnnTable) -> Vec<&str> {
+        if ann.name == ann::FEATURES {
+            let layers = self.features.get(&ann.weights).into_iter().flatten();
+            return layers.map(String::as_str).collect();
+        }
+        ann::find(&ann.name).map_or_else(|_| Vec::new(), |info| info.candidates.to_vec())
     }
 
     fn region_layers(&self, name: &str) -> Vec<(&str, &str)> {
@@ -55,7 +93,7 @@ pub(crate) fn sweep(
         source,
     };
     let stated = data_directory(path, data_dir)?;
-    let file = SweepFile::parse(&text).map_err(refused)?.expand(&Anns);
+    let file = SweepFile::parse(&text).map_err(refused)?;
     let (file, data_dir) = file.relative_to(&stated, without_parents);
     if data_dir != stated {
         output::note(&format!(
@@ -65,7 +103,9 @@ pub(crate) fn sweep(
             data_dir.display()
         ));
     }
-    file.check(&Anns).map_err(refused)?;
+    let anns = Anns::of(&file, &data_dir)?;
+    let file = file.expand(&anns);
+    file.check(&anns).map_err(refused)?;
     let asked = Asked {
         must_stratify: file.split.stratify.is_some(),
         measure,

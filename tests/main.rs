@@ -14,6 +14,7 @@ mod docs;
 mod earlier;
 mod early_stopping;
 mod events;
+mod features;
 mod figures;
 mod harness;
 mod hostile_names;

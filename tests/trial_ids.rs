@@ -1,6 +1,6 @@
 //! The trial ids of every sample sweep. A changed id makes a finished trial run again, so none may change.
 
-use nrp_proto::sweep::{Catalogue, GridError, SweepFile};
+use nrp_proto::sweep::{AnnTable, Catalogue, GridError, SweepFile};
 use nrp_proto::wire::SweepSpec;
 use nrp_worker::ann::{self, OpenedAnn, Resize};
 use nrp_worker::recording::PictureFacts;
@@ -101,13 +101,13 @@ impl Catalogue for Anns {
         built_in.chain([ann::ONNX]).collect()
     }
 
-    fn layers(&self, name: &str) -> Option<Vec<String>> {
-        let layers = ann::find(name).ok()?.layers();
+    fn layers(&self, ann: &AnnTable) -> Option<Vec<String>> {
+        let layers = ann::find(&ann.name).ok()?.layers();
         Some(layers.into_iter().map(|layer| layer.name).collect())
     }
 
-    fn candidates(&self, name: &str) -> Vec<&str> {
-        ann::find(name).map_or_else(|_| Vec::new(), |info| info.candidates.to_vec())
+    fn candidates(&self, ann: &AnnTable) -> Vec<&str> {
+        ann::find(&ann.name).map_or_else(|_| Vec::new(), |info| info.candidates.to_vec())
     }
 
     fn region_layers(&self, name: &str) -> Vec<(&str, &str)> {
@@ -135,7 +135,7 @@ fn submitted(file: &Path) -> SweepSpec {
             format!("digest of {}", entry.weights)
         };
         let order = Resize::of_preprocessing(&ann.preprocessing);
-        let opened = OpenedAnn::BuiltIn(ann::find(&ann.name).unwrap());
+        let opened = OpenedAnn::built_in(ann::find(&ann.name).unwrap());
         ann.preprocessing = opened
             .preprocessing_id(order, None, &PictureFacts::default())
             .expect("no screen");

@@ -7,7 +7,7 @@ use nrp_proto::axis::{Axis, Place, Value};
 use nrp_proto::id::{NO_PROJECTION, NRP_NETWORK, RANDOM_PREFIX};
 pub use nrp_proto::score::TestScores;
 use nrp_proto::state::TrialState;
-use nrp_proto::sweep::{ONNX, Scheme};
+use nrp_proto::sweep::{FEATURES, ONNX, Scheme};
 use nrp_proto::wire::{AnnSpec, Scores, TrialRecord, TrialSpec};
 use nrp_proto::word;
 
@@ -90,18 +90,18 @@ pub struct TrialRow {
     pub reason: Option<String>,
 }
 
-/// An ONNX net as tables show it, by its file's digest.
-pub fn onnx_label(digest: &str) -> String {
-    format!("{} {}", ONNX, digest.get(..8).unwrap_or(digest))
+/// An ANN that its file defines, as tables show it: its word and the file's digest.
+pub fn file_label(ann: &str, digest: &str) -> String {
+    format!("{ann} {}", digest.get(..8).unwrap_or(digest))
 }
 
-/// An ANN as tables show it: random weights are never shown as trained ones, and ONNX nets are told
-/// apart.
+/// An ANN as tables show it: random weights are never shown as trained ones, and ONNX nets and files of
+/// activations are told apart.
 pub fn ann_label(ann: &str, weights: &str) -> String {
     if weights.starts_with(RANDOM_PREFIX) {
         format!("{ann} (random weights)")
-    } else if ann == ONNX {
-        onnx_label(weights)
+    } else if ann == ONNX || ann == FEATURES {
+        file_label(ann, weights)
     } else {
         ann.to_owned()
     }

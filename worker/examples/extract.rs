@@ -32,7 +32,7 @@ fn main() -> miette::Result<()> {
         budget_bytes: None,
     })?;
     let extraction = Extraction {
-        ann: &OpenedAnn::BuiltIn(ann::find(ann)?),
+        ann: &OpenedAnn::built_in(ann::find(ann)?),
         weights: &WeightsSource::Random(1),
         weights_digest: "random:1",
         pruning: Pruning::None,

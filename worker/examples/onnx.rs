@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use miette::{IntoDiagnostic, WrapErr, miette};
-use nrp_worker::ann::{LoadedAnn, ONNX, OpenedAnn, Pruning, WeightsSource};
+use nrp_worker::ann::{LoadedAnn, ONNX, OpenedAnn, Pruning, RunnableAnn, WeightsSource};
 use nrp_worker::device;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -22,7 +22,7 @@ fn main() -> miette::Result<()> {
     };
     let weights = WeightsSource::File(file.into());
     let ann = OpenedAnn::open(ONNX, &weights, "")?;
-    let OpenedAnn::Onnx { file, .. } = &ann else {
+    let OpenedAnn::Runs(ann @ RunnableAnn::Onnx { file, .. }) = &ann else {
         unreachable!("an ONNX file");
     };
     let layers = file.layers();

@@ -2,7 +2,7 @@
 //! stimuli here, measured on a few images.
 
 use crate::activation::{Dtype, rank_max};
-use crate::ann::{AnnError, LoadedAnn, OpenedAnn};
+use crate::ann::{AnnError, LoadedAnn, RunnableAnn};
 use nrp_proto::sweep::Projection;
 use serde::Serialize;
 use std::time::Instant;
@@ -58,7 +58,7 @@ impl Forecast {
 }
 
 /// Seconds that an ANN takes per stimulus; the image's content does not matter.
-pub(crate) fn seconds_per_stimulus(ann: &OpenedAnn, net: &LoadedAnn) -> Result<f64, AnnError> {
+pub(crate) fn seconds_per_stimulus(ann: &RunnableAnn, net: &LoadedAnn) -> Result<f64, AnnError> {
     let stimuli = PROBE_STIMULI.max(rayon::current_num_threads());
     let images = vec![0.0; stimuli * ann.input().iter().product::<usize>()];
     // The first run allocates memory and compiles code.

@@ -1,7 +1,10 @@
 //! Resolution: from the names in a sweep to files on this machine, and to their digests. The
 //! submitting client fills in the digests; a worker checks that its own files have the same.
 
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, Screen, WeightsSource};
+use crate::ann::{
+    self, AnnError, FeaturesError, FeaturesFile, LoadedAnn, OpenedAnn, Pruning, Resize, Screen,
+    WeightsSource,
+};
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::split::{self, Split, SplitError};
@@ -292,11 +295,12 @@ pub fn resolve(
     asked: Asked,
 ) -> Result<Resolved, ResolveError> {
     spec.data_dir = data_dir.to_string_lossy().into_owned();
-    let (mut resolved, pictures) = resolve_recordings(spec, data_dir, asked)?;
+    let (mut resolved, recordings) = resolve_recordings(spec, data_dir, asked)?;
     let here = Here {
         data_dir,
         device,
-        pictures: &pictures,
+        pictures: recordings.picture_facts()?,
+        recordings: &recordings,
     };
     // Entries that differ only in sparsity share one weights file.
     let mut digests = FileDigests::default();
@@ -309,8 +313,8 @@ pub fn resolve(
         let layers: Vec<String> = layer_sets.flat_map(|set| set.layers.clone()).collect();
         let known = resolved.forecast.anns.iter().find(|of| of.ann == name);
         let known_pace = match known {
-            // Zeros do not make a pass faster, but each ONNX file is another network.
-            Some(known) if name != ann::ONNX => known.seconds_per_stimulus,
+            // Zeros do not make a pass faster, but each file is another network.
+            Some(known) if name != ann::ONNX && name != ann::FEATURES => known.seconds_per_stimulus,
             Some(_) | None => None,
         };
         let measure = asked.measure && known_pace.is_none();
@@ -344,7 +348,7 @@ fn resolve_recordings(
     spec: &mut SweepSpec,
     data_dir: &Path,
     asked: Asked,
-) -> Result<(Resolved, PictureFacts), ResolveError> {
+) -> Result<(Resolved, Recordings), ResolveError> {
     let mut files = spec.files.clone().unwrap_or_default();
     let mut source = recordings_source(&files, data_dir);
     if let Source::Files { layout, .. } = &mut source
@@ -362,9 +366,9 @@ fn resolve_recordings(
     spec.recordings_digest = marked(&source, source.digests()?.recordings);
     spec.sites = recordings.regions.iter().map(region_sites).collect();
     notices.extend(look(spec, &recordings)?);
-    let pictures = recordings.picture_facts()?.clone();
-    if pictures.clipped > 0 {
-        notices.push(clipped_notice(pictures.clipped));
+    let clipped = recordings.picture_facts()?.clipped;
+    if clipped > 0 {
+        notices.push(clipped_notice(clipped));
     }
     let mut training = 0;
     if let Some(split_spec) = &spec.split {
@@ -386,10 +390,11 @@ fn resolve_recordings(
         training,
         ..Forecast::default()
     };
-    Ok((Resolved { forecast, notices }, pictures))
+    Ok((Resolved { forecast, notices }, recordings))
 }
 
 /// How sparse an ANN turned out to be.
+#[derive(Default)]
 struct Reached {
     /// The fraction of zeros in its kernels, where they are known.
     sparsity: Option<f64>,
@@ -402,6 +407,7 @@ struct Here<'a> {
     data_dir: &'a Path,
     device: &'a Device,
     pictures: &'a PictureFacts,
+    recordings: &'a Recordings,
 }
 
 /// Loads an ANN's weights, and fills in what they determine. Its pace is measured only with `measure`.
@@ -416,19 +422,28 @@ fn resolve_ann(
     let weights = weights_source(weights, key, here.data_dir)?;
     let ann = OpenedAnn::open(&spec.name, &weights, &spec.preprocessing)?;
     let pruning = Pruning::try_from(&*spec)?;
-    let net = ann.load(&weights, pruning, layers, here.device)?;
-    let sparsity = net.reached_sparsity();
-    let mut notices = net.notices().to_vec();
-    notices.extend(pruning_notice(spec, pruning, &net));
-    let seconds_per_stimulus = measure
-        .then(|| forecast::seconds_per_stimulus(&ann, &net))
-        .transpose()?;
+    let (mut reached, seconds_per_stimulus) = match &ann {
+        OpenedAnn::Runs(runnable) => {
+            let net = runnable.load(&weights, pruning, layers, here.device)?;
+            let mut notices = net.notices().to_vec();
+            notices.extend(pruning_notice(spec, pruning, &net));
+            let sparsity = net.reached_sparsity();
+            let seconds = measure.then(|| forecast::seconds_per_stimulus(runnable, &net));
+            (Reached { sparsity, notices }, seconds.transpose()?)
+        }
+        OpenedAnn::Features(file) => {
+            let seconds = check_features(file, pruning, layers, here.recordings)?;
+            (Reached::default(), Some(seconds))
+        }
+    };
     spec.weights_digest = ann.weights_digest(&weights, digests)?;
     let order = Resize::of_preprocessing(&spec.preprocessing);
     let screen = Screen::of_preprocessing(&spec.preprocessing);
     spec.preprocessing = ann.preprocessing_id(order, screen, here.pictures)?;
     if let Some(screen) = screen {
-        notices.push(screen.notice(&spec.name, here.pictures)?);
+        reached
+            .notices
+            .push(screen.notice(&spec.name, here.pictures)?);
     }
     let layers: BTreeSet<&String> = layers.iter().collect();
     let units = layers.into_iter().map(|layer| ann.units(layer));
@@ -437,5 +452,25 @@ fn resolve_ann(
         units: units.collect::<Result<_, _>>()?,
         seconds_per_stimulus,
     };
-    Ok((of_ann, Reached { sparsity, notices }))
+    Ok((of_ann, reached))
+}
+
+/// Reads all of `layers` once, so that what is missing or not finite in a file of activations is known before
+/// anything runs. Returns the seconds that this takes per stimulus.
+fn check_features(
+    file: &FeaturesFile,
+    pruning: Pruning,
+    layers: &[String],
+    recordings: &Recordings,
+) -> Result<f64, FeaturesError> {
+    if pruning != Pruning::None {
+        let sparsity = pruning.sparsity();
+        return Err(FeaturesError::Pruned { sparsity });
+    }
+    let started = Instant::now();
+    let layers: BTreeSet<&String> = layers.iter().collect();
+    for layer in layers {
+        file.of(layer, recordings)?.check()?;
+    }
+    Ok(started.elapsed().as_secs_f64() / recordings.stimuli.len() as f64)
 }

@@ -131,6 +131,7 @@ pub struct AnnTable {
     pub resize: Option<String>,
     /// Degrees of visual angle that the ANN sees.
     pub degrees: Option<f64>,
+    #[serde(default)]
     pub layer_sets: LayerSets,
     #[serde(default = "default_sparsity")]
     pub sparsity: Vec<f64>,
@@ -138,7 +139,7 @@ pub struct AnnTable {
 }
 
 /// Which layers feed one NRP network, of each that is tried: all of them, or a word for them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(
     untagged,
     expecting = "expected a list of layer sets, as [[\"LAYER\"], [\"LAYER\", \"LAYER\"]], or \"single\", \
@@ -152,10 +153,17 @@ pub enum LayerSets {
     /// A layer for each region, since [`SweepFile::expand`].
     #[serde(skip)]
     ByRegion(Vec<(String, String)>),
+    /// The only layer of a file of activations.
+    #[serde(skip)]
+    #[default]
+    LeftOut,
 }
 
 /// Name in sweep files of an ANN that an ONNX file defines.
 pub const ONNX: &str = "onnx";
+
+/// Name in sweep files of an ANN whose activations another program computed: they are in a file.
+pub const FEATURES: &str = "features";
 
 /// Fraction of zero weights from which on an ANN no longer counts as dense. An ANN that was trained and
 /// never pruned has next to none.

@@ -1,7 +1,7 @@
 //! The kind of value that each key of a sweep file takes: values of another kind are named in words,
 //! all at once, with what to write instead. A key that is not listed is left to the format's types.
 
-use super::Mistake;
+use super::{FEATURES, Mistake};
 use crate::axis::{self, Axis};
 use toml::{Table, Value};
 
@@ -140,7 +140,16 @@ pub(super) fn mistakes(file: &Table, unknown: &[Mistake]) -> Vec<Mistake> {
                 for (index, entry) in entries.iter().enumerate() {
                     let key = format!("{ANN}[{index}]");
                     match entry {
-                        Value::Table(table) => found.table(&key, table, needed, keys),
+                        Value::Table(table) => {
+                            // A file of activations may have one layer only, which needs no word.
+                            let is_features =
+                                table.get("name").and_then(Value::as_str) == Some(FEATURES);
+                            let needed = needed.iter().copied();
+                            let needed: Vec<&str> = needed
+                                .filter(|key| !is_features || *key != "layer_sets")
+                                .collect();
+                            found.table(&key, table, &needed, keys);
+                        }
                         other => {
                             found.add(key, other, "expected a table: write `[[ann]]` above it")
                         }

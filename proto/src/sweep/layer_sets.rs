@@ -16,12 +16,19 @@ pub(super) fn shorthands() -> Vec<&'static str> {
 
 impl SweepFile {
     /// Replaces words by layer sets: every set of one, two or three of the ANN's candidate layers, or
-    /// one layer for each region. [`SweepFile::check`] refuses unknown words, and words for an ANN
-    /// without such layers.
+    /// one layer for each region. Where none are given, an ANN's only layer is meant. [`SweepFile::check`]
+    /// refuses unknown words, and words for an ANN without such layers.
     pub fn expand(mut self, catalogue: &dyn Catalogue) -> Self {
         for ann in &mut self.ann {
-            let LayerSets::Shorthand(word) = &ann.layer_sets else {
-                continue;
+            let word = match &ann.layer_sets {
+                LayerSets::Shorthand(word) => word,
+                LayerSets::LeftOut => {
+                    if let [only] = catalogue.candidates(ann)[..] {
+                        ann.layer_sets = LayerSets::Listed(vec![vec![only.to_owned()]]);
+                    }
+                    continue;
+                }
+                LayerSets::Listed(_) | LayerSets::ByRegion(_) => continue,
             };
             if word == REGION_MAP {
                 let known = catalogue.region_layers(&ann.name);
@@ -35,7 +42,7 @@ impl SweepFile {
                 }
                 continue;
             }
-            let candidates = catalogue.candidates(&ann.name);
+            let candidates = catalogue.candidates(ann);
             let known = SHORTHANDS.iter().find(|(known, _)| known == word);
             if let Some((_, layers)) = known
                 && candidates.len() >= *layers

@@ -28,9 +28,9 @@ pub use baseline::{Baseline, LinearPath};
 pub use check::Catalogue;
 pub use duplicates::Duplicates;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, LayerSets, ONNX, PILLOW_12, PILLOW_13,
-    Pruning, PruningMethod, RecordingsTable, SCREEN, SplitTable, SweepFile, TrainingTable,
-    ZEROS_OF_DENSE,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, FEATURES, LayerSets, ONNX, PILLOW_12,
+    PILLOW_13, Pruning, PruningMethod, RecordingsTable, SCREEN, SplitTable, SweepFile,
+    TrainingTable, ZEROS_OF_DENSE,
 };
 pub use formats::ResponseFormat;
 pub use grid::{GridError, TRIALS_MAX};

@@ -108,7 +108,7 @@ fn ann_entries(table: &AnnTable, degrees: Option<f64>) -> impl Iterator<Item = A
         weights_key: table.weights_key.clone().unwrap_or_default(),
         weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
         layer_sets: match &table.layer_sets {
-            LayerSets::Shorthand(_) => Vec::new(),
+            LayerSets::Shorthand(_) | LayerSets::LeftOut => Vec::new(),
             LayerSets::Listed(sets) => {
                 let set = |layers: &Vec<String>| LayerSet {
                     layers: layers.clone(),

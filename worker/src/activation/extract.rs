@@ -1,12 +1,16 @@
 //! Extraction: runs an ANN on the stimuli and writes its layers' activations, batch by batch.
 //! Memory does not grow with the number of stimuli: it holds at most three batches of images and
-//! three of activations, passed between the threads that decode, compute and write.
+//! three of activations, passed between the threads that decode, compute and write. Activations that
+//! another program computed are copied from their file.
 
 use super::cache::Claim;
 use super::file::Header;
 use super::partial::Partial;
 use super::{ActivationError, Cache, CacheKey, CachedLayer};
-use crate::ann::{self, AnnError, LoadedAnn, OpenedAnn, Pruning, Resize, Screen, WeightsSource};
+use crate::ann::{
+    self, AnnError, FeaturesFile, LoadedAnn, OpenedAnn, Pruning, Resize, RunnableAnn, Screen,
+    WeightsSource,
+};
 use crate::device;
 use crate::recording::Recordings;
 use crate::totals;
@@ -95,17 +99,23 @@ type Answers = Vec<Vec<f32>>;
 
 impl Extraction<'_> {
     fn header(&self, cache: &Cache, layer: &str) -> Result<Header, ActivationError> {
-        let pictures = self.recordings.picture_facts()?;
+        let preprocessing = match self.ann {
+            OpenedAnn::Runs(_) => {
+                let pictures = self.recordings.picture_facts()?;
+                let id = self
+                    .ann
+                    .preprocessing_id(self.resize, self.screen, pictures);
+                id.map_err(AnnError::from)?
+            }
+            OpenedAnn::Features(_) => String::new(),
+        };
         Ok(Header {
             key: CacheKey {
                 ann: self.ann.name().to_owned(),
                 weights_digest: self.weights_digest.to_owned(),
                 sparsity: self.pruning.sparsity(),
                 pruning: self.pruning.name().to_owned(),
-                preprocessing: self
-                    .ann
-                    .preprocessing_id(self.resize, self.screen, pictures)
-                    .map_err(AnnError::from)?,
+                preprocessing,
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
                 dtype: cache.dtype(),
@@ -125,15 +135,61 @@ impl Extraction<'_> {
         headers.collect()
     }
 
-    /// Runs the ANN in one pass over the stimuli that any of `partials` lacks, and completes all of
-    /// them.
-    fn run(
+    /// Completes all of `partials`.
+    fn complete(
         &self,
         partials: &mut [Partial],
         device: &Device,
         progress: OnProgress<'_>,
     ) -> Result<(), ActivationError> {
         partials.iter_mut().try_for_each(Partial::resume)?;
+        match self.ann {
+            OpenedAnn::Runs(ann) => self.run(ann, partials, device, progress),
+            OpenedAnn::Features(file) => self.copy(file, partials, progress),
+        }
+    }
+
+    /// Copies the rows that `partials` lack from a file of activations, layer by layer: one that cannot be read
+    /// by rows is then alone in memory.
+    fn copy(
+        &self,
+        file: &FeaturesFile,
+        partials: &mut [Partial],
+        progress: OnProgress<'_>,
+    ) -> Result<(), ActivationError> {
+        let (stage, total) = (Stage::Extracting, self.recordings.stimuli.len());
+        let layers = partials.len();
+        for (copied, partial) in partials.iter_mut().enumerate() {
+            if partial.rows() == total {
+                continue;
+            }
+            // Progress counts stimuli, a layer's as its share of each.
+            let told = |rows: usize| (copied * total + rows) / layers;
+            tell(progress, stage, told(partial.rows()), total)?;
+            let layer = &partial.header().key.layer;
+            let features = file.of(layer, self.recordings).map_err(AnnError::from)?;
+            tracing::info!(layer, total, "copying activations from a file");
+            for start in (partial.rows()..total).step_by(features.batch()) {
+                tell(progress, stage, told(start), total)?;
+                let stimuli = start..total.min(start + features.batch());
+                let values = features.read(stimuli).map_err(AnnError::from)?;
+                self.refuse_unstorable(&values, start, partial.header())?;
+                partial.append(start, &values)?;
+            }
+        }
+        let done = total;
+        let _ = progress(Progress { stage, done, total });
+        Ok(())
+    }
+
+    /// Runs the ANN in one pass over the stimuli that any of `partials` lacks.
+    fn run(
+        &self,
+        ann: &RunnableAnn,
+        partials: &mut [Partial],
+        device: &Device,
+        progress: OnProgress<'_>,
+    ) -> Result<(), ActivationError> {
         let total = self.recordings.stimuli.len();
         let first = partials.iter().map(Partial::rows).min().unwrap_or(total);
         if first == total {
@@ -143,7 +199,7 @@ impl Extraction<'_> {
             .iter()
             .map(|partial| partial.header().key.layer.clone())
             .collect();
-        let net = self.ann.load(self.weights, self.pruning, &layers, device)?;
+        let net = ann.load(self.weights, self.pruning, &layers, device)?;
         tracing::info!(
             ann = self.ann.name(),
             pruning = self.pruning.name(),
@@ -158,7 +214,7 @@ impl Extraction<'_> {
             let (images_to, images) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
             scope.spawn(move || {
                 for start in (first..total).step_by(batch) {
-                    let batch = self.decode(start..total.min(start + batch));
+                    let batch = self.decode(ann, start..total.min(start + batch));
                     // The receiver is gone if the ANN's side failed or was interrupted.
                     if images_to.send(batch).is_err() {
                         return;
@@ -167,36 +223,12 @@ impl Extraction<'_> {
             });
             let (answers_to, answers) = mpsc::sync_channel::<Answers>(BATCHES_BEHIND);
             let writer = scope.spawn(move || self.write(first, partials, answers));
-            let shown = self.show(first..total, &net, images, &answers_to, progress);
+            let shown = show(ann, first..total, &net, images, &answers_to, progress);
             drop(answers_to);
             // Batches computed before a failure are kept.
             let written = writer.join().unwrap_or_else(|panic| resume_unwind(panic));
             written.and(shown)
         })
-    }
-
-    /// Runs the ANN on one batch of images after the other.
-    fn show(
-        &self,
-        stimuli: Range<usize>,
-        net: &LoadedAnn,
-        images: mpsc::Receiver<Batch>,
-        answers_to: &mpsc::SyncSender<Answers>,
-        progress: OnProgress<'_>,
-    ) -> Result<(), ActivationError> {
-        let (mut done, total) = (stimuli.start, stimuli.end);
-        for batch in images {
-            tell(progress, Stage::Extracting, done, total)?;
-            let images = batch?;
-            // The receiver is gone if the disk failed, which the writer reports.
-            if answers_to.send(net.activations(&images)?).is_err() {
-                return Ok(());
-            }
-            done += images.len() / self.ann.input().iter().product::<usize>();
-        }
-        let stage = Stage::Extracting;
-        let _ = progress(Progress { stage, done, total });
-        Ok(())
     }
 
     /// Writes the layers' activations to their files, batch by batch.
@@ -220,8 +252,8 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    fn decode(&self, stimuli: Range<usize>) -> Batch {
-        let (input, mode) = (self.ann.input(), self.ann.preprocessing());
+    fn decode(&self, ann: &RunnableAnn, stimuli: Range<usize>) -> Batch {
+        let (input, mode) = (ann.input(), ann.preprocessing());
         let images = stimuli
             .into_par_iter()
             .map(|stimulus| {
@@ -263,6 +295,30 @@ impl Extraction<'_> {
             ActivationError::NotFinite { layer, stimulus }
         })
     }
+}
+
+/// Runs the ANN on one batch of images after the other.
+fn show(
+    ann: &RunnableAnn,
+    stimuli: Range<usize>,
+    net: &LoadedAnn,
+    images: mpsc::Receiver<Batch>,
+    answers_to: &mpsc::SyncSender<Answers>,
+    progress: OnProgress<'_>,
+) -> Result<(), ActivationError> {
+    let (mut done, total) = (stimuli.start, stimuli.end);
+    for batch in images {
+        tell(progress, Stage::Extracting, done, total)?;
+        let images = batch?;
+        // The receiver is gone if the disk failed, which the writer reports.
+        if answers_to.send(net.activations(&images)?).is_err() {
+            return Ok(());
+        }
+        done += images.len() / ann.input().iter().product::<usize>();
+    }
+    let stage = Stage::Extracting;
+    let _ = progress(Progress { stage, done, total });
+    Ok(())
 }
 
 /// Returns the requested layers from the cache, and extracts the missing ones first.
@@ -316,7 +372,7 @@ pub fn ensure(
         match cache.claim(&missing, &also)? {
             Claim::Ours(mut partials) => {
                 let started = Instant::now();
-                let ran = extraction.run(&mut partials, device, progress);
+                let ran = extraction.complete(&mut partials, device, progress);
                 totals::extracted(started.elapsed());
                 ran?;
                 for partial in partials {
@@ -380,7 +436,7 @@ mod tests {
     use std::sync::LazyLock;
 
     static MOBILENET: LazyLock<OpenedAnn> =
-        LazyLock::new(|| OpenedAnn::BuiltIn(ann::find("mobilenet").expect("offered")));
+        LazyLock::new(|| OpenedAnn::built_in(ann::find("mobilenet").expect("offered")));
 
     fn recordings(stimuli: usize) -> Recordings {
         let source = Source::Simulated { seed: 1 };

@@ -181,7 +181,7 @@ mod tests {
             Self {
                 directory: tempfile::tempdir().expect("a directory"),
                 recordings,
-                ann: OpenedAnn::BuiltIn(ann::find("mobilenet").expect("offered")),
+                ann: OpenedAnn::built_in(ann::find("mobilenet").expect("offered")),
                 layers: ["conv1_relu", "conv_pw_1_relu"].map(str::to_owned).to_vec(),
             }
         }

@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use nrp_proto::did_you_mean;
 use thiserror::Error;
 
-use super::{OnnxError, ScreenError, TorchError};
+use super::{FeaturesError, OnnxError, ScreenError, TorchError};
 
 /// Why an ANN could not be found, loaded, run or verified.
 #[derive(Debug, Error, Diagnostic)]
@@ -80,6 +80,10 @@ pub enum AnnError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Onnx(#[from] OnnxError),
+    /// Activations cannot be taken from a file.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Features(#[from] FeaturesError),
     /// The ANN has no such layer.
     #[error("layer `{layer}` is not in {ann}")]
     #[diagnostic(help("`nrp ann layers {ann}` lists its layers{}", did_you_mean(near.as_deref())))]

@@ -6,7 +6,9 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::Deserialize;
 
-use super::{Ann, AnnError, AnnInfo, Pruning, find, graph::Graph, recipe};
+use super::{
+    Ann, AnnError, AnnInfo, FeaturesError, FeaturesFile, Pruning, find, graph::Graph, recipe,
+};
 
 /// How well an ANN reproduces a fixture.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,10 @@ struct FixtureLayer {
 /// # Errors
 /// When the file is not a fixture, its ANN is unknown, or it describes another network.
 pub fn verify(path: &Path, device: &Device) -> Result<FixtureReport, AnnError> {
+    if FeaturesFile::open(path).is_ok() {
+        let path = path.to_owned();
+        return Err(FeaturesError::NothingToVerify { path }.into());
+    }
     let text = std::fs::read_to_string(path).map_err(|source| AnnError::FixtureUnreadable {
         path: path.to_owned(),
         source,

@@ -1,13 +1,14 @@
 //! The ANNs: how they are built, their weights, their layers, and the preprocessing of images.
 //!
-//! An ANN is frozen: nothing in here trains, and nothing knows of recordings. To add an ANN, write
-//! one file that states its graph, and add a line to [`offered`].
+//! An ANN is frozen: nothing in here trains, and nothing but `features` knows of recordings, to find the rows of
+//! their stimuli. To add an ANN, write one file that states its graph, and add a line to [`offered`].
 
 mod alexnet;
 mod blocks;
 mod cpu;
 mod densenet;
 mod error;
+mod features;
 mod fixture;
 mod fold;
 mod graph;
@@ -37,12 +38,13 @@ mod weights;
 mod xception;
 
 pub use error::AnnError;
+pub use features::{Features, FeaturesError, FeaturesFile, FeaturesLayer};
 pub use fixture::{FixtureReport, verify};
 pub use info::{AnnInfo, Files, LayerInfo, Preprocessing};
 pub use model::Ann;
-pub use offered::{ONNX, find, offered};
+pub use offered::{FEATURES, ONNX, find, offered};
 pub use onnx::{LeftOut, NotLayer, OnnxError, OnnxFile, OnnxLayer, OnnxPass, is_onnx};
-pub use opened::{LoadedAnn, OpenedAnn};
+pub use opened::{LoadedAnn, OpenedAnn, RunnableAnn};
 pub use preprocess::{preprocess, preprocessing_id};
 pub use pruning::Pruning;
 pub use resize::Resize;

@@ -1,14 +1,16 @@
 //! The built-in ANNs, by name.
 
 use nrp_proto::near_miss;
-pub use nrp_proto::sweep::ONNX;
+pub use nrp_proto::sweep::{FEATURES, ONNX};
 
 use super::info::AnnInfo;
 use super::{
-    AnnError, alexnet, densenet, mobilenet, mobilenet_v2, nasnet, resnet50, torchvision, xception,
+    AnnError, FeaturesError, alexnet, densenet, mobilenet, mobilenet_v2, nasnet, resnet50,
+    torchvision, xception,
 };
 
-/// The built-in ANNs. ONNX files run too, under the name [`ONNX`].
+/// The built-in ANNs. ONNX files run too, under the name [`ONNX`], and activations that another program computed
+/// are read from a file under the name [`FEATURES`].
 pub fn offered() -> &'static [AnnInfo] {
     static OFFERED: [AnnInfo; 13] = [
         mobilenet::MOBILENET,
@@ -40,8 +42,11 @@ pub fn find(name: &str) -> Result<&'static AnnInfo, AnnError> {
     if name == ONNX {
         return Err(AnnError::NoFile);
     }
+    if name == FEATURES {
+        return Err(FeaturesError::NoFile.into());
+    }
     let known = offered().iter().map(|ann| ann.name);
-    let near = near_miss(&name, known.chain([ONNX])).map(str::to_owned);
+    let near = near_miss(&name, known.chain([ONNX, FEATURES])).map(str::to_owned);
     Err(AnnError::Unknown { name, near })
 }
 
@@ -116,6 +121,7 @@ mod tests {
     fn what_is_not_offered_is_refused_by_name() {
         let refusal = |name| find(name).expect_err("refused").to_string();
         assert_eq!(refusal("onnx"), "`onnx` is defined by its file");
+        assert_eq!(refusal("features"), "`features` are defined by their file");
         assert_eq!(refusal("lenet5"), "unknown ANN `lenet5`");
         assert!(matches!(
             find("mobilnet"),

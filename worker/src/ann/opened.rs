@@ -1,5 +1,5 @@
-//! An ANN that a sweep names, opened so that its input and layers are known: built-in ANNs by their
-//! name, ONNX networks from their file.
+//! An ANN that a sweep names, opened so that its layers are known: built-in ANNs by their name, ONNX networks
+//! from their file. Of an ANN that ran elsewhere there is only a file of its activations.
 
 use std::sync::Arc;
 
@@ -9,15 +9,24 @@ use nrp_proto::sweep::DEFAULT_PREPROCESSING;
 use crate::digest::FileDigests;
 use crate::recording::PictureFacts;
 
-use super::offered::{ONNX, find};
+use super::offered::{FEATURES, ONNX, find};
 use super::{
-    Ann, AnnError, AnnInfo, OnnxFile, OnnxPass, Preprocessing, Pruning, Resize, Screen,
-    ScreenError, WeightsSource, preprocessing_id,
+    Ann, AnnError, AnnInfo, FeaturesError, FeaturesFile, OnnxFile, OnnxPass, Preprocessing,
+    Pruning, Resize, Screen, ScreenError, WeightsSource, preprocessing_id,
 };
 
-/// An ANN whose input and layers are known.
+/// An ANN whose layers are known.
 #[derive(Clone, Debug)]
 pub enum OpenedAnn {
+    /// One that runs here, on images.
+    Runs(RunnableAnn),
+    /// One that ran elsewhere: its activations.
+    Features(Arc<FeaturesFile>),
+}
+
+/// An ANN that runs here: its input is known, too.
+#[derive(Clone, Debug)]
+pub enum RunnableAnn {
     /// One of ours.
     BuiltIn(&'static AnnInfo),
     /// An ONNX file's.
@@ -40,34 +49,119 @@ impl OpenedAnn {
         weights: &WeightsSource,
         preprocessing: &str,
     ) -> Result<Self, AnnError> {
-        if name != ONNX {
-            return find(name).map(Self::BuiltIn);
+        match name {
+            FEATURES => Ok(Self::Features(Arc::new(features(weights, preprocessing)?))),
+            ONNX => onnx(weights, preprocessing).map(Self::Runs),
+            name => find(name).map(Self::built_in),
         }
-        let mode = preprocessing.split(' ').next().unwrap_or_default();
-        let mode = match mode {
-            "" => DEFAULT_PREPROCESSING,
-            word => word,
-        };
-        match weights {
-            WeightsSource::Part { key, .. } => Err(AnnError::KeyOfOnnx { key: key.clone() }),
-            WeightsSource::Random(_) => Err(AnnError::RandomOnnx {
-                weights: weights.to_string(),
-            }),
-            WeightsSource::File(path) => Ok(Self::Onnx {
-                preprocessing: mode.parse()?,
-                file: Arc::new(OnnxFile::open(path)?),
-            }),
-        }
+    }
+
+    /// One of ours.
+    pub fn built_in(info: &'static AnnInfo) -> Self {
+        Self::Runs(RunnableAnn::BuiltIn(info))
     }
 
     /// Its name in sweep files and results.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::BuiltIn(info) => info.name,
-            Self::Onnx { .. } => ONNX,
+            Self::Runs(RunnableAnn::BuiltIn(info)) => info.name,
+            Self::Runs(RunnableAnn::Onnx { .. }) => ONNX,
+            Self::Features(_) => FEATURES,
         }
     }
 
+    /// Identifies in ids and cache keys what preprocessing makes of `pictures`; empty where activations are
+    /// read.
+    ///
+    /// # Errors
+    /// When the pictures cannot be placed on `screen`.
+    pub fn preprocessing_id(
+        &self,
+        order: Resize,
+        screen: Option<Screen>,
+        pictures: &PictureFacts,
+    ) -> Result<String, ScreenError> {
+        match self {
+            Self::Runs(ann) => {
+                preprocessing_id(ann.input(), ann.preprocessing(), order, screen, pictures)
+            }
+            Self::Features(_) => Ok(String::new()),
+        }
+    }
+
+    /// Identifies its weights in ids and cache keys; `weights` are those it was opened with. A weights
+    /// file is read only where `digests` does not remember it; an ONNX file was hashed as it was
+    /// opened. For activations that are read, it is their file's digest.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn weights_digest(
+        &self,
+        weights: &WeightsSource,
+        digests: &mut FileDigests,
+    ) -> Result<String, AnnError> {
+        match self {
+            Self::Runs(RunnableAnn::BuiltIn(info)) => weights.digest(info, digests),
+            Self::Runs(RunnableAnn::Onnx { file, .. }) => Ok(file.digest().to_owned()),
+            Self::Features(file) => {
+                let path = file.path();
+                let digest = digests
+                    .of(path)
+                    .map_err(|source| FeaturesError::Unreadable {
+                        path: path.to_owned(),
+                        source,
+                    });
+                Ok(digest?)
+            }
+        }
+    }
+
+    /// Number of activations per stimulus in `layer`.
+    ///
+    /// # Errors
+    /// When the ANN has no such layer.
+    pub fn units(&self, layer: &str) -> Result<usize, AnnError> {
+        match self {
+            Self::Runs(RunnableAnn::BuiltIn(info)) => Ok(info.layer(layer)?.units()),
+            Self::Runs(RunnableAnn::Onnx { file, .. }) => Ok(file.shape(layer)?.iter().product()),
+            Self::Features(file) => Ok(file.units(layer)?),
+        }
+    }
+}
+
+fn onnx(weights: &WeightsSource, preprocessing: &str) -> Result<RunnableAnn, AnnError> {
+    let mode = preprocessing.split(' ').next().unwrap_or_default();
+    let mode = match mode {
+        "" => DEFAULT_PREPROCESSING,
+        word => word,
+    };
+    match weights {
+        WeightsSource::Part { key, .. } => Err(AnnError::KeyOfOnnx { key: key.clone() }),
+        WeightsSource::Random(_) => Err(AnnError::RandomOnnx {
+            weights: weights.to_string(),
+        }),
+        WeightsSource::File(path) => Ok(RunnableAnn::Onnx {
+            preprocessing: mode.parse()?,
+            file: Arc::new(OnnxFile::open(path)?),
+        }),
+    }
+}
+
+fn features(weights: &WeightsSource, preprocessing: &str) -> Result<FeaturesFile, FeaturesError> {
+    if !preprocessing.is_empty() {
+        let word = preprocessing.to_owned();
+        return Err(FeaturesError::Preprocessed { word });
+    }
+    match weights {
+        WeightsSource::Part { key, .. } => Err(FeaturesError::Key { key: key.clone() }),
+        WeightsSource::Random(_) => Err(FeaturesError::Random {
+            weights: weights.to_string(),
+        }),
+        WeightsSource::File(path) => FeaturesFile::open(path),
+    }
+}
+
+impl RunnableAnn {
     /// Height, width and channels of an image.
     pub fn input(&self) -> [usize; 3] {
         match self {
@@ -81,47 +175,6 @@ impl OpenedAnn {
         match self {
             Self::BuiltIn(info) => info.preprocessing,
             Self::Onnx { preprocessing, .. } => *preprocessing,
-        }
-    }
-
-    /// Identifies in ids and cache keys what preprocessing makes of `pictures`.
-    ///
-    /// # Errors
-    /// When the pictures cannot be placed on `screen`.
-    pub fn preprocessing_id(
-        &self,
-        order: Resize,
-        screen: Option<Screen>,
-        pictures: &PictureFacts,
-    ) -> Result<String, ScreenError> {
-        preprocessing_id(self.input(), self.preprocessing(), order, screen, pictures)
-    }
-
-    /// Identifies its weights in ids and cache keys; `weights` are those it was opened with. A weights
-    /// file is read only where `digests` does not remember it; an ONNX file was hashed as it was
-    /// opened.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn weights_digest(
-        &self,
-        weights: &WeightsSource,
-        digests: &mut FileDigests,
-    ) -> Result<String, AnnError> {
-        match self {
-            Self::BuiltIn(info) => weights.digest(info, digests),
-            Self::Onnx { file, .. } => Ok(file.digest().to_owned()),
-        }
-    }
-
-    /// Number of activations per stimulus in `layer`.
-    ///
-    /// # Errors
-    /// When the ANN has no such layer.
-    pub fn units(&self, layer: &str) -> Result<usize, AnnError> {
-        match self {
-            Self::BuiltIn(info) => Ok(info.layer(layer)?.units()),
-            Self::Onnx { file, .. } => Ok(file.shape(layer)?.iter().product()),
         }
     }
 

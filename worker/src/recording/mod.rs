@@ -38,7 +38,11 @@ pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use duplicates::Duplicates;
 pub use error::{ArraysError, AssemblyError, ImagesError, NwbError, RecordingError, StimuliError};
+pub(crate) use formats::Tables;
 pub use formats::arrays::Axes;
+pub(crate) use formats::arrays::container::Entries;
+pub(crate) use formats::arrays::ids::names_stimuli;
+pub(crate) use formats::arrays::npy;
 pub use formats::{FORMATS, Format};
 pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
@@ -52,7 +56,7 @@ use formats::{Asked, Opened};
 use images::{Entry, Header, Images, Picture};
 use pictures::{DEGREES, Pictures};
 use stimuli::StimulusSet;
-use words::some_of;
+pub(crate) use words::{first_bytes, named, some_of};
 
 /// What errors call the files that list stimuli.
 const STIMULUS_SETS: &str = "stimulus sets";
@@ -70,6 +74,10 @@ pub struct Recordings {
     /// How the axes of NumPy arrays were interpreted; empty for the documented order and for other
     /// files.
     pub axes: Vec<ArrayAxis>,
+    /// How many stimuli the stimulus set lists, those never shown included.
+    pub listed: usize,
+    /// Where each of the stimuli stands in the stimulus set, the first at 0.
+    pub lines: Vec<usize>,
     pictures: Box<dyn Pictures>,
     /// The duplicates, once they were searched for.
     duplicates: OnceLock<Duplicates>,
@@ -259,11 +267,13 @@ impl Recordings {
         let mut notices = assembly.notices();
         let shown: HashSet<&str> = assembly.shown.iter().map(String::as_str).collect();
         notices.extend(set.never_shown(&assembly.shown));
-        let stimuli: Vec<Stimulus> = set
+        let listed = set.stimuli.len();
+        let (lines, stimuli): (Vec<usize>, Vec<Stimulus>) = set
             .stimuli
             .into_iter()
-            .filter(|stimulus| shown.contains(stimulus.id.as_str()))
-            .collect();
+            .enumerate()
+            .filter(|(_, stimulus)| shown.contains(stimulus.id.as_str()))
+            .unzip();
         let rows: HashMap<&str, usize> = stimuli
             .iter()
             .enumerate()
@@ -281,6 +291,8 @@ impl Recordings {
             simulated: false,
             notices,
             axes: assembly.axes.clone(),
+            listed,
+            lines,
             pictures,
             duplicates: OnceLock::new(),
             facts: OnceLock::new(),
@@ -291,12 +303,15 @@ impl Recordings {
         let known = simulated::NAMES.map(str::to_owned);
         let names = chosen(regions, &known, "the simulated recordings")?;
         let made = simulated::simulate(seed, &names);
+        let listed = made.stimuli.len();
         Ok(Self {
             stimuli: made.stimuli,
             regions: made.regions,
             simulated: true,
             notices: Vec::new(),
             axes: Vec::new(),
+            listed,
+            lines: (0..listed).collect(),
             pictures: Box::new(Rendered(made.images)),
             duplicates: OnceLock::new(),
             facts: OnceLock::new(),

@@ -3,7 +3,7 @@
 use super::limits::MAX_NAMED;
 
 /// "it starts with" in words: what a file that is not what it should be looks like.
-pub(super) fn first_bytes(bytes: &[u8]) -> String {
+pub(crate) fn first_bytes(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(16)];
     if start.is_empty() {
         return "nothing, it is empty".to_owned();
@@ -17,7 +17,7 @@ pub(super) fn first_bytes(bytes: &[u8]) -> String {
 }
 
 /// Keeps the first [`MAX_NAMED`] and how many there were.
-pub(super) fn some_of<T>(all: impl IntoIterator<Item = T>) -> (Vec<T>, usize) {
+pub(crate) fn some_of<T>(all: impl IntoIterator<Item = T>) -> (Vec<T>, usize) {
     let mut count = 0;
     let mut some = Vec::new();
     for one in all {
@@ -39,7 +39,7 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 }
 
 /// "`a`, `b` and 3 more".
-pub(super) fn named(some: &[String], count: usize) -> String {
+pub(crate) fn named(some: &[String], count: usize) -> String {
     let quoted: Vec<String> = some.iter().map(|one| format!("`{one}`")).collect();
     let quoted = quoted.join(", ");
     match count - some.len() {

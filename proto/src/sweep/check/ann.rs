@@ -6,8 +6,8 @@ use super::{
 };
 use crate::near_miss;
 use crate::sweep::{
-    AnnTable, DEFAULT_PREPROCESSING, LayerSets, PILLOW_12, PILLOW_13, Pruning, PruningMethod,
-    SweepFile, layer_sets,
+    AnnTable, DEFAULT_PREPROCESSING, FEATURES, LayerSets, PILLOW_12, PILLOW_13, Pruning,
+    PruningMethod, SweepFile, layer_sets,
 };
 use std::collections::BTreeMap;
 
@@ -50,19 +50,23 @@ impl SweepFile {
             let key = |name: &str| format!("ann[{index}].{name}");
             let offered = catalogue.offered();
             if offered.contains(&ann.name.as_str()) {
-                let layers = catalogue.layers(&ann.name);
+                let layers = catalogue.layers(ann);
                 check_layer_sets(&key("layer_sets"), ann, layers.as_deref(), found);
-                check_of_file(&key, ann, layers.is_none(), found);
+                if ann.name == FEATURES {
+                    check_features(&key, ann, found);
+                } else {
+                    check_of_file(&key, ann, layers.is_none(), found);
+                }
             } else {
                 let problem = format!("no such ANN; there are {}", backticked(&offered));
                 let near = near_miss(&ann.name, offered.iter().copied());
                 found.add_near(key("name"), quote(&ann.name), problem, near);
             }
             check_weights(&key("weights"), &ann.weights, found);
-            if let Some(resize) = &ann.resize {
+            if let Some(resize) = ann.resize.as_ref().filter(|_| ann.name != FEATURES) {
                 found.word(key("resize"), resize, &RESIZE);
             }
-            if let Some(degrees) = ann.degrees {
+            if let Some(degrees) = ann.degrees.filter(|_| ann.name != FEATURES) {
                 check_degrees(key("degrees"), degrees, found);
             }
             check_sparsity(&key("sparsity"), &ann.sparsity, found);
@@ -171,13 +175,61 @@ fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, fo
     }
 }
 
+/// What activations that another program computed may not have.
+fn check_features(key: &dyn Fn(&str) -> String, ann: &AnnTable, found: &mut Found) {
+    let degrees = ann.degrees.map(|degrees| degrees.to_string());
+    let of_images = [
+        ("preprocessing", ann.preprocessing.as_deref().map(quote)),
+        ("resize", ann.resize.as_deref().map(quote)),
+        ("degrees", degrees),
+    ];
+    for (name, value) in of_images {
+        if let Some(value) = value {
+            let problem =
+                "activations of a file are read as they are, without images; leave it out";
+            found.add(key(name), value, problem);
+        }
+    }
+    if let Some(weights_key) = &ann.weights_key {
+        let problem =
+            "is for files of PyTorch's; name layers of a file of activations in `layer_sets`";
+        found.add(key("weights_key"), quote(weights_key), problem);
+    }
+    if ann.sparsity != [0.0] || ann.pruning.is_some() {
+        let problem = "activations of a file have no weights to prune; list those of each pruned network \
+                       as an ANN of its own";
+        found.add(key("sparsity"), format!("{:?}", ann.sparsity), problem);
+    }
+    if ann.weights.starts_with(crate::id::RANDOM_PREFIX) {
+        let problem = "expected a file of activations: `.npy`, `.npz` or `.nc`";
+        found.add(key("weights"), quote(&ann.weights), problem);
+    }
+}
+
+/// The command that lists an ANN's layers.
+fn listing(ann: &AnnTable) -> String {
+    match ann.name.as_str() {
+        FEATURES => format!("nrp ann layers {FEATURES} --weights {}", ann.weights),
+        name => format!("nrp ann layers {name}"),
+    }
+}
+
 /// `layers` are the ANN's, where they are known without its file.
 fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found: &mut Found) {
     let sets = match &ann.layer_sets {
         LayerSets::Listed(sets) => sets,
-        LayerSets::Shorthand(word) => return check_shorthand(key, word, &ann.name, found),
+        LayerSets::Shorthand(word) => return check_shorthand(key, word, ann, found),
         // The catalogue's.
         LayerSets::ByRegion(_) => return,
+        LayerSets::LeftOut => {
+            let layers = layers.map_or(0, <[String]>::len);
+            let problem = format!(
+                "is missing, and there are {layers} layers: list the sets, or write \"single\" for each \
+                 layer by itself; `{}` lists them",
+                listing(ann)
+            );
+            return found.add(key, "", problem);
+        }
     };
     if let Some(layers) = layers {
         check_layers(key, ann, sets, layers, found);
@@ -199,10 +251,7 @@ fn check_layers(
                 found.add_near(
                     format!("{key}[{set_index}][{index}]"),
                     quote(layer),
-                    format!(
-                        "no layer of {name}; `nrp ann layers {name}` lists them",
-                        name = ann.name
-                    ),
+                    format!("no layer of {}; `{}` lists them", ann.name, listing(ann)),
                     near_miss(layer, layers.iter().map(String::as_str)),
                 );
             }
@@ -258,8 +307,9 @@ pub(super) fn check_sets(key: &str, sets: &[Vec<String>], found: &mut Found) {
 }
 
 /// A word that could not be expanded.
-fn check_shorthand(key: &str, word: &str, ann: &str, found: &mut Found) {
+fn check_shorthand(key: &str, word: &str, table: &AnnTable, found: &mut Found) {
     let words = layer_sets::shorthands();
+    let ann = &table.name;
     let (problem, near) = match words.contains(&word) {
         true if word == layer_sets::REGION_MAP => (
             format!(
@@ -273,10 +323,10 @@ fn check_shorthand(key: &str, word: &str, ann: &str, found: &mut Found) {
         ),
         false => (
             format!(
-                "must be a list of layer sets, or one of {}: every candidate layer of \
-                 `nrp ann layers {ann}`, all pairs, all triples, or the layer that Brain-Score has \
-                 committed to each region",
-                backticked(&words)
+                "must be a list of layer sets, or one of {}: every candidate layer of `{}`, all pairs, all \
+                 triples, or the layer that Brain-Score has committed to each region",
+                backticked(&words),
+                listing(table)
             ),
             near_miss(word, words.iter().copied()),
         ),

@@ -10,8 +10,8 @@ mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    Baseline, Duplicates, InputScaling, Mistake, Projection, Scheme, SweepError, SweepFile,
-    TRIALS_MAX, TargetScaling,
+    AnnTable, Baseline, Duplicates, InputScaling, Mistake, Projection, Scheme, SweepError,
+    SweepFile, TRIALS_MAX, TargetScaling,
 };
 use crate::near_miss;
 use std::collections::HashSet;
@@ -24,9 +24,9 @@ pub trait Catalogue {
     fn offered(&self) -> Vec<&str>;
     /// Layers of an offered ANN; none if only its file defines them, as for ONNX. Such an ANN needs its
     /// file, so its weights are never random, and the sweep file names its preprocessing.
-    fn layers(&self, ann: &str) -> Option<Vec<String>>;
-    /// The layers that words for layer sets draw from; empty if only its file defines them.
-    fn candidates(&self, ann: &str) -> Vec<&str>;
+    fn layers(&self, ann: &AnnTable) -> Option<Vec<String>>;
+    /// The layers that words for layer sets draw from; empty if they are not known.
+    fn candidates(&self, ann: &AnnTable) -> Vec<&str>;
     /// Regions, each with its published layer; empty if none is known.
     fn region_layers(&self, ann: &str) -> Vec<(&str, &str)>;
 }

@@ -6,15 +6,18 @@ struct Two;
 
 impl Catalogue for Two {
     fn offered(&self) -> Vec<&str> {
-        vec!["mobilenet", "onnx"]
+        vec!["mobilenet", "onnx", "features"]
     }
-    fn layers(&self, ann: &str) -> Option<Vec<String>> {
-        let layers = ["conv_pw_3_relu", "conv_pw_13_relu"];
-        (ann == "mobilenet").then(|| layers.map(str::to_owned).to_vec())
+    fn layers(&self, ann: &AnnTable) -> Option<Vec<String>> {
+        let layers = self.candidates(ann);
+        let known = !layers.is_empty();
+        known.then(|| layers.into_iter().map(str::to_owned).collect())
     }
-    fn candidates(&self, ann: &str) -> Vec<&str> {
-        match ann {
-            "mobilenet" => vec!["conv_pw_3_relu", "conv_pw_13_relu"],
+    fn candidates(&self, ann: &AnnTable) -> Vec<&str> {
+        match (ann.name.as_str(), ann.weights.as_str()) {
+            ("mobilenet", _) => vec!["conv_pw_3_relu", "conv_pw_13_relu"],
+            ("features", "one.npy") => vec!["one"],
+            ("features", "three.npz") => vec!["a", "b", "c"],
             _ => Vec::new(),
         }
     }
@@ -92,7 +95,7 @@ fn every_mistake_names_key_value_and_near_miss() {
       `name` = "two words": must be 1 to 64 letters, digits, `-`, `_` or `.`
       `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`; did you mean `holdout`?
       `split.fractions` = [0.8, 0.1, 0.2]: must sum to 1, not 1.1
-      `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`, `onnx`; did you mean `mobilenet`?
+      `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`, `onnx`, `features`; did you mean `mobilenet`?
       `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
       `ann[1].layer_sets[0][0]` = "conv_pw_31_relu": no layer of mobilenet; `nrp ann layers mobilenet` lists them; did you mean `conv_pw_13_relu`?
       `ann[1].layer_sets[1]` = []: names no layer
@@ -447,6 +450,62 @@ fn an_ann_that_its_file_defines_has_any_layer_its_own_preprocessing_and_no_seed(
       `ann[2].weights` = "random:1": onnx has no weights but its file's; name the file, saved untrained if need be
       `ann[3].preprocessing` = "tf": mobilenet has its own; leave it out
     "#);
+}
+
+#[test]
+fn activations_of_a_file_have_layers_and_nothing_that_is_done_to_images_or_weights() {
+    let features = |rest: &str| check(&format!("[[ann]]\nname = \"features\"\n{rest}"));
+    for good in [
+        "weights = \"one.npy\"",
+        "weights = \"one.npy\"\nlayer_sets = [[\"one\"]]",
+        "weights = \"one.npy\"\nlayer_sets = \"single\"",
+        "weights = \"three.npz\"\nlayer_sets = \"triples\"",
+        "weights = \"three.npz\"\nlayer_sets = [[\"c\", \"a\"], [\"b\"]]",
+    ] {
+        assert_eq!(features(good), "good", "{good}");
+    }
+    insta::assert_snapshot!(check(r#"
+        [[ann]]
+        name = "features"
+        weights = "three.npz"
+        [[ann]]
+        name = "features"
+        weights = "one.npy"
+        weights_key = "one"
+        preprocessing = "torch"
+        resize = "pillow-12"
+        degrees = 8.0
+        sparsity = [0.0, 0.5]
+        layer_sets = "pairs"
+        [[ann]]
+        name = "features"
+        weights = "random:1"
+        layer_sets = [["a"]]
+        [[ann]]
+        name = "features"
+        weights = "three.npz"
+        resize = "pillow-13"
+        layer_sets = [["d"]]
+    "#), @r#"
+    the sweep file has 11 mistakes
+      `ann[3]` = "features": is listed twice with the same weights; put all its layer sets into one
+      `ann[0].layer_sets`: is missing, and there are 3 layers: list the sets, or write "single" for each layer by itself; `nrp ann layers features --weights three.npz` lists them
+      `ann[1].layer_sets` = "pairs": features has too few candidate layers for that; list the layer sets
+      `ann[1].preprocessing` = "torch": activations of a file are read as they are, without images; leave it out
+      `ann[1].resize` = "pillow-12": activations of a file are read as they are, without images; leave it out
+      `ann[1].degrees` = 8: activations of a file are read as they are, without images; leave it out
+      `ann[1].weights_key` = "one": is for files of PyTorch's; name layers of a file of activations in `layer_sets`
+      `ann[1].sparsity` = [0.0, 0.5]: activations of a file have no weights to prune; list those of each pruned network as an ANN of its own
+      `ann[2].weights` = "random:1": expected a file of activations: `.npy`, `.npz` or `.nc`
+      `ann[3].layer_sets[0][0]` = "d": no layer of features; `nrp ann layers features --weights three.npz` lists them
+      `ann[3].resize` = "pillow-13": activations of a file are read as they are, without images; leave it out
+    "#);
+    let other = "name = \"a\"\nrecordings = { assembly = \"simulated\" }\n[[ann]]\nname = \"onnx\"\n\
+                 weights = \"net.onnx\"\n";
+    let error = SweepFile::parse(other)
+        .expect_err("no layer sets")
+        .to_string();
+    assert!(error.contains("`ann[0].layer_sets`: is missing"), "{error}");
 }
 
 #[test]

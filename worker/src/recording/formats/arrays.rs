@@ -10,9 +10,9 @@
 //! Values are taken as they are; averaging is not done here.
 
 pub(super) mod axes;
-pub(super) mod container;
-mod ids;
-mod npy;
+pub(crate) mod container;
+pub(in crate::recording) mod ids;
+pub(crate) mod npy;
 mod npz;
 mod parts;
 mod sites;

@@ -16,6 +16,7 @@ use std::path::Path;
 use nrp_proto::sweep::ResponseFormat;
 
 use super::error::RecordingError;
+pub(crate) use netcdf::tables::Tables;
 pub(super) use reading::{Asked, Brought, Opened};
 
 /// A format of responses.

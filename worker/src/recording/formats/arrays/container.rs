@@ -50,16 +50,16 @@ pub(in crate::recording::formats) struct Unread {
 
 /// An array: its shape, and its entries in the order of rows (C), however it was stored.
 #[derive(Debug, PartialEq)]
-pub(in crate::recording::formats) struct Array {
+pub(crate) struct Array {
     /// Length of each axis.
-    pub(in crate::recording::formats) shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// Its entries, the last axis fastest.
-    pub(in crate::recording::formats) entries: Entries,
+    pub(crate) entries: Entries,
 }
 
 /// The entries of an array.
 #[derive(Debug, PartialEq)]
-pub(in crate::recording::formats) enum Entries {
+pub(crate) enum Entries {
     /// Floats or whole numbers.
     Numbers(Vec<f64>),
     /// Text.

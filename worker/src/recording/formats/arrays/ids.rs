@@ -25,7 +25,7 @@ pub(super) enum Verdict {
 }
 
 /// Whether an array of this name is meant to name the stimuli.
-pub(super) fn names_stimuli(name: &str) -> bool {
+pub(crate) fn names_stimuli(name: &str) -> bool {
     STIMULUS_IDS
         .iter()
         .any(|id| name == *id || name.strip_suffix('s') == Some(id))

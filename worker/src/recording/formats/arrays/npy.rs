@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read};
 use super::container::{self, Array, Entries};
 use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
 const MAX_HEADER_BYTES: usize = 1 << 16;
 
@@ -72,6 +72,65 @@ struct Header {
     shape: Vec<usize>,
 }
 
+/// An array of numbers as it is stored, for a reader that takes its entries by parts.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    /// Length of each axis.
+    pub(crate) shape: Vec<usize>,
+    /// Whether the first axis is the fastest, not the last.
+    pub(crate) is_fortran: bool,
+    /// Bytes of an entry.
+    pub(crate) entry_bytes: usize,
+    /// Bytes before the first entry.
+    pub(crate) start: u64,
+    kind: Kind,
+    big_endian: bool,
+}
+
+impl Stored {
+    /// Reads an array's header; `None` where it holds something other than numbers.
+    ///
+    /// # Errors
+    /// When the header is damaged, in words.
+    pub(crate) fn open(reader: impl Read) -> Result<Option<Self>, String> {
+        let mut counted = Counted { reader, bytes: 0 };
+        let header = Header::read(&mut counted)?;
+        let kind = match header.kind {
+            Ok(kind @ (Kind::Float | Kind::Signed | Kind::Unsigned)) => kind,
+            Ok(Kind::Boolean | Kind::Bytes | Kind::Characters) | Err(_) => return Ok(None),
+        };
+        Ok(Some(Self {
+            shape: header.shape,
+            is_fortran: header.fortran,
+            entry_bytes: header.entry_bytes,
+            start: counted.bytes,
+            kind,
+            big_endian: header.big_endian,
+        }))
+    }
+
+    /// The numbers in `stored`, which are bytes of whole entries.
+    pub(crate) fn numbers<'a>(&self, stored: &'a [u8]) -> impl Iterator<Item = f64> + use<'a> {
+        let (kind, big_endian) = (self.kind, self.big_endian);
+        let entries = stored.chunks_exact(self.entry_bytes);
+        entries.map(move |entry| number(kind, big_endian, entry))
+    }
+}
+
+/// A reader that counts what was read of it.
+struct Counted<R> {
+    reader: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(into)?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
 /// The shape of an array and what it holds, from its header.
 pub(super) fn list(mut reader: impl Read) -> Result<(Vec<usize>, Content), String> {
     let header = Header::read(&mut reader)?;
@@ -85,7 +144,7 @@ pub(super) fn list(mut reader: impl Read) -> Result<(Vec<usize>, Content), Strin
 }
 
 /// Reads one array to its end. The error describes the problem in words.
-pub(super) fn read(mut reader: impl Read) -> Result<Array, String> {
+pub(crate) fn read(mut reader: impl Read) -> Result<Array, String> {
     let header = Header::read(&mut reader)?;
     let kind = header
         .kind

@@ -9,6 +9,7 @@ mod file;
 mod nc4;
 mod packing;
 mod responses;
+pub(in crate::recording::formats) mod tables;
 mod variable;
 
 use std::path::Path;

@@ -1,0 +1,328 @@
+//! Activations in NumPy's files: `.npy` with one layer, `.npz` with several and, if it has them, the ids of
+//! their stimuli.
+//!
+//! Rows are read where they lie in the file. Only what is compressed, or stored by columns, is read whole.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::error::FeaturesError;
+use super::layers::{Layer, Listed};
+use crate::archive;
+use crate::recording::{Entries, MAX_RESPONSES_BYTES, names_stimuli, npy};
+
+/// Most arrays that a `.npz` may hold.
+const ARRAYS_MAX: usize = 10_000;
+/// The array of ids, besides those called as the stimulus set's column.
+const IDS: &str = "ids";
+
+/// The arrays of a file that may be layers.
+#[derive(Debug)]
+pub(super) struct Arrays {
+    path: PathBuf,
+    arrays: Vec<Array>,
+}
+
+/// An array of numbers.
+#[derive(Debug)]
+struct Array {
+    stored: npy::Stored,
+    place: Place,
+}
+
+/// Where an array is.
+#[derive(Debug)]
+enum Place {
+    /// As it is, this many bytes behind the start of the file.
+    At(u64),
+    /// Compressed, in this entry of the archive.
+    Packed(usize),
+}
+
+/// What reads a layer's rows.
+#[derive(Debug)]
+pub(super) struct RowFile {
+    path: PathBuf,
+    file: File,
+    stored: npy::Stored,
+    first: u64,
+}
+
+impl Arrays {
+    /// The layer in the `.npy` at `path`, which is called as the file.
+    pub(super) fn open_npy(path: &Path) -> Result<(Self, Listed), FeaturesError> {
+        let failed = |problem| bad(path, problem);
+        let file = File::open(path).map_err(|source| unreadable(path, source))?;
+        let stored = npy::Stored::open(BufReader::new(&file)).map_err(failed)?;
+        let stored = stored.ok_or_else(|| failed("it does not hold numbers".to_owned()))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let mut listed = Listed::default();
+        let mut arrays = Self::none(path);
+        arrays.add(&name, stored.start, stored, &mut listed);
+        Ok((arrays, listed))
+    }
+
+    /// The layers in the `.npz` at `path`, and the ids of their stimuli.
+    pub(super) fn open_npz(path: &Path) -> Result<(Self, Listed), FeaturesError> {
+        let failed = |problem| bad(path, problem);
+        let mut archive = open_archive(path)?;
+        if archive.len() > ARRAYS_MAX {
+            let problem = format!("{} arrays; the limit is {ARRAYS_MAX}", archive.len());
+            return Err(failed(problem));
+        }
+        let mut listed = Listed::default();
+        let mut arrays = Self::none(path);
+        for index in 0..archive.len() {
+            let unreadable = |error| failed(format!("its entry {index} cannot be read ({error})"));
+            let entry = archive.by_index(index).map_err(unreadable)?;
+            let name = entry.name().map_err(unreadable)?;
+            if archive::is_systems_own(&name) {
+                continue;
+            }
+            let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
+            let of_array = |problem| failed(format!("array `{name}`: {problem}"));
+            if name == IDS || names_stimuli(&name) {
+                if listed.ids.is_some() {
+                    return Err(of_array(
+                        "the ids of the stimuli stand here a second time".to_owned(),
+                    ));
+                }
+                let read = npy::read(entry).map_err(of_array)?;
+                listed.ids = Some(match read.entries {
+                    Entries::Words(words) => words,
+                    Entries::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
+                });
+                continue;
+            }
+            let is_stored = entry.compression() == CompressionMethod::STORE;
+            let start = entry.data_start().filter(|_| is_stored);
+            match npy::Stored::open(entry).map_err(of_array)? {
+                None => listed.leave_out(&name, "it does not hold numbers"),
+                Some(stored) => {
+                    let place = match start {
+                        Some(start) => Place::At(start + stored.start),
+                        None => Place::Packed(index),
+                    };
+                    arrays.add(&name, place, stored, &mut listed);
+                }
+            }
+        }
+        Ok((arrays, listed))
+    }
+
+    fn none(path: &Path) -> Self {
+        let (path, arrays) = (path.to_owned(), Vec::new());
+        Self { path, arrays }
+    }
+
+    /// Adds an array, as a layer if it has rows and units.
+    fn add(
+        &mut self,
+        name: &str,
+        place: impl Into<Place>,
+        stored: npy::Stored,
+        listed: &mut Listed,
+    ) {
+        match stored.shape.as_slice() {
+            [_] | [] => {
+                let axes = match stored.shape.len() {
+                    1 => "1 axis".to_owned(),
+                    axes => format!("{axes} axes"),
+                };
+                listed.leave_out(name, &format!("it has {axes}, expected stimuli x units"));
+            }
+            shape if shape.contains(&0) => listed.leave_out(name, "it is empty"),
+            [rows, units @ ..] => {
+                listed.layers.push(Layer {
+                    name: name.to_owned(),
+                    rows: *rows,
+                    shape: units.to_vec(),
+                    at: self.arrays.len(),
+                });
+                let place = place.into();
+                self.arrays.push(Array { stored, place });
+            }
+        }
+    }
+
+    /// What reads rows of `layer`; `None` where it can be read only as a whole.
+    pub(super) fn by_rows(&self, layer: &Layer) -> Result<Option<RowFile>, FeaturesError> {
+        let Array { stored, place } = &self.arrays[layer.at];
+        let Place::At(first) = *place else {
+            return Ok(None);
+        };
+        if stored.is_fortran && layer.shape.iter().any(|length| *length > 1) && layer.rows > 1 {
+            return Ok(None);
+        }
+        let file = File::open(&self.path).map_err(|source| unreadable(&self.path, source))?;
+        let found = file
+            .metadata()
+            .map_err(|source| unreadable(&self.path, source))?
+            .len();
+        let needed = layer.bytes(stored.entry_bytes).saturating_add(first);
+        if found < needed {
+            let name = &layer.name;
+            let problem = format!("array `{name}` needs a file of {needed} bytes, found {found}");
+            return Err(bad(&self.path, problem));
+        }
+        Ok(Some(RowFile {
+            path: self.path.clone(),
+            file,
+            stored: stored.clone(),
+            first,
+        }))
+    }
+
+    /// Reads all of `layer` and keeps `rows`, in their order.
+    ///
+    /// # Shapes
+    /// - returns `[rows, units]`
+    pub(super) fn whole(&self, layer: &Layer, rows: &[usize]) -> Result<Vec<f32>, FeaturesError> {
+        let Array { stored, place } = &self.arrays[layer.at];
+        let bytes = layer.bytes(stored.entry_bytes.max(size_of::<f32>()));
+        if bytes > MAX_RESPONSES_BYTES as u64 {
+            return Err(FeaturesError::TooLarge {
+                path: self.path.clone(),
+                layer: layer.name.clone(),
+                bytes,
+            });
+        }
+        match *place {
+            Place::At(first) => {
+                let opened = File::open(&self.path).and_then(|mut file| {
+                    file.seek(SeekFrom::Start(first))?;
+                    Ok(file)
+                });
+                let file = opened.map_err(|source| unreadable(&self.path, source))?;
+                self.kept(layer, rows, BufReader::new(file))
+            }
+            Place::Packed(entry) => {
+                let mut archive = open_archive(&self.path)?;
+                let entry = archive.by_index(entry);
+                let mut entry = entry.map_err(|error| bad(&self.path, error.to_string()))?;
+                let header =
+                    std::io::copy(&mut entry.by_ref().take(stored.start), &mut std::io::sink());
+                header.map_err(|source| unreadable(&self.path, source))?;
+                self.kept(layer, rows, entry)
+            }
+        }
+    }
+
+    /// Reads the entries of `layer` one line after another and keeps those of `rows`. A line is a row, or a
+    /// column in Fortran's order.
+    fn kept(
+        &self,
+        layer: &Layer,
+        rows: &[usize],
+        mut reader: impl Read,
+    ) -> Result<Vec<f32>, FeaturesError> {
+        let stored = &self.arrays[layer.at].stored;
+        let units = layer.units();
+        let mut places = vec![Vec::new(); layer.rows];
+        for (place, row) in rows.iter().enumerate() {
+            places[*row].push(place);
+        }
+        let (lines, length) = if stored.is_fortran {
+            (units, layer.rows)
+        } else {
+            (layer.rows, units)
+        };
+        let mut kept = vec![0.0; rows.len() * units];
+        let mut line = vec![0; length * stored.entry_bytes];
+        for index in 0..lines {
+            reader.read_exact(&mut line).map_err(|error| {
+                let problem = format!("array `{}` cannot be read to its end ({error})", layer.name);
+                bad(&self.path, problem)
+            })?;
+            if stored.is_fortran {
+                let unit = unit_of_column(index, &layer.shape);
+                for (number, places) in stored.numbers(&line).zip(&places) {
+                    for place in places {
+                        kept[place * units + unit] = number as f32;
+                    }
+                }
+            } else {
+                for place in &places[index] {
+                    let into = &mut kept[place * units..(place + 1) * units];
+                    for (into, number) in into.iter_mut().zip(stored.numbers(&line)) {
+                        *into = number as f32;
+                    }
+                }
+            }
+        }
+        Ok(kept)
+    }
+}
+
+impl RowFile {
+    /// Reads the row at `row`, after those in `into`.
+    pub(super) fn read(
+        &self,
+        row: usize,
+        units: usize,
+        into: &mut Vec<f32>,
+    ) -> Result<(), FeaturesError> {
+        let mut line = vec![0; units * self.stored.entry_bytes];
+        let at = self.first + (row * line.len()) as u64;
+        let read = self.file.read_exact_at(&mut line, at);
+        read.map_err(|source| unreadable(&self.path, source))?;
+        into.extend(self.stored.numbers(&line).map(|number| number as f32));
+        Ok(())
+    }
+}
+
+impl From<u64> for Place {
+    fn from(first: u64) -> Self {
+        Self::At(first)
+    }
+}
+
+/// Which unit, in C's order, the column `index` of an array in Fortran's order has.
+fn unit_of_column(mut index: usize, shape: &[usize]) -> usize {
+    let mut unit = 0;
+    for (axis, length) in shape.iter().enumerate() {
+        let behind: usize = shape[axis + 1..].iter().product();
+        unit += index % length * behind;
+        index /= length;
+    }
+    unit
+}
+
+fn open_archive(path: &Path) -> Result<ZipArchive<BufReader<File>>, FeaturesError> {
+    let open = || File::open(path).map(BufReader::new);
+    archive::open(open).map_err(|error| {
+        bad(
+            path,
+            format!("it is not an archive of `numpy.savez` ({error})"),
+        )
+    })
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> FeaturesError {
+    let path = path.to_owned();
+    FeaturesError::Unreadable { path, source }
+}
+
+fn bad(path: &Path, problem: String) -> FeaturesError {
+    let path = path.to_owned();
+    FeaturesError::Arrays { path, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NumPy 2.4: `numpy.arange(24).reshape(2, 3, 4)[0].ravel("F")`.
+    #[test]
+    fn a_column_in_fortrans_order_is_the_unit_of_the_same_indices_in_cs() {
+        let units: Vec<usize> = (0..12)
+            .map(|column| unit_of_column(column, &[3, 4]))
+            .collect();
+        assert_eq!(units, [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]);
+        assert_eq!(unit_of_column(5, &[6]), 5);
+    }
+}

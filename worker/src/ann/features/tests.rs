@@ -1,0 +1,354 @@
+//! Files of activations that NumPy and xarray wrote, for recordings whose stimulus set has another order than
+//! the files' ids, and a stimulus that was never shown.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use image::RgbImage;
+use miette::Diagnostic;
+
+use super::*;
+use crate::activation::{Cache, CacheConfig, Dtype, Extraction, ensure};
+use crate::ann::{AnnError, FEATURES, OpenedAnn, Pruning, Resize, WeightsSource, verify};
+use crate::recording::{Layout, Source as RecordingsSource};
+
+fn testdata(name: &str) -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources.join("ann/features/testdata").join(name)
+}
+
+/// Recordings of s0 to s3, in the order of `lines`.
+fn recordings_of(lines: &[&str]) -> Recordings {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (stimuli, images) = (
+        folder.path().join("stimuli.csv"),
+        folder.path().join("images"),
+    );
+    std::fs::write(&stimuli, format!("stimulus_id\n{}\n", lines.join("\n"))).expect("a CSV");
+    std::fs::create_dir(&images).expect("a folder");
+    for id in lines {
+        let image = RgbImage::new(2, 3);
+        image
+            .save(images.join(format!("{id}.png")))
+            .expect("an image");
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = RecordingsSource::Files {
+        assembly: sources.join("recording/testdata/newer-h5netcdf.nc"),
+        stimuli,
+        images,
+        layout: Layout::documented(),
+    };
+    Recordings::open(&source, &[]).expect("recordings")
+}
+
+fn recordings() -> Recordings {
+    recordings_of(&["s3", "s1", "never", "s0", "s2"])
+}
+
+/// The activations of a layer of the file `name` for s3, s1, s0 and s2.
+fn read(name: &str, layer: &str) -> Result<Vec<f32>, FeaturesError> {
+    let recordings = recordings();
+    let file = FeaturesFile::open(&testdata(name))?;
+    let features = file.of(layer, &recordings)?;
+    features.check()?;
+    // In parts, and the whole.
+    let parts = [features.read(0..1)?, features.read(1..4)?].concat();
+    assert_eq!(features.read(0..4)?, parts);
+    Ok(parts)
+}
+
+/// What make_features.py says of `units` of layer `index`.
+fn expected(index: usize, units: &[usize]) -> Vec<f32> {
+    let row = |stimulus: usize| {
+        units
+            .iter()
+            .map(move |unit| 1000 * index + 100 * stimulus + unit)
+    };
+    let rows = [3, 1, 0, 2].into_iter().flat_map(row);
+    rows.map(|value| value as f32).collect()
+}
+
+fn layers(name: &str) -> String {
+    let file = FeaturesFile::open(&testdata(name)).expect("a file");
+    let layers = file.layers().into_iter();
+    let layers = layers.map(|layer| format!("{} {} {:?}", layer.name, layer.stimuli, layer.shape));
+    let left_out = file
+        .left_out()
+        .iter()
+        .map(|(name, why)| format!("{name}: {why}"));
+    layers.chain(left_out).collect::<Vec<_>>().join("\n")
+}
+
+/// An error, its causes and its help, without the folder.
+fn said(error: &dyn Diagnostic) -> String {
+    let mut text = error.to_string();
+    let mut cause: Option<&dyn Error> = error.source();
+    while let Some(of) = cause {
+        text.push_str(&format!(": {of}"));
+        cause = of.source();
+    }
+    let help = error.help().map(|help| format!("\n  {help}"));
+    let text = text + &help.unwrap_or_default();
+    text.replace(&format!("{}/", testdata("").display()), "")
+        .replace(&testdata("").display().to_string(), "")
+}
+
+fn refused(name: &str, layer: &str) -> String {
+    said(&read(name, layer).expect_err("a refusal"))
+}
+
+#[test]
+fn a_row_of_an_npy_belongs_to_the_line_of_its_number_whatever_its_type() {
+    for name in ["single", "half", "double", "big", "whole", "bytes"] {
+        let values = read(&format!("{name}.npy"), name).expect(name);
+        assert_eq!(values, expected(0, &[0, 1, 2]), "{name}");
+    }
+    // More axes are flattened by rows, however they are stored.
+    for name in ["deep", "fortran"] {
+        let values = read(&format!("{name}.npy"), name).expect(name);
+        assert_eq!(values, expected(0, &[0, 1, 2, 3, 4, 5]), "{name}");
+    }
+    // What stands in the row of a stimulus that was never shown does not matter.
+    let values = read("unused-nan.npy", "unused-nan").expect("finite where it matters");
+    assert_eq!(values, expected(0, &[0, 1, 2]));
+    assert_eq!(layers("deep.npy"), "deep 5 [2, 3]");
+}
+
+#[test]
+fn an_npz_has_its_arrays_as_layers_and_goes_by_its_ids() {
+    for name in ["stored.npz", "packed.npz"] {
+        let units = [0, 1, 2, 3];
+        assert_eq!(
+            read(name, "conv1").expect(name),
+            expected(1, &units),
+            "{name}"
+        );
+        let relu = read(name, "layer1.0/relu").expect(name);
+        assert_eq!(relu, expected(2, &[0, 1, 2]), "{name}");
+    }
+    assert_eq!(
+        read("ids.npz", "fc").expect("bytes as ids"),
+        expected(1, &[0, 1, 2])
+    );
+    // Without ids, rows are lines.
+    assert_eq!(
+        read("lines.npz", "fc").expect("lines"),
+        expected(1, &[0, 1, 2])
+    );
+    assert_eq!(
+        read("lines.npz", "pool").expect("lines"),
+        expected(2, &[0, 1])
+    );
+    insta::assert_snapshot!(layers("packed.npz"), @r#"
+    conv1 6 [2, 2]
+    layer1.0/relu 6 [3]
+    label: it does not hold numbers
+    area: it has 1 axis, expected stimuli x units
+    basis: it has 3 rows, and there are 6 ids
+    "#);
+}
+
+#[test]
+fn netcdf_has_a_layer_for_each_word_of_layer_or_each_variable() {
+    let files = ["extractor.nc", "transposed.nc", "only.nc"];
+    for name in files {
+        let features_2 = read(name, "features.2").expect(name);
+        assert_eq!(features_2, expected(1, &[0, 1, 2, 3]), "{name}");
+        let features_7 = read(name, "features.7").expect(name);
+        assert_eq!(features_7, expected(2, &[0, 1, 2]), "{name}");
+    }
+    // Units in the order of the file, wherever they stand.
+    let woven = read("woven.nc", "features.2").expect("woven");
+    assert_eq!(woven, expected(1, &[0, 1, 2, 3]));
+    let woven = read("woven.nc", "features.7").expect("woven");
+    assert_eq!(woven, expected(2, &[0, 1, 2]));
+    assert_eq!(
+        read("plain.nc", "conv1").expect("conv1"),
+        expected(1, &[0, 1, 2, 3])
+    );
+    assert_eq!(read("plain.nc", "fc").expect("fc"), expected(2, &[0, 1, 2]));
+    assert_eq!(
+        read("classic.nc", "classic").expect("classic"),
+        expected(2, &[0, 1, 2])
+    );
+    let listed = ["extractor.nc", "woven.nc", "plain.nc", "classic.nc"].map(layers);
+    insta::assert_snapshot!(listed.join("\n"), @r#"
+    features.2 6 [4]
+    features.7 6 [3]
+    features.7 6 [1, 3]
+    features.2 6 [1, 4]
+    conv1 6 [2, 2]
+    fc 6 [3]
+    classic 6 [3]
+    "#);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_what_to_do() {
+    let odd = [
+        refused("four.npy", "four"),
+        refused("four.npy", "for"),
+        refused("vector.npy", "vector"),
+        refused("words.npy", "words"),
+        refused("nan.npy", "nan"),
+        refused("large.npy", "large"),
+        refused("lacking.npz", "fc"),
+        refused("twice.npz", "fc"),
+        refused("ids-alone.npz", "area"),
+        refused("stored.npz", "label"),
+        refused("stored.npz", "basis"),
+        refused("unnamed.nc", "features.2"),
+        refused("make_features.py", "a"),
+        refused("absent.npy", "a"),
+    ];
+    insta::assert_snapshot!(odd.join("\n"), @r#"
+    layer `four` in `four.npy` has 4 rows, and the stimulus set lists 5 stimuli
+      row i is of line i of the stimulus set, of stimuli never shown too; or save the ids beside, in any order: `numpy.savez("features.npz", stimulus_id=ids, LAYER=x)`
+    layer `for` is not in `four.npy`
+      `nrp ann layers features --weights four.npy` lists its layers; did you mean `four`?
+    `vector.npy` has no layer: `vector`: it has 1 axis, expected stimuli x units
+      a layer is an array of numbers, stimuli x units, or with more axes behind the stimuli
+    `words.npy`: it does not hold numbers
+      an array of activations is stimuli x units of numbers; save it again
+    layer `nan` in `nan.npy` has a value for stimulus `s0` that is not a finite 32-bit number, NaN
+      compute the activations again; leave out the units that have none, or divide those that are too large
+    layer `large` in `large.npy` has a value for stimulus `s0` that is not a finite 32-bit number, inf
+      compute the activations again; leave out the units that have none, or divide those that are too large
+    `lacking.npz` lacks 2 of the recordings' 4 stimuli: `s1`, `s2`
+      compute their activations too, or check that the file's ids are those of the stimulus set (it has `s0`)
+    `twice.npz` has stimulus `s0` twice, in rows 1 and 3
+      save one row for each stimulus: average its repetitions, if that is what they are
+    `ids-alone.npz` has no layer: `area`: it has 1 axis, expected stimuli x units
+      a layer is an array of numbers, stimuli x units, or with more axes behind the stimuli
+    `label` in `stored.npz` is not a layer: it does not hold numbers
+      `nrp ann layers features --weights stored.npz` lists its layers
+    `basis` in `stored.npz` is not a layer: it has 3 rows, and there are 6 ids
+      `nrp ann layers features --weights stored.npz` lists its layers
+    `unnamed.nc` has no coordinate `stimulus_id` or `image_id`; it has `object_name` (presentation), `neuroid_id` (neuroid), `neuroid_num` (neuroid), `layer` (neuroid), `model` (neuroid), `data` (presentation x neuroid)
+      name the stimuli over a dimension: `assign_coords(stimulus_id=("presentation", ids))`; `reset_index` writes the coordinates of a MultiIndex
+    `make_features.py` is neither NumPy's nor netCDF: it starts with the text "\"\"\"Makes the fil"
+      save activations as `numpy.save("features.npy", x)`, as `numpy.savez("features.npz", stimulus_id=ids, LAYER=x)`, or by xarray's `to_netcdf` with a coordinate `stimulus_id`
+    `absent.npy` cannot be read: No such file or directory (os error 2)
+      check that the file exists and that you may read it
+    "#);
+}
+
+#[test]
+fn a_truncated_file_is_refused_wherever_it_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recordings = recordings();
+    for name in [
+        "double.npy",
+        "fortran.npy",
+        "stored.npz",
+        "packed.npz",
+        "extractor.nc",
+        "classic.nc",
+    ] {
+        let bytes = std::fs::read(testdata(name)).expect("a file");
+        let path = folder.path().join(name);
+        for length in (0..bytes.len())
+            .step_by(bytes.len() / 40 + 1)
+            .chain([bytes.len() - 1])
+        {
+            std::fs::write(&path, &bytes[..length]).expect("written");
+            let used = FeaturesFile::open(&path).and_then(|file| {
+                let layer = file.layers()[0].name.clone();
+                file.of(&layer, &recordings)?.check()
+            });
+            assert!(used.is_err(), "{name} of {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn activations_go_through_the_cache_without_a_look_at_the_images() {
+    let recordings = recordings();
+    let weights = WeightsSource::File(testdata("stored.npz"));
+    let ann = OpenedAnn::open(FEATURES, &weights, "").expect("opens");
+    let digest = ann
+        .weights_digest(&weights, &mut Default::default())
+        .expect("a digest");
+    let layers = ["layer1.0/relu", "conv1"].map(str::to_owned);
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = CacheConfig {
+        directory: folder.path().to_owned(),
+        dtype: Dtype::F16,
+        budget_bytes: None,
+    };
+    let cache = Cache::open(config).expect("a cache");
+    let extraction = Extraction {
+        ann: &ann,
+        weights: &weights,
+        weights_digest: &digest,
+        pruning: Pruning::None,
+        resize: Resize::default(),
+        screen: None,
+        recordings: &recordings,
+        stimulus_digest: "s",
+        layers: &layers,
+        also: &[],
+    };
+    // The images are gone: `recordings` had them in a temporary folder.
+    let mut told = Vec::new();
+    let cached = ensure(&cache, &extraction, &Device::flex(), &mut |progress| {
+        told.push((progress.done, progress.total));
+        std::ops::ControlFlow::Continue(())
+    });
+    let cached = cached.expect("copied");
+    assert!(told.is_sorted() && told.last() == Some(&(4, 4)), "{told:?}");
+    for (layer, expected) in cached
+        .iter()
+        .zip([expected(2, &[0, 1, 2]), expected(1, &[0, 1, 2, 3])])
+    {
+        let mut values = vec![0.0; expected.len()];
+        let units = layer.units();
+        for (stimulus, row) in values.chunks_exact_mut(units).enumerate() {
+            layer.read(stimulus, 0, row).expect("a row");
+        }
+        // Half has 11 bits: 2301 is between 2300 and 2302.
+        let near = values
+            .iter()
+            .zip(&expected)
+            .all(|(value, of)| (value - of).abs() <= 1.0);
+        assert!(near && layer.stimuli() == 4, "{values:?}");
+    }
+}
+
+#[test]
+fn only_a_file_of_activations_is_opened_as_features() {
+    let file = || WeightsSource::File(testdata("lines.npz"));
+    let refused = |weights: WeightsSource, word: &str| {
+        said(&OpenedAnn::open(FEATURES, &weights, word).expect_err("a refusal"))
+    };
+    let part = WeightsSource::Part {
+        file: testdata("lines.npz"),
+        key: "fc".to_owned(),
+    };
+    let verified = verify(&testdata("lines.npz"), &Device::flex()).expect_err("no fixture");
+    assert!(matches!(
+        verified,
+        AnnError::Features(FeaturesError::NothingToVerify { .. })
+    ));
+    let refusals = [
+        refused(WeightsSource::Random(1), ""),
+        refused(part, ""),
+        refused(file(), "torch"),
+        refused(file(), "pillow-12"),
+        said(&verified),
+    ];
+    insta::assert_snapshot!(refusals.join("\n"), @r#"
+    `random:1` is not a file, and `features` have no weights to draw
+      name a `.npy`, `.npz` or `.nc` file of activations
+    `weights_key = "fc"` is for PyTorch's files, not files of activations
+      leave `weights_key` out, and name the layers in `layer_sets`
+    `features` are read as they are: no image is preprocessed as `torch`
+      leave `preprocessing`, `resize` and `degrees` out
+    `features` are read as they are: no image is preprocessed as `pillow-12`
+      leave `preprocessing`, `resize` and `degrees` out
+    `lines.npz` holds activations that no ANN computes here: there is nothing to verify
+      `nrp ann layers features --weights FILE` shows what the file holds
+    "#);
+}
