@@ -102,10 +102,11 @@ fn open<'a>(last: &'a mut Option<Opened>, job: &Job<'_>) -> Result<&'a Opened, E
         Some(opened) => opened,
         None => {
             let digests = job.recordings.digests()?;
+            let recordings = Recordings::open(&job.recordings, std::slice::from_ref(&spec.region))?;
             Opened {
                 recordings_digest: resolve::marked(&job.recordings, digests.recordings),
-                stimulus_digest: digests.stimuli,
-                recordings: Recordings::open(&job.recordings, std::slice::from_ref(&spec.region))?,
+                stimulus_digest: recordings.stimulus_digest(&digests.stimuli),
+                recordings,
                 source: job.recordings.clone(),
             }
         }

@@ -34,6 +34,8 @@ use image::RgbImage;
 use nrp_proto::sweep::ArrayAxis;
 use rayon::prelude::*;
 
+use crate::digest;
+
 pub use ceiling::{Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use duplicates::Duplicates;
@@ -187,6 +189,20 @@ impl Recordings {
     /// The region called `name`.
     pub fn region(&self, name: &str) -> Option<&Region> {
         self.regions.iter().find(|region| region.name == name)
+    }
+
+    /// Identifies the stimuli in cache keys. `set` is the digest of the stimulus set, and theirs too unless some
+    /// of it were never shown: then assemblies of one set may show different stimuli.
+    pub fn stimulus_digest(&self, set: &str) -> String {
+        if self.lines.len() == self.listed {
+            return set.to_owned();
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("nrp shown stimuli v1");
+        hasher.update(set.as_bytes());
+        for line in &self.lines {
+            hasher.update(&(*line as u64).to_le_bytes());
+        }
+        digest::shortened(&hasher)
     }
 
     /// The image of the stimulus at `stimulus` among [`Recordings::stimuli`], as Pillow's

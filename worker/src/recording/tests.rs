@@ -314,6 +314,27 @@ fn flipped_bytes_never_panic() {
     }
 }
 
+/// Other recordings with the same stimulus set may have shown others of its stimuli.
+#[test]
+fn the_stimuli_shown_are_told_from_the_whole_set_and_from_others_of_it() {
+    let files = Files::new();
+    let digest = || {
+        let source = files.source(testdata("newer-netcdf4.nc"));
+        let recordings = Recordings::open(&source, &[]).expect("recordings");
+        (recordings.lines.clone(), recordings.stimulus_digest("set"))
+    };
+    assert_eq!(digest(), (vec![0, 1, 2, 3], "set".to_owned()));
+    let lines = |lines: [&str; 5]| {
+        files.write_stimuli(&format!("stimulus_id\n{}\n", lines.join("\n")));
+        digest()
+    };
+    let (second, of_second) = lines(["s3", "never", "s1", "s0", "s2"]);
+    let (last, of_last) = lines(["s3", "s1", "s0", "s2", "never"]);
+    assert_eq!((second, last), (vec![0, 2, 3, 4], vec![0, 1, 2, 3]));
+    assert!(of_second != "set" && of_last != "set" && of_second != of_last);
+    assert_eq!(of_last.len(), 32);
+}
+
 #[test]
 fn digests_follow_content() {
     let files = Files::new();
