@@ -2,7 +2,7 @@
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
-use nrp_proto::sweep::MISTAKES_LISTED;
+use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED};
 use nrp_worker::recording::{
     self, AssemblyReport, Axes, FORMATS, ImagesReport, Layout, RegionReport, Report,
 };
@@ -35,6 +35,10 @@ pub(crate) enum Command {
         /// `V4=513-768`; once for each region
         #[arg(long, value_name = "REGION=SITES")]
         sites: Vec<String>,
+        /// How the noise ceiling is measured: `repetition`, `even-odd`, `per-stimulus` or `coordinate:NAME`
+        /// [default: all halvings of the repetitions]
+        #[arg(long, value_name = "WORD")]
+        ceiling: Option<Ceiling>,
     },
 }
 
@@ -74,6 +78,7 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         variable,
         window_ms,
         sites,
+        ceiling,
     } = command;
     let axes = axes.map_or(Axes::Evident, Axes::Given);
     let layout = Layout {
@@ -81,6 +86,7 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         variable,
         window_ms,
         sites,
+        ceiling: ceiling.unwrap_or_default(),
     };
     let report = recording::check(&files, &layout)?;
     match format {
@@ -165,7 +171,7 @@ fn region_row(region: &RegionReport) -> [String; 9] {
                 )
             },
         ),
-        output::score(noise.map(|noise| noise.noise_floor)),
+        output::score(noise.and_then(|noise| noise.noise_floor)),
     ]
 }
 

@@ -120,6 +120,7 @@ pub(crate) fn sweep(
     })?;
     // Resolution added what it found in the files, and that goes over the wire too.
     spec.check().map_err(refused)?;
+    spec.check_trials()?;
     for notice in notices {
         output::note(&format!("notice: {notice}"));
     }

@@ -31,6 +31,10 @@ pub(crate) struct Arguments {
     /// byte; it always says when its outcomes were recorded
     #[arg(long)]
     dated: bool,
+    /// Also show Brain-Score's score as it was until January 2026, (r/ceiling)², beside today's r²/ceiling;
+    /// `report.json` always has both
+    #[arg(long)]
+    with_score_before_2026: bool,
     #[command(flatten)]
     results: Results,
 }
@@ -57,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments, format: Format) -> miette::Result<
     })
     .await?;
     report.written_at = arguments.dated.then(output::now);
+    report.with_score_before_2026 = arguments.with_score_before_2026;
     let written = write(&report, &arguments.out)?;
     format.show(&written, |written| {
         output::line(&written.files[0].display().to_string())

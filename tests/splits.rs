@@ -135,3 +135,68 @@ fn networks_beside_ridge_regression_and_ensembles_are_trials_like_any_other() {
             .all(|row| row["linear_path"] == "ridge" && row["ensemble"] == 3)
     );
 }
+
+#[test]
+fn splits_of_a_file_are_as_many_as_it_lists_and_checked_before_anything_runs() {
+    let place = Place::new();
+    let file = sweep("file").replace("\"file\"", "\"file\"\nfile = \"splits.json\"");
+    let file = place.write("splits.toml", file);
+    let ids = |from: usize, to: usize| -> Vec<String> {
+        (from..to).map(|at| format!("simulated-{at:03}")).collect()
+    };
+    let split =
+        |train: Vec<String>, test: Vec<String>| serde_json::json!({ "train": train, "test": test });
+    let check = |splits: &[Value]| {
+        place.write("splits.json", serde_json::to_string(splits).unwrap());
+        let check = ["sweep", "check", file.to_str().unwrap(), "--output", "json"];
+        place.nrp(&check).output().unwrap()
+    };
+    let three = [
+        split(ids(0, 300), ids(300, 320)),
+        split(ids(20, 320), ids(0, 20)),
+        split(ids(0, 100), ids(200, 320)),
+    ];
+    let checked = check(&three);
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    let unlisted = "up to 100 of 320 stimuli have no part in a split of the file";
+    assert!(told.contains(unlisted), "{told}");
+    let checked = json(&checked);
+    assert_eq!(checked["splits"], 3);
+    assert_eq!(checked["trials"], 3 * 2 * (4 + 1));
+
+    // The last split's mistake is found before the first one runs.
+    let torn = [three[0].clone(), split(ids(0, 100), ids(99, 320))];
+    let refused = check(&torn);
+    assert!(!refused.status.success());
+    let told = String::from_utf8_lossy(&refused.stderr).replace(['\n', '│'], " ");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mistake = "`simulated-099` is in `train` and in `test`";
+    assert!(
+        told.contains("split 1 in") && told.contains(mistake),
+        "{told}"
+    );
+}
+
+#[test]
+fn brain_scores_splits_say_in_which_order_stimuli_are_drawn() {
+    let place = Place::new();
+    let check = |split: &str| {
+        let sweep = sweep("brain-score").replace("[split]", &format!("[split]\n{split}"));
+        let file = place.write("splits.toml", sweep);
+        let check = ["sweep", "check", file.to_str().unwrap(), "--output", "json"];
+        let checked = place.nrp(&check).output().unwrap();
+        let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+        (json(&checked), told)
+    };
+    let (checked, told) = check("");
+    assert_eq!(checked["splits"], 10);
+    assert!(
+        told.contains("in the order of their ids, as text"),
+        "{told}"
+    );
+    let (_, told) = check("order = [\"object_name\"]");
+    assert!(
+        told.contains("in the order of object_name, then of their ids"),
+        "{told}"
+    );
+}

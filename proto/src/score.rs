@@ -175,7 +175,7 @@ macro_rules! scores {
 scores! {
     // Not scores: counts, times, penalties, and where the trial was computed.
     others: sites sites_scored epochs best_epoch train_seconds parameters cache_dtype reached_sparsity
-        details recorded_at_ms sites_left_out alpha;
+        details recorded_at_ms sites_left_out alpha pearson_median_varying split_half_error;
     /// Mean absolute error over test stimuli and sites.
     NrpError = nrp_error {
         label: "NRP-error",

@@ -228,10 +228,10 @@ mod tests {
     fn an_unknown_word_is_named_with_the_likely_one() {
         let error = "holdot".parse::<Scheme>().expect_err("a misspelling");
         let help = error.help().expect("help").to_string();
-        insta::assert_snapshot!(format!("{error}\n{help}"), @r"
+        insta::assert_snapshot!(format!("{error}\n{help}"), @r#"
         unknown scheme `holdot`; did you mean `holdout`?
-        expected one of holdout, shuffle, validation-is-test
-        ");
+        expected one of holdout, shuffle, validation-is-test, brain-score, file
+        "#);
         let error = "zebra".parse::<TrialState>().expect_err("not a state");
         assert_eq!(error.to_string(), "unknown state of a trial `zebra`");
     }

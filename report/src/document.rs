@@ -30,11 +30,12 @@ impl Report {
             spec,
             ..
         } = fold;
-        compute::conclude(&mut networks);
+        compute::conclude(&mut networks, &spec.sites);
         compute::conclude_protocol(&mut protocol, &networks);
         let mut report = Self {
             nrp_version: env!("CARGO_PKG_VERSION"),
             written_at: None,
+            with_score_before_2026: false,
             curves: curves::all(&networks),
             sites: sites::all(&networks, &spec.sites),
             comparisons: compare::networks(&networks),

@@ -194,6 +194,7 @@ impl AnnResult {
             sizes: Vec::new(),
             baselines: Vec::new(),
             models: Vec::new(),
+            brain_score: None,
         })
     }
 }

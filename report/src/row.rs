@@ -63,8 +63,29 @@ pub struct Row {
     pub cell: Cell,
     /// Its scores.
     pub scores: TestScores,
+    /// What Brain-Score's aggregate takes of it besides its scores. Not a column.
+    pub beside: BesideScores,
     /// Where and how it was trained.
     pub provenance: Provenance,
+}
+
+/// What Brain-Score's aggregate takes of a trial besides its scores; absent from a mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct BesideScores {
+    /// The median Pearson's r without sites whose prediction is constant, where it differs from
+    /// [`Score::PearsonMedian`](nrp_proto::score::Score::PearsonMedian).
+    pub pearson_median_varying: Option<f64>,
+    /// Standard error of the split-half consistency.
+    pub split_half_error: Option<f64>,
+}
+
+impl From<&Scores> for BesideScores {
+    fn from(scores: &Scores) -> Self {
+        Self {
+            pearson_median_varying: scores.pearson_median_varying,
+            split_half_error: scores.split_half_error,
+        }
+    }
 }
 
 /// One trial with its state.
@@ -306,6 +327,7 @@ impl Row {
         Self {
             cell: Cell::new(record, origin),
             scores: scores.map(TestScores::from).unwrap_or_default(),
+            beside: scores.map(BesideScores::from).unwrap_or_default(),
             provenance: scores.map(Provenance::from).unwrap_or_default(),
         }
     }
@@ -328,6 +350,7 @@ impl Row {
                 let values = values.collect::<Option<Vec<f64>>>()?;
                 Some(values.iter().sum::<f64>() / values.len() as f64)
             }),
+            beside: BesideScores::default(),
             provenance: Provenance::shared(&provenance),
         }
     }

@@ -92,6 +92,10 @@ impl Setting {
             // An axis.
             number: _,
             duplicates,
+            // The digest stands for what the file lists; the row has no column for either.
+            order: _,
+            digest: _,
+            splits: _,
         } = split;
         let TrainingSpec {
             batch_size,
@@ -134,6 +138,8 @@ pub fn recordings(files: &RecordingsFiles) -> String {
         variable,
         window_ms,
         sites,
+        split,
+        ceiling,
     } = files;
     let files = [assembly, stimuli, images].into_iter();
     let mut parts = vec![list(files.filter(|file| !file.is_empty()))];
@@ -150,6 +156,12 @@ pub fn recordings(files: &RecordingsFiles) -> String {
     }
     if !sites.is_empty() {
         parts.push(format!("sites {}", sites.join("; ")));
+    }
+    if !split.is_empty() {
+        parts.push(format!("splits {split}"));
+    }
+    if !ceiling.is_empty() {
+        parts.push(format!("ceiling by {ceiling}"));
     }
     parts.join("; ")
 }
@@ -193,6 +205,9 @@ pub fn split(split: &SplitSpec) -> String {
         seed,
         number: _,
         duplicates,
+        order,
+        digest,
+        splits: _,
     } = split;
     // A scheme from a later version is taken to have one split.
     let known = Scheme::of(split).unwrap_or(Scheme::Holdout);
@@ -200,13 +215,28 @@ pub fn split(split: &SplitSpec) -> String {
         "" => "not stratified".to_owned(),
         column => format!("stratified by `{column}` where the stimulus set has it"),
     };
-    let parts = if known == Scheme::ValidationIsTest {
-        format!("{train} of the stimuli to train, the others both to validate and to test")
-    } else {
-        format!("{train} of the stimuli to train, {validation} to validate, {test} to test")
+    let parts = match known {
+        Scheme::ValidationIsTest => {
+            format!("{train} of the stimuli to train, the others both to validate and to test")
+        }
+        Scheme::File => format!("as the file with digest {digest} lists them"),
+        Scheme::BrainScore => {
+            let order = match order.as_slice() {
+                [] => "id".to_owned(),
+                columns => columns.join(", "),
+            };
+            format!(
+                "0.9 of the stimuli to train, some of them to validate, the others to test, drawn in the \
+                 order of {order}"
+            )
+        }
+        Scheme::Holdout | Scheme::Shuffle => {
+            format!("{train} of the stimuli to train, {validation} to validate, {test} to test")
+        }
     };
-    let drawn = match known.splits() {
+    let drawn = match split.count() {
         0 | 1 => String::new(),
+        splits if known == Scheme::File => format!("; {splits} splits"),
         splits => format!("; drawn {splits} times"),
     };
     let together = if duplicates.is_empty() {

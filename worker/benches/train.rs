@@ -66,7 +66,7 @@ fn prepare(path: &Path, cache: Cache) -> miette::Result<()> {
     let source = resolve::recordings_source(&files, &directory);
     let recordings = Recordings::open(&source, &spec.regions)?;
     let split = spec.split.as_ref().ok_or_else(|| miette!("no split"))?;
-    let (split, _) = resolve::split(&recordings, split)?;
+    let (split, _) = resolve::split(&recordings, split, None)?;
     let device = device::open("flex")?;
     for entry in &spec.anns {
         let ann = entry.ann.as_ref().ok_or_else(|| miette!("no ANN"))?;

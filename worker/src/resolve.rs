@@ -7,24 +7,22 @@ use crate::ann::{
 };
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
-use crate::recording::split::{self, Split, SplitError};
-use crate::recording::{
-    Axes, Duplicates, Layout, MAX_NAMED, PictureFacts, Recordings, Region, Source, clipped_notice,
-};
+use crate::recording::{Axes, Layout, PictureFacts, Recordings, Region, Source, clipped_notice};
 use burn::tensor::Device;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
-use nrp_proto::plain;
-use nrp_proto::sweep::{self, Assembly, Scheme, ZEROS_OF_DENSE};
-use nrp_proto::wire::{self, AnnSpec, RecordingsFiles, RegionSites, SplitSpec, SweepSpec};
-use std::collections::{BTreeMap, BTreeSet};
+use nrp_proto::sweep::{Assembly, Scheme, ZEROS_OF_DENSE};
+use nrp_proto::wire::{AnnSpec, RecordingsFiles, RegionSites, SweepSpec};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
 mod error;
 mod split_notices;
+mod split_parts;
 
 pub use error::ResolveError;
+pub use split_parts::{split, split_file};
 
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
 const SIMULATED_SEED: u64 = 1;
@@ -53,6 +51,8 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
                     .cloned(),
                 window_ms: files.window_ms.as_slice().try_into().ok(),
                 sites: files.sites.clone(),
+                // The sweep's check has refused unknown words.
+                ceiling: files.ceiling.parse().unwrap_or_default(),
             },
         },
     }
@@ -78,149 +78,6 @@ pub fn weights_source(
     data_dir: &Path,
 ) -> Result<WeightsSource, AnnError> {
     weights.parse::<WeightsSource>()?.of_key(key, data_dir)
-}
-
-/// Divides the stimuli as `spec` says. The second value is a notice for the user, if there is one.
-///
-/// # Errors
-/// When a part would be empty, or images that must be compared cannot be decoded.
-pub fn split(
-    recordings: &Recordings,
-    spec: &SplitSpec,
-) -> Result<(Split, Option<String>), ResolveError> {
-    let fractions = [spec.train, spec.validation, spec.test];
-    let strata = (!spec.stratify.is_empty())
-        .then(|| {
-            let labels = recordings.stimuli.iter();
-            labels
-                .map(|stimulus| stimulus.labels.get(&spec.stratify).cloned())
-                .collect::<Option<Vec<_>>>()
-        })
-        .flatten();
-    let notice = (strata.is_none() && !spec.stratify.is_empty()).then(|| {
-        format!(
-            "the stimulus set has no column `{}`: the split is not stratified",
-            spec.stratify
-        )
-    });
-    let together: &[Vec<usize>] = match spec.duplicates.as_str() {
-        "" => &[],
-        word => match word.parse().map_err(SplitError::from)? {
-            sweep::Duplicates::Ignored => &[],
-            sweep::Duplicates::Together => &recordings.duplicates()?.groups,
-        },
-    };
-    let split = split::split(
-        Scheme::of(spec).map_err(SplitError::from)?,
-        spec.number,
-        recordings.stimuli.len(),
-        fractions,
-        strata.as_deref(),
-        together,
-        spec.seed,
-    )?;
-    Ok((split, notice))
-}
-
-/// Refuses a column to stratify by that the stimulus set lacks, or that is empty for some stimuli.
-fn require_column(recordings: &Recordings, column: &str) -> Result<(), SplitError> {
-    let stimuli = &recordings.stimuli;
-    let has = |labels: &BTreeMap<String, String>| labels.contains_key(column);
-    let missing = stimuli.iter().filter(|of| !has(&of.labels)).count();
-    match missing {
-        0 => Ok(()),
-        all if all == stimuli.len() => {
-            let known = stimuli.iter().flat_map(|stimulus| stimulus.labels.keys());
-            let known: BTreeSet<&str> = known.map(String::as_str).collect();
-            Err(SplitError::NoColumn {
-                column: column.to_owned(),
-                known: if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.into_iter().collect::<Vec<_>>().join(", ")
-                },
-            })
-        }
-        missing => Err(SplitError::EmptyColumn {
-            column: column.to_owned(),
-            missing,
-            stimuli: stimuli.len(),
-        }),
-    }
-}
-
-/// Decodes every image, and records in `spec` how duplicates are treated. Returns notices.
-fn look(spec: &mut SweepSpec, recordings: &Recordings) -> Result<Vec<String>, ResolveError> {
-    let started = Instant::now();
-    let duplicates = recordings.duplicates()?;
-    let images = recordings.stimuli.len();
-    let seconds = started.elapsed().as_secs_f64();
-    let mut notices = vec![format!(
-        "all {images} images were decoded, in {seconds:.1} s"
-    )];
-    let Some(split_spec) = &mut spec.split else {
-        return Ok(notices);
-    };
-    let ignored = split_spec.duplicates == sweep::Duplicates::Ignored.name();
-    split_spec.duplicates = if duplicates.groups.is_empty() || ignored {
-        String::new()
-    } else {
-        sweep::Duplicates::Together.name().to_owned()
-    };
-    if duplicates.groups.is_empty() {
-        return Ok(notices);
-    }
-    let torn = torn(recordings, split_spec, duplicates)?;
-    let pictures = duplicates.groups.len();
-    let mut named = duplicates.named(&recordings.stimuli);
-    let printable = |name: &mut String| *name = plain::line(name).into_owned();
-    named.truncate(MAX_NAMED);
-    named.iter_mut().for_each(printable);
-    let shown = match pictures - named.len() {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    };
-    notices.push(format!(
-        "pictures shown under several ids: {pictures} ({shown}); {}",
-        if ignored {
-            format!(
-                "`duplicates = \"ignored\"`, so {torn} of them are both in training and held out, \
-                 and scores are better than those of new pictures"
-            )
-        } else {
-            "the split keeps the ids of each together".to_owned()
-        }
-    ));
-    spec.duplicates = Some(wire::Duplicates {
-        pictures: pictures as u64,
-        stimuli: duplicates.stimuli() as u64,
-        of_stimuli: images as u64,
-        named,
-        torn: torn as u64,
-    });
-    Ok(notices)
-}
-
-/// How many of the pictures shown under several ids a split has both in training and elsewhere.
-fn torn(
-    recordings: &Recordings,
-    spec: &SplitSpec,
-    duplicates: &Duplicates,
-) -> Result<usize, ResolveError> {
-    let mut torn = vec![false; duplicates.groups.len()];
-    for number in 0..Scheme::of(spec).map_err(SplitError::from)?.splits() {
-        let spec = SplitSpec {
-            number,
-            ..spec.clone()
-        };
-        let (split, _) = split(recordings, &spec)?;
-        for (torn, group) in torn.iter_mut().zip(&duplicates.groups) {
-            let trains = |stimulus: &usize| split.train.binary_search(stimulus).is_ok();
-            let trained = group.iter().filter(|of| trains(of)).count();
-            *torn |= (1..group.len()).contains(&trained);
-        }
-    }
-    Ok(torn.into_iter().filter(|torn| *torn).count())
 }
 
 /// The names and ceilings of a region's sites, up to [`SITES_MAX`].
@@ -361,11 +218,18 @@ fn resolve_recordings(
     let axes = recordings.axes.iter().map(|axis| axis.name().to_owned());
     files.axes = axes.collect();
     let source = recordings_source(&files, data_dir);
+    let file = split_file(&files, data_dir);
     spec.files = Some(files);
     let mut notices = recordings.notices.clone();
     spec.recordings_digest = marked(&source, source.digests()?.recordings);
     spec.sites = recordings.regions.iter().map(region_sites).collect();
-    notices.extend(look(spec, &recordings)?);
+    let mut listed = None;
+    if let Some(split_spec) = &mut spec.split {
+        let (file, told) = split_parts::check_all(split_spec, &recordings, file.as_deref())?;
+        notices.extend(told);
+        listed = file;
+    }
+    notices.extend(split_parts::look(spec, &recordings, listed.as_ref())?);
     let clipped = recordings.picture_facts()?.clipped;
     if clipped > 0 {
         notices.push(clipped_notice(clipped));
@@ -373,9 +237,9 @@ fn resolve_recordings(
     let mut training = 0;
     if let Some(split_spec) = &spec.split {
         if asked.must_stratify && !split_spec.stratify.is_empty() {
-            require_column(&recordings, &split_spec.stratify)?;
+            split_parts::require_column(&recordings, &split_spec.stratify)?;
         }
-        let (parts, notice) = split(&recordings, split_spec)?;
+        let (parts, notice) = split(&recordings, split_spec, listed.as_ref())?;
         training = parts.train.len();
         notices.extend(notice);
         notices.extend(split_notices::of(spec, &recordings, &parts)?);

@@ -320,6 +320,8 @@ fn outcome(trial: &str) -> Outcome {
             sites_left_out: Vec::new(),
         }),
         split_half_consistency: Some(0.9),
+        split_half_error: Some(0.01),
+        pearson_median_varying: None,
         recorded_at_ms: 0,
         sites_left_out: 0,
         alpha: None,

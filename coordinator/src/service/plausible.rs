@@ -18,6 +18,15 @@ pub(super) fn check(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
         let (least, most) = score.range();
         within(score.words(), score.of(scores), least, most)?;
     }
+    let varying = scores.pearson_median_varying;
+    within(
+        "median r where predictions vary",
+        varying,
+        -1.0 - SLACK,
+        1.0 + SLACK,
+    )?;
+    let error = scores.split_half_error;
+    within("error of the split-half consistency", error, 0.0, f64::MAX)?;
     let seconds = Some(scores.train_seconds);
     within("training time", seconds, 0.0, f64::INFINITY)?;
     within(
@@ -155,6 +164,8 @@ mod tests {
             pearson2_over_ceiling: Some(1e9),
             reached_sparsity: Some(1.0),
             split_half_consistency: Some(1.0),
+            split_half_error: Some(0.0),
+            pearson_median_varying: Some(1.0),
             details: Some(Details {
                 site_error: vec![0.0, f32::NAN],
                 site_pearson: vec![1.0, f32::NAN],
@@ -258,7 +269,7 @@ mod tests {
         fn details(scores: &mut Scores) -> &mut Details {
             scores.details.as_mut().expect("has some")
         }
-        let edits: [(Edit, &str); 21] = [
+        let edits: [(Edit, &str); 23] = [
             (|of| of.nrp_error = -1e-300, "the NRP-error is -0.000"),
             (
                 |of| of.mean_predictor_error = -1.0,
@@ -284,6 +295,14 @@ mod tests {
             (
                 |of| of.ceiling_median = Some(1.2),
                 "the median noise ceiling is 1.2",
+            ),
+            (
+                |of| of.pearson_median_varying = Some(1.5),
+                "the median r where predictions vary is 1.5",
+            ),
+            (
+                |of| of.split_half_error = Some(-0.1),
+                "the error of the split-half consistency is -0.1",
             ),
             (
                 |of| of.reached_sparsity = Some(-0.1),

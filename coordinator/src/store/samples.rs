@@ -150,6 +150,8 @@ pub(crate) fn large_scores(seed: u128) -> Scores {
             ..Details::default()
         }),
         split_half_consistency: Some(0.801_234_567_890_123),
+        split_half_error: Some(0.012_345_678_901_234),
+        pearson_median_varying: Some(-0.25),
         recorded_at_ms: 1_763_942_400_000,
         sites_left_out: 3,
         alpha: None,

@@ -3,7 +3,7 @@
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION, ResponseFormat, Scheme,
+    Ceiling, Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION, ResponseFormat, Scheme,
     SearchTable, SweepError, TargetScaling, kinds,
 };
 use crate::near_miss;
@@ -42,6 +42,7 @@ pub struct RecordingsTable {
     pub sites: Option<Vec<String>>,
     /// Degrees of visual angle that every image's width has.
     pub degrees: Option<f64>,
+    pub ceiling: Option<String>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -98,6 +99,10 @@ fn default_regions() -> Vec<String> {
 pub struct SplitTable {
     pub scheme: String,
     pub fractions: Vec<f64>,
+    /// The file that lists the splits.
+    pub file: Option<String>,
+    /// The columns by which stimuli are ordered before they are drawn; absent: by id.
+    pub order: Option<Vec<String>>,
     /// Absent: by [`STRATIFY`], if the stimulus set has that column.
     pub stratify: Option<String>,
     pub duplicates: String,
@@ -112,6 +117,8 @@ impl Default for SplitTable {
         Self {
             scheme: Scheme::Holdout.to_string(),
             fractions: vec![0.8, 0.1, 0.1],
+            file: None,
+            order: None,
             stratify: None,
             duplicates: Duplicates::Together.name().to_owned(),
             seed: 1,
@@ -239,8 +246,8 @@ pub struct TrainingTable {
     pub batch_size: i64,
     pub max_epochs: i64,
     pub patience: i64,
-    pub inputs: String,
-    pub targets: String,
+    pub inputs: Option<String>,
+    pub targets: Option<String>,
     pub projection: String,
     pub baselines: Vec<String>,
 }
@@ -251,8 +258,8 @@ impl Default for TrainingTable {
             batch_size: 64,
             max_epochs: 200,
             patience: 20,
-            inputs: InputScaling::default().to_string(),
-            targets: TargetScaling::default().to_string(),
+            inputs: None,
+            targets: None,
             projection: NO_PROJECTION.to_owned(),
             baselines: vec![MEAN_PREDICTOR.to_owned()],
         }
@@ -285,12 +292,21 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "window_ms",
             "sites",
             "degrees",
+            "ceiling",
             "regions",
         ],
     ),
     (
         "split",
-        &["scheme", "fractions", "stratify", "duplicates", "seed"],
+        &[
+            "scheme",
+            "fractions",
+            "file",
+            "order",
+            "stratify",
+            "duplicates",
+            "seed",
+        ],
     ),
     (
         "ann",
@@ -331,6 +347,45 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
         ],
     ),
 ];
+
+/// What is left out and depends on the scheme: with `"brain-score"`, activations and responses are taken as
+/// they are and the ceiling is Brain-Score's, so that scores are too.
+impl SweepFile {
+    fn is_brain_score(&self) -> bool {
+        self.split.scheme == Scheme::BrainScore.name()
+    }
+
+    /// How activations are scaled.
+    pub(super) fn inputs(&self) -> String {
+        let default = match self.is_brain_score() {
+            true => InputScaling::None,
+            false => InputScaling::default(),
+        };
+        let written = self.training.inputs.clone();
+        written.unwrap_or_else(|| default.to_string())
+    }
+
+    /// How responses are scaled.
+    pub(super) fn targets(&self) -> String {
+        let default = match self.is_brain_score() {
+            true => TargetScaling::None,
+            false => TargetScaling::default(),
+        };
+        let written = self.training.targets.clone();
+        written.unwrap_or_else(|| default.to_string())
+    }
+
+    /// How the noise ceiling is measured; empty for the default.
+    pub(super) fn ceiling(&self) -> String {
+        let is_file = matches!(self.recordings.assembly(), Assembly::File(_));
+        let default = match self.is_brain_score() && is_file {
+            true => Ceiling::Repetition,
+            false => Ceiling::default(),
+        };
+        let written = self.recordings.ceiling.clone();
+        written.unwrap_or_else(|| default.to_string())
+    }
+}
 
 impl SweepFile {
     /// Reads the text of a sweep file.

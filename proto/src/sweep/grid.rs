@@ -3,8 +3,8 @@
 
 use super::search::draw;
 use super::space::Space;
-use super::{Baseline, GridTrial, Scheme};
-use crate::wire::{SweepSpec, TrialSpec};
+use super::{Baseline, GridTrial};
+use crate::wire::{SplitSpec, SweepSpec, TrialSpec};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -81,8 +81,7 @@ impl SweepSpec {
 
     /// The number of splits that every cell of the grid is trained on.
     pub fn splits(&self) -> u32 {
-        let scheme = self.split.as_ref().map(Scheme::of);
-        scheme.and_then(Result::ok).map_or(1, Scheme::splits)
+        self.split.as_ref().map_or(1, SplitSpec::count)
     }
 
     /// The linear baselines of the sweep, each once. Other words make no trials.

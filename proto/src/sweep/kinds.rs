@@ -42,6 +42,7 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("window_ms", Wholes),
             ("sites", Texts),
             ("degrees", Number),
+            ("ceiling", Text),
             ("regions", Texts),
         ],
     ),
@@ -51,6 +52,8 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
         &[
             ("scheme", Text),
             ("fractions", Numbers),
+            ("file", File),
+            ("order", Texts),
             ("stratify", Text),
             ("duplicates", Text),
             ("seed", Whole),

@@ -6,6 +6,7 @@
 
 mod array_axes;
 mod baseline;
+mod ceiling;
 mod check;
 mod duplicates;
 mod file;
@@ -25,6 +26,7 @@ mod to_spec;
 
 pub use array_axes::{ArrayAxis, UnknownAxes};
 pub use baseline::{Baseline, LinearPath};
+pub use ceiling::Ceiling;
 pub use check::Catalogue;
 pub use duplicates::Duplicates;
 pub use file::{

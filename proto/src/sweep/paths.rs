@@ -45,7 +45,11 @@ impl SweepFile {
     fn paths(&mut self) -> Vec<&mut String> {
         let recordings = &mut self.recordings;
         let is_simulated = recordings.assembly() == Assembly::Simulated;
-        let files = [&mut recordings.stimuli, &mut recordings.images];
+        let files = [
+            &mut recordings.stimuli,
+            &mut recordings.images,
+            &mut self.split.file,
+        ];
         let mut paths: Vec<&mut String> = files.into_iter().flatten().collect();
         if !is_simulated {
             paths.push(&mut recordings.assembly);

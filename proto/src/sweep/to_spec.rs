@@ -3,7 +3,7 @@
 use super::file::STRATIFY;
 use super::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, Duplicates, LayerSets, ONNX, PILLOW_12,
-    Pruning, PruningMethod, SCREEN, SweepFile,
+    Pruning, PruningMethod, SCREEN, Scheme, SweepFile,
 };
 use crate::wire::{
     AnnEntry, AnnSpec, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
@@ -15,6 +15,13 @@ impl SweepFile {
     /// [`SweepFile::check`].
     pub fn to_spec(&self) -> SweepSpec {
         let split = &self.split;
+        let is_listed = split.scheme == Scheme::File.name();
+        let [train, validation, test] = match is_listed {
+            true => [0.0; 3],
+            false => [0, 1, 2].map(|part| split.fractions[part]),
+        };
+        let stratify = split.stratify.as_deref();
+        let stratify = stratify.unwrap_or(if is_listed { "" } else { STRATIFY });
         let training = &self.training;
         SweepSpec {
             name: self.name.clone(),
@@ -27,6 +34,8 @@ impl SweepFile {
                 variable: self.recordings.variable.clone().unwrap_or_default(),
                 window_ms: self.recordings.window_ms.clone().unwrap_or_default(),
                 sites: self.recordings.sites.clone().unwrap_or_default(),
+                split: split.file.clone().unwrap_or_default(),
+                ceiling: self.ceiling(),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),
@@ -34,10 +43,10 @@ impl SweepFile {
             data_dir: String::new(),
             split: Some(SplitSpec {
                 scheme: split.scheme.clone(),
-                train: split.fractions[0],
-                validation: split.fractions[1],
-                test: split.fractions[2],
-                stratify: split.stratify.as_deref().unwrap_or(STRATIFY).to_owned(),
+                train,
+                validation,
+                test,
+                stratify: stratify.to_owned(),
                 seed: split.seed as u64,
                 number: 0,
                 // "together" is for the caller to say, who knows whether there are any.
@@ -45,6 +54,10 @@ impl SweepFile {
                     word if word == Duplicates::Together.name() => String::new(),
                     word => word.to_owned(),
                 },
+                order: split.order.clone().unwrap_or_default(),
+                // What the file says is for the caller to say, who reads it.
+                digest: String::new(),
+                splits: 0,
             }),
             anns: self
                 .ann
@@ -56,8 +69,8 @@ impl SweepFile {
                 batch_size: training.batch_size as u32,
                 max_epochs: training.max_epochs as u32,
                 patience: training.patience as u32,
-                inputs: training.inputs.clone(),
-                targets: training.targets.clone(),
+                inputs: self.inputs(),
+                targets: self.targets(),
                 projection: training.projection.clone(),
             }),
             baselines: training.baselines.clone(),

@@ -15,12 +15,16 @@ use super::fold::add;
 use super::model::{AnnResult, AnnResults, Protocol, Published, RegionResult, Spread, Winner};
 use crate::row::Row;
 use nrp_proto::axis::Axis;
+use nrp_proto::wire::RegionSites;
 
 /// Completes the results of each ANN: the spread over seeds and splits, the mean over regions and the
-/// published numbers.
-pub(crate) fn conclude(anns: &mut AnnResults) {
+/// published numbers. `described` are the noise ceilings that the sweep was submitted with.
+pub(crate) fn conclude(anns: &mut AnnResults, described: &[RegionSites]) {
     for ann in &mut anns.0 {
-        ann.regions.iter_mut().for_each(conclude_region);
+        for region in &mut ann.regions {
+            let described = described.iter().find(|of| of.region == region.region);
+            conclude_region(region, described.map_or(&[], |of| &of.ceilings));
+        }
         ann.mean = mean(&ann.regions);
         ann.published = published(ann);
     }
@@ -37,7 +41,7 @@ pub(crate) fn conclude_protocol(protocol: &mut Protocol, anns: &AnnResults) {
     }
 }
 
-fn conclude_region(region: &mut RegionResult) {
+fn conclude_region(region: &mut RegionResult, ceilings: &[f32]) {
     region.sizes.sort_by_key(|size| {
         let place = &size.best.cell.place;
         [Axis::Depth, Axis::L1, Axis::L2].map(|axis| place.whole(axis))
@@ -45,7 +49,10 @@ fn conclude_region(region: &mut RegionResult) {
     if let Some(winner) = &mut region.best {
         winner.over_seeds = over_seeds(winner.errors.values().copied());
     }
-    region.models.iter_mut().for_each(splits::conclude);
+    for model in &mut region.models {
+        splits::conclude(model, ceilings);
+    }
+    region.brain_score = splits::standing(&region.models);
 }
 
 /// The paper's numbers on an ANN. They are about dense ANNs, and so shown beside no other.

@@ -1,38 +1,72 @@
 //! Scores over splits, of the trials that each split's own validation loss chooses.
 
-use super::brain_score::brain_score;
-use crate::model::{ModelResult, OverSplits, Spread};
-use crate::row::Row;
+use super::brain_score::{Correlations, brain_score};
+use crate::model::{Best, ModelBrainScore, ModelResult, OverSplits, Spread};
+use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::score::Score;
 
-/// Sorts a model's splits and computes its scores over the finished ones.
-pub(crate) fn conclude(model: &mut ModelResult) {
+/// Sorts a model's splits and computes its scores over the finished ones. `ceilings` are those of the
+/// region's sites; empty if unknown.
+pub(crate) fn conclude(model: &mut ModelResult, ceilings: &[f32]) {
     model.splits.sort_by_key(|split| split.split);
-    let rows: Vec<&Row> = model.finished().map(|(_, best)| &best.row).collect();
-    model.over_splits = over_splits(&rows);
+    let bests: Vec<&Best> = model.finished().map(|(_, best)| best).collect();
+    model.over_splits = over_splits(&bests, ceilings);
 }
 
-/// Scores over `rows`, one for each split; none if there are no rows.
-fn over_splits(rows: &[&Row]) -> Option<OverSplits> {
+/// The model whose aggregate stands for the region: the first linear baseline, or the NRP networks.
+pub(crate) fn standing(models: &[ModelResult]) -> Option<ModelBrainScore> {
+    let of = |model: &ModelResult| {
+        let brain_score = model.over_splits.as_ref()?.brain_score?;
+        Some(ModelBrainScore {
+            model: model.model.clone(),
+            brain_score,
+        })
+    };
+    let (networks, linear): (Vec<_>, Vec<_>) =
+        models.iter().partition(|model| model.model == NRP_NETWORK);
+    linear.into_iter().chain(networks).find_map(of)
+}
+
+/// Scores over the best trials of splits, one for each; none if there are none.
+fn over_splits(bests: &[&Best], ceilings: &[f32]) -> Option<OverSplits> {
     let of = |score: Score| {
-        let scores = rows.iter().map(|row| row.scores.get(score));
+        let scores = bests.iter().map(|best| best.row.scores.get(score));
         scores.collect::<Option<Vec<f64>>>()
     };
     let spread = |score| (score, of(score).and_then(|scores| Spread::of(&scores)));
     // The ceiling depends on the recordings alone, so any split has it.
-    let ceiling = rows.first()?.scores.split_half_consistency;
+    let any = &bests.first()?.row;
+    let varying = bests
+        .iter()
+        .map(|best| best.row.beside.pearson_median_varying);
+    let varying: Vec<Option<f64>> = varying.collect();
+    let sites = bests.iter().map(|best| {
+        let r = &best.details.as_ref()?.site_pearson;
+        (!r.is_empty() && r.len() == ceilings.len()).then_some(r.as_slice())
+    });
+    let sites = sites.collect::<Option<Vec<&[f32]>>>();
+    let aggregated = of(Score::PearsonMedian).and_then(|medians| {
+        brain_score(&Correlations {
+            medians: &medians,
+            varying: &varying,
+            ceiling: any.scores.split_half_consistency,
+            ceiling_error: any.beside.split_half_error,
+            sites: sites.map(|sites| (sites, ceilings)),
+        })
+    });
     Some(OverSplits {
-        finished: rows.len(),
+        finished: bests.len(),
         scores: OverSplits::SCORES.map(spread).into(),
-        brain_score: of(Score::PearsonMedian).and_then(|medians| brain_score(&medians, ceiling)),
+        brain_score: aggregated,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::Row;
     use crate::setting::Origin;
-    use nrp_proto::wire::{Scores, TrialRecord};
+    use nrp_proto::wire::{Details, Scores, TrialRecord};
 
     /// A trial's split, whether it waits, and its validation loss and NRP-error if it has them.
     type Taken = (u32, bool, Option<(f64, f64)>);
@@ -47,6 +81,8 @@ mod tests {
                     nrp_error,
                     pearson_median: Some(1.0 - nrp_error),
                     split_half_consistency: Some(0.8),
+                    split_half_error: Some(0.02),
+                    pearson_median_varying: (nrp_error == 0.6).then_some(0.7),
                     ..Scores::default()
                 }),
                 ..TrialRecord::default()
@@ -55,7 +91,14 @@ mod tests {
             let row = Row::new(&record, &Origin::default());
             model.take(has_scores.then_some(&row), *split, *is_open);
         }
-        conclude(&mut model);
+        for best in model.bests_mut() {
+            let r = 1.0 - best.row.scores.nrp_error.expect("an error") as f32;
+            best.details = Some(Details {
+                site_pearson: vec![r, -r],
+                ..Details::default()
+            });
+        }
+        conclude(&mut model, &[0.8, 0.5]);
         model
     }
 
@@ -74,9 +117,28 @@ mod tests {
         assert!((error.sd.expect("two splits") - 0.02f64.sqrt()).abs() < 1e-12);
         assert_eq!(over.get(Score::R2Median), None);
         let brain_score = over.brain_score.expect("correlations");
-        assert!((brain_score.center - 0.5).abs() < 1e-12);
-        assert!((brain_score.error - 0.1).abs() < 1e-12);
-        assert!((brain_score.score.expect("a ceiling") - (0.5f64 / 0.8).powi(2)).abs() < 1e-12);
+        // The first split's median skips constant predictions: 0.7 instead of 0.4, beside 0.6.
+        assert!((brain_score.center - 0.65).abs() < 1e-12);
+        assert!((brain_score.center_with_constant.expect("differs") - 0.5).abs() < 1e-12);
+        assert!((brain_score.center_error - 0.05 / 2.0f64.sqrt()).abs() < 1e-12);
+        assert!((brain_score.score.expect("a ceiling") - 0.65f64.powi(2) / 0.8).abs() < 1e-12);
+        assert_eq!(brain_score.ceiling_error, Some(0.02));
+        // Both sites have a mean r of ±0.5, in 32 bits.
+        let site_wise = brain_score.score_site_wise.expect("sites");
+        assert!((site_wise - (0.25 / 0.8 + 0.25 / 0.5) / 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_linear_baseline_stands_for_its_region_before_the_networks() {
+        let trials = [(0, false, Some((0.1, 0.5)))];
+        let models = ["nrp", "pls", "ridge"].map(|name| ModelResult {
+            model: name.to_owned(),
+            ..taken(&trials)
+        });
+        let standing = |models: &[ModelResult]| standing(models).map(|of| of.model);
+        assert_eq!(standing(&models).as_deref(), Some("pls"));
+        assert_eq!(standing(&models[..1]).as_deref(), Some("nrp"));
+        assert_eq!(standing(&[]), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! ANNs: for each one, with certain weights, what its trials showed in each region.
 
 use super::published::Published;
-use super::splits::{Best, ModelResult};
+use super::splits::{Best, ModelBrainScore, ModelResult};
 use super::spread::Spread;
 use crate::row;
 use crate::row::Row;
@@ -44,8 +44,8 @@ pub struct AnnResult {
     pub mean: Option<Winner>,
 }
 
-/// What predicts one region from one ANN. All fields but `models` are about the first split, and all but
-/// `models` and `baselines` about NRP networks.
+/// What predicts one region from one ANN. All fields but `models` and `brain_score` are about the first
+/// split, and all but these and `baselines` about NRP networks.
 #[derive(Debug, Serialize)]
 pub struct RegionResult {
     /// The region.
@@ -64,6 +64,9 @@ pub struct RegionResult {
     pub baselines: Vec<Row>,
     /// The NRP network and each linear baseline in every split.
     pub models: Vec<ModelResult>,
+    /// Brain-Score's aggregate of the first linear baseline in the order of the sweep's, as Brain-Score's
+    /// models are linear; of the NRP networks if there is none. Those of all models are in `models`.
+    pub brain_score: Option<ModelBrainScore>,
 }
 
 /// The trial with the lowest validation loss, or the mean of several such trials.

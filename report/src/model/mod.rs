@@ -19,7 +19,7 @@ pub use outcomes::Outcomes;
 pub use protocol::Protocol;
 pub use published::Published;
 pub use sites::{Curve, Predicted, RankedSites, Site};
-pub use splits::{Best, BrainScore, ModelResult, OverSplits, SplitResult};
+pub use splits::{Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, SplitResult};
 pub use spread::Spread;
 
 use nrp_proto::state::TrialState;
@@ -33,6 +33,9 @@ pub struct Report {
     pub nrp_version: &'static str,
     /// When the report was written. Absent by default, so that writing it again gives the same bytes.
     pub written_at: Option<String>,
+    /// Whether pages show Brain-Score's score until January 2026, too. It is always in `report.json`.
+    #[serde(skip)]
+    pub with_score_before_2026: bool,
     /// The sweep and its progress.
     pub sweep: SweepSummary,
     /// What all trials share, and the values of each axis.

@@ -50,7 +50,7 @@ impl Protocol {
         Self {
             recordings: spec.files.clone().unwrap_or_default(),
             recordings_digest: spec.recordings_digest.clone(),
-            splits: scheme.splits(),
+            splits: split.count(),
             validation_is_test: scheme == Scheme::ValidationIsTest,
             split,
             duplicates: spec.duplicates.clone(),

@@ -58,17 +58,51 @@ pub struct OverSplits {
 /// Correlations of several splits as Brain-Score aggregates them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct BrainScore {
-    /// Mean over splits of the median Pearson's r over sites, with the sign of r.
+    /// The version of Brain-Score's formulas.
+    pub version: &'static str,
+    /// Mean over splits of the median Pearson's r over sites, with the sign of r. The median skips sites
+    /// whose prediction is constant.
     pub center: f64,
-    /// Population standard deviation over splits of the median r, not divided by the ceiling.
-    pub error: f64,
-    /// Reliability of the recordings, itself a correlation; absent if no stimulus was repeated.
+    /// Standard error of `center` over splits (divisor n), not divided by the ceiling.
+    pub center_error: f64,
+    /// As `center`, with r = 0 at sites whose prediction is constant; absent where the two are the same.
+    pub center_with_constant: Option<f64>,
+    /// Reliability of the recordings; absent if no stimulus was repeated.
     pub ceiling: Option<f64>,
-    /// `(center / ceiling)²`, which may exceed 1. Absent unless there is a ceiling above 0.
+    /// Standard error of `ceiling`.
+    pub ceiling_error: Option<f64>,
+    /// `center²/ceiling`, which may exceed 1. Absent unless there is a ceiling above 0.
     ///
     /// A square has no sign: an anticorrelated prediction scores as high as a correlated one. So the
     /// score is always shown together with the center.
     pub score: Option<f64>,
+    /// `center_error`, which Brain-Score gives the score as it is. Absent if there is no score.
+    pub score_error: Option<f64>,
+    /// The mean over sites of r²/ceiling of each, with the mean r over splits. Absent if the trials have
+    /// no r of single sites, or the recordings no ceiling of them.
+    pub score_site_wise: Option<f64>,
+    /// `(center/ceiling)²`, the score until January 2026.
+    pub score_before_2026: Option<f64>,
+    /// How many subjects the score is a mean over; absent where all sites are scored as one subject's.
+    pub subjects: Option<usize>,
+    /// How many splits it is over.
+    pub splits: usize,
+}
+
+impl BrainScore {
+    /// The version of Brain-Score that is followed: its scores since January 2026, as of brainscore-vision
+    /// 2.4.2 and brainscore-core 2.5.0.
+    pub const VERSION: &str = "2026-01";
+}
+
+/// Brain-Score's aggregate of the model that stands for a region.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelBrainScore {
+    /// The model.
+    pub model: String,
+    /// Its aggregate.
+    #[serde(flatten)]
+    pub brain_score: BrainScore,
 }
 
 impl OverSplits {

@@ -85,7 +85,7 @@ mod tests {
             stratify: "object_name".to_owned(),
             seed: 1,
             number: 0,
-            duplicates: String::new(),
+            ..SplitSpec::default()
         };
         let of = |split: &SplitSpec| {
             let spec = SweepSpec {

@@ -11,7 +11,8 @@ use crate::activation::{
 use crate::ann::{OpenedAnn, Resize, Screen};
 use crate::digest::FileDigests;
 use crate::nrp::Data;
-use crate::recording::split::Split;
+use crate::recording::split::listed::SplitFile;
+use crate::recording::split::{Split, SplitError};
 use crate::recording::{Recordings, Region, Source};
 use crate::resolve;
 use burn::tensor::Device;
@@ -60,7 +61,12 @@ impl<'a> Inputs<'a> {
         let Files { opened, weights } = files;
         let opened = open(opened, job)?;
         let recordings = &opened.recordings;
-        let (split, _) = resolve::split(recordings, job.split)?;
+        let listed = job.split_file.as_deref().map(SplitFile::open).transpose();
+        let listed = listed.map_err(SplitError::from)?;
+        if let Some(listed) = &listed {
+            same("splits", listed.digest(), &job.split.digest)?;
+        }
+        let (split, _) = resolve::split(recordings, job.split, listed.as_ref())?;
         let region = recordings.region(&job.shared.region).ok_or_else(|| {
             let region = &job.shared.region;
             JobError::new(format!("region `{region}` is not in the recordings"))

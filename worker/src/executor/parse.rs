@@ -10,7 +10,7 @@ use crate::resolve;
 use nrp_proto::sweep::{Baseline, LinearPath, Projection, Scheme};
 use nrp_proto::wire::{self, AnnSpec, SplitSpec, TrainingSpec, TrialSpec};
 use nrp_proto::word::UnknownWord;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// A job that says what to do.
@@ -27,6 +27,8 @@ pub(super) struct Job<'a> {
     pub(super) protocol: Protocol,
     /// Where the recordings are on this machine.
     pub(super) recordings: Source,
+    /// Where the file that lists the splits is, if there is one.
+    pub(super) split_file: Option<PathBuf>,
     /// Where the weights are on this machine.
     pub(super) weights: WeightsSource,
     pub(super) model: Model,
@@ -62,6 +64,7 @@ impl<'a> Job<'a> {
             projection: word(&training.projection)?,
             protocol: protocol(training)?,
             recordings: resolve::recordings_source(files, data_dir),
+            split_file: resolve::split_file(files, data_dir),
             weights: resolve::weights_source(&job.weights, &job.weights_key, data_dir)?,
             model: model(job, shared)?,
         })
@@ -79,7 +82,10 @@ impl<'a> Job<'a> {
 
     /// Whether test predictions come from a fit to training and validation stimuli together.
     pub(super) fn refits(&self) -> bool {
-        self.scheme == Scheme::Shuffle
+        match self.scheme {
+            Scheme::Shuffle | Scheme::BrainScore | Scheme::File => true,
+            Scheme::Holdout | Scheme::ValidationIsTest => false,
+        }
     }
 }
 

@@ -29,7 +29,8 @@ pub struct RegionScores {
 /// that of the scored stimuli), r is NumPy's `corrcoef`; pooled R² is `r2_score` with
 /// `multioutput="variance_weighted"`. Where a prediction is constant, r is undefined and counts as
 /// 0, because the prediction says nothing about the stimuli; leaving it out would reward a network
-/// that gives up.
+/// that gives up. Brain-Score's median leaves it out, so that median is kept beside ours where the two
+/// differ.
 ///
 /// # Shapes
 /// - `predicted`, `measured`: `[stimuli, sites]`, row-major, in the recordings' units, each less its
@@ -60,6 +61,7 @@ pub fn score(
     let (mut cells, mut error, mut mean_error) = (0_usize, 0.0, 0.0);
     let (mut residual, mut total) = (0.0, 0.0);
     let (mut r2, mut pearson, mut ceilings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut varying = Vec::new();
     let (mut site_error, mut site_pearson) = (Vec::new(), Vec::new());
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for (site, site_mean) in training_mean.iter().enumerate() {
@@ -83,6 +85,7 @@ pub fn score(
         let Some(fit) = fit else { continue };
         r2.push(1.0 - fit.residual / fit.total);
         pearson.push(fit.pearson);
+        varying.extend((!fit.is_constant).then_some(fit.pearson));
         ceilings.extend(noise.and_then(|noise| noise.ceilings[site]));
         residual += fit.residual;
         total += fit.total;
@@ -91,6 +94,7 @@ pub fn score(
 
     let pearson_median = median(&mut pearson);
     let ceiling_median = median(&mut ceilings);
+    let varying_median = median(&mut varying).filter(|of| Some(*of) != pearson_median);
     RegionScores {
         scores: Scores {
             nrp_error: error / cells as f64,
@@ -108,6 +112,8 @@ pub fn score(
                 .zip(ceiling_median.filter(|ceiling| *ceiling > 0.0))
                 .map(|(r, ceiling)| r * r.abs() / ceiling),
             split_half_consistency: noise.and_then(|noise| noise.consistency),
+            split_half_error: noise.and_then(|noise| noise.consistency_error),
+            pearson_median_varying: varying_median,
             ..Scores::default()
         },
         site_error,
@@ -120,6 +126,8 @@ struct SiteFit {
     residual: f64,
     total: f64,
     pearson: f64,
+    /// Whether the prediction is constant, so that r is 0 by convention.
+    is_constant: bool,
 }
 
 /// The fit of predictions `x` to measurements `y`, both about `training_mean`, or `None` where `y`
@@ -137,16 +145,17 @@ fn fit(x: &[f64], y: &[f64], training_mean: f64) -> Option<SiteFit> {
     // Compared with each other, not with their mean, which may be off by rounding. Equal responses
     // may also differ by rounding if they were averaged over different repetitions.
     let rounding = |value: &f64| ROUNDING * (training_mean + value).abs();
-    let is_constant = y
+    let is_silent = y
         .iter()
         .all(|value| (value - y[0]).abs() <= rounding(value));
     // As over the training stimuli, a subnormal deviation counts as 0.
-    if is_constant || (yy / n).sqrt() < f64::from(f32::MIN_POSITIVE) {
+    if is_silent || (yy / n).sqrt() < f64::from(f32::MIN_POSITIVE) {
         return None;
     }
     let constant = xx.sqrt() <= ROUNDING * yy.sqrt() || x.iter().all(|value| *value == x[0]);
     let spread = xx.sqrt() * yy.sqrt();
-    let pearson = if constant || spread == 0.0 {
+    let is_constant = constant || spread == 0.0;
+    let pearson = if is_constant {
         0.0
     } else {
         (xy / spread).clamp(-1.0, 1.0)
@@ -155,6 +164,7 @@ fn fit(x: &[f64], y: &[f64], training_mean: f64) -> Option<SiteFit> {
         residual,
         total: yy,
         pearson,
+        is_constant,
     })
 }
 
@@ -289,6 +299,7 @@ mod tests {
             ceilings: vec![Some(0.9), Some(0.5), Some(0.1), None],
             errors: vec![0.1, 0.2, 0.3, 0.2, 0.1, 0.2, 0.3, f32::NAN],
             consistency: Some(0.6),
+            consistency_error: Some(0.01),
         };
         let mean = [1.5, 1.5, 7.0, 1.0];
         let found = scored(&predicted, &measured, &mean, Some(&noise));

@@ -20,6 +20,9 @@ pub(super) struct Assembly {
     pub(super) shown: Vec<String>,
     /// The repetition number of each presentation, where the file has any.
     pub(super) repetitions: Option<Vec<String>>,
+    /// The coordinate that says each site's ceiling, where one is asked for and there; NaN where a site
+    /// has none.
+    pub(super) ceilings: Option<Vec<f64>>,
     /// Notices for the user that are not errors.
     pub(super) notices: Vec<String>,
     /// Of an array, what its axes were, where that is not the documented order.
@@ -48,6 +51,7 @@ impl Assembly {
             regions,
             shown,
             repetitions: None,
+            ceilings: None,
             notices: Vec::new(),
             axes: Vec::new(),
             values,

@@ -2,10 +2,11 @@
 //!
 //! Pure arithmetic over an opened assembly; it touches no file.
 
+use nrp_proto::sweep::Ceiling;
+
 use super::assembly::Assembly;
-use super::ceiling::Noise;
+use super::ceiling::{Noise, Shown};
 use super::error::RecordingError;
-use super::presentations::Presentations;
 use super::region::Region;
 use super::words::some_of;
 
@@ -14,12 +15,13 @@ use super::words::some_of;
 /// `stimulus_of` gives the row of each presentation's stimulus among `stimuli` rows.
 ///
 /// # Errors
-/// When a response is infinite, or a site has none at all.
+/// When a response is infinite, a site has none at all, or the ceiling cannot be measured as asked.
 pub(super) fn average(
     assembly: &Assembly,
     region: &str,
     stimulus_of: &[usize],
     stimuli: usize,
+    ceiling: &Ceiling,
 ) -> Result<Region, RecordingError> {
     let cells = Cells::gather(assembly, region, stimulus_of, stimuli);
     cells.refuse_infinite(assembly)?;
@@ -40,7 +42,7 @@ pub(super) fn average(
             cells.repetitions.iter().copied().min().unwrap_or(0),
             cells.repetitions.iter().copied().max().unwrap_or(0),
         ),
-        noise: cells.noise(assembly, stimulus_of),
+        noise: cells.noise(assembly, region, stimulus_of, ceiling)?,
     })
 }
 
@@ -111,12 +113,34 @@ impl Cells {
     }
 
     /// The noise measured from repetitions. Goes through all presentations again.
-    pub(super) fn noise(&self, assembly: &Assembly, stimulus_of: &[usize]) -> Option<Noise> {
+    ///
+    /// # Errors
+    /// When the ceiling cannot be measured as asked.
+    pub(super) fn noise(
+        &self,
+        assembly: &Assembly,
+        region: &str,
+        stimulus_of: &[usize],
+        ceiling: &Ceiling,
+    ) -> Result<Option<Noise>, RecordingError> {
         let value = |presentation, column: usize| assembly.value(presentation, self.sites[column]);
-        let stimuli = self.repetitions.len();
-        let labels = assembly.repetitions.as_deref();
-        let shown = Presentations::of(stimulus_of, stimuli, labels);
-        Noise::measure(&shown, self.sites.len(), value)
+        let coordinate: Option<Vec<f64>> = assembly
+            .ceilings
+            .as_ref()
+            .map(|of| self.sites.iter().map(|site| of[*site]).collect());
+        let shown = Shown {
+            stimulus_of,
+            ids: &assembly.shown,
+            labels: assembly.repetitions.as_deref(),
+            stimuli: self.repetitions.len(),
+            coordinate: coordinate.as_deref(),
+        };
+        let noise = Noise::chosen(ceiling, &shown, self.sites.len(), value);
+        noise.map_err(|source| RecordingError::Ceiling {
+            path: assembly.path.clone(),
+            region: region.to_owned(),
+            source,
+        })
     }
 
     /// Refuses a region with an infinite response.
@@ -178,7 +202,8 @@ mod tests {
         let shown = ["a", "a", "b"].map(str::to_owned).to_vec();
         let (sites, regions) = (names(["s", "t"]), names(["V4", "V4"]));
         let assembly = Assembly::by_rows(Path::new("made.npy"), sites, regions, shown, values);
-        let region = average(&assembly, "V4", &[0, 0, 1], 2).expect("averages");
+        let region =
+            average(&assembly, "V4", &[0, 0, 1], 2, &Ceiling::default()).expect("averages");
         assert_eq!(region.responses, [1e8, tiny, 1e8 + 0.25, tiny]);
     }
 }

@@ -12,13 +12,16 @@
 //! block, shifts a whole half and leaves the correlation unchanged; drawing halves separately for
 //! each stimulus would count it as noise. A stimulus that lacks repetitions may have unequal
 //! halves; one without any in a half is left out of that split, where Brain-Score fails with an
-//! error.
+//! error. This is the default; `chosen` has Brain-Score's own ten halvings and others.
 //!
 //! It is a fraction of variance, to be compared with r², not with r: the true rates correlate with
 //! their noisy average by the ceiling's square root. Hence r² / ceiling; Brain-Score's older scores
 //! were (r / ceiling)². Drifts that the repetitions of one stimulus share are invisible: then the
 //! true ceiling is lower than the one computed here.
 
+mod chosen;
+
+use nrp_proto::sweep::Ceiling;
 use rand::Rng;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -27,6 +30,9 @@ use super::chance::generator;
 use super::floor;
 use super::presentations::{MIN_STIMULI, Presentations};
 use crate::statistics::{mean, median};
+
+pub use chosen::CeilingError;
+pub(super) use chosen::{Shown, notice};
 
 /// Most splits that a ceiling is averaged over: all splits of up to eight repetitions, this many
 /// random ones of more. More splits change it by less than 0.001.
@@ -44,6 +50,9 @@ pub struct Noise {
     /// The ceiling as Brain-Score aggregates it: for each split the median over sites, and the
     /// mean of those. Differs from the median of `ceilings`, which average over splits first.
     pub consistency: Option<f64>,
+    /// The standard error of `consistency`: over halvings, or, of a coordinate, over resamples of the
+    /// sites.
+    pub consistency_error: Option<f64>,
 }
 
 /// A summary of a region's noise, over all its stimuli and sites.
@@ -55,8 +64,9 @@ pub struct NoiseReport {
     pub ceiling_median: f64,
     /// Highest noise ceiling of a site.
     pub ceiling_max: f64,
-    /// Mean absolute error that noise leaves to a predictor of the true rates.
-    pub noise_floor: f64,
+    /// Mean absolute error that noise leaves to a predictor of the true rates; absent where no stimulus
+    /// was repeated.
+    pub noise_floor: Option<f64>,
 }
 
 impl Noise {
@@ -85,14 +95,53 @@ impl Noise {
         let cell = |stimulus: usize| columns.iter().map(move |(_, errors)| errors[stimulus]);
         let errors = (0..shown.stimuli).flat_map(cell).collect();
         let reliabilities: Vec<_> = columns.into_iter().map(|(of_site, _)| of_site).collect();
+        let medians = medians(&reliabilities);
         Some(Self {
             errors,
             ceilings: reliabilities
                 .iter()
-                .map(|of_site| ceiling(of_site))
+                .map(|of_site| mean(of_site.iter().flatten().copied()))
                 .collect(),
-            consistency: consistency(&reliabilities),
+            consistency: mean(medians.iter().copied()),
+            consistency_error: (!medians.is_empty())
+                .then(|| deviation(&medians) / (medians.len() as f64).sqrt()),
         })
+    }
+
+    /// As [`Noise::measure`], with the ceiling that the sweep file chooses.
+    ///
+    /// # Errors
+    /// When the ceiling cannot be measured so.
+    pub(super) fn chosen(
+        ceiling: &Ceiling,
+        shown: &Shown<'_>,
+        sites: usize,
+        value: impl Fn(usize, usize) -> f64 + Sync,
+    ) -> Result<Option<Self>, CeilingError> {
+        let presentations = Presentations::of(shown.stimulus_of, shown.stimuli, shown.labels);
+        let noise = Self::measure(&presentations, sites, &value);
+        let noise = match (noise, ceiling) {
+            (Some(noise), _) => noise,
+            // A coordinate says the ceiling of averaged responses, too.
+            (None, Ceiling::Coordinate(_)) => Self {
+                ceilings: vec![None; sites],
+                errors: vec![f32::NAN; sites * shown.stimuli],
+                consistency: None,
+                consistency_error: None,
+            },
+            (None, _) => return Ok(None),
+        };
+        Ok(Some(
+            match chosen::measure(ceiling, shown, sites, &value)? {
+                None => noise,
+                Some(measured) => Self {
+                    errors: noise.errors,
+                    ceilings: measured.ceilings,
+                    consistency: measured.consistency,
+                    consistency_error: measured.error,
+                },
+            },
+        ))
     }
 
     /// The summary of the noise; `None` if no site has a ceiling.
@@ -105,7 +154,7 @@ impl Noise {
             ceiling_min,
             ceiling_median,
             ceiling_max,
-            noise_floor: self.floor()?,
+            noise_floor: self.floor(),
         })
     }
 
@@ -123,6 +172,7 @@ impl Noise {
         Self {
             ceilings: self.ceilings.clone(),
             consistency: self.consistency,
+            consistency_error: self.consistency_error,
             errors: stimuli.iter().flat_map(row).copied().collect(),
         }
     }
@@ -162,20 +212,22 @@ fn splits(repetitions: usize) -> Vec<Split> {
     (0..SPLITS).map(draw).collect()
 }
 
-/// A site's mean reliability over splits.
-fn ceiling(reliabilities: &[Option<f64>]) -> Option<f64> {
-    mean(reliabilities.iter().flatten().copied())
-}
-
-/// The median over sites in each split, and the mean of those; `[sites][splits]`.
-fn consistency(reliabilities: &[Vec<Option<f64>>]) -> Option<f64> {
+/// The median over sites in each split that has one, of `[sites][splits]`.
+fn medians(reliabilities: &[Vec<Option<f64>>]) -> Vec<f64> {
     let splits = reliabilities.first().map_or(0, Vec::len);
-    let medians = (0..splits).map(|split| {
+    let medians = (0..splits).filter_map(|split| {
         let sites = reliabilities.iter();
         let mut of_split: Vec<f64> = sites.filter_map(|of_site| of_site[split]).collect();
         median(&mut of_split)
     });
-    ceiling(&medians.collect::<Vec<_>>())
+    medians.collect()
+}
+
+/// The standard deviation, with divisor n.
+fn deviation(values: &[f64]) -> f64 {
+    let center = mean(values.iter().copied()).unwrap_or(f64::NAN);
+    let squares = values.iter().map(|value| (value - center).powi(2));
+    mean(squares).map_or(f64::NAN, f64::sqrt)
 }
 
 /// Correlates the averages of the two halves over the stimuli recorded in both.

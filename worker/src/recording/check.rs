@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use nrp_proto::sweep::Ceiling;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::assembly::Assembly;
 use super::average::Cells;
-use super::ceiling::{Noise, NoiseReport};
+use super::ceiling::{self, Noise, NoiseReport};
 use super::duplicates::{self, Duplicates, Pixels};
 use super::error::RecordingError;
 use super::formats::{self, Asked, Brought};
@@ -162,7 +163,7 @@ pub fn check(paths: &[PathBuf], layout: &Layout) -> Result<Report, RecordingErro
         report.notices.push(notice.to_owned());
     }
     if let Some(assembly) = &assembly {
-        report.take_assembly(assembly);
+        report.take_assembly(assembly, &layout.ceiling);
     }
     if let Some(set) = &stimuli {
         report.take_stimuli(set, assembly.as_ref());
@@ -223,7 +224,7 @@ impl Report {
         opened.map_err(|error| self.problem(&error)).ok()
     }
 
-    fn take_assembly(&mut self, assembly: &Assembly) {
+    fn take_assembly(&mut self, assembly: &Assembly, ceiling: &Ceiling) {
         self.notices.extend(assembly.notices());
         let mut rows: HashMap<&str, usize> = HashMap::new();
         let stimulus_of: Vec<usize> = assembly
@@ -259,9 +260,12 @@ impl Report {
                     self.problem(&error);
                 }
             }
-            let noise = cells.noise(assembly, &stimulus_of);
+            let noise = cells.noise(assembly, &region, &stimulus_of, ceiling);
+            let noise = self.kept(noise).flatten();
             regions.push(region_report(region, &cells, noise.as_ref()));
         }
+        let has_ceilings = regions.iter().all(|region| region.noise.is_some());
+        self.notices.extend(ceiling::notice(ceiling, has_ceilings));
         self.assembly = Some(AssemblyReport {
             path: assembly.path.clone(),
             stimuli: rows.len(),
@@ -288,7 +292,7 @@ impl Report {
         let Some(opened) = self.kept(opened) else {
             return;
         };
-        self.take_assembly(&opened.assembly);
+        self.take_assembly(&opened.assembly, &Ceiling::default());
         let Some(Brought { set, images }) = opened.brought else {
             return;
         };

@@ -16,6 +16,7 @@ use nrp_proto::sweep::{MISTAKES_LISTED, ResponseFormat};
 use nrp_proto::{did_you_mean, near_miss, plain};
 use thiserror::Error;
 
+use super::ceiling::CeilingError;
 use super::limits::MAX_RESPONSES;
 use super::words::{counted, named};
 pub use arrays::ArraysError;
@@ -47,6 +48,18 @@ pub enum RecordingError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Assembly(#[from] AssemblyError),
+    /// The noise ceiling cannot be measured as the sweep file asks.
+    #[error("the ceiling of `{}` in region `{region}` cannot be measured", path.display())]
+    Ceiling {
+        /// The file of responses.
+        path: PathBuf,
+        /// The region.
+        region: String,
+        /// Why not.
+        #[source]
+        #[diagnostic_source]
+        source: CeilingError,
+    },
     /// The operating system refused a file.
     #[error("cannot read `{}`", path.display())]
     #[diagnostic(help(

@@ -1,5 +1,7 @@
 //! Layout: what a user says of a file of responses that the file itself leaves open.
 
+use nrp_proto::sweep::Ceiling;
+
 use super::formats::arrays::Axes;
 
 /// How the responses in a file are laid out.
@@ -13,6 +15,8 @@ pub struct Layout {
     pub window_ms: Option<[i64; 2]>,
     /// Of an array that does not say it, the sites of each region, such as `V4 = 513-768`.
     pub sites: Vec<String>,
+    /// How the noise ceiling is measured.
+    pub ceiling: Ceiling,
 }
 
 impl Layout {
@@ -33,6 +37,7 @@ impl Layout {
             variable: None,
             window_ms: None,
             sites: Vec::new(),
+            ceiling: Ceiling::default(),
         }
     }
 }

@@ -16,8 +16,10 @@ mod formats;
 mod images;
 mod layout;
 mod limits;
+mod numpy;
 mod pictures;
 mod presentations;
+mod ranks;
 mod region;
 mod simulated;
 mod source;
@@ -31,12 +33,12 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use image::RgbImage;
-use nrp_proto::sweep::ArrayAxis;
+use nrp_proto::sweep::{ArrayAxis, Ceiling};
 use rayon::prelude::*;
 
 use crate::digest;
 
-pub use ceiling::{Noise, NoiseReport};
+pub use ceiling::{CeilingError, Noise, NoiseReport};
 pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
 pub use duplicates::Duplicates;
 pub use error::{ArraysError, AssemblyError, ImagesError, NwbError, RecordingError, StimuliError};
@@ -49,6 +51,7 @@ pub use formats::{FORMATS, Format};
 pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 pub use pictures::{PictureFacts, clipped_notice};
+pub(crate) use ranks::ranks;
 pub use region::Region;
 pub use source::{Digests, Source};
 pub use stimuli::Stimulus;
@@ -163,7 +166,7 @@ impl Recordings {
                     });
                 }
                 let images = Images::open(images)?;
-                Self::from_files(&opened.assembly, set, regions, |stimuli| {
+                Self::from_files(&opened.assembly, set, regions, &layout.ceiling, |stimuli| {
                     let entries = images.find_all(stimuli)?.into_iter();
                     let ids = stimuli.iter().map(|stimulus| stimulus.id.clone());
                     let entries = entries.zip(ids).collect();
@@ -180,7 +183,8 @@ impl Recordings {
                 let brought =
                     brought.ok_or_else(|| RecordingError::NoStimulusSet { path: file.clone() })?;
                 let images = brought.images;
-                Self::from_files(&assembly, brought.set, regions, |_| Ok(images))
+                let ceiling = Ceiling::default();
+                Self::from_files(&assembly, brought.set, regions, &ceiling, |_| Ok(images))
             }
             Source::Simulated { seed } => Self::simulate(*seed, regions),
         }
@@ -276,6 +280,7 @@ impl Recordings {
         assembly: &Assembly,
         set: StimulusSet,
         regions: &[String],
+        ceiling: &Ceiling,
         pictures: impl FnOnce(&[Stimulus]) -> Result<Box<dyn Pictures>, RecordingError>,
     ) -> Result<Self, RecordingError> {
         let recordings = format!("`{}`", assembly.path.display());
@@ -299,8 +304,10 @@ impl Recordings {
         let pictures = pictures(&stimuli)?;
         let regions = regions
             .iter()
-            .map(|region| average::average(assembly, region, &stimulus_of, stimuli.len()))
-            .collect::<Result<_, _>>()?;
+            .map(|region| average::average(assembly, region, &stimulus_of, stimuli.len(), ceiling))
+            .collect::<Result<Vec<Region>, _>>()?;
+        let has_ceilings = regions.iter().all(|region| region.noise.is_some());
+        notices.extend(ceiling::notice(ceiling, has_ceilings));
         Ok(Self {
             stimuli,
             regions,

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use nrp_proto::sweep::Ceiling;
+
 use crate::digest;
 
 use super::error::RecordingError;
@@ -70,6 +72,7 @@ impl Source {
                     variable,
                     window_ms,
                     sites,
+                    ceiling,
                 } = layout;
                 match axes {
                     // Evident axes follow from the files alone.
@@ -86,6 +89,9 @@ impl Source {
                 }
                 if !sites.is_empty() {
                     hasher.update(format!("sites {sites:?}").as_bytes());
+                }
+                if *ceiling != Ceiling::default() {
+                    hasher.update(format!("ceiling {ceiling}").as_bytes());
                 }
             }
             Self::Ventral { file, .. } => {

@@ -1,10 +1,12 @@
 //! Splits: which stimuli train, validate and test. Pure: the same arguments give the same split on
 //! every machine.
 
+pub mod brain_score;
+pub mod listed;
+
 use std::collections::BTreeMap;
 
 use miette::Diagnostic;
-use nrp_proto::sweep::Scheme;
 use nrp_proto::word::UnknownWord;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -12,12 +14,24 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::chance::{generator, unit};
+use listed::SplitFileError;
 
 /// How far the sum of the fractions may be from 1; they are decimal numbers.
 const FRACTIONS_TOLERANCE: f64 = 1e-6;
 
-/// Indices of stimuli, each in exactly one part, in increasing order. With
-/// [`Scheme::ValidationIsTest`] the last two parts are the same.
+/// How stimuli are drawn into parts of given fractions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draw {
+    /// Three parts.
+    Holdout,
+    /// Three parts; each number gives another division.
+    Shuffle(u32),
+    /// Two parts, of which the second both validates and tests.
+    ValidationIsTest,
+}
+
+/// Indices of stimuli, in increasing order. No stimulus is in two parts, except with
+/// [`Draw::ValidationIsTest`], where the last two parts are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// Stimuli that models are fitted to.
@@ -64,6 +78,59 @@ pub enum SplitError {
         /// The part without stimuli.
         part: &'static str,
     },
+    /// A class of which a part cannot have its share.
+    #[error("one stimulus alone is of class `{class}`, and stratified splits need two of each")]
+    #[diagnostic(help(
+        "drop it from the recordings, stratify by another column, or not at all: `stratify = \"\"`"
+    ))]
+    AloneInClass {
+        /// The class.
+        class: String,
+    },
+    /// More classes than stimuli in a part.
+    #[error("{classes} classes for {stimuli} stimuli that {part}: not one of each")]
+    #[diagnostic(help("stratify by a column with fewer values, or not at all: `stratify = \"\"`"))]
+    Classes {
+        /// The part.
+        part: &'static str,
+        /// How many stimuli it has.
+        stimuli: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// The stimulus set lacks a column to order by.
+    #[error("the stimulus set has no column `{column}` to order stimuli by")]
+    #[diagnostic(help(
+        "its columns are {known}; without `order`, stimuli are in the order of their ids"
+    ))]
+    NoOrder {
+        /// The column.
+        column: String,
+        /// The columns that the stimulus set has.
+        known: String,
+    },
+    /// A seed that NumPy does not take.
+    #[error("the seed {seed} has more than 32 bits, which NumPy's `RandomState` does not take")]
+    #[diagnostic(help("set a `seed` of at most 4294967295 under `[split]`"))]
+    Seed {
+        /// The seed.
+        seed: u64,
+    },
+    /// Too few training stimuli to take some of them for validation.
+    #[error("of {drawn} training stimuli none can validate")]
+    #[diagnostic(help("use recordings with more stimuli, or list at least two in `train`"))]
+    Carve {
+        /// How many there are.
+        drawn: usize,
+    },
+    /// The scheme needs a file, and none is named.
+    #[error("no file lists the splits")]
+    #[diagnostic(help("name one: `file = \"splits.json\"` under `[split]`"))]
+    NoFile,
+    /// The file that lists the splits cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] SplitFileError),
     /// The split has a word that this version does not know, for its scheme or its duplicates.
     #[error(transparent)]
     #[diagnostic(help("run the same version of nrp on coordinator and workers"))]
@@ -99,8 +166,7 @@ pub enum SplitError {
     },
 }
 
-/// Divides `stimuli` into training, validation and test parts of the given `fractions`. Each
-/// `number` of a shuffle gives another division.
+/// Divides `stimuli` into training, validation and test parts of the given `fractions`.
 ///
 /// Sizes are rounded by largest remainder, so that they are exact in total. With `strata`, each
 /// part holds each label in proportion, up to one stimulus at either end of the part.
@@ -112,8 +178,7 @@ pub enum SplitError {
 /// # Errors
 /// When the fractions are not positive or do not sum to 1, or a part would be empty.
 pub fn split(
-    scheme: Scheme,
-    number: u32,
+    draw: Draw,
     stimuli: usize,
     fractions: [f64; 3],
     strata: Option<&[String]>,
@@ -129,17 +194,17 @@ pub fn split(
             labels: labels.len(),
         });
     }
-    let mut rng = match scheme {
-        Scheme::Holdout | Scheme::ValidationIsTest => generator(seed, "nrp holdout v1"),
-        Scheme::Shuffle => generator(seed, &format!("nrp shuffle v1 {number}")),
+    let mut rng = match draw {
+        Draw::Holdout | Draw::ValidationIsTest => generator(seed, "nrp holdout v1"),
+        Draw::Shuffle(number) => generator(seed, &format!("nrp shuffle v1 {number}")),
     };
     let held_out = of_validation + of_test;
-    let (ends, smallest) = match scheme {
-        Scheme::Holdout | Scheme::Shuffle => (
+    let (ends, smallest) = match draw {
+        Draw::Holdout | Draw::Shuffle(_) => (
             [of_train, of_train + of_validation],
             of_validation.min(of_test),
         ),
-        Scheme::ValidationIsTest => ([of_train, of_train], held_out),
+        Draw::ValidationIsTest => ([of_train, of_train], held_out),
     };
     let drawn = interleaved(units(stimuli, together), strata, &mut rng);
     let is_large = |unit: &Vec<usize>| unit.len() > 1 && 2 * unit.len() > smallest;
@@ -155,7 +220,7 @@ pub fn split(
     }
     parts.iter_mut().for_each(|part| part.sort_unstable());
     let [train, mut validation, test] = parts;
-    if scheme == Scheme::ValidationIsTest {
+    if draw == Draw::ValidationIsTest {
         validation.clone_from(&test);
     }
     for (part, of_part) in [
@@ -176,6 +241,58 @@ pub fn split(
         validation,
         test,
     })
+}
+
+/// The stimuli that validate, taken from the end of those drawn to train: a ninth of them, which is a
+/// tenth of all where nine tenths train.
+///
+/// # Errors
+/// When fewer than two train.
+pub fn carve(mut train: Vec<usize>, mut test: Vec<usize>) -> Result<Split, SplitError> {
+    let drawn = train.len();
+    if drawn < 2 {
+        return Err(SplitError::Carve { drawn });
+    }
+    let of_validation = ((drawn + 4) / 9).max(1);
+    let mut validation = train.split_off(drawn - of_validation);
+    for part in [&mut train, &mut validation, &mut test] {
+        part.sort_unstable();
+    }
+    Ok(Split {
+        train,
+        validation,
+        test,
+    })
+}
+
+/// The parts of split `number` that a file lists; without validation stimuli, some of those that train
+/// are drawn, whatever their order in the file.
+///
+/// # Errors
+/// When fewer than two stimuli train, and none validates.
+pub fn of_listed(parts: listed::Parts, number: u32, seed: u64) -> Result<Split, SplitError> {
+    let listed::Parts {
+        mut train,
+        validation,
+        mut test,
+    } = parts;
+    train.sort_unstable();
+    test.sort_unstable();
+    match validation {
+        Some(mut validation) => {
+            validation.sort_unstable();
+            Ok(Split {
+                train,
+                validation,
+                test,
+            })
+        }
+        None => {
+            let purpose = format!("nrp listed split's validation v1 {number}");
+            shuffle(&mut train, &mut generator(seed, &purpose));
+            carve(train, test)
+        }
+    }
 }
 
 /// The units that are drawn: each group of `together`, and every other stimulus by itself, in the
@@ -273,6 +390,12 @@ mod tests {
     use super::*;
 
     const USUAL: [f64; 3] = [0.8, 0.1, 0.1];
+    const DRAWS: [Draw; 4] = [
+        Draw::Holdout,
+        Draw::Shuffle(0),
+        Draw::Shuffle(7),
+        Draw::ValidationIsTest,
+    ];
 
     fn holdout(
         stimuli: usize,
@@ -280,7 +403,7 @@ mod tests {
         strata: Option<&[String]>,
         seed: u64,
     ) -> Result<Split, SplitError> {
-        split(Scheme::Holdout, 0, stimuli, fractions, strata, &[], seed)
+        split(Draw::Holdout, stimuli, fractions, strata, &[], seed)
     }
 
     fn assert_whole(split: &Split, stimuli: usize) {
@@ -346,18 +469,9 @@ mod tests {
     fn shuffles_are_stratified_divisions_of_their_own() {
         let labels: Vec<String> = (0..320).map(|i| format!("object{}", i % 8)).collect();
         let shuffle = |number, seed| {
-            split(
-                Scheme::Shuffle,
-                number,
-                320,
-                USUAL,
-                Some(&labels),
-                &[],
-                seed,
-            )
-            .expect("a split")
+            split(Draw::Shuffle(number), 320, USUAL, Some(&labels), &[], seed).expect("a split")
         };
-        let all: Vec<Split> = (0..Scheme::SHUFFLES).map(|n| shuffle(n, 1)).collect();
+        let all: Vec<Split> = (0..10).map(|n| shuffle(n, 1)).collect();
         for (number, one) in all.iter().enumerate() {
             assert_whole(one, 320);
             for object in 0..8 {
@@ -373,7 +487,7 @@ mod tests {
 
     #[test]
     fn validation_stimuli_test_where_the_scheme_says_so() {
-        let one = split(Scheme::ValidationIsTest, 0, 100, USUAL, None, &[], 1).expect("a split");
+        let one = split(Draw::ValidationIsTest, 100, USUAL, None, &[], 1).expect("a split");
         let parts = holdout(100, USUAL, None, 1).expect("a split");
         assert_eq!(one.train, parts.train);
         assert_eq!(one.validation, one.test);
@@ -397,11 +511,10 @@ mod tests {
     #[test]
     fn the_same_picture_under_two_ids_is_on_one_side_of_every_split() {
         let twins: Vec<usize> = std::iter::repeat_n(2, 60).chain([3, 3, 5, 8, 20]).collect();
-        for scheme in Scheme::ALL {
+        for scheme in DRAWS {
             for seed in 0..20 {
                 let together = groups(300, &twins, seed);
-                let number = seed as u32 % scheme.splits();
-                let split = split(scheme, number, 300, USUAL, None, &together, seed);
+                let split = split(scheme, 300, USUAL, None, &together, seed);
                 let split = split.expect("a split");
                 let part = |stimulus: &usize| {
                     [&split.train, &split.validation, &split.test]
@@ -416,7 +529,7 @@ mod tests {
                 // Half of the largest group that is no more than half of a part of 30.
                 let near = |part: &[usize], size: usize| part.len().abs_diff(size) <= 4;
                 match scheme {
-                    Scheme::Holdout | Scheme::Shuffle => {
+                    Draw::Holdout | Draw::Shuffle(_) => {
                         assert_whole(&split, 300);
                         let [a, b] = [&split.validation, &split.test];
                         assert!(near(&split.train, 240), "{}", split.train.len());
@@ -427,7 +540,7 @@ mod tests {
                             b.len()
                         );
                     }
-                    Scheme::ValidationIsTest => {
+                    Draw::ValidationIsTest => {
                         assert_eq!(split.validation, split.test);
                         let all = [&split.train[..], &split.test].concat();
                         assert_eq!(all.len(), 300);
@@ -435,7 +548,7 @@ mod tests {
                         assert!(split.train.len().abs_diff(240) <= 10);
                     }
                 }
-                if scheme != Scheme::ValidationIsTest {
+                if scheme != Draw::ValidationIsTest {
                     let blank = together.last().expect("20 of them");
                     assert!(blank.iter().all(|of| split.train.contains(of)));
                 }
@@ -452,15 +565,7 @@ mod tests {
                 .filter(|i| i % 8 < 4)
                 .map(|i| vec![i, i + 4])
                 .collect();
-            let split = split(
-                Scheme::Holdout,
-                0,
-                400,
-                USUAL,
-                Some(&labels),
-                &together,
-                seed,
-            );
+            let split = split(Draw::Holdout, 400, USUAL, Some(&labels), &together, seed);
             let split = split.expect("a split");
             for object in 0..4 {
                 let held = |part: &[usize]| part.iter().filter(|&&i| i % 4 == object).count();
@@ -477,9 +582,9 @@ mod tests {
 
     #[test]
     fn stimuli_that_are_alone_are_drawn_as_if_there_were_no_groups() {
-        for scheme in Scheme::ALL {
+        for scheme in DRAWS {
             let alone: Vec<Vec<usize>> = (0..97).map(|stimulus| vec![stimulus]).collect();
-            let of = |together: &[Vec<usize>]| split(scheme, 0, 97, USUAL, None, together, 5);
+            let of = |together: &[Vec<usize>]| split(scheme, 97, USUAL, None, together, 5);
             assert_eq!(of(&alone), of(&[]));
         }
     }
@@ -487,7 +592,7 @@ mod tests {
     #[test]
     fn ids_of_one_picture_that_leave_nothing_to_a_part_are_refused() {
         let all = vec![(0..20).collect::<Vec<_>>()];
-        let refusal = split(Scheme::Holdout, 0, 20, USUAL, None, &all, 1).expect_err("a refusal");
+        let refusal = split(Draw::Holdout, 20, USUAL, None, &all, 1).expect_err("a refusal");
         assert!(
             matches!(
                 refusal,
@@ -500,7 +605,7 @@ mod tests {
         );
         // What can be split is: with parts of one stimulus each, a pair trains.
         for seed in 0..20 {
-            let split = split(Scheme::Holdout, 0, 13, USUAL, None, &[vec![3, 9]], seed);
+            let split = split(Draw::Holdout, 13, USUAL, None, &[vec![3, 9]], seed);
             let split = split.expect("a split");
             assert!(split.train.contains(&3) && split.train.contains(&9));
             assert_eq!((split.validation.len(), split.test.len()), (1, 1));
@@ -543,5 +648,37 @@ mod tests {
                 labels: 1
             }
         );
+    }
+
+    #[test]
+    fn validation_stimuli_are_carved_from_those_that_train() {
+        let split = carve((0..57).rev().collect(), vec![60, 58]).expect("a split");
+        assert_eq!(split.validation, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(split.train, (6..57).collect::<Vec<_>>());
+        assert_eq!(split.test, [58, 60]);
+        let least = carve(vec![3, 1], vec![2]).expect("a split");
+        assert_eq!((least.train, least.validation), (vec![3], vec![1]));
+        let refusal = carve(vec![3], vec![2]).expect_err("a refusal");
+        assert_eq!(refusal, SplitError::Carve { drawn: 1 });
+    }
+
+    #[test]
+    fn what_a_file_lists_stays_as_it_is() {
+        let parts = |train: Vec<usize>, validation: Option<Vec<usize>>| listed::Parts {
+            train,
+            validation,
+            test: vec![40, 30],
+        };
+        let given = of_listed(parts(vec![2, 0], Some(vec![9, 1])), 0, 1).expect("a split");
+        assert_eq!((given.train, given.validation), (vec![0, 2], vec![1, 9]));
+        assert_eq!(given.test, [30, 40]);
+        // The order in the file says nothing, and each split draws for itself.
+        let upwards: Vec<usize> = (0..27).collect();
+        let downwards: Vec<usize> = (0..27).rev().collect();
+        let drawn = |of: &[usize], number| of_listed(parts(of.to_vec(), None), number, 1);
+        let one = drawn(&upwards, 0).expect("a split");
+        assert_eq!(one.validation.len(), 3);
+        assert_eq!(Ok(one.clone()), drawn(&downwards, 0));
+        assert_ne!(Ok(one), drawn(&upwards, 1));
     }
 }

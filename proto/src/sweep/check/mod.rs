@@ -5,13 +5,14 @@
 mod ann;
 mod recordings;
 mod spec;
+mod split;
 #[cfg(test)]
 mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    AnnTable, Baseline, Duplicates, InputScaling, Mistake, Projection, Scheme, SweepError,
-    SweepFile, TRIALS_MAX, TargetScaling,
+    AnnTable, Baseline, InputScaling, Mistake, Projection, SweepError, SweepFile, TRIALS_MAX,
+    TargetScaling,
 };
 use crate::near_miss;
 use std::collections::HashSet;
@@ -45,8 +46,6 @@ const TEXT_BYTES_MAX: usize = 256;
 const PATH_BYTES_MAX: usize = 4_096;
 /// The most characters of a text that a mistake shows.
 const SHOWN_CHARS: usize = 64;
-/// How far the sum of the fractions may be from 1.
-const FRACTIONS_SLACK: f64 = 1e-9;
 /// The most stimuli of a mini-batch, and the most epochs of a trial.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
 
@@ -225,32 +224,6 @@ impl SweepFile {
         }
     }
 
-    fn check_split(&self, found: &mut Found) {
-        let split = &self.split;
-        found.word("split.scheme", &split.scheme, &Scheme::NAMES);
-        found.word("split.duplicates", &split.duplicates, &Duplicates::NAMES);
-        let shown = format!("{:?}", split.fractions);
-        let sum: f64 = split.fractions.iter().sum();
-        if split.fractions.len() != 3 {
-            let problem = "must be three: train, validation, test";
-            found.add("split.fractions", shown, problem);
-        } else if split.fractions.iter().any(|f| !f.is_finite() || *f <= 0.0) {
-            found.add("split.fractions", shown, "every fraction must be above 0");
-        } else if (sum - 1.0).abs() > FRACTIONS_SLACK {
-            found.add(
-                "split.fractions",
-                shown,
-                format!("must sum to 1, not {}", rounded(sum)),
-            );
-        }
-        if let Some(column) = split.stratify.as_ref().filter(|column| !column.is_empty()) {
-            found.text("split.stratify", column, TEXT_BYTES_MAX);
-        }
-        if split.seed < 0 {
-            found.add("split.seed", split.seed, "must not be negative");
-        }
-    }
-
     fn check_training(&self, found: &mut Found) {
         let training = &self.training;
         let counts = [
@@ -264,8 +237,8 @@ impl SweepFile {
                 found.add(format!("training.{key}"), count, problem);
             }
         }
-        found.word("training.inputs", &training.inputs, &InputScaling::NAMES);
-        found.word("training.targets", &training.targets, &TargetScaling::NAMES);
+        found.word("training.inputs", &self.inputs(), &InputScaling::NAMES);
+        found.word("training.targets", &self.targets(), &TargetScaling::NAMES);
         check_projection(&training.projection, found);
         let baselines: Vec<&str> = [MEAN_PREDICTOR]
             .into_iter()
@@ -295,9 +268,4 @@ fn check_projection(word: &str, found: &mut Found) {
             near_miss(word, Projection::NAMES),
         );
     }
-}
-
-/// A sum without the digits of binary rounding.
-fn rounded(sum: f64) -> f64 {
-    (sum * 1e9).round() / 1e9
 }

@@ -1,9 +1,9 @@
 //! What is wrong with `[recordings]`: which files a format needs, and which it brings.
 
 use super::ann::check_degrees;
-use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, quote, repeated};
+use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, backticked, quote, repeated};
 use crate::near_miss;
-use crate::sweep::{ArrayAxis, Assembly, ResponseFormat, SiteRanges, SweepFile};
+use crate::sweep::{ArrayAxis, Assembly, Ceiling, ResponseFormat, SiteRanges, SweepFile};
 
 impl SweepFile {
     pub(super) fn check_recordings(&self, found: &mut Found) {
@@ -60,7 +60,30 @@ impl SweepFile {
         }
         self.check_presentations(found);
         self.check_window_and_sites(found);
+        self.check_ceiling(found);
         self.check_regions(found);
+    }
+
+    fn check_ceiling(&self, found: &mut Found) {
+        let Some(word) = &self.recordings.ceiling else {
+            return;
+        };
+        let key = "recordings.ceiling";
+        match self.recordings.assembly() {
+            Assembly::File(_) if word.parse::<Ceiling>().is_err() || word.is_empty() => {
+                let words = backticked(&Ceiling::NAMES);
+                let problem = format!(
+                    "must be one of {words}; leave it out for all halvings of the repetitions"
+                );
+                found.add_near(key, quote(word), problem, near_miss(word, Ceiling::NAMES));
+            }
+            Assembly::File(_) => found.text(key, word, TEXT_BYTES_MAX),
+            Assembly::Ventral(_) | Assembly::Simulated => {
+                let problem =
+                    "only an assembly, an array or an NWB file has a choice; leave it out";
+                found.add(key, quote(word), problem);
+            }
+        }
     }
 
     /// What is wrong with `variations`, `axes` and `variable`, which say how a file's responses are laid out.

@@ -3,8 +3,8 @@
 use super::ann::{check_sets, check_sparsity, check_weights};
 use super::{ANNS_MAX, DUPLICATE, Found, PATH_BYTES_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::sweep::{
-    Assembly, Duplicates, GridTable, PruningMethod, RecordingsTable, SearchTable, SplitTable,
-    SweepError, SweepFile, TrainingTable,
+    Assembly, Duplicates, GridTable, PruningMethod, RecordingsTable, Scheme, SearchTable,
+    SplitTable, SweepError, SweepFile, TrainingTable,
 };
 use crate::wire::{AnnEntry, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
 use crate::{Message, SWEEP_BYTES_MAX};
@@ -40,7 +40,7 @@ impl SweepSpec {
     }
 
     /// The equivalent file, without its ANNs.
-    fn file(&self, found: &mut Found) -> SweepFile {
+    pub(super) fn file(&self, found: &mut Found) -> SweepFile {
         let files = self.files.clone().unwrap_or_default();
         let given = |file: String| Some(file).filter(|file| !file.is_empty());
         let levels = files.variations.iter().map(|&level| level.into());
@@ -59,9 +59,14 @@ impl SweepSpec {
                 sites: (!files.sites.is_empty()).then_some(files.sites),
                 // The preprocessing of its ANNs says it.
                 degrees: None,
+                ceiling: given(files.ceiling),
                 regions: self.regions.clone(),
             },
-            split: split(&self.split.clone().unwrap_or_default(), found),
+            split: split(
+                &self.split.clone().unwrap_or_default(),
+                given(files.split),
+                found,
+            ),
             ann: Vec::new(),
             grid: GridTable::of_wire(&self.grid.clone().unwrap_or_default(), found),
             search: self.search(found),
@@ -97,8 +102,8 @@ impl SweepSpec {
             batch_size: batch_size.into(),
             max_epochs: max_epochs.into(),
             patience: patience.into(),
-            inputs,
-            targets,
+            inputs: Some(inputs),
+            targets: Some(targets),
             projection,
             baselines: self.baselines.clone(),
         }
@@ -220,20 +225,43 @@ impl SweepSpec {
     }
 }
 
-fn split(split: &SplitSpec, found: &mut Found) -> SplitTable {
+fn split(split: &SplitSpec, file: Option<String>, found: &mut Found) -> SplitTable {
     if split.number != 0 {
         let problem = "the coordinator numbers the splits itself";
         found.add("split.number", split.number, problem);
     }
+    let fractions = vec![split.train, split.validation, split.test];
+    let is_listed = split.scheme == Scheme::File.name();
+    check_listed(split, is_listed, found);
     SplitTable {
         scheme: split.scheme.clone(),
-        fractions: vec![split.train, split.validation, split.test],
+        fractions: match is_listed && fractions == [0.0; 3] {
+            true => SplitTable::default().fractions,
+            false => fractions,
+        },
+        file,
+        order: (!split.order.is_empty()).then(|| split.order.clone()),
         stratify: Some(split.stratify.clone()),
         duplicates: match split.duplicates.as_str() {
             "" => Duplicates::Together.name().to_owned(),
             word => word.to_owned(),
         },
         seed: whole("split.seed", split.seed, found),
+    }
+}
+
+/// Checks what the client reads from the file that lists the splits. It is empty before.
+fn check_listed(split: &SplitSpec, is_listed: bool, found: &mut Found) {
+    if !split.digest.is_empty() {
+        found.text("split.digest", &split.digest, TEXT_BYTES_MAX);
+    }
+    if split.splits > Scheme::FILE_SPLITS_MAX {
+        let problem = format!("the limit is {}", Scheme::FILE_SPLITS_MAX);
+        found.add("split.splits", split.splits, problem);
+    }
+    if !is_listed && !(split.digest.is_empty() && split.splits == 0) {
+        let problem = "only a file that lists the splits has a digest and a number of them";
+        found.add("split.splits", split.splits, problem);
     }
 }
 

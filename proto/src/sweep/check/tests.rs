@@ -1,8 +1,9 @@
 //! Every kind of mistake, as users read it.
 
 use super::*;
+use crate::sweep::Scheme;
 
-struct Two;
+pub(super) struct Two;
 
 impl Catalogue for Two {
     fn offered(&self) -> Vec<&str> {
@@ -29,7 +30,7 @@ impl Catalogue for Two {
     }
 }
 
-fn check(edit: &str) -> String {
+pub(super) fn check(edit: &str) -> String {
     let mut file = toml::from_str::<toml::Table>(
         r#"
         name = "test"
@@ -93,7 +94,7 @@ fn every_mistake_names_key_value_and_near_miss() {
     "#), @r#"
     the sweep file has 19 mistakes
       `name` = "two words": must be 1 to 64 letters, digits, `-`, `_` or `.`
-      `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`; did you mean `holdout`?
+      `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`, `brain-score`, `file`; did you mean `holdout`?
       `split.fractions` = [0.8, 0.1, 0.2]: must sum to 1, not 1.1
       `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`, `onnx`, `features`; did you mean `mobilenet`?
       `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
@@ -117,9 +118,16 @@ fn every_mistake_names_key_value_and_near_miss() {
 #[test]
 fn every_scheme_is_offered() {
     for scheme in Scheme::ALL {
-        let split = format!("[split]\nscheme = \"{scheme}\"");
+        let file = match scheme {
+            Scheme::File => "file = \"splits.json\"",
+            Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest | Scheme::BrainScore => "",
+        };
+        let split = format!("[split]\nscheme = \"{scheme}\"\n{file}");
         assert_eq!(check(&split), "good", "{scheme}");
     }
+    let order = "order = [\"object_name\", \"stimulus_id\"]\nseed = 4294967295\nstratify = \"\"";
+    let split = format!("[split]\nscheme = \"brain-score\"\n{order}");
+    assert_eq!(check(&split), "good");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
         details::curves(&report.curves, anns, caveats),
     ];
     let of_all_splits = [
-        splits::table(anns, splits),
+        splits::table(anns, splits, report.with_score_before_2026),
         compare::of_networks(&report.comparisons, caveats),
         compare::of_linear(&report.network_against_linear, splits, caveats),
     ];

@@ -1,12 +1,13 @@
 //! Scores over splits.
 
 use super::fields::{LINEAR_FIT, names, weights};
-use crate::model::{AnnResults, OverSplits};
+use crate::model::{AnnResults, BrainScore, OverSplits};
 use crate::pages::table::{Field, OnPage, Table, Value, field};
 use crate::row;
 
 /// Scores over splits; empty if the scheme has a single split.
-pub(crate) fn table(anns: &AnnResults, splits: u32) -> Table {
+/// The table also has Brain-Score's score until January 2026 if it is asked for.
+pub(crate) fn table(anns: &AnnResults, splits: u32, with_before_2026: bool) -> Table {
     let mut rows = Vec::new();
     for ann in anns.iter().filter(|_| splits > 1) {
         for region in &ann.regions {
@@ -19,29 +20,37 @@ pub(crate) fn table(anns: &AnnResults, splits: u32) -> Table {
                 fields.push(field("model", "model", Value::Word(label)));
                 let count = Value::Count(Some(splits.into()));
                 fields.push(field("splits", "splits", count));
-                fields.extend(scores(model.over_splits.as_ref()));
+                fields.extend(scores(model.over_splits.as_ref(), with_before_2026));
                 fields.extend(weights(ann));
                 rows.push(fields);
             }
         }
     }
+    let before = match with_before_2026 {
+        true => " Until January 2026 the score was (center / ceiling)².",
+        false => "",
+    };
     Table {
         name: "splits",
         title: "Scores over splits",
         note: format!(
             "Each split's trial is chosen by that split's validation loss, so configurations and layers \
              may differ between splits. Only splits in which all trials have an outcome count. S.d. is \
-             the sample standard deviation. Brain-Score's aggregate: the center is the mean over splits \
-             of the median Pearson's r over sites; the score is (center / ceiling)²; the error is the \
-             population standard deviation of that median r over splits, not divided by the ceiling. A \
-             square has no sign: if the center is negative, the score says nothing.{LINEAR_FIT}"
+             the sample standard deviation. Brain-Score's aggregate, by the formulas of January 2026 \
+             (brainscore-vision 2.4.2, brainscore-core 2.5.0): the center is the mean over splits of the \
+             median Pearson's r over sites, without sites whose prediction is constant; where that \
+             matters, the center with r = 0 at these sites stands beside it. The score is center² / \
+             ceiling; site by site, it is the mean over sites of r² / the site's ceiling. Errors are \
+             standard errors, of the center over splits and of the ceiling over halvings of the \
+             repetitions; the score has the center's, not divided by the ceiling. A square has no sign: \
+             if the center is negative, the score says nothing.{before}{LINEAR_FIT}"
         ),
         rows,
         on_page: OnPage::All,
     }
 }
 
-fn scores(over: Option<&OverSplits>) -> Vec<Field> {
+fn scores(over: Option<&OverSplits>, with_before_2026: bool) -> Vec<Field> {
     let finished = over.map_or(0, |over| over.finished as u64);
     let mut fields = vec![field(
         "finished",
@@ -62,28 +71,35 @@ fn scores(over: Option<&OverSplits>) -> Vec<Field> {
         ));
     }
     let brain_score = over.and_then(|over| over.brain_score);
-    let parts = [
-        (
-            "Brain-Score's center",
-            "brain_score_center",
-            brain_score.map(|of| of.center),
+    let part = |head: &'static str, column: &'static str, get: fn(BrainScore) -> Option<f64>| {
+        field(head, column, Value::Score(brain_score.and_then(get)))
+    };
+    fields.extend([
+        part("Brain-Score's center", "brain_score_center", |of| {
+            Some(of.center)
+        }),
+        part("s.e.", "brain_score_center_error", |of| {
+            Some(of.center_error)
+        }),
+        part(
+            "center with r = 0 where constant",
+            "brain_score_center_with_constant",
+            |of| of.center_with_constant,
         ),
-        (
-            "its ceiling",
-            "brain_score_ceiling",
-            brain_score.and_then(|of| of.ceiling),
-        ),
-        (
-            "its score",
-            "brain_score",
-            brain_score.and_then(|of| of.score),
-        ),
-        (
-            "its error",
-            "brain_score_error",
-            brain_score.map(|of| of.error),
-        ),
-    ];
-    fields.extend(parts.map(|(head, column, value)| field(head, column, Value::Score(value))));
+        part("its ceiling", "brain_score_ceiling", |of| of.ceiling),
+        part("s.e.", "brain_score_ceiling_error", |of| of.ceiling_error),
+        part("its score", "brain_score", |of| of.score),
+        part("s.e.", "brain_score_error", |of| of.score_error),
+        part("its score, site by site", "brain_score_site_wise", |of| {
+            of.score_site_wise
+        }),
+    ]);
+    if with_before_2026 {
+        fields.push(part(
+            "its score before 2026",
+            "brain_score_before_2026",
+            |of| of.score_before_2026,
+        ));
+    }
     fields
 }

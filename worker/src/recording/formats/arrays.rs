@@ -220,6 +220,8 @@ fn assembly(
     let (names, regions) = sites.into_iter().map(|of| (of.name, of.region)).unzip();
     let mut assembly = Assembly::by_rows(path, names, regions, shown, values);
     assembly.notices = notices;
+    let labels = (0..repetitions).flat_map(|label| vec![label.to_string(); stimuli]);
+    assembly.repetitions = (repetitions > 1).then(|| labels.collect());
     if set.is_none() && *axes == Axes::Evident {
         assembly.notices.push(format!(
             "without the stimulus set `{}` is taken for {}; `--axes` says otherwise",

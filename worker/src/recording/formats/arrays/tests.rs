@@ -573,7 +573,7 @@ fn the_check_reports_arrays_with_and_without_their_stimuli() {
     let assembly = report.assembly.expect("an assembly");
     assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
     let noise = assembly.regions[1].noise.as_ref().expect("repetitions");
-    assert!(noise.ceiling_median > 0.9 && noise.noise_floor > 0.0);
+    assert!(noise.ceiling_median > 0.9 && noise.noise_floor > Some(0.0));
     let alone = check(&[testdata("regions.npz")], &Layout::evident()).expect("a report");
     assert_eq!(alone.assembly.expect("an assembly").stimuli, 4);
 }

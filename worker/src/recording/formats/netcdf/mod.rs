@@ -15,6 +15,7 @@ mod variable;
 use std::path::Path;
 
 use netcdf_reader::Error as NcError;
+use nrp_proto::sweep::Ceiling;
 
 use super::hdf5::guarded;
 use super::reading::{Asked, Opened};
@@ -39,7 +40,11 @@ const ONLY_OF_PRESENTATIONS: [&str; 2] = ["presentation_", PRESENTATION];
 pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
     asked.refuse_axes()?;
     let variable = asked.layout.variable.as_deref();
-    let assembly = guarded(asked.path, || read(asked.path, variable))?;
+    let ceiling = match &asked.layout.ceiling {
+        Ceiling::Coordinate(name) => Some(name.as_str()),
+        Ceiling::Halvings | Ceiling::Repetition | Ceiling::EvenOdd | Ceiling::PerStimulus => None,
+    };
+    let assembly = guarded(asked.path, || read(asked.path, variable, ceiling))?;
     Ok(Opened::without_stimuli(assembly))
 }
 
@@ -52,7 +57,11 @@ struct Reader<'a> {
     notices: Vec<String>,
 }
 
-fn read(path: &Path, asked: Option<&str>) -> Result<Assembly, RecordingError> {
+fn read(
+    path: &Path,
+    asked: Option<&str>,
+    ceiling: Option<&str>,
+) -> Result<Assembly, RecordingError> {
     let file = File::open(path)?;
     let Responses {
         variable,
@@ -71,6 +80,8 @@ fn read(path: &Path, asked: Option<&str>) -> Result<Assembly, RecordingError> {
     let regions = reader.regions(sites.length)?;
     let shown = reader.stimuli(presentations.length)?;
     let labels = reader.repetitions(presentations.length)?;
+    let ceilings = ceiling.map(|name| reader.numbers_of_sites(name, sites.length));
+    let ceilings = ceilings.transpose()?.flatten();
 
     let mut values = reader.file.numbers(&variable)?;
     let expected = sites.length * presentations.length * repetitions.length;
@@ -87,6 +98,7 @@ fn read(path: &Path, asked: Option<&str>) -> Result<Assembly, RecordingError> {
         regions,
         shown,
         repetitions: labels,
+        ceilings,
         notices: reader.notices,
         axes: Vec::new(),
         values,
@@ -189,6 +201,23 @@ impl Reader<'_> {
         };
         let labels = numbers.iter().map(f64::to_string).collect();
         Ok((numbers.len() == length).then_some(labels))
+    }
+
+    /// A coordinate of numbers over the sites, NaN where one is missing; `None` if there is none.
+    fn numbers_of_sites(
+        &self,
+        name: &str,
+        length: usize,
+    ) -> Result<Option<Vec<f64>>, RecordingError> {
+        let Some(variable) = self.find(&[name], NEUROID)? else {
+            return Ok(None);
+        };
+        if variable.content != Content::Numbers {
+            return Ok(None);
+        }
+        let mut numbers = self.file.numbers(variable)?;
+        variable.packing.unpack(&variable.name, &mut numbers);
+        Ok((numbers.len() == length).then_some(numbers))
     }
 
     /// The variable of one of `names` that `spans`, in the responses' group or the nearest one around it.
