@@ -1,12 +1,13 @@
 //! Fits: from the stimuli that are fitted to predictions for others, and from those to scores.
 
 use super::gram::{Centred, Gram};
+use super::groups::{Group, Predicted, groups};
 use super::spectrum::{Spectrum, product};
+use super::units::{self, Rows};
 use super::{ols, one_alpha, pls, ridge};
 use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};
 use faer::{Mat, MatRef};
 use nrp_proto::sweep::Baseline;
-use std::collections::BTreeMap;
 
 /// Fits a baseline to the training stimuli, and scores it on the test stimuli.
 ///
@@ -26,11 +27,44 @@ pub fn evaluate(
     targets: TargetScaling,
     refit: bool,
 ) -> Result<Trained, TrainError> {
-    check(gram, data)?;
+    check(gram.is_finite(), data)?;
+    evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
+        predict(baseline, gram, fitted, responses, others)
+    })
+}
+
+/// As [`evaluate`], of a baseline that goes [through the units](units::through_units).
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_rows(
+    baseline: Baseline,
+    rows: &Rows,
+    data: &Data<'_>,
+    targets: TargetScaling,
+    refit: bool,
+) -> Result<Trained, TrainError> {
+    check(rows.is_finite(), data)?;
+    evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
+        units::predict(baseline, rows, fitted, responses, others)
+    })
+}
+
+/// Predictions of a fit, from the stimuli that are fitted, their responses `[fitted, sites]`, and the
+/// stimuli that are predicted.
+type Predict<'a> =
+    &'a mut dyn FnMut(&[usize], &Mat<f64>, &[usize]) -> Result<Predicted, TrainError>;
+
+fn evaluate_by(
+    data: &Data<'_>,
+    targets: TargetScaling,
+    refit: bool,
+    predict: Predict<'_>,
+) -> Result<Trained, TrainError> {
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let held_out = [data.validation, data.test].concat();
-    let predicted = predict(baseline, gram, data.train, &responses, &held_out)?;
+    let predicted = predict(data.train, &responses, &held_out)?;
     let validation_mse = validation_mse(&predicted.responses, &sites, data);
     if !refit {
         let of_test = predicted.of(data.validation.len(), data.test.len());
@@ -44,7 +78,7 @@ pub fn evaluate(
     let left_out = sites.left_out();
     let sites = SiteStatistics::measure(&data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
-    let predicted = predict(baseline, gram, data.train, &responses, data.test)?;
+    let predicted = predict(data.train, &responses, data.test)?;
     Ok(Trained {
         left_out,
         ..scored(
@@ -69,7 +103,7 @@ pub fn linear_path(
     targets: TargetScaling,
     refit: bool,
 ) -> Result<Vec<f32>, TrainError> {
-    check(gram, data)?;
+    check(gram.is_finite(), data)?;
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
     let fitted = if refit {
@@ -105,9 +139,9 @@ pub fn linear_path(
 }
 
 /// Refuses data that cannot be fitted to or predicted from.
-fn check(gram: &Gram, data: &Data<'_>) -> Result<(), TrainError> {
+fn check(finite: bool, data: &Data<'_>) -> Result<(), TrainError> {
     data.check()?;
-    if gram.is_finite() {
+    if finite {
         Ok(())
     } else {
         // The training stimuli's activations are known to be finite.
@@ -169,21 +203,6 @@ fn scored(
     })
 }
 
-/// What a baseline predicts.
-pub(super) struct Predicted {
-    /// `[others, sites]`
-    pub(super) responses: Mat<f64>,
-    /// The penalty that all sites share.
-    pub(super) alpha: Option<f64>,
-}
-
-impl Predicted {
-    /// The predictions for `count` stimuli from the one at `first`.
-    fn of(&self, first: usize, count: usize) -> MatRef<'_, f64> {
-        self.responses.as_ref().subrows(first, count)
-    }
-}
-
 /// Predictions of a baseline that is fitted to `responses`, `[fitted, sites]`, NaN where missing.
 ///
 /// Least squares and ridge regression fit each site to the stimuli that it has responses to. Partial
@@ -211,11 +230,7 @@ pub(super) fn predict(
     let mut predicted = Mat::zeros(others.len(), responses.ncols());
     for group in groups {
         let product = method.predict(gram, &group, others)?;
-        for (at, &site) in group.sites.iter().enumerate() {
-            for row in 0..others.len() {
-                predicted[(row, site)] = product[(row, at)] + group.means[at];
-            }
-        }
+        group.put(&product, &mut predicted);
     }
     Ok(Predicted {
         responses: predicted,
@@ -269,66 +284,6 @@ impl Method {
         };
         Ok(product(cross.as_ref(), coefficients.as_ref()))
     }
-}
-
-/// Sites that are fitted together.
-pub(super) struct Group {
-    /// Rows of the responses that they are fitted to.
-    rows: Vec<usize>,
-    /// The stimuli of these rows.
-    pub(super) fitted: Vec<usize>,
-    sites: Vec<usize>,
-    /// Mean response of each site.
-    means: Vec<f64>,
-    /// Responses less those means, 0 where missing: `[fitted, sites]`
-    pub(super) responses: Mat<f64>,
-}
-
-/// Groups the sites by the stimuli that they are fitted to.
-pub(super) fn groups(baseline: Baseline, fitted: &[usize], responses: &Mat<f64>) -> Vec<Group> {
-    let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
-    for (site, column) in responses.col_iter().enumerate() {
-        let rows = column.iter().enumerate();
-        let rows = match baseline {
-            Baseline::Ols | Baseline::Ridge | Baseline::RidgeOne | Baseline::RidgeCv => rows
-                .filter(|(_, response)| !response.is_nan())
-                .map(|(row, _)| row)
-                .collect(),
-            Baseline::Pls => (0..responses.nrows()).collect(),
-        };
-        groups.entry(rows).or_default().push(site);
-    }
-    let groups = groups.into_iter().map(|(rows, sites)| {
-        let (means, centred): (Vec<f64>, Vec<Vec<f64>>) = sites
-            .iter()
-            .map(|&site| centre(rows.iter().map(|&row| responses[(row, site)])))
-            .unzip();
-        Group {
-            fitted: rows.iter().map(|&row| fitted[row]).collect(),
-            responses: Mat::from_fn(rows.len(), sites.len(), |row, site| centred[site][row]),
-            rows,
-            sites,
-            means,
-        }
-    });
-    groups.collect()
-}
-
-/// The mean of the present responses, and the responses less that mean; 0 where missing.
-fn centre(responses: impl Iterator<Item = f64> + Clone) -> (f64, Vec<f64>) {
-    let present = responses.clone().filter(|response| !response.is_nan());
-    let (sum, count) = present.fold((0.0, 0_usize), |(sum, count), response| {
-        (sum + response, count + 1)
-    });
-    let mean = sum / count as f64;
-    let centred = responses.map(|response| {
-        if response.is_nan() {
-            0.0
-        } else {
-            response - mean
-        }
-    });
-    (mean, centred.collect())
 }
 
 fn rows(values: &[f64], columns: usize) -> Mat<f64> {

@@ -1,6 +1,7 @@
 //! Memory: how much a baseline takes, so that one that does not fit is refused before it starts.
 
 use super::gram::Gram;
+use super::units::{self, through_units};
 use super::{one_alpha, tridiagonal};
 use nrp_proto::sweep::Baseline;
 
@@ -11,9 +12,12 @@ const MATRICES: u64 = 5;
 /// Tables of stimuli × sites that a fit with one penalty has in memory at once.
 const TABLES: u64 = 8;
 
-/// Bytes that the inner products of `stimuli` stimuli and a fit of `baseline` to `sites` sites take at
-/// most. A linear path takes as much as [`Baseline::Ridge`].
-pub fn bytes(baseline: Baseline, stimuli: usize, sites: usize) -> u64 {
+/// Bytes that the inner products of `stimuli` stimuli and a fit of `baseline` to `sites` sites with
+/// `units` units take at most. A linear path takes as much as [`Baseline::Ridge`].
+pub fn bytes(baseline: Baseline, stimuli: usize, units: usize, sites: usize) -> u64 {
+    if through_units(baseline, stimuli, units) {
+        return units::bytes(stimuli, units) + TABLES * 8 * stimuli as u64 * sites as u64;
+    }
     let products = Gram::bytes(stimuli);
     match baseline {
         Baseline::Ols | Baseline::Ridge | Baseline::Pls => MATRICES * products,

@@ -12,13 +12,16 @@
 //! - `ols`, `ridge`, `pls`: coefficients of stimuli
 //! - `one_alpha`: those of ridge regression with one penalty for all sites, in the memory of the inner
 //!   products alone
+//! - `units`: the same through the products of units, where those are few
 //! - `tridiagonal`, `cholesky`: what that factors in place
-//! - `fit`: sites with missing responses, predictions, scores
+//! - `groups`: sites with missing responses
+//! - `fit`: predictions and scores
 //! - `memory`: what a fit takes
 
 mod cholesky;
 mod fit;
 mod gram;
+mod groups;
 mod memory;
 mod ols;
 mod one_alpha;
@@ -28,7 +31,9 @@ mod spectrum;
 #[cfg(test)]
 mod tests;
 mod tridiagonal;
+mod units;
 
-pub use fit::{evaluate, linear_path};
+pub use fit::{evaluate, evaluate_rows, linear_path};
 pub use gram::Gram;
 pub use memory::bytes;
+pub use units::{Rows, through_units};

@@ -4,8 +4,8 @@
 //! α counts in the activations' own units, so it means another strength for each layer.
 
 use super::cholesky;
-use super::fit::Group;
 use super::gram::Gram;
+use super::groups::Group;
 use super::tridiagonal::Tridiagonal;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
@@ -19,10 +19,14 @@ pub(super) const OTHERS: usize = 1024;
 /// A group of one stimulus says nothing, since nothing remains to predict it from. Without any other
 /// group the first penalty is chosen. Where there is one penalty, nothing is computed.
 pub(super) fn choose(gram: &mut Gram, groups: &[Group], alphas: &[f64]) -> f64 {
-    if let [alpha] = alphas {
-        return *alpha;
+    match alphas {
+        [alpha] => *alpha,
+        alphas => least(alphas, &left_out(gram, groups, alphas)),
     }
-    let errors = left_out(gram, groups, alphas);
+}
+
+/// The first penalty with the least error.
+pub(super) fn least(alphas: &[f64], errors: &[f64]) -> f64 {
     let mut best = 0;
     for (at, error) in errors.iter().enumerate() {
         if *error < errors[best] {

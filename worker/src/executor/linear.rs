@@ -1,26 +1,32 @@
 //! Linear baselines of a job, and the linear path beside its networks: both are fitted from one Gram
-//! matrix, which is kept for the jobs that follow.
+//! matrix, or from the activations themselves where units are few, which are kept for the jobs that
+//! follow.
 
 use super::inputs::Inputs;
 use super::outcomes::Outcomes;
 use super::parse::Job;
-use crate::baseline::{self, Gram};
+use crate::baseline::{self, Gram, Rows, through_units};
 use crate::device;
-use crate::nrp::{self, Data, InputStatistics, TrainError};
+use crate::nrp::{self, Activations, InputStatistics, TrainError, Trained};
 use bytesize::ByteSize;
 use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::{TrainingSpec, TrialSpec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-/// The Gram matrix computed last, with what it is of: other baselines and other regions have the same.
+/// What linear models were fitted from last, with what it is of: other baselines and other regions have
+/// the same.
 #[derive(Default)]
-pub(super) struct KnownGram(Option<(TrialSpec, Gram)>);
+pub(super) struct Known {
+    of: TrialSpec,
+    gram: Option<Gram>,
+    rows: Option<Rows>,
+}
 
-impl KnownGram {
+impl Known {
     /// Frees its memory.
     pub(super) fn forget(&mut self) {
-        self.0 = None;
+        *self = Self::default();
     }
 
     /// The Gram matrix of a job's activations, for a fit of `baseline`: the last one, if it is of the
@@ -28,34 +34,81 @@ impl KnownGram {
     ///
     /// # Errors
     /// When the activations cannot be read, memory does not suffice, or the job is stopped.
-    pub(super) fn of(
+    pub(super) fn gram(
         &mut self,
         baseline: Baseline,
         job: &Job<'_>,
         inputs: &Inputs<'_>,
         outcomes: &Outcomes<'_>,
     ) -> Result<&mut Gram, TrainError> {
-        let of = subject(job.shared);
-        let known = self.0.take().filter(|(known, _)| *known == of);
-        let data = inputs.data();
-        let needed = baseline::bytes(baseline, inputs.stimuli, data.sites);
-        let held = known.as_ref().map_or(0, |_| Gram::bytes(inputs.stimuli));
-        check_memory(needed.saturating_sub(held), inputs.stimuli)?;
-        let gram = match known {
-            Some((_, gram)) => gram,
+        self.turn_to(job);
+        let held = self
+            .gram
+            .as_ref()
+            .map_or(0, |_| Gram::bytes(inputs.stimuli));
+        check_memory(baseline, inputs, held)?;
+        let gram = match self.gram.take() {
+            Some(gram) => gram,
             None => Gram::of(
                 &inputs.layers,
                 inputs.stimuli,
-                &InputStatistics::measure(&inputs.layers, data.train)?,
+                &InputStatistics::measure(&inputs.layers, inputs.data().train)?,
                 job.protocol.inputs,
                 &mut |done| outcomes.on_units(done),
             )?,
         };
-        Ok(&mut self.0.insert((of, gram)).1)
+        Ok(self.gram.insert(gram))
+    }
+
+    /// The activations themselves, for a fit through the units.
+    ///
+    /// # Errors
+    /// As [`Known::gram`].
+    fn rows(
+        &mut self,
+        baseline: Baseline,
+        job: &Job<'_>,
+        inputs: &Inputs<'_>,
+        outcomes: &Outcomes<'_>,
+    ) -> Result<&Rows, TrainError> {
+        self.turn_to(job);
+        let bytes = Rows::bytes(inputs.stimuli, units(inputs));
+        let held = self.rows.as_ref().map_or(0, |_| bytes);
+        check_memory(baseline, inputs, held)?;
+        let rows = match self.rows.take() {
+            Some(rows) => rows,
+            None => Rows::of(
+                &inputs.layers,
+                inputs.stimuli,
+                &InputStatistics::measure(&inputs.layers, inputs.data().train)?,
+                job.protocol.inputs,
+                &mut |done| outcomes.on_units(done),
+            )?,
+        };
+        Ok(self.rows.insert(rows))
+    }
+
+    /// Forgets what is of other activations than the job's.
+    fn turn_to(&mut self, job: &Job<'_>) {
+        let of = subject(job.shared);
+        if self.of != of {
+            *self = Self {
+                of,
+                ..Self::default()
+            };
+        }
     }
 }
 
-fn check_memory(needed: u64, stimuli: usize) -> Result<(), TrainError> {
+/// Units of a layer set.
+fn units(inputs: &Inputs<'_>) -> usize {
+    inputs.layers.units().iter().sum()
+}
+
+/// Refuses a fit that needs more memory than is free, beside the `held` bytes that it has already.
+fn check_memory(baseline: Baseline, inputs: &Inputs<'_>, held: u64) -> Result<(), TrainError> {
+    let (stimuli, sites) = (inputs.stimuli, inputs.data().sites);
+    let needed = baseline::bytes(baseline, stimuli, units(inputs), sites).saturating_sub(held);
     let free = device::host_free_bytes();
     if needed <= free {
         return Ok(());
@@ -88,19 +141,35 @@ fn subject(spec: &TrialSpec) -> TrialSpec {
 /// When the machine prevents it; a trial that is at fault itself has a failure as its outcome.
 pub(super) fn fit(
     baseline: Baseline,
-    gram: &mut Gram,
-    job: &Job<'_>,
-    data: &Data<'_>,
+    known: &mut Known,
+    inputs: &Inputs<'_>,
     outcomes: &Outcomes<'_>,
 ) -> Result<(), TrainError> {
+    let Outcomes { job, data, .. } = *outcomes;
+    let (targets, refits) = (job.protocol.targets, job.refits());
+    if through_units(baseline, inputs.stimuli, units(inputs)) {
+        let rows = known.rows(baseline, job, inputs, outcomes)?;
+        return fit_each(outcomes, &mut || {
+            baseline::evaluate_rows(baseline, rows, data, targets, refits)
+        });
+    }
+    let gram = known.gram(baseline, job, inputs, outcomes)?;
+    fit_each(outcomes, &mut || {
+        baseline::evaluate(baseline, gram, data, targets, refits)
+    })
+}
+
+fn fit_each(
+    outcomes: &Outcomes<'_>,
+    fit: &mut dyn FnMut() -> Result<Trained, TrainError>,
+) -> Result<(), TrainError> {
+    let Outcomes { job, data, .. } = *outcomes;
     for trial in 0..job.wire.cells.len() {
         let started = Instant::now();
         if !outcomes.goes_on(trial) {
             continue;
         }
-        let (targets, refits) = (job.protocol.targets, job.refits());
-        let fit = || baseline::evaluate(baseline, gram, data, targets, refits);
-        let fitted = catch_unwind(AssertUnwindSafe(fit));
+        let fitted = catch_unwind(AssertUnwindSafe(&mut *fit));
         match fitted.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic))) {
             Err(error) if !error.is_of_the_trial() => return Err(error),
             ended => {

@@ -37,7 +37,7 @@ pub use control::Control;
 pub use error::{ExecuteError, JobError};
 
 use inputs::{Files, Inputs};
-use linear::KnownGram;
+use linear::Known;
 use outcomes::Outcomes;
 use parse::{Job, Model};
 use watched::Watched;
@@ -49,7 +49,7 @@ pub struct Executor {
     data_dir: Option<PathBuf>,
     cache: Cache,
     files: Files,
-    gram: KnownGram,
+    known: Known,
 }
 
 impl Executor {
@@ -67,7 +67,7 @@ impl Executor {
             data_dir,
             cache,
             files: Files::default(),
-            gram: KnownGram::default(),
+            known: Known::default(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Executor {
         let ended = catch_unwind(AssertUnwindSafe(|| self.attempt(job, control)));
         ended.unwrap_or_else(|panic| {
             // A panic may have left them half built.
-            (self.files, self.gram) = (Files::default(), KnownGram::default());
+            (self.files, self.known) = (Files::default(), Known::default());
             let message = said(&*panic).unwrap_or("no reason given").to_owned();
             Err(ExecuteError::Panicked { message })
         })
@@ -109,7 +109,7 @@ impl Executor {
             control,
         };
         let started = Instant::now();
-        let ended = fit(&inputs, &outcomes, &mut self.gram, &self.device);
+        let ended = fit(&inputs, &outcomes, &mut self.known, &self.device);
         totals::trained(started.elapsed());
         match ended {
             // The caller that asked to stop knows.
@@ -126,17 +126,14 @@ impl Executor {
 fn fit(
     inputs: &Inputs<'_>,
     outcomes: &Outcomes<'_>,
-    known: &mut KnownGram,
+    known: &mut Known,
     device: &Device,
 ) -> Result<(), TrainError> {
     let Outcomes { job, data, .. } = *outcomes;
     match &job.model {
-        Model::Baseline(baseline) => {
-            let gram = known.of(*baseline, job, inputs, outcomes)?;
-            linear::fit(*baseline, gram, job, data, outcomes)
-        }
+        Model::Baseline(baseline) => linear::fit(*baseline, known, inputs, outcomes),
         Model::Networks(networks) if networks.iter().any(|trial| trial.linear_path) => {
-            let gram = known.of(Baseline::Ridge, job, inputs, outcomes)?;
+            let gram = known.gram(Baseline::Ridge, job, inputs, outcomes)?;
             let path = linear_path(gram, data, job.protocol.targets, job.refits())?;
             let data = Data {
                 linear_path: Some(&path),

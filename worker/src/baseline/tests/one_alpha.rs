@@ -1,9 +1,16 @@
 //! Ridge regression with one penalty for all sites, held against scikit-learn and Brain-Score.
 
-use super::super::fit::{Predicted, groups};
+use super::super::fit::evaluate_rows;
+use super::super::groups::{Predicted, groups};
 use super::super::one_alpha::left_out;
+use super::super::units::{self, Rows};
 use super::*;
 use std::path::Path;
+
+fn rows_of(of: &InMemory, stimuli: usize, training: &[usize], scaling: InputScaling) -> Rows {
+    let statistics = InputStatistics::measure(of, training).expect("finite");
+    Rows::of(of, stimuli, &statistics, scaling, &mut |_| true).expect("in memory")
+}
 
 /// Numbers of scikit-learn; see `testdata/make_one_alpha.py`.
 #[derive(Deserialize)]
@@ -241,6 +248,8 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
     let all: Vec<usize> = (0..stimuli).collect();
     let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
     gram.scale(1e-6);
+    let mut rows = rows_of(&activations, stimuli, &all, InputScaling::None);
+    rows.scale(1e-3);
     let number = |id: &String| golden.ids.iter().position(|of| of == id).expect("is known");
     let sites = golden.responses_mean.values[0].len();
     let mut responses = vec![f64::NAN; stimuli * sites];
@@ -252,7 +261,7 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
     {
         responses[number(id) * sites..][..sites].copy_from_slice(values);
     }
-    let mut scored = |baseline: Baseline, split: &Split| {
+    let mut scored = |baseline: Baseline, through_units: bool, split: &Split| {
         let [fitted, test] =
             [&split.train, &split.test].map(|ids| ids.iter().map(number).collect::<Vec<_>>());
         let (validation, train) = fitted.split_at(7);
@@ -266,15 +275,20 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
             test: &test,
             linear_path: None,
         };
-        evaluate(baseline, &mut gram, &data, TargetScaling::None, true)
-            .expect("scores")
-            .test
+        let scored = if through_units {
+            evaluate_rows(baseline, &rows, &data, TargetScaling::None, true)
+        } else {
+            evaluate(baseline, &mut gram, &data, TargetScaling::None, true)
+        };
+        scored.expect("scores").test
     };
     // NIPALS stops before convergence, so its components carry the rounding of each step.
-    for (baseline, metric, tolerance) in [
-        (Baseline::RidgeOne, &golden.ridge, 1e-9),
-        (Baseline::RidgeCv, &golden.ridgecv, 1e-9),
-        (Baseline::Pls, &golden.pls, 1e-8),
+    for (baseline, through_units, metric, tolerance) in [
+        (Baseline::RidgeOne, false, &golden.ridge, 1e-9),
+        (Baseline::RidgeOne, true, &golden.ridge, 1e-9),
+        (Baseline::RidgeCv, false, &golden.ridgecv, 1e-9),
+        (Baseline::RidgeCv, true, &golden.ridgecv, 1e-9),
+        (Baseline::Pls, false, &golden.pls, 1e-8),
     ] {
         let close = |found: f64, expected: f64| {
             assert!(
@@ -285,7 +299,7 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
         let mut medians = Vec::new();
         assert_eq!((golden.splits.len(), metric.raw.len()), (10, 10));
         for (split, raw) in golden.splits.iter().zip(&metric.raw) {
-            let found = scored(baseline, split);
+            let found = scored(baseline, through_units, split);
             assert_eq!(found.site_pearson.len(), raw.len());
             for (found, expected) in found.site_pearson.iter().zip(raw) {
                 close(found.expect("defined"), *expected);
@@ -297,22 +311,77 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
         close(center, metric.value);
         close((variance / 10.0).sqrt(), metric.error);
     }
-    for (baseline, given, alpha) in [
-        (Baseline::RidgeOne, &golden.ridge_split, Some(1.0)),
-        (
-            Baseline::RidgeCv,
-            &golden.ridgecv_split,
-            golden.ridgecv_split.alpha,
-        ),
+    let chosen = golden.ridgecv_split.alpha;
+    assert!(chosen.is_some());
+    for (baseline, through_units, given, alpha) in [
+        (Baseline::RidgeOne, false, &golden.ridge_split, Some(1.0)),
+        (Baseline::RidgeOne, true, &golden.ridge_split, Some(1.0)),
+        (Baseline::RidgeCv, false, &golden.ridgecv_split, chosen),
+        (Baseline::RidgeCv, true, &golden.ridgecv_split, chosen),
     ] {
-        let found = scored(baseline, &golden.splits[0]);
+        let found = scored(baseline, through_units, &golden.splits[0]);
         assert_eq!(found.scores.alpha, alpha);
-        assert!(alpha.is_some());
         assert!((found.scores.pearson_median.expect("defined") - given.value).abs() < 1e-9);
         for (found, expected) in found.site_pearson.iter().zip(&given.raw) {
             assert!((found.expect("defined") - expected).abs() < 1e-9);
         }
     }
+}
+
+/// Both compute in f64, on other products.
+#[test]
+fn predictions_through_units_are_those_through_stimuli() {
+    for case in Case::all() {
+        let activations = InMemory::new(vec![case.units], vec![case.activations.clone()]);
+        let none = InputScaling::None;
+        let rows = rows_of(&activations, case.stimuli, &case.training, none);
+        for (baseline, expected, alpha) in [
+            (Baseline::RidgeOne, &case.ridge_one, 1.0),
+            (Baseline::RidgeCv, &case.ridgecv, case.alpha),
+        ] {
+            let responses = case.responses();
+            let found = units::predict(baseline, &rows, &case.training, &responses, &case.others);
+            let found = found.expect("converges");
+            assert_eq!(found.alpha, Some(alpha), "{}", case.name);
+            assert_close(&found.responses, expected, 1e-9, &case.name);
+        }
+    }
+    let mut world = World::new(3, NARROW, 4, 0.3, linear);
+    world.responses[8] = f64::NAN;
+    let (activations, scaling) = (&world.activations, InputScaling::Centred);
+    let statistics = InputStatistics::measure(activations, &world.parts[0]).expect("finite");
+    let stopped = Rows::of(activations, STIMULI, &statistics, scaling, &mut |_| false);
+    assert!(matches!(stopped, Err(TrainError::Interrupted { .. })));
+    let rows = rows_of(activations, STIMULI, &world.parts[0], scaling);
+    for baseline in [Baseline::RidgeOne, Baseline::RidgeCv] {
+        let targets = TargetScaling::Standardised;
+        let through = evaluate_rows(baseline, &rows, &world.data(), targets, true).expect("scores");
+        let mut gram = gram_of(activations, STIMULI, &world.parts[0], scaling);
+        let direct = evaluate(baseline, &mut gram, &world.data(), targets, true).expect("scores");
+        assert_eq!(through.test.scores.alpha, direct.test.scores.alpha);
+        let ratio = through.validation_mse / direct.validation_mse;
+        assert!((ratio - 1.0).abs() < 1e-9, "{ratio}");
+        let [through, direct] = [through, direct].map(|of| of.test.scores.nrp_error);
+        assert!((through / direct - 1.0).abs() < 1e-9, "{through} {direct}");
+    }
+}
+
+/// The layer sets of TVSD: fc7 and a convolution.
+#[test]
+fn fits_go_through_units_where_these_are_few() {
+    for (baseline, units, expected) in [
+        (Baseline::RidgeCv, 4_096, true),
+        (Baseline::RidgeOne, 4_096, true),
+        (Baseline::RidgeCv, 16_000, false),
+        (Baseline::RidgeCv, 50_000, false),
+        (Baseline::Ridge, 4_096, false),
+    ] {
+        let found = crate::baseline::through_units(baseline, 22_348, units);
+        assert_eq!(found, expected, "{baseline} {units}");
+    }
+    // Small ones as scikit-learn has them.
+    let few = [999, 1_000].map(|units| units::through_units(Baseline::RidgeCv, 1_000, units));
+    assert_eq!(few, [true, false]);
 }
 
 #[test]
@@ -332,7 +401,9 @@ fn a_penalty_is_one_of_two_baselines() {
 #[test]
 fn one_penalty_takes_little_more_than_one_matrix() {
     let (stimuli, sites) = (22_348, 500);
-    let bytes = |baseline| crate::baseline::bytes(baseline, stimuli, sites);
+    let few = crate::baseline::bytes(Baseline::RidgeCv, stimuli, 4_096, sites);
+    assert!(few < 5_000_000_000, "{few}");
+    let bytes = |baseline| crate::baseline::bytes(baseline, stimuli, 50_000, sites);
     assert!(bytes(Baseline::RidgeCv) < 6_000_000_000);
     assert_eq!(bytes(Baseline::RidgeOne), bytes(Baseline::RidgeCv));
     assert_eq!(bytes(Baseline::Ridge), 5 * Gram::bytes(stimuli));

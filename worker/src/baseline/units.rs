@@ -1,0 +1,240 @@
+//! Ridge regression with one penalty where units are fewer than stimuli: then the inner products of units
+//! are the smaller matrix, and keep more digits. scikit-learn goes the same way there.
+
+use super::cholesky;
+use super::gram::Gram;
+use super::groups::{Group, Predicted, groups};
+use super::one_alpha;
+use super::spectrum::product;
+use crate::nrp::{Activations, InputScaling, InputStatistics, TrainError};
+use faer::{Mat, MatMut, MatRef, Side};
+use nrp_proto::sweep::Baseline;
+use rayon::prelude::*;
+
+/// Tables of stimuli × units, and matrices of units × units, that a fit has in memory at once.
+const TABLES: u64 = 3;
+const MATRICES: u64 = 5;
+
+/// Bytes that are always taken, if units are fewer than stimuli. Beyond that, a fit goes through the
+/// units where this takes no more than the inner products of stimuli.
+const SMALL_BYTES: u64 = 1 << 30;
+
+/// Whether a fit to `stimuli` stimuli with `units` units goes through the units.
+pub fn through_units(baseline: Baseline, stimuli: usize, units: usize) -> bool {
+    match baseline {
+        Baseline::RidgeOne | Baseline::RidgeCv => {
+            let most = Gram::bytes(stimuli).max(SMALL_BYTES);
+            units < stimuli && bytes(stimuli, units) <= most
+        }
+        Baseline::Ols | Baseline::Ridge | Baseline::Pls => false,
+    }
+}
+
+/// Bytes of a fit's tables and matrices over units.
+pub(super) fn bytes(stimuli: usize, units: usize) -> u64 {
+    TABLES * Rows::bytes(stimuli, units) + MATRICES * Gram::bytes(units)
+}
+
+/// All stimuli's scaled activations, as one long row of units each, about their mean.
+pub struct Rows {
+    /// `[units, stimuli]`
+    values: Mat<f64>,
+}
+
+impl Rows {
+    /// Reads the activations of `stimuli` stimuli.
+    ///
+    /// Calls `on_units` before each layer with the number of units done, and stops if that returns false.
+    ///
+    /// # Errors
+    /// When the activations cannot be read, or `on_units` returns false.
+    pub fn of(
+        activations: &dyn Activations,
+        stimuli: usize,
+        statistics: &InputStatistics,
+        scaling: InputScaling,
+        on_units: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Self, TrainError> {
+        let all: usize = activations.units().iter().sum();
+        let mut values = Mat::<f64>::zeros(all, stimuli);
+        let mut before = 0;
+        for (layer, &units) in activations.units().iter().enumerate() {
+            if !on_units(before) {
+                return Err(TrainError::Interrupted { epoch: 0 });
+            }
+            let columns = values
+                .as_mut()
+                .subrows_mut(before, units)
+                .par_col_iter_mut();
+            columns.enumerate().try_for_each_init(
+                || vec![0.0_f32; units],
+                |row, (stimulus, column)| {
+                    activations
+                        .read(layer, stimulus, 0, row)
+                        .map_err(|source| TrainError::Activations { layer, source })?;
+                    statistics.scale_units(layer, scaling, 0, row);
+                    column
+                        .iter_mut()
+                        .zip(&*row)
+                        .for_each(|(to, of)| *to = f64::from(*of));
+                    Ok::<_, TrainError>(())
+                },
+            )?;
+            before += units;
+        }
+        let all: Vec<usize> = (0..stimuli).collect();
+        let mean = mean(values.as_ref(), &all);
+        subtract(values.as_mut(), &mean);
+        Ok(Self { values })
+    }
+
+    /// Multiplies the activations: those in another unit.
+    #[cfg(test)]
+    pub(super) fn scale(&mut self, by: f64) {
+        self.values *= faer::Scale(by);
+    }
+
+    /// Bytes of the activations.
+    pub fn bytes(stimuli: usize, units: usize) -> u64 {
+        8 * stimuli as u64 * units as u64
+    }
+
+    /// Whether all activations are finite.
+    pub(super) fn is_finite(&self) -> bool {
+        self.values.is_all_finite()
+    }
+
+    /// The activations of some stimuli, less `mean`: `[units, stimuli]`.
+    fn less(&self, stimuli: &[usize], mean: &[f64]) -> Mat<f64> {
+        let mut values = Mat::from_fn(self.values.nrows(), stimuli.len(), |unit, at| {
+            self.values[(unit, stimuli[at])]
+        });
+        subtract(values.as_mut(), mean);
+        values
+    }
+}
+
+/// Predictions of a baseline that has one penalty for all sites, as [`predict`](super::fit::predict) has
+/// them.
+///
+/// # Errors
+/// When eigenvalues do not converge.
+pub(super) fn predict(
+    baseline: Baseline,
+    rows: &Rows,
+    fitted: &[usize],
+    responses: &Mat<f64>,
+    others: &[usize],
+) -> Result<Predicted, TrainError> {
+    let groups = groups(baseline, fitted, responses);
+    let alpha = choose(rows, &groups, &baseline.alphas())?;
+    let mut predicted = Mat::zeros(others.len(), responses.ncols());
+    for group in groups {
+        let mean = mean(rows.values.as_ref(), &group.fitted);
+        let learned = rows.less(&group.fitted, &mean);
+        let weights = weights(learned.as_ref(), &group.responses, alpha);
+        let seen = rows.less(others, &mean);
+        group.put(&product(seen.transpose(), weights.as_ref()), &mut predicted);
+    }
+    Ok(Predicted {
+        responses: predicted,
+        alpha: Some(alpha),
+    })
+}
+
+/// As [`one_alpha::choose`].
+fn choose(rows: &Rows, groups: &[Group], alphas: &[f64]) -> Result<f64, TrainError> {
+    if let [alpha] = alphas {
+        return Ok(*alpha);
+    }
+    let mut errors = vec![0.0; alphas.len()];
+    for group in groups.iter().filter(|group| group.fitted.len() > 1) {
+        let of_group = left_out(rows, group, alphas)?;
+        for (sum, error) in errors.iter_mut().zip(of_group) {
+            *sum += error;
+        }
+    }
+    Ok(one_alpha::least(alphas, &errors))
+}
+
+/// `(XᵀX + αI)⁻¹ Xᵀ Y`, `[units, sites]`, of centred activations, which are `[units, n]`.
+fn weights(learned: MatRef<'_, f64>, responses: &Mat<f64>, alpha: f64) -> Mat<f64> {
+    let mut products = product(learned, learned.transpose());
+    for unit in 0..products.nrows() {
+        products[(unit, unit)] += alpha;
+    }
+    cholesky::factor(products.as_mut(), alpha);
+    let mut weights = product(learned, responses.as_ref());
+    cholesky::solve(products.as_ref(), weights.as_mut());
+    weights
+}
+
+/// Squared errors at stimuli that are left out, summed over stimuli and sites, for each of `alphas`.
+///
+/// With the residual r and the leverage h of a stimulus, intercept apart, its error is r / (1 − h − 1/n).
+///
+/// # Errors
+/// When eigenvalues do not converge.
+fn left_out(rows: &Rows, group: &Group, alphas: &[f64]) -> Result<Vec<f64>, TrainError> {
+    let n = group.fitted.len();
+    let mean = mean(rows.values.as_ref(), &group.fitted);
+    // In the eigenvectors' coordinates, [units, n].
+    let (turned, values) = {
+        let learned = rows.less(&group.fitted, &mean);
+        let products = product(learned.as_ref(), learned.transpose());
+        let found = products.self_adjoint_eigen(Side::Lower);
+        let found = found.map_err(|_| TrainError::Spectrum)?;
+        let values: Vec<f64> = found
+            .S()
+            .column_vector()
+            .iter()
+            .map(|v| v.max(0.0))
+            .collect();
+        (product(found.U().transpose(), learned.as_ref()), values)
+    };
+    let along = product(turned.as_ref(), group.responses.as_ref());
+    let errors = alphas.iter().map(|alpha| {
+        let factors: Vec<f64> = values.iter().map(|value| (value + alpha).recip()).collect();
+        let scaled = Mat::from_fn(along.nrows(), along.ncols(), |at, site| {
+            factors[at] * along[(at, site)]
+        });
+        let fit = product(turned.transpose(), scaled.as_ref());
+        let stimuli = turned.as_ref().par_col_iter().enumerate();
+        let of_stimuli = stimuli.map(|(at, column)| {
+            let squares = column
+                .iter()
+                .zip(&factors)
+                .map(|(z, factor)| z * z * factor);
+            let rest = 1.0 - squares.sum::<f64>() - (n as f64).recip();
+            let residuals = fit.row(at).iter().zip(group.responses.row(at).iter());
+            residuals
+                .map(|(fit, response)| ((response - fit) / rest).powi(2))
+                .sum::<f64>()
+        });
+        // Summed in order, so that the sum does not depend on threads.
+        of_stimuli.collect::<Vec<f64>>().iter().sum()
+    });
+    Ok(errors.collect())
+}
+
+/// Mean activation of each unit over some stimuli.
+fn mean(values: MatRef<'_, f64>, stimuli: &[usize]) -> Vec<f64> {
+    let mut mean = vec![0.0; values.nrows()];
+    for &stimulus in stimuli {
+        mean.iter_mut()
+            .zip(values.col(stimulus).iter())
+            .for_each(|(sum, value)| *sum += value);
+    }
+    mean.iter_mut().for_each(|sum| *sum /= stimuli.len() as f64);
+    mean
+}
+
+fn subtract(values: MatMut<'_, f64>, mean: &[f64]) {
+    values.par_col_iter_mut().for_each(|mut column| {
+        column
+            .as_mut()
+            .iter_mut()
+            .zip(mean)
+            .for_each(|(value, mean)| *value -= mean);
+    });
+}
