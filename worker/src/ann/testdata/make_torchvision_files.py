@@ -11,6 +11,7 @@
 """
 
 import os
+import sys
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from make_keras_files import HERE, draw, save, value
+
+sys.path.insert(0, os.path.join(HERE, "../torch/testdata"))
+from make_torch_files import NETWORKS, layers
 
 SAMPLES = 4
 VARIABLES = {"running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -119,19 +123,14 @@ def fixture(net, name, seed):
 
 
 def tiny():
-    """The first layers of every kind that a state can hold."""
-    net = nn.Sequential()
-    net.add_module("conv", nn.Conv2d(3, 4, 3))
-    net.add_module("bn", nn.BatchNorm2d(4))
-    net.add_module("depthwise", nn.Conv2d(4, 4, 3, groups=4, bias=False))
-    net.add_module("fc", nn.Linear(4, 5))
+    net = layers()
     rebuild(net, 5)
     return net.state_dict()
 
 
 def main():
     torch.set_num_threads(2)
-    for name in ["mobilenet_v2", "resnet50", "densenet121", "densenet169", "alexnet"]:
+    for name in NETWORKS:
         net = getattr(torchvision.models, name)(weights=None)
         save(f"torchvision_{name}.json", fixture(net, name, 9))
     state = tiny()

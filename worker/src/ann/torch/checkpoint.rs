@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let mut dict = StateDict::new(path.to_owned(), Vec::new());
-        if parts(self.pickle, value).is_some() {
+        if parts(self.pickle, value).is_some() || compiled(self.pickle, value).is_some() {
             self.module(value, "", depth, &mut dict)?;
             self.dicts.push(dict);
             return Ok(());
@@ -135,14 +135,20 @@ impl<'a> Walk<'a> {
         depth: usize,
         dict: &mut StateDict,
     ) -> Result<(), String> {
-        let Some(parts) = parts(self.pickle, value) else {
+        let (parts, compiled) = (parts(self.pickle, value), compiled(self.pickle, value));
+        if parts.is_none() && compiled.is_none() {
             return Ok(());
-        };
+        }
         if depth > MAX_DEPTH {
             return Err(format!("its modules are nested more than {MAX_DEPTH} deep"));
         }
         self.count()?;
         dict.modules.push((path.to_owned(), value.clone()));
+        let Some(parts) = parts else {
+            return compiled.map_or(Ok(()), |inner| {
+                self.module(inner, &join(path, "_orig_mod")?, depth + 1, dict)
+            });
+        };
         let [parameters, buffers, modules] =
             parts.map(|part| self.pickle.items(part).unwrap_or_default());
         for (key, value) in parameters.into_iter().chain(buffers) {
@@ -188,6 +194,16 @@ fn parts<'a>(pickle: &'a Pickle, value: &Value) -> Option<[&'a Value; 3]> {
     let state = &pickle.call(value)?.state;
     let part = |name| pickle.get(state, name);
     Some([part("_parameters")?, part("_buffers")?, part("_modules")?])
+}
+
+/// The module that `torch.compile` wrapped: its pickle says what to wrap again.
+fn compiled<'a>(pickle: &'a Pickle, value: &Value) -> Option<&'a Value> {
+    let call = pickle.call(value)?;
+    let class = pickle.global(&call.callable)?;
+    let arguments = pickle.sequence(&call.arguments)?;
+    arguments
+        .first()
+        .filter(|_| class == ("torch._dynamo.eval_frame", "OptimizedModule"))
 }
 
 fn join(path: &str, key: &str) -> Result<String, String> {

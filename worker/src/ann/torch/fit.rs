@@ -91,6 +91,9 @@ const ANOTHER: &str = "the file has another network's weights; only what no requ
                        another classifier, may differ";
 const ABSENT: &str = "only what no requested layer depends on may be absent; a file of several networks may need \
                       `weights_key = \"…\"` in the `[[ann]]`";
+const PARAMETRIZED: &str = "the tensor is computed from others: remove the parametrization before you save, with \
+                            `torch.nn.utils.parametrize.remove_parametrizations` or, for older ones, \
+                            `torch.nn.utils.remove_weight_norm` or `remove_spectral_norm`";
 const DENSE: &str = "save the weights as dense tensors of floats, after `.to_dense()`, `.dequantize()`, \
                      `.full_tensor()` or `.float()`";
 
@@ -134,6 +137,19 @@ impl<'a> Names<'a> {
             entry,
             mask: Some(mask),
         })
+    }
+
+    /// Whether the tensor is not there, but those that it is computed from by weight or spectral norm.
+    fn is_computed(&self, name: &str) -> bool {
+        let (layer, variable) = name.rsplit_once('.').unwrap_or(("", name));
+        let original = format!("{layer}.parametrizations.{variable}.original");
+        let sources = [
+            original.clone(),
+            format!("{original}0"),
+            format!("{name}_g"),
+        ];
+        let mut sources = sources.into_iter().chain([format!("{name}_orig")]);
+        sources.any(|source| self.by_name.contains_key(&source))
     }
 
     /// Prefixes behind which there is a tensor called `name`.
@@ -302,6 +318,7 @@ impl<'a> Wanted<'a> {
                         Some(entry) if mask.is_none() && !is_float(entry) => DENSE,
                         Some(Entry::Dense(_)) => ANOTHER,
                         Some(Entry::Other(_)) => DENSE,
+                        None if names.is_computed(name) => PARAMETRIZED,
                         None => ABSENT,
                     },
                     found: entry.map(Entry::in_words),
@@ -348,7 +365,7 @@ impl<'a> Wanted<'a> {
     /// The fit that comes first, `best` of all in their order, if another does not come first as well.
     fn choose<'b>(
         &self,
-        mut best: Fit<'b>,
+        best: Fit<'b>,
         rest: impl Iterator<Item = Fit<'b>>,
     ) -> Result<Fit<'b>, TorchError> {
         // A network may be in a file twice, under two names.
@@ -356,7 +373,8 @@ impl<'a> Wanted<'a> {
             let tensors = fit.tensors.iter();
             tensors.map(|of| of.map(|of| (of.entry, of.mask))).collect()
         };
-        let others: Vec<Fit> = rest.filter(|fit| entries(fit) != entries(&best)).collect();
+        let (same, others): (Vec<Fit>, Vec<Fit>) =
+            rest.partition(|fit| entries(fit) == entries(&best));
         let equal: Vec<&Fit> = others.iter().filter(|of| rank(of) == rank(&best)).collect();
         if !equal.is_empty() {
             let places = [&best].into_iter().chain(equal);
@@ -366,8 +384,13 @@ impl<'a> Wanted<'a> {
                 places: places.map(|fit| fit.address.clone()).collect(),
             });
         }
-        best.others = others.into_iter().map(|fit| fit.address).collect();
-        Ok(best)
+        let others = others.into_iter().map(|fit| fit.address).collect();
+        // Of a state dict and the whole network that it is from, the network says more.
+        let whole = same.into_iter().find(|fit| !fit.dict.modules.is_empty());
+        let best = whole
+            .filter(|_| best.dict.modules.is_empty())
+            .unwrap_or(best);
+        Ok(Fit { others, ..best })
     }
 
     /// Refuses tensors of which the file has two, once wrappers' parts are taken off their names.

@@ -3,9 +3,10 @@
 //!
 //! A file is first listed (`file`, `pickle`, `checkpoint`), then fitted to the ANN's graph as a whole (`fit`),
 //! and only then read (`storages`, `tensor`): the wrong file is refused at its first tensor that differs. A
-//! whole network's modules are compared with the graph, too (`modules`). Nothing in a file is run.
+//! whole network's modules are compared with the graph, too (`network`, `modules`, `classes`). Nothing in a file is run.
 
 mod checkpoint;
+mod classes;
 mod error;
 mod file;
 mod fit;
@@ -13,6 +14,7 @@ mod key;
 mod layout;
 mod machine;
 mod modules;
+mod network;
 mod pickle;
 mod storages;
 mod tensor;

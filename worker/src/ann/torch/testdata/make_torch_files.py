@@ -7,7 +7,6 @@
 * `kind_*`          what is no state dict, or has tensors that are not dense floats
 * `NAME.pth`        the names of torchvision's network NAME: every tensor is one number, its place in the
                     state dict (counters left out), expanded to the tensor's shape; zipped again by deflate
-* `NAME_whole*.pth` the whole network, pickled, and networks that have the same weights
 """
 
 import copy
@@ -38,12 +37,18 @@ def save(name, what, **how):
     torch.save(what, at(name), **how)
 
 
-def tiny():
+def layers():
+    """The first layers of every kind that a state can hold."""
     net = nn.Sequential()
     net.add_module("conv", nn.Conv2d(3, 4, 3))
     net.add_module("bn", nn.BatchNorm2d(4))
     net.add_module("depthwise", nn.Conv2d(4, 4, 3, groups=4, bias=False))
     net.add_module("fc", nn.Linear(4, 5))
+    return net
+
+
+def tiny():
+    net = layers()
     net.load_state_dict(torch.load(at("../../testdata/torchvision_tiny.pth")))
     return net
 
@@ -174,10 +179,10 @@ def kinds(net, state):
         file.write("<!DOCTYPE html><html></html>\n")
 
 
-def deflated(name, what):
+def deflated(name, what, protocol=4):
     """Saves `what`, and packs the archive again by deflate, without alignment."""
     packed = io.BytesIO()
-    torch.save(what, packed, pickle_protocol=4)
+    torch.save(what, packed, pickle_protocol=protocol)
     source = zipfile.ZipFile(packed)
     with zipfile.ZipFile(at(name), "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for entry in source.namelist():
@@ -203,19 +208,6 @@ def networks():
             net = getattr(torchvision.models, name)(weights=None)
         net = numbered(net.to_empty(device="cpu"))
         deflated(f"{name}.pth", dict(net.state_dict()))
-        if not name.startswith("densenet"):
-            deflated(f"{name}_whole.pth", net)
-        if name == "alexnet":
-            net.features[1] = nn.ReLU6()
-            deflated("alexnet_whole_relu6.pth", net)
-            net.features[1], net.features[2] = nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True)
-            deflated("alexnet_whole_ceil.pth", net)
-        if name == "resnet50":
-            net.layer4[1].bn2.eps = 1e-3
-            deflated("resnet50_whole_epsilon.pth", net)
-            with torch.device("meta"):
-                net = torchvision.models.resnet50(weights=None, replace_stride_with_dilation=[False, False, True])
-            deflated("resnet50_whole_dilated.pth", nn.DataParallel(numbered(net.to_empty(device="cpu"))))
 
 
 def main():

@@ -2,6 +2,7 @@
 //! (`testdata/make_torch_files.py`): each gives the numbers that were saved, or is refused by what it is.
 
 mod networks;
+mod whole;
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Networks of torchvision by their real names, in the wrappers of PyTorch and those around it, and whole.
+//! Networks of torchvision by their real names, in the wrappers of PyTorch and those around it.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use super::super::file::TorchFile;
 use super::super::fit::{Fit, Wanted};
 use super::super::read;
 use super::super::tensor::Entry;
-use super::{node, refusal, testdata};
-use crate::ann::graph::{Graph, NodeId};
+use super::{node, testdata};
+use crate::ann::graph::NodeId;
 use crate::ann::{AnnInfo, find};
 
 const NETWORKS: [&str; 5] = [
@@ -40,7 +40,7 @@ fn info(name: &str) -> &'static AnnInfo {
 }
 
 /// The places in the file's storage, which are those in torchvision's state dict without counters.
-fn places(fit: &Fit) -> Vec<Option<usize>> {
+pub(super) fn places(fit: &Fit) -> Vec<Option<usize>> {
     let place = |entry: &Entry| match entry {
         Entry::Dense(tensor) => Some(tensor.offset),
         Entry::Other(_) => None,
@@ -151,62 +151,6 @@ fn every_network_of_torchvision_is_read_with_or_without_its_classifier() {
             assert!(refused.to_string().contains(&head), "{refused}");
         }
     }
-}
-
-#[test]
-fn another_network_in_the_same_clothes_is_refused_where_the_file_says_so() {
-    let last = |graph: &Graph| graph.listed().last().map(|(id, _)| id).expect("a layer");
-    for name in ["mobilenet_v2", "resnet50", "alexnet"] {
-        let (info, graph) = (info(name), info(name).graph());
-        let path = testdata(&format!("{name}_whole.pth"));
-        let (weights, _) = read(&path, None, info.name, &graph, &[last(&graph)])
-            .unwrap_or_else(|error| panic!("{error}"));
-        assert!(weights.iter().all(Option::is_some), "{name}");
-    }
-    let mut all = Vec::new();
-    for (file, name, unaffected) in [
-        ("alexnet_whole_relu6.pth", "alexnet", None),
-        ("alexnet_whole_ceil.pth", "alexnet", Some("features.1")),
-        (
-            "resnet50_whole_epsilon.pth",
-            "resnet50",
-            Some("layer4.0.relu_2"),
-        ),
-        (
-            "resnet50_whole_dilated.pth",
-            "resnet50",
-            Some("layer3.5.relu_2"),
-        ),
-    ] {
-        let (info, graph) = (info(name), info(name).graph());
-        all.push(refusal(read(
-            &testdata(file),
-            None,
-            info.name,
-            &graph,
-            &[last(&graph)],
-        )));
-        if let Some(layer) = unaffected {
-            let read = read(
-                &testdata(file),
-                None,
-                info.name,
-                &graph,
-                &[node(&graph, layer)],
-            );
-            assert!(read.is_ok(), "{file}: {layer}");
-        }
-    }
-    insta::assert_snapshot!(all.join("\n"), @r#"
-    the network in `alexnet_whole_relu6.pth` is not alexnet-torchvision: `features.1` is a `ReLU6`, expected a `ReLU`
-      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
-    the network in `alexnet_whole_ceil.pth` is not alexnet-torchvision: `features.2` is a `MaxPool2d` with `ceil_mode` 1, expected a `MaxPool2d` with `ceil_mode` 0
-      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
-    the network in `resnet50_whole_epsilon.pth` is not resnet50-torchvision: `layer4.1.bn2` is a `BatchNorm2d` with `eps` 0.001, expected a `BatchNorm2d` with `eps` 0.00001
-      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
-    the network in `resnet50_whole_dilated.pth` is not resnet50-torchvision: `layer4.0.conv2` is a `Conv2d` with `stride` 1, expected a `Conv2d` with `stride` 2
-      hint: use a network that computes what torchvision's does; if this one does so, save its state dict alone: `torch.save(net.state_dict(), …)`
-    "#);
 }
 
 #[test]
