@@ -12,7 +12,7 @@ assembly = "simulated"
 name = "mobilenet_v2-torchvision"
 weights = "two_networks.pth"
 KEY
-layer_sets = [["features.18.2"]]
+layer_sets = [["features.18"]]
 [grid]
 l1 = [4]
 l2 = [4]
@@ -49,7 +49,7 @@ fn sweep_check(place: &Place, sweep: &str) -> Output {
 #[test]
 fn a_file_of_two_networks_is_asked_about_and_read_as_told() {
     let place = two_networks();
-    let question = "`two_networks.pth` has them 2 times: `student`, `teacher.module`";
+    let question = "two_networks.pth` has them 2 times: `student`, `teacher.module`";
     let sweep = |key: &str| SWEEP.replace("KEY", key);
     for refused in [sparsity(&place, &[]), sweep_check(&place, &sweep(""))] {
         let said = unwrapped(&refusal(&refused));
@@ -80,7 +80,7 @@ fn a_key_that_names_nothing_is_refused_by_both_commands() {
     for refused in refusals {
         let said = unwrapped(&refusal(&refused));
         assert!(
-            said.contains("nothing in `two_networks.pth` is called `techer`")
+            said.contains("two_networks.pth` is called `techer`")
                 && said.contains("did you mean `teacher`?"),
             "{said}"
         );

@@ -42,6 +42,22 @@ pub(crate) fn numbers(dataset: &Dataset) -> Result<Vec<f64>> {
     Ok(of.decode(&dataset.read_raw_bytes()?))
 }
 
+/// A group, a dataset or an attribute that may be missing.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(crate) fn found<T>(asked: Result<T>) -> Result<Option<T>> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match innermost(&error) {
+            Error::GroupNotFound(_) | Error::DatasetNotFound(_) | Error::AttributeNotFound(_) => {
+                Ok(None)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
 /// The error without the paths around it.
 pub(crate) fn innermost(error: &Error) -> &Error {
     let mut error = error;

@@ -54,7 +54,8 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
             "cannot be read in a window of {window:?} ms"
         )));
     }
-    let units = root.group("units").map_err(|_| {
+    let units = hdf5::found(root.group("units")).map_err(|source| unread(path, source))?;
+    let units = units.ok_or_else(|| {
         failed("has no `units`: only spikes that were sorted into units are counted".to_owned())
     })?;
     let units = Table::open(units).map_err(failed)?;
@@ -114,8 +115,8 @@ fn bad(asked: &Asked<'_>, problem: String) -> RecordingError {
 /// The table of intervals called `name`.
 fn intervals(asked: &Asked<'_>, root: &Group, name: &str) -> Result<Table, RecordingError> {
     let damaged = |source| unread(asked.path, source);
-    let known = match root.group("intervals") {
-        Ok(intervals) => {
+    let known = match hdf5::found(root.group("intervals")).map_err(damaged)? {
+        Some(intervals) => {
             let (known, _) = hdf5::members::names(&intervals).map_err(damaged)?;
             if known.iter().any(|of| of == name) {
                 let table = intervals.group(name).map_err(damaged)?;
@@ -123,7 +124,7 @@ fn intervals(asked: &Asked<'_>, root: &Group, name: &str) -> Result<Table, Recor
             }
             known
         }
-        Err(_) => Vec::new(),
+        None => Vec::new(),
     };
     Err(NwbError::NoIntervals {
         path: asked.path.to_owned(),
@@ -194,8 +195,9 @@ fn regions(
     if let Some(column) = column(units) {
         return units.words(column).map_err(failed);
     }
-    let electrodes = file.group("general/extracellular_ephys/electrodes");
-    let electrodes = electrodes.ok().map(Table::open).transpose();
+    let electrodes = hdf5::found(file.group("general/extracellular_ephys/electrodes"));
+    let electrodes = electrodes.map_err(|source| unread(asked.path, source))?;
+    let electrodes = electrodes.map(Table::open).transpose();
     let electrodes = electrodes.map_err(failed)?;
     if let Some(electrodes) = electrodes.filter(|_| units.has("electrodes"))
         && let Some(column) = column(&electrodes)

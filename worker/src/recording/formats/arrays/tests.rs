@@ -1,6 +1,9 @@
 //! Arrays as NumPy writes them, by `make_arrays.py`: the table of `make_assemblies.py` once more.
 
-use crate::archive::testing::{claiming, zipped};
+mod axes;
+mod hostile;
+
+use crate::archive::testing::zipped;
 use crate::recording::tests::{Files, assert_near, testdata, written};
 use crate::recording::{Axes, Layout, Source, check};
 
@@ -332,111 +335,6 @@ fn given(axes: &[&str]) -> Axes {
 }
 
 #[test]
-fn matlab_order_is_never_silently_taken_for_another() {
-    let files = files();
-    // 2 sites, 4 stimuli, 3 repetitions: the entry of site a, stimulus b, repetition c is 12a + 3b + c.
-    let shape = [2, 4, 3];
-    let (_kept, asked) = source(&files, &shape, Axes::Evident);
-    let error = Recordings::open(&asked, &[]).err().expect("a question");
-    let text = error.to_string();
-    assert!(
-        text.contains("array `V4` is 2 x 4 x 3 and")
-            && text.ends_with(
-                "lists 4 stimuli, which fits repetitions x stimuli x sites, or sites x stimuli x repetitions"
-            ),
-        "{text}"
-    );
-    let help = miette::Diagnostic::help(&error).expect("help").to_string();
-    assert!(
-        help.contains(r#"axes = ["repetitions", "stimuli", "sites"]"#)
-            && help.contains(r#"or ["sites", "stimuli", "repetitions"]"#),
-        "{help}"
-    );
-    let (_kept, told) = source(&files, &shape, given(&["sites", "stimuli", "repetitions"]));
-    let recordings = Recordings::open(&told, &[]).expect("recordings");
-    let v4 = &recordings.regions[0];
-    assert_eq!((v4.sites.len(), v4.repetitions), (2, (3, 3)));
-    let means =
-        (0..4).flat_map(|stimulus| [0, 1].map(|site| f64::from(12 * site + 3 * stimulus + 1)));
-    assert_eq!(v4.responses, means.collect::<Vec<_>>());
-    assert_eq!(recordings.axes.len(), 3);
-    let (_kept, documented) = source(&files, &shape, given(&["repetitions", "stimuli", "sites"]));
-    let recordings = Recordings::open(&documented, &[]).expect("recordings");
-    assert_eq!(recordings.regions[0].repetitions, (2, 2));
-    assert_eq!(recordings.axes, [], "as it always was");
-    // A worker reads what was submitted, and asks nobody.
-    let (_kept, submitted) = source(&files, &shape, Axes::Documented);
-    let same = Recordings::open(&submitted, &[]).expect("recordings");
-    assert_eq!(same.regions[0].responses, recordings.regions[0].responses);
-}
-
-#[test]
-fn a_table_that_lies_on_its_side_is_read_as_the_stimulus_set_tells() {
-    let files = files();
-    let recordings = files.open("transposed.npy", &[]).expect("recordings");
-    let upright = files.open("little.npy", &[]).expect("recordings");
-    assert_eq!(
-        recordings.regions[0].responses,
-        upright.regions[0].responses
-    );
-    let notice = &recordings.notices[0];
-    assert!(notice.contains("is read as sites x stimuli"), "{notice}");
-    assert!(upright.notices.is_empty() && upright.axes.is_empty());
-    // As many sites as stimuli.
-    let (_kept, square) = source(&files, &[4, 4], Axes::Evident);
-    let error = Recordings::open(&square, &[]).err().expect("a question");
-    assert!(
-        error
-            .to_string()
-            .ends_with("which fits stimuli x sites, or sites x stimuli"),
-        "{error}"
-    );
-    let first_row = |axes| {
-        let (_kept, source) = source(&files, &[4, 4], axes);
-        let recordings = Recordings::open(&source, &[]).expect("recordings");
-        recordings.regions[0].responses[..4].to_vec()
-    };
-    assert_eq!(
-        first_row(given(&["stimuli", "sites"])),
-        [0.0, 1.0, 2.0, 3.0]
-    );
-    assert_eq!(
-        first_row(given(&["sites", "stimuli"])),
-        [0.0, 4.0, 8.0, 12.0]
-    );
-    for wrong in [
-        &["sites", "stimuli", "repetitions"][..],
-        &["sites"],
-        &["sites", "pictures"],
-    ] {
-        let (_kept, source) = source(&files, &[4, 4], given(wrong));
-        let error = Recordings::open(&source, &[]).err().expect("an error");
-        assert!(error.to_string().contains("axes"), "{error}");
-    }
-}
-
-#[test]
-fn a_list_of_sites_tells_which_axis_they_are() {
-    let files = files();
-    // 3 x 4 x 5 with three sites named.
-    let recordings = files.open("three-sites.npz", &[]).expect("recordings");
-    let region = &recordings.regions[0];
-    assert_eq!((region.sites.len(), region.repetitions), (3, (5, 5)));
-    assert!(recordings.notices[0].contains("sites x stimuli x repetitions"));
-    let mut source = files.source(testdata("three-sites.npz"));
-    if let Source::Files { layout, .. } = &mut source {
-        layout.axes = Axes::Documented;
-    }
-    let error = Recordings::open(&source, &[]).err().expect("an error");
-    assert!(
-        error
-            .to_string()
-            .ends_with("`sites` has 3 entries, but there are 5 sites"),
-        "{error}"
-    );
-}
-
-#[test]
 fn axes_of_what_is_no_array_are_refused() {
     let files = files();
     let axes = given(&["sites", "stimuli"]);
@@ -480,85 +378,6 @@ fn digests_know_the_axes_but_not_the_documented_ones() {
         digest(given(&["stimuli", "sites", "repetitions"])).0
     );
     assert_eq!(matlab.1, plain.1, "the stimuli are the same");
-}
-
-#[test]
-fn a_header_decides_neither_memory_nor_success() {
-    let files = files();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("damaged.npy");
-    let refusal = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("a written file");
-        let error = Recordings::open(&files.source(path.clone()), &[]).err();
-        error.expect("an error").to_string()
-    };
-    let whole = std::fs::read(testdata("little.npy")).expect("the array");
-    for length in 0..whole.len() {
-        refusal(&whole[..length]);
-    }
-    refusal(&[&whole[..], &[0]].concat());
-    let claims = |shape: &str| {
-        let text = String::from_utf8_lossy(&whole[..128]).replace("(4, 5), }", shape);
-        let mut bytes = whole.clone();
-        bytes[10..128].copy_from_slice(&text.as_bytes()[text.len() - 118..]);
-        refusal(&bytes)
-    };
-    // More than is there, more than is read, and more than there are numbers.
-    for shape in ["(4, 9999)", "(4, 9999999999)", "(99999999999, 99999999999)"] {
-        let shape = format!("{shape}, }}");
-        let error = claims(&format!("{shape:9}"));
-        assert!(
-            error.contains("an array of")
-                || error.contains("no sense")
-                || error.contains("the limit"),
-            "{error}"
-        );
-    }
-    let mut long = whole.clone();
-    long[6] = 2;
-    long[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(refusal(&long).contains("its header claims 4294967295 bytes"));
-    // Either answer will do; a panic will not.
-    for at in 0..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0xff;
-        std::fs::write(&path, &bytes).expect("a written file");
-        let _ = Recordings::open(&files.source(path.clone()), &[]);
-    }
-    let path = folder.path().join("damaged.npz");
-    let whole = std::fs::read(testdata("regions.npz")).expect("the archive");
-    for at in 0..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0xff;
-        std::fs::write(&path, &bytes).expect("a written file");
-        let _ = Recordings::open(&files.source(path.clone()), &[]);
-    }
-}
-
-#[test]
-fn an_archive_of_arrays_that_unpacks_beyond_its_bound_is_refused_before_it_is_unpacked() {
-    let files = files();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("V4.npz");
-    let array = std::fs::read(testdata("little.npy")).expect("the array");
-    let claims = |claimed: u32| {
-        let zip = zipped(&[("V4.npy", &array)]);
-        std::fs::write(&path, claiming(zip, array.len() as u32, claimed)).expect("a zip");
-        let opened = Recordings::open(&files.source(path.clone()), &[]);
-        opened
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default()
-    };
-    assert_eq!(claims(array.len() as u32), "");
-    let error = claims(u32::MAX - 1);
-    assert!(
-        error.contains("claim to unpack to 4294967294 bytes; the limit is"),
-        "{error}"
-    );
-    // What lies beyond its claim is not read.
-    let error = claims(array.len() as u32 - 1);
-    assert!(error.contains("larger than its declared"), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::reference::read_object_references;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
 
-use crate::hdf5::{layout, members};
+use crate::hdf5::{found, layout, members};
 use crate::recording::error::RecordingError;
 use crate::recording::formats::arrays::container::{
     Array, Container, Entries, Kind, Listed, Unread, by_rows,
@@ -61,8 +61,10 @@ impl Seven {
         let mut words = Vec::new();
         let references = read_object_references(&data.read_raw_bytes()?, root.offset_size())?;
         for address in references {
-            let word = places.get(&address).filter(|cell| class(cell) == "char");
-            let word = word.map(|cell| characters(cell, true)).transpose()?;
+            let word = match places.get(&address) {
+                Some(cell) if class(cell)? == "char" => Some(characters(cell, true)?),
+                Some(_) | None => None,
+            };
             match word.as_deref() {
                 Some([word]) => words.push(word.clone()),
                 // An empty word, which is stored as its length.
@@ -118,7 +120,7 @@ fn list(
     for own in datasets {
         let name = format!("{prefix}{own}");
         let (shape, kind) = match layout::dataset(group, &own) {
-            Ok(data) => described(&data, path, &name),
+            Ok(data) => described(&data, path, &name)?,
             Err(error) if layout::is_unread(&error) => {
                 let what = format!("numbers in a {}", layout::problem(&error));
                 (Vec::new(), Kind::Other(in_matlab(what, &name, &name)))
@@ -133,7 +135,7 @@ fn list(
         }
         let inner = group.group(&own)?;
         let name = format!("{prefix}{own}");
-        let unread = if inner.attribute("MATLAB_sparse").is_ok() {
+        let unread = if found(inner.attribute("MATLAB_sparse"))?.is_some() {
             in_matlab("a sparse array".to_owned(), &name, &format!("full({name})"))
         } else if prefix.is_empty() {
             list(path, &inner, &format!("{name}/"), listed)?;
@@ -172,15 +174,19 @@ fn in_python(what: String, path: &Path, name: &str, part: &str) -> Unread {
 }
 
 /// The shape in MATLAB's order, and what the dataset `name` of the file at `path` holds.
-fn described(data: &Dataset, path: &Path, name: &str) -> (Vec<usize>, Kind) {
+fn described(
+    data: &Dataset,
+    path: &Path,
+    name: &str,
+) -> hdf5_reader::error::Result<(Vec<usize>, Kind)> {
     let shape: Vec<usize> = data.shape().iter().rev().map(|&of| of as usize).collect();
     let other = |what: &str, part| Kind::Other(in_python(what.to_owned(), path, name, part));
-    if data.attribute("MATLAB_empty").is_ok() {
+    if is_empty(data)? {
         let how = "an array without entries has no responses; choose another by `variable`";
         let (what, how) = ("nothing".to_owned(), how.to_owned());
-        return (Vec::new(), Kind::Other(Unread { what, how }));
+        return Ok((Vec::new(), Kind::Other(Unread { what, how })));
     }
-    let kind = match (class(data).as_str(), data.dtype()) {
+    let kind = match (class(data)?.as_str(), data.dtype()) {
         ("char", _) => Kind::Words,
         ("cell", Datatype::Reference { .. }) => Kind::Words,
         ("logical", Datatype::FixedPoint { .. }) => Kind::Booleans,
@@ -195,20 +201,25 @@ fn described(data: &Dataset, path: &Path, name: &str) -> (Vec<usize>, Kind) {
         Kind::Words => vec![shape.first().copied().unwrap_or(1)],
         Kind::Numbers | Kind::Booleans | Kind::Other(_) => shape,
     };
-    (shape, kind)
+    Ok((shape, kind))
 }
 
-fn class(data: &Dataset) -> String {
-    let class = data.attribute("MATLAB_class");
-    class
-        .and_then(|class| class.read_string())
-        .unwrap_or_default()
+/// The class of a variable; empty where the file does not say it.
+fn class(data: &Dataset) -> hdf5_reader::error::Result<String> {
+    match found(data.attribute("MATLAB_class"))? {
+        Some(class) => class.read_string(),
+        None => Ok(String::new()),
+    }
+}
+
+fn is_empty(data: &Dataset) -> hdf5_reader::error::Result<bool> {
+    Ok(found(data.attribute("MATLAB_empty"))?.is_some())
 }
 
 /// The rows of an array of characters, columns x rows in the file. An empty one has none. A single column
 /// is one word where the array `is_cell`: hdf5storage writes words so.
 fn characters(data: &Dataset, is_cell: bool) -> hdf5_reader::error::Result<Vec<String>> {
-    if data.attribute("MATLAB_empty").is_ok() {
+    if is_empty(data)? {
         return Ok(Vec::new());
     }
     let (columns, rows) = match *data.shape() {

@@ -3,7 +3,7 @@
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype};
 
-use crate::hdf5::{layout, members};
+use crate::hdf5::{found, layout, members};
 use crate::recording::formats::hdf5::numbers;
 use crate::recording::limits::MAX_RESPONSES;
 
@@ -50,19 +50,22 @@ impl Table {
     /// A column of words or numbers, one per row, as words; of an enumerated column, the words it stands for.
     pub(super) fn words(&self, column: &str) -> Result<Vec<String>, String> {
         let data = self.dataset(column)?;
-        let kind = data.attribute("neurodata_type");
-        let kind = kind.and_then(|kind| kind.read_string()).unwrap_or_default();
+        let damaged = |error| format!("has a column `{column}` with damaged attributes ({error})");
+        let attribute = |name| found(data.attribute(name)).map_err(damaged);
+        let kind = match attribute("neurodata_type")? {
+            Some(kind) => kind.read_string().map_err(damaged)?,
+            None => String::new(),
+        };
         let is_column = matches!(*data.shape(), [rows] if rows <= MAX_ROWS);
         if !is_column || self.has(&format!("{column}_index")) {
             return Err(format!("has more than one entry of `{column}` in a row"));
         }
-        let has = |attribute| data.attribute(attribute).is_ok();
-        if kind == "DynamicTableRegion" || has("table") {
+        if kind == "DynamicTableRegion" || attribute("table")?.is_some() {
             return Err(format!(
                 "has a column `{column}` of rows of another table, which is not looked up"
             ));
         }
-        if kind != "EnumData" && !has("elements") {
+        if kind != "EnumData" && attribute("elements")?.is_none() {
             return self.entries(column);
         }
         let elements = self.entries(&elements_of(column))?;

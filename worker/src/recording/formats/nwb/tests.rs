@@ -156,6 +156,30 @@ fn what_a_file_leaves_open_is_asked() {
 }
 
 #[test]
+fn a_part_that_is_damaged_is_not_called_missing() {
+    let (folder, _) = unpacked();
+    let path = folder.path().join("units.nwb");
+    let whole = std::fs::read(&path).expect("the file");
+    let file = Hdf5File::from_bytes(&whole).expect("an HDF5 file");
+    for part in [
+        "units",
+        "intervals",
+        "general/extracellular_ephys/electrodes",
+    ] {
+        // The header of the group starts with its version.
+        let at = file.group(part).expect("a group").address() as usize;
+        let mut damaged = whole.clone();
+        damaged[at] = 0xff;
+        std::fs::write(&path, &damaged).expect("a written file");
+        let error = opened(path.clone(), WINDOW, None).err().expect("damage");
+        assert!(
+            matches!(error, RecordingError::Damaged { .. }),
+            "{part}: {error}"
+        );
+    }
+}
+
+#[test]
 fn a_column_of_another_name_is_taken_only_if_it_shows_every_stimulus() {
     let (folder, expected) = unpacked();
     let observed = folder.path().join("observed.nwb");
