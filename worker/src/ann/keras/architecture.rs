@@ -365,12 +365,17 @@ impl<'a> Comparison<'a> {
     /// What the user should know of the layers that were compared.
     fn told(&self) -> Vec<String> {
         let mut told = Vec::new();
-        let model = &self.models[self.model];
-        if !PLAIN.contains(&&*model.class) {
-            told.push(format!(
-                "the network is a `{}`, whose code may do more than the layers that it lists",
-                model.class
-            ));
+        let mut around = Some(self.model);
+        while let Some(at) = around {
+            let model = &self.models[at];
+            if !PLAIN.contains(&&*model.class) {
+                told.push(format!(
+                    "the network is a `{}`, or within one, whose code may do more than the layers that it \
+                     lists",
+                    model.class
+                ));
+            }
+            around = model.within.map(|(outer, _)| outer);
         }
         for layer in &self.own {
             let Layer { name, class, .. } = &self.layers()[*layer];

@@ -47,7 +47,7 @@ const COMPARED: [(&str, &[&str]); 19] = [
 ];
 
 /// Classes that do something in training alone.
-const TRAINING: [&str; 29] = [
+const TRAINING: [&str; 27] = [
     "Dropout",
     "SpatialDropout2D",
     "GaussianDropout",
@@ -75,8 +75,6 @@ const TRAINING: [&str; 29] = [
     "RandomTranslation",
     "RandomWidth",
     "RandomZoom",
-    "MixUp",
-    "CutMix",
 ];
 
 /// How a layer passes its input on.
@@ -95,7 +93,12 @@ pub(super) fn passes_on(layer: &Layer) -> Option<Pass> {
         "Activation" => (activation(layer) == "linear").then_some(Pass::Same),
         "Reshape" => Some(Pass::Reshaped),
         "Flatten" => is_channels_last(layer).then_some(Pass::Reshaped),
-        class => (TRAINING.contains(&class) && !layer.in_training).then_some(Pass::Same),
+        class => {
+            // Keras 3 writes `training=True` beside every call of these, and `predict` overrides it.
+            let is_overridden = class.starts_with("Random") && layer.call.is_object();
+            let is_idle = TRAINING.contains(&class) && (is_overridden || !layer.in_training);
+            is_idle.then_some(Pass::Same)
+        }
     }
 }
 

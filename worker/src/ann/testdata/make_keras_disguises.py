@@ -3,12 +3,12 @@ else, for the nightly test `ann::keras::tests::anns::networks_in_the_same_clothe
 large to be committed:
 
     pip install keras h5py jax
-    KERAS_BACKEND=jax python make_keras_disguises.py DIRECTORY [ANN ...]
+    KERAS_BACKEND=jax python make_keras_disguises.py DIRECTORY [ANN[:WHAT,WHAT] ...]
     NRP_KERAS_DISGUISES=DIRECTORY cargo test -p nrp-worker --lib ann::keras::tests::anns
 
 Each network is built by Keras from its own description, changed in one place, and gets the weights of the
-unchanged one. The last layer of both answers one image: where the answers are equal, the file is called
-`ANN.same.WHAT`, otherwise `ANN.other.WHAT`. What Keras refuses to build or to save is left out.
+unchanged one. The last layer of both answers one image as in `predict`: where the answers are equal, the file is
+called `ANN.same.WHAT`, otherwise `ANN.other.WHAT`. What Keras refuses to build or to save is left out.
 """
 
 import copy
@@ -155,7 +155,7 @@ def one_shape(config, of):
 def another_class(name, *classes, keep=()):
     def change(config):
         of = middle(of_class(config, *classes))
-        made = keras.saving.serialize_keras_object(getattr(layers, name)(name=of["name"]))
+        made = keras.saving.serialize_keras_object(getattr(layers, name)(*[2] * name.endswith("Pooling2D"), name=of["name"]))
         made["config"].update({key: of["config"][key] for key in keep})
         of.update({key: made[key] for key in ("module", "class_name", "config", "registered_name")})
 
@@ -240,13 +240,13 @@ def in_front(net, size):
     """Networks with further layers in front, each with what it does to the image of the test."""
     image = lambda **options: keras.Input((size, size, 3), **options)
 
-    def after(*chain, **options):
+    def after(*chain, training=None, **options):
         first = image(**options)
         x = first
         for layer in chain:
             layer, arguments = layer if isinstance(layer, tuple) else (layer, {})
             x = layer(x, **arguments)
-        return keras.Model(first, net(x))
+        return keras.Model(first, net(x, training=training))
 
     yield "nested", lambda: after()
     yield "sequence", lambda: keras.Sequential([image(), net])
@@ -263,8 +263,8 @@ def in_front(net, size):
     yield "augmented", lambda: after(keras.Sequential([image(), layers.RandomFlip(), layers.RandomRotation(0.1)]))
     yield "augmented_shift", lambda: after(keras.Sequential([image(), layers.RandomFlip(), layers.Rescaling(1.0, 0.5)]))
     yield "augmented_training", lambda: after((keras.Sequential([image(), layers.GaussianNoise(0.5)]), {"training": True}))
-    yield "training", lambda: after((net, {"training": True}))
-    yield "inference", lambda: after((net, {"training": False}))
+    yield "training", lambda: after(training=True)
+    yield "inference", lambda: after(training=False)
     yield "uint8", lambda: after(dtype="uint8")
     yield "padded", lambda: keras.Model((x := keras.Input((size - 2, size - 2, 3))), net(layers.ZeroPadding2D(1)(x)))
     yield "reversed", lambda: after(layers.Lambda(lambda x: x[..., ::-1]))
@@ -284,6 +284,7 @@ def main():
     directory, *anns = sys.argv[1:]
     logging.disable(logging.WARNING)
     for ann in anns or ANNS:
+        ann, _, chosen = ann.partition(":")
         keras.backend.clear_session()
         size = 299 if ann == "xception" else 224
         original = build(ann, include_top=False, input_shape=(size, size, 3))
@@ -311,7 +312,10 @@ def main():
                 except Exception as error:
                     print(f"{ann} {what} is not saved as {form}: {str(error)[:80]!r}")
 
+        is_chosen = lambda what: not chosen or what in chosen.split(",")
         for what, change in CHANGES.items():
+            if not is_chosen(what):
+                continue
             config = json.loads(json.dumps(original.get_config()))
             try:
                 change(config)
@@ -325,6 +329,8 @@ def main():
                 continue
             keep(what, model)
         for what, make in in_front(original, size):
+            if not is_chosen(what):
+                continue
             # A call as in training has changed the statistics.
             rebuild(original, SEED)
             try:
@@ -334,7 +340,9 @@ def main():
                 continue
             given = image[:, 1:-1, 1:-1] if what == "padded" else [image, image] if what == "two_images" else None
             keep(what, model, given)
-        keep("own_model", Net(original.inputs, original.outputs))
+        if is_chosen("own_model"):
+            rebuild(original, SEED)
+            keep("own_model", Net(original.inputs, original.outputs))
 
 
 if __name__ == "__main__":

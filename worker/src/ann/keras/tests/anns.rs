@@ -129,7 +129,15 @@ fn networks_in_the_same_clothes_are_told_apart() {
         let asked = nodes(&graph, &[info.candidates.last().expect("candidates")]);
         let said = super::super::read(path, info, &graph, &asked).map(|(_, told)| told);
         let is_right = match (kind, &said) {
-            ("same", Ok(_)) | ("other", Err(_)) => true,
+            ("same", Ok(_)) => {
+                compare(path, info, &[info.candidates.last().expect("candidates")]) > 0
+            }
+            // Keras 2 does in `predict` what a call asks for, so no such call is taken; nor are detours that
+            // end where they began, and padding that no window reaches.
+            ("same", Err(_)) => {
+                what.ends_with("training") || ["reshaped_back", "pads"].contains(&what)
+            }
+            ("other", Err(_)) => true,
             ("other", Ok(told)) => told.iter().any(|what| what.contains("computes in")),
             (_, _) => false,
         };

@@ -17,7 +17,16 @@ pub(super) fn descriptions() -> [String; 2] {
 
 /// What a file of `tiny`'s weights with this description is told when `layers` are asked for.
 pub(super) fn compared(config: &str, layers: &[&str]) -> Result<Vec<String>, AnnError> {
-    let path = testdata("tiny_model.h5");
+    compared_in("tiny_model.h5", config, layers)
+}
+
+/// The same with the weights of `file`.
+pub(super) fn compared_in(
+    file: &str,
+    config: &str,
+    layers: &[&str],
+) -> Result<Vec<String>, AnnError> {
+    let path = testdata(file);
     let file = WeightsFile {
         ann: "tiny",
         path: &path,

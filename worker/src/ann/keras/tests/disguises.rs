@@ -3,7 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::architecture::{behind, changed, compared, descriptions, refusal};
+use super::super::config::models;
+use super::super::layer::may_be_own;
+use super::super::operation::{LOCAL_RESPONSE_NORM, Operation};
+use super::architecture::{behind, changed, compared, compared_in, descriptions, refusal};
+use super::*;
 
 /// The layer of the description called `name`.
 fn layer<'a>(json: &'a mut Value, name: &str) -> &'a mut Value {
@@ -72,6 +76,12 @@ fn layers_that_work_as_in_training_are_refused() {
         });
         refusal(&behind(first), &["stem"])
     };
+    // Keras 3 writes this for its random layers, whatever was asked.
+    let flip = json!({
+        "module": "keras.layers", "class_name": "RandomFlip", "registered_name": null,
+        "config": {}, "inbound_nodes": [{"args": ["IMAGE"], "kwargs": {"training": true}}],
+    });
+    assert_eq!(refusal(&behind(flip), &["stem"]), None);
     assert_eq!(dropout(false), None);
     insta::assert_snapshot!(dropout(true).expect("it differs"), @"stem: a layer that reads the image of 9 × 8 × 3 as `torch` preprocesses it / one that reads `first` (Dropout), which may change pixels");
 }
@@ -209,6 +219,18 @@ fn what_is_around_a_nested_network_counts() {
     let half = [image.clone(), scaled(0.5, none())];
     insta::assert_snapshot!(said(&half, call("scaled", none())).expect("scaled"), @"stem: a layer that reads the image of 9 × 8 × 3 as `torch` preprocesses it / one that reads pixels multiplied by 0.5, plus 0");
     insta::assert_snapshot!(said(&[image.clone()], call("image", json!({"training": true}))).expect("training"), @"stem: a layer that reads the image of 9 × 8 × 3 as `torch` preprocesses it / one in `inner`, called with `training=True`");
+    let flipped = |options: Value| {
+        let flip = json!({
+            "class_name": "RandomFlip", "name": "flip", "config": {},
+            "inbound_nodes": [[["image", 0, 0, options]]],
+        });
+        said(&[image.clone(), flip], call("flip", none()))
+    };
+    assert_eq!(flipped(none()), None);
+    assert!(
+        flipped(json!({"training": true})).is_some(),
+        "as Keras 2 does"
+    );
     // Called with two images, which are scaled alike or not.
     let views = |scale: f64| {
         let layers = [image.clone(), scaled(scale, none()), input("other")];
@@ -256,6 +278,19 @@ fn what_cannot_be_compared_is_said() {
             told.len() == 1 && told[0].contains("computes in `mixed_float16`"),
             "{told:?}"
         );
+        let image = json!({
+            "class_name": "InputLayer", "name": "image", "inbound_nodes": [],
+            "config": {"batch_input_shape": [null, 9, 8, 3]},
+        });
+        let outer = nested(&config, &[image], json!([[["image", 0, 0, {}]]]));
+        let mut own: Value = serde_json::from_str(&outer).expect("JSON");
+        assert_eq!(compared(&outer, &["stem"]).expect("the same"), [""; 0]);
+        own["class_name"] = "Mine".into();
+        let told = compared(&own.to_string(), &["stem"]).expect("the same");
+        assert!(
+            told.len() == 1 && told[0].contains("within one"),
+            "{told:?}"
+        );
         let mut own: Value = serde_json::from_str(&config).expect("JSON");
         own["class_name"] = "Mine".into();
         let told = compared(&own.to_string(), &["stem"]).expect("the same");
@@ -264,4 +299,78 @@ fn what_cannot_be_compared_is_said() {
             "{told:?}"
         );
     }
+}
+
+/// A file without names has the layers of a class in the description's order.
+#[test]
+fn layers_of_a_file_without_names_are_those_of_its_description() {
+    let configs = each(|json| {
+        let layers = json["config"]["layers"].as_array_mut().expect("layers");
+        let at = |layers: &[Value], name: &str| {
+            let place = layers.iter().position(|of| of["config"]["name"] == name);
+            place.expect("the layer")
+        };
+        let (stem, depth) = (at(layers, "stem_bn"), at(layers, "depth_bn"));
+        layers.swap(stem, depth);
+    });
+    for (config, swapped) in descriptions().iter().zip(&configs) {
+        let said = |config: &str| compared_in("tiny_unnamed.weights.h5", config, &["softmax"]);
+        assert_eq!(said(config).expect("the same"), [""; 0]);
+        let refused = said(swapped)
+            .expect_err("weights of other layers")
+            .to_string();
+        assert!(refused.contains("layer `stem_bn`"), "{refused}");
+        // Where the file has names, their order says nothing.
+        assert_eq!(compared(swapped, &["softmax"]).expect("the same"), [""; 0]);
+    }
+}
+
+#[test]
+fn only_code_of_ones_own_stands_for_local_response_normalisation() {
+    let norm = Operation::new(LOCAL_RESPONSE_NORM);
+    let stands = |class: &str, module: Value, name: &str| {
+        let layer = json!({"class_name": class, "module": module, "name": name, "config": {}});
+        let model = json!({"class_name": "Functional", "config": {"layers": [layer]}});
+        may_be_own(&norm, &models(&model).expect("a model")[0].layers[0])
+    };
+    for (class, module, name) in [
+        ("LocalResponseNorm", json!("mine"), "norm1"),
+        ("Anything", json!("mine"), "norm1"),
+        ("LRN", Value::Null, "norm1"),
+        ("Mine", Value::Null, "lrn_1"),
+        ("Lambda", json!("keras.layers"), "convpool_1"),
+    ] {
+        assert!(stands(class, module, name), "{class} {name}");
+    }
+    for (class, module, name) in [
+        ("LeakyReLU", json!("keras.layers"), "norm1"),
+        ("LayerNormalization", Value::Null, "norm1"),
+        ("BatchNormalization", Value::Null, "lrn_1"),
+        ("ReLU", Value::Null, "lrn_1"),
+    ] {
+        assert!(!stands(class, module, name), "{class} {name}");
+    }
+    let relu = Operation::new("ReLU");
+    let model = json!({"class_name": "Functional", "config": {"layers": [
+        {"class_name": "LRN", "name": "lrn", "config": {}}
+    ]}});
+    assert!(!may_be_own(
+        &relu,
+        &models(&model).expect("a model")[0].layers[0]
+    ));
+}
+
+#[test]
+fn an_archive_without_a_description_is_refused() {
+    let bytes = std::fs::read(testdata("tiny.keras")).expect("made by the script");
+    let mut other = bytes.clone();
+    for at in 0..bytes.len() - 11 {
+        if bytes[at..].starts_with(b"config.json") {
+            other[at..at + 11].copy_from_slice(b"confug.json");
+        }
+    }
+    let file = tempfile::NamedTempFile::new().expect("temporary file");
+    std::fs::write(file.path(), other).expect("written");
+    let said = read_tiny(file.path(), &["softmax"]).expect_err("no description");
+    assert!(said.to_string().contains("`config.json`"), "{said}");
 }
