@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::{IntoRunnable, TypedModel, TypedRunnableModel, tvec};
@@ -71,9 +69,7 @@ impl FixedBatch {
 
         let batch = self.input.batch;
         let pixels: usize = self.input.size().iter().product();
-        let mut random = ChaCha8Rng::seed_from_u64(0);
-        let noise = (0..batch * pixels).map(|_| random.random_range(-2.0..2.0));
-        let noise: Vec<f32> = noise.collect();
+        let noise = self.input.noise(batch);
         let together = exported.run(tvec!(self.input.tensor(&noise)?.into()))?;
         for stimulus in [0, batch - 1] {
             let image = &noise[stimulus * pixels..][..pixels];

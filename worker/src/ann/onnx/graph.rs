@@ -17,8 +17,8 @@ use super::guarded;
 use super::half;
 use super::reading::Contents;
 
-/// Most units of a layer: 8 GB a stimulus.
-const UNITS_MAX: usize = 1 << 31;
+/// Most units of a layer: 1 GB a stimulus.
+pub(super) const UNITS_MAX: usize = 1 << 28;
 
 /// A node's output.
 #[derive(Debug)]
@@ -126,9 +126,13 @@ impl Graph {
                 let outlet = outlets.get(name).copied();
                 let outlet =
                     outlet.ok_or_else(|| format!("`{name}` is lost as the graph is read"))?;
-                let layer = match depends.get(outlet.node) {
-                    Some(true) => translation.layer(outlet, &names),
-                    Some(false) | None => Err(NotLayer::Constant),
+                // What is hidden may have graphs that read the image.
+                let layer = translation.layer(outlet, &names);
+                let depends = depends.get(outlet.node) == Some(&true);
+                let layer = match layer {
+                    Err(NotLayer::Failed { .. }) => layer,
+                    Ok(_) | Err(_) if !depends => Err(NotLayer::Constant),
+                    Ok(_) | Err(_) => layer,
                 };
                 tensors.push(Tensor {
                     name: name.clone(),
@@ -285,14 +289,22 @@ fn shape(fact: &TypedFact) -> Result<Vec<usize>, NotLayer> {
         DatumType::F16 | DatumType::F32 | DatumType::F64 => {}
         other => return Err(NotLayer::Holds(format!("{other:?}"))),
     }
-    let sizes = fact.shape.iter().map(|size| size.to_usize());
-    let sizes: Result<Vec<usize>, _> = sizes.collect();
-    let sizes = sizes.map_err(|_| NotLayer::OpenShape)?;
-    let mut units = sizes.iter();
-    let units = units.try_fold(1_usize, |units, size| units.checked_mul(*size));
-    match units {
+    let sizes = sizes(fact).ok_or(NotLayer::OpenShape)?;
+    match units(&sizes) {
         Some(0) => Err(NotLayer::Empty),
         Some(1..=UNITS_MAX) => Ok(sizes),
         Some(_) | None => Err(NotLayer::Large(sizes)),
     }
+}
+
+/// A tensor's sizes, if they are the same for every image.
+pub(super) fn sizes(fact: &TypedFact) -> Option<Vec<usize>> {
+    let sizes = fact.shape.iter().map(|size| size.to_usize().ok());
+    sizes.collect()
+}
+
+/// How many values a tensor of these sizes has, if a number can hold it.
+pub(super) fn units(sizes: &[usize]) -> Option<usize> {
+    let mut sizes = sizes.iter();
+    sizes.try_fold(1_usize, |units, size| units.checked_mul(*size))
 }

@@ -1,6 +1,8 @@
 //! The image that an ONNX network takes: its size and the order of its axes, both deduced from the
 //! shape of the graph's input.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tract_onnx::tract_hir::internal::{
     DatumType, DimLike, Factoid, InferenceFact, InferenceModel, ShapeFactoid, Tensor, TractResult,
 };
@@ -96,6 +98,14 @@ impl Input {
     /// The input's type and shape for the graph, for `batch` stimuli.
     pub(super) fn fact(self, batch: usize) -> InferenceFact {
         InferenceFact::dt_shape(self.kind, self.shape(batch))
+    }
+
+    /// The same noise at each call, of `images` images.
+    pub(super) fn noise(self, images: usize) -> Vec<f32> {
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        let values = images * self.size().iter().product::<usize>();
+        let noise = (0..values).map(|_| random.random_range(-2.0..2.0));
+        noise.collect()
     }
 
     /// Images, each `[height, width, channels]`, as the graph takes them.

@@ -5,18 +5,25 @@
 //! shapes are of one stimulus: the graph is opened with a batch of one, so that the batch axis need not be
 //! guessed. tract reads and runs the graph, on the CPU. Its panics end here, as errors.
 
+mod attention;
 mod batch;
+mod einsum;
 mod error;
 mod external;
 mod graph;
 mod half;
 mod input;
+mod mended;
+mod misread;
 #[cfg(test)]
 mod module_tests;
 mod modules;
+mod numbers;
 mod operations;
 mod pass;
+mod probe;
 mod reading;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +56,7 @@ pub struct OnnxFile {
     path: PathBuf,
     digest: String,
     input: Input,
-    /// The part of the graph that can be computed, for an input of one stimulus.
+    /// The part of the graph that can be computed, for an input of one stimulus, optimised.
     model: TypedModel,
     /// The graph for the batch that it was exported with, unless that is one or open.
     fixed: Option<FixedBatch>,
@@ -129,6 +136,7 @@ impl OnnxFile {
             let exported = std::mem::replace(&mut graph, single);
             fixed = Some(FixedBatch::new(exported, input, &mut graph.tensors));
         }
+        let graph = probe::optimised(graph, input).map_err(unusable)?;
         let layers = graph.tensors.iter().filter(|tensor| tensor.layer.is_ok());
         let layers: HashSet<&str> = layers.map(|tensor| &*tensor.name).collect();
         let modules = modules(&contents, |name| layers.contains(name));

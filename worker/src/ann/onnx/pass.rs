@@ -1,7 +1,7 @@
 //! One pass through an ONNX graph, as far as the requested layers need it.
 //!
-//! The graph is optimised with every layer as an output and then runs for those requested alone, so
-//! that fusion of operations, and with it a layer's last digits, does not depend on the request.
+//! The graph was optimised with every layer as an output and runs for those requested alone, so that
+//! fusion of operations, and with it a layer's last digits, does not depend on the request.
 //! Each thread runs one stimulus at a time.
 
 use std::sync::Arc;
@@ -103,15 +103,8 @@ impl OnnxPass {
 
 /// The part of the graph that computes `requested`.
 fn plan(file: &OnnxFile, requested: &[Layer<'_>]) -> TractResult<Arc<TypedRunnableModel>> {
-    let layers = file.tensors.iter().flat_map(|tensor| &tensor.layer);
-    let layers: Vec<OutletId> = layers.map(|(outlet, _)| *outlet).collect();
     let mut model = file.model.clone();
-    model.select_output_outlets(&layers)?;
-    let mut model = model.into_optimized()?;
-    let place = |outlet| layers.iter().position(|layer| *layer == outlet);
-    let places = requested.iter().map(|layer| place(layer.outlet));
-    let places = places.map(|place| place.expect("a requested layer is a layer"));
-    let outputs: Vec<OutletId> = places.map(|place| model.outputs[place]).collect();
+    let outputs: Vec<OutletId> = requested.iter().map(|layer| layer.outlet).collect();
     model.select_output_outlets(&outputs)?;
     model.into_runnable()
 }

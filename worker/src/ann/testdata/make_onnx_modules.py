@@ -6,14 +6,17 @@ blocks.onnx       two residual blocks whose ReLU is called twice each, with a fi
                   default exporter
 returns.onnx      an LSTM that returns a sequence and its last state, both read; and a module `relu` that
                   is not the first ReLU
-attention_kinds.onnx  `Attention` with two kinds of heads, masks, a scale, and on three and four axes;
-                  `ConstantOfShape` without a value
+attention_kinds.onnx  `Attention` with two kinds of heads, masks (also of queries that see no key), a scale, and
+                  on three and four axes; `ConstantOfShape` without a value
 halves.onnx       operations on 16-bit floats, and `Pad` that crops
-unsupported.onnx  operations that are not ONNX's although their names are, and one in training mode
+numbers.onnx      64-bit integers, of both signs; `LogSoftmax` and `Softplus` of large numbers; `QuantizeLinear`
+                  of halves; `Einsum` with ellipses; `Resize` to corners
+unsupported.onnx  operations that are not ONNX's although their names are, one in training mode, such as tract
+                  would compute with other attributes, and such as fail when they run
 batch.onnx        a fixed batch of three, with shapes that contain it, and a tensor that mixes stimuli
 onnx_modules.json  for blocks.onnx and returns.onnx, what each module returns at its last call (PyTorch);
-                  for attention_kinds.onnx and halves.onnx, each tensor (onnxruntime); for batch.onnx, each
-                  tensor's first stimulus; of make_onnx.py's image
+                  for attention_kinds.onnx, halves.onnx and numbers.onnx, each tensor (onnxruntime); for
+                  batch.onnx, each tensor's first stimulus; of make_onnx.py's image
 
 Needs torch 2.15, onnx 1.23, onnxscript, onnxruntime 1.32.
 """
@@ -113,6 +116,9 @@ def attention_kinds():
         "all": np.array([1, 12, 24]),
         "mask": rng.normal(size=(1, 4, 12, 12)).astype(np.float32),
         "allowed": np.tril(np.ones((12, 12), bool), 3),
+        "none_first": np.tril(np.ones((12, 12), bool), -1),
+        "minus_infinity": np.where(np.arange(12) == 5, -np.inf, 0).astype(np.float32)[:, None] * np.ones(12, np.float32),
+        "lowest": np.where(np.eye(12, dtype=bool), np.finfo(np.float32).min, 1).astype(np.float32),
         "four": np.array([1, 4, 12, 6]),
         "pair": np.array([1, 2, 12, 6]),
         "values": np.array([1, 2, 12, 12]),
@@ -134,6 +140,10 @@ def attention_kinds():
         node("Reshape", ["wide", "values"], ["v4"]),
         node("Attention", ["q4", "k4", "v4", "allowed"], ["four_axes"], is_causal=1),
         node("Attention", ["q4", "q4", "q4"], ["self"]),
+        node("Attention", ["q4", "k4", "v4", "none_first"], ["unseen"]),
+        node("Attention", ["q4", "k4", "v4", "minus_infinity"], ["unseen_infinite"]),
+        # With `is_causal`, the first query sees no key.
+        node("Attention", ["q4", "k4", "v4", "lowest"], ["unseen_lowest"], is_causal=1),
         node("ConstantOfShape", ["grid"], ["zeros"]),
         node("Sub", ["image", "zeros"], ["same"]),
     ]
@@ -176,8 +186,77 @@ def halves():
     return save("halves.onnx", nodes, initializers, 20)
 
 
+def numbers():
+    """Integers from -5 to 5; logarithms of exponentials of up to 150; halves of quantisation steps."""
+    node = helper.make_node
+    single = lambda value: np.array(value, np.float32)
+    constants = {
+        "ten": single(10), "hundreds": single(300), "scales": single([1, 1, 2, 1.5]),
+        "indices": np.array([-1, 3, 14, -4]), "size": np.array(12), "last": np.array(-1),
+        "six": np.array(6), "width": np.array([3]),
+        "matrix": np.linspace(-1, 1, 60, dtype=np.float32).reshape(12, 5),
+        "halves": single(0.11), "step": single(0.22), "middle": np.array(100, np.uint8),
+        "steps": single([0.22, 0.1, 0.4]), "middles": np.array([-3, 0, 9], np.int8),
+        "step16": single(0.00022), "middle16": np.array(-30000, np.int16),
+    }
+    nodes = [
+        node("Mul", ["image", "ten"], ["tenfold"]),
+        node("Mod", ["indices", "size"], ["columns"]),
+        node("Gather", ["image", "columns"], ["gathered"], axis=3),
+        node("Resize", ["image", "", "scales"], ["resized"], mode="linear",
+             coordinate_transformation_mode="align_corners"),
+        node("Mul", ["image", "hundreds"], ["large"]),
+        node("LogSoftmax", ["large"], ["log_softmax"], axis=1),
+        node("Softplus", ["large"], ["softplus"]),
+        node("Round", ["large"], ["round"]),
+        node("Mul", ["round", "halves"], ["between"]),
+    ]
+    for name, further in [
+        ("quantised", ["step", "middle"]), ("by_channel", ["steps", "middles"]),
+        ("in_16_bits", ["step16", "middle16"]),
+    ]:
+        nodes.append(node("QuantizeLinear", ["between", *further], [f"{name}_whole"]))
+        nodes.append(node("Cast", [f"{name}_whole"], [name], to=TensorProto.FLOAT))
+    for name, equation, further in [
+        ("times", "...w,wk->...k", ["matrix"]), ("each", "b...w,wk", ["matrix"]),
+        ("all", "bchw ->", []), ("outer", "...hw,...vw->...hv", ["image"]),
+    ]:
+        nodes.append(node("Einsum", ["image", *further], [f"{name}_product"], equation=equation))
+    whole = {
+        "sign": ("Sign", []), "and": ("BitwiseAnd", ["six"]), "not": ("BitwiseNot", []),
+        "summed": ("CumSum", ["last"]), "largest": ("ReduceMax", ["width"]),
+    }
+    for bits, to, kind in [(32, TensorProto.INT32, np.int32), (64, TensorProto.INT64, np.int64)]:
+        nodes.append(node("Cast", ["tenfold"], [f"whole{bits}"], to=to))
+        for name, by in [("plus", 3), ("minus", -3)]:
+            constants[f"{name}{bits}"] = np.array(by, kind)
+            whole[f"{name}_remainder{bits}"] = ("Mod", [f"{name}{bits}"])
+    for name, (op, further) in whole.items():
+        of = "whole32" if name.endswith("32") else "whole64"
+        nodes.append(node(op, [of, *further], [f"{name}_whole"]))
+        nodes.append(node("Cast", [f"{name}_whole"], [name], to=TensorProto.FLOAT))
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return save("numbers.onnx", nodes, initializers, 21)
+
+
 def unsupported():
     node = helper.make_node
+    sizes = {
+        "rnn": (1, 4, 12), "rnn_r": (1, 4, 4), "gru": (1, 12, 12), "gru_r": (1, 12, 4),
+        "lstm": (1, 16, 12), "lstm_r": (1, 16, 4),
+    }
+    weights = {name: np.ones(size, np.float32) for name, size in sizes.items()}
+    weights |= {"first": np.array(0), "scales": np.array([1, 1, 1.3, 2], np.float32)}
+    weights |= {
+        "grid": np.zeros((1, 2, 2, 2), np.float32), "kernel": np.ones((3, 2, 3, 3), np.float32),
+        "three": np.array([3]), "pads": np.array([0, 0, 1, 1] * 2),
+        "batched": np.array([[2, 1]]), "half": np.array(0.5, np.float32),
+    }
+    rnn, gru, lstm = (["row", name, f"{name}_r"] for name in ["rnn", "gru", "lstm"])
+    tanh = ["Sigmoid", "Tanh", "Tanh"]
+    branch = lambda node: helper.make_graph(
+        [node], "branch", [], [helper.make_empty_tensor_value_info(node.output[0])]
+    )
     ones = ["scale", "shift", "mean", "variance"]
     nodes = [
         node("Relu", ["image"], ["relu"]),
@@ -186,9 +265,37 @@ def unsupported():
         node("BatchNormalization", ["relu", *ones], ["trained", "m", "v"], training_mode=1),
         node("Swish", ["relu"], ["swish"], alpha=2.0),
         node("Attention", ["relu", "relu", "relu"], ["capped"], softcap=3.0),
+        node("Gather", ["image", "first"], ["row"], axis=1),
+        node("RNN", rnn, ["rnn_relu"], hidden_size=4, activations=["Relu"]),
+        node("RNN", rnn, ["rnn_reverse"], hidden_size=4, direction="reverse"),
+        node("GRU", gru, ["gru_alpha"], hidden_size=4, activation_alpha=[0.3]),
+        node("GRU", gru, ["gru_clip"], hidden_size=4, clip=0.5),
+        node("LSTM", lstm, ["lstm_last"], hidden_size=4, activations=[*tanh[:2], "Relu"]),
+        node("LSTM", lstm, ["lstm_forget"], hidden_size=4, input_forget=1),
+        node("LSTM", lstm, ["lstm_own"], hidden_size=4, activations=tanh),
+        node("GlobalLpPool", ["relu"], ["pool"], p=3),
+        node("Resize", ["relu", "", "scales"], ["symmetric"], mode="nearest",
+             coordinate_transformation_mode="half_pixel_symmetric"),
+        node("Resize", ["relu", "", "scales"], ["corners"], mode="linear",
+             coordinate_transformation_mode="align_corners"),
+        node("GridSample", ["relu", "grid"], ["sampled"], mode="cubic", padding_mode="border"),
+        node("ConvTranspose", ["relu", "kernel"], ["larger"], strides=[2, 2], auto_pad="VALID",
+             output_shape=[17, 24]),
+        node("TopK", ["relu", "three"], ["top", "top_at"], sorted=0),
+        node("Pad", ["relu", "pads"], ["padded"], domain="com.microsoft"),
+        node("GatherND", ["relu", "batched"], ["picked"], batch_dims=1),
+        node("Neg", ["picked"], ["after_picked"]),
+        node("Dropout", ["relu", "half", "yes"], ["dropped"]),
+        node("Greater", ["relu", "half"], ["bright"]),
+        node("ReduceMax", ["bright"], ["any_bright"]),
+        node("Cast", ["any_bright"], ["any"], to=TensorProto.FLOAT),
+        node("If", ["yes"], ["either"],
+             then_branch=branch(node("Celu", ["relu"], ["then"], alpha=2.0)),
+             else_branch=branch(node("Neg", ["relu"], ["else"]))),
         node("Neg", ["relu"], ["neg"]),
     ]
-    initializers = [numpy_helper.from_array(np.ones(3, np.float32), name) for name in ones]
+    weights |= {name: np.ones(3, np.float32) for name in ones} | {"yes": np.array(True)}
+    initializers = [numpy_helper.from_array(value, name) for name, value in weights.items()]
     save("unsupported.onnx", nodes, initializers, 24)
 
 
@@ -230,7 +337,8 @@ def save(name, nodes, initializers, opset, batch="batch"):
         [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
         initializers,
     )
-    sets = [helper.make_opsetid("", opset), helper.make_opsetid("made.up", 1)]
+    sets = [helper.make_opsetid(domain, 1) for domain in ("made.up", "com.microsoft")]
+    sets.append(helper.make_opsetid("", opset))
     model = helper.make_model(graph, opset_imports=sets, ir_version=10)
     onnx.save(model, HERE / name)
     return model
@@ -250,9 +358,9 @@ def computed(model, image):
     return {name: answer.ravel() for name, answer in answers}
 
 
-def some(values):
-    """How many there are, and some from everywhere."""
-    step = max(1, len(values) // 40)
+def some(values, step=None):
+    """How many there are, and some from everywhere, or each `step`th."""
+    step = step or max(1, len(values) // 24)
     return {
         "size": len(values), "step": step, "values": [float(f"{value:.8g}") for value in values[::step]]
     }
@@ -272,6 +380,12 @@ def main():
     unsupported()
     kinds = computed(attention_kinds(), image())
     references["attention_kinds.onnx"] = {name: some(values) for name, values in kinds.items()}
+    floats = computed(numbers(), image())
+    references["numbers.onnx"] = {
+        # Few halves are rounded otherwise after another division.
+        name: some(values, 1 if name == "quantised" else None)
+        for name, values in floats.items() if values.dtype == np.float32
+    }
     sixteen = computed(halves(), image())
     references["halves.onnx"] = {name: some(values) for name, values in sixteen.items()}
     others = torch.flip(image(), (1, 3)), -image()
