@@ -139,3 +139,37 @@ fn ann_entries(table: &AnnTable, degrees: Option<f64>) -> impl Iterator<Item = A
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_degrees_that_an_ann_sees_are_words_of_its_preprocessing() {
+        let words = |recordings: &str, ann: &str| {
+            let text = format!(
+                "name = \"a\"\n[recordings]\nassembly = \"r.nc\"\nstimuli = \"s.csv\"\nimages = \"i\"\n\
+                 {recordings}\n[[ann]]\nweights = \"w\"\nlayer_sets = [[\"l\"]]\n{ann}"
+            );
+            let spec = SweepFile::parse(&text).expect("parses").to_spec();
+            let ann = spec.anns[0].ann.clone().unwrap_or_default();
+            ann.preprocessing
+        };
+        let mobilenet = "name = \"mobilenet\"";
+        let onnx = "name = \"onnx\"";
+        assert_eq!(words("", mobilenet), "");
+        assert_eq!(words("degrees = 11.2", mobilenet), "");
+        let sees = |ann: &str| format!("{ann}\ndegrees = 8");
+        assert_eq!(words("", &sees(mobilenet)), "screen 8");
+        assert_eq!(
+            words("degrees = 11.2", &sees(mobilenet)),
+            "screen 8 of 11.2"
+        );
+        assert_eq!(words("", &sees(onnx)), "torch screen 8");
+        let old = format!(
+            "{}\nresize = \"pillow-12\"\npreprocessing = \"tf\"",
+            sees(onnx)
+        );
+        assert_eq!(words("", &old), "tf pillow-12 screen 8");
+    }
+}
