@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod baselines;
+mod brain_score;
 mod cache;
 mod cluster;
 mod connections;
