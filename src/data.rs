@@ -4,7 +4,8 @@ use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED};
 use nrp_worker::recording::{
-    self, AssemblyReport, Axes, FORMATS, ImagesReport, Layout, RegionReport, Report,
+    self, AssemblyReport, Axes, BinChoice, FORMATS, ImagesReport, Layout, RegionReport, Report,
+    TimeBin,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -39,6 +40,26 @@ pub(crate) enum Command {
         /// [default: all halvings of the repetitions]
         #[arg(long, value_name = "WORD")]
         ceiling: Option<Ceiling>,
+        /// Of an assembly with time bins, the window whose bins are averaged, in the file's own unit, such
+        /// as `70,170`
+        #[arg(
+            long, allow_hyphen_values = true, value_parser = time_bin, value_name = "FROM,TO",
+            group = "bins"
+        )]
+        time_bin: Option<[f64; 2]>,
+        /// Of an assembly with time bins, the one that is read, by its `time_bin_id` or its position,
+        /// counted from 0
+        #[arg(long, value_name = "ID", group = "bins")]
+        time_bin_id: Option<u32>,
+        /// `each` makes every time bin of an assembly a region
+        #[arg(long, value_name = "each", value_parser = ["each"], group = "bins")]
+        time_bins: Option<String>,
+        /// The region of all sites, of a file that does not say it
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
+        /// The regions that are read, all unless some are named
+        #[arg(long, value_delimiter = ',', value_name = "REGION")]
+        regions: Vec<String>,
     },
 }
 
@@ -46,6 +67,18 @@ pub(crate) enum Command {
 fn window(text: &str) -> Result<[i64; 2], String> {
     let ms = |of: &str| of.trim().parse().ok();
     match text.split_once(',').map(|(from, to)| (ms(from), ms(to))) {
+        Some((Some(from), Some(to))) if from < to => Ok([from, to]),
+        _ => Err("expected where the window starts and ends, such as `70,170`".to_owned()),
+    }
+}
+
+/// Reads `70,170` or `0.05,0.2`.
+fn time_bin(text: &str) -> Result<[f64; 2], String> {
+    let time = |of: &str| of.trim().parse().ok().filter(|time: &f64| time.is_finite());
+    match text
+        .split_once(',')
+        .map(|(from, to)| (time(from), time(to)))
+    {
         Some((Some(from), Some(to))) if from < to => Ok([from, to]),
         _ => Err("expected where the window starts and ends, such as `70,170`".to_owned()),
     }
@@ -79,6 +112,11 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         window_ms,
         sites,
         ceiling,
+        time_bin,
+        time_bin_id,
+        time_bins,
+        region,
+        regions,
     } = command;
     let axes = axes.map_or(Axes::Evident, Axes::Given);
     let layout = Layout {
@@ -87,8 +125,13 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         window_ms,
         sites,
         ceiling: ceiling.unwrap_or_default(),
+        bins: time_bin
+            .map(BinChoice::Window)
+            .or(time_bin_id.map(BinChoice::Id))
+            .or(time_bins.map(|_| BinChoice::Each)),
+        region,
     };
-    let report = recording::check(&files, &layout)?;
+    let report = recording::check(&files, &layout, &regions)?;
     match format {
         Format::Json => output::json(&report)?,
         Format::Text => text(&report)?,
@@ -103,6 +146,14 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
 fn text(report: &Report) -> Result<(), CommandError> {
     if let Some(assembly) = &report.assembly {
         show_assembly(assembly)?;
+    }
+    if !report.subjects.is_empty() {
+        output::line(&format!("subjects: {}", report.subjects.join(", ")))?;
+    }
+    if report.time_bins.len() > 1 {
+        let names: Vec<String> = report.time_bins.iter().map(TimeBin::name).collect();
+        output::line(&format!("{} time bins:", names.len()))?;
+        listed(names.iter())?;
     }
     if let Some(stimuli) = &report.stimuli {
         output::line(&format!(

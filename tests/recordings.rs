@@ -2,6 +2,7 @@
 //! check`, `sweep check` and `run` all report each case.
 
 use crate::harness::{Place, bmp, json, lab_recordings, npy, refusal, shared, unwrapped};
+use std::path::Path;
 use std::process::Output;
 
 const SWEEP: &str = r#"
@@ -110,6 +111,11 @@ impl Lab {
     }
 }
 
+/// What a command printed, whether it was content or not.
+fn json_of(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -137,6 +143,78 @@ fn a_column_that_is_there_twice_is_refused_with_both_places() {
         lab.refusal("images.zip"),
         "`stimuli.csv`: columns 2 and 4 are both called `filename`"
     );
+}
+
+#[test]
+fn time_bins_and_subjects_are_read_alike_by_checks_and_sweeps() {
+    let lab = Lab::of("images");
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("worker/src/recording/testdata");
+    let mut csv = "stimulus_id,filename\n".to_owned();
+    std::fs::create_dir_all(lab.place.path("images")).unwrap();
+    for stimulus in 0..4 {
+        csv.push_str(&format!("s{stimulus},{stimulus}.bmp\n"));
+        lab.picture(stimulus, 50 * stimulus as u8);
+    }
+    lab.place.write("stimuli.csv", csv);
+    let files = ["stimuli.csv", "images"];
+    let check = |assembly: &str, arguments: &[&str]| {
+        let arguments = [&["data", "check", assembly], &files[..], arguments].concat();
+        lab.nrp(&[&arguments[..], &["--output", "json"]].concat())
+    };
+    let sweep = std::fs::read_to_string(lab.place.path("sweep.toml")).unwrap();
+    let sweep = sweep.replace("[split]\n", "[split]\nfractions = [0.5, 0.25, 0.25]\n");
+    let swept = |assembly: &str, keys: &str| {
+        let sweep = sweep.replace("V4.npy", assembly);
+        let sweep = sweep.replace("[recordings]\n", &format!("[recordings]\n{keys}\n"));
+        lab.place.write("sweep.toml", sweep);
+        lab.nrp(&["sweep", "check", "sweep.toml", "--output", "json"])
+    };
+    for file in ["bins-ms.nc", "subjects.nc", "bins-only.nc"] {
+        std::fs::copy(testdata.join(file), lab.place.path(file)).unwrap();
+    }
+
+    let refused = json_of(&check("bins-ms.nc", &[]));
+    let problem = refused["problems"][0].as_str().unwrap();
+    assert!(problem.contains("has 4 time bins"), "{problem}");
+    assert_eq!(refused["time_bins"][3]["start"], 150.0);
+    let error = unwrapped(&refusal(&swept("bins-ms.nc", "")));
+    assert!(error.contains("has 4 time bins"), "{error}");
+
+    let each = json(&check(
+        "bins-ms.nc",
+        &["--time-bins", "each", "--regions", "V4"],
+    ));
+    let regions = each["assembly"]["regions"].as_array().unwrap();
+    let regions: Vec<&str> = regions
+        .iter()
+        .map(|of| of["region"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        regions,
+        [
+            "V4 0-50 ms",
+            "V4 50-100 ms",
+            "V4 100-150 ms",
+            "V4 150-200 ms"
+        ]
+    );
+    let checked = json(&swept("bins-ms.nc", "time_bins = \"each\""));
+    assert_eq!(checked["regions"], serde_json::json!(regions));
+    let window = swept("bins-ms.nc", "time_bin = [50, 150]");
+    assert_eq!(json(&window)["regions"], serde_json::json!(["V4"]));
+    let said = unwrapped(&stderr(&window));
+    assert!(said.contains("the mean of 2 time bins"), "{said}");
+
+    let subjects = json(&check("subjects.nc", &[]));
+    assert_eq!(subjects["subjects"], serde_json::json!(["F", "N"]));
+    assert_eq!(subjects["sites"][2]["name"], "N/0");
+    assert_eq!(
+        subjects["repetitions"]["labels"],
+        serde_json::json!(["0", "1", "2"])
+    );
+    assert!(swept("subjects.nc", "").status.success());
+    assert!(check("bins-only.nc", &["--region", "V1"]).status.success());
+    assert!(!check("bins-only.nc", &[]).status.success());
 }
 
 #[test]

@@ -140,6 +140,10 @@ pub fn recordings(files: &RecordingsFiles) -> String {
         sites,
         split,
         ceiling,
+        time_bin,
+        time_bin_id,
+        time_bins,
+        region,
     } = files;
     let files = [assembly, stimuli, images].into_iter();
     let mut parts = vec![list(files.filter(|file| !file.is_empty()))];
@@ -156,6 +160,16 @@ pub fn recordings(files: &RecordingsFiles) -> String {
     }
     if !sites.is_empty() {
         parts.push(format!("sites {}", sites.join("; ")));
+    }
+    if let [from, to] = time_bin[..] {
+        parts.push(format!("mean of time bins from {from} to {to}"));
+    } else if let Some(id) = time_bin_id {
+        parts.push(format!("time bin {id}"));
+    } else if !time_bins.is_empty() {
+        parts.push("each time bin a region".to_owned());
+    }
+    if !region.is_empty() {
+        parts.push(format!("all sites in {region}"));
     }
     if !split.is_empty() {
         parts.push(format!("splits {split}"));

@@ -7,12 +7,14 @@ use crate::ann::{
 };
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
-use crate::recording::{Axes, Layout, PictureFacts, Recordings, Region, Source, clipped_notice};
+use crate::recording::{
+    Axes, BinChoice, Layout, PictureFacts, Recordings, Region, Source, clipped_notice,
+};
 use burn::tensor::Device;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
 use nrp_proto::sweep::{Assembly, Scheme, ZEROS_OF_DENSE};
-use nrp_proto::wire::{AnnSpec, RecordingsFiles, RegionSites, SweepSpec};
+use nrp_proto::wire::{AnnSpec, LayerSet, RecordingsFiles, RegionSites, SweepSpec};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
@@ -53,9 +55,21 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
                 sites: files.sites.clone(),
                 // The sweep's check has refused unknown words.
                 ceiling: files.ceiling.parse().unwrap_or_default(),
+                bins: bin_choice(files),
+                region: Some(&files.region)
+                    .filter(|region| !region.is_empty())
+                    .cloned(),
             },
         },
     }
+}
+
+/// What is made of time bins; the sweep file's check sees to it that it is said in one way only.
+fn bin_choice(files: &RecordingsFiles) -> Option<BinChoice> {
+    let window = files.time_bin.as_slice().try_into();
+    let window = window.ok().map(BinChoice::Window);
+    let each = (!files.time_bins.is_empty()).then_some(BinChoice::Each);
+    window.or(files.time_bin_id.map(BinChoice::Id)).or(each)
 }
 
 /// The digest of what `source` holds, marked where the recordings are simulated so that every result
@@ -214,6 +228,9 @@ fn resolve_recordings(
         layout.axes = Axes::Evident;
     }
     let recordings = Recordings::open(&source, &spec.regions)?;
+    if !files.time_bins.is_empty() {
+        take_bins(spec, &recordings);
+    }
     // A worker reads them in the same order, without deducing it.
     let axes = recordings.axes.iter().map(|axis| axis.name().to_owned());
     files.axes = axes.collect();
@@ -255,6 +272,36 @@ fn resolve_recordings(
         ..Forecast::default()
     };
     Ok((Resolved { forecast, notices }, recordings))
+}
+
+/// Puts in place of each region of a sweep those of its time bins, in the order of time.
+fn take_bins(spec: &mut SweepSpec, recordings: &Recordings) {
+    let regions = recordings.regions.iter();
+    let regions: Vec<String> = regions.map(|region| region.name.clone()).collect();
+    for entry in &mut spec.anns {
+        let sets = std::mem::take(&mut entry.layer_sets).into_iter();
+        let in_bins = sets.flat_map(|set| {
+            let is_of = |region: &&String| match region.strip_prefix(&set.region) {
+                Some(rest) => !set.region.is_empty() && rest.starts_with(' '),
+                None => false,
+            };
+            let of_bins: Vec<LayerSet> = regions
+                .iter()
+                .filter(is_of)
+                .map(|region| LayerSet {
+                    region: region.clone(),
+                    ..set.clone()
+                })
+                .collect();
+            if of_bins.is_empty() {
+                vec![set]
+            } else {
+                of_bins
+            }
+        });
+        entry.layer_sets = in_bins.collect();
+    }
+    spec.regions = regions;
 }
 
 /// How sparse an ANN turned out to be.

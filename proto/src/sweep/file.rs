@@ -43,6 +43,10 @@ pub struct RecordingsTable {
     /// Degrees of visual angle that every image's width has.
     pub degrees: Option<f64>,
     pub ceiling: Option<String>,
+    pub time_bin: Option<Vec<f64>>,
+    pub time_bin_id: Option<i64>,
+    pub time_bins: Option<String>,
+    pub region: Option<String>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -293,6 +297,10 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "sites",
             "degrees",
             "ceiling",
+            "time_bin",
+            "time_bin_id",
+            "time_bins",
+            "region",
             "regions",
         ],
     ),
@@ -401,7 +409,13 @@ impl SweepFile {
         if !mistakes.is_empty() {
             return Err(SweepError::Mistakes(mistakes));
         }
-        toml::from_str(text).map_err(unreadable)
+        let mut file: Self = toml::from_str(text).map_err(unreadable)?;
+        let recordings = table.get("recordings");
+        let names_regions = recordings.is_some_and(|of| of.get("regions").is_some());
+        if let (Some(region), false) = (&file.recordings.region, names_regions) {
+            file.recordings.regions = vec![region.clone()];
+        }
+        Ok(file)
     }
 }
 

@@ -74,6 +74,22 @@ impl ResponseFormat {
         }
     }
 
+    /// Whether such a file may have time bins.
+    pub const fn has_time_bins(self) -> bool {
+        match self {
+            Self::Assembly => true,
+            Self::Arrays | Self::Matlab | Self::Nwb | Self::Ventral => false,
+        }
+    }
+
+    /// Whether such a file always says which regions its sites are in.
+    pub const fn names_regions(self) -> bool {
+        match self {
+            Self::Assembly | Self::Nwb => false,
+            Self::Arrays | Self::Matlab | Self::Ventral => true,
+        }
+    }
+
     /// Its extensions: `.npy` or `.npz`.
     pub fn in_words(self) -> String {
         listed(self.extensions())

@@ -7,11 +7,13 @@ pub(crate) mod filters;
 pub(crate) mod layout;
 pub(crate) mod members;
 mod numbers;
+mod part;
 
 use hdf5_reader::error::{Error, Result};
 use hdf5_reader::{Dataset, OpenOptions};
 
 pub(crate) use numbers::NumberType;
+pub(crate) use part::numbers_within;
 
 /// How to open a file: with every filter of [`filters`], and no array or chunk above `bytes_max` unpacked.
 pub(crate) fn options(bytes_max: usize) -> OpenOptions {

@@ -1,36 +1,53 @@
 //! Responses in memory, presentation by presentation, as a format's reader hands them over.
 //!
-//! Nothing is averaged, selected or matched with stimuli in here.
+//! Nothing is averaged over presentations or matched with stimuli in here.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use nrp_proto::sweep::ArrayAxis;
 
-use super::words::counted;
+use super::bins::TimeBin;
+use super::error::RecordingError;
+use super::site::{Described, Site};
+use super::words::{counted, some_of};
 
 /// Responses of sites to presentations, as stored.
 pub(super) struct Assembly {
     /// Where it was read from.
     pub(super) path: PathBuf,
-    /// `neuroid_id` per site.
+    /// The name of each site that was read. With every time bin as a region, a site is here once for each bin.
     pub(super) sites: Vec<String>,
-    /// `region` per site.
+    /// The region of each of these; empty where it has none that was read.
     pub(super) regions: Vec<String>,
-    /// The stimulus shown, per presentation.
-    pub(super) shown: Vec<String>,
-    /// The repetition number of each presentation, where the file has any.
-    pub(super) repetitions: Option<Vec<String>>,
-    /// The coordinate that says each site's ceiling, where one is asked for and there; NaN where a site
-    /// has none.
+    /// The regions that were read, in their order.
+    pub(super) region_names: Vec<String>,
+    /// What the file has, read or not.
+    pub(super) contents: Contents,
+    /// What follows a region's name in those of its time bins, for each bin that is a region; otherwise empty.
+    pub(super) bin_labels: Vec<String>,
+    /// The coordinate that says the ceiling of each site that was read, where one is asked for and there; NaN
+    /// where a site has none.
     pub(super) ceilings: Option<Vec<f64>>,
     /// Notices for the user that are not errors.
     pub(super) notices: Vec<String>,
     /// Of an array, what its axes were, where that is not the documented order.
     pub(super) axes: Vec<ArrayAxis>,
-    /// The responses, at `presentation * presentation_stride + site * site_stride`.
+    /// The stimulus shown, per presentation.
+    pub(super) shown: Vec<String>,
+    /// The repetition number of each presentation, where the file has any.
+    pub(super) repetitions: Option<Vec<String>>,
+    /// The responses, `[presentations, sites]` row by row.
     pub(super) values: Vec<f64>,
-    pub(super) site_stride: usize,
-    pub(super) presentation_stride: usize,
+}
+
+/// What a file of responses has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Contents {
+    /// Every site, in the order of the file.
+    pub(super) sites: Vec<Site>,
+    /// Every time bin, in the order of the file; empty where it has no axis of them.
+    pub(super) time_bins: Vec<TimeBin>,
 }
 
 impl Assembly {
@@ -43,47 +60,42 @@ impl Assembly {
         values: Vec<f64>,
     ) -> Self {
         assert_eq!(values.len(), shown.len() * sites.len());
+        let described = Described {
+            ids: sites.clone(),
+            regions: regions.clone(),
+            subjects: None,
+            reliabilities: None,
+        };
         Self {
             path: path.to_owned(),
-            presentation_stride: sites.len(),
-            site_stride: 1,
+            region_names: names(&regions),
             sites,
             regions,
-            shown,
-            repetitions: None,
+            contents: Contents {
+                sites: described.sites(),
+                time_bins: Vec::new(),
+            },
+            bin_labels: Vec::new(),
             ceilings: None,
             notices: Vec::new(),
             axes: Vec::new(),
+            shown,
+            repetitions: None,
             values,
         }
     }
 
     /// The response of `site` in `presentation`; NaN where nothing was recorded.
     pub(super) fn value(&self, presentation: usize, site: usize) -> f64 {
-        self.values[presentation * self.presentation_stride + site * self.site_stride]
-    }
-
-    /// The regions in the order of their first site. Sites without a region are in none, unless all are.
-    pub(super) fn region_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        let has_unnamed_only = self.regions.iter().all(String::is_empty);
-        for region in &self.regions {
-            if !names.contains(region) && (has_unnamed_only || !region.is_empty()) {
-                names.push(region.clone());
-            }
-        }
-        names
+        self.values[presentation * self.sites.len() + site]
     }
 
     /// Everything that the user should know.
     pub(super) fn notices(&self) -> Vec<String> {
         let mut notices = self.notices.clone();
-        let unnamed = self
-            .regions
-            .iter()
-            .filter(|region| region.is_empty())
-            .count();
-        if unnamed > 0 && unnamed < self.regions.len() {
+        let regions = || self.contents.sites.iter().map(|site| &site.region);
+        let unnamed = regions().filter(|region| region.is_empty()).count();
+        if unnamed > 0 && unnamed < regions().count() {
             let all = counted(unnamed, "site");
             notices.push(format!("{all} with an empty `region`, left out"));
         }
@@ -96,4 +108,32 @@ impl Assembly {
             .filter(|&site| self.regions[site] == region)
             .collect()
     }
+
+    /// Refuses a region that has one site twice: its tables could not tell which is which.
+    pub(super) fn refuse_named_twice(&self) -> Result<(), RecordingError> {
+        let mut named = HashSet::new();
+        let sites = self.regions.iter().zip(&self.sites);
+        // A site without a region is in none, and may have no name.
+        let sites = sites.filter(|(region, site)| !region.is_empty() && !site.is_empty());
+        let twice = sites.filter(|of| !named.insert(*of));
+        let (sites, count) = some_of(twice.map(|(_, site)| site.clone()));
+        match count {
+            0 => Ok(()),
+            count => Err(RecordingError::SitesNamedTwice {
+                path: self.path.clone(),
+                sites,
+                count,
+            }),
+        }
+    }
+}
+
+/// The regions in the order of their first site. Sites without a region are in none, unless all are.
+fn names(regions: &[String]) -> Vec<String> {
+    let has_unnamed_only = regions.iter().all(String::is_empty);
+    let mut known = HashSet::new();
+    let named = regions
+        .iter()
+        .filter(|region| (has_unnamed_only || !region.is_empty()) && known.insert(region.as_str()));
+    named.cloned().collect()
 }

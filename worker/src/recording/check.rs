@@ -2,121 +2,45 @@
 //!
 //! Goes on past the first problem and prints nothing; the caller shows the report.
 
+mod report;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use nrp_proto::sweep::Ceiling;
 use rayon::prelude::*;
-use serde::Serialize;
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, Contents};
 use super::average::Cells;
-use super::ceiling::{self, Noise, NoiseReport};
+use super::ceiling;
 use super::duplicates::{self, Duplicates, Pixels};
 use super::error::RecordingError;
-use super::formats::{self, Asked, Brought};
+use super::formats::{self, Asked, Brought, Opened};
 use super::images::{Entry, Images, Picture};
 use super::layout::Layout;
 use super::pictures::clipped_notice;
+use super::region::chosen;
 use super::stimuli::{Stimulus, StimulusSet};
 use super::words::{counted, some_of};
 use super::{STIMULUS_SETS, unlisted};
-use crate::statistics::median;
+use report::{region_report, repetitions_report};
 
-/// What the given files hold, and what is wrong with them.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// The assembly, where one was given and could be read.
-    pub assembly: Option<AssemblyReport>,
-    /// The stimulus set, where one was given and could be read.
-    pub stimuli: Option<StimuliReport>,
-    /// The images, where some were given and could be listed.
-    pub images: Option<ImagesReport>,
-    /// What keeps these files from being used, in words; empty when all is well.
-    pub problems: Vec<String>,
-    /// What to do about each of the problems, in their order; empty where there is nothing to say.
-    pub hints: Vec<String>,
-    /// What the user should know although nothing is wrong.
-    pub notices: Vec<String>,
-}
-
-/// What an assembly holds.
-#[derive(Debug, Serialize)]
-pub struct AssemblyReport {
-    /// The file.
-    pub path: PathBuf,
-    /// How many different stimuli were shown.
-    pub stimuli: usize,
-    /// How many presentations there are, repetitions counted.
-    pub presentations: usize,
-    /// Its regions, in the order of the file.
-    pub regions: Vec<RegionReport>,
-}
-
-/// What an assembly holds of one region.
-#[derive(Debug, Serialize)]
-pub struct RegionReport {
-    /// Its name, as the file spells it.
-    pub region: String,
-    /// How many sites it has.
-    pub sites: usize,
-    /// Fewest recorded repetitions of a stimulus.
-    pub repetitions_min: usize,
-    /// Median of them.
-    pub repetitions_median: f64,
-    /// Most recorded repetitions of a stimulus.
-    pub repetitions_max: usize,
-    /// Missing (NaN) values among all presentations and sites.
-    pub missing_values: usize,
-    /// The same as a fraction, 0 to 1.
-    pub missing_fraction: f64,
-    /// Pairs of stimulus and site without any value.
-    pub empty_cells: usize,
-    /// Mean of all recorded values, in the file's own units.
-    pub mean: f64,
-    /// Standard deviation of all recorded values (divisor n).
-    pub sd: f64,
-    /// What the repetitions say about noise; absent where no stimulus was repeated.
-    pub noise: Option<NoiseReport>,
-}
-
-/// What a stimulus set holds.
-#[derive(Debug, Serialize)]
-pub struct StimuliReport {
-    /// The file.
-    pub path: PathBuf,
-    /// How many stimuli it lists.
-    pub stimuli: usize,
-    /// Its columns.
-    pub columns: Vec<String>,
-}
-
-/// What a zip or folder of images holds.
-#[derive(Debug, Serialize)]
-pub struct ImagesReport {
-    /// The zip or folder.
-    pub path: PathBuf,
-    /// How many files are in it.
-    pub files: usize,
-    /// How many were decoded: the stimuli's, or all where no stimulus set was given.
-    pub readable: usize,
-    /// How often each size occurs, as `WIDTHxHEIGHT`.
-    pub sizes: BTreeMap<String, usize>,
-    /// How often each pixel format occurs.
-    pub modes: BTreeMap<String, usize>,
-    /// The pictures that several stimuli show, each with their ids; where no stimulus set was given,
-    /// with the files.
-    pub duplicates: Vec<Vec<String>>,
-}
+pub use report::{
+    AssemblyReport, ImagesReport, RegionReport, RepetitionsReport, Report, StimuliReport,
+};
 
 /// Reads the given files, in any order: responses in one of the [`formats`](super::FORMATS), their
 /// stimulus set (`.csv`) and their images (`.zip` or a folder), or some of these. Reports what they hold
-/// and everything that is wrong with them.
+/// and everything that is wrong with them. Of the responses, those of `regions` are read, or all if none is named.
 ///
 /// # Errors
 /// When no file is given, or two of one kind. Everything else is a problem in the report.
-pub fn check(paths: &[PathBuf], layout: &Layout) -> Result<Report, RecordingError> {
+pub fn check(
+    paths: &[PathBuf],
+    layout: &Layout,
+    regions: &[String],
+) -> Result<Report, RecordingError> {
     if paths.is_empty() {
         return Err(RecordingError::Nothing);
     }
@@ -137,23 +61,23 @@ pub fn check(paths: &[PathBuf], layout: &Layout) -> Result<Report, RecordingErro
         }
     }
     if let Some(path) = given.get(&Kind::Whole) {
-        report.take_whole(path, layout, &given);
+        report.take_whole(path, layout, regions, &given);
         return Ok(report);
     }
     let stimuli = given
         .get(&Kind::Stimuli)
         .map(|path| StimulusSet::open(path));
     let stimuli = stimuli.and_then(|opened| report.kept(opened));
-    let assembly = given.get(&Kind::Responses).map(|path| {
-        formats::open(&Asked {
+    let assembly = given.get(&Kind::Responses).and_then(|path| {
+        let opened = report.opened(&Asked {
             path,
             layout,
             stimuli: stimuli.as_ref(),
             variations: &[],
-        })
+            regions,
+        });
+        opened.map(|opened| opened.assembly)
     });
-    let assembly = assembly.and_then(|opened| report.kept(opened));
-    let assembly = assembly.map(|opened| opened.assembly);
     let images = given.get(&Kind::Images).map(|path| Images::open(path));
     let images = images.and_then(|opened| report.kept(opened));
 
@@ -163,7 +87,7 @@ pub fn check(paths: &[PathBuf], layout: &Layout) -> Result<Report, RecordingErro
         report.notices.push(notice.to_owned());
     }
     if let Some(assembly) = &assembly {
-        report.take_assembly(assembly, &layout.ceiling);
+        report.take_assembly(assembly, regions, &layout.ceiling);
     }
     if let Some(set) = &stimuli {
         report.take_stimuli(set, assembly.as_ref());
@@ -224,8 +148,32 @@ impl Report {
         opened.map_err(|error| self.problem(&error)).ok()
     }
 
-    fn take_assembly(&mut self, assembly: &Assembly, ceiling: &Ceiling) {
+    /// Opens responses. What the file has is reported also where they cannot be read as asked.
+    fn opened(&mut self, asked: &Asked<'_>) -> Option<Opened> {
+        let opened = formats::open(asked);
+        if opened.is_err()
+            && let Some(contents) = formats::contents(asked)
+        {
+            self.take_contents(&contents);
+        }
+        self.kept(opened)
+    }
+
+    fn take_contents(&mut self, contents: &Contents) {
+        let mut known = HashSet::new();
+        let subjects = contents
+            .sites
+            .iter()
+            .filter_map(|site| site.subject.as_ref());
+        let subjects = subjects.filter(|subject| known.insert(*subject));
+        self.subjects = subjects.cloned().collect();
+        self.sites.clone_from(&contents.sites);
+        self.time_bins.clone_from(&contents.time_bins);
+    }
+
+    fn take_assembly(&mut self, assembly: &Assembly, regions: &[String], ceiling: &Ceiling) {
         self.notices.extend(assembly.notices());
+        self.take_contents(&assembly.contents);
         let mut rows: HashMap<&str, usize> = HashMap::new();
         let stimulus_of: Vec<usize> = assembly
             .shown
@@ -235,22 +183,16 @@ impl Report {
                 *rows.entry(id.as_str()).or_insert(next)
             })
             .collect();
-        let mut names = HashSet::new();
-        let twice = assembly
-            .sites
-            .iter()
-            .filter(|site| !names.insert(site.as_str()))
-            .cloned();
-        let (twice, count) = some_of(twice);
-        if count > 0 {
-            self.problem(&RecordingError::SitesNamedTwice {
-                path: assembly.path.clone(),
-                sites: twice,
-                count,
-            });
+        self.repetitions = repetitions_report(assembly, &stimulus_of, rows.len());
+        if let Err(error) = assembly.refuse_named_twice() {
+            self.problem(&error);
         }
+        let recordings = format!("`{}`", assembly.path.display());
+        let (known, labels) = (&assembly.region_names, &assembly.bin_labels);
+        let chosen = chosen(regions, known, labels, &recordings);
+        let chosen = self.kept(chosen).unwrap_or_default();
         let mut regions = Vec::new();
-        for region in assembly.region_names() {
+        for region in chosen {
             let cells = Cells::gather(assembly, &region, &stimulus_of, rows.len());
             for refusal in [
                 cells.refuse_infinite(assembly),
@@ -275,7 +217,13 @@ impl Report {
     }
 
     /// Takes in a file that brings its stimuli and images, of all variation levels.
-    fn take_whole(&mut self, path: &Path, layout: &Layout, given: &BTreeMap<Kind, &Path>) {
+    fn take_whole(
+        &mut self,
+        path: &Path,
+        layout: &Layout,
+        regions: &[String],
+        given: &BTreeMap<Kind, &Path>,
+    ) {
         for (kind, extra) in given.iter().filter(|(kind, _)| **kind != Kind::Whole) {
             self.problem(&RecordingError::Superfluous {
                 path: path.to_owned(),
@@ -283,16 +231,16 @@ impl Report {
                 kind: kind.in_words(),
             });
         }
-        let opened = formats::open(&Asked {
+        let Some(opened) = self.opened(&Asked {
             path,
             layout,
             stimuli: None,
             variations: &[],
-        });
-        let Some(opened) = self.kept(opened) else {
+            regions,
+        }) else {
             return;
         };
-        self.take_assembly(&opened.assembly, &Ceiling::default());
+        self.take_assembly(&opened.assembly, regions, &Ceiling::default());
         let Some(Brought { set, images }) = opened.brought else {
             return;
         };
@@ -451,149 +399,5 @@ impl Seen {
     }
 }
 
-fn region_report(region: String, cells: &Cells, noise: Option<&Noise>) -> RegionReport {
-    let repetitions = &cells.repetitions;
-    let mut sorted: Vec<f64> = repetitions.iter().map(|&of| of as f64).collect();
-    let repetitions_median = median(&mut sorted).unwrap_or(0.0);
-    let recorded = cells.recorded as f64;
-    let mean = if cells.recorded > 0 {
-        cells.total / recorded
-    } else {
-        f64::NAN
-    };
-    let variance = (cells.total_squares / recorded - mean * mean).max(0.0);
-    let all = cells.recorded + cells.missing;
-    RegionReport {
-        region,
-        sites: cells.sites.len(),
-        repetitions_min: repetitions.iter().copied().min().unwrap_or(0),
-        repetitions_median,
-        repetitions_max: repetitions.iter().copied().max().unwrap_or(0),
-        missing_values: cells.missing,
-        missing_fraction: cells.missing as f64 / all.max(1) as f64,
-        empty_cells: cells.counts.iter().filter(|count| **count == 0).count(),
-        mean,
-        sd: if mean.is_nan() {
-            f64::NAN
-        } else {
-            variance.sqrt()
-        },
-        noise: noise.and_then(Noise::report),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recording::tests::{Files, real, testdata};
-
-    fn in_brief(region: &RegionReport) -> String {
-        format!(
-            "{}: {} sites, repetitions {} {} {}, missing {} ({:.4}), {} empty, {:.4} +- {:.4}",
-            region.region,
-            region.sites,
-            region.repetitions_min,
-            region.repetitions_median,
-            region.repetitions_max,
-            region.missing_values,
-            region.missing_fraction,
-            region.empty_cells,
-            region.mean,
-            region.sd,
-        )
-    }
-
-    #[test]
-    fn reports_what_is_in_the_files_in_any_order() {
-        let files = Files::new();
-        let paths = [
-            files.images(),
-            testdata("newer-netcdf4.nc"),
-            files.stimuli(),
-        ];
-        let report = check(&paths, &Layout::evident()).expect("a report");
-        assert_eq!(report.problems, Vec::<String>::new());
-        let assembly = report.assembly.expect("an assembly");
-        assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
-        let regions: Vec<String> = assembly.regions.iter().map(in_brief).collect();
-        // The numbers are NumPy's, of the table in make_assemblies.py.
-        insta::assert_snapshot!(regions.join("\n"), @r"
-        V4: 3 sites, repetitions 3 3 3, missing 1 (0.0278), 0 empty, 11.5543 +- 8.3540
-        IT: 2 sites, repetitions 3 3 3, missing 0 (0.0000), 0 empty, 36.6000 +- 5.1241
-        ");
-        let images = report.images.expect("images");
-        assert_eq!(images.sizes, BTreeMap::from([("2x3".to_owned(), 4)]));
-        assert_eq!(images.modes, BTreeMap::from([("Rgb8".to_owned(), 4)]));
-        assert_eq!(
-            report.stimuli.expect("stimuli").columns,
-            ["filename", "object_name", "stimulus_id"]
-        );
-    }
-
-    #[test]
-    fn collects_every_problem() {
-        let files = Files::new();
-        files.write_stimuli("stimulus_id,filename\ns0,s0.png\ns1,nowhere.png\ns2,words.png\nx,y\n");
-        files.write_image("words.png", b"<html>no</html>");
-        files.remove_image("s1.png");
-        let paths = [testdata("silent-site.nc"), files.stimuli(), files.images()];
-        let report = check(&paths, &Layout::evident()).expect("a report");
-        let problems = report.problems.join("\n").replace(&files.root(), "");
-        let problems = problems.replace(testdata("").to_str().expect("a path"), "");
-        insta::assert_snapshot!(problems, @r#"
-        `silent-site.nc`: 1 site recorded nothing (all values are NaN): `b2`
-        1 stimulus of `silent-site.nc` not in `stimuli.csv`: `s3`
-        `images` has no image of 1 stimulus: `s1 (nowhere.png)`
-        `images`: `words.png` of stimulus `s2` is not an image: The image format could not be determined; it starts with the text "<html>no</html>"
-        "#);
-        assert_eq!(report.notices.len(), 1, "x was never shown");
-        assert_eq!(report.images.expect("images").readable, 1);
-    }
-
-    #[test]
-    fn what_cannot_be_opened_is_a_problem_and_the_rest_is_reported() {
-        let files = Files::new();
-        let paths = [
-            PathBuf::from("gone.nc"),
-            files.stimuli(),
-            PathBuf::from("lab.pkl"),
-        ];
-        let report = check(&paths, &Layout::evident()).expect("a report");
-        assert!(report.assembly.is_none() && report.stimuli.is_some());
-        insta::assert_snapshot!(report.problems.join("\n"), @r"
-        `lab.pkl` is not a file of recordings
-        cannot read `gone.nc`: No such file or directory (os error 2)
-        ");
-        assert!(matches!(
-            check(&[], &Layout::evident()),
-            Err(RecordingError::Nothing)
-        ));
-        let twice = [files.stimuli(), files.stimuli()];
-        assert!(matches!(
-            check(&twice, &Layout::evident()),
-            Err(RecordingError::TwoOfAKind { .. })
-        ));
-    }
-
-    #[test]
-    fn the_real_recordings_are_sound() {
-        for (set, sites, stimuli, presentations) in
-            [("v4-201025", 89, 1200, 1200), ("v4-210325", 50, 640, 4840)]
-        {
-            let Some(paths) = real(set) else { return };
-            let report = check(&paths, &Layout::evident()).expect("a report");
-            assert_eq!(report.problems, Vec::<String>::new());
-            let assembly = report.assembly.expect("an assembly");
-            assert_eq!(
-                (assembly.stimuli, assembly.presentations),
-                (stimuli, presentations)
-            );
-            assert_eq!(assembly.regions[0].sites, sites);
-            let images = report.images.expect("images");
-            assert_eq!(
-                images.sizes,
-                BTreeMap::from([("112x112".to_owned(), stimuli)])
-            );
-        }
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use nrp_proto::sweep::{MISTAKES_LISTED, ResponseFormat};
 use nrp_proto::{did_you_mean, near_miss, plain};
 use thiserror::Error;
 
+use super::bins::BinsError;
 use super::ceiling::CeilingError;
 use super::limits::MAX_RESPONSES;
 use super::words::{counted, named};
@@ -157,6 +158,21 @@ pub enum RecordingError {
         path: PathBuf,
         /// The reader's message.
         reason: String,
+    },
+    /// Time bins that cannot be read as asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bins(#[from] BinsError),
+    /// A region for all sites of a file that says their regions itself.
+    #[error("`{}` names the regions of its sites itself{}", path.display(), if known.is_empty() { String::new() } else { format!(": {}", known.join(", ")) })]
+    #[diagnostic(help(
+        "leave `region` out: it is for files that do not say where their sites are; `regions` chooses among those of a file"
+    ))]
+    RegionGiven {
+        /// The file.
+        path: PathBuf,
+        /// The regions it names.
+        known: Vec<String>,
     },
     /// A window for a file without spikes.
     #[error("`{}` holds responses, not spikes to count in a window", path.display())]
@@ -318,7 +334,7 @@ pub enum RecordingError {
     /// More responses than are read.
     #[error("`{}`: {problem}; the limit is {} responses", path.display(), MAX_RESPONSES)]
     #[diagnostic(help(
-        "select the sites and presentations of interest, or average repetitions, before saving"
+        "of an assembly, only the `regions` and time bins that are named are read; select the sites and presentations of interest, or average repetitions, before saving"
     ))]
     TooManyResponses {
         /// The file.

@@ -2,6 +2,7 @@
 
 use nrp_proto::sweep::Ceiling;
 
+use super::bins::BinChoice;
 use super::formats::arrays::Axes;
 
 /// How the responses in a file are laid out.
@@ -17,6 +18,10 @@ pub struct Layout {
     pub sites: Vec<String>,
     /// How the noise ceiling is measured.
     pub ceiling: Ceiling,
+    /// What is made of an assembly's time bins; required if it has several.
+    pub bins: Option<BinChoice>,
+    /// The region of all sites, of a file that does not say it.
+    pub region: Option<String>,
 }
 
 impl Layout {
@@ -38,6 +43,8 @@ impl Layout {
             window_ms: None,
             sites: Vec::new(),
             ceiling: Ceiling::default(),
+            bins: None,
+            region: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod assembly;
 mod average;
+mod bins;
 mod ceiling;
 mod chance;
 mod check;
@@ -22,6 +23,7 @@ mod presentations;
 mod ranks;
 mod region;
 mod simulated;
+mod site;
 mod source;
 pub mod split;
 mod spreadsheet;
@@ -38,8 +40,11 @@ use rayon::prelude::*;
 
 use crate::digest;
 
+pub use bins::{BinChoice, BinsError, Span, TimeBin};
 pub use ceiling::{CeilingError, Noise, NoiseReport};
-pub use check::{AssemblyReport, ImagesReport, RegionReport, Report, StimuliReport, check};
+pub use check::{
+    AssemblyReport, ImagesReport, RegionReport, RepetitionsReport, Report, StimuliReport, check,
+};
 pub use duplicates::Duplicates;
 pub use error::{ArraysError, AssemblyError, ImagesError, NwbError, RecordingError, StimuliError};
 pub(crate) use formats::Tables;
@@ -53,6 +58,7 @@ pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, 
 pub use pictures::{PictureFacts, clipped_notice};
 pub(crate) use ranks::ranks;
 pub use region::Region;
+pub use site::Site;
 pub use source::{Digests, Source};
 pub use stimuli::Stimulus;
 
@@ -60,6 +66,7 @@ use assembly::Assembly;
 use formats::{Asked, Opened};
 use images::{Entry, Header, Images, Picture};
 use pictures::{DEGREES, Pictures};
+use region::chosen;
 use stimuli::StimulusSet;
 pub(crate) use words::{first_bytes, named, some_of};
 
@@ -157,6 +164,7 @@ impl Recordings {
                     layout,
                     stimuli: Some(&set),
                     variations: &[],
+                    regions,
                 })?;
                 if opened.brought.is_some() {
                     return Err(RecordingError::Superfluous {
@@ -179,6 +187,7 @@ impl Recordings {
                     layout: &Layout::documented(),
                     stimuli: None,
                     variations,
+                    regions,
                 })?;
                 let brought =
                     brought.ok_or_else(|| RecordingError::NoStimulusSet { path: file.clone() })?;
@@ -284,7 +293,9 @@ impl Recordings {
         pictures: impl FnOnce(&[Stimulus]) -> Result<Box<dyn Pictures>, RecordingError>,
     ) -> Result<Self, RecordingError> {
         let recordings = format!("`{}`", assembly.path.display());
-        let regions = chosen(regions, &assembly.region_names(), &recordings)?;
+        let (known, labels) = (&assembly.region_names, &assembly.bin_labels);
+        let regions = chosen(regions, known, labels, &recordings)?;
+        assembly.refuse_named_twice()?;
         let mut notices = assembly.notices();
         let shown: HashSet<&str> = assembly.shown.iter().map(String::as_str).collect();
         notices.extend(set.never_shown(&assembly.shown));
@@ -324,7 +335,7 @@ impl Recordings {
 
     fn simulate(seed: u64, regions: &[String]) -> Result<Self, RecordingError> {
         let known = simulated::NAMES.map(str::to_owned);
-        let names = chosen(regions, &known, "the simulated recordings")?;
+        let names = chosen(regions, &known, &[], "the simulated recordings")?;
         let made = simulated::simulate(seed, &names);
         let listed = made.stimuli.len();
         Ok(Self {
@@ -368,31 +379,6 @@ fn unlisted(assembly: &Assembly, listed: impl Fn(&str) -> bool) -> Vec<String> {
     ids.filter(|id| !listed(id) && seen.insert(id.as_str()))
         .cloned()
         .collect()
-}
-
-/// The requested regions, each once, or all known ones.
-fn chosen(
-    asked: &[String],
-    known: &[String],
-    recordings: &str,
-) -> Result<Vec<String>, RecordingError> {
-    if asked.is_empty() {
-        return Ok(known.to_vec());
-    }
-    let mut chosen: Vec<String> = Vec::new();
-    for region in asked {
-        if !known.contains(region) {
-            return Err(RecordingError::UnknownRegion {
-                region: region.clone(),
-                recordings: recordings.to_owned(),
-                known: known.to_vec(),
-            });
-        }
-        if !chosen.contains(region) {
-            chosen.push(region.clone());
-        }
-    }
-    Ok(chosen)
 }
 
 #[cfg(test)]

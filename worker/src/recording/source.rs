@@ -73,6 +73,8 @@ impl Source {
                     window_ms,
                     sites,
                     ceiling,
+                    bins,
+                    region,
                 } = layout;
                 match axes {
                     // Evident axes follow from the files alone.
@@ -92,6 +94,12 @@ impl Source {
                 }
                 if *ceiling != Ceiling::default() {
                     hasher.update(format!("ceiling {ceiling}").as_bytes());
+                }
+                if let Some(bins) = bins {
+                    hasher.update(bins.in_words().as_bytes());
+                }
+                if let Some(region) = region {
+                    hasher.update(format!("region {region:?}").as_bytes());
                 }
             }
             Self::Ventral { file, .. } => {

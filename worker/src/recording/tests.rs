@@ -221,7 +221,7 @@ fn shapes_that_mean_something_else_are_refused() {
     let files = Files::new();
     assert_eq!(
         files.refusal("three-bins.nc", &[]),
-        "`three-bins.nc`: `data` has 3 entries along `time_bin`; expected 1"
+        "`three-bins.nc` has 3 time bins (70-170 ms, 170-270 ms, 270-370 ms), and none is chosen"
     );
     assert_eq!(
         files.refusal("infinite.nc", &[]),

@@ -5,6 +5,9 @@ use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, backticked, quote, re
 use crate::near_miss;
 use crate::sweep::{ArrayAxis, Assembly, Ceiling, ResponseFormat, SiteRanges, SweepFile};
 
+/// What `time_bins` may be.
+const EACH: &str = "each";
+
 impl SweepFile {
     pub(super) fn check_recordings(&self, found: &mut Found) {
         let recordings = &self.recordings;
@@ -61,6 +64,8 @@ impl SweepFile {
         self.check_presentations(found);
         self.check_window_and_sites(found);
         self.check_ceiling(found);
+        self.check_bins(found);
+        self.check_region(found);
         self.check_regions(found);
     }
 
@@ -161,6 +166,78 @@ impl SweepFile {
             if let Err(error) = SiteRanges::parse(text) {
                 found.add(key, quote(text), error.to_string());
             }
+        }
+    }
+
+    /// What is wrong with `time_bin`, `time_bin_id` and `time_bins`, of which one at most is given.
+    fn check_bins(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        let window = recordings.time_bin.as_ref();
+        let window = window.map(|window| ("time_bin", format!("{window:?}")));
+        let id = recordings
+            .time_bin_id
+            .map(|id| ("time_bin_id", id.to_string()));
+        let each = recordings.time_bins.as_ref();
+        let each = each.map(|each| ("time_bins", quote(each).to_string()));
+        let given: Vec<(&str, String)> = [window, id, each].into_iter().flatten().collect();
+        for (key, value) in &given {
+            if !self.is_assembly() {
+                let problem = "only Brain-Score assemblies have time bins; leave it out";
+                found.add(format!("recordings.{key}"), value, problem);
+            }
+        }
+        if let [(first, _), (second, value), ..] = &given[..] {
+            let problem =
+                format!("is one way to choose time bins, and `{first}` is another: keep one");
+            found.add(format!("recordings.{second}"), value, problem);
+        }
+        if let Some(window) = &recordings.time_bin {
+            let is_window =
+                matches!(window[..], [from, to] if from < to && from.is_finite() && to.is_finite());
+            if !is_window {
+                let problem = "must be where the window starts and ends, in the unit of the file's time \
+                               bins, such as [70, 170]";
+                found.add("recordings.time_bin", format!("{window:?}"), problem);
+            }
+        }
+        if let Some(id) = recordings.time_bin_id
+            && u32::try_from(id).is_err()
+        {
+            let problem = "must be a bin's `time_bin_id`, or its position counted from 0";
+            found.add("recordings.time_bin_id", id, problem);
+        }
+        if let Some(word) = &recordings.time_bins
+            && word != EACH
+        {
+            let problem = "must be \"each\", which makes every time bin a region";
+            let near = near_miss(word, [EACH]);
+            found.add_near("recordings.time_bins", quote(word), problem, near);
+        }
+    }
+
+    /// Whether the responses are in an assembly, as far as names tell: one may be called `.h5`.
+    fn is_assembly(&self) -> bool {
+        let format = ResponseFormat::of(&self.recordings.assembly);
+        matches!(self.recordings.assembly(), Assembly::File(_))
+            && format.is_some_and(|format| format.has_time_bins() || format.brings_stimuli())
+    }
+
+    /// What is wrong with `region`.
+    fn check_region(&self, found: &mut Found) {
+        let Some(region) = &self.recordings.region else {
+            return;
+        };
+        let key = "recordings.region";
+        let format = ResponseFormat::of(&self.recordings.assembly);
+        if self.is_assembly() || format.is_some_and(|format| !format.names_regions()) {
+            found.text(key.to_owned(), region, TEXT_BYTES_MAX);
+            if region.trim().is_empty() {
+                found.add(key, quote(region), "names no region");
+            }
+        } else {
+            let problem = "is for assemblies and NWB files that do not say where their sites are; `regions` \
+                           chooses among those of a file";
+            found.add(key, quote(region), problem);
         }
     }
 

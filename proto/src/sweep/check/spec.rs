@@ -60,6 +60,10 @@ impl SweepSpec {
                 // The preprocessing of its ANNs says it.
                 degrees: None,
                 ceiling: given(files.ceiling),
+                time_bin: (!files.time_bin.is_empty()).then_some(files.time_bin),
+                time_bin_id: files.time_bin_id.map(i64::from),
+                time_bins: given(files.time_bins),
+                region: given(files.region),
                 regions: self.regions.clone(),
             },
             split: split(

@@ -252,6 +252,79 @@ fn a_window_is_of_spikes_and_sites_are_of_arrays() {
 }
 
 #[test]
+fn time_bins_are_of_assemblies_and_chosen_in_one_way() {
+    let files = "stimuli = \"a.csv\"\nimages = \"a.zip\"";
+    let found = |file: &str, keys: &str| {
+        check(&format!(
+            "[recordings]\nassembly = {file:?}\n{files}\n{keys}"
+        ))
+    };
+    for (file, keys) in [
+        ("a.nc", "time_bin = [50, 200]"),
+        ("a.nc", "time_bin = [-0.1, 0.59]"),
+        ("a.NC4", "time_bin_id = 0"),
+        ("a.h5", "time_bins = \"each\""),
+        ("a.nc", "region = \"V1\"\nregions = [\"V1\"]"),
+        ("a.nwb", "window_ms = [70, 170]\nregion = \"V1\""),
+    ] {
+        assert_eq!(found(file, keys), "good", "{file}");
+    }
+    for (file, keys, mistake) in [
+        (
+            "a.npz",
+            "time_bin = [50, 200]",
+            "only Brain-Score assemblies have time bins",
+        ),
+        (
+            "a.nwb",
+            "time_bins = \"each\"",
+            "only Brain-Score assemblies have time bins",
+        ),
+        (
+            "a.nc",
+            "time_bin = [200, 50]",
+            "must be where the window starts",
+        ),
+        ("a.nc", "time_bin = [50]", "must be where the window starts"),
+        (
+            "a.nc",
+            "time_bin = [50, inf]",
+            "must be where the window starts",
+        ),
+        ("a.nc", "time_bin_id = -1", "must be a bin's `time_bin_id`"),
+        ("a.nc", "time_bins = \"eahc\"", "did you mean `each`?"),
+        (
+            "a.nc",
+            "time_bin = [0, 50]\ntime_bin_id = 0",
+            "`recordings.time_bin_id` = 0: is one way to choose time bins, and `time_bin` is another",
+        ),
+        (
+            "a.npy",
+            "region = \"V1\"",
+            "is for assemblies and NWB files",
+        ),
+        ("a.nc", "region = \" \"", "names no region"),
+    ] {
+        let found = found(file, keys);
+        assert!(found.contains(mistake), "{keys}: {found}");
+    }
+}
+
+#[test]
+fn the_region_that_is_named_is_the_one_predicted_unless_regions_says_otherwise() {
+    let file = |keys: &str| {
+        let text = format!(
+            "name = \"a\"\n[recordings]\nassembly = \"a.nc\"\nstimuli = \"a.csv\"\nimages = \"i\"\n{keys}\n\
+             [[ann]]\nname = \"mobilenet\"\nweights = \"random:0\"\nlayer_sets = [[\"conv_pw_13_relu\"]]"
+        );
+        SweepFile::parse(&text).expect("parses").recordings.regions
+    };
+    assert_eq!(file(""), ["V4", "IT"]);
+    assert_eq!(file("region = \"V1\""), ["V1"]);
+    assert_eq!(file("region = \"V1\"\nregions = [\"V2\"]"), ["V2"]);
+}
+
+#[test]
 fn an_ann_that_its_file_defines_has_any_layer_its_own_preprocessing_and_no_seed() {
     let onnx = |rest: &str| check(&format!("[[ann]]\nname = \"onnx\"\n{rest}"));
     let file = "weights = \"net.onnx\"\nlayer_sets = [[\"/layer1/Relu\"], [\"conv\"]]\n";

@@ -22,7 +22,7 @@ pub enum AssemblyError {
     },
     /// No variable, or more than one, can be the responses.
     #[error("`{}` has {} of numbers over neuroid x presentation; its variables are {found}", path.display(), match &candidates[..] { [] => "no variable".to_owned(), all => format!("{} variables ({})", all.len(), in_quotes(all)) })]
-    #[diagnostic(help("{}", choose(candidates)))]
+    #[diagnostic(help("{}", if advice.is_empty() { choose(candidates) } else { (*advice).to_owned() }))]
     NoResponses {
         /// The assembly.
         path: PathBuf,
@@ -30,6 +30,8 @@ pub enum AssemblyError {
         candidates: Vec<String>,
         /// The variables with their dimensions.
         found: String,
+        /// What to do about an assembly of another kind; empty where it is of none that is known.
+        advice: &'static str,
     },
     /// A variable was asked for that cannot be the responses.
     #[error("`{}`: variable {variable} is not numbers over neuroid x presentation", path.display())]
@@ -57,12 +59,12 @@ pub enum AssemblyError {
         /// Every variable with its dimensions.
         found: String,
     },
-    /// The responses have an axis that is neither sites nor presentations.
+    /// The responses have an axis that is neither sites, presentations, repetitions nor time bins.
     #[error("`{}`: `{variable}` has {length} entries along `{dimension}`; expected 1", path.display())]
     #[diagnostic(help(
-        "average over `{dimension}`, or choose one of its entries by `.isel({dimension}=0)` in place of the mean: `xarray.open_dataset(OLD)[\"{variable}\"].mean(\"{dimension}\").to_netcdf(NEW)`"
+        "average over `{dimension}`, or choose one of its entries by `.isel({dimension}=0)` in place of the mean: `xarray.open_dataset(OLD)[\"{variable}\"].mean(\"{dimension}\").to_netcdf(NEW)`; time bins are along `time_bin`"
     ))]
-    TimeBins {
+    OtherAxis {
         /// The assembly.
         path: PathBuf,
         /// The variable of responses.
@@ -87,7 +89,7 @@ pub enum AssemblyError {
     #[error("`{}` has no coordinate {wanted} over `{dimension}`; over it there are: {found}", path.display())]
     #[diagnostic(help(
         "write it as a plain variable over `{dimension}` (xarray: `reset_index` before `to_netcdf`){}",
-        if *dimension == "neuroid" { "; one word, as in `assembly.assign_coords(region=\"V4\")`, stands for all sites" } else { "" }
+        if *dimension == "neuroid" { "; where all sites are in one region, say it: `region = \"V4\"` under `[recordings]`; in `nrp data check`, `--region V4`" } else { "" }
     ))]
     NoCoordinate {
         /// The assembly.
@@ -123,7 +125,7 @@ fn in_quotes(names: &[String]) -> String {
 fn choose(candidates: &[String]) -> String {
     match candidates {
         [] => "an assembly has a variable whose dimensions are `neuroid` and `presentation`, and perhaps \
-               `repetition`, and a `time_bin` of length 1"
+               `repetition` and `time_bin`"
             .to_owned(),
         [first, others @ ..] => {
             let others: Vec<String> = others.iter().map(|name| format!("or {name:?}")).collect();

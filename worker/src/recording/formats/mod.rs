@@ -15,6 +15,7 @@ use std::path::Path;
 
 use nrp_proto::sweep::ResponseFormat;
 
+use super::assembly::Contents;
 use super::error::RecordingError;
 pub(crate) use netcdf::tables::Tables;
 pub(super) use reading::{Asked, Brought, Opened};
@@ -76,6 +77,18 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
     let format = format(asked.path)?;
     asked.refuse_of_others(format.format)?;
     (format.open)(asked)
+}
+
+/// What an assembly has although its responses cannot be read as asked; `None` for files of other formats, and
+/// where this cannot be read either.
+pub(super) fn contents(asked: &Asked<'_>) -> Option<Contents> {
+    match format(asked.path).ok()?.format {
+        ResponseFormat::Assembly => netcdf::contents(asked).ok(),
+        ResponseFormat::Arrays
+        | ResponseFormat::Matlab
+        | ResponseFormat::Nwb
+        | ResponseFormat::Ventral => None,
+    }
 }
 
 /// Hashes the stimuli that the file at `path` brings.

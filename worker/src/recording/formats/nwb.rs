@@ -192,8 +192,19 @@ fn regions(
 ) -> Result<Vec<String>, RecordingError> {
     let failed = |problem| bad(asked, problem);
     let column = |table: &Table| REGIONS.into_iter().find(|region| table.has(region));
+    let refuse = |mut known: Vec<String>| -> Result<Vec<String>, RecordingError> {
+        known.sort();
+        known.dedup();
+        let path = asked.path.to_owned();
+        Err(RecordingError::RegionGiven { path, known })
+    };
+    let given = asked.layout.region.as_ref();
     if let Some(column) = column(units) {
-        return units.words(column).map_err(failed);
+        let named = units.words(column).map_err(failed)?;
+        return match given {
+            None => Ok(named),
+            Some(_) => refuse(named),
+        };
     }
     let electrodes = hdf5::found(file.group("general/extracellular_ephys/electrodes"));
     let electrodes = electrodes.map_err(|source| unread(asked.path, source))?;
@@ -203,6 +214,9 @@ fn regions(
         && let Some(column) = column(&electrodes)
     {
         let places = electrodes.words(column).map_err(failed)?;
+        if given.is_some() {
+            return refuse(places);
+        }
         let of_units = units.lists("electrodes").map_err(failed)?;
         let region = |(unit, of_unit): (usize, &Vec<f64>)| {
             let mut of_unit = of_unit.iter().map(|&row| {
@@ -217,6 +231,9 @@ fn regions(
             }
         };
         return of_units.iter().enumerate().map(region).collect();
+    }
+    if let Some(region) = given {
+        return Ok(vec![region.clone(); sites]);
     }
     let name = asked.path.file_stem().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();

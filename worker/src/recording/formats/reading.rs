@@ -6,6 +6,7 @@ use nrp_proto::sweep::ResponseFormat;
 
 use super::arrays::axes::Axes;
 use crate::recording::assembly::Assembly;
+use crate::recording::bins::BinsError;
 use crate::recording::error::RecordingError;
 use crate::recording::layout::Layout;
 use crate::recording::pictures::Pictures;
@@ -22,6 +23,8 @@ pub(in crate::recording) struct Asked<'a> {
     /// The variation levels whose images are read, of a file that brings its own stimuli; all
     /// levels if empty.
     pub(in crate::recording) variations: &'a [u32],
+    /// The regions that are needed, all if empty. Formats that can leave the others unread do.
+    pub(in crate::recording) regions: &'a [String],
 }
 
 /// A file of responses that was read.
@@ -51,14 +54,19 @@ impl Asked<'_> {
         }
     }
 
-    /// Refuses a window or sites that the user has named for a file of a `format` without spikes, or
-    /// without arrays.
+    /// Refuses what the user has said of files of other formats: a window of one without spikes, sites of one
+    /// without arrays, time bins or a region of one that has none to choose.
     pub(super) fn refuse_of_others(&self, format: ResponseFormat) -> Result<(), RecordingError> {
         let path = self.path.to_owned();
         if self.layout.window_ms.is_some() && !format.has_spikes() {
             Err(RecordingError::NoSpikes { path })
         } else if !self.layout.sites.is_empty() && !format.has_axes() {
             Err(RecordingError::NoSites { path })
+        } else if self.layout.bins.is_some() && !format.has_time_bins() {
+            Err(BinsError::None { path }.into())
+        } else if self.layout.region.is_some() && format.names_regions() {
+            let known = Vec::new();
+            Err(RecordingError::RegionGiven { path, known })
         } else {
             Ok(())
         }

@@ -55,7 +55,7 @@ fn of_check(files: &Files, path: &Path) -> Option<(String, String)> {
     if let Assembly::File(_) = Assembly::named(&path.to_string_lossy(), false) {
         paths.extend([files.stimuli(), files.images()]);
     }
-    let report = check(&paths, &Layout::evident()).expect("a report");
+    let report = check(&paths, &Layout::evident(), &[]).expect("a report");
     assert_eq!(report.problems.len(), report.hints.len());
     let problem = report.problems.first()?.clone();
     Some((problem, report.hints[0].clone()))

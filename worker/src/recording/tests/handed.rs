@@ -43,7 +43,7 @@ fn open_as(
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
         format!("{}; {}", error.in_full(), help.unwrap_or_default())
     });
-    let report = check(&paths, &layout).expect("a report");
+    let report = check(&paths, &layout, &[]).expect("a report");
     match &opened {
         Ok(_) => assert_eq!(report.problems, Vec::<String>::new()),
         Err(refusal) => {

@@ -348,7 +348,8 @@ fn axes_of_what_is_no_array_are_refused() {
         "{error}"
     );
     for file in ["newer-netcdf4.nc", "ventral.hdf5"] {
-        let report = check(&[testdata(file)], &Layout::of_axes(axes.clone())).expect("a report");
+        let report =
+            check(&[testdata(file)], &Layout::of_axes(axes.clone()), &[]).expect("a report");
         assert!(report.problems[0].ends_with("names its axes itself"));
     }
 }
@@ -386,6 +387,7 @@ fn the_check_reports_arrays_with_and_without_their_stimuli() {
     let report = check(
         &[testdata("regions.npz"), files.stimuli()],
         &Layout::evident(),
+        &[],
     )
     .expect("a report");
     assert_eq!(report.problems, Vec::<String>::new());
@@ -393,6 +395,6 @@ fn the_check_reports_arrays_with_and_without_their_stimuli() {
     assert_eq!((assembly.stimuli, assembly.presentations), (4, 12));
     let noise = assembly.regions[1].noise.as_ref().expect("repetitions");
     assert!(noise.ceiling_median > 0.9 && noise.noise_floor > Some(0.0));
-    let alone = check(&[testdata("regions.npz")], &Layout::evident()).expect("a report");
+    let alone = check(&[testdata("regions.npz")], &Layout::evident(), &[]).expect("a report");
     assert_eq!(alone.assembly.expect("an assembly").stimuli, 4);
 }

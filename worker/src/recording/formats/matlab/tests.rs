@@ -334,7 +334,7 @@ fn the_check_says_what_a_sweep_says() {
         "things.mat",
     ] {
         let paths = [testdata(name), files.stimuli(), files.images()];
-        let report = check(&paths, &Layout::evident()).expect("a report");
+        let report = check(&paths, &Layout::evident(), &[]).expect("a report");
         let refused = open(&files, &testdata(name), Layout::evident()).err();
         let refused = refused.map(|error| error.in_full());
         assert_eq!(report.problems.first().cloned(), refused, "{name}");

@@ -1,11 +1,12 @@
 //! NetCDF-3: classic files, which `scipy.io.netcdf_file` and `to_netcdf(format="NETCDF3_64BIT")` write. Their
 //! words are characters, one axis more.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hdf5_reader::storage::FileStorage;
-use netcdf_reader::{NcFile, NcOpenOptions, NcType, NcVariable};
+use netcdf_reader::{NcFile, NcOpenOptions, NcSliceInfo, NcSliceInfoElem, NcType, NcVariable};
 
 use super::damaged;
 use super::packing::{Packing, Stored};
@@ -39,6 +40,24 @@ impl ClassicFile {
 
     pub(super) fn numbers(&self, name: &str) -> Result<Vec<f64>, RecordingError> {
         let numbers = self.file.read_variable_as_f64(name);
+        let numbers = numbers.map_err(|source| damaged(&self.path, source))?;
+        Ok(numbers.iter().copied().collect())
+    }
+
+    pub(super) fn numbers_within(
+        &self,
+        name: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<f64>, RecordingError> {
+        let selections = ranges.iter().map(|range| NcSliceInfoElem::Slice {
+            start: range.start,
+            end: range.end,
+            step: 1,
+        });
+        let selection = NcSliceInfo {
+            selections: selections.collect(),
+        };
+        let numbers = self.file.read_variable_slice_as_f64(name, &selection);
         let numbers = numbers.map_err(|source| damaged(&self.path, source))?;
         Ok(numbers.iter().copied().collect())
     }
@@ -123,5 +142,6 @@ fn variable(of: &NcVariable) -> Variable {
         axes,
         content,
         packing: Packing::of(&stored, numbers, text),
+        units: text("units"),
     }
 }

@@ -1,6 +1,7 @@
 //! One opened netCDF file: its variables, and reading them. Netcdf-4 files are HDF5, read in
 //! `nc4`; older ones are read in `classic`.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,6 +70,31 @@ impl File {
         match &self.source {
             Source::Nc4(file) => file.numbers(&variable.name),
             Source::Classic(file) => file.numbers(&variable.name),
+        }
+    }
+
+    /// The numbers of a variable within `ranges`, one for each of its axes, as stored, in the order of its rows.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(super) fn numbers_within(
+        &self,
+        variable: &Variable,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<f64>, RecordingError> {
+        match &self.source {
+            Source::Nc4(file) => file.numbers_within(&variable.name, ranges),
+            Source::Classic(file) => file.numbers_within(&variable.name, ranges),
+        }
+    }
+
+    /// How many entries of a variable, along each of its axes, are stored together: none is read without the
+    /// others.
+    pub(super) fn together(&self, variable: &Variable) -> Vec<u64> {
+        let alone = || vec![1; variable.axes.len()];
+        match &self.source {
+            Source::Nc4(file) => file.chunk(&variable.name).unwrap_or_else(alone),
+            Source::Classic(_) => alone(),
         }
     }
 

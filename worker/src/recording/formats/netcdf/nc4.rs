@@ -2,6 +2,7 @@
 //! are found too. A dataset of an unknown type spoils nothing but itself.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,6 +108,23 @@ impl Nc4File {
     pub(super) fn numbers(&self, name: &str) -> Result<Vec<f64>, RecordingError> {
         let dataset = self.dataset(name)?;
         hdf5::numbers(dataset).map_err(|error| unread(&self.path, error))
+    }
+
+    pub(super) fn numbers_within(
+        &self,
+        name: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<f64>, RecordingError> {
+        let dataset = self.dataset(name)?;
+        hdf5::numbers_within(dataset, ranges).map_err(|error| unread(&self.path, error))
+    }
+
+    /// The shape of a variable's chunks; `None` where it has none.
+    pub(super) fn chunk(&self, name: &str) -> Option<Vec<u64>> {
+        let dataset = self.datasets.get(name)?;
+        let chunk = dataset.chunks()?;
+        let chunk: Vec<u64> = chunk.into_iter().map(u64::from).collect();
+        (chunk.len() == dataset.ndim()).then_some(chunk)
     }
 
     /// The whole numbers of a variable; `None` for floating-point numbers.
@@ -233,6 +251,7 @@ fn variable(
         axes,
         content,
         packing,
+        units: text(dataset, "units"),
     })
 }
 

@@ -17,7 +17,17 @@ pub(super) struct Packing {
     sign: Option<Sign>,
     /// The lowest and the highest valid value, as stored.
     valid: Option<(f64, f64)>,
-    is_float: bool,
+    /// Whether what netCDF writes where nothing was written stands for a missing number.
+    has_default: bool,
+}
+
+/// How many numbers were odd.
+#[derive(Debug, Default)]
+pub(super) struct Odd {
+    /// Outside the valid range.
+    outside: usize,
+    /// Never written.
+    unwritten: usize,
 }
 
 /// How integers of the other signedness are stored.
@@ -69,44 +79,46 @@ impl Packing {
             (None, None) => None,
             (factor, summand) => Some((factor.unwrap_or(1.0), summand.unwrap_or(0.0))),
         };
+        let missing: Vec<f64> = missing.map(as_stored).collect();
+        let is_float = stored.integers.is_none();
         Self {
-            missing: missing.map(as_stored).collect(),
+            has_default: is_float && missing.iter().all(|value| value.is_nan()),
+            missing,
             scale,
             sign,
             valid,
-            is_float: stored.integers.is_none(),
         }
     }
 
-    /// Turns the stored `values` of `variable` into numbers, NaN where one is missing. Says what else there
-    /// is to know.
-    pub(super) fn unpack(&self, variable: &str, values: &mut [f64]) -> Vec<String> {
-        let (mut outside, mut unwritten) = (0, 0);
-        let has_default = self.is_float && self.missing.iter().all(|value| value.is_nan());
-        for value in values {
-            let stored = signed(self.sign, *value);
-            let is_unwritten = has_default && NEVER_WRITTEN.contains(&stored);
-            unwritten += usize::from(is_unwritten);
-            if is_unwritten || self.missing.contains(&stored) {
-                *value = f64::NAN;
-                continue;
-            }
-            let is_valid = |(low, high): (f64, f64)| !(stored < low || stored > high);
-            outside += usize::from(!self.valid.is_none_or(is_valid));
-            *value = match self.scale {
-                None => stored,
-                Some((factor, summand)) => stored * factor + summand,
-            };
+    /// The number that is stored as `value`, NaN where one is missing. Counts what else there is to know.
+    pub(super) fn unpack(&self, value: f64, odd: &mut Odd) -> f64 {
+        let stored = signed(self.sign, value);
+        let is_unwritten = self.has_default && NEVER_WRITTEN.contains(&stored);
+        odd.unwritten += usize::from(is_unwritten);
+        if is_unwritten || self.missing.contains(&stored) {
+            return f64::NAN;
         }
+        let is_valid = |(low, high): (f64, f64)| !(stored < low || stored > high);
+        odd.outside += usize::from(!self.valid.is_none_or(is_valid));
+        match self.scale {
+            None => stored,
+            Some((factor, summand)) => stored * factor + summand,
+        }
+    }
+}
+
+impl Odd {
+    /// What was odd about the numbers of `variable`, in words.
+    pub(super) fn notices(&self, variable: &str) -> Vec<String> {
         let mut notices = Vec::new();
-        if outside > 0 {
-            let all = counted(outside, "value");
+        if self.outside > 0 {
+            let all = counted(self.outside, "value");
             notices.push(format!(
                 "{all} of `{variable}` outside its valid range: read as they are, as xarray does"
             ));
         }
-        if unwritten > 0 {
-            let all = counted(unwritten, "value");
+        if self.unwritten > 0 {
+            let all = counted(self.unwritten, "value");
             notices.push(format!(
                 "{all} of `{variable}` never written (netCDF's default fill value): read as missing"
             ));

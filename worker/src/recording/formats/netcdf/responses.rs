@@ -6,9 +6,14 @@ use nrp_proto::near_miss;
 
 use super::file::File;
 use super::variable::{Content, Variable};
-use super::{NEUROID, PRESENTATION, REPETITIONS};
+use super::{NEUROID, PRESENTATION, REPETITIONS, TIME_BIN};
 use crate::recording::error::{AssemblyError, RecordingError};
-use crate::recording::limits::MAX_RESPONSES;
+
+/// Most entries along an axis, and most time bins.
+const ENTRIES_MAX: u64 = 1 << 24;
+const BINS_MAX: u64 = 100_000;
+/// Most responses in a file, whether they are read or not: a damaged header may claim any number.
+const STORED_MAX: u64 = 1 << 36;
 
 /// The variable with the responses.
 pub(super) struct Responses {
@@ -17,15 +22,18 @@ pub(super) struct Responses {
     pub(super) presentations: Extent,
     /// One, unless repetitions have an axis of their own.
     pub(super) repetitions: Extent,
+    /// One, unless there is an axis of time bins.
+    pub(super) bins: Extent,
     /// What the user should know.
     pub(super) notices: Vec<String>,
 }
 
-/// How long an axis is, and how far apart its entries are.
+/// Which axis of the variable it is, and how long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
+    /// `None` where the variable has no such axis.
+    pub(super) axis: Option<usize>,
     pub(super) length: usize,
-    pub(super) stride: usize,
 }
 
 /// The responses of a file: the variable that is `asked` for, or the only one that can be them.
@@ -42,23 +50,15 @@ pub(super) fn of(
         None => only(file, path)?,
     };
     refuse_shape(path, variable)?;
-    let extent = |axis: Option<usize>| match axis {
-        None => Extent {
-            length: 1,
-            stride: 0,
-        },
-        Some(axis) => {
-            let stride: u64 = variable.axes[axis + 1..].iter().map(|a| a.length).product();
-            Extent {
-                length: variable.axes[axis].length as usize,
-                stride: stride as usize,
-            }
-        }
+    let extent = |axis: Option<usize>| Extent {
+        axis,
+        length: axis.map_or(1, |axis| variable.axes[axis].length as usize),
     };
     Ok(Responses {
         sites: extent(variable.axis(NEUROID)),
         presentations: extent(variable.axis(PRESENTATION)),
         repetitions: extent(repetitions(variable)),
+        bins: extent(variable.axis(TIME_BIN)),
         variable: variable.clone(),
         notices,
     })
@@ -116,6 +116,7 @@ fn only<'f>(file: &'f File, path: &Path) -> Result<(&'f Variable, Vec<String>), 
             path: path.to_owned(),
             candidates: candidates(file),
             found: described(file),
+            advice: advice(file),
         }
         .into());
     };
@@ -170,6 +171,24 @@ fn candidates(file: &File) -> Vec<String> {
     possible.map(|of| of.name.clone()).collect()
 }
 
+/// What to do about an assembly of a kind that has no responses.
+fn advice(file: &File) -> &'static str {
+    let has = |dimension| {
+        let mut variables = file.variables().iter();
+        variables.any(|of| of.axis(dimension).is_some())
+    };
+    if has("event") {
+        "this is an assembly of spikes, one event each: count them in a window after each presentation and save \
+         the counts over `presentation` x `neuroid`, or give the spikes as NWB, which are counted here \
+         (`window_ms`)"
+    } else if has(PRESENTATION) && !has(NEUROID) {
+        "an assembly of behaviour has no sites to predict: name the assembly of neural recordings to the same \
+         stimuli"
+    } else {
+        ""
+    }
+}
+
 fn described(file: &File) -> String {
     let all: Vec<String> = file.variables().iter().map(Variable::described).collect();
     match &all[..] {
@@ -191,36 +210,42 @@ fn said(content: &Content) -> String {
 /// Refuses responses of a shape that cannot be read: empty, with another axis, or too large.
 fn refuse_shape(path: &Path, variable: &Variable) -> Result<(), RecordingError> {
     let name = &variable.name;
+    let path = path.to_owned();
     let repetitions = repetitions(variable);
     for (at, axis) in variable.axes.iter().enumerate() {
         let dimension = axis.name.as_deref().unwrap_or("an axis without a name");
-        let is_known = [NEUROID, PRESENTATION].contains(&dimension) || repetitions == Some(at);
+        let is_of = |of: &str| axis.name.as_deref() == Some(of);
+        let is_bins = is_of(TIME_BIN) && variable.axis(TIME_BIN) == Some(at);
+        let is_known = is_of(NEUROID) || is_of(PRESENTATION) || repetitions == Some(at) || is_bins;
         if axis.length == 0 {
             return Err(AssemblyError::Empty {
-                path: path.to_owned(),
+                path,
                 variable: name.clone(),
                 dimension: dimension.to_owned(),
             }
             .into());
         }
         if !is_known && axis.length != 1 {
-            return Err(AssemblyError::TimeBins {
-                path: path.to_owned(),
+            return Err(AssemblyError::OtherAxis {
+                path,
                 variable: name.clone(),
                 dimension: dimension.to_owned(),
                 length: axis.length,
             }
             .into());
         }
+        let most = if is_bins { BINS_MAX } else { ENTRIES_MAX };
+        if axis.length > most {
+            let problem = format!("`{name}` has {} entries along `{dimension}`", axis.length);
+            return Err(RecordingError::TooManyResponses { path, problem });
+        }
     }
     let lengths = || variable.axes.iter().map(|axis| axis.length);
     let responses = lengths().try_fold(1_u64, |n, length| n.checked_mul(length));
-    if responses.is_none_or(|n| n > MAX_RESPONSES as u64) {
+    if responses.is_none_or(|n| n > STORED_MAX) {
         let lengths: Vec<String> = lengths().map(|length| length.to_string()).collect();
-        return Err(RecordingError::TooManyResponses {
-            path: path.to_owned(),
-            problem: format!("`{name}` is {}", lengths.join(" x ")),
-        });
+        let problem = format!("`{name}` is {}", lengths.join(" x "));
+        return Err(RecordingError::TooManyResponses { path, problem });
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::hdf5::guarded;
 use super::file::File;
+use super::packing::Odd;
 use super::variable::{Content, Variable};
 use super::{ONLY_OF_PRESENTATIONS, PRESENTATION};
 use crate::recording::error::{AssemblyError, RecordingError};
@@ -97,8 +98,10 @@ impl Tables {
     pub(crate) fn read(&self, table: &Table, rows: &[usize]) -> Result<Vec<f64>, RecordingError> {
         guarded(&self.path, || {
             let variable = &self.file.variables()[table.variable];
-            let mut values = self.file.numbers(variable)?;
-            variable.packing.unpack(&variable.name, &mut values);
+            let mut odd = Odd::default();
+            let stored = self.file.numbers(variable)?.into_iter();
+            let unpacked = stored.map(|value| variable.packing.unpack(value, &mut odd));
+            let values: Vec<f64> = unpacked.collect();
             let lengths: Vec<usize> = lengths(variable);
             let stride: usize = lengths[table.axis + 1..].iter().product();
             let units = table.offsets(&lengths);

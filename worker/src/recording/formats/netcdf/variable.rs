@@ -34,6 +34,8 @@ pub(super) struct Variable {
     pub(super) axes: Vec<Axis>,
     pub(super) content: Content,
     pub(super) packing: Packing,
+    /// Its attribute `units`.
+    pub(super) units: Option<String>,
 }
 
 impl Variable {

@@ -51,6 +51,7 @@ fn opened_of(
         layout: &layout,
         stimuli: Some(&set),
         variations: &[],
+        regions: &[],
     });
     opened.map(|opened| opened.assembly)
 }

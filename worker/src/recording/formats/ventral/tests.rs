@@ -241,7 +241,7 @@ fn a_cut_or_corrupted_file_is_an_error_never_a_panic() {
 
 #[test]
 fn the_check_reports_what_the_file_brings() {
-    let report = check(&[testdata("ventral.hdf5")], &Layout::evident()).expect("a report");
+    let report = check(&[testdata("ventral.hdf5")], &Layout::evident(), &[]).expect("a report");
     assert_eq!(report.problems, Vec::<String>::new());
     let assembly = report.assembly.expect("responses");
     assert_eq!(
@@ -256,6 +256,7 @@ fn the_check_reports_what_the_file_brings() {
     let beside = check(
         &[testdata("ventral.hdf5"), testdata("pictures.zip")],
         &Layout::evident(),
+        &[],
     )
     .expect("a report");
     assert_eq!(beside.problems.len(), 1);
