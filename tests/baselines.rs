@@ -4,7 +4,7 @@
 use crate::harness::{Place, SMALL_SWEEP, json, of_any_sweep};
 use serde_json::Value;
 
-const BASELINES: [&str; 5] = ["ols", "ridge", "ridge-1", "ridgecv", "pls"];
+const BASELINES: [&str; 6] = ["ols", "ridge", "ridge-1", "ridgecv", "pls", "single-unit"];
 
 /// The small sweep with all baselines, and a second layer set.
 fn sweep() -> String {
@@ -16,7 +16,7 @@ fn sweep() -> String {
         )
         .replace(
             "[training]",
-            "[training]\nbaselines = [\"mean\", \"ols\", \"ridge\", \"ridge-1\", \"ridgecv\", \"pls\"]",
+            "[training]\nbaselines = [\"mean\", \"ols\", \"ridge\", \"ridge-1\", \"ridgecv\", \"pls\", \"single-unit\"]",
         )
 }
 
@@ -44,8 +44,8 @@ fn baselines_are_trials_like_any_other() {
     let file = place.write("baselines.toml", sweep());
     json(&place.run(&file).output().unwrap());
     let trials = place.trials();
-    // Two regions and two layer sets: four networks each, and five baselines.
-    assert_eq!(trials.len(), 4 * (4 + 5));
+    // Two regions and two layer sets: four networks each, and six baselines.
+    assert_eq!(trials.len(), 4 * (4 + 6));
     assert_eq!(of_model(&trials, "nrp").len(), 16);
     let after = of_any_sweep(&trials);
     for trial in of_any_sweep(&before) {
@@ -65,7 +65,11 @@ fn baselines_are_trials_like_any_other() {
             );
             let sites = trial["sites"].as_u64().unwrap();
             let units = 1024 + 1000 * (trial["layers"].as_array().unwrap().len() as u64 - 1);
-            assert_eq!(trial["parameters"], (units + 1) * sites);
+            let parameters = match baseline {
+                "single-unit" => 2 * sites,
+                _ => (units + 1) * sites,
+            };
+            assert_eq!(trial["parameters"], parameters);
             // The same stimuli, responses and noise as networks have.
             let network = of_model(&trials, "nrp");
             let network = network.iter().find(|of| of["region"] == trial["region"]);
@@ -92,7 +96,15 @@ fn baselines_are_trials_like_any_other() {
     assert!(error("ridge") < error("ols"));
 
     let best = ask(&place, &["best"]);
-    for model in ["nrp", "ols", "ridge", "ridge-1", "ridgecv", "pls"] {
+    for model in [
+        "nrp",
+        "ols",
+        "ridge",
+        "ridge-1",
+        "ridgecv",
+        "pls",
+        "single-unit",
+    ] {
         let rows = of_model(&best, model);
         let regions: Vec<_> = rows.iter().map(|row| &row["region"]).collect();
         assert_eq!(regions, ["IT", "V4", "mean"], "{model}");
@@ -111,7 +123,7 @@ fn baselines_are_trials_like_any_other() {
         }
         assert_eq!(rows[2]["pearson_per_split"], Value::Null, "of a mean");
     }
-    assert_eq!(best.len(), 18);
+    assert_eq!(best.len(), 21);
     assert_eq!(best[0]["model"], "nrp", "networks stand first");
     assert_eq!(ask(&place, &["best", "--where", "model=ridge"]).len(), 3);
 
@@ -141,10 +153,19 @@ fn baselines_are_trials_like_any_other() {
     let mut report = place.nrp(&["report", "--out", "out", "--state", "state"]);
     json(&report.args(["--output", "json"]).output().unwrap());
     let read = |name: &str| std::fs::read_to_string(place.path(&format!("out/{name}"))).unwrap();
-    // A header, then the network, five baselines and the mean predictor in each region.
+    // A header, then the network, six baselines and the mean predictor in each region.
     let table = read("baselines.csv");
-    assert_eq!(table.lines().count(), 1 + 2 * 7, "{table}");
-    for model in ["NRP", "ols", "ridge", "ridge-1", "ridgecv", "pls", "mean"] {
+    assert_eq!(table.lines().count(), 1 + 2 * 8, "{table}");
+    for model in [
+        "NRP",
+        "ols",
+        "ridge",
+        "ridge-1",
+        "ridgecv",
+        "pls",
+        "single-unit",
+        "mean",
+    ] {
         assert_eq!(table.matches(&format!(",{model},")).count(), 2, "{model}");
     }
     assert!(read("figure-2b.svg").contains("ridge, mobilenet (random"));
@@ -152,7 +173,7 @@ fn baselines_are_trials_like_any_other() {
     for region in document["networks"][0]["regions"].as_array().unwrap() {
         assert_eq!(region["best"]["model"], "nrp");
         assert_eq!((&region["trials"], &region["open"]), (&8.into(), &0.into()));
-        assert_eq!(region["baselines"].as_array().unwrap().len(), 5);
+        assert_eq!(region["baselines"].as_array().unwrap().len(), 6);
     }
 }
 
@@ -165,7 +186,7 @@ fn baselines_see_projected_activations_and_are_neither_drawn_nor_stopped() {
     let file = place.write("searched.toml", searched);
     json(&place.run(&file).output().unwrap());
     let trials = place.trials();
-    assert_eq!(trials.len(), 3 + 4 * 5);
+    assert_eq!(trials.len(), 3 + 4 * 6);
     for baseline in BASELINES {
         for trial in of_model(&trials, baseline) {
             assert_eq!(trial["state"], "finished", "{trial}");

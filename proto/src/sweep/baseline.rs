@@ -18,6 +18,8 @@ word_enum! {
         RidgeCv = "ridgecv",
         /// Partial least squares regression with 25 components.
         Pls = "pls",
+        /// The unit with the highest correlation with the site.
+        SingleUnit = "single-unit",
     }
 }
 
@@ -42,7 +44,7 @@ impl Baseline {
                 alphas.extend(spaced(1e6, 5e5, 19));
                 alphas
             }
-            Self::Ols | Self::Ridge | Self::Pls => Vec::new(),
+            Self::Ols | Self::Ridge | Self::Pls | Self::SingleUnit => Vec::new(),
         }
     }
 }

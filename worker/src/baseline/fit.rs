@@ -4,7 +4,7 @@ use super::gram::{Centred, Gram};
 use super::groups::{Group, Predicted, groups};
 use super::spectrum::{Spectrum, product};
 use super::units::{self, Rows};
-use super::{ols, one_alpha, pls, ridge};
+use super::{ols, one_alpha, pls, ridge, single_unit};
 use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};
 use faer::{Mat, MatRef};
 use nrp_proto::sweep::Baseline;
@@ -20,6 +20,9 @@ use nrp_proto::sweep::Baseline;
 ///
 /// # Errors
 /// When a part of the split or a site has no responses, or eigenvalues do not converge.
+///
+/// # Panics
+/// With [`Baseline::SingleUnit`], which is not fitted from products.
 pub fn evaluate(
     baseline: Baseline,
     gram: &mut Gram,
@@ -47,6 +50,25 @@ pub fn evaluate_rows(
     check(rows.is_finite(), data)?;
     evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
         units::predict(baseline, rows, fitted, responses, others)
+    })
+}
+
+/// As [`evaluate`], of [`Baseline::SingleUnit`], which reads the activations of `data` themselves.
+///
+/// Calls `on_units` before each block of units with the number of units done, and stops if that returns
+/// false.
+///
+/// # Errors
+/// As [`evaluate`], or when the activations cannot be read, or `on_units` returns false.
+pub fn evaluate_single_unit(
+    data: &Data<'_>,
+    targets: TargetScaling,
+    refit: bool,
+    on_units: &mut dyn FnMut(usize) -> bool,
+) -> Result<Trained, TrainError> {
+    check(true, data)?;
+    evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
+        single_unit::predict(data.activations, fitted, responses, others, on_units)
     })
 }
 
@@ -226,6 +248,7 @@ pub(super) fn predict(
             Method::OneAlpha(one_alpha::choose(gram, &groups, &baseline.alphas()))
         }
         Baseline::Pls => Method::Pls,
+        Baseline::SingleUnit => unreachable!("it has no products: `evaluate_single_unit`"),
     };
     let mut predicted = Mat::zeros(others.len(), responses.ncols());
     for group in groups {

@@ -35,7 +35,11 @@ pub(super) fn groups(baseline: Baseline, fitted: &[usize], responses: &Mat<f64>)
     for (site, column) in responses.col_iter().enumerate() {
         let rows = column.iter().enumerate();
         let rows = match baseline {
-            Baseline::Ols | Baseline::Ridge | Baseline::RidgeOne | Baseline::RidgeCv => rows
+            Baseline::Ols
+            | Baseline::Ridge
+            | Baseline::RidgeOne
+            | Baseline::RidgeCv
+            | Baseline::SingleUnit => rows
                 .filter(|(_, response)| !response.is_nan())
                 .map(|(row, _)| row)
                 .collect(),

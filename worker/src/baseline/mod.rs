@@ -14,6 +14,7 @@
 //!   products alone
 //! - `units`: the same through the products of units, where those are few
 //! - `tridiagonal`, `cholesky`: what that factors in place
+//! - `single_unit`: the unit with the highest correlation
 //! - `groups`: sites with missing responses
 //! - `fit`: predictions and scores
 //! - `memory`: what a fit takes
@@ -27,13 +28,14 @@ mod ols;
 mod one_alpha;
 mod pls;
 mod ridge;
+mod single_unit;
 mod spectrum;
 #[cfg(test)]
 mod tests;
 mod tridiagonal;
 mod units;
 
-pub use fit::{evaluate, evaluate_rows, linear_path};
+pub use fit::{evaluate, evaluate_rows, evaluate_single_unit, linear_path};
 pub use gram::Gram;
 pub use memory::bytes;
 pub use units::{Rows, through_units};

@@ -10,6 +10,9 @@ use super::tridiagonal::Tridiagonal;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 
+/// Bytes of the stimuli whose errors are taken at once.
+pub(super) const PANEL_BYTES: usize = 256 << 20;
+
 /// Stimuli that are predicted at once.
 pub(super) const OTHERS: usize = 1024;
 
@@ -21,7 +24,7 @@ pub(super) const OTHERS: usize = 1024;
 pub(super) fn choose(gram: &mut Gram, groups: &[Group], alphas: &[f64]) -> f64 {
     match alphas {
         [alpha] => *alpha,
-        alphas => least(alphas, &left_out(gram, groups, alphas)),
+        alphas => least(alphas, &left_out(gram, groups, alphas, PANEL_BYTES)),
     }
 }
 
@@ -38,14 +41,22 @@ pub(super) fn least(alphas: &[f64], errors: &[f64]) -> f64 {
 
 /// Squared errors at stimuli that are left out, summed over the present responses of all sites, for each
 /// of `alphas`.
-pub(super) fn left_out(gram: &mut Gram, groups: &[Group], alphas: &[f64]) -> Vec<f64> {
+///
+/// `panel_bytes` is the memory of the stimuli that are taken at once.
+pub(super) fn left_out(
+    gram: &mut Gram,
+    groups: &[Group],
+    alphas: &[f64],
+    panel_bytes: usize,
+) -> Vec<f64> {
     let mut errors = vec![0.0; alphas.len()];
     for group in groups.iter().filter(|group| group.fitted.len() > 1) {
         let mut lower = gram.lower(&group.fitted);
         let mean = lower.mean_eigenvalue();
         // What this adds separates the eigenvalue of the means from the others, and changes no fit.
         let matrix = lower.fill(mean / group.fitted.len() as f64, 0.0);
-        let of_group = Tridiagonal::of(matrix).left_out(mean, &group.responses, alphas);
+        let of_group = Tridiagonal::of(matrix);
+        let of_group = of_group.left_out(mean, &group.responses, alphas, panel_bytes);
         for (sum, error) in errors.iter_mut().zip(of_group) {
             *sum += error;
         }

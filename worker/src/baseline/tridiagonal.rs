@@ -18,9 +18,6 @@ use rayon::prelude::*;
 /// Reflections that are applied at once.
 const REFLECTIONS: usize = 64;
 
-/// Bytes of the stimuli that are taken at once, in T's coordinates.
-pub(super) const PANEL_BYTES: usize = 256 << 20;
-
 /// A symmetric matrix as `Q T Qᵀ`.
 pub(super) struct Tridiagonal<'a> {
     /// Q's reflections, below the diagonal.
@@ -78,13 +75,21 @@ impl<'a> Tridiagonal<'a> {
     /// The matrix is the centred Gram matrix plus `mean / n` everywhere, as in
     /// [`Spectrum`](super::spectrum::Spectrum); `responses`, `[n, sites]`, are centred. The error at a
     /// stimulus is as in [`ridge`](super::ridge::fit).
-    pub(super) fn left_out(&self, mean: f64, responses: &Mat<f64>, penalties: &[f64]) -> Vec<f64> {
+    ///
+    /// `panel_bytes` is the memory of the stimuli that are taken at once.
+    pub(super) fn left_out(
+        &self,
+        mean: f64,
+        responses: &Mat<f64>,
+        penalties: &[f64],
+        panel_bytes: usize,
+    ) -> Vec<f64> {
         let n = self.diagonal.len();
         let mut turned = responses.clone();
         self.turn(turned.as_mut());
         let factors: Vec<Factor> = penalties.iter().map(|of| self.factor(*of)).collect();
         let mut errors = vec![0.0; penalties.len()];
-        let width = (PANEL_BYTES / 8 / n).clamp(1, n);
+        let width = (panel_bytes / 8 / n).clamp(1, n);
         for first in (0..n).step_by(width) {
             let width = width.min(n - first);
             let mut panel = Mat::zeros(n, width);

@@ -26,7 +26,7 @@ pub fn through_units(baseline: Baseline, stimuli: usize, units: usize) -> bool {
             let most = Gram::bytes(stimuli).max(SMALL_BYTES);
             units < stimuli && bytes(stimuli, units) <= most
         }
-        Baseline::Ols | Baseline::Ridge | Baseline::Pls => false,
+        Baseline::Ols | Baseline::Ridge | Baseline::Pls | Baseline::SingleUnit => false,
     }
 }
 

@@ -147,23 +147,35 @@ pub(super) fn fit(
 ) -> Result<(), TrainError> {
     let Outcomes { job, data, .. } = *outcomes;
     let (targets, refits) = (job.protocol.targets, job.refits());
+    let parameters = nrp::linear_parameters(data);
+    if baseline == Baseline::SingleUnit {
+        // Refuses activations that are no numbers, as for all that is fitted.
+        InputStatistics::measure(data.activations, data.train)?;
+        // A factor and a constant.
+        let parameters = 2 * data.sites as u64;
+        return fit_each(outcomes, parameters, &mut || {
+            let mut on_units = |done| outcomes.on_units(done);
+            baseline::evaluate_single_unit(data, targets, refits, &mut on_units)
+        });
+    }
     if through_units(baseline, inputs.stimuli, units(inputs)) {
         let rows = known.rows(baseline, job, inputs, outcomes)?;
-        return fit_each(outcomes, &mut || {
+        return fit_each(outcomes, parameters, &mut || {
             baseline::evaluate_rows(baseline, rows, data, targets, refits)
         });
     }
     let gram = known.gram(baseline, job, inputs, outcomes)?;
-    fit_each(outcomes, &mut || {
+    fit_each(outcomes, parameters, &mut || {
         baseline::evaluate(baseline, gram, data, targets, refits)
     })
 }
 
 fn fit_each(
     outcomes: &Outcomes<'_>,
+    parameters: u64,
     fit: &mut dyn FnMut() -> Result<Trained, TrainError>,
 ) -> Result<(), TrainError> {
-    let Outcomes { job, data, .. } = *outcomes;
+    let job = outcomes.job;
     for trial in 0..job.wire.cells.len() {
         let started = Instant::now();
         if !outcomes.goes_on(trial) {
@@ -173,7 +185,6 @@ fn fit_each(
         match fitted.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic))) {
             Err(error) if !error.is_of_the_trial() => return Err(error),
             ended => {
-                let parameters = nrp::linear_parameters(data);
                 outcomes.report(trial, ended, parameters, started, Default::default());
             }
         }

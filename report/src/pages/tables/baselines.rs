@@ -38,7 +38,8 @@ pub(crate) fn baselines(anns: &AnnResults) -> Table {
         note: "Each model has its own best layer set, chosen by validation loss; scores are on test \
                stimuli. ols: minimum-norm least squares; ridge: ridge regression whose penalty is \
                cross-validated for each site; ridge-1: with a penalty of 1; ridgecv: with one \
-               cross-validated penalty for all sites; pls: partial least squares, 25 components; mean: each \
+               cross-validated penalty for all sites; pls: partial least squares, 25 components; single-unit: the \
+               unit with the highest correlation; mean: each \
                site's training mean."
         .to_owned(),
         rows,

@@ -1,8 +1,8 @@
 //! Ridge regression with one penalty for all sites, held against scikit-learn and Brain-Score.
 
-use super::super::fit::evaluate_rows;
+use super::super::fit::{evaluate_rows, evaluate_single_unit};
 use super::super::groups::{Predicted, groups};
-use super::super::one_alpha::left_out;
+use super::super::one_alpha::{OTHERS, PANEL_BYTES, left_out};
 use super::super::units::{self, Rows};
 use super::*;
 use std::path::Path;
@@ -105,7 +105,7 @@ fn errors_at_stimuli_left_out_are_scikit_learns_for_every_penalty() {
     let alphas = Baseline::RidgeCv.alphas();
     for case in Case::all() {
         let of_all = groups(Baseline::RidgeCv, &case.training, &case.responses());
-        let found = left_out(&mut case.gram(), &of_all, &alphas);
+        let found = left_out(&mut case.gram(), &of_all, &alphas, PANEL_BYTES);
         assert_eq!(found.len(), 99);
         assert_eq!(case.left_out.len(), 15);
         // Without noise the errors are those of rounding.
@@ -126,8 +126,8 @@ fn errors_at_stimuli_left_out_are_scikit_learns_for_every_penalty() {
     }
 }
 
-/// More stimuli than are taken at once, in blocks and in reflections, against one stimulus after the
-/// other: fits to all others.
+/// More stimuli than a block has and than reflections are applied at once, against one stimulus after
+/// the other: fits to all others.
 #[test]
 fn errors_at_stimuli_left_out_are_those_of_fits_without_them() {
     let mut normal = Normal(5);
@@ -138,7 +138,9 @@ fn errors_at_stimuli_left_out_are_those_of_fits_without_them() {
     let all: Vec<usize> = (0..stimuli).collect();
     let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
     let of_all = groups(Baseline::RidgeCv, &all, &responses);
-    let found = left_out(&mut gram, &of_all, &[1.0]);
+    // All stimuli at once, and seven.
+    let [at_once, sevens] =
+        [PANEL_BYTES, 7 * 8 * stimuli].map(|bytes| left_out(&mut gram, &of_all, &[1.0], bytes)[0]);
     let mut expected = 0.0;
     for out in 0..stimuli {
         let rest: Vec<usize> = all.iter().copied().filter(|of| *of != out).collect();
@@ -149,10 +151,33 @@ fn errors_at_stimuli_left_out_are_those_of_fits_without_them() {
             .map(|site| (predicted[(0, site)] - responses[(out, site)]).powi(2))
             .sum::<f64>();
     }
-    assert!(
-        (found[0] / expected - 1.0).abs() < 1e-10,
-        "{found:?} {expected}"
-    );
+    for found in [at_once, sevens] {
+        let off = (found / expected - 1.0).abs();
+        assert!(off < 1e-10, "{found} {expected}");
+    }
+}
+
+#[test]
+fn more_stimuli_are_predicted_than_are_taken_at_once() {
+    let world = World::new(7, NARROW, 2, 0.3, linear);
+    let (activations, train) = (&world.activations, &world.parts[0]);
+    let mut gram = gram_of(activations, STIMULI, train, InputScaling::None);
+    let responses = Mat::from_fn(train.len(), 2, |row, site| {
+        world.responses[train[row] * 2 + site]
+    });
+    let one: Vec<usize> = (0..STIMULI).collect();
+    let many = one.repeat(OTHERS / STIMULI + 1);
+    assert!(many.len() > OTHERS);
+    let [one, many] = [one, many].map(|others| {
+        let found = predict(Baseline::RidgeOne, &mut gram, train, &responses, &others);
+        found.expect("fits").responses
+    });
+    for row in 0..many.nrows() {
+        for site in 0..2 {
+            let off = (many[(row, site)] - one[(row % STIMULI, site)]).abs();
+            assert!(off < 1e-12, "{row}: {off}");
+        }
+    }
 }
 
 /// Other baselines use the same products afterwards.
@@ -189,6 +214,7 @@ struct Golden {
     ridge: Metric,
     ridgecv: Metric,
     pls: Metric,
+    neuron_to_neuron: Metric,
     ridge_split: Given,
     ridgecv_split: Given,
 }
@@ -224,7 +250,7 @@ struct Given {
 /// Brain-Score computes in f64 here, as its activations are f64. They have three decimals, so that their
 /// thousandfold is exact in f32; the products are scaled back.
 #[test]
-fn ridge_regression_scores_as_brain_score_scores_it() {
+fn they_score_as_brain_score_scores_them() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/brain-score/golden.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         #[expect(
@@ -275,10 +301,11 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
             test: &test,
             linear_path: None,
         };
-        let scored = if through_units {
-            evaluate_rows(baseline, &rows, &data, TargetScaling::None, true)
-        } else {
-            evaluate(baseline, &mut gram, &data, TargetScaling::None, true)
+        let none = TargetScaling::None;
+        let scored = match (baseline, through_units) {
+            (Baseline::SingleUnit, _) => evaluate_single_unit(&data, none, true, &mut |_| true),
+            (_, true) => evaluate_rows(baseline, &rows, &data, none, true),
+            (_, false) => evaluate(baseline, &mut gram, &data, none, true),
         };
         scored.expect("scores").test
     };
@@ -289,6 +316,7 @@ fn ridge_regression_scores_as_brain_score_scores_it() {
         (Baseline::RidgeCv, false, &golden.ridgecv, 1e-9),
         (Baseline::RidgeCv, true, &golden.ridgecv, 1e-9),
         (Baseline::Pls, false, &golden.pls, 1e-8),
+        (Baseline::SingleUnit, false, &golden.neuron_to_neuron, 1e-9),
     ] {
         let close = |found: f64, expected: f64| {
             assert!(
@@ -387,7 +415,7 @@ fn fits_go_through_units_where_these_are_few() {
 #[test]
 fn a_penalty_is_one_of_two_baselines() {
     let world = World::new(1, WIDE, 2, 0.1, linear);
-    for baseline in Baseline::ALL {
+    for baseline in OF_PRODUCTS {
         let alpha = world.evaluate(baseline).expect("scores").test.scores.alpha;
         let tried = baseline.alphas();
         assert_eq!(alpha.is_some(), !tried.is_empty(), "{baseline}");

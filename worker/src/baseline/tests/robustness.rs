@@ -73,7 +73,7 @@ fn scores_are_scikit_learns_at_any_offset_and_scale() {
 
 #[test]
 fn one_almost_silent_site_does_not_rank_baselines() {
-    for baseline in Baseline::ALL {
+    for baseline in OF_PRODUCTS {
         let as_ever = World::new(5, WIDE, 40, 0.5, |seen, site| seen[site % 20] + seen[1]);
         let mut world = World::new(5, WIDE, 40, 0.5, |seen, site| seen[site % 20] + seen[1]);
         for stimulus in 0..STIMULI {
@@ -97,7 +97,7 @@ fn activations_that_are_no_numbers_are_named_and_no_panic() {
     for (part, stimulus) in [("validation", 18), ("test", 29)] {
         let mut world = World::new(1, WIDE, 2, 0.1, linear);
         world.activations.layers[1][stimulus * WIDE[1] + 7] = f32::NAN;
-        for baseline in Baseline::ALL {
+        for baseline in OF_PRODUCTS {
             let error = world.evaluate(baseline).expect_err("cannot be scored");
             assert!(error.is_of_the_trial());
             let expected = format!(
