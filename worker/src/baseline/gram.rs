@@ -69,8 +69,8 @@ impl Gram {
                 cross: MatMut::from_column_major_slice_mut(&mut [], 0, stimuli),
             };
             sums.add(units, &all, &[], BLOCK_BYTES, &read, &mut on_layer)?;
-            for column in 0..stimuli {
-                diagonal[column] += std::mem::take(&mut products[(column, column)]);
+            for (column, of_itself) in diagonal.iter_mut().enumerate() {
+                *of_itself += std::mem::take(&mut products[(column, column)]);
                 for row in 0..column {
                     let product = std::mem::take(&mut products[(column, row)]);
                     products[(row, column)] += product;

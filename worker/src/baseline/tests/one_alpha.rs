@@ -302,10 +302,12 @@ fn they_score_as_brain_score_scores_them() {
             linear_path: None,
         };
         let none = TargetScaling::None;
-        let scored = match (baseline, through_units) {
-            (Baseline::SingleUnit, _) => evaluate_single_unit(&data, none, true, &mut |_| true),
-            (_, true) => evaluate_rows(baseline, &rows, &data, none, true),
-            (_, false) => evaluate(baseline, &mut gram, &data, none, true),
+        let scored = if baseline == Baseline::SingleUnit {
+            evaluate_single_unit(&data, none, true, &mut |_| true)
+        } else if through_units {
+            evaluate_rows(baseline, &rows, &data, none, true)
+        } else {
+            evaluate(baseline, &mut gram, &data, none, true)
         };
         scored.expect("scores").test
     };
