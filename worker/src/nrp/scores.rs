@@ -279,6 +279,29 @@ mod tests {
         assert_eq!(found.scores.pearson_median, Some(0.0));
         assert_eq!(found.scores.r2_mean, Some(0.0));
         assert_eq!(found.scores.sites_scored, 1);
+        // There is no other median where no prediction varies.
+        assert_eq!(found.scores.pearson_median_varying, None);
+    }
+
+    #[test]
+    fn the_median_without_constant_predictions_is_kept_where_it_differs() {
+        // Three sites: r = 1, a constant prediction, r = -1 or 1.
+        let median = |last: [f64; 3]| {
+            let predicted = [1.0, 4.0, last[0], 2.0, 4.0, last[1], 3.0, 4.0, last[2]];
+            let measured = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0];
+            let found = scored(&predicted, &measured, &[2.0; 3], None).scores;
+            [found.pearson_median, found.pearson_median_varying]
+        };
+        let near = |found: Option<f64>, expected: f64| {
+            // Both are of exact numbers; only the root rounds.
+            assert!((found.expect("defined") - expected).abs() < 1e-15);
+        };
+        let [ours, theirs] = median([1.0, 2.0, 3.0]);
+        near(ours, 1.0);
+        assert_eq!(theirs, None);
+        let [ours, theirs] = median([2.0, 3.0, 1.0]);
+        near(ours, 0.0);
+        near(theirs, 0.25);
     }
 
     #[test]

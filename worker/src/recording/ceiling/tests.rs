@@ -11,6 +11,7 @@ struct Fixture {
     repetition_of: Vec<usize>,
     sites: Vec<Site>,
     consistency: f64,
+    error: f64,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +37,7 @@ fn agrees_with_scipy() {
         };
         let noise = Noise::measure(&shown, case.sites.len(), value).expect("repetitions");
         close(noise.consistency.expect("defined"), case.consistency);
+        close(noise.consistency_error.expect("defined"), case.error);
         for (at, site) in case.sites.iter().enumerate() {
             close(noise.ceilings[at].expect("defined"), site.ceiling);
             assert_eq!(site.errors.len(), case.stimuli);

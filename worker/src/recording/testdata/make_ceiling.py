@@ -117,13 +117,16 @@ def case(repetitions, noise, sites, missing, shared=0.0):
                 "errors": listed(expected),
             }
         )
+    # Brain-Score's order: the median over neuroids, then the mean over splits and its standard error.
+    medians = np.nanmedian(corrected, axis=0)
+    medians = medians[~np.isnan(medians)]
     return {
         "stimuli": len(repetitions),
         "stimulus_of": stimulus_of.tolist(),
         "repetition_of": repetition_of.tolist(),
         "sites": scored,
-        # Brain-Score's order: the median over neuroids, then the mean over splits.
-        "consistency": float(np.nanmean(np.nanmedian(corrected, axis=0))),
+        "consistency": float(medians.mean()),
+        "error": float(medians.std() / np.sqrt(len(medians))),
     }
 
 
