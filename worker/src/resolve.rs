@@ -281,18 +281,11 @@ fn take_bins(spec: &mut SweepSpec, recordings: &Recordings) {
     for entry in &mut spec.anns {
         let sets = std::mem::take(&mut entry.layer_sets).into_iter();
         let in_bins = sets.flat_map(|set| {
-            let is_of = |region: &&String| match region.strip_prefix(&set.region) {
-                Some(rest) => !set.region.is_empty() && rest.starts_with(' '),
-                None => false,
-            };
-            let of_bins: Vec<LayerSet> = regions
-                .iter()
-                .filter(is_of)
-                .map(|region| LayerSet {
-                    region: region.clone(),
-                    ..set.clone()
-                })
-                .collect();
+            let of_bins = recordings.bins_of(&set.region).map(|region| LayerSet {
+                region,
+                ..set.clone()
+            });
+            let of_bins: Vec<LayerSet> = of_bins.collect();
             if of_bins.is_empty() {
                 vec![set]
             } else {

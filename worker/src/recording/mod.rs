@@ -66,7 +66,7 @@ use assembly::Assembly;
 use formats::{Asked, Opened};
 use images::{Entry, Header, Images, Picture};
 use pictures::{DEGREES, Pictures};
-use region::chosen;
+use region::{chosen, of_bin};
 use stimuli::StimulusSet;
 pub(crate) use words::{first_bytes, named, some_of};
 
@@ -90,6 +90,8 @@ pub struct Recordings {
     pub listed: usize,
     /// Where each of the stimuli stands in the stimulus set, the first at 0.
     pub lines: Vec<usize>,
+    /// What follows a region's name in those of its time bins, for each bin that is a region.
+    bin_labels: Vec<String>,
     pictures: Box<dyn Pictures>,
     /// The duplicates, once they were searched for.
     duplicates: OnceLock<Duplicates>,
@@ -197,6 +199,16 @@ impl Recordings {
             }
             Source::Simulated { seed } => Self::simulate(*seed, regions),
         }
+    }
+
+    /// The regions of the time bins of `region`, in the order of time; none where bins are not regions of their
+    /// own.
+    pub fn bins_of(&self, region: &str) -> impl Iterator<Item = String> {
+        let names = self
+            .bin_labels
+            .iter()
+            .map(move |label| of_bin(region, label));
+        names.filter(|name| self.region(name).is_some())
     }
 
     /// The region called `name`.
@@ -325,6 +337,7 @@ impl Recordings {
             simulated: false,
             notices,
             axes: assembly.axes.clone(),
+            bin_labels: assembly.bin_labels.clone(),
             listed,
             lines,
             pictures,
@@ -344,6 +357,7 @@ impl Recordings {
             simulated: true,
             notices: Vec::new(),
             axes: Vec::new(),
+            bin_labels: Vec::new(),
             listed,
             lines: (0..listed).collect(),
             pictures: Box::new(Rendered(made.images)),

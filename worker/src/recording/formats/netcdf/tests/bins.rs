@@ -118,6 +118,8 @@ fn each_bin_is_a_region_in_the_order_of_time() {
             }
         }
         assert_eq!(names, expected, "{file}");
+        assert_eq!(all.bins_of("IT").collect::<Vec<_>>(), expected[4..]);
+        assert_eq!(all.bins_of("V").count() + all.bins_of("").count(), 0);
         assert_eq!(all.regions[1].sites, ["0", "2", "4"]);
         assert_eq!(all.regions[7].sites, ["1", "3"]);
         // One of them alone, as a worker reads it.
