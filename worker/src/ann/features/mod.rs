@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 
 use nrp_proto::near_miss;
 
-use crate::recording::{Recordings, Stimulus, Tables, first_bytes, named, some_of};
+use crate::recording::{
+    MAX_RESPONSES_BYTES, Recordings, Stimulus, Tables, first_bytes, named, some_of,
+};
 use arrays::{Arrays, RowFile};
 pub use error::FeaturesError;
 use layers::{Layer, Listed};
@@ -164,8 +166,16 @@ impl FeaturesFile {
                 None => Source::Whole(arrays.whole(layer, &rows)?),
             },
             Content::Netcdf(tables) => {
-                let values = tables.read(&tables.tables()[layer.at], &rows)?;
-                Source::Whole(values.into_iter().map(|value| value as f32).collect())
+                let of_row = (layer.units() as u64).saturating_mul(size_of::<f32>() as u64);
+                let bytes = of_row.saturating_mul(rows.len() as u64);
+                if bytes > MAX_RESPONSES_BYTES as u64 {
+                    return Err(FeaturesError::TooLarge {
+                        path: self.path.clone(),
+                        layer: layer.name.clone(),
+                        bytes,
+                    });
+                }
+                Source::Whole(tables.read(&tables.tables()[layer.at], &rows)?)
             }
         };
         Ok(Features {

@@ -1,5 +1,5 @@
-//! The table of responses: only the sites and time bins that are used are kept, and no more of the file is in
-//! memory at once than a tile of it, whose size is that of a few chunks.
+//! Slabs of a variable: only the numbers that are used are kept, and no more of the file is in memory at once than a
+//! tile of it, whose size is that of a few chunks. Of responses, the sites and time bins asked for are used.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,6 +10,7 @@ use super::damaged;
 use super::file::File;
 use super::packing::Odd;
 use super::responses::Responses;
+use super::variable::Variable;
 use crate::recording::bins::Group;
 use crate::recording::error::RecordingError;
 use crate::recording::limits::MAX_RESPONSES;
@@ -18,7 +19,7 @@ use crate::recording::limits::MAX_RESPONSES;
 const TILE: u64 = 1 << 22;
 
 /// Where an entry along an axis goes in the table, added up over the axes; `None` where it is not used.
-type Places = Vec<Option<usize>>;
+pub(super) type Places = Vec<Option<usize>>;
 
 /// The responses in the file at `path` of `sites`, each for every group of bins: `[repetitions, presentations,
 /// groups, sites]` row by row, with notices for the user. A response to several bins is their mean, without those
@@ -44,7 +45,6 @@ pub(super) fn read(
     }
     let variable = &responses.variable;
     let places = places(responses, sites, groups);
-    let used: Vec<Range<u64>> = places.iter().map(|places| used(places)).collect();
     let mut means = Means {
         values: vec![f64::NAN; rows * columns],
         counts: match groups.iter().all(|group| group.bins.len() == 1) {
@@ -52,6 +52,24 @@ pub(super) fn read(
             false => vec![0; rows * columns],
         },
     };
+    let mut add = |place, value| means.add(place, value);
+    let notices = visit(file, path, variable, &places, &mut add)?;
+    Ok((means.take(), notices))
+}
+
+/// Gives `put` each number of `variable` that has a place along every axis, with the sum of these places; NaN where
+/// it is missing. Returns notices for the user.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn visit(
+    file: &File,
+    path: &Path,
+    variable: &Variable,
+    places: &[Places],
+    put: &mut dyn FnMut(usize, f64),
+) -> Result<Vec<String>, RecordingError> {
+    let used: Vec<Range<u64>> = places.iter().map(used).collect();
     let mut odd = Odd::default();
     for tile in tiles(&used, &file.together(variable)) {
         let stored = file.numbers_within(variable, &tile)?;
@@ -64,10 +82,10 @@ pub(super) fn read(
         let here = places.iter().zip(&tile);
         let here = here.map(|(places, range)| &places[range.start as usize..range.end as usize]);
         let here: Vec<&[Option<usize>]> = here.collect();
-        let mut put = |place, value| means.add(place, variable.packing.unpack(value, &mut odd));
-        scatter(&here, &stored, 0, &mut put);
+        let mut unpacked = |place, value| put(place, variable.packing.unpack(value, &mut odd));
+        scatter(&here, &stored, 0, &mut unpacked);
     }
-    Ok((means.take(), odd.notices(&variable.name)))
+    Ok(odd.notices(&variable.name))
 }
 
 /// Values, each the mean of one or more.

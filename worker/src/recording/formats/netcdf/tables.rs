@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::hdf5::guarded;
 use super::file::File;
-use super::packing::Odd;
+use super::slabs::{self, Places};
 use super::variable::{Content, Variable};
 use super::{ONLY_OF_PRESENTATIONS, PRESENTATION};
 use crate::recording::error::{AssemblyError, RecordingError};
@@ -88,28 +88,23 @@ impl Tables {
         variables.map(Variable::described).collect()
     }
 
-    /// Reads `rows` of a table; NaN where a number is missing.
+    /// Reads `rows` of a table, each once; NaN where a number is missing. Beside them, a few chunks of the file are
+    /// in memory.
     ///
     /// # Shapes
     /// - returns `[rows, units]`, the units' axes in the order of the file, the last one fastest
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn read(&self, table: &Table, rows: &[usize]) -> Result<Vec<f64>, RecordingError> {
+    pub(crate) fn read(&self, table: &Table, rows: &[usize]) -> Result<Vec<f32>, RecordingError> {
         guarded(&self.path, || {
             let variable = &self.file.variables()[table.variable];
-            let mut odd = Odd::default();
-            let stored = self.file.numbers(variable)?.into_iter();
-            let unpacked = stored.map(|value| variable.packing.unpack(value, &mut odd));
-            let values: Vec<f64> = unpacked.collect();
-            let lengths: Vec<usize> = lengths(variable);
-            let stride: usize = lengths[table.axis + 1..].iter().product();
-            let units = table.offsets(&lengths);
-            let mut found = Vec::with_capacity(rows.len() * units.len());
-            for row in rows {
-                found.extend(units.iter().map(|unit| values[row * stride + unit]));
-            }
-            Ok(found)
+            let units: usize = table.shape.iter().product();
+            let mut values = vec![f32::NAN; rows.len() * units];
+            let mut put = |place: usize, value: f64| values[place] = value as f32;
+            let places = table.places(&lengths(variable), rows);
+            slabs::visit(&self.file, &self.path, variable, &places, &mut put)?;
+            Ok(values)
         })
     }
 
@@ -202,27 +197,33 @@ impl Tables {
 }
 
 impl Table {
-    /// How far the units of a row lie behind the row's first entry, of a variable with axes of these
-    /// `lengths`.
-    fn offsets(&self, lengths: &[usize]) -> Vec<usize> {
-        let mut offsets = vec![0];
-        for (axis, length) in lengths.iter().enumerate() {
+    /// Where the entries along each axis go, of a variable with axes of these `lengths`, for `rows`.
+    fn places(&self, lengths: &[usize], rows: &[usize]) -> Vec<Places> {
+        let mut places = vec![Places::new(); lengths.len()];
+        let mut stride = 1;
+        for (axis, length) in lengths.iter().enumerate().rev() {
             if axis == self.axis {
                 continue;
             }
-            let stride: usize = lengths[axis + 1..].iter().product();
             let entries = match &self.part {
                 Some(part) if part.axis == axis => part.entries.clone(),
                 Some(_) | None => (0..*length).collect(),
             };
-            let along = |before: &usize| {
-                let before = *before;
-                entries.iter().map(move |entry| before + entry * stride)
-            };
-            offsets = offsets.iter().flat_map(along).collect();
+            places[axis] = placed(*length, &entries, stride);
+            stride *= entries.len();
         }
-        offsets
+        places[self.axis] = placed(lengths[self.axis], rows, stride);
+        places
     }
+}
+
+/// The places of `entries` along an axis of this `length`, the first at 0 and each so far behind the one before.
+fn placed(length: usize, entries: &[usize], stride: usize) -> Places {
+    let mut places = vec![None; length];
+    for (place, entry) in entries.iter().enumerate() {
+        places[*entry] = Some(place * stride);
+    }
+    places
 }
 
 fn lengths(variable: &Variable) -> Vec<usize> {
