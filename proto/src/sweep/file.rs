@@ -365,9 +365,10 @@ impl SweepFile {
 
     /// How activations are scaled.
     pub(super) fn inputs(&self) -> String {
-        let default = match self.is_brain_score() {
-            true => InputScaling::None,
-            false => InputScaling::default(),
+        let default = if self.is_brain_score() {
+            InputScaling::None
+        } else {
+            InputScaling::default()
         };
         let written = self.training.inputs.clone();
         written.unwrap_or_else(|| default.to_string())
@@ -375,9 +376,10 @@ impl SweepFile {
 
     /// How responses are scaled.
     pub(super) fn targets(&self) -> String {
-        let default = match self.is_brain_score() {
-            true => TargetScaling::None,
-            false => TargetScaling::default(),
+        let default = if self.is_brain_score() {
+            TargetScaling::None
+        } else {
+            TargetScaling::default()
         };
         let written = self.training.targets.clone();
         written.unwrap_or_else(|| default.to_string())
@@ -386,9 +388,10 @@ impl SweepFile {
     /// How the noise ceiling is measured; empty for the default.
     pub(super) fn ceiling(&self) -> String {
         let is_file = matches!(self.recordings.assembly(), Assembly::File(_));
-        let default = match self.is_brain_score() && is_file {
-            true => Ceiling::Repetition,
-            false => Ceiling::default(),
+        let default = if self.is_brain_score() && is_file {
+            Ceiling::Repetition
+        } else {
+            Ceiling::default()
         };
         let written = self.recordings.ceiling.clone();
         written.unwrap_or_else(|| default.to_string())

@@ -16,9 +16,10 @@ impl SweepFile {
     pub fn to_spec(&self) -> SweepSpec {
         let split = &self.split;
         let is_listed = split.scheme == Scheme::File.name();
-        let [train, validation, test] = match is_listed {
-            true => [0.0; 3],
-            false => [0, 1, 2].map(|part| split.fractions[part]),
+        let [train, validation, test] = if is_listed {
+            [0.0; 3]
+        } else {
+            [0, 1, 2].map(|part| split.fractions[part])
         };
         let stratify = split.stratify.as_deref();
         let stratify = stratify.unwrap_or(if is_listed { "" } else { STRATIFY });

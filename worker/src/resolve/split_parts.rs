@@ -133,9 +133,10 @@ fn not_stratified(is_not: bool, spec: &SplitSpec) -> Option<String> {
 fn columns_of(stimuli: &[Stimulus]) -> String {
     let known = stimuli.iter().flat_map(|stimulus| stimulus.labels.keys());
     let known: BTreeSet<&str> = known.map(String::as_str).collect();
-    match known.is_empty() {
-        true => "none".to_owned(),
-        false => known.into_iter().collect::<Vec<_>>().join(", "),
+    if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.into_iter().collect::<Vec<_>>().join(", ")
     }
 }
 

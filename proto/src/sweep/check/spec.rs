@@ -239,9 +239,10 @@ fn split(split: &SplitSpec, file: Option<String>, found: &mut Found) -> SplitTab
     check_listed(split, is_listed, found);
     SplitTable {
         scheme: split.scheme.clone(),
-        fractions: match is_listed && fractions == [0.0; 3] {
-            true => SplitTable::default().fractions,
-            false => fractions,
+        fractions: if is_listed && fractions == [0.0; 3] {
+            SplitTable::default().fractions
+        } else {
+            fractions
         },
         file,
         order: (!split.order.is_empty()).then(|| split.order.clone()),
@@ -263,7 +264,7 @@ fn check_listed(split: &SplitSpec, is_listed: bool, found: &mut Found) {
         let problem = format!("the limit is {}", Scheme::FILE_SPLITS_MAX);
         found.add("split.splits", split.splits, problem);
     }
-    if !is_listed && !(split.digest.is_empty() && split.splits == 0) {
+    if !is_listed && (!split.digest.is_empty() || split.splits != 0) {
         let problem = "only a file that lists the splits has a digest and a number of them";
         found.add("split.splits", split.splits, problem);
     }

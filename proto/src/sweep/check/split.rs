@@ -70,9 +70,10 @@ fn check_scheme(scheme: Scheme, split: &SplitTable, found: &mut Found) {
         }
     }
     if (is_listed || is_brain_score) && split.fractions != Scheme::BRAIN_SCORE_FRACTIONS {
-        let problem = match is_listed {
-            true => "the file says which stimuli train and test; leave it out",
-            false => "Brain-Score trains on 0.9 of the stimuli and tests on 0.1; leave it out",
+        let problem = if is_listed {
+            "the file says which stimuli train and test; leave it out"
+        } else {
+            "Brain-Score trains on 0.9 of the stimuli and tests on 0.1; leave it out"
         };
         found.add("split.fractions", format!("{:?}", split.fractions), problem);
     }

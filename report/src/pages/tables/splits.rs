@@ -26,9 +26,10 @@ pub(crate) fn table(anns: &AnnResults, splits: u32, with_before_2026: bool) -> T
             }
         }
     }
-    let before = match with_before_2026 {
-        true => " Until January 2026 the score was (center / ceiling)².",
-        false => "",
+    let before = if with_before_2026 {
+        " Until January 2026 the score was (center / ceiling)²."
+    } else {
+        ""
     };
     Table {
         name: "splits",

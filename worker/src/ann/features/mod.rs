@@ -41,7 +41,7 @@ pub struct FeaturesFile {
 
 enum Content {
     Numpy(Arrays),
-    Netcdf(Tables),
+    Netcdf(Box<Tables>),
 }
 
 /// A layer of a file of activations.
@@ -90,7 +90,7 @@ impl FeaturesFile {
             (Content::Numpy(arrays), listed)
         } else if start.starts_with(b"\x89HDF\r\n\x1a\n") || start.starts_with(b"CDF") {
             let (tables, listed) = open_netcdf(path)?;
-            (Content::Netcdf(tables), listed)
+            (Content::Netcdf(Box::new(tables)), listed)
         } else {
             return Err(FeaturesError::Kind {
                 path: path.to_owned(),

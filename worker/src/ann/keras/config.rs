@@ -141,8 +141,8 @@ fn add<'a>(
         ));
     }
     let output = if is_sequence {
-        for at in 1..layers.len() {
-            layers[at].inputs = vec![at - 1];
+        for (before, layer) in layers.iter_mut().skip(1).enumerate() {
+            layer.inputs = vec![before];
         }
         layers.len().checked_sub(1)
     } else {

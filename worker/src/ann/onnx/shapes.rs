@@ -43,7 +43,8 @@ impl Mend for Fill {
         wires: &mut Wires<'_>,
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
-        within_limit(&*wires.value(inputs[0])?)?;
+        let shape = wires.value(inputs[0])?;
+        within_limit(&shape)?;
         wires.tracts(tracts, inputs)
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn counterpart(ann: &str, node: &Node) -> Counterpart {
             let output = [node.shape[0], node.shape[1]];
             let others = [
                 ("divisor_override", "None".to_owned()),
-                ("output_size", several(&output)),
+                ("output_size", several(output)),
             ];
             (
                 &["AvgPool2d", "AdaptiveAvgPool2d"],
@@ -99,8 +99,8 @@ fn window(window: &Window) -> Vec<(&'static str, String)> {
         Padding::Same => "same".to_owned(),
     };
     vec![
-        ("kernel_size", several(&window.size)),
-        ("stride", several(&window.stride)),
+        ("kernel_size", several(window.size)),
+        ("stride", several(window.stride)),
         ("dilation", "1".to_owned()),
         ("padding", padding),
         ("ceil_mode", "0".to_owned()),

@@ -196,7 +196,7 @@ fn an_image_packed_by_a_method_that_is_not_read_is_no_broken_image() {
         let error = images.decode(entry, "s").err().expect("an error");
         let said = error.to_string();
         assert!(said.contains(expected), "{said}");
-        let header = images.header(entry, "s").err().expect("an error");
+        let header = images.header(entry, "s").expect_err("an error");
         assert_eq!(header.to_string(), said);
         let help = miette::Diagnostic::help(&error).expect("help").to_string();
         assert!(

@@ -207,7 +207,7 @@ mod tests {
             "/../../shared/brain-score/golden.json"
         );
         let Ok(text) = std::fs::read_to_string(shared) else {
-            eprintln!("skipped: there is no {shared}");
+            crate::recording::tests::skipped(std::path::Path::new(shared));
             return;
         };
         let golden: Golden = serde_json::from_str(&text).expect("readable");

@@ -209,9 +209,10 @@ impl SplitFile {
             for (id, row) in found {
                 let row = row.expect("unknown ids were refused");
                 if let Some(other) = part_of.insert(row, name) {
-                    let problem = match other == name {
-                        true => format!("`{id}` is listed twice in `{name}`"),
-                        false => format!("`{id}` is in `{other}` and in `{name}`"),
+                    let problem = if other == name {
+                        format!("`{id}` is listed twice in `{name}`")
+                    } else {
+                        format!("`{id}` is in `{other}` and in `{name}`")
                     };
                     return Err(wrong(problem, "list each stimulus once in a split"));
                 }

@@ -213,12 +213,15 @@ fn what_is_around_a_nested_network_counts() {
     let said =
         |layers: &[Value], call: Value| refusal(&nested(&config, layers, call), &["softmax"]);
     let image = input("image");
-    assert_eq!(said(&[image.clone()], call("image", none())), None);
+    assert_eq!(
+        said(std::slice::from_ref(&image), call("image", none())),
+        None
+    );
     let first = [image.clone(), scaled(1.0, none())];
     assert_eq!(said(&first, call("scaled", none())), None);
     let half = [image.clone(), scaled(0.5, none())];
     insta::assert_snapshot!(said(&half, call("scaled", none())).expect("scaled"), @"stem: a layer that reads the image of 9 × 8 × 3 as `torch` preprocesses it / one that reads pixels multiplied by 0.5, plus 0");
-    insta::assert_snapshot!(said(&[image.clone()], call("image", json!({"training": true}))).expect("training"), @"stem: a layer that reads the image of 9 × 8 × 3 as `torch` preprocesses it / one in `inner`, called with `training=True`");
+    insta::assert_snapshot!(said(std::slice::from_ref(&image), call("image", json!({"training": true}))).expect("training"), @"stem: a layer that reads the image of 9 × 8 × 3 as `torch` preprocesses it / one in `inner`, called with `training=True`");
     let flipped = |options: Value| {
         let flip = json!({
             "class_name": "RandomFlip", "name": "flip", "config": {},

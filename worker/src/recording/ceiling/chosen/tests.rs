@@ -173,7 +173,7 @@ fn shared(name: &str) -> Option<String> {
     let path = format!("{}/../../shared/{name}", env!("CARGO_MANIFEST_DIR"));
     let is_there = Path::new(&path).exists();
     if !is_there {
-        eprintln!("skipped: there is no {path}");
+        crate::recording::tests::skipped(Path::new(&path));
     }
     is_there.then_some(path)
 }

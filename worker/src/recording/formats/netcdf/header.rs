@@ -181,7 +181,8 @@ fn time_bins(
         Some(_) => variable.spans(TIME_BIN),
         None => variable.axes.is_empty(),
     };
-    let ends = |names: &[&str]| -> Result<Option<(Vec<f64>, Option<String>)>, RecordingError> {
+    type Ends = (Vec<f64>, Option<String>);
+    let ends = |names: &[&str]| -> Result<Option<Ends>, RecordingError> {
         let Some(variable) = coordinates.find_any(names, spans)? else {
             return Ok(None);
         };

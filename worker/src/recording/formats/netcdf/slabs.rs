@@ -47,9 +47,10 @@ pub(super) fn read(
     let places = places(responses, sites, groups);
     let mut means = Means {
         values: vec![f64::NAN; rows * columns],
-        counts: match groups.iter().all(|group| group.bins.len() == 1) {
-            true => Vec::new(),
-            false => vec![0; rows * columns],
+        counts: if groups.iter().all(|group| group.bins.len() == 1) {
+            Vec::new()
+        } else {
+            vec![0; rows * columns]
         },
     };
     let mut add = |place, value| means.add(place, value);
@@ -232,7 +233,7 @@ mod tests {
     fn tiles_are_whole_chunks_and_cover_a_box_once() {
         for (used, chunk) in [
             (vec![3..17, 0..5], vec![4, 2]),
-            (vec![0..1], vec![1]),
+            (Vec::from([0..1]), vec![1]),
             (vec![0..3_000_000, 2..5], vec![1, 1]),
             (vec![10..11, 0..9_000_000], vec![7, 1 << 21]),
             (vec![0..300, 100..40_000, 5..6], vec![300, 1_000, 50]),
