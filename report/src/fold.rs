@@ -2,8 +2,8 @@
 //! in the report, never all trials.
 
 use super::model::{
-    AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, Size, SplitResult,
-    SweepSummary, Winner,
+    AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, SetOverSplits,
+    Size, SplitResult, SweepSummary, Winner,
 };
 use crate::row::{Cell, Row};
 use crate::setting::Origin;
@@ -11,6 +11,7 @@ use nrp_proto::axis::Axis;
 use nrp_proto::state::{SweepState, TrialState};
 use nrp_proto::wire::{AnnEntry, Details, Scores, SweepSpec, SweepStatus, TrialRecord, TrialSpec};
 use nrp_proto::word;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A sweep's trials as far as they have been taken in.
 ///
@@ -128,11 +129,16 @@ impl Fold {
         }
     }
 
-    /// Ids of the trials whose details the report shows: the best ones of each split.
+    /// Ids of the trials whose details the report shows: the best ones of each split, of all layer sets
+    /// and of the one that is scored over splits. Each stands there once.
     pub fn wants_details(&self) -> Vec<String> {
-        let bests = self.networks.bests();
+        let of_sets = self.networks.models().filter_map(ModelResult::scored_set);
+        let of_sets = of_sets.flat_map(|set| set.bests.values());
+        let mut seen = BTreeSet::new();
+        let bests = self.networks.bests().chain(of_sets);
         bests
             .filter_map(|best| best.row.cell.trial.clone())
+            .filter(|trial| seen.insert(trial.clone()))
             .collect()
     }
 
@@ -141,9 +147,15 @@ impl Fold {
         if details == Details::default() {
             return;
         }
-        let mut bests = self.networks.bests_mut();
-        if let Some(best) = bests.find(|best| best.row.cell.trial.as_deref() == Some(trial)) {
-            best.details = Some(details);
+        for model in self.networks.models_mut() {
+            let of_splits = model.splits.iter_mut();
+            let of_splits = of_splits.filter_map(|split| split.best.as_mut());
+            let of_sets = model.layer_sets.iter_mut();
+            let of_sets = of_sets.flat_map(|set| set.bests.values_mut());
+            let is_it = |best: &&mut Best| best.row.cell.trial.as_deref() == Some(trial);
+            for best in of_splits.chain(of_sets).filter(is_it) {
+                best.details = Some(details.clone());
+            }
         }
     }
 }
@@ -257,11 +269,22 @@ impl ModelResult {
         split.trials += 1;
         split.open += u64::from(is_open);
         if let Some(row) = row {
-            let best = split.best.get_or_insert_with(|| Best {
+            let new = || Best {
                 row: row.clone(),
                 details: None,
-            });
-            better(&mut best.row, row);
+            };
+            better(&mut split.best.get_or_insert_with(new).row, row);
+            let layers = row.cell.layers.as_deref().unwrap_or_default();
+            let number = split.split;
+            let set = found(
+                &mut self.layer_sets,
+                |set| set.layers == layers,
+                || SetOverSplits {
+                    layers: layers.to_vec(),
+                    bests: BTreeMap::new(),
+                },
+            );
+            better(&mut set.bests.entry(number).or_insert_with(new).row, row);
         }
     }
 }

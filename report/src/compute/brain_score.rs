@@ -4,6 +4,8 @@ use crate::model::BrainScore;
 
 /// What is aggregated of a model's splits.
 pub(crate) struct Correlations<'a> {
+    /// The layer set that they are of.
+    pub(crate) layers: &'a [String],
     /// The median over sites of Pearson's r in each split. A site whose prediction is constant counts
     /// as 0.
     pub(crate) medians: &'a [f64],
@@ -17,25 +19,29 @@ pub(crate) struct Correlations<'a> {
     pub(crate) sites: Option<(Vec<&'a [f32]>, &'a [f32])>,
 }
 
-/// Aggregates correlations; none if there is no split.
+/// Aggregates correlations; none if there is no split, or none in which a prediction varies.
 ///
 /// As brainscore-vision 2.4.2 (formula of January 2026): each split's correlation is over its own test
-/// stimuli, the median over sites skips those whose prediction is constant, and the division by the
-/// ceiling comes after averaging over splits. The error is the standard error over splits, not divided
-/// by the ceiling.
+/// stimuli, the median over sites skips those whose prediction is constant, the mean over splits skips
+/// those in which every site's is, and the division by the ceiling comes after averaging over splits. The
+/// error is the standard error over splits, not divided by the ceiling: the standard deviation of those
+/// that are not skipped over the root of the number of all.
 pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
     let theirs = of.medians.iter().zip(of.varying);
+    // No correlation is 0 to the last bit but by definition.
     let theirs: Vec<f64> = theirs
-        .map(|(all, varying)| varying.unwrap_or(*all))
+        .filter_map(|(all, varying)| varying.or(Some(*all).filter(|all| *all != 0.0)))
         .collect();
     let center = mean(&theirs)?;
     let squares: Vec<f64> = theirs.iter().map(|r| (r - center).powi(2)).collect();
-    let error = (mean(&squares)? / theirs.len() as f64).sqrt();
-    let with_constant = mean(of.medians).filter(|_| of.varying.iter().any(Option::is_some));
+    let error = (mean(&squares)? / of.medians.len() as f64).sqrt();
+    let differs = theirs.len() < of.medians.len() || of.varying.iter().any(Option::is_some);
+    let with_constant = mean(of.medians).filter(|_| differs);
     let reached = of.ceiling.filter(|ceiling| *ceiling > 0.0);
     let score = reached.map(|ceiling| center.powi(2) / ceiling);
     Some(BrainScore {
         version: BrainScore::VERSION,
+        layers: of.layers.to_vec(),
         center,
         center_error: error,
         center_with_constant: with_constant,
@@ -49,7 +55,7 @@ pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
             .and_then(|(r, ceilings)| site_wise(r, ceilings)),
         score_before_2026: reached.map(|ceiling| (center / ceiling).powi(2)),
         subjects: None,
-        splits: theirs.len(),
+        splits: of.medians.len(),
     })
 }
 
@@ -99,6 +105,7 @@ mod tests {
 
     fn of<'a>(medians: &'a [f64], varying: &'a [Option<f64>]) -> Correlations<'a> {
         Correlations {
+            layers: &[],
             medians,
             varying,
             ceiling: None,
@@ -170,6 +177,19 @@ mod tests {
         assert_eq!((with.center, against.center), (0.5, -0.5));
         assert_eq!(with.score, against.score);
         assert!((with.score.expect("a ceiling") - 0.3125).abs() < 1e-12);
+    }
+
+    /// What xarray's mean and standard deviation, which skip what is not a number, make of two splits.
+    #[test]
+    fn a_split_in_which_every_prediction_is_constant_is_skipped() {
+        let found = brain_score(&of(&[0.4, 0.0, 0.6], &[None; 3])).expect("two splits");
+        assert_eq!(found.center, 0.5);
+        let error = 0.1 / 3.0f64.sqrt();
+        assert!((found.center_error - error).abs() < 1e-12);
+        let with = found.center_with_constant.expect("differs");
+        assert!((with - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(found.splits, 3);
+        assert_eq!(brain_score(&of(&[0.0, 0.0], &[None; 2])), None);
     }
 
     #[test]

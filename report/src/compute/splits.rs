@@ -1,7 +1,7 @@
 //! Scores over splits, of the trials that each split's own validation loss chooses.
 
 use super::brain_score::{Correlations, brain_score};
-use crate::model::{Best, ModelBrainScore, ModelResult, OverSplits, Spread};
+use crate::model::{Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, Spread};
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::score::Score;
 
@@ -10,30 +10,21 @@ use nrp_proto::score::Score;
 pub(crate) fn conclude(model: &mut ModelResult, ceilings: &[f32]) {
     model.splits.sort_by_key(|split| split.split);
     let bests: Vec<&Best> = model.finished().map(|(_, best)| best).collect();
-    model.over_splits = over_splits(&bests, ceilings);
+    let brain_score = of_one_set(model, ceilings);
+    model.over_splits = over_splits(&bests, brain_score);
 }
 
-/// The model whose aggregate stands for the region: the first linear baseline, or the NRP networks.
-pub(crate) fn standing(models: &[ModelResult]) -> Option<ModelBrainScore> {
-    let of = |model: &ModelResult| {
-        let brain_score = model.over_splits.as_ref()?.brain_score?;
-        Some(ModelBrainScore {
-            model: model.model.clone(),
-            brain_score,
-        })
-    };
-    let (networks, linear): (Vec<_>, Vec<_>) =
-        models.iter().partition(|model| model.model == NRP_NETWORK);
-    linear.into_iter().chain(networks).find_map(of)
+/// The scores of each of `bests`; none if one lacks the score.
+fn each(bests: &[&Best], score: Score) -> Option<Vec<f64>> {
+    let scores = bests.iter().map(|best| best.row.scores.get(score));
+    scores.collect()
 }
 
-/// Scores over the best trials of splits, one for each; none if there are none.
-fn over_splits(bests: &[&Best], ceilings: &[f32]) -> Option<OverSplits> {
-    let of = |score: Score| {
-        let scores = bests.iter().map(|best| best.row.scores.get(score));
-        scores.collect::<Option<Vec<f64>>>()
-    };
-    let spread = |score| (score, of(score).and_then(|scores| Spread::of(&scores)));
+/// Brain-Score's aggregate of the layer set that it is of: Brain-Score scores one layer over all splits.
+fn of_one_set(model: &ModelResult, ceilings: &[f32]) -> Option<BrainScore> {
+    let set = model.scored_set()?;
+    let finished = model.finished().map(|(split, _)| split);
+    let bests: Vec<&Best> = finished.filter_map(|split| set.bests.get(&split)).collect();
     // The ceiling depends on the recordings alone, so any split has it.
     let any = &bests.first()?.row;
     let varying = bests
@@ -45,19 +36,37 @@ fn over_splits(bests: &[&Best], ceilings: &[f32]) -> Option<OverSplits> {
         (!r.is_empty() && r.len() == ceilings.len()).then_some(r.as_slice())
     });
     let sites = sites.collect::<Option<Vec<&[f32]>>>();
-    let aggregated = of(Score::PearsonMedian).and_then(|medians| {
-        brain_score(&Correlations {
-            medians: &medians,
-            varying: &varying,
-            ceiling: any.scores.split_half_consistency,
-            ceiling_error: any.beside.split_half_error,
-            sites: sites.map(|sites| (sites, ceilings)),
+    brain_score(&Correlations {
+        layers: &set.layers,
+        medians: &each(&bests, Score::PearsonMedian)?,
+        varying: &varying,
+        ceiling: any.scores.split_half_consistency,
+        ceiling_error: any.beside.split_half_error,
+        sites: sites.map(|sites| (sites, ceilings)),
+    })
+}
+
+/// The model whose aggregate stands for the region: the first linear baseline, or the NRP networks.
+pub(crate) fn standing(models: &[ModelResult]) -> Option<ModelBrainScore> {
+    let of = |model: &ModelResult| {
+        let brain_score = model.over_splits.as_ref()?.brain_score.clone()?;
+        Some(ModelBrainScore {
+            model: model.model.clone(),
+            brain_score,
         })
-    });
-    Some(OverSplits {
+    };
+    let (networks, linear): (Vec<_>, Vec<_>) =
+        models.iter().partition(|model| model.model == NRP_NETWORK);
+    linear.into_iter().chain(networks).find_map(of)
+}
+
+/// Scores over the best trials of splits, one for each; none if there are none.
+fn over_splits(bests: &[&Best], brain_score: Option<BrainScore>) -> Option<OverSplits> {
+    let spread = |score| (score, each(bests, score).and_then(|of| Spread::of(&of)));
+    (!bests.is_empty()).then(|| OverSplits {
         finished: bests.len(),
         scores: OverSplits::SCORES.map(spread).into(),
-        brain_score: aggregated,
+        brain_score,
     })
 }
 
@@ -66,7 +75,7 @@ mod tests {
     use super::*;
     use crate::row::Row;
     use crate::setting::Origin;
-    use nrp_proto::wire::{Details, Scores, TrialRecord};
+    use nrp_proto::wire::{Details, Scores, TrialRecord, TrialSpec};
 
     /// A trial's split, whether it waits, and its validation loss and NRP-error if it has them.
     type Taken = (u32, bool, Option<(f64, f64)>);
@@ -91,7 +100,8 @@ mod tests {
             let row = Row::new(&record, &Origin::default());
             model.take(has_scores.then_some(&row), *split, *is_open);
         }
-        for best in model.bests_mut() {
+        let sets = model.layer_sets.iter_mut();
+        for best in sets.flat_map(|set| set.bests.values_mut()) {
             let r = 1.0 - best.row.scores.nrp_error.expect("an error") as f32;
             best.details = Some(Details {
                 site_pearson: vec![r, -r],
@@ -126,6 +136,43 @@ mod tests {
         // Both sites have a mean r of ±0.5, in 32 bits.
         let site_wise = brain_score.score_site_wise.expect("sites");
         assert!((site_wise - (0.25 / 0.8 + 0.25 / 0.5) / 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn brain_scores_aggregate_is_of_one_layer_set_in_all_splits() {
+        let mut model = ModelResult::new("ridge");
+        // In the second split the other layer has the lower loss, and a higher mean over both.
+        let trials = [
+            ("a", 0, 0.2, 0.5),
+            ("b", 0, 0.9, 0.8),
+            ("a", 1, 0.4, 0.7),
+            ("b", 1, 0.3, 0.9),
+            ("half", 0, 0.1, 0.1),
+        ];
+        for (number, (layer, split, validation_mse, r)) in trials.into_iter().enumerate() {
+            let record = TrialRecord {
+                id: format!("{number:032x}"),
+                spec: Some(TrialSpec {
+                    layers: vec![layer.to_owned()],
+                    ..TrialSpec::default()
+                }),
+                scores: Some(Scores {
+                    validation_mse,
+                    pearson_median: Some(r),
+                    ..Scores::default()
+                }),
+                ..TrialRecord::default()
+            };
+            model.take(Some(&Row::new(&record, &Origin::default())), split, false);
+        }
+        conclude(&mut model, &[]);
+        let over = model.over_splits.expect("two splits");
+        let brain_score = over.brain_score.as_ref().expect("correlations");
+        assert_eq!(brain_score.layers, ["a"]);
+        assert!((brain_score.center - 0.6).abs() < 1e-12);
+        // Of each split's own best trials: `half`, which lacks the second split, and `b`.
+        let median = over.get(Score::PearsonMedian).expect("correlations");
+        assert!((median.mean - 0.5).abs() < 1e-12);
     }
 
     #[test]

@@ -190,15 +190,18 @@ impl AnnResults {
 
     /// The best trial of each ANN, region, model and split.
     pub fn bests(&self) -> impl Iterator<Item = &Best> {
-        let models = self.region_results().flat_map(|region| &region.models);
-        models.flat_map(ModelResult::bests)
+        self.models().flat_map(ModelResult::bests)
     }
 
-    /// As [`AnnResults::bests`], to change them.
-    pub(crate) fn bests_mut(&mut self) -> impl Iterator<Item = &mut Best> {
+    /// The models of each ANN and region.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &ModelResult> {
+        self.region_results().flat_map(|region| &region.models)
+    }
+
+    /// As [`AnnResults::models`], to change them.
+    pub(crate) fn models_mut(&mut self) -> impl Iterator<Item = &mut ModelResult> {
         let regions = self.0.iter_mut().flat_map(|ann| &mut ann.regions);
-        let models = regions.flat_map(|region| &mut region.models);
-        models.flat_map(ModelResult::bests_mut)
+        regions.flat_map(|region| &mut region.models)
     }
 
     fn region_results(&self) -> impl Iterator<Item = &RegionResult> {

@@ -19,6 +19,7 @@ pub use outcomes::Outcomes;
 pub use protocol::Protocol;
 pub use published::Published;
 pub use sites::{Curve, Predicted, RankedSites, Site};
+pub(crate) use splits::SetOverSplits;
 pub use splits::{Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, SplitResult};
 pub use spread::Spread;
 

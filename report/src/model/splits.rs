@@ -17,6 +17,18 @@ pub struct ModelResult {
     pub splits: Vec<SplitResult>,
     /// Scores over the finished splits; absent if none has finished.
     pub over_splits: Option<OverSplits>,
+    /// Each layer set, with its best trial of each split.
+    #[serde(skip)]
+    pub(crate) layer_sets: Vec<SetOverSplits>,
+}
+
+/// A layer set, with the trial of the lowest validation loss in each split that has one.
+#[derive(Debug)]
+pub(crate) struct SetOverSplits {
+    /// Its layers.
+    pub(crate) layers: Vec<String>,
+    /// The trials, by the number of the split.
+    pub(crate) bests: BTreeMap<u32, Best>,
 }
 
 /// One split of the stimuli.
@@ -56,12 +68,15 @@ pub struct OverSplits {
 }
 
 /// Correlations of several splits as Brain-Score aggregates them.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BrainScore {
     /// The version of Brain-Score's formulas.
     pub version: &'static str,
+    /// The layer set that is scored, the same in all splits: of several, the one with the lowest mean
+    /// validation loss over splits.
+    pub layers: Vec<String>,
     /// Mean over splits of the median Pearson's r over sites, with the sign of r. The median skips sites
-    /// whose prediction is constant.
+    /// whose prediction is constant, and the mean a split in which every site's is.
     pub center: f64,
     /// Standard error of `center` over splits (divisor n), not divided by the ceiling.
     pub center_error: f64,
@@ -129,18 +144,31 @@ impl ModelResult {
             model: model.to_owned(),
             splits: Vec::new(),
             over_splits: None,
+            layer_sets: Vec::new(),
         }
+    }
+
+    /// The layer set that is scored over splits: of those with a trial in every split that has finished,
+    /// the one with the lowest mean validation loss over them, of equal ones the first.
+    pub(crate) fn scored_set(&self) -> Option<&SetOverSplits> {
+        let finished: Vec<u32> = self.finished().map(|(split, _)| split).collect();
+        let loss = |set: &SetOverSplits| {
+            let losses = finished.iter().map(|split| {
+                let best = set.bests.get(split)?;
+                best.row.scores.validation_mse
+            });
+            let losses = losses.collect::<Option<Vec<f64>>>()?;
+            Some(losses.iter().sum::<f64>())
+        };
+        let sets = self.layer_sets.iter();
+        let sets = sets.filter_map(|set| Some((loss(set)?, set)));
+        let best = sets.min_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map(|(_, set)| set)
     }
 
     /// The best trial of each split that has one.
     pub fn bests(&self) -> impl Iterator<Item = &Best> {
         self.splits.iter().filter_map(|split| split.best.as_ref())
-    }
-
-    /// As [`ModelResult::bests`], to change them.
-    pub(crate) fn bests_mut(&mut self) -> impl Iterator<Item = &mut Best> {
-        let splits = self.splits.iter_mut();
-        splits.filter_map(|split| split.best.as_mut())
     }
 
     /// The best trial of the first split.

@@ -37,7 +37,8 @@ pub(crate) fn table(anns: &AnnResults, splits: u32, with_before_2026: bool) -> T
         note: format!(
             "Each split's trial is chosen by that split's validation loss, so configurations and layers \
              may differ between splits. Only splits in which all trials have an outcome count. S.d. is \
-             the sample standard deviation. Brain-Score's aggregate, by the formulas of January 2026 \
+             the sample standard deviation. Brain-Score's aggregate is of one layer set in all \
+             splits, that of the lowest mean validation loss, by the formulas of January 2026 \
              (brainscore-vision 2.4.2, brainscore-core 2.5.0): the center is the mean over splits of the \
              median Pearson's r over sites, without sites whose prediction is constant; where that \
              matters, the center with r = 0 at these sites stands beside it. The score is center² / \
@@ -71,10 +72,16 @@ fn scores(over: Option<&OverSplits>, with_before_2026: bool) -> Vec<Field> {
             Value::Score(spread.and_then(|spread| spread.sd)),
         ));
     }
-    let brain_score = over.and_then(|over| over.brain_score);
-    let part = |head: &'static str, column: &'static str, get: fn(BrainScore) -> Option<f64>| {
+    let brain_score = over.and_then(|over| over.brain_score.as_ref());
+    let part = |head: &'static str, column: &'static str, get: fn(&BrainScore) -> Option<f64>| {
         field(head, column, Value::Score(brain_score.and_then(get)))
     };
+    let layers = brain_score.map(|of| of.layers.join("+"));
+    fields.push(field(
+        "Brain-Score's layers",
+        "brain_score_layers",
+        Value::Word(layers.unwrap_or_default()),
+    ));
     fields.extend([
         part("Brain-Score's center", "brain_score_center", |of| {
             Some(of.center)
