@@ -73,8 +73,8 @@ pub(super) struct Fit<'a> {
     pub(super) tensors: Vec<Option<Found<'a>>>,
     /// Names in the file that are not the ANN's.
     pub(super) unused: Vec<&'a str>,
-    /// Other places in the file that fit as well, with other numbers.
-    pub(super) others: Vec<String>,
+    /// Other places in the file that fit as well, with other numbers or with copies.
+    pub(super) others: Vec<Fit<'a>>,
 }
 
 /// Why a place does not fit.
@@ -384,7 +384,6 @@ impl<'a> Wanted<'a> {
                 places: places.map(|fit| fit.address.clone()).collect(),
             });
         }
-        let others = others.into_iter().map(|fit| fit.address).collect();
         // Of a state dict and the whole network that it is from, the network says more.
         let whole = same.into_iter().find(|fit| !fit.dict.modules.is_empty());
         let best = whole

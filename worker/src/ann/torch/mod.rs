@@ -193,9 +193,10 @@ fn notice(file: &TorchFile, fit: &Fit, key: Option<&str>, unmasked: usize) -> Op
         ));
     }
     if !fit.others.is_empty() {
+        let others: Vec<String> = fit.others.iter().map(|of| of.address.clone()).collect();
         said.push(format!(
             "the file has the ANN's weights under {} as well: `weights_key` chooses",
-            listed(&fit.others)
+            listed(&others)
         ));
     }
     if !fit.unused.is_empty() {

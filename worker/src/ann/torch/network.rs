@@ -43,8 +43,8 @@ struct Network<'a> {
 }
 
 impl TorchFile<'_> {
-    /// Refuses a whole network that differs from the graph in what `asked` depend on. State dicts have no
-    /// modules.
+    /// Refuses a whole network that differs from the graph in what `asked` depend on: the one that is taken,
+    /// and any other of the file, which a state dict beside it may be a copy of. State dicts have no modules.
     pub(super) fn compare(
         &self,
         checkpoint: &Checkpoint,
@@ -52,6 +52,9 @@ impl TorchFile<'_> {
         graph: &Graph,
         asked: &[NodeId],
     ) -> Result<(), TorchError> {
+        for other in &fit.others {
+            self.compare(checkpoint, other, graph, asked)?;
+        }
         let modules = &fit.dict.modules;
         let Some(pickle) = checkpoint.pickle.as_ref().filter(|_| !modules.is_empty()) else {
             return Ok(());

@@ -10,6 +10,7 @@ Tensor i of a network's state dict (counters left out) is the number i.
                               such network, its state dict
 """
 
+import copy
 import functools
 import os
 import sys
@@ -166,6 +167,7 @@ def other_code():
     net = make("alexnet")
     net.features[1] = nn.ReLU6()
     write("alexnet_not_beside_state_dict", {"state_dict": net.state_dict(), "net": net})
+    write("alexnet_not_beside_copy", {"net": net, "state_dict": copy.deepcopy(net.state_dict())})
     write("resnet50_not_quantizable", make("resnet50", torchvision.models.quantization.resnet50, quantize=False))
     write("mobilenet_v2_not_quantizable",
           make("mobilenet_v2", torchvision.models.quantization.mobilenet_v2, quantize=False))
