@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::WeightsFile;
-use super::config::{Layer, Model, models};
+use super::config::{self, Layer, Model, models};
 use super::fit::Fitted;
 use super::layer::{self, Pass};
 use super::names::class_and_number;
@@ -48,8 +48,10 @@ impl WeightsFile<'_> {
         let named: Vec<_> = models.iter().map(|of| names(of, graph, fitted)).collect();
         let most = named.iter().map(|names| known(names)).max().unwrap_or(0);
         if most == 0 {
-            let found = "a description without the layers that it has weights of";
-            return Err(self.not_keras(found));
+            return Err(self.not_keras(match config::wrapper(&root) {
+                Some(class) => format!("the network inside `{class}`: save the inner model"),
+                None => "a description without the layers that it has weights of".to_owned(),
+            }));
         }
         let mut told = BTreeSet::new();
         // Models with the same layers may differ, and the weights do not say which of them is theirs.
@@ -364,7 +366,7 @@ impl<'a> Comparison<'a> {
 
     /// What the user should know of the layers that were compared.
     fn told(&self) -> Vec<String> {
-        let mut told = Vec::new();
+        let (mut told, mut policies) = (Vec::new(), BTreeSet::new());
         let mut around = Some(self.model);
         while let Some(at) = around {
             let model = &self.models[at];
@@ -375,6 +377,12 @@ impl<'a> Comparison<'a> {
                     model.class
                 ));
             }
+            policies.extend(
+                model
+                    .layers
+                    .iter()
+                    .filter_map(|of| setting::policy(of.settings)),
+            );
             around = model.within.map(|(outer, _)| outer);
         }
         for layer in &self.own {
@@ -383,11 +391,6 @@ impl<'a> Comparison<'a> {
                 "layer `{name}` is a `{class}`, whose settings cannot be compared"
             ));
         }
-        let policies: BTreeSet<&str> = self
-            .layers()
-            .iter()
-            .filter_map(|of| setting::policy(of.settings))
-            .collect();
         for policy in policies.into_iter().filter(|of| *of != "float32") {
             told.push(format!(
                 "the network, or a part of it, computes in `{policy}`; nrp computes in float32"

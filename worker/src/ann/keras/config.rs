@@ -75,6 +75,16 @@ pub(super) fn models(root: &Value) -> Result<Vec<Model<'_>>, String> {
     Ok(models)
 }
 
+/// The class of a layer that wraps a model, such as `TimeDistributed`, if the description has one. The
+/// model in it is not listed.
+pub(super) fn wrapper(described: &Value) -> Option<String> {
+    let within = described.get("config")?.get("layer");
+    match within.and_then(layers_of) {
+        Some(_) => Some(class(described)),
+        None => layers_of(described)?.iter().find_map(wrapper),
+    }
+}
+
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }

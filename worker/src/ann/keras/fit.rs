@@ -8,7 +8,7 @@ use super::tensors::{fits, in_order, listed, place_of, shapes, specs_of};
 use super::values::Stored;
 use super::{FileLayer, Network, Order, WeightsFile};
 use crate::ann::AnnError;
-use crate::ann::graph::{Graph, Node, NodeId, WeightSpec};
+use crate::ann::graph::{Graph, Node, NodeId, Op, WeightSpec};
 
 /// What a file has for a graph.
 pub(super) struct Fitted {
@@ -91,7 +91,10 @@ impl WeightsFile<'_> {
                     let tensors = std::mem::take(&mut layer.tensors);
                     fitted.tensors.extend(in_order(specs, tensors).map(Some));
                 }
-                Some(_) | None if !needed[node.weights.start] => {
+                Some(layer) if !needed[node.weights.start] && may_differ(&ours, node, layer) => {
+                    fitted.tensors.extend(specs.iter().map(|_| None));
+                }
+                None if !needed[node.weights.start] => {
                     fitted.tensors.extend(specs.iter().map(|_| None));
                 }
                 Some(layer) => {
@@ -171,6 +174,21 @@ impl WeightsFile<'_> {
 
 fn weighted(graph: &Graph) -> impl Iterator<Item = &Node> {
     graph.nodes().iter().filter(|node| !node.weights.is_empty())
+}
+
+/// Whether the file's `layer` may have other shapes than `node` where nothing depends on it: another
+/// classifier. Within the network, a layer of the ANN's own name with other shapes is another network's.
+fn may_differ(ours: &[&Node], node: &Node, layer: &FileLayer) -> bool {
+    let is_last = ours.last().is_some_and(|last| last.name == node.name);
+    let is_dense = |of: &Node| matches!(of.op, Op::Dense { .. });
+    let mut from_here = ours.iter().skip_while(|of| of.name != node.name);
+    let is_head = is_last || from_here.all(|of| is_dense(of));
+    // Names that Keras gave by numbers, or that the file lacks, may be those of another head.
+    let is_named = match &layer.own_name {
+        Some(_) => !node.auto_numbered,
+        None => class_and_number(&layer.group).0.ends_with("conv2d"),
+    };
+    is_head || !is_named
 }
 
 /// What the file has in place of `node`, which it lacks.

@@ -61,32 +61,46 @@ fn by_number(graph: &Graph, group: &str) -> Option<String> {
 }
 
 /// Gives the layers that Keras numbered the graph's names for them: their numbers depend on the
-/// session that built the network, their order does not.
+/// session that built the network and on those that built its head, their order in the file does not.
 fn rename_numbered(graph: &Graph, network: &mut Network) {
     let weighted = graph.nodes().iter().filter(|node| !node.weights.is_empty());
     let mut numbered: Vec<_> = weighted
         .filter(|node| node.auto_numbered)
-        .map(|node| (class_and_number(&node.name), &*node.name))
+        .map(|node| (class_and_number(&node.name), node))
         .collect();
-    numbered.sort_unstable();
+    numbered.sort_unstable_by_key(|(place, _)| *place);
     for ours in numbered.chunk_by(|a, b| a.0.0 == b.0.0) {
         let class = ours[0].0.0;
-        let number = |layer: &FileLayer| {
-            let name = layer.own_name.as_deref().or(layer.name.as_deref())?;
-            let name = name.rsplit('/').next().unwrap_or(name);
-            let (found, number) = class_and_number(name);
-            let old = OLD_CLASSES.iter().find(|(old, _)| *old == found);
-            (old.map_or(found, |(_, new)| new) == class).then_some(number)
-        };
         let layers = network.layers.iter_mut();
-        let mut theirs: Vec<_> = layers
-            .filter_map(|layer| Some((number(layer)?, layer)))
+        let mut theirs: Vec<(usize, &mut FileLayer)> = layers
+            .filter_map(|layer| Some((number_in(class, layer)?, layer)))
             .collect();
-        theirs.sort_by_key(|(number, _)| *number);
-        for ((_, name), (_, layer)) in ours.iter().zip(theirs) {
-            layer.name = Some((*name).to_owned());
+        let is_certain = match network.order {
+            Order::Model | Order::Classes => true,
+            Order::Trained if theirs.is_sorted_by_key(|(number, _)| *number) => true,
+            // Layers that are not trained come last: the numbers tell, if none is another network's.
+            Order::Trained => {
+                theirs.sort_by_key(|(number, _)| *number);
+                let mut pairs = ours.iter().zip(&theirs);
+                ours.len() == theirs.len()
+                    && pairs.all(|((_, node), (_, of))| fits(specs_of(graph, node), &of.tensors))
+            }
+        };
+        if is_certain {
+            for ((_, node), (_, layer)) in ours.iter().zip(theirs) {
+                layer.name = Some(node.name.clone());
+            }
         }
     }
+}
+
+/// The number of a layer that Keras called by `class`, in whatever version.
+fn number_in(class: &str, layer: &FileLayer) -> Option<usize> {
+    let name = layer.own_name.as_deref().or(layer.name.as_deref())?;
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let (found, number) = class_and_number(name);
+    let old = OLD_CLASSES.iter().find(|(old, _)| *old == found);
+    (old.map_or(found, |(_, new)| new) == class).then_some(number)
 }
 
 /// Names layers by their order, where between two named ones the file has as many layers as the graph,

@@ -3,6 +3,7 @@
 mod anns;
 mod architecture;
 mod disguises;
+mod names;
 
 use super::file::MAX_ARCHIVED_BYTES;
 use super::*;
