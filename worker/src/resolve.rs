@@ -337,7 +337,9 @@ fn resolve_ann(
         }
         OpenedAnn::Features(file) => {
             let seconds = check_features(file, pruning, layers, here.recordings)?;
-            (Reached::default(), Some(seconds))
+            let notices = file.notices(layers, here.recordings)?;
+            let sparsity = None;
+            (Reached { sparsity, notices }, Some(seconds))
         }
     };
     spec.weights_digest = ann.weights_digest(&weights, digests)?;

@@ -3,6 +3,7 @@
 //!
 //! Rows are read where they lie in the file. Only what is compressed, or stored by columns, is read whole.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::error::FeaturesError;
-use super::layers::{Layer, Listed};
+use super::layers::{Layer, List, Listed};
 use crate::archive;
 use crate::recording::{Entries, MAX_RESPONSES_BYTES, names_stimuli, npy};
 
@@ -19,6 +20,12 @@ use crate::recording::{Entries, MAX_RESPONSES_BYTES, names_stimuli, npy};
 const ARRAYS_MAX: usize = 10_000;
 /// The array of ids, besides those called as the stimulus set's column.
 const IDS: &str = "ids";
+/// Most bytes of all lists among which ids are looked for.
+const LISTS_BYTES_MAX: usize = 256 << 20;
+const AS_WORDS: &str =
+    "save the ids as words: `numpy.savez(\"features.npz\", stimulus_id=ids.astype(str), LAYER=x)`";
+const ONE_LIST: &str =
+    "keep one list of ids: that with the ids of the stimulus set, as `stimulus_id`";
 
 /// The arrays of a file that may be layers.
 #[derive(Debug)]
@@ -85,17 +92,15 @@ impl Arrays {
             }
             let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
             let of_array = |problem| failed(format!("array `{name}`: {problem}"));
-            if name == IDS || names_stimuli(&name) {
+            let in_small = name.to_lowercase();
+            if in_small == IDS || names_stimuli(&in_small) {
+                let of_ids = |problem, help| bad_ids(path, &name, problem, help);
                 if listed.ids.is_some() {
-                    return Err(of_array(
-                        "the ids of the stimuli stand here a second time".to_owned(),
-                    ));
+                    let problem = "the ids of the stimuli stand here a second time".to_owned();
+                    return Err(of_ids(problem, ONE_LIST));
                 }
-                let read = npy::read(entry).map_err(of_array)?;
-                listed.ids = Some(match read.entries {
-                    Entries::Words(words) => words,
-                    Entries::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
-                });
+                let read = npy::read(entry).map_err(|problem| of_ids(problem, AS_WORDS))?;
+                listed.ids = Some(words(read.entries));
                 continue;
             }
             let is_stored = entry.compression() == CompressionMethod::STORE;
@@ -110,6 +115,9 @@ impl Arrays {
                     arrays.add(&name, place, stored, &mut listed);
                 }
             }
+        }
+        if listed.ids.is_none() {
+            listed.lists = lists(path, &mut archive, &listed.layers)?;
         }
         Ok((arrays, listed))
     }
@@ -290,6 +298,69 @@ fn unit_of_column(mut index: usize, shape: &[usize]) -> usize {
         index /= length;
     }
     unit
+}
+
+/// The lists in the `.npz` at `path` that are as long as one of `layers` has rows. Numbers that repeat name no
+/// stimuli and are not among them.
+fn lists(
+    path: &Path,
+    archive: &mut ZipArchive<BufReader<File>>,
+    layers: &[Layer],
+) -> Result<Vec<List>, FeaturesError> {
+    let rows: HashSet<usize> = layers.iter().map(|layer| layer.rows).collect();
+    let (mut lists, mut bytes) = (Vec::new(), 0_usize);
+    for index in 0..archive.len() {
+        let unreadable = |error| bad(path, format!("its entry {index} cannot be read ({error})"));
+        let entry = archive.by_index(index).map_err(unreadable)?;
+        let name = entry.name().map_err(unreadable)?;
+        if archive::is_systems_own(&name) {
+            continue;
+        }
+        let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
+        let of_list = |problem, help| bad_ids(path, &name, problem, help);
+        let list = npy::word_list(entry).map_err(|problem| of_list(problem, AS_WORDS))?;
+        let Some(list) = list.filter(|list| rows.contains(&list.length)) else {
+            continue;
+        };
+        if list.is_objects {
+            let problem = "it holds Python objects, which may be ids and are not loaded".to_owned();
+            return Err(of_list(problem, AS_WORDS));
+        }
+        bytes = bytes.saturating_add(list.bytes);
+        if bytes > LISTS_BYTES_MAX {
+            let problem =
+                format!("lists up to here have {bytes} bytes; the limit is {LISTS_BYTES_MAX}");
+            return Err(of_list(problem, ONE_LIST));
+        }
+        let read = npy::read(archive.by_index(index).map_err(unreadable)?);
+        let entries = read.map_err(|problem| of_list(problem, AS_WORDS))?.entries;
+        let is_numbers = matches!(entries, Entries::Numbers(_));
+        let words = words(entries);
+        let differ = words.iter().collect::<HashSet<_>>().len() == words.len();
+        if differ || !is_numbers {
+            lists.push(List {
+                name,
+                words,
+                is_numbers,
+            });
+        }
+    }
+    Ok(lists)
+}
+
+fn words(entries: Entries) -> Vec<String> {
+    match entries {
+        Entries::Words(words) => words,
+        Entries::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
+    }
+}
+
+fn bad_ids(path: &Path, array: &str, problem: String, help: &'static str) -> FeaturesError {
+    FeaturesError::Ids {
+        path: path.to_owned(),
+        problem: format!("array `{array}`: {problem}"),
+        help,
+    }
 }
 
 fn open_archive(path: &Path) -> Result<ZipArchive<BufReader<File>>, FeaturesError> {

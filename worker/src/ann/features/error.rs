@@ -83,6 +83,17 @@ pub enum FeaturesError {
         /// What is wrong.
         problem: String,
     },
+    /// The ids of the stimuli cannot be read, or there are two lists of them.
+    #[error("`{}`: {problem}", path.display())]
+    #[diagnostic(help("{help}"))]
+    Ids {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// The netCDF file cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -20,8 +20,21 @@ pub(super) struct Listed {
     pub(super) layers: Vec<Layer>,
     /// The stimulus of each row; where there are none, rows belong to the lines of the stimulus set.
     pub(super) ids: Option<Vec<String>>,
+    /// Other lists as long as a layer has rows, by their names: one may turn out to hold the stimuli's ids.
+    pub(super) lists: Vec<List>,
     /// What is not a layer, and why.
     pub(super) left_out: Vec<(String, String)>,
+}
+
+/// A list beside the layers.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Its name.
+    pub(super) name: String,
+    /// Its entries; numbers as they are written.
+    pub(super) words: Vec<String>,
+    /// Whether they are numbers, which may count something.
+    pub(super) is_numbers: bool,
 }
 
 impl Layer {

@@ -10,7 +10,7 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -24,7 +24,7 @@ use crate::recording::{
 };
 use arrays::{Arrays, RowFile};
 pub use error::FeaturesError;
-use layers::{Layer, Listed};
+use layers::{Layer, List, Listed};
 
 /// Bytes of activations that are read at once.
 const BATCH_BYTES: usize = 16 << 20;
@@ -36,8 +36,13 @@ pub struct FeaturesFile {
     layers: Vec<Layer>,
     /// The row of each stimulus; where there are none, rows belong to the lines of the stimulus set.
     rows: Option<HashMap<String, usize>>,
+    /// Lists that may turn out to hold the stimuli's ids, by their names.
+    lists: Vec<List>,
     left_out: Vec<(String, String)>,
 }
+
+/// A list of ids: its name, and the row of each.
+type IdList<'a> = (&'a str, HashMap<String, usize>);
 
 enum Content {
     Numpy(Arrays),
@@ -112,6 +117,7 @@ impl FeaturesFile {
             content,
             layers: listed.layers,
             rows,
+            lists: listed.lists,
             left_out: listed.left_out,
         })
     }
@@ -203,7 +209,11 @@ impl FeaturesFile {
 
     /// The row of each stimulus of `recordings`.
     fn rows(&self, layer: &Layer, recordings: &Recordings) -> Result<Vec<usize>, FeaturesError> {
-        let Some(known) = &self.rows else {
+        let found = match &self.rows {
+            Some(_) => None,
+            None => self.id_list(layer, recordings)?.map(|(_, rows)| rows),
+        };
+        let Some(known) = self.rows.as_ref().or(found.as_ref()) else {
             if layer.rows != recordings.listed {
                 return Err(FeaturesError::Rows {
                     path: self.path.clone(),
@@ -214,8 +224,110 @@ impl FeaturesFile {
             }
             return Ok(recordings.lines.clone());
         };
+        self.refuse_missing(known, recordings)?;
+        let ids = recordings.stimuli.iter();
+        Ok(ids.map(|stimulus| known[&stimulus.id]).collect())
+    }
+
+    /// The list of words, whatever its name, that holds the ids of the recordings' stimuli for the rows of
+    /// `layer`. Numbers under another name may be ids or count something: where that matters, they are refused.
+    fn id_list(
+        &self,
+        layer: &Layer,
+        recordings: &Recordings,
+    ) -> Result<Option<IdList<'_>>, FeaturesError> {
+        let ids: HashSet<&String> = recordings.stimuli.iter().map(|of| &of.id).collect();
+        let (mut whole, mut partly): (Option<IdList<'_>>, Option<IdList<'_>>) = (None, None);
+        for List {
+            name,
+            words,
+            is_numbers,
+        } in &self.lists
+        {
+            if words.len() != layer.rows || !words.iter().any(|word| ids.contains(word)) {
+                continue;
+            }
+            let rows = numbered(&self.path, words.clone())?;
+            let has_all = ids.iter().all(|id| rows.contains_key(*id));
+            if *is_numbers {
+                let lines = recordings.stimuli.iter().zip(&recordings.lines);
+                let in_order =
+                    |(stimulus, line): (&Stimulus, &usize)| rows.get(&stimulus.id) == Some(line);
+                if has_all && !lines.into_iter().all(in_order) {
+                    return Err(FeaturesError::Ids {
+                        path: self.path.clone(),
+                        problem: format!(
+                            "array `{name}` holds the stimuli's ids in another order than the stimulus set, or \
+                             counts something"
+                        ),
+                        help: "call it `stimulus_id` if it names the rows' stimuli; leave it out if not",
+                    });
+                }
+                continue;
+            }
+            let first = if has_all { &mut whole } else { &mut partly };
+            match first {
+                None => *first = Some((name, rows)),
+                Some((other, known)) if has_all && ids.iter().any(|id| known[*id] != rows[*id]) => {
+                    return Err(FeaturesError::Ids {
+                        path: self.path.clone(),
+                        problem: format!(
+                            "`{other}` and `{name}` name the rows' stimuli differently"
+                        ),
+                        help: "keep the list with the stimuli's ids, as `stimulus_id`",
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        if let (None, Some((_, rows))) = (&whole, &partly) {
+            self.refuse_missing(rows, recordings)?;
+        }
+        Ok(whole)
+    }
+
+    /// What to tell the user of `layers`: which list is taken as the stimuli's ids, and what is left out.
+    ///
+    /// # Errors
+    /// As [`FeaturesFile::of`].
+    pub fn notices<'a>(
+        &self,
+        layers: impl IntoIterator<Item = &'a String>,
+        recordings: &Recordings,
+    ) -> Result<Vec<String>, FeaturesError> {
+        let mut taken = BTreeSet::new();
+        if self.rows.is_none() {
+            for layer in layers {
+                let list = self.id_list(self.layer(layer)?, recordings)?;
+                taken.extend(list.map(|(name, _)| name));
+            }
+        }
+        let path = self.path.display();
+        let ids = taken
+            .iter()
+            .map(|name| format!("`{path}`: array `{name}` is taken as the stimuli's ids"));
+        let mut notices: Vec<String> = ids.collect();
+        let left_out = self.left_out.iter();
+        let left_out = left_out.filter(|(name, _)| !taken.contains(name.as_str()));
+        let (some, count) = some_of(left_out.map(|(name, why)| format!("`{name}` ({why})")));
+        if count > 0 {
+            let more = match count - some.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            notices.push(format!("`{path}`: left out {}{more}", some.join(", ")));
+        }
+        Ok(notices)
+    }
+
+    /// Refuses rows that lack stimuli of `recordings`.
+    fn refuse_missing(
+        &self,
+        known: &HashMap<String, usize>,
+        recordings: &Recordings,
+    ) -> Result<(), FeaturesError> {
         let ids = recordings.stimuli.iter().map(|stimulus| &stimulus.id);
-        let missing = ids.clone().filter(|id| !known.contains_key(*id));
+        let missing = ids.filter(|id| !known.contains_key(*id));
         let (some, count) = some_of(missing.cloned());
         if count > 0 {
             return Err(FeaturesError::MissingIds {
@@ -226,7 +338,7 @@ impl FeaturesFile {
                 example: known.keys().min().cloned(),
             });
         }
-        Ok(ids.map(|id| known[id]).collect())
+        Ok(())
     }
 }
 

@@ -352,3 +352,91 @@ fn only_a_file_of_activations_is_opened_as_features() {
       `nrp ann layers features --weights FILE` shows what the file holds
     "#);
 }
+
+/// A `.npz` of `fc`, the activations of s3, s2, s1, s0 and never, beside lists: name, type, entries' bytes.
+fn beside(lists: &[(&str, &str, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
+    use std::io::Write;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("beside.npz");
+    let mut archive = zip::ZipWriter::new(File::create(&path).expect("a file"));
+    let fc = [3, 2, 1, 0, 9].map(|stimulus| 1000.0 + 100.0 * stimulus as f32);
+    let fc: Vec<u8> = fc.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let fc = ("fc", "<f4", fc);
+    for (name, descr, bytes) in [&fc].into_iter().chain(lists) {
+        let shape = if *name == "fc" { "(5, 1)" } else { "(5,)" };
+        let header =
+            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let mut array = b"\x93NUMPY\x01\x00".to_vec();
+        array.extend((header.len() as u16).to_le_bytes());
+        array.extend(header.as_bytes());
+        array.extend(bytes);
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        archive
+            .start_file(format!("{name}.npy"), options)
+            .expect("an entry");
+        archive.write_all(&array).expect("written");
+    }
+    archive.finish().expect("an archive");
+    (folder, path)
+}
+
+fn words(ids: [&str; 5]) -> Vec<u8> {
+    ids.iter()
+        .flat_map(|id| format!("{id:\0<5}").into_bytes())
+        .collect()
+}
+
+#[test]
+fn a_list_of_the_stimulis_ids_counts_whatever_its_name() {
+    let ids = || words(["s3", "s2", "s1", "s0", "never"]);
+    let labels = || words(["cat", "cat", "dog", "dog", "dog"]);
+    let recordings = recordings();
+    for name in ["stimuli", "Stimulus_ID", "IDs"] {
+        let (_folder, path) = beside(&[("label", "|S5", labels()), (name, "|S5", ids())]);
+        let file = FeaturesFile::open(&path).expect("a file");
+        let features = file.of("fc", &recordings).expect(name);
+        // By line, the second and the fourth were those of s2 and s0.
+        let values = features.read(0..4).expect("values");
+        assert_eq!(values, expected(1, &[0]), "{name}");
+        let notices = file.notices(&["fc".to_owned()], &recordings);
+        let notices = notices.expect("notices").join("\n");
+        let is_said = notices.contains("array `stimuli` is taken as the stimuli's ids");
+        assert_eq!(is_said, name == "stimuli", "{notices}");
+        assert!(notices.contains("left out `label` (it does not hold numbers)"));
+    }
+}
+
+#[test]
+fn lists_that_may_be_ids_and_cannot_be_used_are_refused() {
+    let ids = || words(["s3", "s2", "s1", "s0", "never"]);
+    let recordings = recordings();
+    let refused = |lists: &[(&str, &str, Vec<u8>)]| {
+        let (folder, path) = beside(lists);
+        let used = FeaturesFile::open(&path)
+            .and_then(|file| file.of("fc", &recordings).map(|features| features.check()));
+        let text = said(&used.expect_err("a refusal"));
+        text.replace(&format!("{}/", folder.path().display()), "")
+    };
+    let partly = words(["s3", "s2", "x", "s0", "never"]);
+    let other = words(["s2", "s3", "s1", "s0", "never"]);
+    let odd = [
+        refused(&[("stimuli", "|S5", partly)]),
+        refused(&[("stimuli", "|S5", ids()), ("names", "|S5", other)]),
+        refused(&[("stimulus_id", "|O", vec![0; 40])]),
+        refused(&[("stimuli", "|O", vec![0; 40])]),
+        refused(&[("stimulus_id", "|S5", ids()), ("image_id", "|S5", ids())]),
+    ];
+    insta::assert_snapshot!(odd.join("\n"), @r#"
+    `beside.npz` lacks 1 of the recordings' 4 stimuli: `s1`
+      compute their activations too, or check that the file's ids are those of the stimulus set (it has `never`)
+    `beside.npz`: `stimuli` and `names` name the rows' stimuli differently
+      keep the list with the stimuli's ids, as `stimulus_id`
+    `beside.npz`: array `stimulus_id`: it holds Python objects, which are not loaded
+      save the ids as words: `numpy.savez("features.npz", stimulus_id=ids.astype(str), LAYER=x)`
+    `beside.npz`: array `stimuli`: it holds Python objects, which may be ids and are not loaded
+      save the ids as words: `numpy.savez("features.npz", stimulus_id=ids.astype(str), LAYER=x)`
+    `beside.npz`: array `image_id`: the ids of the stimuli stand here a second time
+      keep one list of ids: that with the ids of the stimulus set, as `stimulus_id`
+    "#);
+}

@@ -143,6 +143,39 @@ pub(super) fn list(mut reader: impl Read) -> Result<(Vec<usize>, Content), Strin
     Ok((header.shape, content))
 }
 
+/// A list of words, whole numbers or Python objects, from an array's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WordList {
+    /// How many entries it has.
+    pub(crate) length: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// Whether they are Python objects, which are not read.
+    pub(crate) is_objects: bool,
+}
+
+/// What an array's header says of it as a list: `None` where it has rows and columns, or other entries.
+pub(crate) fn word_list(mut reader: impl Read) -> Result<Option<WordList>, String> {
+    let header = Header::read(&mut reader)?;
+    let is_objects = match header.kind {
+        Ok(Kind::Signed | Kind::Unsigned | Kind::Bytes | Kind::Characters) => false,
+        Err(Foreign::Objects) => true,
+        Ok(Kind::Float | Kind::Boolean) | Err(Foreign::Records | Foreign::Type(_)) => {
+            return Ok(None);
+        }
+    };
+    let mut long = header.shape.iter().filter(|length| **length != 1);
+    let length = long.next().copied().unwrap_or(1);
+    if long.next().is_some() || header.shape.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(WordList {
+        length,
+        bytes: length.saturating_mul(header.entry_bytes),
+        is_objects,
+    }))
+}
+
 /// Reads one array to its end. The error describes the problem in words.
 pub(crate) fn read(mut reader: impl Read) -> Result<Array, String> {
     let header = Header::read(&mut reader)?;
