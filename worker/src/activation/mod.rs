@@ -70,7 +70,8 @@ pub enum ActivationError {
     /// A layer has an activation that is not finite.
     #[error("layer `{layer}` has a value for stimulus `{stimulus}` that is not finite")]
     #[diagnostic(help(
-        "the weights are damaged or belong to another network: try `nrp ann verify`"
+        "the weights are damaged or belong to another network: try `nrp ann verify`; in an ONNX file, an \
+         operation divides by zero or overflows: name another layer"
     ))]
     NotFinite {
         /// The layer.

@@ -4,6 +4,7 @@
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
@@ -150,7 +151,8 @@ pub(super) fn modulo(context: &ParsingContext, node: &NodeProto) -> Built {
     mended(context, node, Modulo)
 }
 
-/// The remainder with the divisor's sign; that of tract's dimensions has the dividend's.
+/// The remainder with the divisor's sign; that of tract's dimensions has the dividend's. tract takes a smaller
+/// dividend for the divisor.
 #[derive(Debug, Clone)]
 struct Modulo;
 
@@ -168,14 +170,61 @@ impl Mend for Modulo {
             constant &= wires.model.outlet_fact(*input)?.konst.is_some();
         }
         if !dimensions || constant {
-            return wires.tracts(tracts, inputs);
+            return ordered(tracts, wires, inputs);
         }
         let whole = inputs
             .iter()
             .map(|input| wires.add(cast(i64::datum_type()), &[*input]));
         let whole = whole.collect::<TractResult<TVec<_>>>()?;
-        let remainder = wires.tracts(tracts, &whole)?;
+        let remainder = ordered(tracts, wires, &whole)?;
         Ok(tvec![wires.add(cast(dimension), &remainder)?])
+    }
+}
+
+/// Adds `tracts` with our remainders in place of tract's.
+fn ordered(
+    tracts: &dyn Expansion,
+    wires: &mut Wires<'_>,
+    inputs: &[OutletId],
+) -> TractResult<TVec<OutletId>> {
+    let before = wires.model.nodes().len();
+    let outlets = wires.tracts(tracts, inputs)?;
+    for node in &mut wires.model.nodes_mut()[before..] {
+        let op = node.op_as::<TypedBinOp>();
+        if let Some(TypedBinOp(_, kind)) = op.filter(|op| op.0.is::<math::Rem>()) {
+            node.op = Box::new(TypedBinOp(Box::new(Remainder), *kind));
+        }
+    }
+    Ok(outlets)
+}
+
+/// tract's remainder, whose operands tract swaps as if their order did not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Remainder;
+
+impl BinMiniOp for Remainder {
+    fn name(&self) -> &'static str {
+        math::Rem.name()
+    }
+
+    fn is_commutative(&self) -> bool {
+        false
+    }
+
+    fn result_datum_type(&self, a: DatumType, b: DatumType) -> TractResult<DatumType> {
+        math::Rem.result_datum_type(a, b)
+    }
+
+    fn eval_in_a(&self, a: &mut Tensor, b: &Tensor) -> TractResult<()> {
+        math::Rem.eval_in_a(a, b)
+    }
+
+    fn eval_out_of_place(&self, c: &mut Tensor, a: &Tensor, b: &Tensor) -> TractResult<()> {
+        math::Rem.eval_out_of_place(c, a, b)
+    }
+
+    fn eval(&self, a: TValue, b: TValue, kind: DatumType) -> TractResult<Tensor> {
+        math::Rem.eval(a, b, kind)
     }
 }
 

@@ -125,11 +125,16 @@ impl Mend for Pad {
     }
 }
 
-/// `Resize`, but where tract would put the last corner between two pixels.
+/// `Resize`, but where tract would put the last corner between two pixels, or a lone one outside the image.
 pub(super) fn resize(context: &ParsingContext, node: &NodeProto) -> Built {
     let attribute = |name: &str| node.attribute.iter().find(|it| it.name == name);
     let mode = attribute("coordinate_transformation_mode");
     let corners = |mode: &[u8]| matches!(mode, b"align_corners" | b"tf_crop_and_resize");
+    let cubic = attribute("mode").is_some_and(|it| it.s == b"cubic");
+    let smooth = attribute("antialias").is_some_and(|it| it.i != 0);
+    if mode.is_some_and(|mode| mode.s == b"pytorch_half_pixel") && (cubic || smooth) {
+        return mended(context, node, NoLonePixel);
+    }
     if !mode.is_some_and(|mode| corners(&mode.s)) {
         return tracts(context, node);
     }
@@ -177,5 +182,28 @@ impl Mend for Resize {
             }
         }
         wires.tracts(tracts, inputs)
+    }
+}
+
+/// tract's `Resize` by halves of pixels as PyTorch counts them, where no axis shrinks to one pixel: tract's is
+/// then half a pixel before the first, and ONNX's the first.
+#[derive(Debug, Clone)]
+struct NoLonePixel;
+
+impl Mend for NoLonePixel {
+    fn wire(
+        &self,
+        tracts: &dyn Expansion,
+        wires: &mut Wires<'_>,
+        inputs: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        let resized = wires.tracts(tracts, inputs)?;
+        let (from, to) = (wires.shape(inputs[0])?, wires.shape(resized[0])?);
+        let mut sizes = from.iter().zip(&to);
+        ensure!(
+            !sizes.any(|(from, to)| to.is_one() && !from.is_one()),
+            "`Resize` by `pytorch_half_pixel` to one pixel is not supported, cubic or with `antialias`"
+        );
+        Ok(resized)
     }
 }

@@ -231,6 +231,18 @@ def numbers():
         for name, by in [("plus", 3), ("minus", -3)]:
             constants[f"{name}{bits}"] = np.array(by, kind)
             whole[f"{name}_remainder{bits}"] = ("Mod", [f"{name}{bits}"])
+    # A dividend with fewer values than the divisor, which is from 35 to 45.
+    constants |= {"forty": np.array(40), "narrow": np.array([[[-17]], [[100]], [[0]]]), "forty32": single(40)}
+    nodes += [
+        node("Add", ["whole64", "forty"], ["divisor"]),
+        node("Add", ["tenfold", "forty32"], ["divisor32"]),
+        node("Mod", ["hundreds", "divisor32"], ["left_float"], fmod=1),
+    ]
+    for name, of in [("left_minus", "minus64"), ("left_channels", "narrow")]:
+        nodes.append(node("Mod", [of, "divisor"], [f"{name}_whole"]))
+        nodes.append(node("Cast", [f"{name}_whole"], [name], to=TensorProto.FLOAT))
+    nodes.append(node("Div", ["forty", "divisor"], ["left_division_whole"]))
+    nodes.append(node("Cast", ["left_division_whole"], ["left_division"], to=TensorProto.FLOAT))
     for name, (op, further) in whole.items():
         of = "whole32" if name.endswith("32") else "whole64"
         nodes.append(node(op, [of, *further], [f"{name}_whole"]))
@@ -250,7 +262,7 @@ def unsupported():
     weights |= {
         "grid": np.zeros((1, 2, 2, 2), np.float32), "kernel": np.ones((3, 2, 3, 3), np.float32),
         "three": np.array([3]), "pads": np.array([0, 0, 1, 1] * 2),
-        "batched": np.array([[2, 1]]), "half": np.array(0.5, np.float32),
+        "one_row": np.array([1, 3, 1, 9]), "batched": np.array([[2, 1]]), "half": np.array(0.5, np.float32),
     }
     rnn, gru, lstm = (["row", name, f"{name}_r"] for name in ["rnn", "gru", "lstm"])
     tanh = ["Sigmoid", "Tanh", "Tanh"]
@@ -278,6 +290,12 @@ def unsupported():
              coordinate_transformation_mode="half_pixel_symmetric"),
         node("Resize", ["relu", "", "scales"], ["corners"], mode="linear",
              coordinate_transformation_mode="align_corners"),
+        node("Resize", ["relu", "", "", "one_row"], ["lone"], mode="cubic",
+             coordinate_transformation_mode="pytorch_half_pixel"),
+        node("Resize", ["relu", "", "", "one_row"], ["smooth"], mode="linear", antialias=1,
+             coordinate_transformation_mode="pytorch_half_pixel"),
+        node("Resize", ["relu", "", "scales"], ["cubic"], mode="cubic",
+             coordinate_transformation_mode="pytorch_half_pixel"),
         node("GridSample", ["relu", "grid"], ["sampled"], mode="cubic", padding_mode="border"),
         node("ConvTranspose", ["relu", "kernel"], ["larger"], strides=[2, 2], auto_pad="VALID",
              output_shape=[17, 24]),

@@ -87,8 +87,12 @@ pub(super) fn responses(
     }
     let mut left_out: Vec<Listed> = Vec::new();
     for &index in &parts.beside {
-        if !parts::check_ids(asked, container, index)? {
-            left_out.push(container.listed()[index].clone());
+        let names_stimuli = parts::check_ids(asked, container, index)?;
+        let array = &container.listed()[index];
+        // Beside an array that was asked for, nothing needs to be said of other words.
+        let is_said = asked.layout.variable.is_none() || ids::names_stimuli(&array.name);
+        if !names_stimuli && is_said {
+            left_out.push(array.clone());
         }
     }
     let tables: Vec<Listed> = parts

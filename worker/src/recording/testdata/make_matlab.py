@@ -73,6 +73,8 @@ def big_endian(path):
 def seven():
     """hdf5storage's file, and one as MATLAB itself writes TVSD's."""
     hdf5storage.savemat("seven.mat", WORKSPACE, format="7.3", oned_as="column", store_python_metadata=False)
+    lab = {"V4": FIRST.T, "names": cells(IDS)}
+    hdf5storage.savemat("field.mat", {"lab": lab}, format="7.3", oned_as="column", store_python_metadata=False)
     with h5py.File("things.mat", "w", userblock_size=512) as file:
 
         def put(name, array, kind="double", **options):

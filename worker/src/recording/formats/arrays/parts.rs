@@ -69,10 +69,10 @@ impl Parts {
                 }
                 parts.names.retain(|index| *index != chosen);
                 parts.beside.retain(|index| *index != chosen);
-                // The others were not asked for: nothing needs to be said of them.
-                parts
-                    .beside
-                    .retain(|index| ids::names_stimuli(&listed[*index].name));
+                // The others were not asked for; a list of words may still show that the rows are in another order.
+                let may_name =
+                    |array: &Listed| ids::names_stimuli(&array.name) || array.kind == Kind::Words;
+                parts.beside.retain(|index| may_name(&listed[*index]));
                 parts.tables = vec![chosen];
             }
             None => {

@@ -85,7 +85,10 @@ impl Container for Seven {
         let Listed { name, shape, kind } = &self.listed[index];
         let failed = |problem: String| format!("variable `{name}`: {problem}");
         let root = self.file.root_group();
-        let data = root.and_then(|root| layout::dataset(&root, name));
+        let data = root.and_then(|root| match name.split_once('/') {
+            Some((of, field)) => layout::dataset(&root.group(of)?, field),
+            None => layout::dataset(&root, name),
+        });
         let data = data.map_err(|error| failed(error.to_string()))?;
         let entries = match kind {
             Kind::Words => {

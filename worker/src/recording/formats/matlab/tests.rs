@@ -236,6 +236,35 @@ fn what_is_no_table_of_numbers_is_refused() {
 }
 
 #[test]
+fn a_field_of_a_struct_is_read() {
+    let files = files();
+    let first: Vec<f64> = (0..4)
+        .flat_map(|stimulus| (0..5).map(move |site| f64::from(10 * site + stimulus)))
+        .collect();
+    for layout in [Layout::evident(), variable("lab/V4")] {
+        let field = open(&files, &testdata("field.mat"), layout).expect("a field");
+        let [region] = &field.regions[..] else {
+            panic!("one region")
+        };
+        assert_eq!((&*region.name, &region.responses), ("lab/V4", &first));
+        assert!(field.notices.is_empty(), "{:?}", field.notices);
+    }
+}
+
+/// Also beside an array that was asked for, and by lists of any name.
+#[test]
+fn words_in_another_order_than_the_stimulus_set_are_refused() {
+    let files = files();
+    files.write_stimuli("stimulus_id,word\n0,s1\n1,s0\n2,s2\n3,s3\n");
+    for layout in [Layout::evident(), variable("lab/V4")] {
+        let said = refusal(&files, "field.mat", layout);
+        let expected =
+            "array `lab/names` names `s0` in row 1, where stimulus 1 is `s1` in `stimuli.csv`";
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
 fn what_is_not_read_spoils_nothing_beside_it() {
     let files = files();
     let first: Vec<f64> = (0..4)
