@@ -196,6 +196,8 @@ fn winners_are_those_of_nrp_best(place: &Place) {
                 .unwrap();
             assert_eq!(over["seeds"], 3, "{winner}");
             assert!(over["sd_nrp_error"].as_f64().unwrap() > 0.0);
+            // Of linear models alone.
+            winner["pearson_per_split"] = Value::Null;
             assert!(best.contains(&winner), "{winner} is missing from {best:?}");
         }
     }

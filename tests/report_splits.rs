@@ -99,11 +99,16 @@ fn scores_are_over_the_winners_of_all_splits(place: &Place, trials: &[Value]) {
                 is(&format!("mean_{score}"), mean);
                 is(&format!("sd_{score}"), sd);
             }
-            let (center, sd) = spread(&scores("pearson_median"));
+            // A split in which every site's prediction is constant has no correlation there.
+            let mut correlations = scores("pearson_median");
+            correlations.retain(|r| *r != 0.0);
+            let (center, sd) = spread(&correlations);
             is("brain_score_center", center);
-            // The sample deviation of ten splits is over 9; the standard error over √10.
-            is("brain_score_center_error", sd * 0.09f64.sqrt());
-            is("brain_score_error", sd * 0.09f64.sqrt());
+            // The sample deviation of n splits is over n - 1; the standard error is over √10.
+            let n = correlations.len() as f64;
+            let error = sd * ((n - 1.0) / n / 10.0).sqrt();
+            is("brain_score_center_error", error);
+            is("brain_score_error", error);
             let ceiling = winners[0]["split_half_consistency"].as_f64().unwrap();
             is("brain_score", center.powi(2) / ceiling);
         }
