@@ -227,13 +227,15 @@ fn scatter(
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     #[test]
     fn tiles_are_whole_chunks_and_cover_a_box_once() {
         for (used, chunk) in [
             (vec![3..17, 0..5], vec![4, 2]),
-            (Vec::from([0..1]), vec![1]),
+            (iter::once(0..1).collect(), vec![1]),
             (vec![0..3_000_000, 2..5], vec![1, 1]),
             (vec![10..11, 0..9_000_000], vec![7, 1 << 21]),
             (vec![0..300, 100..40_000, 5..6], vec![300, 1_000, 50]),
