@@ -2,10 +2,10 @@
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
-use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED};
+use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED, Subjects};
 use nrp_worker::recording::{
     self, AssemblyReport, Axes, BinChoice, FORMATS, ImagesReport, Layout, RegionReport, Report,
-    TimeBin,
+    SubjectChoice, TimeBin,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -57,6 +57,14 @@ pub(crate) enum Command {
         /// The region of all sites, of a file that does not say it
         #[arg(long, value_name = "REGION")]
         region: Option<String>,
+        /// The one subject whose sites are read
+        #[arg(long, value_name = "NAME")]
+        subject: Option<String>,
+        /// `each` makes each region of each subject a region, `REGION/SUBJECT`
+        #[arg(
+            long, value_name = "WORD", value_parser = Subjects::NAMES, conflicts_with = "subject"
+        )]
+        subjects: Option<String>,
         /// The regions that are read, all unless some are named
         #[arg(long, value_delimiter = ',', value_name = "REGION")]
         regions: Vec<String>,
@@ -116,6 +124,8 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         time_bin_id,
         time_bins,
         region,
+        subject,
+        subjects,
         regions,
     } = command;
     let axes = axes.map_or(Axes::Evident, Axes::Given);
@@ -130,6 +140,11 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
             .or(time_bin_id.map(BinChoice::Id))
             .or(time_bins.map(|_| BinChoice::Each)),
         region,
+        subjects: match subject {
+            Some(subject) => SubjectChoice::One(subject),
+            None if subjects.as_deref() == Some(Subjects::Each.name()) => SubjectChoice::Each,
+            None => SubjectChoice::Together,
+        },
     };
     let report = recording::check(&files, &layout, &regions)?;
     match format {

@@ -213,6 +213,22 @@ fn time_bins_and_subjects_are_read_alike_by_checks_and_sweeps() {
         serde_json::json!(["0", "1", "2"])
     );
     assert!(swept("subjects.nc", "").status.success());
+    let of_each = json(&swept("subjects.nc", "subjects = \"each\""));
+    assert_eq!(of_each["regions"], serde_json::json!(["V4/F", "V4/N"]));
+    let each = json(&check(
+        "subjects.nc",
+        &["--subjects", "each", "--regions", "V4"],
+    ));
+    assert_eq!(each["assembly"]["regions"][1]["region"], "V4/N");
+    assert_eq!(each["assembly"]["regions"][1]["sites"], 2);
+    let one = json(&check(
+        "subjects.nc",
+        &["--subject", "F", "--regions", "V4"],
+    ));
+    assert_eq!(one["assembly"]["regions"][0]["region"], "V4");
+    assert_eq!(one["assembly"]["regions"][0]["sites"], 1);
+    let error = unwrapped(&refusal(&swept("subjects.nc", "subject = \"M\"")));
+    assert!(error.contains("its subjects are F, N"), "{error}");
     assert!(check("bins-only.nc", &["--region", "V1"]).status.success());
     assert!(!check("bins-only.nc", &[]).status.success());
 }

@@ -2,7 +2,7 @@
 //! row and in words.
 
 use crate::text::{list, present};
-use nrp_proto::sweep::Scheme;
+use nrp_proto::sweep::{Scheme, Subjects};
 use nrp_proto::wire::{Duplicates, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec};
 use serde::Serialize;
 
@@ -144,6 +144,8 @@ pub fn recordings(files: &RecordingsFiles) -> String {
         time_bin_id,
         time_bins,
         region,
+        subject,
+        subjects,
     } = files;
     let files = [assembly, stimuli, images].into_iter();
     let mut parts = vec![list(files.filter(|file| !file.is_empty()))];
@@ -170,6 +172,11 @@ pub fn recordings(files: &RecordingsFiles) -> String {
     }
     if !region.is_empty() {
         parts.push(format!("all sites in {region}"));
+    }
+    if !subject.is_empty() {
+        parts.push(format!("subject {subject}"));
+    } else if subjects == Subjects::Each.name() {
+        parts.push("each subject a region".to_owned());
     }
     if !split.is_empty() {
         parts.push(format!("splits {split}"));

@@ -34,6 +34,7 @@ fn sweep(scheme: &str) -> SweepSpec {
             region: "IT".to_owned(),
             names: ["silent", "good", "poor"].map(str::to_owned).into(),
             ceilings: vec![f32::NAN, 0.81, -0.1],
+            ..RegionSites::default()
         }],
         ..SweepSpec::default()
     }

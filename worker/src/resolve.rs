@@ -8,12 +8,13 @@ use crate::ann::{
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::{
-    Axes, BinChoice, Layout, PictureFacts, Recordings, Region, Source, clipped_notice,
+    Axes, BinChoice, Layout, PictureFacts, Recordings, Region, Source, SubjectChoice,
+    clipped_notice,
 };
 use burn::tensor::Device;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
-use nrp_proto::sweep::{Assembly, Scheme, ZEROS_OF_DENSE};
+use nrp_proto::sweep::{Assembly, Scheme, Subjects, ZEROS_OF_DENSE};
 use nrp_proto::wire::{AnnSpec, LayerSet, RecordingsFiles, RegionSites, SweepSpec};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -59,6 +60,7 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
                 region: Some(&files.region)
                     .filter(|region| !region.is_empty())
                     .cloned(),
+                subjects: subject_choice(files),
             },
         },
     }
@@ -70,6 +72,17 @@ fn bin_choice(files: &RecordingsFiles) -> Option<BinChoice> {
     let window = window.ok().map(BinChoice::Window);
     let each = (!files.time_bins.is_empty()).then_some(BinChoice::Each);
     window.or(files.time_bin_id.map(BinChoice::Id)).or(each)
+}
+
+/// Whose sites are read; the sweep file's check sees to it that it is said in one way only.
+fn subject_choice(files: &RecordingsFiles) -> SubjectChoice {
+    if files.subjects == Subjects::Each.name() {
+        SubjectChoice::Each
+    } else if files.subject.is_empty() {
+        SubjectChoice::Together
+    } else {
+        SubjectChoice::One(files.subject.clone())
+    }
 }
 
 /// The digest of what `source` holds, marked where the recordings are simulated so that every result
@@ -96,12 +109,15 @@ pub fn weights_source(
 
 /// The names and ceilings of a region's sites, up to [`SITES_MAX`].
 fn region_sites(region: &Region) -> RegionSites {
+    let subject = region.subject.clone().unwrap_or_default();
     let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
     let ceilings = ceilings.map(|ceiling| ceiling.map_or(f32::NAN, |ceiling| ceiling as f32));
     RegionSites {
         region: region.name.clone(),
         names: region.sites.iter().take(SITES_MAX).cloned().collect(),
         ceilings: ceilings.take(SITES_MAX).collect(),
+        part_of: subject.region,
+        subject: subject.subject,
     }
 }
 
@@ -228,8 +244,8 @@ fn resolve_recordings(
         layout.axes = Axes::Evident;
     }
     let recordings = Recordings::open(&source, &spec.regions)?;
-    if !files.time_bins.is_empty() {
-        take_bins(spec, &recordings);
+    if !files.time_bins.is_empty() || files.subjects == Subjects::Each.name() {
+        take_parts(spec, &recordings);
     }
     // A worker reads them in the same order, without deducing it.
     let axes = recordings.axes.iter().map(|axis| axis.name().to_owned());
@@ -274,25 +290,25 @@ fn resolve_recordings(
     Ok((Resolved { forecast, notices }, recordings))
 }
 
-/// Puts in place of each region of a sweep those of its time bins, in the order of time.
-fn take_bins(spec: &mut SweepSpec, recordings: &Recordings) {
+/// Puts in place of each region of a sweep those of its subjects and time bins.
+fn take_parts(spec: &mut SweepSpec, recordings: &Recordings) {
     let regions = recordings.regions.iter();
     let regions: Vec<String> = regions.map(|region| region.name.clone()).collect();
     for entry in &mut spec.anns {
         let sets = std::mem::take(&mut entry.layer_sets).into_iter();
-        let in_bins = sets.flat_map(|set| {
-            let of_bins = recordings.bins_of(&set.region).map(|region| LayerSet {
+        let of_parts = sets.flat_map(|set| {
+            let of_parts = recordings.parts_of(&set.region).map(|region| LayerSet {
                 region,
                 ..set.clone()
             });
-            let of_bins: Vec<LayerSet> = of_bins.collect();
-            if of_bins.is_empty() {
+            let of_parts: Vec<LayerSet> = of_parts.collect();
+            if of_parts.is_empty() {
                 vec![set]
             } else {
-                of_bins
+                of_parts
             }
         });
-        entry.layer_sets = in_bins.collect();
+        entry.layer_sets = of_parts.collect();
     }
     spec.regions = regions;
 }

@@ -160,6 +160,7 @@ async fn what_scores_are_made_of_is_kept_and_asked_for_by_itself() {
         region: "V4".to_owned(),
         names: vec!["V4-0".to_owned(), "V4-1".to_owned()],
         ceilings: vec![0.5, f32::NAN],
+        ..RegionSites::default()
     }];
     let details = Details {
         site_error: vec![0.25, f32::NAN],

@@ -59,6 +59,7 @@ async fn outcomes_that_cannot_be_or_were_not_leased_are_refused_with_the_reason(
         region: "V4".to_owned(),
         names: vec!["one".to_owned(), "two".to_owned()],
         ceilings: Vec::new(),
+        ..RegionSites::default()
     }];
     world.submit(spec).await;
     world.register("1").await;

@@ -47,6 +47,10 @@ pub struct RecordingsTable {
     pub time_bin_id: Option<i64>,
     pub time_bins: Option<String>,
     pub region: Option<String>,
+    /// The one subject whose sites are read.
+    pub subject: Option<String>,
+    /// A word of [`Subjects`].
+    pub subjects: Option<String>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
 }
@@ -301,6 +305,8 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "time_bin_id",
             "time_bins",
             "region",
+            "subject",
+            "subjects",
             "regions",
         ],
     ),

@@ -82,6 +82,14 @@ impl ResponseFormat {
         }
     }
 
+    /// Whether such a file may say which subject each of its sites belongs to.
+    pub const fn has_subjects(self) -> bool {
+        match self {
+            Self::Assembly => true,
+            Self::Arrays | Self::Matlab | Self::Nwb | Self::Ventral => false,
+        }
+    }
+
     /// Whether such a file always says which regions its sites are in.
     pub const fn names_regions(self) -> bool {
         match self {

@@ -47,6 +47,8 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("time_bin_id", Whole),
             ("time_bins", Text),
             ("region", Text),
+            ("subject", Text),
+            ("subjects", Text),
             ("regions", Texts),
         ],
     ),

@@ -22,6 +22,7 @@ mod scheme;
 mod search;
 mod site_ranges;
 mod space;
+mod subjects;
 mod to_spec;
 
 pub use array_axes::{ArrayAxis, UnknownAxes};
@@ -43,6 +44,7 @@ pub use scheme::Scheme;
 pub use search::SearchTable;
 pub use site_ranges::{BadSiteRanges, SiteRanges};
 pub use space::GridTrial;
+pub use subjects::Subjects;
 
 use miette::Diagnostic;
 use std::fmt;

@@ -41,6 +41,8 @@ impl SweepFile {
                 time_bin_id: self.recordings.time_bin_id.map(|id| id as u32),
                 time_bins: self.recordings.time_bins.clone().unwrap_or_default(),
                 region: self.recordings.region.clone().unwrap_or_default(),
+                subject: self.recordings.subject.clone().unwrap_or_default(),
+                subjects: self.recordings.subjects.clone().unwrap_or_default(),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),

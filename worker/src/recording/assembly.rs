@@ -9,6 +9,7 @@ use nrp_proto::sweep::ArrayAxis;
 
 use super::bins::TimeBin;
 use super::error::RecordingError;
+use super::region::Part;
 use super::site::{Described, Site};
 use super::words::{counted, some_of};
 
@@ -21,11 +22,9 @@ pub(super) struct Assembly {
     /// The region of each of these; empty where it has none that was read.
     pub(super) regions: Vec<String>,
     /// The regions that were read, in their order.
-    pub(super) region_names: Vec<String>,
+    pub(super) parts: Vec<Part>,
     /// What the file has, read or not.
     pub(super) contents: Contents,
-    /// What follows a region's name in those of its time bins, for each bin that is a region; otherwise empty.
-    pub(super) bin_labels: Vec<String>,
     /// The coordinate that says the ceiling of each site that was read, where one is asked for and there; NaN
     /// where a site has none.
     pub(super) ceilings: Option<Vec<f64>>,
@@ -68,14 +67,13 @@ impl Assembly {
         };
         Self {
             path: path.to_owned(),
-            region_names: names(&regions),
+            parts: parts(&regions),
             sites,
             regions,
             contents: Contents {
                 sites: described.sites(),
                 time_bins: Vec::new(),
             },
-            bin_labels: Vec::new(),
             ceilings: None,
             notices: Vec::new(),
             axes: Vec::new(),
@@ -129,11 +127,11 @@ impl Assembly {
 }
 
 /// The regions in the order of their first site. Sites without a region are in none, unless all are.
-fn names(regions: &[String]) -> Vec<String> {
+fn parts(regions: &[String]) -> Vec<Part> {
     let has_unnamed_only = regions.iter().all(String::is_empty);
     let mut known = HashSet::new();
     let named = regions
         .iter()
         .filter(|region| (has_unnamed_only || !region.is_empty()) && known.insert(region.as_str()));
-    named.cloned().collect()
+    named.map(|region| Part::whole(region)).collect()
 }

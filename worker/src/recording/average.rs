@@ -7,10 +7,10 @@ use nrp_proto::sweep::Ceiling;
 use super::assembly::Assembly;
 use super::ceiling::{Noise, Shown};
 use super::error::RecordingError;
-use super::region::Region;
+use super::region::{Part, Region};
 use super::words::some_of;
 
-/// Averages the sites of `region` over the repetitions of each stimulus, in `f64`, skipping NaN.
+/// Averages the sites of a `part` over the repetitions of each stimulus, in `f64`, skipping NaN.
 ///
 /// `stimulus_of` gives the row of each presentation's stimulus among `stimuli` rows.
 ///
@@ -18,12 +18,13 @@ use super::words::some_of;
 /// When a response is infinite, a site has none at all, or the ceiling cannot be measured as asked.
 pub(super) fn average(
     assembly: &Assembly,
-    region: &str,
+    part: &Part,
     stimulus_of: &[usize],
     stimuli: usize,
     ceiling: &Ceiling,
 ) -> Result<Region, RecordingError> {
-    let cells = Cells::gather(assembly, region, stimulus_of, stimuli);
+    let region = part.name();
+    let cells = Cells::gather(assembly, &region, stimulus_of, stimuli);
     cells.refuse_infinite(assembly)?;
     cells.refuse_silent(assembly)?;
     let mean = |(sum, &count): (&f64, &u32)| match count {
@@ -31,7 +32,7 @@ pub(super) fn average(
         count => sum / f64::from(count),
     };
     Ok(Region {
-        name: region.to_owned(),
+        subject: part.of_subject(),
         responses: cells.sums.iter().zip(&cells.counts).map(mean).collect(),
         sites: cells
             .sites
@@ -42,7 +43,8 @@ pub(super) fn average(
             cells.repetitions.iter().copied().min().unwrap_or(0),
             cells.repetitions.iter().copied().max().unwrap_or(0),
         ),
-        noise: cells.noise(assembly, region, stimulus_of, ceiling)?,
+        noise: cells.noise(assembly, &region, stimulus_of, ceiling)?,
+        name: region,
     })
 }
 
@@ -202,8 +204,14 @@ mod tests {
         let shown = ["a", "a", "b"].map(str::to_owned).to_vec();
         let (sites, regions) = (names(["s", "t"]), names(["V4", "V4"]));
         let assembly = Assembly::by_rows(Path::new("made.npy"), sites, regions, shown, values);
-        let region =
-            average(&assembly, "V4", &[0, 0, 1], 2, &Ceiling::default()).expect("averages");
+        let region = average(
+            &assembly,
+            &Part::whole("V4"),
+            &[0, 0, 1],
+            2,
+            &Ceiling::default(),
+        )
+        .expect("averages");
         assert_eq!(region.responses, [1e8, tiny, 1e8 + 0.25, tiny]);
     }
 }

@@ -20,8 +20,9 @@ use super::formats::{self, Asked, Brought, Opened};
 use super::images::{Entry, Images, Picture};
 use super::layout::Layout;
 use super::pictures::clipped_notice;
-use super::region::chosen;
+use super::region::{Part, chosen};
 use super::stimuli::{Stimulus, StimulusSet};
+use super::subjects;
 use super::words::{counted, some_of};
 use super::{STIMULUS_SETS, unlisted};
 use report::{region_report, repetitions_report};
@@ -160,13 +161,7 @@ impl Report {
     }
 
     fn take_contents(&mut self, contents: &Contents) {
-        let mut known = HashSet::new();
-        let subjects = contents
-            .sites
-            .iter()
-            .filter_map(|site| site.subject.as_ref());
-        let subjects = subjects.filter(|subject| known.insert(*subject));
-        self.subjects = subjects.cloned().collect();
+        self.subjects = subjects::of_sites(&contents.sites);
         self.sites.clone_from(&contents.sites);
         self.time_bins.clone_from(&contents.time_bins);
     }
@@ -188,11 +183,10 @@ impl Report {
             self.problem(&error);
         }
         let recordings = format!("`{}`", assembly.path.display());
-        let (known, labels) = (&assembly.region_names, &assembly.bin_labels);
-        let chosen = chosen(regions, known, labels, &recordings);
+        let chosen = chosen(regions, &assembly.parts, &recordings);
         let chosen = self.kept(chosen).unwrap_or_default();
         let mut regions = Vec::new();
-        for region in chosen {
+        for region in chosen.iter().map(Part::name) {
             let cells = Cells::gather(assembly, &region, &stimulus_of, rows.len());
             for refusal in [
                 cells.refuse_infinite(assembly),

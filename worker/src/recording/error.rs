@@ -19,6 +19,7 @@ use thiserror::Error;
 use super::bins::BinsError;
 use super::ceiling::CeilingError;
 use super::limits::MAX_RESPONSES;
+use super::subjects::SubjectsError;
 use super::words::{counted, named};
 pub use arrays::ArraysError;
 pub use assembly::AssemblyError;
@@ -163,6 +164,10 @@ pub enum RecordingError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bins(#[from] BinsError),
+    /// Sites that cannot be chosen by subject as asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Subjects(#[from] SubjectsError),
     /// A region for all sites of a file that says their regions itself.
     #[error("`{}` names the regions of its sites itself{}", path.display(), if known.is_empty() { String::new() } else { format!(": {}", known.join(", ")) })]
     #[diagnostic(help(

@@ -4,6 +4,7 @@ use nrp_proto::sweep::Ceiling;
 
 use super::bins::BinChoice;
 use super::formats::arrays::Axes;
+use super::subjects::SubjectChoice;
 
 /// How the responses in a file are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Layout {
     pub bins: Option<BinChoice>,
     /// The region of all sites, of a file that does not say it.
     pub region: Option<String>,
+    /// Whose sites are read, and whether each subject is a region of its own.
+    pub subjects: SubjectChoice,
 }
 
 impl Layout {
@@ -45,6 +48,7 @@ impl Layout {
             ceiling: Ceiling::default(),
             bins: None,
             region: None,
+            subjects: SubjectChoice::default(),
         }
     }
 }

@@ -28,6 +28,7 @@ mod source;
 pub mod split;
 mod spreadsheet;
 mod stimuli;
+mod subjects;
 mod words;
 
 use std::collections::{HashMap, HashSet};
@@ -57,16 +58,17 @@ pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 pub use pictures::{PictureFacts, clipped_notice};
 pub(crate) use ranks::ranks;
-pub use region::Region;
+pub use region::{OfSubject, Region};
 pub use site::Site;
 pub use source::{Digests, Source};
 pub use stimuli::Stimulus;
+pub use subjects::{SubjectChoice, SubjectsError};
 
 use assembly::Assembly;
 use formats::{Asked, Opened};
 use images::{Entry, Header, Images, Picture};
 use pictures::{DEGREES, Pictures};
-use region::{chosen, of_bin};
+use region::{Part, chosen};
 use stimuli::StimulusSet;
 pub(crate) use words::{first_bytes, named, some_of};
 
@@ -90,8 +92,8 @@ pub struct Recordings {
     pub listed: usize,
     /// Where each of the stimuli stands in the stimulus set, the first at 0.
     pub lines: Vec<usize>,
-    /// What follows a region's name in those of its time bins, for each bin that is a region.
-    bin_labels: Vec<String>,
+    /// What each of the regions is made of.
+    parts: Vec<Part>,
     pictures: Box<dyn Pictures>,
     /// The duplicates, once they were searched for.
     duplicates: OnceLock<Duplicates>,
@@ -201,14 +203,11 @@ impl Recordings {
         }
     }
 
-    /// The regions of the time bins of `region`, in the order of time; none where bins are not regions of their
-    /// own.
-    pub fn bins_of(&self, region: &str) -> impl Iterator<Item = String> {
-        let names = self
-            .bin_labels
-            .iter()
-            .map(move |label| of_bin(region, label));
-        names.filter(|name| self.region(name).is_some())
+    /// The regions that `region` stands for where subjects or time bins are regions of their own, in their order:
+    /// those of all its subjects and bins, or itself.
+    pub fn parts_of(&self, region: &str) -> impl Iterator<Item = String> {
+        let parts = region::parts_of(region, &self.parts).into_iter();
+        parts.map(Part::name)
     }
 
     /// The region called `name`.
@@ -305,8 +304,7 @@ impl Recordings {
         pictures: impl FnOnce(&[Stimulus]) -> Result<Box<dyn Pictures>, RecordingError>,
     ) -> Result<Self, RecordingError> {
         let recordings = format!("`{}`", assembly.path.display());
-        let (known, labels) = (&assembly.region_names, &assembly.bin_labels);
-        let regions = chosen(regions, known, labels, &recordings)?;
+        let parts = chosen(regions, &assembly.parts, &recordings)?;
         assembly.refuse_named_twice()?;
         let mut notices = assembly.notices();
         let shown: HashSet<&str> = assembly.shown.iter().map(String::as_str).collect();
@@ -325,9 +323,9 @@ impl Recordings {
             .collect();
         let stimulus_of = rows_of(assembly, &rows, &set.path)?;
         let pictures = pictures(&stimuli)?;
-        let regions = regions
+        let regions = parts
             .iter()
-            .map(|region| average::average(assembly, region, &stimulus_of, stimuli.len(), ceiling))
+            .map(|part| average::average(assembly, part, &stimulus_of, stimuli.len(), ceiling))
             .collect::<Result<Vec<Region>, _>>()?;
         let has_ceilings = regions.iter().all(|region| region.noise.is_some());
         notices.extend(ceiling::notice(ceiling, has_ceilings));
@@ -337,7 +335,7 @@ impl Recordings {
             simulated: false,
             notices,
             axes: assembly.axes.clone(),
-            bin_labels: assembly.bin_labels.clone(),
+            parts,
             listed,
             lines,
             pictures,
@@ -347,8 +345,9 @@ impl Recordings {
     }
 
     fn simulate(seed: u64, regions: &[String]) -> Result<Self, RecordingError> {
-        let known = simulated::NAMES.map(str::to_owned);
-        let names = chosen(regions, &known, &[], "the simulated recordings")?;
+        let known = simulated::NAMES.map(Part::whole);
+        let parts = chosen(regions, &known, "the simulated recordings")?;
+        let names: Vec<String> = parts.iter().map(Part::name).collect();
         let made = simulated::simulate(seed, &names);
         let listed = made.stimuli.len();
         Ok(Self {
@@ -357,7 +356,7 @@ impl Recordings {
             simulated: true,
             notices: Vec::new(),
             axes: Vec::new(),
-            bin_labels: Vec::new(),
+            parts,
             listed,
             lines: (0..listed).collect(),
             pictures: Box::new(Rendered(made.images)),

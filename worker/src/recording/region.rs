@@ -6,8 +6,10 @@ use super::error::RecordingError;
 /// Responses of the sites of one brain region.
 #[derive(Debug, Clone)]
 pub struct Region {
-    /// Its name, as the file spells it.
+    /// Its name: as the file spells it, with the subject and the time bin where these are regions of their own.
     pub name: String,
+    /// Whose sites these are, where each subject is a region of its own.
+    pub subject: Option<OfSubject>,
     /// Its sites.
     pub sites: Vec<String>,
     /// Rates, `[stimuli, sites]` row by row, averaged over repetitions; NaN where nothing was
@@ -19,47 +21,157 @@ pub struct Region {
     pub noise: Option<Noise>,
 }
 
-/// The name of `region` in the time bin of this label, which is empty where bins are no regions of their own.
-pub(super) fn of_bin(region: &str, label: &str) -> String {
-    match label {
-        "" => region.to_owned(),
-        label => format!("{region} {label}"),
+/// A region of one subject.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfSubject {
+    /// The region of all subjects.
+    pub region: String,
+    /// The subject.
+    pub subject: String,
+}
+
+/// The sites of a region that are scored together: all of them, or those of one subject, in one time bin or in
+/// the only one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Part {
+    /// The region, as the file spells it.
+    pub(super) region: String,
+    /// The subject, where each is a region of its own; otherwise empty.
+    pub(super) subject: String,
+    /// What names the time bin, where each is a region of its own; otherwise empty.
+    pub(super) bin: String,
+}
+
+impl Part {
+    /// All of a region.
+    pub(super) fn whole(region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            subject: String::new(),
+            bin: String::new(),
+        }
+    }
+
+    /// Its name as a region: `V4`, `V4/monkeyF`, `V4 70-80 ms` or `V4/monkeyF 70-80 ms`.
+    pub(super) fn name(&self) -> String {
+        named(&self.region, &self.subject, &self.bin)
+    }
+
+    /// The subject, where it is one's.
+    pub(super) fn of_subject(&self) -> Option<OfSubject> {
+        (!self.subject.is_empty()).then(|| OfSubject {
+            region: named(&self.region, "", &self.bin),
+            subject: self.subject.clone(),
+        })
+    }
+
+    /// Whether `asked` names several parts, and this is one: of all subjects, of all bins, or of both.
+    fn is_of(&self, asked: &str) -> bool {
+        let of = [("", self.bin.as_str()), (&self.subject, ""), ("", "")];
+        of.iter()
+            .any(|(subject, bin)| named(&self.region, subject, bin) == asked)
     }
 }
 
-/// The regions that are asked for, each once, or all that are known. Where time bins are regions of their own, whose
-/// `labels` these are, a region without one stands for those of all its bins.
+fn named(region: &str, subject: &str, bin: &str) -> String {
+    let mut name = region.to_owned();
+    for (before, part) in [('/', subject), (' ', bin)] {
+        if !part.is_empty() {
+            name.push(before);
+            name.push_str(part);
+        }
+    }
+    name
+}
+
+/// Those of `known` that `asked` names: the one of this name, or else all that are of it.
+pub(super) fn parts_of<'a>(asked: &str, known: &'a [Part]) -> Vec<&'a Part> {
+    match known.iter().find(|part| part.name() == asked) {
+        Some(part) => vec![part],
+        None => known.iter().filter(|part| part.is_of(asked)).collect(),
+    }
+}
+
+/// The regions that are asked for, each once, or all that are known. Where subjects or time bins are regions of
+/// their own, a region without one stands for those of all.
 ///
 /// # Errors
 /// When one is not known.
 pub(super) fn chosen(
     asked: &[String],
-    known: &[String],
-    labels: &[String],
+    known: &[Part],
     recordings: &str,
-) -> Result<Vec<String>, RecordingError> {
+) -> Result<Vec<Part>, RecordingError> {
     if asked.is_empty() {
         return Ok(known.to_vec());
     }
-    let mut chosen: Vec<String> = Vec::new();
+    let mut chosen: Vec<Part> = Vec::new();
     for region in asked {
-        let mut of_region = vec![region.clone()];
-        if !known.contains(region) {
-            of_region = labels.iter().map(|label| of_bin(region, label)).collect();
-            of_region.retain(|of_bin| known.contains(of_bin));
-        }
-        if of_region.is_empty() {
+        let parts = parts_of(region, known);
+        if parts.is_empty() {
             return Err(RecordingError::UnknownRegion {
                 region: region.clone(),
                 recordings: recordings.to_owned(),
-                known: known.to_vec(),
+                known: known.iter().map(Part::name).collect(),
             });
         }
-        for region in of_region {
-            if !chosen.contains(&region) {
-                chosen.push(region);
+        for part in parts {
+            if !chosen.contains(part) {
+                chosen.push(part.clone());
             }
         }
     }
     Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(region: &str, subject: &str, bin: &str) -> Part {
+        Part {
+            region: region.to_owned(),
+            subject: subject.to_owned(),
+            bin: bin.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_region_stands_for_those_of_all_its_subjects_and_bins() {
+        let mut known = Vec::new();
+        for region in ["V4", "IT"] {
+            for subject in ["F", "N"] {
+                for bin in ["0-50 ms", "50-100 ms"] {
+                    known.push(part(region, subject, bin));
+                }
+            }
+        }
+        let names = |asked: &str| {
+            let chosen = chosen(&[asked.to_owned()], &known, "`a.nc`");
+            let names = chosen.map(|of| of.iter().map(Part::name).collect::<Vec<_>>());
+            names.map_err(|error| error.to_string())
+        };
+        let all: Vec<String> = known[..4].iter().map(Part::name).collect();
+        assert_eq!(names("V4"), Ok(all.clone()));
+        assert_eq!(names("V4/N"), Ok(all[2..].to_vec()));
+        assert_eq!(
+            names("V4 50-100 ms"),
+            Ok(vec![all[1].clone(), all[3].clone()])
+        );
+        assert_eq!(names("V4/N 0-50 ms"), Ok(vec!["V4/N 0-50 ms".to_owned()]));
+        assert!(names("V4/M").is_err());
+        let of = known[3].of_subject().expect("a subject");
+        assert_eq!(
+            (of.region.as_str(), of.subject.as_str()),
+            ("V4 50-100 ms", "N")
+        );
+        assert_eq!(part("V4", "", "0-50 ms").of_subject(), None);
+    }
+
+    #[test]
+    fn a_region_whose_name_has_a_slash_is_only_itself() {
+        let known = [Part::whole("V4/d"), Part::whole("V4")];
+        let chosen = chosen(&["V4".to_owned()], &known, "`a.nc`").expect("a region");
+        assert_eq!(chosen, known[1..]);
+    }
 }

@@ -75,6 +75,7 @@ impl Source {
                     ceiling,
                     bins,
                     region,
+                    subjects,
                 } = layout;
                 match axes {
                     // Evident axes follow from the files alone.
@@ -101,6 +102,7 @@ impl Source {
                 if let Some(region) = region {
                     hasher.update(format!("region {region:?}").as_bytes());
                 }
+                hasher.update(subjects.in_words().as_bytes());
             }
             Self::Ventral { file, .. } => {
                 // The levels chosen are in the stimuli's digest.

@@ -3,7 +3,7 @@
 use super::ann::check_degrees;
 use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, backticked, quote, repeated};
 use crate::near_miss;
-use crate::sweep::{ArrayAxis, Assembly, Ceiling, ResponseFormat, SiteRanges, SweepFile};
+use crate::sweep::{ArrayAxis, Assembly, Ceiling, ResponseFormat, SiteRanges, Subjects, SweepFile};
 
 /// What `time_bins` may be.
 const EACH: &str = "each";
@@ -66,6 +66,7 @@ impl SweepFile {
         self.check_ceiling(found);
         self.check_bins(found);
         self.check_region(found);
+        self.check_subjects(found);
         self.check_regions(found);
     }
 
@@ -238,6 +239,36 @@ impl SweepFile {
             let problem = "is for assemblies and NWB files that do not say where their sites are; `regions` \
                            chooses among those of a file";
             found.add(key, quote(region), problem);
+        }
+    }
+
+    /// What is wrong with `subject` and `subjects`.
+    fn check_subjects(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        let given = [
+            ("recordings.subject", &recordings.subject),
+            ("recordings.subjects", &recordings.subjects),
+        ];
+        for (key, word) in given {
+            if let Some(word) = word
+                && !self.is_assembly()
+            {
+                let problem =
+                    "only Brain-Score assemblies say which subject a site belongs to; leave it out";
+                found.add(key, quote(word), problem);
+            }
+        }
+        if let Some(subject) = &recordings.subject {
+            found.text("recordings.subject", subject, TEXT_BYTES_MAX);
+        }
+        let Some(word) = &recordings.subjects else {
+            return;
+        };
+        found.word("recordings.subjects", word, &Subjects::NAMES);
+        if recordings.subject.is_some() && word == Subjects::Each.name() {
+            let problem =
+                "each subject is a region of its own, and `subject` chooses one: keep one";
+            found.add("recordings.subjects", quote(word), problem);
         }
     }
 

@@ -64,6 +64,8 @@ impl SweepSpec {
                 time_bin_id: files.time_bin_id.map(i64::from),
                 time_bins: given(files.time_bins),
                 region: given(files.region),
+                subject: given(files.subject),
+                subjects: given(files.subjects),
                 regions: self.regions.clone(),
             },
             split: split(
@@ -209,6 +211,15 @@ impl SweepSpec {
         }
         if !found.count(format!("{key}.names"), sites.names.len(), SITES_MAX) {
             return;
+        }
+        for (field, text) in [("part_of", &sites.part_of), ("subject", &sites.subject)] {
+            if !text.is_empty() {
+                found.text(format!("{key}.{field}"), text, TEXT_BYTES_MAX);
+            }
+        }
+        if sites.part_of.is_empty() != sites.subject.is_empty() {
+            let problem = "a region of one subject is a part of another region";
+            found.add(format!("{key}.subject"), quote(&sites.subject), problem);
         }
         // Some sites have no names.
         let named = sites.names.iter().enumerate();

@@ -311,6 +311,42 @@ fn time_bins_are_of_assemblies_and_chosen_in_one_way() {
 }
 
 #[test]
+fn subjects_are_of_assemblies_and_one_or_each() {
+    let files = "stimuli = \"a.csv\"\nimages = \"a.zip\"";
+    let found = |file: &str, keys: &str| {
+        check(&format!(
+            "[recordings]\nassembly = {file:?}\n{files}\n{keys}"
+        ))
+    };
+    for keys in [
+        "subjects = \"each\"",
+        "subjects = \"together\"",
+        "subject = \"monkeyF\"",
+        "subject = \"monkeyF\"\nsubjects = \"together\"",
+    ] {
+        assert_eq!(found("a.nc", keys), "good", "{keys}");
+    }
+    for (file, keys, mistake) in [
+        (
+            "a.npz",
+            "subject = \"F\"",
+            "only Brain-Score assemblies say",
+        ),
+        (
+            "a.nwb",
+            "subjects = \"each\"",
+            "only Brain-Score assemblies say",
+        ),
+        ("a.nc", "subject = \"\"", "`recordings.subject` = \"\""),
+        ("a.nc", "subjects = \"eahc\"", "did you mean `each`?"),
+        ("a.nc", "subject = \"F\"\nsubjects = \"each\"", "keep one"),
+    ] {
+        let found = found(file, keys);
+        assert!(found.contains(mistake), "{keys}: {found}");
+    }
+}
+
+#[test]
 fn the_region_that_is_named_is_the_one_predicted_unless_regions_says_otherwise() {
     let file = |keys: &str| {
         let text = format!(

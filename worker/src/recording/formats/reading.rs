@@ -11,6 +11,7 @@ use crate::recording::error::RecordingError;
 use crate::recording::layout::Layout;
 use crate::recording::pictures::Pictures;
 use crate::recording::stimuli::StimulusSet;
+use crate::recording::subjects::{SubjectChoice, SubjectsError};
 
 /// Which responses to read, and how.
 pub(in crate::recording) struct Asked<'a> {
@@ -55,7 +56,7 @@ impl Asked<'_> {
     }
 
     /// Refuses what the user has said of files of other formats: a window of one without spikes, sites of one
-    /// without arrays, time bins or a region of one that has none to choose.
+    /// without arrays, time bins, subjects or a region of one that has none to choose.
     pub(super) fn refuse_of_others(&self, format: ResponseFormat) -> Result<(), RecordingError> {
         let path = self.path.to_owned();
         if self.layout.window_ms.is_some() && !format.has_spikes() {
@@ -64,6 +65,8 @@ impl Asked<'_> {
             Err(RecordingError::NoSites { path })
         } else if self.layout.bins.is_some() && !format.has_time_bins() {
             Err(BinsError::None { path }.into())
+        } else if self.layout.subjects != SubjectChoice::Together && !format.has_subjects() {
+            Err(SubjectsError::None { path }.into())
         } else if self.layout.region.is_some() && format.names_regions() {
             let known = Vec::new();
             Err(RecordingError::RegionGiven { path, known })

@@ -181,7 +181,7 @@ fn hostile_sizes_are_refused_with_their_limit() {
     };
     assert!(good().check().is_ok());
     type Edit = fn(&mut crate::wire::SweepSpec);
-    let edits: [(Edit, &str); 14] = [
+    let edits: [(Edit, &str); 15] = [
         (
             |spec| spec.regions = vec!["r".repeat(257)],
             "`recordings.regions[0]` = \"rrr",
@@ -240,9 +240,20 @@ fn hostile_sizes_are_refused_with_their_limit() {
                     region: "V4".to_owned(),
                     names: vec!["a".to_owned(), "b\u{1b}".to_owned()],
                     ceilings: vec![1.5],
+                    ..Default::default()
                 }];
             },
             "a noise ceiling is at most 1",
+        ),
+        (
+            |spec| {
+                spec.sites = vec![crate::wire::RegionSites {
+                    region: "V4".to_owned(),
+                    subject: "F".to_owned(),
+                    ..Default::default()
+                }];
+            },
+            "`sites[0].subject` = \"F\": a region of one subject is a part of another region",
         ),
         (
             |spec| spec.training = None,

@@ -1,12 +1,14 @@
 //! Which sites and time bins are read: those of the regions that are asked for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 use super::header::Header;
 use crate::recording::bins::Group;
 use crate::recording::error::RecordingError;
 use crate::recording::formats::reading::Asked;
-use crate::recording::region::{chosen, of_bin};
+use crate::recording::region::{Part, chosen};
+use crate::recording::subjects::SubjectsError;
 
 /// The columns that are read: every site of `sites` for every group, `[groups, sites]`.
 pub(super) struct Columns {
@@ -18,55 +20,63 @@ pub(super) struct Columns {
     /// The region of each column; empty where it is of a region that is not asked for.
     pub(super) regions: Vec<String>,
     /// The regions, in the order asked for.
-    pub(super) region_names: Vec<String>,
+    pub(super) parts: Vec<Part>,
+    /// What the user should know.
+    pub(super) notices: Vec<String>,
 }
 
 impl Columns {
-    /// The columns of the regions that are asked for, or of all: regions in the order of the file, the bins of each
-    /// in the order of `groups`.
+    /// The columns of the regions that are asked for, or of all: regions in the order of the file, the subjects of
+    /// each in the order of the file where they are regions of their own, the bins of these in the order of `groups`.
     ///
     /// # Errors
-    /// When there is no such region.
+    /// When there is no such region or subject.
     pub(super) fn of(
         asked: &Asked<'_>,
         header: &Header,
         groups: &[Group],
     ) -> Result<Self, RecordingError> {
-        let mut seen = HashSet::new();
-        let known = header.sites.iter().map(|site| site.region.as_str());
-        let known: Vec<&str> = known
-            .filter(|region| !region.is_empty() && seen.insert(*region))
+        let (subjects, notices) = asked.layout.subjects.of(asked.path, &header.sites)?;
+        // What region and subject each site counts for, if it is read.
+        let places: Vec<Option<Place<'_>>> = header
+            .sites
+            .iter()
+            .zip(subjects)
+            .map(|(site, subject)| Some((site.region.as_str(), subject?)))
+            .map(|place| place.filter(|(region, _)| !region.is_empty()))
             .collect();
-        let mut all = Vec::new();
-        for region in &known {
-            all.extend(groups.iter().map(|group| of_bin(region, &group.label)));
-        }
-        let labels: Vec<String> = groups.iter().map(|group| group.label.clone()).collect();
+        let known = in_order(places.iter().flatten().copied());
+        let part = |(region, subject): Place<'_>, group: &Group| Part {
+            region: region.to_owned(),
+            subject: subject.to_owned(),
+            bin: group.label.clone(),
+        };
+        let of_place = |place| groups.iter().map(move |group| part(place, group));
+        let all: Vec<Part> = known.iter().flat_map(|&place| of_place(place)).collect();
+        refuse_alike(asked.path, &all)?;
         let recordings = format!("`{}`", asked.path.display());
-        let region_names = chosen(asked.regions, &all, &labels, &recordings)?;
-        let wanted: HashSet<&String> = region_names.iter().collect();
-        // The regions that are wanted of a group, with their names in its bins.
+        let parts = chosen(asked.regions, &all, &recordings)?;
+        let wanted: HashSet<&Part> = parts.iter().collect();
+        // The places that are wanted of a group, with their names in its bins.
         let of_group = |group: &Group| {
-            let regions = known.iter();
-            let regions = regions.map(|&region| (region, of_bin(region, &group.label)));
-            let regions = regions.filter(|(_, name)| wanted.contains(name));
-            regions.collect::<HashMap<&str, String>>()
+            let parts = known.iter().map(|&place| (place, part(place, group)));
+            let parts = parts.filter(|(_, part)| wanted.contains(part));
+            let named = parts.map(|(place, part)| (place, part.name()));
+            named.collect::<HashMap<Place<'_>, String>>()
         };
         let of_groups = groups.iter().map(|group| (group, of_group(group)));
-        let of_groups: Vec<(&Group, HashMap<&str, String>)> = of_groups
-            .filter(|(_, regions)| !regions.is_empty())
-            .collect();
-        let used = of_groups.iter().flat_map(|(_, regions)| regions.keys());
-        let used: HashSet<&str> = used.copied().collect();
-        let is_used = |site: &usize| used.contains(header.sites[*site].region.as_str());
+        let of_groups: Vec<(&Group, HashMap<Place<'_>, String>)> =
+            of_groups.filter(|(_, named)| !named.is_empty()).collect();
+        let used = of_groups.iter().flat_map(|(_, named)| named.keys());
+        let used: HashSet<Place<'_>> = used.copied().collect();
+        let is_used = |site: &usize| places[*site].is_some_and(|place| used.contains(&place));
         let sites: Vec<usize> = (0..header.sites.len()).filter(is_used).collect();
         let (mut names, mut regions) = (Vec::new(), Vec::new());
         for (_, of_group) in &of_groups {
             for &site in &sites {
-                let site = &header.sites[site];
-                let region = of_group.get(site.region.as_str());
+                let region = places[site].and_then(|place| of_group.get(&place));
                 regions.push(region.cloned().unwrap_or_default());
-                names.push(site.name.clone());
+                names.push(header.sites[site].name.clone());
             }
         }
         Ok(Self {
@@ -77,7 +87,37 @@ impl Columns {
             sites,
             names,
             regions,
-            region_names,
+            parts,
+            notices,
         })
     }
+}
+
+/// The region of a site, and its subject where that matters.
+type Place<'a> = (&'a str, &'a str);
+
+/// Each place once, by the order in which first its region and then its subject appear.
+fn in_order<'a>(places: impl Iterator<Item = Place<'a>>) -> Vec<Place<'a>> {
+    let (mut regions, mut subjects) = (HashMap::new(), HashMap::new());
+    let mut known = BTreeMap::new();
+    for (region, subject) in places {
+        let count = regions.len();
+        let of_region = *regions.entry(region).or_insert(count);
+        let count = subjects.len();
+        let of_subject = *subjects.entry(subject).or_insert(count);
+        known.insert((of_region, of_subject), (region, subject));
+    }
+    known.into_values().collect()
+}
+
+fn refuse_alike(path: &Path, parts: &[Part]) -> Result<(), SubjectsError> {
+    let mut names = HashSet::new();
+    let twice = parts
+        .iter()
+        .map(Part::name)
+        .find(|name| !names.insert(name.clone()));
+    twice.map_or(Ok(()), |name| {
+        let path = path.to_owned();
+        Err(SubjectsError::Alike { path, name })
+    })
 }

@@ -91,15 +91,14 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
     let contents = header.contents();
     let mut notices = header.notices;
     notices.extend(notice);
+    notices.extend(columns.notices);
     notices.extend(odd);
-    let labels = groups.into_iter().map(|group| group.label);
     Ok(Assembly {
         path: path.to_owned(),
         sites: columns.names,
         regions: columns.regions,
-        region_names: columns.region_names,
+        parts: columns.parts,
         contents,
-        bin_labels: labels.filter(|label| !label.is_empty()).collect(),
         ceilings,
         notices,
         axes: Vec::new(),

@@ -6,7 +6,9 @@ use miette::Diagnostic;
 use crate::recording::assembly::Assembly;
 use crate::recording::formats::Asked;
 use crate::recording::tests::{Files, testdata};
-use crate::recording::{BinChoice, Layout, RecordingError, Recordings, Source, check};
+use crate::recording::{
+    BinChoice, Layout, RecordingError, Recordings, Source, SubjectChoice, check,
+};
 
 fn layout(bins: Option<BinChoice>) -> Layout {
     Layout {
@@ -118,8 +120,8 @@ fn each_bin_is_a_region_in_the_order_of_time() {
             }
         }
         assert_eq!(names, expected, "{file}");
-        assert_eq!(all.bins_of("IT").collect::<Vec<_>>(), expected[4..]);
-        assert_eq!(all.bins_of("V").count() + all.bins_of("").count(), 0);
+        assert_eq!(all.parts_of("IT").collect::<Vec<_>>(), expected[4..]);
+        assert_eq!(all.parts_of("V").count() + all.parts_of("").count(), 0);
         assert_eq!(all.regions[1].sites, ["0", "2", "4"]);
         assert_eq!(all.regions[7].sites, ["1", "3"]);
         // One of them alone, as a worker reads it.
@@ -244,6 +246,85 @@ fn a_site_is_a_subject_and_an_id() {
 }
 
 #[test]
+fn each_subject_is_a_region_or_one_is_read_alone() {
+    let of = |subjects: SubjectChoice| Layout {
+        subjects,
+        ..Layout::evident()
+    };
+    let bits = |of: &[f64]| of.iter().map(|of| of.to_bits()).collect::<Vec<_>>();
+    for file in ["subjects.nc", "animals.nc"] {
+        let together = recordings(file, Layout::evident(), &[]).expect("recordings");
+        let each = recordings(file, of(SubjectChoice::Each), &[]).expect("recordings");
+        let names: Vec<&str> = each.regions.iter().map(|of| of.name.as_str()).collect();
+        assert_eq!(names, ["V4/F", "V4/N", "IT/F", "IT/N"], "{file}");
+        assert_eq!(each.parts_of("V4").collect::<Vec<_>>(), names[..2]);
+        // Sites are named as before, and their responses are the same.
+        for part in &each.regions {
+            let whole = part.subject.as_ref().expect("a subject");
+            assert_eq!(part.name, format!("{}/{}", whole.region, whole.subject));
+            let all = together.region(&whole.region).expect("a region");
+            let prefix = format!("{}/", whole.subject);
+            let sites: Vec<usize> = (0..all.sites.len())
+                .filter(|&site| all.sites[site].starts_with(&prefix))
+                .collect();
+            let named: Vec<&String> = sites.iter().map(|&site| &all.sites[site]).collect();
+            assert_eq!(part.sites.iter().collect::<Vec<_>>(), named, "{file}");
+            let rows = all.responses.chunks(all.sites.len());
+            let expected: Vec<f64> = rows
+                .flat_map(|row| sites.iter().map(|&site| row[site]))
+                .collect();
+            assert_eq!(bits(&part.responses), bits(&expected), "{file}");
+            // As a worker reads it.
+            let alone = recordings(file, of(SubjectChoice::Each), &[&part.name]);
+            let alone = alone.expect("recordings");
+            assert_eq!(alone.regions.len(), 1);
+            assert_eq!(bits(&alone.regions[0].responses), bits(&expected));
+            assert_eq!(alone.regions[0].subject, part.subject);
+            let one = of(SubjectChoice::One(whole.subject.clone()));
+            let one = recordings(file, one, &[&whole.region]).expect("recordings");
+            assert_eq!(one.regions[0].name, whole.region);
+            assert_eq!(one.regions[0].subject, None);
+            assert_eq!(bits(&one.regions[0].responses), bits(&expected));
+        }
+        let it = recordings(file, of(SubjectChoice::Each), &["IT"]).expect("recordings");
+        assert_eq!((it.regions.len(), it.regions[1].name.as_str()), (2, "IT/N"));
+        // A check is of the same mind.
+        let layout = of(SubjectChoice::Each);
+        let report = check(&[testdata(file)], &layout, &["V4".to_owned()]).expect("a report");
+        assert_eq!(report.problems, Vec::<String>::new(), "{file}");
+        let regions = report.assembly.expect("an assembly").regions;
+        let regions: Vec<&str> = regions.iter().map(|of| of.region.as_str()).collect();
+        assert_eq!(regions, names[..2], "{file}");
+    }
+    let unknown = of(SubjectChoice::One("M".to_owned()));
+    let error = recordings("subjects.nc", unknown, &[])
+        .err()
+        .expect("an error");
+    assert!(
+        error.to_string().starts_with("subject `M` is not in"),
+        "{error}"
+    );
+    let nameless = Layout {
+        region: Some("V1".to_owned()),
+        ..of(SubjectChoice::Each)
+    };
+    let error = recordings("bins-only.nc", nameless, &[]).err();
+    assert!(
+        error
+            .expect("an error")
+            .to_string()
+            .contains("does not say which subject")
+    );
+    let error = recordings("regions.npz", of(SubjectChoice::Each), &[]).err();
+    assert!(
+        error
+            .expect("an error")
+            .to_string()
+            .contains("does not say which subject")
+    );
+}
+
+#[test]
 fn a_check_lists_the_bins_also_where_none_is_chosen() {
     let report = check(&[testdata("bins-seconds.nc")], &Layout::evident(), &[]).expect("a report");
     assert_eq!(report.problems.len(), 1);
@@ -274,6 +355,13 @@ fn a_check_lists_the_bins_also_where_none_is_chosen() {
 #[test]
 fn what_is_chosen_is_part_of_the_digest_and_nothing_else_is() {
     let files = Files::new();
+    let subjects = |subjects: SubjectChoice| {
+        let mut source = files.source(testdata("bins-ms.nc"));
+        if let Source::Files { layout, .. } = &mut source {
+            layout.subjects = subjects;
+        }
+        source.digests().expect("digests").recordings
+    };
     let digest = |bins: Option<BinChoice>, region: Option<&str>| {
         let mut source = files.source(testdata("bins-ms.nc"));
         if let Source::Files { layout, .. } = &mut source {
@@ -289,8 +377,12 @@ fn what_is_chosen_is_part_of_the_digest_and_nothing_else_is() {
         digest(Some(BinChoice::Window([50.0, 100.0])), None),
         digest(Some(BinChoice::Id(0)), None),
         digest(Some(BinChoice::Each), None),
+        subjects(SubjectChoice::Each),
+        subjects(SubjectChoice::One("F".to_owned())),
+        subjects(SubjectChoice::One("N".to_owned())),
     ];
+    assert_eq!(subjects(SubjectChoice::Together), all[0]);
     all.sort();
     all.dedup();
-    assert_eq!(all.len(), 6);
+    assert_eq!(all.len(), 9);
 }
