@@ -51,7 +51,7 @@ pub(super) fn factor(mut matrix: MatMut<'_, f64>, least: f64) {
 }
 
 /// The factor of one block, whose entries above the diagonal mean nothing.
-fn small(block: MatRef<'_, f64>, least: f64) -> Mat<f64> {
+pub(super) fn small(block: MatRef<'_, f64>, least: f64) -> Mat<f64> {
     let n = block.nrows();
     let mut factor = block.to_owned();
     let regularization = LltRegularization {

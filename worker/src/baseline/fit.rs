@@ -16,7 +16,8 @@ use nrp_proto::sweep::Baseline;
 /// scales. There are no epochs.
 ///
 /// With `refit`, the test scores are of a second fit to training and validation stimuli together,
-/// as is usual where no validation stimuli are needed; `validation_mse` is of the first fit.
+/// as is usual where no validation stimuli are needed; `validation_mse` is of the first fit, with the α that
+/// the second one chose.
 ///
 /// # Errors
 /// When a part of the split or a site has no responses, or eigenvalues do not converge.
@@ -31,9 +32,14 @@ pub fn evaluate(
     refit: bool,
 ) -> Result<Trained, TrainError> {
     check(gram.is_finite(), data)?;
-    evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
-        predict(baseline, gram, fitted, responses, others)
-    })
+    evaluate_by(
+        data,
+        targets,
+        refit,
+        &mut |alpha, fitted, responses, others| {
+            predict(baseline, gram, alpha, fitted, responses, others)
+        },
+    )
 }
 
 /// As [`evaluate`], of a baseline that goes [through the units](units::through_units).
@@ -48,9 +54,14 @@ pub fn evaluate_rows(
     refit: bool,
 ) -> Result<Trained, TrainError> {
     check(rows.is_finite(), data)?;
-    evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
-        units::predict(baseline, rows, fitted, responses, others)
-    })
+    evaluate_by(
+        data,
+        targets,
+        refit,
+        &mut |alpha, fitted, responses, others| {
+            units::predict(baseline, rows, alpha, fitted, responses, others)
+        },
+    )
 }
 
 /// As [`evaluate`], of [`Baseline::SingleUnit`], which reads the activations of `data` themselves.
@@ -67,15 +78,15 @@ pub fn evaluate_single_unit(
     on_units: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Trained, TrainError> {
     check(true, data)?;
-    evaluate_by(data, targets, refit, &mut |fitted, responses, others| {
+    evaluate_by(data, targets, refit, &mut |_, fitted, responses, others| {
         single_unit::predict(data.activations, fitted, responses, others, on_units)
     })
 }
 
-/// Predictions of a fit, from the stimuli that are fitted, their responses `[fitted, sites]`, and the
-/// stimuli that are predicted.
+/// Predictions of a fit, from the α that another fit chose, the stimuli that are fitted, their responses
+/// `[fitted, sites]`, and the stimuli that are predicted.
 type Predict<'a> =
-    &'a mut dyn FnMut(&[usize], &Mat<f64>, &[usize]) -> Result<Predicted, TrainError>;
+    &'a mut dyn FnMut(Option<f64>, &[usize], &Mat<f64>, &[usize]) -> Result<Predicted, TrainError>;
 
 fn evaluate_by(
     data: &Data<'_>,
@@ -85,30 +96,30 @@ fn evaluate_by(
 ) -> Result<Trained, TrainError> {
     let sites = SiteStatistics::measure(data, targets)?;
     let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
-    let held_out = [data.validation, data.test].concat();
-    let predicted = predict(data.train, &responses, &held_out)?;
-    let validation_mse = validation_mse(&predicted.responses, &sites, data);
     if !refit {
+        let held_out = [data.validation, data.test].concat();
+        let predicted = predict(None, data.train, &responses, &held_out)?;
+        let validation_mse = validation_mse(&predicted.responses, &sites, data);
         let of_test = predicted.of(data.validation.len(), data.test.len());
         return scored(of_test, predicted.alpha, validation_mse, &sites, data);
     }
     let fitted = [data.train, data.validation].concat();
-    let data = Data {
+    let of_both = Data {
         train: &fitted,
         ..*data
     };
-    let left_out = sites.left_out();
-    let sites = SiteStatistics::measure(&data, targets)?;
-    let responses = rows(&sites.scaled(data.responses, data.train), data.sites);
-    let predicted = predict(data.train, &responses, data.test)?;
+    let refitted = SiteStatistics::measure(&of_both, targets)?;
+    let of_fitted = rows(&refitted.scaled(data.responses, &fitted), data.sites);
+    let predicted = predict(None, &fitted, &of_fitted, data.test)?;
+    let of_validation = predict(predicted.alpha, data.train, &responses, data.validation)?;
     Ok(Trained {
-        left_out,
+        left_out: sites.left_out(),
         ..scored(
             predicted.of(0, data.test.len()),
             predicted.alpha,
-            validation_mse,
-            &sites,
-            &data,
+            validation_mse(&of_validation.responses, &sites, data),
+            &refitted,
+            &of_both,
         )?
     })
 }
@@ -135,7 +146,7 @@ pub fn linear_path(
     };
     let of_fitted = rows(&sites.scaled(data.responses, &fitted), data.sites);
     let mut ridge = |fitted: &[usize], responses: &Mat<f64>, others: &[usize]| {
-        let predicted = predict(Baseline::Ridge, gram, fitted, responses, others)?;
+        let predicted = predict(Baseline::Ridge, gram, None, fitted, responses, others)?;
         Ok::<_, TrainError>(predicted.responses)
     };
     let of_validation = ridge(data.train, &responses, data.validation)?;
@@ -231,11 +242,14 @@ fn scored(
 /// least squares fits all sites at once: there a missing response counts as the site's mean over
 /// the other stimuli, which adds no information about the activations.
 ///
+/// With `alpha`, a baseline with one penalty for all sites does not choose its own.
+///
 /// # Errors
 /// When eigenvalues do not converge.
 pub(super) fn predict(
     baseline: Baseline,
     gram: &mut Gram,
+    alpha: Option<f64>,
     fitted: &[usize],
     responses: &Mat<f64>,
     others: &[usize],
@@ -245,7 +259,8 @@ pub(super) fn predict(
         Baseline::Ols => Method::Ols,
         Baseline::Ridge => Method::Ridge,
         Baseline::RidgeOne | Baseline::RidgeCv => {
-            Method::OneAlpha(one_alpha::choose(gram, &groups, &baseline.alphas()))
+            let choose = || one_alpha::choose(gram, &groups, &baseline.alphas());
+            Method::OneAlpha(alpha.unwrap_or_else(choose))
         }
         Baseline::Pls => Method::Pls,
         Baseline::SingleUnit => unreachable!("it has no products: `evaluate_single_unit`"),

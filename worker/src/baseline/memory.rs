@@ -1,8 +1,8 @@
 //! Memory: how much a baseline takes, so that one that does not fit is refused before it starts.
 
 use super::gram::Gram;
-use super::one_alpha;
 use super::units::{self, through_units};
+use super::{banded, one_alpha};
 use nrp_proto::sweep::Baseline;
 
 /// Matrices of stimuli × stimuli that a fit by eigenvalues, or one that deflates the products, has in
@@ -24,7 +24,8 @@ pub fn bytes(baseline: Baseline, stimuli: usize, units: usize, sites: usize) -> 
         Baseline::SingleUnit => TABLES * 8 * stimuli as u64 * sites as u64,
         Baseline::RidgeOne | Baseline::RidgeCv => {
             let columns = TABLES * sites as u64 + one_alpha::OTHERS as u64;
-            products + one_alpha::PANEL_BYTES as u64 + 8 * stimuli as u64 * columns
+            let panel = one_alpha::PANEL_BYTES as u64;
+            products + panel + banded::bytes(stimuli) + 8 * stimuli as u64 * columns
         }
     }
 }

@@ -13,12 +13,13 @@
 //! - `one_alpha`: those of ridge regression with one penalty for all sites, in the memory of the inner
 //!   products alone
 //! - `units`: the same through the products of units, where those are few
-//! - `tridiagonal`, `cholesky`: what that factors in place
+//! - `banded`, `cholesky`: what that factors in place
 //! - `single_unit`: the unit with the highest correlation
 //! - `groups`: sites with missing responses
 //! - `fit`: predictions and scores
 //! - `memory`: what a fit takes
 
+mod banded;
 mod cholesky;
 mod fit;
 mod gram;
@@ -32,7 +33,6 @@ mod single_unit;
 mod spectrum;
 #[cfg(test)]
 mod tests;
-mod tridiagonal;
 mod units;
 
 pub use fit::{evaluate, evaluate_rows, evaluate_single_unit, linear_path};

@@ -3,15 +3,16 @@
 //!
 //! α counts in the activations' own units, so it means another strength for each layer.
 
+use super::banded::Banded;
 use super::cholesky;
 use super::gram::Gram;
 use super::groups::Group;
-use super::tridiagonal::Tridiagonal;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 
 /// Bytes of the stimuli whose errors are taken at once.
-pub(super) const PANEL_BYTES: usize = 256 << 20;
+pub(super) const PANEL_BYTES: usize = 512 << 20;
 
 /// Stimuli that are predicted at once.
 pub(super) const OTHERS: usize = 1024;
@@ -55,7 +56,7 @@ pub(super) fn left_out(
         let mean = lower.mean_eigenvalue();
         // What this adds separates the eigenvalue of the means from the others, and changes no fit.
         let matrix = lower.fill(mean / group.fitted.len() as f64, 0.0);
-        let of_group = Tridiagonal::of(matrix);
+        let of_group = Banded::of(matrix);
         let of_group = of_group.left_out(mean, &group.responses, alphas, panel_bytes);
         for (sum, error) in errors.iter_mut().zip(of_group) {
             *sum += error;

@@ -72,6 +72,7 @@ impl Fixture {
         let predicted = predict(
             baseline,
             &mut gram,
+            None,
             &self.training,
             &responses,
             &self.others,

@@ -122,12 +122,16 @@ impl Rows {
 pub(super) fn predict(
     baseline: Baseline,
     rows: &Rows,
+    alpha: Option<f64>,
     fitted: &[usize],
     responses: &Mat<f64>,
     others: &[usize],
 ) -> Result<Predicted, TrainError> {
     let groups = groups(baseline, fitted, responses);
-    let alpha = choose(rows, &groups, &baseline.alphas())?;
+    let alpha = match alpha {
+        Some(alpha) => alpha,
+        None => choose(rows, &groups, &baseline.alphas())?,
+    };
     let mut predicted = Mat::zeros(others.len(), responses.ncols());
     for group in groups {
         let mean = mean(rows.values.as_ref(), &group.fitted);

@@ -3,6 +3,7 @@
 use super::super::fit::{evaluate_rows, evaluate_single_unit};
 use super::super::groups::{Predicted, groups};
 use super::super::one_alpha::{OTHERS, PANEL_BYTES, left_out};
+use super::super::spectrum::Spectrum;
 use super::super::units::{self, Rows};
 use super::*;
 use std::path::Path;
@@ -65,7 +66,15 @@ impl Case {
 
     fn predicted(&self, baseline: Baseline, gram: &mut Gram) -> Predicted {
         let responses = self.responses();
-        predict(baseline, gram, &self.training, &responses, &self.others).expect("fits")
+        predict(
+            baseline,
+            gram,
+            None,
+            &self.training,
+            &responses,
+            &self.others,
+        )
+        .expect("fits")
     }
 }
 
@@ -126,34 +135,77 @@ fn errors_at_stimuli_left_out_are_scikit_learns_for_every_penalty() {
     }
 }
 
-/// More stimuli than a block has and than reflections are applied at once, against one stimulus after
-/// the other: fits to all others.
+/// Matrices that are one or two blocks, some that end in part of one, and one of several whose units are
+/// fewer than its blocks, against one stimulus after the other: fits to all others.
 #[test]
 fn errors_at_stimuli_left_out_are_those_of_fits_without_them() {
-    let mut normal = Normal(5);
-    let (stimuli, units) = (300, 20);
-    let activations: Vec<f32> = (0..stimuli * units).map(|_| normal.draw()).collect();
-    let responses = Mat::from_fn(stimuli, 3, |_, _| f64::from(normal.draw()));
-    let activations = InMemory::new(vec![units], vec![activations]);
-    let all: Vec<usize> = (0..stimuli).collect();
-    let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
-    let of_all = groups(Baseline::RidgeCv, &all, &responses);
-    // All stimuli at once, and seven.
-    let [at_once, sevens] =
-        [PANEL_BYTES, 7 * 8 * stimuli].map(|bytes| left_out(&mut gram, &of_all, &[1.0], bytes)[0]);
-    let mut expected = 0.0;
-    for out in 0..stimuli {
-        let rest: Vec<usize> = all.iter().copied().filter(|of| *of != out).collect();
-        let learned = Mat::from_fn(rest.len(), 3, |row, site| responses[(rest[row], site)]);
-        let predicted = predict(Baseline::RidgeOne, &mut gram, &rest, &learned, &[out]);
-        let predicted = predicted.expect("fits").responses;
-        expected += (0..3)
-            .map(|site| (predicted[(0, site)] - responses[(out, site)]).powi(2))
-            .sum::<f64>();
+    for stimuli in [2, 3, 16, 17, 32, 33, 47, 48, 49, 65, 300] {
+        let units = 20;
+        let mut normal = Normal(5);
+        let activations: Vec<f32> = (0..stimuli * units).map(|_| normal.draw()).collect();
+        let responses = Mat::from_fn(stimuli, 3, |_, _| f64::from(normal.draw()));
+        let activations = InMemory::new(vec![units], vec![activations]);
+        let all: Vec<usize> = (0..stimuli).collect();
+        let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
+        let of_all = groups(Baseline::RidgeCv, &all, &responses);
+        // All stimuli at once, and seven.
+        let [at_once, sevens] = [PANEL_BYTES, 7 * 8 * stimuli]
+            .map(|bytes| left_out(&mut gram, &of_all, &[1.0], bytes)[0]);
+        let mut expected = 0.0;
+        for out in 0..stimuli {
+            let rest: Vec<usize> = all.iter().copied().filter(|of| *of != out).collect();
+            let learned = Mat::from_fn(rest.len(), 3, |row, site| responses[(rest[row], site)]);
+            let predicted = predict(Baseline::RidgeOne, &mut gram, None, &rest, &learned, &[out]);
+            let predicted = predicted.expect("fits").responses;
+            expected += (0..3)
+                .map(|site| (predicted[(0, site)] - responses[(out, site)]).powi(2))
+                .sum::<f64>();
+        }
+        for found in [at_once, sevens] {
+            let off = (found / expected - 1.0).abs();
+            assert!(off < 1e-10, "{stimuli}: {found} {expected}");
+        }
     }
-    for found in [at_once, sevens] {
-        let off = (found / expected - 1.0).abs();
-        assert!(off < 1e-10, "{found} {expected}");
+}
+
+/// As eigenvalues give them: blocks of 32 rather than 16, and activations that are 0.
+#[test]
+fn errors_at_stimuli_left_out_are_those_of_the_spectrum() {
+    let (stimuli, units) = (1100, 40);
+    let mut normal = Normal(6);
+    let drawn: Vec<f32> = (0..stimuli * units).map(|_| normal.draw()).collect();
+    let responses = Mat::from_fn(stimuli, 2, |_, _| f64::from(normal.draw()));
+    let all: Vec<usize> = (0..stimuli).collect();
+    let of_all = groups(Baseline::RidgeCv, &all, &responses);
+    let alphas = [0.5, 100.0, 1e6];
+    for activations in [drawn, vec![0.0; stimuli * units]] {
+        let activations = InMemory::new(vec![units], vec![activations]);
+        let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
+        let found = left_out(&mut gram, &of_all, &alphas, PANEL_BYTES);
+        let spectrum = Spectrum::of(gram.centred(&all, &[]).gram).expect("converges");
+        let turned = spectrum.turned(&of_all[0].responses);
+        for (found, alpha) in found.iter().zip(alphas) {
+            let factors: Vec<f64> = spectrum
+                .values
+                .iter()
+                .map(|of| (of + alpha).recip())
+                .collect();
+            let coefficients = spectrum.coefficients(&turned, |at, _| factors[at]);
+            let constant = (stimuli as f64 * (spectrum.mean + alpha)).recip();
+            let of_stimulus = |row: usize| {
+                let vector = spectrum.vectors.row(row);
+                let squares = vector
+                    .iter()
+                    .zip(&factors)
+                    .map(|(v, factor)| v * v * factor);
+                let inverse = squares.sum::<f64>() - constant;
+                let row = coefficients.row(row).iter();
+                row.map(|c| (c / inverse).powi(2)).sum::<f64>()
+            };
+            let expected: f64 = all.iter().map(|row| of_stimulus(*row)).sum();
+            let off = (found / expected - 1.0).abs();
+            assert!(off < 1e-9, "{alpha}: {found} {expected}");
+        }
     }
 }
 
@@ -169,7 +221,14 @@ fn more_stimuli_are_predicted_than_are_taken_at_once() {
     let many = one.repeat(OTHERS / STIMULI + 1);
     assert!(many.len() > OTHERS);
     let [one, many] = [one, many].map(|others| {
-        let found = predict(Baseline::RidgeOne, &mut gram, train, &responses, &others);
+        let found = predict(
+            Baseline::RidgeOne,
+            &mut gram,
+            None,
+            train,
+            &responses,
+            &others,
+        );
         found.expect("fits").responses
     });
     for row in 0..many.nrows() {
@@ -370,7 +429,14 @@ fn predictions_through_units_are_those_through_stimuli() {
             (Baseline::RidgeCv, &case.ridgecv, case.alpha),
         ] {
             let responses = case.responses();
-            let found = units::predict(baseline, &rows, &case.training, &responses, &case.others);
+            let found = units::predict(
+                baseline,
+                &rows,
+                None,
+                &case.training,
+                &responses,
+                &case.others,
+            );
             let found = found.expect("converges");
             assert_eq!(found.alpha, Some(alpha), "{}", case.name);
             assert_close(&found.responses, expected, 1e-9, &case.name);
