@@ -2,8 +2,8 @@
 //! in the report, never all trials.
 
 use super::model::{
-    AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, SetOverSplits,
-    Size, SplitResult, SweepSummary, Winner,
+    AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, Regions,
+    SetOverSplits, Size, SplitResult, SweepSummary, Winner,
 };
 use crate::row::{Cell, Row};
 use crate::setting::Origin;
@@ -184,7 +184,7 @@ fn ann_result<'a>(
         sparsity: ann.sparsity,
         reached_sparsity: entry.and_then(|of| of.reached_sparsity),
         pruning: ann.pruning.clone(),
-        regions: Vec::new(),
+        regions: Regions::default(),
         mean: None,
     })
 }

@@ -27,14 +27,9 @@ pub(crate) struct Correlations<'a> {
 /// error is the standard error over splits, not divided by the ceiling: the standard deviation of those
 /// that are not skipped over the root of the number of all.
 pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
-    let theirs = of.medians.iter().zip(of.varying);
-    // No correlation is 0 to the last bit but by definition.
-    let theirs: Vec<f64> = theirs
-        .filter_map(|(all, varying)| varying.or(Some(*all).filter(|all| *all != 0.0)))
-        .collect();
+    let theirs: Vec<f64> = of.theirs().into_iter().flatten().collect();
     let center = mean(&theirs)?;
-    let squares: Vec<f64> = theirs.iter().map(|r| (r - center).powi(2)).collect();
-    let error = (mean(&squares)? / of.medians.len() as f64).sqrt();
+    let error = standard_error(&theirs, of.medians.len());
     let differs = theirs.len() < of.medians.len() || of.varying.iter().any(Option::is_some);
     let with_constant = mean(of.medians).filter(|_| differs);
     let reached = of.ceiling.filter(|ceiling| *ceiling > 0.0);
@@ -48,7 +43,7 @@ pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
         ceiling: of.ceiling,
         ceiling_error: of.ceiling_error,
         score,
-        score_error: score.map(|_| error),
+        score_error: score.and(error),
         score_site_wise: of
             .sites
             .as_ref()
@@ -56,7 +51,27 @@ pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
         score_before_2026: reached.map(|ceiling| (center / ceiling).powi(2)),
         subjects: None,
         splits: of.medians.len(),
+        per_subject: Vec::new(),
     })
+}
+
+impl Correlations<'_> {
+    /// r of each split as Brain-Score's mean over splits takes it; none in a split in which no prediction varies.
+    pub(crate) fn theirs(&self) -> Vec<Option<f64>> {
+        let splits = self.medians.iter().zip(self.varying);
+        // No correlation is 0 to the last bit but by definition.
+        let of_split =
+            |(all, varying): (&f64, &Option<f64>)| varying.or(Some(*all).filter(|all| *all != 0.0));
+        splits.map(of_split).collect()
+    }
+}
+
+/// The standard error over so many `splits` of their values, some of which may be missing: the standard deviation
+/// with divisor n, over the root of the number of splits.
+pub(crate) fn standard_error(values: &[f64], splits: usize) -> Option<f64> {
+    let center = mean(values)?;
+    let squares: Vec<f64> = values.iter().map(|of| (of - center).powi(2)).collect();
+    Some((mean(&squares)? / splits as f64).sqrt())
 }
 
 /// The mean over sites of r² over the site's ceiling, r being the mean over splits. A site without r or
@@ -71,7 +86,8 @@ fn site_wise(correlations: &[&[f32]], ceilings: &[f32]) -> Option<f64> {
     mean(&sites.collect::<Vec<_>>()).filter(|of| of.is_finite())
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
+/// The mean; none of nothing.
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -146,7 +162,7 @@ mod tests {
                 assert!((found - expected).abs() < 1e-12, "{}: {found}", case.name);
             };
             close(Some(found.center), case.center);
-            close(Some(found.center_error), case.error);
+            close(found.center_error, case.error);
             close(found.score, case.score);
             close(found.score_error, case.error);
             close(found.score_before_2026, case.score_before_2026);
@@ -185,7 +201,7 @@ mod tests {
         let found = brain_score(&of(&[0.4, 0.0, 0.6], &[None; 3])).expect("two splits");
         assert_eq!(found.center, 0.5);
         let error = 0.1 / 3.0f64.sqrt();
-        assert!((found.center_error - error).abs() < 1e-12);
+        assert!((found.center_error.expect("two splits") - error).abs() < 1e-12);
         let with = found.center_with_constant.expect("differs");
         assert!((with - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(found.splits, 3);
@@ -202,7 +218,7 @@ mod tests {
             brain_score(&correlations).expect("a split")
         };
         let score = one(None);
-        assert_eq!((score.center, score.center_error), (0.5, 0.0));
+        assert_eq!((score.center, score.center_error), (0.5, Some(0.0)));
         assert_eq!((score.score, score.score_error), (None, None));
         assert_eq!(one(Some(-0.1)).score, None);
         assert_eq!(brain_score(&of(&[], &[])), None);
@@ -267,7 +283,7 @@ mod tests {
             });
             let found = found.expect("ten splits");
             close(Some(found.center), Some(score.value), 1e-12);
-            close(Some(found.center_error), score.error, 1e-12);
+            close(found.center_error, score.error, 1e-12);
             close(found.score, score.ceiled, 1e-12);
             close(found.score_error, score.error, 1e-12);
         }

@@ -8,6 +8,7 @@ pub(crate) mod curves;
 pub(crate) mod sites;
 pub(crate) mod sparsity;
 mod splits;
+mod subjects;
 
 pub(crate) use bootstrap::RESAMPLES;
 
@@ -25,6 +26,7 @@ pub(crate) fn conclude(anns: &mut AnnResults, described: &[RegionSites]) {
             let described = described.iter().find(|of| of.region == region.region);
             conclude_region(region, described.map_or(&[], |of| &of.ceilings));
         }
+        ann.regions.of_subjects = subjects::conclude(&ann.regions, described);
         ann.mean = mean(&ann.regions);
         ann.published = published(ann);
     }

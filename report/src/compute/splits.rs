@@ -1,7 +1,9 @@
 //! Scores over splits, of the trials that each split's own validation loss chooses.
 
 use super::brain_score::{Correlations, brain_score};
-use crate::model::{Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, Spread};
+use crate::model::{
+    Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, SetOverSplits, Spread,
+};
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::score::Score;
 
@@ -23,10 +25,25 @@ fn each(bests: &[&Best], score: Score) -> Option<Vec<f64>> {
 /// Brain-Score's aggregate of the layer set that it is of: Brain-Score scores one layer over all splits.
 fn of_one_set(model: &ModelResult, ceilings: &[f32]) -> Option<BrainScore> {
     let set = model.scored_set()?;
-    let finished = model.finished().map(|(split, _)| split);
-    let bests: Vec<&Best> = finished.filter_map(|split| set.bests.get(&split)).collect();
+    of_set(model, set, ceilings).map(|(brain_score, _)| brain_score)
+}
+
+/// Brain-Score's aggregate of one layer `set` of a model, and r of each split that has one, by the split's
+/// number.
+pub(crate) fn of_set(
+    model: &ModelResult,
+    set: &SetOverSplits,
+    ceilings: &[f32],
+) -> Option<(BrainScore, Vec<(u32, f64)>)> {
+    let numbers: Vec<u32> = model
+        .finished()
+        .map(|(split, _)| split)
+        .filter(|split| set.bests.contains_key(split))
+        .collect();
+    let bests: Vec<&Best> = numbers.iter().map(|split| &set.bests[split]).collect();
     // The ceiling depends on the recordings alone, so any split has it.
     let any = &bests.first()?.row;
+    let medians = each(&bests, Score::PearsonMedian)?;
     let varying = bests
         .iter()
         .map(|best| best.row.beside.pearson_median_varying);
@@ -36,14 +53,17 @@ fn of_one_set(model: &ModelResult, ceilings: &[f32]) -> Option<BrainScore> {
         (!r.is_empty() && r.len() == ceilings.len()).then_some(r.as_slice())
     });
     let sites = sites.collect::<Option<Vec<&[f32]>>>();
-    brain_score(&Correlations {
+    let correlations = Correlations {
         layers: &set.layers,
-        medians: &each(&bests, Score::PearsonMedian)?,
+        medians: &medians,
         varying: &varying,
         ceiling: any.scores.split_half_consistency,
         ceiling_error: any.beside.split_half_error,
         sites: sites.map(|sites| (sites, ceilings)),
-    })
+    };
+    let of_splits = numbers.into_iter().zip(correlations.theirs());
+    let of_splits = of_splits.filter_map(|(split, r)| Some((split, r?)));
+    Some((brain_score(&correlations)?, of_splits.collect()))
 }
 
 /// The model whose aggregate stands for the region: the first linear baseline, or the NRP networks.
@@ -130,7 +150,7 @@ mod tests {
         // The first split's median skips constant predictions: 0.7 instead of 0.4, beside 0.6.
         assert!((brain_score.center - 0.65).abs() < 1e-12);
         assert!((brain_score.center_with_constant.expect("differs") - 0.5).abs() < 1e-12);
-        assert!((brain_score.center_error - 0.05 / 2.0f64.sqrt()).abs() < 1e-12);
+        assert!((brain_score.center_error.expect("splits") - 0.05 / 2.0f64.sqrt()).abs() < 1e-12);
         assert!((brain_score.score.expect("a ceiling") - 0.65f64.powi(2) / 0.8).abs() < 1e-12);
         assert_eq!(brain_score.ceiling_error, Some(0.02));
         // Both sites have a mean r of ±0.5, in 32 bits.

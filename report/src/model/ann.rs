@@ -3,6 +3,7 @@
 use super::published::Published;
 use super::splits::{Best, ModelBrainScore, ModelResult};
 use super::spread::Spread;
+use super::subjects::Regions;
 use crate::row;
 use crate::row::Row;
 use nrp_proto::id::NRP_NETWORK;
@@ -39,7 +40,7 @@ pub struct AnnResult {
     /// ANNs are dense.
     pub published: Option<Published>,
     /// What was found in each region.
-    pub regions: Vec<RegionResult>,
+    pub regions: Regions,
     /// The mean over regions of the best trials, once all trials have an outcome.
     pub mean: Option<Winner>,
 }

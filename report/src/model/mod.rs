@@ -11,6 +11,7 @@ mod published;
 mod sites;
 mod splits;
 mod spread;
+mod subjects;
 
 pub use ann::{AnnResult, AnnResults, LayerSet, RegionResult, Size, Winner};
 pub use axes::Axes;
@@ -20,8 +21,11 @@ pub use protocol::Protocol;
 pub use published::Published;
 pub use sites::{Curve, Predicted, RankedSites, Site};
 pub(crate) use splits::SetOverSplits;
-pub use splits::{Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, SplitResult};
+pub use splits::{
+    Best, BrainScore, ModelBrainScore, ModelResult, OverSplits, SplitResult, SubjectScore,
+};
 pub use spread::Spread;
+pub use subjects::{ModelOverSubjects, OverSubjects, Regions, SubjectsResult};
 
 use nrp_proto::state::TrialState;
 use serde::Serialize;

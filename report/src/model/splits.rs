@@ -78,8 +78,9 @@ pub struct BrainScore {
     /// Mean over splits of the median Pearson's r over sites, with the sign of r. The median skips sites
     /// whose prediction is constant, and the mean a split in which every site's is.
     pub center: f64,
-    /// Standard error of `center` over splits (divisor n), not divided by the ceiling.
-    pub center_error: f64,
+    /// Standard error of `center` over splits (divisor n), not divided by the ceiling. Of several subjects,
+    /// of the mean over subjects in each split; absent there with a single split.
+    pub center_error: Option<f64>,
     /// As `center`, with r = 0 at sites whose prediction is constant; absent where the two are the same.
     pub center_with_constant: Option<f64>,
     /// Reliability of the recordings; absent if no stimulus was repeated.
@@ -102,6 +103,19 @@ pub struct BrainScore {
     pub subjects: Option<usize>,
     /// How many splits it is over.
     pub splits: usize,
+    /// The aggregate of each subject, where it is a mean over subjects; otherwise empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub per_subject: Vec<SubjectScore>,
+}
+
+/// A subject's aggregate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SubjectScore {
+    /// The subject.
+    pub subject: String,
+    /// Its aggregate.
+    #[serde(flatten)]
+    pub brain_score: BrainScore,
 }
 
 impl BrainScore {
@@ -151,19 +165,21 @@ impl ModelResult {
     /// The layer set that is scored over splits: of those with a trial in every split that has finished,
     /// the one with the lowest mean validation loss over them, of equal ones the first.
     pub(crate) fn scored_set(&self) -> Option<&SetOverSplits> {
-        let finished: Vec<u32> = self.finished().map(|(split, _)| split).collect();
-        let loss = |set: &SetOverSplits| {
-            let losses = finished.iter().map(|split| {
-                let best = set.bests.get(split)?;
-                best.row.scores.validation_mse
-            });
-            let losses = losses.collect::<Option<Vec<f64>>>()?;
-            Some(losses.iter().sum::<f64>())
-        };
         let sets = self.layer_sets.iter();
-        let sets = sets.filter_map(|set| Some((loss(set)?, set)));
+        let sets = sets.filter_map(|set| Some((self.loss(set)?, set)));
         let best = sets.min_by(|(a, _), (b, _)| a.total_cmp(b));
         best.map(|(_, set)| set)
+    }
+
+    /// The sum of a layer set's validation losses over the splits that have finished; none if it has no trial in
+    /// one of them.
+    pub(crate) fn loss(&self, set: &SetOverSplits) -> Option<f64> {
+        let losses = self.finished().map(|(split, _)| {
+            let best = set.bests.get(&split)?;
+            best.row.scores.validation_mse
+        });
+        let losses = losses.collect::<Option<Vec<f64>>>()?;
+        Some(losses.iter().sum())
     }
 
     /// The best trial of each split that has one.

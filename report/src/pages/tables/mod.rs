@@ -6,6 +6,7 @@ mod compare;
 mod details;
 mod fields;
 mod splits;
+mod subjects;
 
 use super::table::Table;
 use crate::caveats::Caveats;
@@ -26,6 +27,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
         details::curves(&report.curves, anns, caveats),
     ];
     let of_all_splits = [
+        subjects::table(anns, report.with_score_before_2026),
         splits::table(anns, splits, report.with_score_before_2026),
         compare::of_networks(&report.comparisons, caveats),
         compare::of_linear(&report.network_against_linear, splits, caveats),

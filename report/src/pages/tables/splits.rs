@@ -86,9 +86,7 @@ fn scores(over: Option<&OverSplits>, with_before_2026: bool) -> Vec<Field> {
         part("Brain-Score's center", "brain_score_center", |of| {
             Some(of.center)
         }),
-        part("s.e.", "brain_score_center_error", |of| {
-            Some(of.center_error)
-        }),
+        part("s.e.", "brain_score_center_error", |of| of.center_error),
         part(
             "center with r = 0 where constant",
             "brain_score_center_with_constant",

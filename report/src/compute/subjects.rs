@@ -1,0 +1,296 @@
+//! Subjects: Brain-Score's aggregate of a region whose subjects are regions of their own, the mean over them.
+
+use super::brain_score::{self, standard_error};
+use super::splits;
+use crate::model::{
+    BrainScore, ModelBrainScore, ModelOverSubjects, ModelResult, OverSubjects, RegionResult,
+    SetOverSplits, SubjectScore, SubjectsResult,
+};
+use nrp_proto::id::NRP_NETWORK;
+use nrp_proto::wire::RegionSites;
+
+/// A subject's region, as the sweep describes it.
+struct Subject<'a> {
+    described: &'a RegionSites,
+    result: Option<&'a RegionResult>,
+}
+
+/// A model in one subject, on the layer set that all subjects are scored on.
+struct Scored<'a> {
+    subject: &'a str,
+    of_set: BrainScore,
+    /// r of each split that has one, by the split's number.
+    splits: Vec<(u32, f64)>,
+}
+
+/// The regions of all subjects, of those that are `described` as parts of one.
+pub(crate) fn conclude(regions: &[RegionResult], described: &[RegionSites]) -> Vec<SubjectsResult> {
+    let mut wholes: Vec<&str> = Vec::new();
+    for part in described.iter().filter(|of| !of.part_of.is_empty()) {
+        if !wholes.contains(&part.part_of.as_str()) {
+            wholes.push(&part.part_of);
+        }
+    }
+    let of_whole = |region: &str| {
+        let parts = described.iter().filter(|of| of.part_of == region);
+        let subjects = parts.map(|described| Subject {
+            described,
+            result: regions.iter().find(|of| of.region == described.region),
+        });
+        let subjects: Vec<Subject<'_>> = subjects.collect();
+        let models = models(&subjects);
+        SubjectsResult {
+            region: region.to_owned(),
+            subjects: subjects
+                .iter()
+                .map(|of| of.described.subject.clone())
+                .collect(),
+            brain_score: standing(&models),
+            models,
+        }
+    };
+    wholes.into_iter().map(of_whole).collect()
+}
+
+/// The models that have scores in every subject.
+fn models(subjects: &[Subject<'_>]) -> Vec<ModelOverSubjects> {
+    let of_first = subjects.first().and_then(|first| first.result);
+    let names = of_first.iter().flat_map(|region| &region.models);
+    let names = names.map(|model| model.model.as_str());
+    names.filter_map(|name| over(name, subjects)).collect()
+}
+
+fn over(name: &str, subjects: &[Subject<'_>]) -> Option<ModelOverSubjects> {
+    let in_subjects = subjects.iter().map(|subject| {
+        let mut models = subject.result?.models.iter();
+        let model = models.find(|model| model.model == name)?;
+        Some((subject.described, model))
+    });
+    let in_subjects: Vec<(&RegionSites, &ModelResult)> = in_subjects.collect::<Option<_>>()?;
+    let layers = common_set(&in_subjects)?;
+    let scored = in_subjects.iter().map(|(described, model)| {
+        let set = model.layer_sets.iter().find(|set| set.layers == layers)?;
+        let (of_set, splits) = splits::of_set(model, set, &described.ceilings)?;
+        Some(Scored {
+            subject: &described.subject,
+            of_set,
+            splits,
+        })
+    });
+    let scored: Vec<Scored<'_>> = scored.collect::<Option<_>>()?;
+    let brain_score = mean(scored)?;
+    Some(ModelOverSubjects {
+        model: name.to_owned(),
+        over_splits: OverSubjects {
+            finished: brain_score.splits,
+            brain_score,
+        },
+    })
+}
+
+/// The layer set with the lowest mean validation loss over splits and subjects, of those with a trial in every
+/// split that has finished: Brain-Score scores one layer in all subjects.
+fn common_set<'a>(models: &[(&RegionSites, &'a ModelResult)]) -> Option<&'a [String]> {
+    let (_, first) = models.first()?;
+    let loss = |layers: &[String]| {
+        let losses = models.iter().map(|(_, model)| {
+            let set = model.layer_sets.iter().find(|set| set.layers == layers)?;
+            model.loss(set)
+        });
+        let losses = losses.collect::<Option<Vec<f64>>>()?;
+        Some(losses.iter().sum::<f64>())
+    };
+    let sets = first.layer_sets.iter();
+    let sets = sets.filter_map(|set: &SetOverSplits| Some((loss(&set.layers)?, set)));
+    let best = sets.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, set)| set.layers.as_slice())
+}
+
+/// The mean over subjects: of r, of the ceiling, and of r² over the ceiling. The error is the standard error over
+/// splits of the mean r of each; there is none with a single split, or unless all subjects have the same.
+fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
+    let each = |get: fn(&BrainScore) -> Option<f64>| {
+        let values = subjects.iter().map(|of| get(&of.of_set));
+        brain_score::mean(&values.collect::<Option<Vec<f64>>>()?)
+    };
+    let first = subjects.first()?;
+    let numbers = |of: &Scored<'_>| {
+        of.splits
+            .iter()
+            .map(|(split, _)| *split)
+            .collect::<Vec<_>>()
+    };
+    let are_alike = subjects.iter().all(|of| numbers(of) == numbers(first));
+    let of_splits = (0..first.splits.len()).map(|at| {
+        let r: Vec<f64> = subjects.iter().map(|of| of.splits[at].1).collect();
+        brain_score::mean(&r)
+    });
+    let splits = subjects.iter().map(|of| of.of_set.splits).min()?;
+    let center_error = (are_alike && splits > 1)
+        .then(|| standard_error(&of_splits.collect::<Option<Vec<f64>>>()?, splits))
+        .flatten();
+    let is_constant = |of: &Scored<'_>| of.of_set.center_with_constant.is_some();
+    let with_constant = subjects.iter().any(is_constant);
+    let score = each(|of| of.score);
+    Some(BrainScore {
+        version: BrainScore::VERSION,
+        layers: first.of_set.layers.clone(),
+        center: each(|of| Some(of.center))?,
+        center_error,
+        center_with_constant: each(|of| of.center_with_constant.or(Some(of.center)))
+            .filter(|_| with_constant),
+        ceiling: each(|of| of.ceiling),
+        ceiling_error: None,
+        score,
+        score_error: score.and(center_error),
+        score_site_wise: each(|of| of.score_site_wise),
+        score_before_2026: each(|of| of.score_before_2026),
+        subjects: Some(subjects.len()),
+        splits,
+        per_subject: subjects
+            .into_iter()
+            .map(|of| SubjectScore {
+                subject: of.subject.to_owned(),
+                brain_score: of.of_set,
+            })
+            .collect(),
+    })
+}
+
+/// The model whose aggregate stands for the region.
+fn standing(models: &[ModelOverSubjects]) -> Option<ModelBrainScore> {
+    let (networks, linear): (Vec<_>, Vec<_>) =
+        models.iter().partition(|model| model.model == NRP_NETWORK);
+    let first = linear.into_iter().chain(networks).next()?;
+    Some(ModelBrainScore {
+        model: first.model.clone(),
+        brain_score: first.over_splits.brain_score.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fold, Report};
+    use nrp_proto::state::TrialState;
+    use nrp_proto::wire::{
+        AnnSpec, Scores, SplitSpec, SweepSpec, SweepStatus, TrialRecord, TrialSpec,
+    };
+
+    /// A subject, its ceiling, and the r of each split on each layer.
+    type Case<'a> = (&'a str, f64, &'a [(&'a str, &'a [f64])]);
+
+    /// The report on subjects in one region whose name has a slash, as one of another region has.
+    fn report(cases: &[Case<'_>]) -> Report {
+        let described = |(subject, _, _): &Case<'_>| RegionSites {
+            region: format!("V/4/{subject}"),
+            part_of: "V/4".to_owned(),
+            subject: (*subject).to_owned(),
+            ..RegionSites::default()
+        };
+        let alone = RegionSites {
+            region: "IT/d".to_owned(),
+            ..RegionSites::default()
+        };
+        let spec = SweepSpec {
+            split: Some(SplitSpec {
+                scheme: "shuffle".to_owned(),
+                ..SplitSpec::default()
+            }),
+            sites: cases.iter().map(described).chain([alone]).collect(),
+            ..SweepSpec::default()
+        };
+        let mut fold = Fold::new(SweepStatus::default(), spec);
+        for (subject, ceiling, layers) in cases {
+            for (layer, splits) in *layers {
+                for (number, r) in splits.iter().enumerate() {
+                    fold.take(&TrialRecord {
+                        id: format!("{subject}-{layer}-{number}"),
+                        state: TrialState::Finished.to_wire(),
+                        spec: Some(TrialSpec {
+                            ann: Some(AnnSpec::default()),
+                            region: format!("V/4/{subject}"),
+                            model: "ridgecv".to_owned(),
+                            layers: vec![(*layer).to_owned()],
+                            split: Some(SplitSpec {
+                                number: number as u32,
+                                ..SplitSpec::default()
+                            }),
+                            ..TrialSpec::default()
+                        }),
+                        scores: Some(Scores {
+                            validation_mse: 1.0 - r,
+                            pearson_median: Some(*r),
+                            split_half_consistency: Some(*ceiling),
+                            ..Scores::default()
+                        }),
+                        ..TrialRecord::default()
+                    });
+                }
+            }
+        }
+        Report::new(fold)
+    }
+
+    fn close(found: Option<f64>, expected: f64) {
+        let found = found.expect("defined");
+        assert!((found - expected).abs() < 1e-12, "{found}, {expected}");
+    }
+
+    #[test]
+    fn the_score_is_the_mean_over_subjects_on_one_layer_set() {
+        // Alone, F would be scored on `a` and N on `b`; over both, `b` is better.
+        let report = report(&[
+            ("F", 0.8, &[("a", &[0.6, 0.5]), ("b", &[0.5, 0.4])]),
+            ("N", 0.9, &[("a", &[0.1, 0.2]), ("b", &[0.7, 0.8])]),
+        ]);
+        let [whole] = &report.networks[0].regions.of_subjects[..] else {
+            panic!("one region");
+        };
+        assert_eq!((whole.region.as_str(), whole.subjects.len()), ("V/4", 2));
+        let found = whole.brain_score.as_ref().expect("a score");
+        assert_eq!(found.model, "ridgecv");
+        let found = &found.brain_score;
+        assert_eq!((found.subjects, found.splits), (Some(2), 2));
+        assert_eq!(found.layers, ["b"]);
+        close(Some(found.center), (0.45 + 0.75) / 2.0);
+        close(found.ceiling, 0.85);
+        close(
+            found.score,
+            (0.45_f64.powi(2) / 0.8 + 0.75_f64.powi(2) / 0.9) / 2.0,
+        );
+        // In both splits the mean over subjects is 0.6.
+        close(found.center_error, 0.0);
+        close(found.score_error, 0.0);
+        close(
+            found.per_subject[1].brain_score.center_error,
+            0.05 / 2.0_f64.sqrt(),
+        );
+        assert_eq!(found.per_subject[0].subject, "F");
+        // A program reads it in the list of regions.
+        let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
+        let last = &json["networks"][0]["regions"][2];
+        assert_eq!(last["region"], "V/4");
+        assert_eq!(last["brain_score"]["subjects"], 2);
+        assert_eq!(last["brain_score"]["per_subject"][1]["subject"], "N");
+        assert_eq!(last["models"][0]["over_splits"]["brain_score"]["splits"], 2);
+        let tables = report.tables();
+        let table = tables
+            .iter()
+            .find(|table| table.name == "subjects")
+            .expect("a table");
+        assert_eq!(table.rows.len(), 3);
+    }
+
+    #[test]
+    fn there_is_no_error_of_one_split_nor_a_score_without_all_subjects_ceilings() {
+        let one = report(&[("F", 0.8, &[("a", &[0.6])]), ("N", 0.0, &[("a", &[0.4])])]);
+        let found = one.networks[0].regions.of_subjects[0].brain_score.as_ref();
+        let found = &found.expect("a center").brain_score;
+        close(Some(found.center), 0.5);
+        assert_eq!((found.center_error, found.score), (None, None));
+        // Of a subject without trials there is no mean.
+        let lacking = report(&[("F", 0.8, &[("a", &[0.6])]), ("N", 0.9, &[])]);
+        assert!(lacking.networks[0].regions.of_subjects[0].models.is_empty());
+    }
+}
