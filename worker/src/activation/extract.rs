@@ -118,6 +118,7 @@ impl Extraction<'_> {
                 preprocessing,
                 stimulus_digest: self.stimulus_digest.to_owned(),
                 layer: layer.to_owned(),
+                arithmetic: self.ann.arithmetic(layer)?,
                 dtype: cache.dtype(),
                 row_space: None,
             },

@@ -24,6 +24,9 @@ pub struct CacheKey {
     pub stimulus_digest: String,
     /// The layer's name.
     pub layer: String,
+    /// Version of the arithmetic that computes the layer; 0 where no build changed it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub arithmetic: u32,
     /// Stored number format.
     pub dtype: Dtype,
     /// What the activations are projected onto; absent for the ANN's own output.
@@ -104,6 +107,10 @@ impl FromStr for Dtype {
     }
 }
 
+fn is_zero(version: &u32) -> bool {
+    *version == 0
+}
+
 impl CacheKey {
     /// The key's hash, 32 hexadecimal digits: the stem of its file's name.
     pub fn digest(&self) -> String {
@@ -146,6 +153,7 @@ mod tests {
             preprocessing: "p".to_owned(),
             stimulus_digest: "s".to_owned(),
             layer: "relu".to_owned(),
+            arithmetic: 0,
             dtype: Dtype::F32,
             row_space: None,
         };
@@ -155,6 +163,11 @@ mod tests {
             ..key.clone()
         };
         assert_ne!(half.digest(), key.digest());
+        let recomputed = CacheKey {
+            arithmetic: 1,
+            ..key.clone()
+        };
+        assert_ne!(recomputed.digest(), key.digest());
         let pruned = ["layer", "global"].map(|pruning| CacheKey {
             sparsity: 0.5,
             pruning: pruning.to_owned(),

@@ -23,6 +23,7 @@ fn header(layer: &str, dtype: Dtype) -> Header {
             preprocessing: "p".to_owned(),
             stimulus_digest: "s".to_owned(),
             layer: layer.to_owned(),
+            arithmetic: 0,
             dtype,
             row_space: None,
         },

@@ -127,6 +127,17 @@ impl OpenedAnn {
             Self::Features(file) => Ok(file.units(layer)?),
         }
     }
+
+    /// The version of the arithmetic that computes `layer`, for its cache key; 0 where it never changed.
+    ///
+    /// # Errors
+    /// When the ANN has no such layer.
+    pub fn arithmetic(&self, layer: &str) -> Result<u32, AnnError> {
+        match self {
+            Self::Runs(RunnableAnn::Onnx { file, .. }) => Ok(file.arithmetic(layer)?),
+            Self::Runs(RunnableAnn::BuiltIn(_)) | Self::Features(_) => Ok(0),
+        }
+    }
 }
 
 fn onnx(weights: &WeightsSource, preprocessing: &str) -> Result<RunnableAnn, AnnError> {

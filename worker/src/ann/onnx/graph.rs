@@ -3,16 +3,18 @@
 //! Operations are translated one by one, so one that is not supported is in the way of what depends on
 //! it, and of nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use tract_onnx::model::ParseResult;
+use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TypedModel;
 use tract_onnx::tract_hir::internal::{
     DatumType, DimLike, Factoid, InferenceFact, InferenceModel, InferenceModelExt, InferenceNode,
     OutletId, SpecialOps, TVec, TractResult, TypedFact,
 };
 
+use super::arithmetic;
 use super::guarded;
 use super::half;
 use super::reading::Contents;
@@ -30,6 +32,8 @@ pub(super) struct Tensor {
     pub slot: usize,
     /// Where it is computed and its shape for one stimulus, or why it is not a layer.
     pub layer: Result<(OutletId, Vec<usize>), NotLayer>,
+    /// The version of the arithmetic that it depends on.
+    pub arithmetic: u32,
 }
 
 /// Why a tensor is not a layer.
@@ -109,12 +113,12 @@ impl Graph {
         guarded(|| model.set_input_fact(0, image))?;
         let all: Vec<OutletId> = outlets.values().copied().collect();
         guarded(|| model.select_output_outlets(&all))?;
-        let nodes = contents.nodes().iter().zip(&contents.unsupported);
-        let unsupported = nodes.filter_map(|(node, why)| {
+        let stated = contents.nodes().iter().zip(&contents.unsupported);
+        let stated = stated.filter_map(|(node, why)| {
             let outlet = node.output.iter().find_map(|name| outlets.get(name))?;
-            Some((outlet.node, why.clone()?))
+            Some((outlet.node, (node, why.as_deref())))
         });
-        let translation = Translation::of(&mut model, unsupported.collect())?;
+        let translation = Translation::of(&mut model, &stated.collect())?;
         let depends = depends_on_the_image(&model)?;
 
         let names = outlets.iter().map(|(name, outlet)| (*outlet, name));
@@ -140,6 +144,7 @@ impl Graph {
                     op: node.op_type.clone(),
                     slot,
                     layer,
+                    arithmetic: translation.versions.get(&outlet.node).copied().unwrap_or(0),
                 });
             }
         }
@@ -155,14 +160,21 @@ struct Translation {
     outlets: HashMap<OutletId, OutletId>,
     /// For each of the graph's other nodes, the node in the way and what is wrong with it.
     failed: HashMap<usize, (usize, String)>,
+    /// The versions of the arithmetic of the nodes that are in it, inputs included.
+    versions: HashMap<usize, u32>,
+    /// Those of these nodes whose numbers are the same for every image.
+    fixed: HashSet<usize>,
 }
 
+/// The file's nodes by the graph's, each with why it is known to fail, if it is.
+type Stated<'a> = HashMap<usize, (&'a NodeProto, Option<&'a str>)>;
+
 impl Translation {
-    /// Translates `model`, whose nodes in `unsupported` are known to fail.
-    fn of(
-        model: &mut InferenceModel,
-        mut unsupported: HashMap<usize, String>,
-    ) -> Result<Self, String> {
+    /// Translates `model`, made of the nodes in `stated`.
+    fn of(model: &mut InferenceModel, stated: &Stated<'_>) -> Result<Self, String> {
+        let unsupported = stated.iter();
+        let unsupported = unsupported.filter_map(|(id, (_, why))| Some((*id, (*why)?.to_owned())));
+        let mut unsupported: HashMap<usize, String> = unsupported.collect();
         if guarded(|| model.analyse(true)).is_err() {
             for node in model.nodes() {
                 if let Err(why) = guarded(|| infer(model, node)) {
@@ -177,6 +189,8 @@ impl Translation {
             },
             outlets: HashMap::new(),
             failed: HashMap::new(),
+            versions: HashMap::new(),
+            fixed: HashSet::new(),
         };
         for id in guarded(|| model.eval_order())? {
             let node = model.node(id);
@@ -189,6 +203,11 @@ impl Translation {
             }
             match guarded(|| translate(model, node, &mut done.model, &done.outlets)) {
                 Ok(outlets) => {
+                    if done.is_fixed(node, &outlets) {
+                        done.fixed.insert(id);
+                    }
+                    let stated = stated.get(&id).map(|(node, _)| *node);
+                    done.versions.insert(id, done.version(node, stated));
                     let outlets = outlets.into_iter().enumerate();
                     let pairs = outlets.map(|(slot, outlet)| (OutletId::new(id, slot), outlet));
                     done.outlets.extend(pairs);
@@ -203,6 +222,39 @@ impl Translation {
             .filter_map(|input| done.outlets.get(input).copied())
             .collect();
         Ok(done)
+    }
+
+    /// Whether the numbers of `node`, which has become `made`, are the same for every image.
+    fn is_fixed(&self, node: &InferenceNode, made: &[OutletId]) -> bool {
+        let is_known = |outlet: &OutletId| {
+            let fact = self.model.outlet_fact(*outlet);
+            fact.is_ok_and(|fact| fact.konst.is_some())
+        };
+        let mut inputs = node.inputs.iter();
+        made.iter().all(is_known)
+            || !InferenceModel::is_source(&node.op)
+                && inputs.all(|of| self.fixed.contains(&of.node))
+    }
+
+    /// The version of the arithmetic of `node`, which the file states as `stated`, and of what its numbers
+    /// depend on.
+    fn version(&self, node: &InferenceNode, stated: Option<&NodeProto>) -> u32 {
+        let is_fixed = self.fixed.contains(&node.id);
+        let mut version = stated.map_or(0, |node| arithmetic::version(node, is_fixed));
+        for input in &node.inputs {
+            // Of a tensor whose shape alone is read, the numbers do not count.
+            if is_fixed && !self.fixed.contains(&input.node) {
+                continue;
+            }
+            let before = self.versions.get(&input.node).copied();
+            version = version.max(before.unwrap_or(0));
+            let outlet = self.outlets.get(input);
+            let fact = outlet.and_then(|outlet| self.model.outlet_fact(*outlet).ok());
+            if !is_fixed && fact.is_some_and(|fact| fact.datum_type == DatumType::F16) {
+                version = version.max(arithmetic::HALVES);
+            }
+        }
+        version
     }
 
     /// Where `outlet` is and its shape, or why it is not a layer.

@@ -5,6 +5,7 @@
 //! shapes are of one stimulus: the graph is opened with a batch of one, so that the batch axis need not be
 //! guessed. tract reads and runs the graph, on the CPU. Its panics end here, as errors.
 
+mod arithmetic;
 mod attention;
 mod batch;
 mod einsum;
@@ -85,6 +86,7 @@ struct Layer<'a> {
     tensor: &'a str,
     outlet: OutletId,
     shape: &'a [usize],
+    arithmetic: u32,
 }
 
 /// Tensors of an ONNX file that are not layers, for one reason.
@@ -221,6 +223,15 @@ impl OnnxFile {
         Ok(without_batch(self.layer(layer)?.shape))
     }
 
+    /// The version of the arithmetic of the layer called `layer`, for cache keys: 0 as long as no build
+    /// changed what it computes for an operation that the layer depends on.
+    ///
+    /// # Errors
+    /// As of [`Self::shape`].
+    pub fn arithmetic(&self, layer: &str) -> Result<u32, OnnxError> {
+        Ok(self.layer(layer)?.arithmetic)
+    }
+
     fn cannot_run(&self, why: String) -> OnnxError {
         let path = self.path.clone();
         OnnxError::Run { path, why }
@@ -258,6 +269,7 @@ impl OnnxFile {
                     tensor: &tensor.name,
                     outlet: *outlet,
                     shape,
+                    arithmetic: tensor.arithmetic,
                 }),
                 Err(why) => Err(OnnxError::NotLayer {
                     path: path(),

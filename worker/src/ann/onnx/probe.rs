@@ -1,9 +1,11 @@
-//! One try of a graph on noise: operations that can be added to a graph may still fail when they run.
-//! What such an operation computes, and what depends on it, is not a layer.
+//! Tries of a graph, on noise and on images of one colour: operations that can be added to a graph may still
+//! fail when they run. What such an operation computes, and what depends on it, is not a layer.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
 
-use tract_onnx::prelude::{IntoRunnable, TypedModel, tvec};
+use tract_onnx::prelude::{IntoRunnable, Tensor as Value, TypedModel, tvec};
 use tract_onnx::tract_core::plan;
 use tract_onnx::tract_hir::internal::{OutletId, TractResult, TypedNode, ensure, format_err};
 
@@ -14,8 +16,55 @@ use super::input::Input;
 /// Most operations that are looked for. Each further one takes another run.
 const FAILING_MAX: usize = 64;
 
+/// An image that a graph is tried on.
+#[derive(Clone, Copy)]
+enum Shown {
+    Noise,
+    /// All of its values are this one. What is found above, below or at a threshold is then nothing.
+    OneColour(f32),
+}
+
+impl Shown {
+    const ALL: [Self; 4] = [
+        Self::Noise,
+        Self::OneColour(0.0),
+        Self::OneColour(-2.0),
+        Self::OneColour(2.0),
+    ];
+
+    fn image(self, input: Input) -> Vec<f32> {
+        match self {
+            Self::Noise => input.noise(1),
+            Self::OneColour(value) => vec![value; input.size().iter().product()],
+        }
+    }
+
+    /// Those of `layers` that may fail on this image: on one of one colour, those that follow numbers which
+    /// the image decides.
+    fn tries(self, model: &TypedModel, layers: Vec<OutletId>) -> TractResult<Vec<OutletId>> {
+        match self {
+            Self::Noise => Ok(layers),
+            Self::OneColour(_) => {
+                let decided = decided_by_the_image(model)?;
+                let mut layers = layers;
+                layers.retain(|layer| decided.contains(&layer.node));
+                Ok(layers)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Noise => Ok(()),
+            Self::OneColour(_) => write!(to, " on an image of one colour"),
+        }
+    }
+}
+
 /// Optimises `graph` with every layer as an output, so that a layer's last digits do not depend on which
-/// are requested, and tries all layers on noise. Those that cannot be computed are no longer layers.
+/// are requested, and tries its layers. Those that cannot be computed are no longer layers.
 pub(super) fn optimised(mut graph: Graph, input: Input) -> Result<Graph, String> {
     let mut failing = 0..FAILING_MAX;
     let model = loop {
@@ -35,19 +84,39 @@ pub(super) fn optimised(mut graph: Graph, input: Input) -> Result<Graph, String>
     for ((place, _), outlet) in places.zip(&model.outputs) {
         *place = *outlet;
     }
-    for _ in failing {
-        let mut at = None;
-        let ran = rooted(|| run(&model, &layers(&graph.tensors), input, &mut at));
-        let (Err(why), Some(at)) = (ran, at) else {
-            break;
-        };
-        let why = format!("`{}` fails when it runs: {why}", model.node(at).op.name());
-        if !leave_out(&mut graph.tensors, &model, at, &why) {
-            break;
-        }
+    for shown in Shown::ALL {
+        leave_out_failing(&mut graph.tensors, &model, input, shown, &mut failing)?;
     }
     graph.model = model;
     Ok(graph)
+}
+
+/// Makes no layers of those that fail on `shown`, as long as there is one of `failing` for each.
+fn leave_out_failing(
+    tensors: &mut [Tensor],
+    model: &TypedModel,
+    input: Input,
+    shown: Shown,
+    failing: &mut Range<usize>,
+) -> Result<(), String> {
+    loop {
+        let layers = rooted(|| shown.tries(model, layers(tensors)))?;
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let mut at = None;
+        let ran = rooted(|| run(model, &layers, input.tensor(&shown.image(input))?, &mut at));
+        let (Err(why), Some(at), Some(_)) = (ran, at, failing.next()) else {
+            return Ok(());
+        };
+        let why = format!(
+            "`{}` fails when it runs{shown}: {why}",
+            model.node(at).op.name()
+        );
+        if !leave_out(tensors, model, at, &why) {
+            return Ok(());
+        }
+    }
 }
 
 fn layers(tensors: &[Tensor]) -> Vec<OutletId> {
@@ -104,22 +173,39 @@ fn leave_out(tensors: &mut [Tensor], model: &TypedModel, at: usize, why: &str) -
     first.is_some()
 }
 
-/// Computes `layers` of noise; `at` is the operation that was the last.
+/// Computes `layers` of `image`; `at` is the operation that was the last.
 fn run(
     model: &TypedModel,
     layers: &[OutletId],
-    input: Input,
+    image: Value,
     at: &mut Option<usize>,
 ) -> TractResult<()> {
     let mut model = model.clone();
     model.select_output_outlets(&last(&model, layers)?)?;
-    let noise = input.tensor(&input.noise(1))?;
     let mut state = model.into_runnable()?.spawn()?;
-    state.run_plan_with_eval(tvec!(noise.into()), |context, own, node, inputs| {
+    state.run_plan_with_eval(tvec!(image.into()), |context, own, node, inputs| {
         *at = Some(node.id);
         within_limit(node)?;
-        plan::eval(context, own, node, inputs)
+        let computed = plan::eval(context, own, node, inputs)?;
+        for (slot, value) in computed.iter().enumerate() {
+            if layers.contains(&OutletId::new(node.id, slot)) {
+                as_expected(node, slot, value.shape())?;
+            }
+        }
+        TractResult::Ok(computed)
     })?;
+    Ok(())
+}
+
+fn as_expected(node: &TypedNode, slot: usize, shape: &[usize]) -> TractResult<()> {
+    let expected = node
+        .outputs
+        .get(slot)
+        .and_then(|output| sizes(&output.fact));
+    ensure!(
+        expected.as_deref() == Some(shape),
+        "its result's shape is {shape:?}, not {expected:?}"
+    );
     Ok(())
 }
 
@@ -148,6 +234,28 @@ fn last(model: &TypedModel, layers: &[OutletId]) -> TractResult<Vec<OutletId>> {
         }
     }
     Ok(last)
+}
+
+/// The operations whose results follow numbers that the image decides: whole numbers, truths, and sizes.
+fn decided_by_the_image(model: &TypedModel) -> TractResult<HashSet<usize>> {
+    let mut decided = HashSet::new();
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        let mut facts = node.outputs.iter().map(|output| &output.fact);
+        let own = facts.any(|fact| {
+            let plain = fact.datum_type.is_float() && sizes(fact).is_some();
+            !plain && fact.konst.is_none()
+        });
+        if own
+            || node
+                .inputs
+                .iter()
+                .any(|input| decided.contains(&input.node))
+        {
+            decided.insert(id);
+        }
+    }
+    Ok(decided)
 }
 
 /// The operation `at` and all that depend on it.

@@ -12,7 +12,8 @@ halves.onnx       operations on 16-bit floats, and `Pad` that crops
 numbers.onnx      64-bit integers, of both signs; `LogSoftmax` and `Softplus` of large numbers; `QuantizeLinear`
                   of halves; `Einsum` with ellipses; `Resize` to corners
 unsupported.onnx  operations that are not ONNX's although their names are, one in training mode, such as tract
-                  would compute with other attributes, and such as fail when they run
+                  would compute with other attributes, and such as fail when they run, on noise or on
+                  an image of one colour
 batch.onnx        a fixed batch of three, with shapes that contain it, and a tensor that mixes stimuli
 onnx_modules.json  for blocks.onnx and returns.onnx, what each module returns at its last call (PyTorch);
                   for attention_kinds.onnx, halves.onnx and numbers.onnx, each tensor (onnxruntime); for
@@ -262,7 +263,8 @@ def unsupported():
     weights |= {
         "grid": np.zeros((1, 2, 2, 2), np.float32), "kernel": np.ones((3, 2, 3, 3), np.float32),
         "three": np.array([3]), "pads": np.array([0, 0, 1, 1] * 2),
-        "one_row": np.array([1, 3, 1, 9]), "batched": np.array([[2, 1]]), "half": np.array(0.5, np.float32),
+        "second": np.array([1]), "one_row": np.array([1, 3, 1, 9]), "batched": np.array([[2, 1]]),
+        "half": np.array(0.5, np.float32),
     }
     rnn, gru, lstm = (["row", name, f"{name}_r"] for name in ["rnn", "gru", "lstm"])
     tanh = ["Sigmoid", "Tanh", "Tanh"]
@@ -307,6 +309,15 @@ def unsupported():
         node("Greater", ["relu", "half"], ["bright"]),
         node("ReduceMax", ["bright"], ["any_bright"]),
         node("Cast", ["any_bright"], ["any"], to=TensorProto.FLOAT),
+        # Of zeros nothing is found, or all.
+        node("NonZero", ["bright"], ["bright_at"]),
+        node("Cast", ["bright_at"], ["bright_places"], to=TensorProto.FLOAT),
+        node("ReduceSum", ["bright_places", "second"], ["bright_sum"]),
+        node("Neg", ["bright_sum"], ["after_bright_sum"]),
+        node("Equal", ["relu", "relu"], ["same"]),
+        node("NonZero", ["same"], ["same_at"]),
+        node("Cast", ["same_at"], ["same_places"], to=TensorProto.FLOAT),
+        node("ReduceSum", ["same_places", "second"], ["same_sum"]),
         node("If", ["yes"], ["either"],
              then_branch=branch(node("Celu", ["relu"], ["then"], alpha=2.0)),
              else_branch=branch(node("Neg", ["relu"], ["else"]))),
