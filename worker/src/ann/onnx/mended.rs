@@ -17,6 +17,19 @@ pub(super) type Builder = fn(&ParsingContext, &NodeProto) -> Built;
 static TRACTS: LazyLock<HashMap<String, Builder>> =
     LazyLock::new(|| tract_onnx::onnx().op_register.0);
 
+/// The outlets of what was added to the graph.
+pub(super) type Wired = TractResult<TVec<OutletId>>;
+
+/// Where an operation of tract's is put right.
+pub(super) struct Place<'a> {
+    /// The operation.
+    pub tracts: &'a dyn Expansion,
+    /// Adds nodes in its place.
+    pub wires: Wires<'a>,
+    /// What it reads.
+    pub inputs: &'a [OutletId],
+}
+
 /// How an operation of tract's is put right.
 pub(super) trait Mend: Debug + Clone + Send + Sync + 'static {
     /// What must hold before shapes are inferred.
@@ -24,13 +37,13 @@ pub(super) trait Mend: Debug + Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Adds `tracts`, or what is computed in its place.
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>>;
+    /// Whether tract is wrong where the first input is of this `kind`; elsewhere its own is added.
+    fn is_needed(&self, _kind: DatumType) -> bool {
+        true
+    }
+
+    /// Adds tract's operation, or what is computed in its place.
+    fn wire(&self, place: Place<'_>) -> Wired;
 }
 
 /// An operation of tract's, put right.
@@ -62,7 +75,16 @@ impl<M: Mend> Expansion for Mended<M> {
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
         let mut wires = Wires { prefix, model };
-        self.mend.wire(&*self.tracts, &mut wires, inputs)
+        let tracts = &*self.tracts;
+        let kind = inputs.first().map(|input| wires.kind(*input));
+        match kind.transpose()? {
+            Some(kind) if !self.mend.is_needed(kind) => wires.tracts(tracts, inputs),
+            Some(_) | None => self.mend.wire(Place {
+                tracts,
+                wires,
+                inputs,
+            }),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod operations;
 mod pass;
 mod probe;
 mod reading;
+mod scopes;
 mod shapes;
 #[cfg(test)]
 mod tests;

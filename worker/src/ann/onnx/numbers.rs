@@ -10,7 +10,7 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_hir::internal::*;
 
-use super::mended::{Built, Mend, Wires, from_first, mended, tracts};
+use super::mended::{Built, Mend, Place, Wired, Wires, from_first, mended, tracts};
 
 /// `Cast`, whose 64-bit integers tract takes for dimensions, which lack most arithmetic.
 pub(super) fn whole_numbers(context: &ParsingContext, node: &NodeProto) -> Built {
@@ -93,15 +93,14 @@ struct LogSoftmax {
 }
 
 impl Mend for LogSoftmax {
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
-        if wires.kind(inputs[0])? != f32::datum_type() {
-            return wires.tracts(tracts, inputs);
-        }
+    fn is_needed(&self, kind: DatumType) -> bool {
+        kind == f32::datum_type()
+    }
+
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            mut wires, inputs, ..
+        } = place;
         let rank = wires.shape(inputs[0])?.len();
         let first = from_first(self.first, rank)?;
         let last = if self.all { rank } else { first + 1 };
@@ -120,15 +119,14 @@ impl Mend for LogSoftmax {
 struct Softplus;
 
 impl Mend for Softplus {
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
-        if wires.kind(inputs[0])? != f32::datum_type() {
-            return wires.tracts(tracts, inputs);
-        }
+    fn is_needed(&self, kind: DatumType) -> bool {
+        kind == f32::datum_type()
+    }
+
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            mut wires, inputs, ..
+        } = place;
         let rank = wires.shape(inputs[0])?.len();
         let (zero, one) = (wires.number(0.0, rank)?, wires.number(1.0, rank)?);
         let size = wires.add(math::abs(), inputs)?;
@@ -157,12 +155,12 @@ pub(super) fn modulo(context: &ParsingContext, node: &NodeProto) -> Built {
 struct Modulo;
 
 impl Mend for Modulo {
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            tracts,
+            mut wires,
+            inputs,
+        } = place;
         let dimension = TDim::datum_type();
         let (mut dimensions, mut constant) = (false, true);
         for input in inputs {
@@ -170,23 +168,19 @@ impl Mend for Modulo {
             constant &= wires.model.outlet_fact(*input)?.konst.is_some();
         }
         if !dimensions || constant {
-            return ordered(tracts, wires, inputs);
+            return ordered(tracts, &mut wires, inputs);
         }
         let whole = inputs
             .iter()
             .map(|input| wires.add(cast(i64::datum_type()), &[*input]));
         let whole = whole.collect::<TractResult<TVec<_>>>()?;
-        let remainder = ordered(tracts, wires, &whole)?;
+        let remainder = ordered(tracts, &mut wires, &whole)?;
         Ok(tvec![wires.add(cast(dimension), &remainder)?])
     }
 }
 
 /// Adds `tracts` with our remainders in place of tract's.
-fn ordered(
-    tracts: &dyn Expansion,
-    wires: &mut Wires<'_>,
-    inputs: &[OutletId],
-) -> TractResult<TVec<OutletId>> {
+fn ordered(tracts: &dyn Expansion, wires: &mut Wires<'_>, inputs: &[OutletId]) -> Wired {
     let before = wires.model.nodes().len();
     let outlets = wires.tracts(tracts, inputs)?;
     for node in &mut wires.model.nodes_mut()[before..] {
@@ -244,12 +238,10 @@ struct Quantize {
 }
 
 impl Mend for Quantize {
-    fn wire(
-        &self,
-        _: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            mut wires, inputs, ..
+        } = place;
         let rank = wires.shape(inputs[0])?.len();
         let factors: Vec<f64> = wires.values(inputs[1])?;
         let factors: Vec<f64> = factors.iter().map(|scale| scale.recip()).collect();
@@ -270,8 +262,8 @@ impl Mend for Quantize {
             }
             wires.constant(values.into_shape(&shape)?)
         };
-        let factor = along(wires, tensor1(&factors))?;
-        let point = along(wires, point.cast_to::<f32>()?.into_owned())?;
+        let factor = along(&mut wires, tensor1(&factors))?;
+        let point = along(&mut wires, point.cast_to::<f32>()?.into_owned())?;
         let (lowest, highest) = (wires.number(lowest, rank)?, wires.number(highest, rank)?);
         let wide = wires.add(cast(f64::datum_type()), &inputs[..1])?;
         let scaled = wires.add(math::mul(), &[wide, factor])?;

@@ -7,7 +7,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, type_proto};
 use tract_onnx::prelude::Framework;
 
-use super::{OnnxError, external, guarded, modules, operations};
+use super::{OnnxError, external, guarded, operations, scopes};
 
 /// A name that no operation has.
 const HIDDEN: &str = "(not supported)";
@@ -56,7 +56,7 @@ impl Contents {
         Ok(Self {
             digest: external::digest(&bytes, graph, path)?,
             outputs,
-            scopes: modules::scopes(&bytes).map_err(|error| not_onnx(error.to_string()))?,
+            scopes: scopes::scopes(&bytes).map_err(|error| not_onnx(error.to_string()))?,
             names: Vec::new(),
             unsupported: Vec::new(),
             proto,

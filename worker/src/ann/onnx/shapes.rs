@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::array::Slice;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::array::ConstantOfShape;
 
-use super::mended::{Built, Mend, Mended, Wires, from_first, mended, tracts};
+use super::mended::{Built, Mend, Mended, Place, Wired, from_first, mended, tracts};
 
 /// Most elements of a constant that is stated by its shape.
 const CONSTANT_MAX: usize = 1 << 28;
@@ -37,12 +37,12 @@ impl Mend for Fill {
         s.given(&inputs[0].value, |_, shape| within_limit(&shape))
     }
 
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            tracts,
+            mut wires,
+            inputs,
+        } = place;
         let shape = wires.value(inputs[0])?;
         within_limit(&shape)?;
         wires.tracts(tracts, inputs)
@@ -83,12 +83,12 @@ struct Pad {
 }
 
 impl Mend for Pad {
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            tracts,
+            mut wires,
+            inputs,
+        } = place;
         let pads: Vec<i64> = wires.values(inputs[1])?;
         if pads.iter().all(|pad| *pad >= 0) {
             return wires.tracts(tracts, inputs);
@@ -162,12 +162,12 @@ struct Resize {
 }
 
 impl Mend for Resize {
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            tracts,
+            mut wires,
+            inputs,
+        } = place;
         if let Some(scales) = self.scales {
             let shape = wires.shape(inputs[0])?;
             let scales: Vec<f32> = wires.values(inputs[scales])?;
@@ -191,12 +191,12 @@ impl Mend for Resize {
 struct NoLonePixel;
 
 impl Mend for NoLonePixel {
-    fn wire(
-        &self,
-        tracts: &dyn Expansion,
-        wires: &mut Wires<'_>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, place: Place<'_>) -> Wired {
+        let Place {
+            tracts,
+            mut wires,
+            inputs,
+        } = place;
         let resized = wires.tracts(tracts, inputs)?;
         let (from, to) = (wires.shape(inputs[0])?, wires.shape(resized[0])?);
         let mut sizes = from.iter().zip(&to);

@@ -10,8 +10,8 @@ use safetensors::tensor::Metadata;
 
 use super::TorchError;
 use super::checkpoint::{Checkpoint, StateDict};
-use super::machine::MAX_BYTES;
-use super::pickle::{Pickle, Value, text};
+use super::machine::{self, MAX_BYTES};
+use super::pickle::{Value, text};
 use super::storages::{Place, Storages};
 use super::tensor::{Dtype, Entry, Tensor};
 use crate::archive::{self, unpack};
@@ -133,7 +133,7 @@ impl TorchFile<'_> {
             Some(program) => program.map_err(|error| damaged(&error))?,
             None => return Err(self.damaged("`data.pkl` cannot be unpacked")),
         };
-        let (pickle, _) = Pickle::read(&program).map_err(|why| self.damaged(why))?;
+        let (pickle, _) = machine::read(&program).map_err(|why| self.damaged(why))?;
         Ok(Opened {
             checkpoint: Checkpoint::of(pickle).map_err(|why| self.damaged(why))?,
             storages: Storages::new(Place::Zip { archive, prefix }, little_endian),
@@ -149,7 +149,7 @@ impl TorchFile<'_> {
         { start }.read_to_end(&mut programs).map_err(said)?;
         let mut at = 0;
         let mut next = || {
-            let (pickle, length) = Pickle::read(&programs[at..]).map_err(damaged)?;
+            let (pickle, length) = machine::read(&programs[at..]).map_err(damaged)?;
             at += length;
             Ok((pickle, at))
         };

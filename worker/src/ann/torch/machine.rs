@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::pickle::{Call, Object, Value, text};
+use super::pickle::{Call, Object, Pickle, Value, text};
 
 /// Longest program that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 64 << 20;
@@ -12,8 +12,16 @@ const MAX_OPERATIONS: usize = 16 << 20;
 /// Most objects that a program may make.
 const MAX_OBJECTS: usize = 2 << 20;
 
+/// Reads the pickle that `bytes` begin with, and says how long it is.
+///
+/// # Errors
+/// In words, when it is no pickle, ends early, or goes beyond a limit.
+pub(super) fn read(bytes: &[u8]) -> Result<(Pickle, usize), String> {
+    Machine::new(bytes).run()
+}
+
 /// A stack, and what is made on it.
-pub(super) struct Machine<'a> {
+struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     stack: Vec<Value>,
@@ -25,7 +33,7 @@ pub(super) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     /// Before the first operation of the pickle that `bytes` begin with.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
             at: 0,
@@ -36,14 +44,10 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The objects that the pickle makes, what it describes, and how many bytes it is long.
-    ///
-    /// # Errors
-    /// In words, when it is no pickle, ends early, or goes beyond a limit.
-    pub(super) fn run(mut self) -> Result<(Vec<Object>, Value, usize), String> {
+    fn run(mut self) -> Result<(Pickle, usize), String> {
         for _ in 0..MAX_OPERATIONS {
             if let Some(root) = self.step()? {
-                return Ok((self.objects, root, self.at));
+                return Ok((Pickle::new(self.objects, root), self.at));
             }
         }
         Err(format!(

@@ -6,8 +6,6 @@
 
 use std::rc::Rc;
 
-use super::machine::Machine;
-
 /// A value on the pickle's stack.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
@@ -57,13 +55,9 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
-    /// Reads the pickle that `bytes` begin with, and says how long it is.
-    ///
-    /// # Errors
-    /// In words, when it is no pickle, ends early, or goes beyond a limit.
-    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), String> {
-        let (objects, root, length) = Machine::new(bytes).run()?;
-        Ok((Self { objects, root }, length))
+    /// What was made by following a pickle: its objects, and which value it describes.
+    pub(super) fn new(objects: Vec<Object>, root: Value) -> Self {
+        Self { objects, root }
     }
 
     /// Every object that the pickle made.
