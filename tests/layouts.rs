@@ -1,28 +1,10 @@
 //! What a user says of recordings that a file leaves open: `variable`, `sites` and `window_ms` in a sweep file, and the
 //! options of the same names. `data check` and `sweep check` take them alike.
 
+use crate::bad_input::SWEEP;
 use crate::harness::{Place, lab_recordings, refusal, unwrapped};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-const SWEEP: &str = r#"
-name = "lab"
-[recordings]
-assembly = "ASSEMBLY"
-stimuli = "stimuli.csv"
-images = "images"
-LAYOUT
-[split]
-fractions = [0.5, 0.25, 0.25]
-[[ann]]
-name = "mobilenet"
-weights = "random:1"
-layer_sets = [["global_average_pooling2d"]]
-[grid]
-l1 = [4]
-l2 = [4]
-learning_rate = [1e-3]
-"#;
 
 /// A file of responses beside a stimulus set and images.
 struct Lab {
@@ -48,8 +30,8 @@ impl Lab {
         let listed = self.place.nrp(&arguments).output().unwrap();
         let report: Value = serde_json::from_slice(&listed.stdout).unwrap();
         let sweep = SWEEP
-            .replace("ASSEMBLY", assembly)
-            .replace("LAYOUT", layout);
+            .replace("assembly.nc", assembly)
+            .replace("regions = [\"V4\"]", layout);
         self.place.write("sweep.toml", sweep);
         let swept = self.place.nrp(&["sweep", "check", "sweep.toml"]).output();
         let swept = swept.unwrap();
@@ -82,8 +64,8 @@ impl Lab {
             .unwrap();
         assert_eq!(listed.status.code(), Some(1));
         let sweep = SWEEP
-            .replace("ASSEMBLY", assembly)
-            .replace("LAYOUT", layout);
+            .replace("assembly.nc", assembly)
+            .replace("regions = [\"V4\"]", layout);
         self.place.write("sweep.toml", sweep);
         let swept = self.place.nrp(&["sweep", "check", "sweep.toml"]).output();
         let listed = String::from_utf8(listed.stdout).unwrap();

@@ -34,9 +34,9 @@ impl Catalogue for Two {
     }
 }
 
-pub(super) fn check(edit: &str) -> String {
-    let mut file = toml::from_str::<toml::Table>(
-        r#"
+/// A good sweep file, with an edit.
+fn edited(edit: &str) -> Result<SweepFile, SweepError> {
+    let base = r#"
         name = "test"
         recordings = { assembly = "simulated", regions = ["V4"] }
         split = {}
@@ -47,9 +47,8 @@ pub(super) fn check(edit: &str) -> String {
         name = "mobilenet"
         weights = "random:0"
         layer_sets = [["conv_pw_13_relu"]]
-        "#,
-    )
-    .expect("base");
+    "#;
+    let mut file = toml::from_str::<toml::Table>(base).expect("base");
     for (table, value) in toml::from_str::<toml::Table>(edit).expect("edit") {
         match (file.get_mut(&table), value) {
             (Some(toml::Value::Table(into)), toml::Value::Table(from)) => into.extend(from),
@@ -58,10 +57,19 @@ pub(super) fn check(edit: &str) -> String {
             }
         }
     }
-    match SweepFile::parse(&file.to_string()).and_then(|file| file.expand(&Two).check(&Two)) {
+    SweepFile::parse(&file.to_string())
+}
+
+fn told(checked: Result<(), SweepError>) -> String {
+    match checked {
         Ok(()) => "good".to_owned(),
         Err(error) => error.to_string(),
     }
+}
+
+/// What is wrong with the file, with an edit.
+pub(super) fn check(edit: &str) -> String {
+    told(edited(edit).and_then(|file| file.expand(&Two).check(&Two)))
 }
 
 #[test]

@@ -4,38 +4,13 @@ use super::*;
 
 /// The file that [`check`] checks, with an edit, and what is wrong with it on the wire.
 fn checked_on_the_wire(edit: &str) -> (String, String) {
-    let base = r#"
-        name = "test"
-        recordings = { assembly = "simulated", regions = ["V4"] }
-        split = {}
-        grid = {}
-        search = {}
-        training = {}
-        [[ann]]
-        name = "mobilenet"
-        weights = "random:0"
-        layer_sets = [["conv_pw_13_relu"]]
-    "#;
-    let mut file = toml::from_str::<toml::Table>(base).expect("base");
-    for (table, value) in toml::from_str::<toml::Table>(edit).expect("edit") {
-        match (file.get_mut(&table), value) {
-            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => into.extend(from),
-            (_, value) => {
-                file.insert(table, value);
-            }
-        }
-    }
-    let file = SweepFile::parse(&file.to_string()).expect("parses");
+    let file = edited(edit).expect("parses");
     let mut spec = file.to_spec();
     spec.recordings_digest = "simulated:1".to_owned();
     spec.simulated = file.recordings.assembly == "simulated";
     for entry in &mut spec.anns {
         "digest".clone_into(&mut entry.ann.as_mut().expect("an ANN").weights_digest);
     }
-    let told = |checked: Result<(), SweepError>| match checked {
-        Ok(()) => "good".to_owned(),
-        Err(error) => error.to_string(),
-    };
     (told(file.check(&Two)), told(spec.check()))
 }
 
