@@ -26,25 +26,27 @@ const HEADER_BYTES_MAX: usize = 64 << 20;
 /// # Errors
 /// When there is no such dataset, it is damaged, or its layout is not read.
 pub(crate) fn dataset(group: &Group, name: &str) -> Result<Dataset> {
-    checked(group, group.dataset(name)?)
-}
-
-/// All datasets of `group`.
-///
-/// # Errors
-/// When one is damaged, or its layout is not read.
-pub(crate) fn datasets(group: &Group) -> Result<Vec<Dataset>> {
-    let datasets = group.datasets()?.into_iter();
-    datasets.map(|dataset| checked(group, dataset)).collect()
+    let found = group.dataset(name).map_err(|error| {
+        if is_virtual(&error) {
+            let problem = format!("dataset `{name}` is virtual: its numbers are elsewhere");
+            return Error::UnsupportedEncoding(unread(&problem));
+        }
+        error
+    });
+    checked(group, found?)
 }
 
 /// Whether an error is that of a sound dataset whose layout is not read.
 pub(crate) fn is_unread(error: &Error) -> bool {
     match super::innermost(error) {
-        Error::UnsupportedLayoutClass(class) => *class == VIRTUAL,
         Error::UnsupportedEncoding(problem) => problem.starts_with(UNREAD),
-        _ => false,
+        _ => is_virtual(error),
     }
+}
+
+/// Whether the crate could not read a dataset, or a group with one, because the dataset is virtual.
+fn is_virtual(error: &Error) -> bool {
+    matches!(super::innermost(error), Error::UnsupportedLayoutClass(class) if *class == VIRTUAL)
 }
 
 /// What an error that [`is_unread`] says, without the paths around it.
@@ -72,7 +74,7 @@ pub(super) fn header(group: &Group, address: u64) -> Result<ObjectHeader> {
 }
 
 /// `dataset`, which is in the file of `group`.
-fn checked(group: &Group, dataset: Dataset) -> Result<Dataset> {
+pub(super) fn checked(group: &Group, dataset: Dataset) -> Result<Dataset> {
     for message in &header(group, dataset.address())?.messages {
         let problem = match message {
             HdfMessage::ExternalFiles(_) => "has its numbers in another file",

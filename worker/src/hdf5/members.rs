@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use hdf5_reader::Dataset;
 use hdf5_reader::btree_v1::collect_btree_v1_leaves_storage;
 use hdf5_reader::btree_v2::{BTreeV2Header, BTreeV2Record, collect_btree_v2_records_storage};
 use hdf5_reader::error::{Error, Result};
@@ -27,6 +28,41 @@ pub(crate) fn names(group: &Group) -> Result<(Vec<String>, Vec<String>)> {
     match group.member_names() {
         Err(error) if layout::is_unread(&error) => one_by_one(group),
         listed => listed,
+    }
+}
+
+/// The groups in a group.
+///
+/// # Errors
+/// As of [`names`].
+pub(crate) fn groups(group: &Group) -> Result<Vec<Group>> {
+    match group.groups() {
+        Err(error) if layout::is_unread(&error) => {
+            let (groups, _) = one_by_one(group)?;
+            groups.iter().map(|name| group.group(name)).collect()
+        }
+        listed => listed,
+    }
+}
+
+/// All datasets of a group.
+///
+/// # Errors
+/// When one is damaged, or its layout is not read.
+pub(crate) fn datasets(group: &Group) -> Result<Vec<Dataset>> {
+    match group.datasets() {
+        Err(error) if layout::is_unread(&error) => {
+            let (_, datasets) = one_by_one(group)?;
+            let mut datasets = datasets.iter();
+            datasets.try_for_each(|name| layout::dataset(group, name).map(drop))?;
+            Err(error)
+        }
+        listed => {
+            let listed = listed?.into_iter();
+            listed
+                .map(|dataset| layout::checked(group, dataset))
+                .collect()
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{Network, WeightsFile, keras3};
 use crate::ann::AnnError;
 use crate::archive;
+use crate::hdf5::members;
 
 /// What a zip begins with.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
@@ -98,7 +99,7 @@ impl WeightsFile<'_> {
         let mut groups = Vec::new();
         for file in &content.files {
             let root = file.root_group().map_err(self.broken("its root"))?;
-            groups = root.member_names().map_err(self.broken("its root"))?.0;
+            groups = members::names(&root).map_err(self.broken("its root"))?.0;
             if let Some(networks) = self.legacy(&root)? {
                 return Ok(networks);
             }

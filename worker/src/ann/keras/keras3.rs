@@ -11,7 +11,7 @@ use hdf5_reader::group::Group;
 use super::names::class_and_number;
 use super::{FileLayer, FileTensor, Network, Order, WeightsFile};
 use crate::ann::AnnError;
-use crate::hdf5::layout;
+use crate::hdf5::members;
 
 /// Where a model's own layers are.
 pub(super) const OWN: &str = "layers";
@@ -69,7 +69,7 @@ impl WeightsFile<'_> {
         found: &mut Found,
     ) -> Result<(), AnnError> {
         let broken = || self.broken(format!("layer group `{place}`"));
-        for child in group.groups().map_err(broken())? {
+        for child in members::groups(group).map_err(broken())? {
             found.groups += 1;
             if depth == 0 || found.groups > MAX_GROUPS {
                 return Err(self.not_keras("too many groups"));
@@ -78,7 +78,7 @@ impl WeightsFile<'_> {
             if name == VARS || (place.is_empty() && name.starts_with("optimizer")) {
                 continue;
             }
-            let (parts, _) = child.member_names().map_err(broken())?;
+            let (parts, _) = members::names(&child).map_err(broken())?;
             if parts.iter().any(|part| part == VARS) {
                 self.add(&child, place, &name, found)?;
             }
@@ -110,7 +110,7 @@ impl WeightsFile<'_> {
             tensors: Vec::new(),
         });
         layer.own_name = layer.own_name.take().or(own_names.into_iter().next());
-        for data in layout::datasets(&vars).map_err(broken())? {
+        for data in members::datasets(&vars).map_err(broken())? {
             let variable = data.name().to_owned();
             if layer
                 .tensors

@@ -8,7 +8,7 @@ use hdf5_reader::group::Group;
 
 use super::{FileLayer, FileTensor, Network, Order, WeightsFile};
 use crate::ann::AnnError;
-use crate::hdf5::layout;
+use crate::hdf5::{layout, members};
 
 /// Where the layers of a whole model lie.
 const WHOLE: &str = "model_weights";
@@ -19,7 +19,7 @@ impl WeightsFile<'_> {
         if let Some(networks) = self.legacy_networks(root)? {
             return Ok(Some(networks));
         }
-        let (groups, _) = root.member_names().map_err(self.broken("its root"))?;
+        let (groups, _) = members::names(root).map_err(self.broken("its root"))?;
         if !groups.iter().any(|group| group == WHOLE) {
             return Ok(None);
         }

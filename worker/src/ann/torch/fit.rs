@@ -75,6 +75,8 @@ pub(super) struct Fit<'a> {
     pub(super) unused: Vec<&'a str>,
     /// Other places in the file that fit as well, with other numbers or with copies.
     pub(super) others: Vec<Fit<'a>>,
+    /// Other whole networks in the file with the same tensors.
+    pub(super) twins: Vec<Fit<'a>>,
 }
 
 /// Why a place does not fit.
@@ -276,6 +278,7 @@ impl<'a> Wanted<'a> {
             tensors,
             unused,
             others: Vec::new(),
+            twins: Vec::new(),
         })
     }
 
@@ -385,11 +388,18 @@ impl<'a> Wanted<'a> {
             });
         }
         // Of a state dict and the whole network that it is from, the network says more.
-        let whole = same.into_iter().find(|fit| !fit.dict.modules.is_empty());
-        let best = whole
-            .filter(|_| best.dict.modules.is_empty())
-            .unwrap_or(best);
-        Ok(Fit { others, ..best })
+        let mut twins: Vec<Fit> = same;
+        twins.retain(|fit| !fit.dict.modules.is_empty());
+        let best = if best.dict.modules.is_empty() && !twins.is_empty() {
+            twins.remove(0)
+        } else {
+            best
+        };
+        Ok(Fit {
+            others,
+            twins,
+            ..best
+        })
     }
 
     /// Refuses tensors of which the file has two, once wrappers' parts are taken off their names.
@@ -454,6 +464,6 @@ fn rank(fit: &Fit) -> (usize, usize) {
 }
 
 /// The first part of a name.
-fn part(name: &str) -> &str {
+pub(super) fn part(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }

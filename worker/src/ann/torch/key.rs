@@ -1,11 +1,15 @@
 //! `weights_key`: the part of a file that the user chose.
 
+use std::collections::HashSet;
+
 use nrp_proto::near_miss;
 
 use super::TorchError;
 use super::checkpoint::{Checkpoint, StateDict};
 use super::file::TorchFile;
+use super::fit::part;
 use super::layout::torchvision_name;
+use crate::ann::graph::Graph;
 
 impl TorchFile<'_> {
     /// Leaves in `checkpoint` what is under `key`: keys that lead to a state dict, beginnings of the names in
@@ -13,8 +17,13 @@ impl TorchFile<'_> {
     ///
     /// # Errors
     /// When nothing is.
-    pub(super) fn narrow(&self, checkpoint: &mut Checkpoint, key: &str) -> Result<(), TorchError> {
-        let known = known(checkpoint);
+    pub(super) fn narrow(
+        &self,
+        checkpoint: &mut Checkpoint,
+        key: &str,
+        graph: &Graph,
+    ) -> Result<(), TorchError> {
+        let known = known(checkpoint, graph);
         let dicts = std::mem::take(&mut checkpoint.dicts);
         checkpoint.dicts = dicts
             .into_iter()
@@ -33,9 +42,16 @@ impl TorchFile<'_> {
     }
 }
 
-/// What the user may have meant: the paths of state dicts, and the first parts of names.
-fn known(checkpoint: &Checkpoint) -> Vec<String> {
-    let mut known: Vec<String> = Vec::new();
+/// What the user may have meant: the paths of state dicts, and then the first parts of names, but for those of
+/// the ANN's own parts.
+fn known(checkpoint: &Checkpoint, graph: &Graph) -> Vec<String> {
+    let own: HashSet<&str> = graph
+        .weights()
+        .iter()
+        .map(|spec| part(&spec.layer))
+        .collect();
+    let paths = checkpoint.dicts.iter().map(|dict| dict.path.clone());
+    let mut known: Vec<String> = paths.filter(|path| !path.is_empty()).collect();
     for dict in &checkpoint.dicts {
         let parts = dict
             .tensors
@@ -44,17 +60,15 @@ fn known(checkpoint: &Checkpoint) -> Vec<String> {
         // What is in front of a tensor's own name and its module's.
         let parts = parts.filter(|(_, rest)| rest.contains('.'));
         let parts = parts.map(|(part, _)| part);
+        let parts = parts.filter(|part| !own.contains(part));
         let parts = parts.map(|part| match dict.path.as_str() {
             "" => part.to_owned(),
             path => format!("{path}.{part}"),
         });
-        let paths = (!dict.path.is_empty()).then(|| dict.path.clone());
-        for name in paths.into_iter().chain(parts) {
-            if known.last() != Some(&name) {
-                known.push(name);
-            }
-        }
+        known.extend(parts);
     }
+    let mut seen = HashSet::new();
+    known.retain(|name| seen.insert(name.clone()));
     known
 }
 

@@ -55,7 +55,7 @@ pub(super) fn read(
         mut storages,
     } = file.open()?;
     if let Some(key) = key {
-        file.narrow(&mut checkpoint, key)?;
+        file.narrow(&mut checkpoint, key, graph)?;
     }
     let fit = Wanted::new(file, graph, asked).find(&checkpoint)?;
     file.compare(&checkpoint, &fit, graph, asked)?;

@@ -44,7 +44,8 @@ struct Network<'a> {
 
 impl TorchFile<'_> {
     /// Refuses a whole network that differs from the graph in what `asked` depend on: the one that is taken,
-    /// and any other of the file, which a state dict beside it may be a copy of. State dicts have no modules.
+    /// and any other of the file, which shares its tensors, or which a state dict beside it may be a copy of.
+    /// State dicts have no modules.
     pub(super) fn compare(
         &self,
         checkpoint: &Checkpoint,
@@ -52,7 +53,7 @@ impl TorchFile<'_> {
         graph: &Graph,
         asked: &[NodeId],
     ) -> Result<(), TorchError> {
-        for other in &fit.others {
+        for other in fit.others.iter().chain(&fit.twins) {
             self.compare(checkpoint, other, graph, asked)?;
         }
         let modules = &fit.dict.modules;

@@ -4,7 +4,7 @@
 use hdf5_reader::{Hdf5File, OpenOptions};
 
 use super::*;
-use crate::hdf5::numbers;
+use crate::hdf5::{members, numbers};
 
 fn file(name: &str) -> Hdf5File {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/hdf5/testdata/");
@@ -16,7 +16,7 @@ fn file(name: &str) -> Hdf5File {
 fn datasets_that_may_grow_are_read_rightly() {
     let group = file("growing.h5").group("read").expect("a group");
     let expected: Vec<f64> = (0..168).map(f64::from).collect();
-    let datasets = datasets(&group).expect("read layouts");
+    let datasets = members::datasets(&group).expect("read layouts");
     for dataset in &datasets {
         let found = numbers(dataset).expect("numbers");
         assert_eq!(found, expected, "{}", dataset.name());
@@ -42,7 +42,7 @@ fn layouts_that_would_be_misread_are_refused() {
         let misread = numbers(&unchecked).map_or(true, |found| found != expected);
         assert!(misread, "{name} is read");
     }
-    assert!(datasets(&group).is_err());
+    assert!(members::datasets(&group).is_err());
 }
 
 #[test]
@@ -53,4 +53,9 @@ fn numbers_elsewhere_are_refused_and_not_called_damaged() {
     let root = file("virtual.h5").root_group().expect("a root");
     let error = dataset(&root, "virtual").err().expect("refused");
     assert!(is_unread(&error), "{error}");
+    let named = "layout that is not read (dataset `virtual` is virtual: its numbers are elsewhere)";
+    assert!(problem(&error).starts_with(named), "{error}");
+    // Among others, it is named as well.
+    let error = members::datasets(&root).err().expect("refused");
+    assert!(problem(&error).starts_with(named), "{error}");
 }

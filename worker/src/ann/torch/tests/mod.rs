@@ -6,6 +6,7 @@ mod whole;
 
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::StateDict;
 use super::*;
 use crate::ann::graph::{Conv, End, GraphBuilder, Op, Window};
 use crate::ann::testing::shared;
@@ -208,6 +209,7 @@ fn the_user_chooses_where_several_networks_are() {
         read_tiny(&testdata("tiny_twice.pth"), None),
         read_tiny(&testdata("tiny_dino.pth"), Some("techer")),
         read_tiny(&testdata("torchvision_tiny.pth"), Some("state_dict")),
+        read_tiny(&testdata("tiny_reference.pth"), Some("nope")),
     ];
     insta::assert_snapshot!(refused.map(refusal).join("\n"), @r#"
     weights of tiny: `tiny_dino.pth` has them 2 times: `student.module.backbone`, `teacher.backbone`
@@ -215,10 +217,36 @@ fn the_user_chooses_where_several_networks_are() {
     weights of tiny: `conv.weight` and `module.conv.weight` in `tiny_twice.pth` are the same tensor's names, with different numbers
       hint: save one of the two networks alone, with `torch.save(net.state_dict(), …)`
     weights of tiny: nothing in `tiny_dino.pth` is called `techer`
-      hint: `weights_key` may be one of these: `student`, `student.module`, `teacher`, `teacher.backbone`; did you mean `teacher`?
+      hint: `weights_key` may be one of these: `student`, `teacher`, `student.module`, `teacher.backbone`; did you mean `teacher`?
     weights of tiny: nothing in `torchvision_tiny.pth` is called `state_dict`
       hint: leave `weights_key` out: the file has one network, whose names have nothing in front
+    weights of tiny: nothing in `tiny_reference.pth` is called `nope`
+      hint: `weights_key` may be one of these: `model`, `model_ema`, `model_ema.module`
     "#);
+}
+
+/// Its own parts are not what stands in front of a network.
+#[test]
+fn the_anns_own_parts_are_no_keys() {
+    let listed = |names: &[&str]| {
+        let entry = |name: &&str| ((*name).to_owned(), Entry::Other("sparse".to_owned()));
+        let tensors = names.iter().map(entry).collect();
+        let mut checkpoint = Checkpoint::flat(StateDict::new(String::new(), tensors));
+        let path = Path::new("made_up.pth");
+        let refused = TorchFile { ann: "tiny", path }.narrow(&mut checkpoint, "nope", &tiny());
+        let Err(TorchError::Key { known, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        known
+    };
+    assert!(listed(&["conv.0.weight", "bn.norm.weight", "fc.bias"]).is_empty());
+    let beside = [
+        "student.conv.weight",
+        "conv.0.weight",
+        "ema.fc.weight",
+        "student.fc.weight",
+    ];
+    assert_eq!(listed(&beside), ["student", "ema"]);
 }
 
 #[test]

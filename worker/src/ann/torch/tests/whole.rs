@@ -111,6 +111,7 @@ fn other_networks_in_the_same_clothes_are_refused() {
     alexnet_not_behind_normalize: `0` is a `torchvision.transforms.transforms.Normalize` in front of the network, expected none
     alexnet_not_beside_copy: `features.1` is a `ReLU6`, expected a `ReLU`
     alexnet_not_beside_state_dict: `features.1` is a `ReLU6`, expected a `ReLU`
+    alexnet_not_beside_twin: `features.1` is a `ReLU6`, expected a `ReLU`
     alexnet_not_ceil: `features.2` is a `MaxPool2d` with `ceil_mode` 1, expected a `MaxPool2d` with `ceil_mode` 0
     alexnet_not_dilated: `features.3` is a `Conv2d` with `dilation` 2, expected a `Conv2d` with `dilation` 1
     alexnet_not_dropout: `classifier.0` is a `GELU`, expected none

@@ -226,8 +226,8 @@ fn what_is_no_table_of_numbers_is_refused() {
         (
             "odd.mat",
             variable("elsewhere"),
-            "array `elsewhere` holds numbers in a layout that is not read (a virtual dataset has its \
-             numbers elsewhere)",
+            "array `elsewhere` holds numbers in a layout that is not read (dataset `elsewhere` is virtual: \
+             its numbers are elsewhere)",
         ),
     ] {
         let said = refusal(&files, name, layout);

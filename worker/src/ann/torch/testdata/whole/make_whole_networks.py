@@ -168,6 +168,10 @@ def other_code():
     net.features[1] = nn.ReLU6()
     write("alexnet_not_beside_state_dict", {"state_dict": net.state_dict(), "net": net})
     write("alexnet_not_beside_copy", {"net": net, "state_dict": copy.deepcopy(net.state_dict())})
+    sound = make("alexnet")
+    for module, of in zip(net.modules(), sound.modules()):
+        module._parameters = dict(of._parameters)
+    write("alexnet_not_beside_twin", {"net": sound, "other": net})
     write("resnet50_not_quantizable", make("resnet50", torchvision.models.quantization.resnet50, quantize=False))
     write("mobilenet_v2_not_quantizable",
           make("mobilenet_v2", torchvision.models.quantization.mobilenet_v2, quantize=False))
