@@ -9,6 +9,7 @@ use nrp_proto::sweep::ArrayAxis;
 
 use super::bins::TimeBin;
 use super::error::RecordingError;
+use super::ranks::Labels;
 use super::region::Part;
 use super::site::{Described, Site};
 use super::words::{counted, some_of};
@@ -35,7 +36,7 @@ pub(super) struct Assembly {
     /// The stimulus shown, per presentation.
     pub(super) shown: Vec<String>,
     /// The repetition number of each presentation, where the file has any.
-    pub(super) repetitions: Option<Vec<String>>,
+    pub(super) repetitions: Option<Labels>,
     /// The responses, `[presentations, sites]` row by row.
     pub(super) values: Vec<f64>,
 }

@@ -133,7 +133,7 @@ impl Cells {
         let shown = Shown {
             stimulus_of,
             ids: &assembly.shown,
-            labels: assembly.repetitions.as_deref(),
+            labels: assembly.repetitions.as_ref(),
             stimuli: self.repetitions.len(),
             coordinate: coordinate.as_deref(),
         };

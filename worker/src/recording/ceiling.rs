@@ -118,7 +118,10 @@ impl Noise {
         sites: usize,
         value: impl Fn(usize, usize) -> f64 + Sync,
     ) -> Result<Option<Self>, CeilingError> {
-        let presentations = Presentations::of(shown.stimulus_of, shown.stimuli, shown.labels);
+        let presentations = {
+            let labels = shown.labels.map(|labels| &labels.words[..]);
+            Presentations::of(shown.stimulus_of, shown.stimuli, labels)
+        };
         let noise = Self::measure(&presentations, sites, &value);
         let noise = match (noise, ceiling) {
             (Some(noise), _) => noise,

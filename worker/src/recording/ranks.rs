@@ -1,10 +1,30 @@
-//! Ranks: the order of a column's values, as pandas reads them. If all are numbers they are ordered as
-//! numbers, and otherwise as text by its characters' code points.
+//! Ranks: the order of a column's values. A column of a table is as pandas reads it: if all are numbers they are
+//! ordered as numbers, and otherwise as text by its characters' code points. Labels that a file stores as text
+//! stay text, digits too.
 
 /// Below, each whole number is exact in `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The rank of each value among the different ones, from 0.
+/// Labels, and how their file stores them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Labels {
+    pub words: Vec<String>,
+    pub are_text: bool,
+}
+
+impl Labels {
+    /// The rank of each label among the different ones, from 0.
+    pub(crate) fn ranks(&self) -> Vec<usize> {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        if self.are_text {
+            ranked(&words, |a, b| a.cmp(b))
+        } else {
+            ranks(&words)
+        }
+    }
+}
+
+/// The rank of each value of a table's column among the different ones, from 0.
 pub(crate) fn ranks(values: &[&str]) -> Vec<usize> {
     let number = |value: &&str| value.parse().ok().filter(|n: &f64| n.abs() < EXACT);
     match values.iter().map(number).collect::<Option<Vec<f64>>>() {
@@ -40,5 +60,16 @@ mod tests {
         let large = ["9007199254740993", "9007199254740992"];
         assert_eq!(ranks(&large), [1, 0]);
         assert!(ranks(&[]).is_empty());
+    }
+
+    /// NumPy 2.4: `numpy.unique(labels, return_inverse=True)`, of `str` and of `int`.
+    #[test]
+    fn labels_are_ordered_as_they_are_stored() {
+        let of = |are_text| Labels {
+            words: ["10", "9", "1", "11", "2", "10"].map(str::to_owned).into(),
+            are_text,
+        };
+        assert_eq!(of(true).ranks(), [1, 4, 0, 2, 3, 1]);
+        assert_eq!(of(false).ranks(), [3, 2, 0, 4, 1, 3]);
     }
 }

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::{correlation, deviation, medians};
 use crate::recording::numpy::{DefaultRng, RandomState};
-use crate::recording::ranks;
+use crate::recording::ranks::Labels;
 use crate::recording::words::{counted, named, some_of};
 use crate::statistics::{mean, median};
 
@@ -99,7 +99,7 @@ pub(in crate::recording) struct Shown<'a> {
     /// The id of each presentation's stimulus.
     pub(in crate::recording) ids: &'a [String],
     /// The file's repetition numbers of the presentations.
-    pub(in crate::recording) labels: Option<&'a [String]>,
+    pub(in crate::recording) labels: Option<&'a Labels>,
     /// Number of stimuli.
     pub(in crate::recording) stimuli: usize,
     /// For a coordinate, its value at each of the sites; NaN where it has none.
@@ -133,9 +133,8 @@ pub(super) fn measure(
         Ceiling::Coordinate(name) => return coordinate(name, shown.coordinate).map(Some),
         Ceiling::Repetition => {
             let labels = shown.labels.ok_or(CeilingError::NoLabels)?;
-            let words: Vec<&str> = labels.iter().map(String::as_str).collect();
-            by_label(&ranks(&words), shown).ok_or_else(|| CeilingError::OneLabel {
-                label: labels.first().cloned().unwrap_or_default(),
+            by_label(&labels.ranks(), shown).ok_or_else(|| CeilingError::OneLabel {
+                label: labels.words.first().cloned().unwrap_or_default(),
             })?
         }
         Ceiling::EvenOdd => {
@@ -219,7 +218,7 @@ fn halves(labels: usize, rng: &mut RandomState) -> [Vec<usize>; 2] {
 /// there are no labels, the order of the file.
 fn order(shown: &Shown<'_>) -> Vec<(usize, usize)> {
     let ranks = match shown.labels {
-        Some(labels) => ranks(&labels.iter().map(String::as_str).collect::<Vec<_>>()),
+        Some(labels) => labels.ranks(),
         None => (0..shown.stimulus_of.len()).collect(),
     };
     let mut presentations: Vec<usize> = (0..ranks.len()).collect();
@@ -292,10 +291,25 @@ fn refuse_empty(
     if count == 0 {
         return Ok(());
     }
-    let help = if *ceiling == Ceiling::Repetition {
-        "write `ceiling = \"even-odd\"` or `\"per-stimulus\"` under `[recordings]`, which halve each stimulus's own repetitions; without `ceiling`, such a stimulus is left out of a halving, except with `scheme = \"brain-score\"`"
-    } else {
-        "write `ceiling = \"per-stimulus\"` under `[recordings]`, which leaves out stimuli that were shown once"
+    let mut repeated = vec![false; shown.stimuli];
+    for (at, (_, place)) in order(shown).into_iter().enumerate() {
+        repeated[shown.stimulus_of[at]] |= place > 0;
+    }
+    let is_enough = repeated.iter().filter(|of| **of).count() >= LEAST_HALVED;
+    let are_repeated = (0..shown.stimuli).filter(lacks).all(|of| repeated[of]);
+    let help = match (ceiling, is_enough, are_repeated) {
+        (Ceiling::Repetition, true, true) => {
+            "write `ceiling = \"even-odd\"` or `\"per-stimulus\"` under `[recordings]`, which halve each stimulus's own repetitions; without `ceiling`, such a stimulus is left out of a halving, except with `scheme = \"brain-score\"`"
+        }
+        (Ceiling::Repetition, false, true) => {
+            "write `ceiling = \"even-odd\"` under `[recordings]`, which halves each stimulus's own repetitions; without `ceiling`, such a stimulus is left out of a halving, except with `scheme = \"brain-score\"`"
+        }
+        (_, true, _) => {
+            "write `ceiling = \"per-stimulus\"` under `[recordings]`, which leaves out stimuli that were shown once"
+        }
+        (_, false, _) => {
+            "without `ceiling`, such a stimulus is left out of a halving; `scheme = \"brain-score\"` has no ceiling of fewer than ten stimuli that were shown twice: use another scheme, or leave stimuli that were shown once out of the file"
+        }
     };
     Err(CeilingError::EmptyHalf {
         stimuli,

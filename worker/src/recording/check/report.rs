@@ -133,7 +133,7 @@ pub(super) fn repetitions_report(
     let labels = assembly
         .repetitions
         .iter()
-        .flatten()
+        .flat_map(|labels| &labels.words)
         .collect::<HashSet<_>>();
     let mut labels: Vec<String> = labels.into_iter().cloned().collect();
     // Numbers in their order, then words in theirs.

@@ -27,6 +27,7 @@ use super::reading::{Asked, Opened};
 use crate::recording::assembly::Assembly;
 use crate::recording::error::{ArraysError, RecordingError};
 use crate::recording::limits::MAX_RESPONSES;
+use crate::recording::ranks::Labels;
 use container::{Array, Container, Entries, Listed, times};
 use npz::Numpy;
 use parts::Parts;
@@ -225,7 +226,10 @@ fn assembly(
     let mut assembly = Assembly::by_rows(path, names, regions, shown, values);
     assembly.notices = notices;
     let labels = (0..repetitions).flat_map(|label| vec![label.to_string(); stimuli]);
-    assembly.repetitions = (repetitions > 1).then(|| labels.collect());
+    assembly.repetitions = (repetitions > 1).then(|| Labels {
+        words: labels.collect(),
+        are_text: false,
+    });
     if set.is_none() && *axes == Axes::Evident {
         assembly.notices.push(format!(
             "without the stimulus set `{}` is taken for {}; `--axes` says otherwise",

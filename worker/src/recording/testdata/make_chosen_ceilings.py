@@ -65,7 +65,7 @@ def by_label(stimulus_of, label_of):
 
 
 def even_odd(stimulus_of, label_of):
-    parity = np.zeros_like(label_of)
+    parity = np.zeros(len(label_of), int)
     for of in range(stimulus_of.max() + 1):
         at = np.where(stimulus_of == of)[0]
         parity[at] = np.unique(label_of[at], return_inverse=True)[1] % 2
@@ -87,14 +87,17 @@ def per_stimulus(stimulus_of, label_of):
         yield halving
 
 
-def case(name, data, kinds):
-    stimulus_of, label_of, values = data
+def case(name, data, kinds, text=False):
+    """Labels are numbers, or their digits as text."""
+    stimulus_of, numbers, values = data
+    label_of = numbers.astype(str) if text else numbers
     sites = values.shape[1]
     halvings = {"repetition": by_label, "even-odd": even_odd, "per-stimulus": per_stimulus}
     return {
         "name": name,
         "stimulus_of": stimulus_of.tolist(),
-        "label_of": label_of.tolist(),
+        "label_of": numbers.tolist(),
+        "text": text,
         "values": [[None if np.isnan(of) else of for of in row] for row in values.tolist()],
         "ceilings": {kind: consistency(halvings[kind](stimulus_of, label_of), values, sites) for kind in kinds},
     }
@@ -123,6 +126,7 @@ fixture = {
         case("some shown once", made([1 + k % 4 for k in range(20)], 3, 0.7), ["per-stimulus"]),
         case("labels with gaps", made([4] * 12, 2, 1.0, labels=lambda s, k: 10 * k + 3 * (s % 2)), ["even-odd", "per-stimulus"]),
         case("missing responses", made([4] * 12, 5, 0.6, missing=0.04), ALL),
+        case("twelve labels of text, in the order of text", made([12] * 11, 2, 2.0), ALL, text=True),
     ],
     "coordinates": [coordinate(reliabilities), coordinate(np.array([0.5])), coordinate(np.linspace(0.2, 0.9, 6))],
 }

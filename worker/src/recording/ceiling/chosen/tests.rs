@@ -19,6 +19,8 @@ struct Case {
     name: String,
     stimulus_of: Vec<usize>,
     label_of: Vec<usize>,
+    /// Whether the labels are these numbers' digits, as text.
+    text: bool,
     values: Vec<Vec<Option<f64>>>,
     ceilings: BTreeMap<String, Expected>,
 }
@@ -61,7 +63,10 @@ fn each_ceiling_is_as_numpy_computes_it() {
         let ids: Vec<String> = (case.stimulus_of.iter())
             .map(|of| format!("s{of:03}"))
             .collect();
-        let labels: Vec<String> = case.label_of.iter().map(usize::to_string).collect();
+        let labels = Labels {
+            words: case.label_of.iter().map(usize::to_string).collect(),
+            are_text: case.text,
+        };
         let shown = Shown {
             stimulus_of: &case.stimulus_of,
             ids: &ids,
@@ -133,15 +138,21 @@ fn refusal(ceiling: Ceiling, shown: &[&[&str]], is_labelled: bool) -> String {
             });
         }
     }
+    let labels = Labels {
+        words: labels,
+        are_text: false,
+    };
     let shown = Shown {
         stimulus_of: &stimulus_of,
         ids: &ids,
-        labels: is_labelled.then_some(&labels[..]),
+        labels: is_labelled.then_some(&labels),
         stimuli: shown.len(),
         coordinate: None,
     };
     let measured = measure(&ceiling, &shown, 1, &|at, _| values[at]);
-    measured.expect_err("refused").to_string()
+    let refused = measured.expect_err("refused");
+    let help = Diagnostic::help(&refused).expect("what to do");
+    format!("{refused}\n  {help}")
 }
 
 #[test]
@@ -156,16 +167,45 @@ fn what_cannot_be_halved_is_refused_by_name() {
             true,
         ),
         refusal(Ceiling::EvenOdd, &[whole, whole, &["4"], whole], true),
+        // Each shown once or twice; enough of them twice.
+        refusal(
+            Ceiling::Repetition,
+            &[&[whole; 10][..], &[&["0"][..]; 2]].concat(),
+            true,
+        ),
+        refusal(
+            Ceiling::EvenOdd,
+            &[&[whole; 10][..], &[&["0"][..]; 2]].concat(),
+            true,
+        ),
+        // Each shown twice, but not in all repetitions.
+        refusal(
+            Ceiling::Repetition,
+            &[&["0", "1"][..], &["2", "3"], &["1", "3"]],
+            true,
+        ),
         refusal(Ceiling::PerStimulus, &[whole; 9], true),
         refusal(Ceiling::EvenOdd, &[&["0"][..]; 3], true),
     ];
     insta::assert_snapshot!(said.join("\n"), @r#"
     `ceiling = "repetition"` halves the labels of `repetition`, which the file lacks
+      `ceiling = "even-odd"` and `"per-stimulus"` count repetitions in the order of the file; without `ceiling`, all halvings are averaged
     all presentations have the same `repetition`, `7`: there are no halves
+      `ceiling = "even-odd"` and `"per-stimulus"` halve each stimulus's presentations; without `ceiling`, all halvings are averaged
     2 stimuli without a response in one half of the repetitions: `im1`, `im3`
+      without `ceiling`, such a stimulus is left out of a halving; `scheme = "brain-score"` has no ceiling of fewer than ten stimuli that were shown twice: use another scheme, or leave stimuli that were shown once out of the file
     1 stimulus without a response in one half of the repetitions: `im2`
+      without `ceiling`, such a stimulus is left out of a halving; `scheme = "brain-score"` has no ceiling of fewer than ten stimuli that were shown twice: use another scheme, or leave stimuli that were shown once out of the file
+    2 stimuli without a response in one half of the repetitions: `im10`, `im11`
+      write `ceiling = "per-stimulus"` under `[recordings]`, which leaves out stimuli that were shown once
+    2 stimuli without a response in one half of the repetitions: `im10`, `im11`
+      write `ceiling = "per-stimulus"` under `[recordings]`, which leaves out stimuli that were shown once
+    3 stimuli without a response in one half of the repetitions: `im0`, `im1`, `im2`
+      write `ceiling = "even-odd"` under `[recordings]`, which halves each stimulus's own repetitions; without `ceiling`, such a stimulus is left out of a halving, except with `scheme = "brain-score"`
     9 stimuli shown twice or more; `ceiling = "per-stimulus"` needs 10
+      leave `ceiling` out: then all halvings are averaged
     no site has responses to all stimuli in both halves of a halving
+      leave `ceiling` out: then a stimulus without a response is left out of a halving
     "#);
 }
 

@@ -56,6 +56,16 @@ impl Coordinates<'_> {
         Ok(numbers.map(|numbers| numbers.iter().map(f64::to_string).collect()))
     }
 
+    /// Whether the first coordinate of `names` that spans `dimension` is stored as text.
+    pub(super) fn are_text(
+        &self,
+        names: &[&str],
+        dimension: &'static str,
+    ) -> Result<bool, RecordingError> {
+        let found = self.find(names, dimension)?;
+        Ok(found.is_some_and(|of| matches!(of.content, Content::Words | Content::Characters)))
+    }
+
     /// The numbers of the first coordinate of `names` that spans `dimension`; `None` if there is none, or it has
     /// none.
     pub(super) fn numbers(

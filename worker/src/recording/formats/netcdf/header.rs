@@ -11,6 +11,7 @@ use super::{
 use crate::recording::bins::{Span, TimeBin, unit};
 use crate::recording::error::RecordingError;
 use crate::recording::layout::Layout;
+use crate::recording::ranks::Labels;
 use crate::recording::site::{Described, Site};
 use crate::recording::stimuli::STIMULUS_IDS;
 
@@ -28,7 +29,7 @@ pub(super) struct Header {
     /// The stimulus of each presentation, repetitions along an axis of their own counted.
     pub(super) shown: Vec<String>,
     /// The repetition of each of these, if the file says it.
-    pub(super) repetitions: Option<Vec<String>>,
+    pub(super) repetitions: Option<Labels>,
     /// The coordinate that says each site's ceiling, where one is asked for and there; NaN where a site has none.
     pub(super) ceilings: Option<Vec<f64>>,
     /// What the user should know.
@@ -61,14 +62,20 @@ impl Header {
         };
         let presentations = responses.presentations.length;
         let shown = stimuli(coordinates, presentations, &mut notices)?;
-        let repetitions = coordinates.labels(&REPETITIONS, PRESENTATION, presentations)?;
+        let labels = coordinates.labels(&REPETITIONS, PRESENTATION, presentations)?;
+        let are_text = coordinates.are_text(&REPETITIONS, PRESENTATION)?;
+        let repetitions = labels.map(|words| Labels { words, are_text });
         let (shown, repetitions) = match responses.repetitions.length {
             1 => (shown, repetitions),
             all => {
                 let labels = 0..all * presentations;
                 let labels = labels.map(|at| (at / presentations.max(1)).to_string());
+                let labels = Labels {
+                    words: labels.collect(),
+                    are_text: false,
+                };
                 let repeated = std::iter::repeat_n(shown, all).flatten();
-                (repeated.collect(), Some(labels.collect()))
+                (repeated.collect(), Some(labels))
             }
         };
         Ok(Self {
