@@ -1,5 +1,5 @@
 //! CSV as spreadsheets write it: UTF-8 or UTF-16, fields separated by commas, semicolons, tabs or bars,
-//! perhaps with a first line `sep=;`, perhaps with blanks before the fields.
+//! perhaps with a first line `sep=;`, perhaps with blanks around the fields.
 //!
 //! Knows characters and separators; what the columns mean is their reader's to say.
 
@@ -16,7 +16,7 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// The text of a file, and the byte that separates its fields.
 pub(super) struct Spreadsheet {
-    /// The text, without a mark of its encoding and without blanks before fields. A first line `sep=;` is left
+    /// The text, without a mark of its encoding and without blanks around fields. A first line `sep=;` is left
     /// empty, so that lines keep their numbers.
     pub(super) text: String,
     /// The separator.
@@ -129,8 +129,8 @@ fn evident_separator(text: &str, known: &[&str]) -> u8 {
         .unwrap_or(SEPARATORS[0])
 }
 
-/// The text without the blanks that some programs write before a field: behind a separator (`a, b`), or at the
-/// start of a line. What stands in quotation marks is left as it is.
+/// The text without the blanks that some programs write around a field: beside a separator (`a , b`), or at the
+/// start or end of a line. What stands in quotation marks is left as it is.
 fn without_blanks(text: &str, separator: u8) -> String {
     #[derive(Clone, Copy)]
     enum At {
@@ -143,9 +143,16 @@ fn without_blanks(text: &str, separator: u8) -> String {
     let separator = char::from(separator);
     let mut kept = String::with_capacity(text.len());
     let mut at = At::Start;
+    // Those that end the field, if nothing else follows in it.
+    let mut blanks = 0;
     for character in text.chars() {
         at = match (at, character) {
             (At::Start, ' ') if separator != ' ' => continue,
+            (At::Plain | At::Mark, ' ') if separator != ' ' => {
+                blanks += 1;
+                at = At::Plain;
+                continue;
+            }
             (At::Start | At::Mark, '"') => At::Quoted,
             (At::Quoted, '"') => At::Mark,
             (At::Quoted, _) => At::Quoted,
@@ -153,6 +160,10 @@ fn without_blanks(text: &str, separator: u8) -> String {
             (At::Start | At::Plain | At::Mark, other) if other == separator => At::Start,
             (At::Start | At::Plain | At::Mark, _) => At::Plain,
         };
+        if !matches!(at, At::Start) {
+            kept.extend(std::iter::repeat_n(' ', blanks));
+        }
+        blanks = 0;
         kept.push(character);
     }
     kept
@@ -237,17 +248,23 @@ mod tests {
     }
 
     #[test]
-    fn blanks_before_a_field_are_none_of_it() {
-        // As pandas reads it with `skipinitialspace=True`.
+    fn blanks_around_a_field_are_none_of_it() {
+        // As pandas reads it with `skipinitialspace=True`, but for blanks behind a field.
         let lines = fields(
-            b"stimulus_id, name, of\n s0, a b , x\ns1,  \"c, \"\"d\"\"\",y\ns2, \" e\", \"\"\ns3, f\"\"g, \n",
+            b"stimulus_id, name, of\n s0, a b , x\ns1,  \"c, \"\"d\"\"\",y\ns2, \" e\", \"\"\ns3 , f\"\"g, \ns4 ,\"h \" , i  \n",
         );
         assert_eq!(
             lines,
-            ["s0|a b |x", "s1|c, \"d\"|y", "s2| e|", "s3|f\"\"g|"]
+            [
+                "s0|a b|x",
+                "s1|c, \"d\"|y",
+                "s2| e|",
+                "s3|f\"\"g|",
+                "s4|h |i"
+            ]
         );
-        let lines = fields(b"\"stimulus_id\"; \"name\"\n\"s0\"; \"a\n b\"\n");
-        assert_eq!(lines, ["s0|a\n b"]);
+        let lines = fields(b"\"stimulus_id\" ; \"name\"\n\"s0\" ; \"a \n b\"\n");
+        assert_eq!(lines, ["s0|a \n b"]);
     }
 
     #[test]

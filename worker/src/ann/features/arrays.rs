@@ -65,7 +65,7 @@ impl Arrays {
         let failed = |problem| bad(path, problem);
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         let stored = npy::Stored::open(BufReader::new(&file)).map_err(failed)?;
-        let stored = stored.ok_or_else(|| failed("it does not hold numbers".to_owned()))?;
+        let stored = stored.map_err(|why| failed(why.to_owned()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut listed = Listed::default();
         let mut arrays = Self::none(path);
@@ -106,8 +106,8 @@ impl Arrays {
             let is_stored = entry.compression() == CompressionMethod::STORE;
             let start = entry.data_start().filter(|_| is_stored);
             match npy::Stored::open(entry).map_err(of_array)? {
-                None => listed.leave_out(&name, "it does not hold numbers"),
-                Some(stored) => {
+                Err(why) => listed.leave_out(&name, why),
+                Ok(stored) => {
                     let place = match start {
                         Some(start) => Place::At(start + stored.start),
                         None => Place::Packed(index),

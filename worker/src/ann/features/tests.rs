@@ -20,6 +20,13 @@ fn testdata(name: &str) -> PathBuf {
 
 /// Recordings of s0 to s3, in the order of `lines`.
 fn recordings_of(lines: &[&str]) -> Recordings {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let assembly = sources.join("recording/testdata/newer-h5netcdf.nc");
+    recordings_in(assembly, lines)
+}
+
+/// The recordings in `assembly`, of a stimulus set with these `lines`.
+fn recordings_in(assembly: PathBuf, lines: &[&str]) -> Recordings {
     let folder = tempfile::tempdir().expect("a folder");
     let (stimuli, images) = (
         folder.path().join("stimuli.csv"),
@@ -33,9 +40,8 @@ fn recordings_of(lines: &[&str]) -> Recordings {
             .save(images.join(format!("{id}.png")))
             .expect("an image");
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let source = RecordingsSource::Files {
-        assembly: sources.join("recording/testdata/newer-h5netcdf.nc"),
+        assembly,
         stimuli,
         images,
         layout: Layout::documented(),
@@ -364,12 +370,7 @@ fn beside(lists: &[(&str, &str, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
     let fc = ("fc", "<f4", fc);
     for (name, descr, bytes) in [&fc].into_iter().chain(lists) {
         let shape = if *name == "fc" { "(5, 1)" } else { "(5,)" };
-        let header =
-            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
-        let mut array = b"\x93NUMPY\x01\x00".to_vec();
-        array.extend((header.len() as u16).to_le_bytes());
-        array.extend(header.as_bytes());
-        array.extend(bytes);
+        let array = npy_of(descr, shape, bytes);
         let options = zip::write::SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Stored);
         archive
@@ -379,6 +380,16 @@ fn beside(lists: &[(&str, &str, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
     }
     archive.finish().expect("an archive");
     (folder, path)
+}
+
+/// An array as `numpy.save` writes it.
+fn npy_of(descr: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut array = b"\x93NUMPY\x01\x00".to_vec();
+    array.extend((header.len() as u16).to_le_bytes());
+    array.extend(header.as_bytes());
+    array.extend(bytes);
+    array
 }
 
 fn words(ids: [&str; 5]) -> Vec<u8> {
@@ -439,4 +450,60 @@ fn lists_that_may_be_ids_and_cannot_be_used_are_refused() {
     `beside.npz`: array `image_id`: the ids of the stimuli stand here a second time
       keep one list of ids: that with the ids of the stimulus set, as `stimulus_id`
     "#);
+}
+
+#[test]
+fn numbers_that_may_be_ids_are_refused_where_the_order_matters() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let assembly = folder.path().join("V4.npy");
+    let responses: Vec<u8> = (0..5_u8)
+        .flat_map(|value| f64::from(value).to_le_bytes())
+        .collect();
+    std::fs::write(&assembly, npy_of("<f8", "(5, 1)", &responses)).expect("written");
+    let recordings = recordings_in(assembly, &["3", "1", "9", "0", "2"]);
+    let read = |name: &str, numbers: [i64; 5]| {
+        let numbers = numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        let (_folder, path) = beside(&[(name, "<i8", numbers)]);
+        let file = FeaturesFile::open(&path)?;
+        file.of("fc", &recordings)?.read(0..5)
+    };
+    // `beside` has the rows of 3, 2, 1, 0 and 9.
+    let by_id = [3, 1, 9, 0, 2].map(|stimulus| 1000.0 + 100.0 * stimulus as f32);
+    let by_line = [3, 2, 1, 0, 9].map(|stimulus| 1000.0 + 100.0 * stimulus as f32);
+    let refused = read("order", [3, 2, 1, 0, 9])
+        .expect_err("a refusal")
+        .to_string();
+    assert!(
+        refused.ends_with(
+            "array `order` holds the stimuli's ids in another order than the stimulus set, or counts something"
+        ),
+        "{refused}"
+    );
+    assert_eq!(read("stimulus_id", [3, 2, 1, 0, 9]).expect("by id"), by_id);
+    // In the set's order it says what the lines say; that of other numbers counts something.
+    assert_eq!(read("order", [3, 1, 9, 0, 2]).expect("by line"), by_line);
+    assert_eq!(read("order", [3, 2, 1, 0, 7]).expect("by line"), by_line);
+}
+
+#[test]
+fn true_and_false_are_no_activations() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("seen.npy");
+    std::fs::write(&path, npy_of("|b1", "(5, 1)", &[0, 1, 1, 0, 1])).expect("written");
+    let refused = FeaturesFile::open(&path)
+        .expect_err("a refusal")
+        .to_string();
+    let says = "seen.npy`: it holds true and false; `x.astype(\"float32\")` makes numbers of them";
+    assert!(refused.ends_with(says), "{refused}");
+    let (_folder, path) = beside(&[("seen", "|b1", vec![0, 1, 1, 0, 1])]);
+    let file = FeaturesFile::open(&path).expect("a file");
+    assert_eq!(file.layers().len(), 1);
+    let [(name, why)] = file.left_out() else {
+        panic!("{:?}", file.left_out());
+    };
+    assert_eq!(name, "seen");
+    assert!(says.ends_with(why), "{why}");
 }

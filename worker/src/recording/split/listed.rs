@@ -133,8 +133,10 @@ impl SplitFile {
                 path: path.to_owned(),
             });
         }
+        // Some programs write a mark before UTF-8.
+        let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let splits: Vec<Listed> =
-            serde_json::from_slice(&bytes).map_err(|error| SplitFileError::Shape {
+            serde_json::from_slice(json).map_err(|error| SplitFileError::Shape {
                 path: path.to_owned(),
                 problem: error.to_string(),
             })?;

@@ -88,18 +88,25 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads an array's header; `None` where it holds something other than numbers.
+    /// Reads an array's header; the inner error says that it holds something other than numbers.
     ///
     /// # Errors
     /// When the header is damaged, in words.
-    pub(crate) fn open(reader: impl Read) -> Result<Option<Self>, String> {
+    pub(crate) fn open(reader: impl Read) -> Result<Result<Self, &'static str>, String> {
         let mut counted = Counted { reader, bytes: 0 };
         let header = Header::read(&mut counted)?;
         let kind = match header.kind {
             Ok(kind @ (Kind::Float | Kind::Signed | Kind::Unsigned)) => kind,
-            Ok(Kind::Boolean | Kind::Bytes | Kind::Characters) | Err(_) => return Ok(None),
+            Ok(Kind::Boolean) => {
+                return Ok(Err(
+                    "it holds true and false; `x.astype(\"float32\")` makes numbers of them",
+                ));
+            }
+            Ok(Kind::Bytes | Kind::Characters) | Err(_) => {
+                return Ok(Err("it does not hold numbers"));
+            }
         };
-        Ok(Some(Self {
+        Ok(Ok(Self {
             shape: header.shape,
             is_fortran: header.fortran,
             entry_bytes: header.entry_bytes,
