@@ -16,7 +16,7 @@ use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
 use nrp_proto::sweep::{Assembly, Scheme, Subjects, ZEROS_OF_DENSE};
 use nrp_proto::wire::{AnnSpec, LayerSet, RecordingsFiles, RegionSites, SweepSpec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -191,6 +191,7 @@ pub fn resolve(
     };
     // Entries that differ only in sparsity share one weights file.
     let mut digests = FileDigests::default();
+    let fits_pls = split_notices::fits_pls(spec);
     for entry in &mut spec.anns {
         let Some(ann_spec) = &mut entry.ann else {
             continue;
@@ -208,9 +209,20 @@ pub fn resolve(
         let failed = |source| ResolveError::Ann { ann: name, source };
         let weights = (entry.weights.as_str(), entry.weights_key.as_str());
         let found = resolve_ann(ann_spec, weights, &layers, &here, measure, &mut digests);
-        let (mut of_ann, reached) = found.map_err(failed)?;
+        let (mut of_ann, mut reached) = found.map_err(failed)?;
         of_ann.seconds_per_stimulus = of_ann.seconds_per_stimulus.or(known_pace);
         entry.reached_sparsity = reached.sparsity;
+        if fits_pls {
+            let named = layers.iter().map(String::as_str).collect::<BTreeSet<_>>();
+            let units: BTreeMap<&str, usize> = named
+                .into_iter()
+                .zip(of_ann.units.iter().copied())
+                .collect();
+            let few = split_notices::few_units_notice(&of_ann.ann, &entry.layer_sets, |layer| {
+                units.get(layer).copied().unwrap_or_default()
+            });
+            reached.notices.extend(few);
+        }
         // Entries that differ only in sparsity say the same about their file.
         let known = &resolved.notices;
         let new: Vec<String> = reached

@@ -106,7 +106,8 @@ fn default_regions() -> Vec<String> {
 #[allow(missing_docs)]
 pub struct SplitTable {
     pub scheme: String,
-    pub fractions: Vec<f64>,
+    /// Of stimuli that train, validate and test; absent: [`FRACTIONS`].
+    pub fractions: Option<Vec<f64>>,
     /// The file that lists the splits.
     pub file: Option<String>,
     /// The columns by which stimuli are ordered before they are drawn; absent: by id.
@@ -120,11 +121,14 @@ pub struct SplitTable {
 /// The column that splits are stratified by if the sweep file names none and the stimulus set has it.
 pub(super) const STRATIFY: &str = "object_name";
 
+/// The fractions of stimuli that train, validate and test if the sweep file has none.
+pub(super) const FRACTIONS: [f64; 3] = [0.8, 0.1, 0.1];
+
 impl Default for SplitTable {
     fn default() -> Self {
         Self {
             scheme: Scheme::Holdout.to_string(),
-            fractions: vec![0.8, 0.1, 0.1],
+            fractions: None,
             file: None,
             order: None,
             stratify: None,

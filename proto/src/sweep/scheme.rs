@@ -35,6 +35,14 @@ impl Scheme {
     /// The highest seed of [`Scheme::BrainScore`]: NumPy's `RandomState` takes 32 bits.
     pub const BRAIN_SCORE_SEED_MAX: u64 = u32::MAX as u64;
 
+    /// Whether a linear model's test predictions come from a fit to training and validation stimuli together.
+    pub fn refits(self) -> bool {
+        match self {
+            Self::Shuffle | Self::BrainScore | Self::File => true,
+            Self::Holdout | Self::ValidationIsTest => false,
+        }
+    }
+
     /// The scheme of a split.
     ///
     /// # Errors

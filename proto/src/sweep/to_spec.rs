@@ -1,6 +1,6 @@
 //! From the sweep file to the sweep on the wire.
 
-use super::file::STRATIFY;
+use super::file::{FRACTIONS, STRATIFY};
 use super::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, Duplicates, LayerSets, ONNX, PILLOW_12,
     Pruning, PruningMethod, SCREEN, Scheme, SweepFile,
@@ -19,7 +19,8 @@ impl SweepFile {
         let [train, validation, test] = if is_listed {
             [0.0; 3]
         } else {
-            [0, 1, 2].map(|part| split.fractions[part])
+            let fractions = split.fractions.as_deref().unwrap_or(&FRACTIONS);
+            [0, 1, 2].map(|part| fractions[part])
         };
         let stratify = split.stratify.as_deref();
         let stratify = stratify.unwrap_or(if is_listed { "" } else { STRATIFY });

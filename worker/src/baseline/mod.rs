@@ -38,4 +38,5 @@ mod units;
 pub use fit::{evaluate, evaluate_rows, evaluate_single_unit, linear_path};
 pub use gram::Gram;
 pub use memory::bytes;
+pub(crate) use pls::COMPONENTS as PLS_COMPONENTS;
 pub use units::{Rows, through_units};

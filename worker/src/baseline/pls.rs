@@ -11,7 +11,7 @@
 use faer::{Col, Mat};
 
 /// Number of components, if stimuli and units allow that many.
-const COMPONENTS: usize = 25;
+pub(crate) const COMPONENTS: usize = 25;
 /// Squared change of a component's weights at which iteration stops, and most iterations:
 /// scikit-learn's defaults.
 const TOLERANCE: f64 = 1e-6;

@@ -82,10 +82,7 @@ impl<'a> Job<'a> {
 
     /// Whether test predictions come from a fit to training and validation stimuli together.
     pub(super) fn refits(&self) -> bool {
-        match self.scheme {
-            Scheme::Shuffle | Scheme::BrainScore | Scheme::File => true,
-            Scheme::Holdout | Scheme::ValidationIsTest => false,
-        }
+        self.scheme.refits()
     }
 }
 

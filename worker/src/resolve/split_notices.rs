@@ -2,11 +2,12 @@
 //! set, sites that do not select.
 
 use super::error::ResolveError;
+use crate::baseline::PLS_COMPONENTS;
 use crate::nrp;
 use crate::recording::split::Split;
 use crate::recording::{MAX_NAMED, Recordings, Region};
-use nrp_proto::sweep::Projection;
-use nrp_proto::wire::{SweepSpec, TrainingSpec};
+use nrp_proto::sweep::{Baseline, Projection, Scheme};
+use nrp_proto::wire::{LayerSet, SweepSpec, TrainingSpec};
 
 /// Notices about a sweep on these parts.
 ///
@@ -20,6 +21,11 @@ pub(super) fn of(
     let training = spec.training.as_ref();
     let of_training = training.map(|training| training_notice(training, split));
     let mut notices = Vec::from_iter(of_training.transpose()?.flatten());
+    if fits_pls(spec) {
+        let scheme = spec.split.as_ref().map(Scheme::of);
+        let refits = matches!(scheme, Some(Ok(scheme)) if scheme.refits());
+        notices.extend(few_stimuli_notice(split, refits));
+    }
     let regions = recordings.regions.iter();
     notices.extend(regions.filter_map(|region| left_out_notice(region, split)));
     Ok(notices)
@@ -46,6 +52,54 @@ fn training_notice(training: &TrainingSpec, split: &Split) -> Result<Option<Stri
              step over all of them"
         )
     }))
+}
+
+/// Whether a sweep has partial least squares among its baselines.
+pub(super) fn fits_pls(spec: &SweepSpec) -> bool {
+    let mut baselines = spec.baselines.iter().map(|word| word.parse());
+    baselines.any(|baseline| baseline == Ok(Baseline::Pls))
+}
+
+/// The notice about partial least squares that is fitted to too few stimuli for Brain-Score.
+fn few_stimuli_notice(split: &Split, refits: bool) -> Option<String> {
+    let validation = if refits { split.validation.len() } else { 0 };
+    let fitted = split.train.len() + validation;
+    (fitted < PLS_COMPONENTS).then(|| {
+        format!(
+            "`pls` is fitted to {fitted} stimuli, and so has at most {} components: Brain-Score's has \
+             {PLS_COMPONENTS}, and refuses fewer stimuli",
+            fitted.saturating_sub(1)
+        )
+    })
+}
+
+/// The notice about partial least squares on layer sets that have too few units for Brain-Score; `units` tells
+/// those of a layer.
+pub(super) fn few_units_notice(
+    ann: &str,
+    layer_sets: &[LayerSet],
+    units: impl Fn(&str) -> usize,
+) -> Option<String> {
+    let units = |set: &LayerSet| set.layers.iter().map(|layer| units(layer)).sum::<usize>();
+    let few = layer_sets.iter().filter(|set| units(set) < PLS_COMPONENTS);
+    let mut few: Vec<String> = few
+        .map(|set| format!("`{}` ({})", set.layers.join("+"), units(set)))
+        .collect();
+    // A layer set of several regions is listed for each.
+    few.dedup();
+    let named = few.iter().take(MAX_NAMED).cloned();
+    let named: Vec<String> = named.collect();
+    let and_others = match few.len() - named.len() {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    (!few.is_empty()).then(|| {
+        format!(
+            "`pls` has as many components as {ann} has units in {}{and_others}: Brain-Score's has \
+             {PLS_COMPONENTS}, and refuses fewer units",
+            named.join(", ")
+        )
+    })
 }
 
 /// The notice about sites that do not select.
@@ -115,6 +169,40 @@ mod tests {
             told(961).expect("a notice"),
             @"`batch_size` is 961, and the split has 960 training stimuli: each epoch is one step over all of them"
         );
+    }
+
+    #[test]
+    fn what_leaves_partial_least_squares_few_components_is_told() {
+        let split = Split {
+            train: (0..23).collect(),
+            validation: (23..26).collect(),
+            test: (26..29).collect(),
+        };
+        assert_eq!(few_stimuli_notice(&split, true), None);
+        insta::assert_snapshot!(
+            few_stimuli_notice(&split, false).expect("a notice"),
+            @"`pls` is fitted to 23 stimuli, and so has at most 22 components: Brain-Score's has 25, and refuses fewer stimuli"
+        );
+        let sets = [&["fc"][..], &["fc", "gate"], &["gate"], &["wide"]];
+        let sets = sets.map(|layers| LayerSet {
+            layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
+            ..LayerSet::default()
+        });
+        let units = |layer: &str| match layer {
+            "fc" => 10,
+            "gate" => 15,
+            _ => 25,
+        };
+        assert_eq!(few_units_notice("onnx", &sets[3..], units), None);
+        insta::assert_snapshot!(
+            few_units_notice("onnx", &sets, units).expect("a notice"),
+            @"`pls` has as many components as onnx has units in `fc` (10), `gate` (15): Brain-Score's has 25, and refuses fewer units"
+        );
+        let spec = |baselines: &[&str]| SweepSpec {
+            baselines: baselines.iter().map(|word| (*word).to_owned()).collect(),
+            ..SweepSpec::default()
+        };
+        assert!(fits_pls(&spec(&["ridge", "pls"])) && !fits_pls(&spec(&["ridge"])));
     }
 
     #[test]

@@ -245,16 +245,16 @@ fn split(split: &SplitSpec, file: Option<String>, found: &mut Found) -> SplitTab
         let problem = "the coordinator numbers the splits itself";
         found.add("split.number", split.number, problem);
     }
-    let fractions = vec![split.train, split.validation, split.test];
+    let fractions = [split.train, split.validation, split.test];
     let is_listed = split.scheme == Scheme::File.name();
+    let is_brain_score = split.scheme == Scheme::BrainScore.name();
+    // What the client fills in where none are written.
+    let are_implied = is_listed && fractions == [0.0; 3]
+        || is_brain_score && fractions == Scheme::BRAIN_SCORE_FRACTIONS;
     check_listed(split, is_listed, found);
     SplitTable {
         scheme: split.scheme.clone(),
-        fractions: if is_listed && fractions == [0.0; 3] {
-            SplitTable::default().fractions
-        } else {
-            fractions
-        },
+        fractions: (!are_implied).then(|| fractions.to_vec()),
         file,
         order: (!split.order.is_empty()).then(|| split.order.clone()),
         stratify: Some(split.stratify.clone()),

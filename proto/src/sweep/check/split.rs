@@ -13,7 +13,9 @@ impl SweepFile {
         let split = &self.split;
         found.word("split.scheme", &split.scheme, &Scheme::NAMES);
         found.word("split.duplicates", &split.duplicates, &Duplicates::NAMES);
-        check_fractions(&split.fractions, found);
+        if let Some(fractions) = &split.fractions {
+            check_fractions(fractions, found);
+        }
         if let Some(column) = split.stratify.as_ref().filter(|column| !column.is_empty()) {
             found.text("split.stratify", column, TEXT_BYTES_MAX);
         }
@@ -69,13 +71,17 @@ fn check_scheme(scheme: Scheme, split: &SplitTable, found: &mut Found) {
             check_order(order, found);
         }
     }
-    if (is_listed || is_brain_score) && split.fractions != Scheme::BRAIN_SCORE_FRACTIONS {
+    if let Some(fractions) = split
+        .fractions
+        .as_ref()
+        .filter(|_| is_listed || is_brain_score)
+    {
         let problem = if is_listed {
             "the file says which stimuli train and test; leave it out"
         } else {
             "Brain-Score trains on 0.9 of the stimuli and tests on 0.1; leave it out"
         };
-        found.add("split.fractions", format!("{:?}", split.fractions), problem);
+        found.add("split.fractions", format!("{fractions:?}"), problem);
     }
     if let Some(column) = split.stratify.as_ref().filter(|of| !of.is_empty())
         && is_listed
@@ -129,6 +135,8 @@ mod tests {
             split("scheme = \"brain-score\"\norder = []"),
             split("scheme = \"file\"\nstratify = \"object_name\"\nfractions = [0.5, 0.25, 0.25]"),
             split("scheme = \"file\"\nfile = \"../splits.json\""),
+            // What they are without being written, too.
+            split("scheme = \"brain-score\"\nfractions = [0.8, 0.1, 0.1]"),
         ];
         insta::assert_snapshot!(said.join("\n"), @r#"
         the sweep file has 2 mistakes
@@ -148,6 +156,8 @@ mod tests {
           `split.stratify` = "object_name": the file says which stimuli train and test; leave it out
         the sweep file has a mistake
           `split.file` = "../splits.json": leads out of the data directory; `--data-dir DIR` names one that holds all files of the sweep
+        the sweep file has a mistake
+          `split.fractions` = [0.8, 0.1, 0.1]: Brain-Score trains on 0.9 of the stimuli and tests on 0.1; leave it out
         "#);
     }
 
