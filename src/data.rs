@@ -2,6 +2,7 @@
 
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
+use crate::presets;
 use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED, Subjects};
 use nrp_worker::recording::{
     self, AssemblyReport, Axes, BinChoice, FORMATS, ImagesReport, Layout, RegionReport, Report,
@@ -11,9 +12,15 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-/// Check recordings
+/// Check recordings, and list the benchmarks that sweep files may name
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    /// List the presets of sweep files: Brain-Score's benchmarks, with what they set and where the data are
+    ///
+    /// `preset = "MajajHong2015public.IT-pls"` at the top of a sweep file sets the keys that the file leaves out:
+    /// regions, window, degrees, sites, splits, ceiling and what is fitted. The files are the sweep file's own. JSON
+    /// also has the keys that each preset sets.
+    Presets,
     /// Show what recordings contain, and every problem with them
     #[command(long_about = check_help())]
     Check {
@@ -127,7 +134,11 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         subject,
         subjects,
         regions,
-    } = command;
+    } = command
+    else {
+        presets::show(format)?;
+        return Ok(Ended::Done);
+    };
     let axes = axes.map_or(Axes::Evident, Axes::Given);
     let layout = Layout {
         axes,

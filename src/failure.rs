@@ -49,6 +49,13 @@ pub(crate) enum CommandError {
         #[diagnostic_source]
         source: nrp_worker::resolve::ResolveError,
     },
+    #[error("sweep `{name}` cannot start")]
+    RegionMap {
+        name: String,
+        #[source]
+        #[diagnostic_source]
+        source: crate::region_map::RegionMapError,
+    },
     #[error("`--weights` is for `features`, and the layers of `{ann}` do not depend on it")]
     #[diagnostic(help("`nrp ann layers {ann}` lists the layers of `{ann}`"))]
     LayersOfWeights { ann: String },
@@ -96,6 +103,31 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Word(#[from] UnknownWord),
+    #[error(
+        "no linear model was fitted in sweep `{name}`, and one decides which layer a region is committed to"
+    )]
+    #[diagnostic(help("sweep with `baselines = [\"pls\"]` in `[training]`"))]
+    NoLinearModel { name: String },
+    #[error(
+        "sweep `{name}` has several linear models, {}, and none is `pls`",
+        listed(models)
+    )]
+    #[diagnostic(help("choose the one that decides, such as `--model {}`", models.first().map_or("ridge", String::as_str)))]
+    ModelUnchosen { name: String, models: Vec<String> },
+    #[error("`{}` is one file, and sweep `{name}` has {anns} ANNs, each with its own layers", path.display())]
+    #[diagnostic(help("name a folder, for one file for each ANN: `--out region_layer_map`"))]
+    OneFile {
+        name: String,
+        path: PathBuf,
+        anns: usize,
+    },
+    #[error("the file to merge with cannot be used")]
+    #[diagnostic(help("without `--merge` the file is replaced"))]
+    Merge(
+        #[source]
+        #[diagnostic_source]
+        crate::region_map::RegionMapError,
+    ),
     #[error("column `{column}` is named twice")]
     #[diagnostic(help("name each column once in `--columns`"))]
     ColumnTwice { column: &'static str },

@@ -3,8 +3,9 @@
 
 use crate::failure::CommandError;
 use crate::output;
+use crate::region_map::RegionMap;
 use nrp_proto::id::RANDOM_PREFIX;
-use nrp_proto::sweep::{AnnTable, Catalogue, SweepFile};
+use nrp_proto::sweep::{AnnTable, Catalogue, LayerSets, SweepFile};
 use nrp_proto::wire::SweepSpec;
 use nrp_worker::ann::{AnnError, FeaturesFile};
 use nrp_worker::forecast::Forecast;
@@ -17,6 +18,10 @@ use std::path::{Component, Path, PathBuf};
 struct Anns {
     /// The layers of each file of activations that the sweep names.
     features: HashMap<String, Vec<String>>,
+    /// The layers that each region map that the sweep names has for each ANN, by ANN and file.
+    region_maps: HashMap<(String, String), Vec<(String, Vec<String>)>>,
+    /// What to say of these files.
+    notices: Vec<String>,
 }
 
 impl Anns {
@@ -40,7 +45,63 @@ impl Anns {
             let layers = opened.layers().into_iter().map(|layer| layer.name);
             features.insert(ann.weights.clone(), layers.collect());
         }
-        Ok(Self { features })
+        let mut anns = Self {
+            features,
+            region_maps: HashMap::new(),
+            notices: Vec::new(),
+        };
+        for ann in &file.ann {
+            if let LayerSets::RegionMap(map) = &ann.layer_sets
+                && !map.is_empty()
+            {
+                anns.read_region_map(&ann.name, map, file, data_dir)?;
+            }
+        }
+        Ok(anns)
+    }
+
+    /// Reads a region map as one of `ann`'s layers.
+    fn read_region_map(
+        &mut self,
+        ann: &str,
+        map: &str,
+        file: &SweepFile,
+        data_dir: &Path,
+    ) -> Result<(), CommandError> {
+        let path = data_dir.join(map);
+        let regions = &file.recordings.regions;
+        let refused = |source| CommandError::RegionMap {
+            name: file.name.clone(),
+            source,
+        };
+        let read = RegionMap::read(&path).map_err(refused)?;
+        let mut layers = read.layers(&path, regions).map_err(refused)?;
+        let others = read
+            .regions()
+            .filter(|of| !regions.iter().any(|region| region == of));
+        let others: Vec<&str> = others.collect();
+        if !others.is_empty() {
+            let notice = format!(
+                "`{map}` also names layers of {}, which the sweep does not have: left out",
+                others.join(", ")
+            );
+            self.notices.push(notice);
+        }
+        let info = ann::find(ann).ok();
+        for layer in layers.iter_mut().flat_map(|(_, layers)| layers) {
+            if let Some(last) = info.and_then(|info| info.last_call(layer)) {
+                let notice = format!(
+                    "`{layer}` of `{map}` is a module that {ann} calls several times: as in Brain-Score, its \
+                     last call is meant, `{last}`"
+                );
+                self.notices.push(notice);
+                *layer = last;
+            }
+        }
+        self.notices.dedup();
+        let key = (ann.to_owned(), map.to_owned());
+        self.region_maps.insert(key, layers);
+        Ok(())
     }
 }
 
@@ -69,6 +130,11 @@ impl Catalogue for Anns {
     fn region_layers(&self, name: &str) -> Vec<(&str, &str)> {
         ann::find(name).map_or_else(|_| Vec::new(), |info| info.region_layers.to_vec())
     }
+
+    fn region_map(&self, ann: &AnnTable, file: &str) -> &[(String, Vec<String>)] {
+        let key = (ann.name.clone(), file.to_owned());
+        self.region_maps.get(&key).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Loads the sweep file at `path`: reads and checks it, finds its files and computes their digests.
@@ -94,6 +160,9 @@ pub(crate) fn sweep(
     };
     let stated = data_directory(path, data_dir)?;
     let file = SweepFile::parse(&text).map_err(refused)?;
+    if let Some(preset) = &file.preset {
+        output::note(&format!("notice: {}", preset.in_words()));
+    }
     let (file, data_dir) = file.relative_to(&stated, without_parents);
     if data_dir != stated {
         output::note(&format!(
@@ -121,7 +190,7 @@ pub(crate) fn sweep(
     // Resolution added what it found in the files, and that goes over the wire too.
     spec.check().map_err(refused)?;
     spec.check_trials()?;
-    for notice in notices {
+    for notice in anns.notices.into_iter().chain(notices) {
         output::note(&format!("notice: {notice}"));
     }
     Ok((spec, forecast))

@@ -5,6 +5,7 @@ mod access;
 mod ann;
 mod best;
 mod cache;
+mod commit;
 mod coordinator;
 mod data;
 mod devices;
@@ -18,7 +19,9 @@ mod metrics;
 mod output;
 mod parquet;
 mod place;
+mod presets;
 mod progress;
+mod region_map;
 mod report;
 mod run;
 mod scope;
@@ -77,6 +80,7 @@ enum Command {
     Trials(trials::Arguments),
     Export(export::Arguments),
     Report(report::Arguments),
+    Commit(commit::Arguments),
     #[command(subcommand)]
     Ann(ann::Command),
     #[command(subcommand)]
@@ -122,6 +126,7 @@ async fn dispatch(arguments: Arguments) -> miette::Result<Ended> {
         Command::Trials(arguments) => trials::run(arguments, format).await,
         Command::Export(arguments) => export::run(arguments).await,
         Command::Report(arguments) => report::run(arguments, format).await,
+        Command::Commit(arguments) => commit::run(arguments, format).await,
         Command::Ann(command) => ann::run(command, format),
         Command::Data(command) => data::run(command, format),
         Command::Cache(command) => cache::run(command, format),

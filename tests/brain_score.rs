@@ -11,12 +11,12 @@ const TOLERANCE: f64 = 1e-6;
 
 const MODELS: [(&str, &str); 3] = [("pls", "pls"), ("ridge-1", "ridge"), ("ridgecv", "ridgecv")];
 
-fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// `rows` as a NumPy array.
-fn npy(rows: &[Vec<f64>]) -> Vec<u8> {
+pub(crate) fn npy(rows: &[Vec<f64>]) -> Vec<u8> {
     let shape = format!("({}, {})", rows.len(), rows[0].len());
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
     let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
@@ -25,7 +25,7 @@ fn npy(rows: &[Vec<f64>]) -> Vec<u8> {
     bytes
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let (low, high) = ((values.len() - 1) / 2, values.len() / 2);
     (values[low] + values[high]) / 2.0

@@ -6,6 +6,7 @@ mod baselines;
 mod brain_score;
 mod cache;
 mod cluster;
+mod commit;
 mod connections;
 mod cut_off;
 mod deploy;

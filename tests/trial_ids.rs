@@ -113,6 +113,10 @@ impl Catalogue for Anns {
     fn region_layers(&self, name: &str) -> Vec<(&str, &str)> {
         ann::find(name).map_or_else(|_| Vec::new(), |info| info.region_layers.to_vec())
     }
+
+    fn region_map(&self, _: &AnnTable, _: &str) -> &[(String, Vec<String>)] {
+        &[]
+    }
 }
 
 /// The sweep in `file`, as a client submits it. Digests of files, which are not all here, are stood in for

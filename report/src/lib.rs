@@ -50,6 +50,7 @@
 pub mod advice;
 mod caveats;
 pub mod columns;
+pub mod commitment;
 mod compute;
 mod document;
 mod draw;

@@ -2,9 +2,10 @@
 //! version can run.
 
 use super::baseline::MEAN_PREDICTOR;
+use super::preset::{self, PRESET};
 use super::{
-    Ceiling, Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION, ResponseFormat, Scheme,
-    SearchTable, SweepError, TargetScaling, kinds,
+    AppliedPreset, Ceiling, Duplicates, GridTable, InputScaling, Mistake, NO_PROJECTION,
+    ResponseFormat, Scheme, SearchTable, SweepError, TargetScaling, kinds,
 };
 use crate::near_miss;
 use crate::word::word_enum;
@@ -16,6 +17,9 @@ use std::collections::BTreeMap;
 #[allow(missing_docs)]
 pub struct SweepFile {
     pub name: String,
+    /// What its preset set in it.
+    #[serde(skip)]
+    pub preset: Option<AppliedPreset>,
     pub recordings: RecordingsTable,
     #[serde(default)]
     pub split: SplitTable,
@@ -162,16 +166,19 @@ pub struct AnnTable {
 #[serde(
     untagged,
     expecting = "expected a list of layer sets, as [[\"LAYER\"], [\"LAYER\", \"LAYER\"]], or \"single\", \
-                 \"pairs\", \"triples\" or \"region-map\""
+                 \"pairs\", \"triples\", \"region-map\" or \"region-map:FILE\""
 )]
 #[allow(missing_docs)]
 pub enum LayerSets {
     Listed(Vec<Vec<String>>),
     /// Until [`SweepFile::expand`].
     Shorthand(String),
-    /// A layer for each region, since [`SweepFile::expand`].
+    /// A file that names the layers of each region, until [`SweepFile::expand`].
     #[serde(skip)]
-    ByRegion(Vec<(String, String)>),
+    RegionMap(String),
+    /// The layers of each region, since [`SweepFile::expand`].
+    #[serde(skip)]
+    ByRegion(Vec<(String, Vec<String>)>),
     /// The only layer of a file of activations.
     #[serde(skip)]
     #[default]
@@ -284,6 +291,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
         "",
         &[
             "name",
+            PRESET,
             "recordings",
             "split",
             "ann",
@@ -416,17 +424,27 @@ impl SweepFile {
     /// type.
     pub fn parse(text: &str) -> Result<Self, SweepError> {
         let unreadable = |error| SweepError::unreadable(text, &error);
-        let table: toml::Table = toml::from_str(text).map_err(unreadable)?;
+        let mut table: toml::Table = toml::from_str(text).map_err(unreadable)?;
+        let preset = preset::apply(&mut table);
+        let preset = preset.map_err(|mistake| SweepError::Mistakes(vec![mistake]))?;
         let mut mistakes = unknown_keys(&table);
         mistakes.extend(kinds::mistakes(&table, &mistakes));
         if !mistakes.is_empty() {
             return Err(SweepError::Mistakes(mistakes));
         }
-        let mut file: Self = toml::from_str(text).map_err(unreadable)?;
+        let mut file: Self = match &preset {
+            None => toml::from_str(text).map_err(unreadable)?,
+            // No line of the text has what the preset set.
+            Some(_) => table.clone().try_into().map_err(unreadable)?,
+        };
+        file.preset = preset;
         let recordings = table.get("recordings");
         let names_regions = recordings.is_some_and(|of| of.get("regions").is_some());
         if let (Some(region), false) = (&file.recordings.region, names_regions) {
             file.recordings.regions = vec![region.clone()];
+        }
+        for ann in &mut file.ann {
+            ann.layer_sets.name_file();
         }
         Ok(file)
     }

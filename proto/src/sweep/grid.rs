@@ -157,6 +157,18 @@ impl SweepSpec {
             Some(_) => u64::MAX,
         };
         let cells = match u64::try_from(cells) {
+            // Linear baselines alone.
+            Ok(0) if grid.depth.is_empty() && baselines > 0 => {
+                let trials = u128::from(baselines) * u128::from(splits);
+                if trials > u128::from(TRIALS_MAX) {
+                    return Err(GridError::TooLarge {
+                        name: self.name.clone(),
+                        cells: trials,
+                        most: TRIALS_MAX,
+                    });
+                }
+                0
+            }
             Ok(0) => return Err(empty("an axis")),
             Ok(cells) if cells <= most_cells => cells,
             Ok(_) | Err(_) => {
@@ -426,6 +438,24 @@ mod tests {
         spec.baselines = vec!["ridge".to_owned()];
         let trials = spec.trials().expect("a grid");
         insta::assert_snapshot!(trials[256].id(), @"e58ff9f79411c5e32c936ca8905ab904");
+    }
+
+    #[test]
+    fn without_a_depth_the_linear_baselines_are_the_only_trials() {
+        let mut spec = spec("depth = []");
+        assert!(spec.trials().is_err(), "there is nothing to try");
+        spec.baselines = vec!["ridge".to_owned(), "pls".to_owned()];
+        let alone = spec.trials().expect("two baselines");
+        assert_eq!((alone.len(), spec.cells()), (8, 0));
+        assert_eq!(spec.trial_count(), 8);
+        let mut both = self::spec("");
+        both.baselines.clone_from(&spec.baselines);
+        let both = both.trials().expect("a grid");
+        assert_eq!(both[both.len() - 8..], alone, "the same trials");
+        spec.split.as_mut().expect("a split").scheme = "shuffle".to_owned();
+        assert_eq!(spec.trials().expect("ten splits").len(), 80);
+        spec.random = Some(RandomSearch { trials: 1, seed: 0 });
+        assert!(spec.trials().is_err(), "nothing can be drawn");
     }
 
     #[test]

@@ -108,10 +108,20 @@ impl GridTable {
         Self(tables.collect())
     }
 
-    /// Checks every value against its axis's rule.
-    pub(super) fn check(&self, found: &mut Found) {
+    /// Whether there is no NRP network, as an empty list of depths says.
+    pub(super) fn lacks_networks(&self) -> bool {
+        self.0
+            .iter()
+            .any(|(axis, values)| *axis == Axis::Depth && values.is_empty())
+    }
+
+    /// Checks every value against its axis's rule. With `has_linear` baselines, there may be no network.
+    pub(super) fn check(&self, has_linear: bool, found: &mut Found) {
         for ((axis, values), (_, grid)) in self.0.iter().zip(axes()) {
             let key = format!("grid.{axis}");
+            if has_linear && *axis == Axis::Depth && values.is_empty() {
+                continue;
+            }
             match values {
                 Values::Words(values) => {
                     let words: Vec<&str> = values.iter().map(String::as_str).collect();

@@ -1,7 +1,8 @@
 //! The kind of value that each key of a sweep file takes: values of another kind are named in words,
 //! all at once, with what to write instead. A key that is not listed is left to the format's types.
 
-use super::{FEATURES, Mistake};
+use super::preset::PRESET;
+use super::{FEATURES, Mistake, layer_sets};
 use crate::axis::{self, Axis};
 use toml::{Table, Value};
 
@@ -28,7 +29,7 @@ type Keys = &'static [(&'static str, Kind)];
 
 /// The tables, with the keys that each must have and all that it may have.
 const TABLES: [(&str, &[&str], Keys); 7] = [
-    ("", &["name"], &[("name", Text)]),
+    ("", &["name"], &[("name", Text), (PRESET, Text)]),
     (
         "recordings",
         &["assembly"],
@@ -246,10 +247,16 @@ impl Found<'_> {
                     self.add(key.to_owned(), value, problem);
                 }
             }
+            (LayerSets, Value::String(word)) => {
+                let file = word.strip_prefix(layer_sets::REGION_MAP_FILE);
+                if let Some(problem) = file.and_then(|file| no_file("", file)) {
+                    self.add(key.to_owned(), value, problem);
+                }
+            }
             (Text, Value::String(_))
             | (Whole, Value::Integer(_))
             | (Number, Value::Integer(_) | Value::Float(_))
-            | (LayerSets | Pruning, Value::String(_)) => {}
+            | (Pruning, Value::String(_)) => {}
             (Pruning, Value::Table(files)) => {
                 for (sparsity, file) in files {
                     self.value(&format!("{key}.\"{sparsity}\""), file, File);
@@ -353,7 +360,7 @@ fn expected(kind: Kind) -> &'static str {
         Numbers => "a list of numbers",
         LayerSets => {
             "a list of layer sets, as [[\"LAYER\"], [\"LAYER\", \"LAYER\"]], or \"single\", \
-             \"pairs\", \"triples\" or \"region-map\""
+             \"pairs\", \"triples\", \"region-map\" or \"region-map:FILE\""
         }
         Pruning => "\"layer\", \"global\" or { \"0.8\" = \"FILE\" }",
     }

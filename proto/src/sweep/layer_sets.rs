@@ -8,10 +8,24 @@ const SHORTHANDS: [(&str, usize); 3] = [("single", 1), ("pairs", 2), ("triples",
 /// The word for the layer that is taken for each region.
 pub(super) const REGION_MAP: &str = "region-map";
 
+/// What stands before the name of a file that says it.
+pub(super) const REGION_MAP_FILE: &str = "region-map:";
+
 /// The words alone.
 pub(super) fn shorthands() -> Vec<&'static str> {
     let sets = SHORTHANDS.iter().map(|(word, _)| *word);
     sets.chain([REGION_MAP]).collect()
+}
+
+impl LayerSets {
+    /// Tells a word that names a file from the other words.
+    pub(super) fn name_file(&mut self) {
+        if let Self::Shorthand(word) = self
+            && let Some(file) = word.strip_prefix(REGION_MAP_FILE)
+        {
+            *self = Self::RegionMap(file.to_owned());
+        }
+    }
 }
 
 impl SweepFile {
@@ -28,13 +42,22 @@ impl SweepFile {
                     }
                     continue;
                 }
+                LayerSets::RegionMap(file) => {
+                    let known = catalogue.region_map(ann, file);
+                    let layers_of = |region: &String| known.iter().find(|(of, _)| of == region);
+                    let layers = self.recordings.regions.iter().map(layers_of);
+                    if let Some(layers) = layers.map(Option::<&_>::cloned).collect() {
+                        ann.layer_sets = LayerSets::ByRegion(layers);
+                    }
+                    continue;
+                }
                 LayerSets::Listed(_) | LayerSets::ByRegion(_) => continue,
             };
             if word == REGION_MAP {
                 let known = catalogue.region_layers(&ann.name);
                 let layer_of = |region: &String| {
                     let (_, layer) = known.iter().find(|(of, _)| of == region)?;
-                    Some((region.clone(), (*layer).to_owned()))
+                    Some((region.clone(), vec![(*layer).to_owned()]))
                 };
                 let layers: Option<_> = self.recordings.regions.iter().map(layer_of).collect();
                 if let Some(layers) = layers {

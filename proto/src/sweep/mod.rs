@@ -16,6 +16,7 @@ mod grid_table;
 mod kinds;
 mod layer_sets;
 mod paths;
+mod preset;
 mod projection;
 mod scaling;
 mod scheme;
@@ -38,6 +39,10 @@ pub use file::{
 pub use formats::ResponseFormat;
 pub use grid::{GridError, TRIALS_MAX};
 pub use grid_table::GridTable;
+pub use preset::{
+    AppliedPreset, BENCHMARKS, Benchmark, DEGREES_OF_ANN, LEFT_OUT, Preset, PresetBins,
+    PresetSplit, Regression,
+};
 pub use projection::{NO_PROJECTION, Projection};
 pub use scaling::{InputScaling, TargetScaling};
 pub use scheme::Scheme;

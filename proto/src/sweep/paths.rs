@@ -1,7 +1,7 @@
 //! The files that a sweep names. They are relative to its data directory, which may differ between
 //! machines.
 
-use super::{Assembly, Pruning, SweepFile};
+use super::{Assembly, LayerSets, Pruning, SweepFile};
 use crate::id::RANDOM_PREFIX;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,9 @@ impl SweepFile {
         for ann in &mut self.ann {
             if let Some(Pruning::Checkpoints(files)) = &mut ann.pruning {
                 paths.extend(files.values_mut());
+            }
+            if let LayerSets::RegionMap(file) = &mut ann.layer_sets {
+                paths.push(file);
             }
             if !ann.weights.starts_with(RANDOM_PREFIX) {
                 paths.push(&mut ann.weights);

@@ -129,7 +129,7 @@ fn ann_entries(table: &AnnTable, degrees: Option<f64>) -> impl Iterator<Item = A
         weights_key: table.weights_key.clone().unwrap_or_default(),
         weights: checkpoint(sparsity).unwrap_or(&table.weights).to_owned(),
         layer_sets: match &table.layer_sets {
-            LayerSets::Shorthand(_) | LayerSets::LeftOut => Vec::new(),
+            LayerSets::Shorthand(_) | LayerSets::RegionMap(_) | LayerSets::LeftOut => Vec::new(),
             LayerSets::Listed(sets) => {
                 let set = |layers: &Vec<String>| LayerSet {
                     layers: layers.clone(),
@@ -138,8 +138,8 @@ fn ann_entries(table: &AnnTable, degrees: Option<f64>) -> impl Iterator<Item = A
                 sets.iter().map(set).collect()
             }
             LayerSets::ByRegion(sets) => {
-                let set = |(region, layer): &(String, String)| LayerSet {
-                    layers: vec![layer.clone()],
+                let set = |(region, layers): &(String, Vec<String>)| LayerSet {
+                    layers: layers.clone(),
                     region: region.clone(),
                 };
                 sets.iter().map(set).collect()

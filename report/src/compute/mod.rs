@@ -11,6 +11,8 @@ mod splits;
 mod subjects;
 
 pub(crate) use bootstrap::RESAMPLES;
+pub(crate) use brain_score::{Correlations, brain_score};
+pub(crate) use subjects::{Scored, mean as over_subjects};
 
 use super::fold::add;
 use super::model::{AnnResult, AnnResults, Protocol, Published, RegionResult, Spread, Winner};

@@ -16,11 +16,13 @@ struct Subject<'a> {
 }
 
 /// A model in one subject, on the layer set that all subjects are scored on.
-struct Scored<'a> {
-    subject: &'a str,
-    of_set: BrainScore,
+pub(crate) struct Scored<'a> {
+    /// The subject.
+    pub(crate) subject: &'a str,
+    /// Its aggregate.
+    pub(crate) of_set: BrainScore,
     /// r of each split that has one, by the split's number.
-    splits: Vec<(u32, f64)>,
+    pub(crate) splits: Vec<(u32, f64)>,
 }
 
 /// The regions of all subjects, of those that are `described` as parts of one.
@@ -108,7 +110,7 @@ fn common_set<'a>(models: &[(&RegionSites, &'a ModelResult)]) -> Option<&'a [Str
 
 /// The mean over subjects: of r, of the ceiling, and of r² over the ceiling. The error is the standard error over
 /// splits of the mean r of each; there is none with a single split, or unless all subjects have the same.
-fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
+pub(crate) fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
     let each = |get: fn(&BrainScore) -> Option<f64>| {
         let values = subjects.iter().map(|of| get(&of.of_set));
         brain_score::mean(&values.collect::<Option<Vec<f64>>>()?)

@@ -17,6 +17,7 @@ mod keras;
 mod mobilenet;
 mod mobilenet_v2;
 mod model;
+mod modules;
 mod nasnet;
 mod offered;
 mod onnx;

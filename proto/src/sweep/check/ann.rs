@@ -51,6 +51,10 @@ impl SweepFile {
             let offered = catalogue.offered();
             if offered.contains(&ann.name.as_str()) {
                 let layers = catalogue.layers(ann);
+                if let LayerSets::RegionMap(file) = &ann.layer_sets {
+                    let known = catalogue.region_map(ann, file);
+                    self.check_region_map(&key("layer_sets"), file, known, found);
+                }
                 check_layer_sets(&key("layer_sets"), ann, layers.as_deref(), found);
                 if ann.name == FEATURES {
                     check_features(&key, ann, found);
@@ -77,6 +81,33 @@ impl SweepFile {
                     check_checkpoints(&key("pruning"), &ann.sparsity, files, found);
                 }
             }
+        }
+    }
+}
+
+impl SweepFile {
+    /// A file that could not be expanded: it names no layer for some region of the sweep.
+    fn check_region_map(
+        &self,
+        key: &str,
+        file: &str,
+        known: &[(String, Vec<String>)],
+        found: &mut Found,
+    ) {
+        if file.is_empty() {
+            return found.add(key, quote(layer_sets::REGION_MAP_FILE), "names no file");
+        }
+        found.path(key, file);
+        let names: Vec<&str> = known.iter().map(|(region, _)| region.as_str()).collect();
+        let has = match names.as_slice() {
+            [] => "no region".to_owned(),
+            names => backticked(names),
+        };
+        let regions = self.recordings.regions.iter();
+        for region in regions.filter(|region| !names.contains(&region.as_str())) {
+            let problem = format!("the file names no layer for {region}; it has {has}");
+            let near = near_miss(region, names.iter().copied());
+            found.add_near(key, quote(file), problem, near);
         }
     }
 }
@@ -219,8 +250,17 @@ fn check_layer_sets(key: &str, ann: &AnnTable, layers: Option<&[String]>, found:
     let sets = match &ann.layer_sets {
         LayerSets::Listed(sets) => sets,
         LayerSets::Shorthand(word) => return check_shorthand(key, word, ann, found),
-        // The catalogue's.
-        LayerSets::ByRegion(_) => return,
+        LayerSets::ByRegion(sets) => {
+            for (region, set) in sets {
+                let sets = std::slice::from_ref(set);
+                if let Some(layers) = layers {
+                    check_layers(&format!("{key}.{region}"), ann, sets, layers, found);
+                }
+                check_sets(&format!("{key}.{region}"), sets, found);
+            }
+            return;
+        }
+        LayerSets::RegionMap(_) => return,
         LayerSets::LeftOut => {
             let layers = layers.map_or(0, <[String]>::len);
             let problem = format!(
@@ -324,7 +364,7 @@ fn check_shorthand(key: &str, word: &str, table: &AnnTable, found: &mut Found) {
         false => (
             format!(
                 "must be a list of layer sets, or one of {}: every candidate layer of `{}`, all pairs, all \
-                 triples, or the layer that Brain-Score has committed to each region",
+                 triples, or the layer that Brain-Score, or `region-map:FILE`, has committed to each region",
                 backticked(&words),
                 listing(table)
             ),

@@ -7,12 +7,12 @@ mod recordings;
 mod spec;
 mod split;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    AnnTable, Baseline, InputScaling, Mistake, Projection, SweepError, SweepFile, TRIALS_MAX,
-    TargetScaling,
+    AnnTable, Baseline, InputScaling, Mistake, Projection, SearchTable, SweepError, SweepFile,
+    TRIALS_MAX, TargetScaling,
 };
 use crate::near_miss;
 use std::collections::HashSet;
@@ -30,6 +30,9 @@ pub trait Catalogue {
     fn candidates(&self, ann: &AnnTable) -> Vec<&str>;
     /// Regions, each with its published layer; empty if none is known.
     fn region_layers(&self, ann: &str) -> Vec<(&str, &str)>;
+    /// The regions of a file, each with the ANN's layers that the file names for it; empty if the file is not
+    /// known.
+    fn region_map(&self, ann: &AnnTable, file: &str) -> &[(String, Vec<String>)];
 }
 
 /// Longest name of a sweep, in bytes.
@@ -197,6 +200,9 @@ impl SweepFile {
         self.check_recordings_and_name(&mut found);
         self.check_anns(catalogue, &mut found);
         self.check_protocol(&mut found);
+        if let Some(preset) = &self.preset {
+            preset.explain(&mut found.0);
+        }
         found.result()
     }
 
@@ -207,8 +213,16 @@ impl SweepFile {
     }
 
     fn check_protocol(&self, found: &mut Found) {
-        self.grid.check(found);
+        let baselines = self.training.baselines.iter();
+        let has_linear = baselines
+            .into_iter()
+            .any(|word| word.parse::<Baseline>().is_ok());
+        self.grid.check(has_linear, found);
         self.search.check(self.training.max_epochs, found);
+        if self.grid.lacks_networks() && self.search != SearchTable::default() {
+            let problem = "draws and stops NRP networks, and `grid.depth` is empty, so there are none; leave it out";
+            found.add("search", "", problem);
+        }
         self.check_training(found);
     }
 

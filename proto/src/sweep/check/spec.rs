@@ -48,6 +48,7 @@ impl SweepSpec {
         let levels = Some(levels.collect()).filter(|levels: &Vec<i64>| !levels.is_empty());
         SweepFile {
             name: self.name.clone(),
+            preset: None,
             recordings: RecordingsTable {
                 assembly: files.assembly,
                 stimuli: given(files.stimuli),

@@ -6,8 +6,9 @@ mod wire;
 
 use super::*;
 use crate::sweep::Scheme;
+use std::sync::LazyLock;
 
-pub(super) struct Two;
+pub(in crate::sweep) struct Two;
 
 impl Catalogue for Two {
     fn offered(&self) -> Vec<&str> {
@@ -30,6 +31,23 @@ impl Catalogue for Two {
         match ann {
             "mobilenet" => vec![("V4", "conv_pw_3_relu"), ("IT", "conv_pw_13_relu")],
             _ => Vec::new(),
+        }
+    }
+    fn region_map(&self, _: &AnnTable, file: &str) -> &[(String, Vec<String>)] {
+        static MAPS: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(|| {
+            let of = |region: &str, layers: &[&str]| {
+                let layers = layers.iter().map(|layer| (*layer).to_owned());
+                (region.to_owned(), layers.collect())
+            };
+            vec![
+                of("V4", &["conv_pw_3_relu", "conv_pw_13_relu"]),
+                of("IT", &["conv_pw_13_rleu"]),
+                of("empty", &[]),
+            ]
+        });
+        match file {
+            "maps/mobilenet.json" => &MAPS,
+            _ => &[],
         }
     }
 }

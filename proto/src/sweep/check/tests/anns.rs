@@ -20,10 +20,42 @@ fn layer_sets_are_listed_or_a_word_for_sets_of_candidates() {
     ]
     .join("\n");
     insta::assert_snapshot!(said.replace("the sweep file has a mistake\n", ""), @r#"
-    `ann[0].layer_sets` = "pair": must be a list of layer sets, or one of `single`, `pairs`, `triples`, `region-map`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples, or the layer that Brain-Score has committed to each region; did you mean `pairs`?
+    `ann[0].layer_sets` = "pair": must be a list of layer sets, or one of `single`, `pairs`, `triples`, `region-map`: every candidate layer of `nrp ann layers mobilenet`, all pairs, all triples, or the layer that Brain-Score, or `region-map:FILE`, has committed to each region; did you mean `pairs`?
     `ann[0].layer_sets` = "triples": mobilenet has too few candidate layers for that; list the layer sets
     `ann[0].layer_sets` = "single": onnx has too few candidate layers for that; list the layer sets
     `ann[0].layer_sets` = "region-map": Brain-Score has committed no layer of onnx to one of these regions; list the layer sets
+    "#);
+}
+
+#[test]
+fn a_file_names_the_layers_of_each_region() {
+    let map = |file: &str, regions: &str| {
+        check(&format!(
+            "[recordings]\nregions = {regions}\n[[ann]]\nname = \"mobilenet\"\nweights = \"w\"\n\
+             layer_sets = \"region-map:{file}\""
+        ))
+    };
+    let known = "maps/mobilenet.json";
+    assert_eq!(map(known, "[\"V4\"]"), "good");
+    let said = [
+        map(known, "[\"IT\"]"),
+        map(known, "[\"V4\", \"V2\", \"empty\"]"),
+        map(known, "[\"empty\"]"),
+        map("", "[\"V4\"]"),
+        map("../up.json", "[\"V4\"]"),
+        map("~/map.json", "[\"V4\"]"),
+    ]
+    .join("\n");
+    let said = said.replace("the sweep file has a mistake\n", "");
+    insta::assert_snapshot!(said.replace("\n  ", "\n").trim_start(), @r#"
+    `ann[0].layer_sets.IT[0][0]` = "conv_pw_13_rleu": no layer of mobilenet; `nrp ann layers mobilenet` lists them; did you mean `conv_pw_13_relu`?
+    `ann[0].layer_sets` = "maps/mobilenet.json": the file names no layer for V2; it has `V4`, `IT`, `empty`
+    `ann[0].layer_sets.empty[0]` = []: names no layer
+    `ann[0].layer_sets` = "region-map:": names no file
+    the sweep file has 2 mistakes
+    `ann[0].layer_sets` = "../up.json": leads out of the data directory; `--data-dir DIR` names one that holds all files of the sweep
+    `ann[0].layer_sets` = "../up.json": the file names no layer for V4; it has no region
+    `ann[0].layer_sets` = "region-map:~/map.json": `~` does not stand for the home directory here; write the whole path, or one that starts at the sweep file's directory
     "#);
 }
 
