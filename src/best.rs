@@ -2,7 +2,7 @@
 //! baselines beside them, each on its best layer set.
 //!
 //! The best trial has the lowest validation loss. The scores shown are on test stimuli, which select
-//! nothing.
+//! nothing. A comparison predicts no site: its best trial has the highest similarity.
 
 use crate::access::Access;
 use crate::advice;
@@ -18,7 +18,9 @@ use clap::ValueEnum;
 use nrp_client::Client;
 use nrp_proto::axis::Axis;
 use nrp_proto::id::NRP_NETWORK;
+use nrp_proto::score::{Kind, Score};
 use nrp_proto::state::Front;
+use nrp_proto::sweep::Model;
 use nrp_proto::wire::{BestRequest, BestRow, SplitSpec, TrialRecord, TrialSpec, TrialsRequest};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +29,8 @@ use std::collections::{BTreeMap, HashMap};
 ///
 /// The best trial is the finished trial with the lowest validation loss; its scores are on the test
 /// stimuli. Once all regions of an ANN have finished, a row `mean` averages their best trials' scores.
-/// Each linear baseline has its own row, with its best layer set.
+/// Each linear baseline has its own row, with its best layer set. So has each comparison, which predicts no
+/// site: its best trial has the highest similarity, and no stimulus is held out of that choice.
 ///
 /// `--pareto` instead shows the Pareto front: the trials whose validation loss no network with as few
 /// parameters beats, the smallest first, with their scores on the test stimuli.
@@ -223,17 +226,26 @@ struct Answer<'a> {
     #[serde(flatten)]
     row: &'a Row,
     /// Median over sites of Pearson r in each split of the row's ANN, region, linear model and layer set, by
-    /// the split's number, null where the split has no scores yet. Null for networks and means.
+    /// the split's number, null where the split has no scores yet. Null for networks, comparisons and means.
     pearson_per_split: Option<Vec<Option<f64>>>,
+    /// The same of a comparison's similarity in each split's part of the stimuli. Null for all others.
+    similarity_per_split: Option<Vec<Option<f64>>>,
 }
 
-/// Linear models in every split: `nrp best` has the best layer set of each split, and these have the same
-/// layer set in all.
+/// Linear models and comparisons in every split: `nrp best` has the best layer set of each split, and these
+/// have the same layer set in all.
 #[derive(Default)]
 struct OverSplits {
     /// The first of a trial's fellows, by the trial's id.
     alike: HashMap<String, usize>,
-    pearson: Vec<BTreeMap<u32, Option<f64>>>,
+    each: Vec<Each>,
+}
+
+/// A model in every split.
+struct Each {
+    kind: Kind,
+    /// Its score in a split, by the split's number.
+    of_splits: BTreeMap<u32, Option<f64>>,
 }
 
 impl OverSplits {
@@ -259,21 +271,37 @@ impl OverSplits {
 
     fn take(&mut self, record: TrialRecord, known: &mut HashMap<String, usize>) {
         let spec = record.spec.unwrap_or_default();
+        let kind = match spec.model.parse() {
+            Ok(Model::Comparison(_)) => Kind::Comparison,
+            Ok(Model::Linear(_)) | Err(_) => Kind::Prediction,
+        };
         let number = *known.entry(in_any_split(&spec)).or_insert_with(|| {
-            self.pearson.push(BTreeMap::new());
-            self.pearson.len() - 1
+            let of_splits = BTreeMap::new();
+            self.each.push(Each { kind, of_splits });
+            self.each.len() - 1
         });
-        let r = record.scores.and_then(|scores| scores.pearson_median);
-        self.pearson[number].insert(spec.split_number(), r);
+        let score = match kind {
+            Kind::Prediction => Score::PearsonMedian,
+            Kind::Comparison => Score::SimilaritySplit,
+        };
+        let value = record.scores.and_then(|scores| score.of(&scores));
+        self.each[number]
+            .of_splits
+            .insert(spec.split_number(), value);
         self.alike.insert(record.id, number);
     }
 
     fn add_to<'a>(&self, row: &'a Row) -> Answer<'a> {
         let number = row.cell.trial.as_ref().and_then(|id| self.alike.get(id));
-        let pearson = number.map(|number| self.pearson[*number].values().copied().collect());
+        let each = number.map(|number| &self.each[*number]);
+        let of = |kind: Kind| {
+            let of_kind = each.filter(|each| each.kind == kind)?;
+            Some(of_kind.of_splits.values().copied().collect())
+        };
         Answer {
             row,
-            pearson_per_split: pearson,
+            pearson_per_split: of(Kind::Prediction),
+            similarity_per_split: of(Kind::Comparison),
         }
     }
 }
@@ -369,8 +397,54 @@ mod tests {
             serde_json::json!([0.5])
         );
         assert_eq!(of(&records[1])["pearson_median"], 0.5, "beside the row");
+        assert!(of(&records[1])["similarity_per_split"].is_null());
         let network = of(&TrialRecord::default());
         assert!(network["pearson_per_split"].is_null());
+    }
+
+    #[test]
+    fn a_comparison_has_its_similarity_in_each_split_and_no_correlation() {
+        let record = |split: u32, similarity_split: Option<f64>| TrialRecord {
+            id: split.to_string(),
+            spec: Some(TrialSpec {
+                model: "rdm".to_owned(),
+                split: Some(SplitSpec {
+                    number: split,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            scores: similarity_split.map(|of| Scores {
+                similarity: Some(0.5),
+                similarity_split: Some(of),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let records = [
+            record(1, None),
+            record(0, Some(0.25)),
+            record(2, Some(0.75)),
+        ];
+        let (mut all, mut known) = (OverSplits::default(), HashMap::new());
+        for record in records.clone() {
+            all.take(record, &mut known);
+        }
+        let row = Row::new(&records[2], &Origin::default());
+        let found = serde_json::to_value(all.add_to(&row)).expect("JSON");
+        assert_eq!(
+            found["similarity_per_split"],
+            serde_json::json!([0.25, null, 0.75])
+        );
+        assert_eq!(found["similarity"], 0.5);
+        for absent in [
+            "pearson_per_split",
+            "nrp_error",
+            "validation_mse",
+            "parameters",
+        ] {
+            assert!(found[absent].is_null(), "{absent}");
+        }
     }
 
     #[test]

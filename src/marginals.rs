@@ -14,6 +14,7 @@ use nrp_proto::axis::{Axis, Kind};
 use nrp_proto::id::RANDOM_PREFIX;
 use nrp_proto::plain;
 use nrp_proto::score::Score;
+use nrp_proto::sweep::Model;
 use nrp_proto::wire::{MarginalCell, MarginalsRequest, MarginalsRow, TrialsRequest};
 use serde_json::Value;
 
@@ -124,10 +125,10 @@ fn document(rows: &[MarginalsRow], by: &[String], setting: &Setting) -> Vec<Valu
             "simulated": row.simulated,
             "random_weights": row.weights_digest.starts_with(RANDOM_PREFIX),
             "trials": cell.trials,
-            "mean_nrp_error": cell.mean_nrp_error,
-            "best_nrp_error": cell.best_nrp_error,
-            "mean_validation_mse": cell.mean_validation_mse,
-            "best_validation_mse": cell.best_validation_mse,
+            "mean_nrp_error": predicted(row, cell.mean_nrp_error),
+            "best_nrp_error": predicted(row, cell.best_nrp_error),
+            "mean_validation_mse": predicted(row, cell.mean_validation_mse),
+            "best_validation_mse": predicted(row, cell.best_validation_mse),
             "best_trial": cell.best_trial,
         });
         let shared = serde_json::to_value(setting).expect("strings and finite numbers");
@@ -208,19 +209,25 @@ fn text(rows: &[MarginalsRow], by: &[String], of: Of) -> Result<(), CommandError
     }));
     columns.extend([
         column("trials", Hoist::Never, &|_, cell| cell.trials.to_string()),
-        column(&format!("mean {score}"), Hoist::Never, &|_, cell| {
-            output::score(Some(scores(cell, of).0))
+        column(&format!("mean {score}"), Hoist::Never, &|row, cell| {
+            output::score(predicted(row, scores(cell, of).0))
         }),
         column(
             &format!("best trial's {score}"),
             Hoist::Never,
-            &|_, cell| output::score(Some(scores(cell, of).1)),
+            &|row, cell| output::score(predicted(row, scores(cell, of).1)),
         ),
         column("best trial", Hoist::Never, &|_, cell| {
             row::short(&cell.best_trial).to_owned()
         }),
     ]);
     output::text(&table::fitted(columns, &[], output::width()))
+}
+
+/// A score of a row whose model predicts sites; a comparison has none.
+fn predicted(row: &MarginalsRow, score: f64) -> Option<f64> {
+    let has_none = matches!(row.model.parse(), Ok(Model::Comparison(_)));
+    (!has_none).then_some(score)
 }
 
 /// The mean score and the best trial's score.
@@ -252,6 +259,24 @@ mod tests {
         assert_eq!(document[0]["learning_rate"], 1e-3);
         assert_eq!(document[0]["l2"], Value::Null);
         assert_eq!(document[0]["random_weights"], true);
+        assert_eq!(document[0]["best_nrp_error"], 0.0);
+    }
+
+    #[test]
+    fn a_comparison_has_no_score_of_a_prediction() {
+        let row = |model: &str| MarginalsRow {
+            model: model.to_owned(),
+            cells: vec![MarginalCell::default()],
+            ..MarginalsRow::default()
+        };
+        let document = document(&[row("rdm"), row("ridge")], &[], &Setting::default());
+        for score in ["nrp_error", "validation_mse"] {
+            for of in ["mean", "best"] {
+                let name = format!("{of}_{score}");
+                assert!(document[0][&name].is_null(), "{name}");
+                assert_eq!(document[1][&name], 0.0, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! that they give (brainscore-core 2.5.0, brainscore-vision 2.4.2), activations from a file.
 
 use crate::harness::{Place, json, lab_recordings, shared};
+use crate::netcdf::{self, Values};
 use crate::report::{document, report};
 use serde_json::Value;
 use std::path::Path;
@@ -9,7 +10,15 @@ use std::path::Path;
 /// Largest difference of a score from Brain-Score's. Cached activations have 32 bits, theirs 64.
 const TOLERANCE: f64 = 1e-6;
 
-const MODELS: [(&str, &str); 3] = [("pls", "pls"), ("ridge-1", "ridge"), ("ridgecv", "ridgecv")];
+/// Models, Brain-Score's names for them, and the largest difference of their scores. Least squares of fewer
+/// stimuli than units keeps a direction of rounding in scikit-learn.
+const MODELS: [(&str, &str, f64); 5] = [
+    ("pls", "pls", TOLERANCE),
+    ("ridge-1", "ridge", TOLERANCE),
+    ("ridgecv", "ridgecv", TOLERANCE),
+    ("single-unit", "neuron_to_neuron", TOLERANCE),
+    ("ols", "linear", 1e-4),
+];
 
 pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -32,18 +41,20 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn close(found: &Value, expected: f64, what: &str) {
+    near(found, expected, TOLERANCE, what);
+}
+
+fn near(found: &Value, expected: f64, tolerance: f64, what: &str) {
     let found = found.as_f64().unwrap_or_else(|| panic!("{what}: {found}"));
     assert!(
-        (found - expected).abs() < TOLERANCE,
+        (found - expected).abs() < tolerance,
         "{what}: {found}, {expected}"
     );
 }
 
-#[test]
-fn the_numbers_of_brain_score_come_out_of_the_command_line() {
-    let Some(folder) = shared("brain-score") else {
-        return;
-    };
+/// A place in which a sweep with these models has run on the golden recordings and activations, whose rows are
+/// in the order of the stimulus set.
+fn golden_sweep(folder: &Path, models: &str) -> (Place, Value) {
     let golden = read_json(&folder.join("golden.json"));
     let place = Place::new();
     for file in [
@@ -53,33 +64,44 @@ fn the_numbers_of_brain_score_come_out_of_the_command_line() {
     ] {
         std::fs::copy(folder.join(file), place.path(file)).unwrap();
     }
-    // Golden rows are in the order of the stimulus set.
     let activations: Vec<Vec<f64>> = serde_json::from_value(golden["activations"].clone()).unwrap();
     place.write("m.npy", npy(&activations));
     let file = place.write(
         "golden.toml",
-        r#"
-        name = "golden"
-        [recordings]
-        assembly = "assy_lab_Made2026rep.nc"
-        stimuli = "stimulus_lab_Made2026.csv"
-        images = "stimulus_lab_Made2026.zip"
-        regions = ["IT"]
-        [split]
-        scheme = "brain-score"
-        [[ann]]
-        name = "features"
-        weights = "m.npy"
-        [grid]
-        l1 = [2]
-        l2 = [2]
-        learning_rate = [1e-3]
-        [training]
-        max_epochs = 1
-        baselines = ["pls", "ridge-1", "ridgecv"]
-        "#,
+        format!(
+            r#"
+            name = "golden"
+            [recordings]
+            assembly = "assy_lab_Made2026rep.nc"
+            stimuli = "stimulus_lab_Made2026.csv"
+            images = "stimulus_lab_Made2026.zip"
+            regions = ["IT"]
+            [split]
+            scheme = "brain-score"
+            [[ann]]
+            name = "features"
+            weights = "m.npy"
+            [grid]
+            l1 = [2]
+            l2 = [2]
+            learning_rate = [1e-3]
+            [training]
+            max_epochs = 1
+            baselines = {models}
+            "#
+        ),
     );
     json(&place.run(&file).output().unwrap());
+    (place, golden)
+}
+
+#[test]
+fn the_numbers_of_brain_score_come_out_of_the_command_line() {
+    let Some(folder) = shared("brain-score") else {
+        return;
+    };
+    let models = r#"["pls", "ridge-1", "ridgecv", "single-unit", "ols"]"#;
+    let (place, golden) = golden_sweep(&folder, models);
     let best = place
         .nrp(&["best", "--state", "state", "--output", "json"])
         .output();
@@ -93,7 +115,10 @@ fn the_numbers_of_brain_score_come_out_of_the_command_line() {
     );
     assert_eq!(region["brain_score"]["version"], "2026-01");
     let ceiling = &golden["internal_consistency"];
-    for (model, theirs) in MODELS {
+    for (model, theirs, tolerance) in MODELS {
+        let close = |found: &Value, expected: f64, what: &str| {
+            near(found, expected, tolerance, &format!("{model} {what}"));
+        };
         let theirs = &golden[theirs];
         let raw: Vec<Vec<f64>> = serde_json::from_value(theirs["raw"].clone()).unwrap();
         let medians: Vec<f64> = raw.into_iter().map(median).collect();
@@ -106,7 +131,7 @@ fn the_numbers_of_brain_score_come_out_of_the_command_line() {
             let found = row["pearson_per_split"].as_array().unwrap();
             assert_eq!(found.len(), medians.len());
             for (found, median) in found.iter().zip(&medians) {
-                close(found, *median, model);
+                close(found, *median, "in a split");
             }
         }
         let models = region["models"].as_array().unwrap();
@@ -136,6 +161,186 @@ fn the_numbers_of_brain_score_come_out_of_the_command_line() {
             "the older score",
         );
     }
+}
+
+/// Largest difference of a similarity from Brain-Score's: both compute in 64 bits.
+const OF_SIMILARITIES: f64 = 1e-9;
+
+#[test]
+fn similarities_of_brain_score_come_out_of_the_command_line() {
+    let Some(folder) = shared("brain-score") else {
+        return;
+    };
+    let (place, golden) = golden_sweep(&folder, r#"["rdm", "cka", "cka-biased", "reverse-pls:5"]"#);
+    let trials = place.trials();
+    report(&place, &[]);
+    let report = document(&place);
+    let region = &report["networks"][0]["regions"][0];
+    let found = |model: &str| {
+        let all = region["similarities"].as_array().unwrap().iter();
+        let mut of_model = all.filter(|of| of["model"] == model);
+        of_model
+            .next()
+            .unwrap_or_else(|| panic!("{model}: {region}"))
+    };
+    for (model, whole, parts) in [
+        ("rdm", "rdm", Some("rdm_cv")),
+        ("cka", "cka", Some("cka_cv")),
+        ("cka-biased", "cka_biased", None),
+    ] {
+        let whole = golden[whole].as_f64().unwrap();
+        near(&found(model)["similarity"], whole, OF_SIMILARITIES, model);
+        let Some(parts) = parts else { continue };
+        let over = &found(model)["over_splits"];
+        let value = |name: &str| golden[parts][name].as_f64().unwrap();
+        near(&over["mean"], value("value"), OF_SIMILARITIES, parts);
+        near(&over["error"], value("error"), OF_SIMILARITIES, parts);
+        assert_eq!(over["splits"], 10);
+        let raw = golden[parts]["raw"].as_array().unwrap();
+        for (split, raw) in raw.iter().enumerate() {
+            let is_it = |of: &&Value| of["model"] == model && of["split"] == split;
+            let trial = trials.iter().find(is_it).unwrap();
+            near(&trial["similarity"], whole, OF_SIMILARITIES, model);
+            let raw = raw.as_f64().unwrap();
+            near(&trial["similarity_split"], raw, OF_SIMILARITIES, parts);
+        }
+    }
+    let reverse = &golden["reverse_pls"];
+    let value = |name: &str| reverse[name].as_f64().unwrap();
+    let ours = found("reverse-pls:5");
+    close(&ours["similarity"], value("value"), "reverse PLS");
+    close(&ours["over_splits"]["mean"], value("value"), "reverse PLS");
+    close(&ours["over_splits"]["error"], value("error"), "its error");
+    let raw: Vec<Vec<Option<f64>>> = serde_json::from_value(reverse["raw"].clone()).unwrap();
+    for (split, raw) in raw.into_iter().enumerate() {
+        let is_it = |of: &&Value| of["model"] == "reverse-pls:5" && of["split"] == split;
+        let trial = trials.iter().find(is_it).unwrap();
+        let of_split = median(raw.into_iter().flatten().collect());
+        close(&trial["similarity"], of_split, "reverse PLS in a split");
+    }
+    // What predicts no site has no score of a prediction, in any command.
+    for model in ["rdm", "cka", "cka-biased", "reverse-pls:5"] {
+        let is_it = |of: &&Value| of["model"] == model;
+        for trial in trials.iter().filter(is_it) {
+            for score in [
+                "nrp_error",
+                "mean_predictor_error",
+                "r2_mean",
+                "pearson_median",
+                "validation_mse",
+                "noise_floor",
+                "epochs",
+                "best_epoch",
+                "sites_scored",
+                "alpha",
+            ] {
+                assert!(trial[score].is_null(), "{score}: {trial}");
+            }
+        }
+        assert_eq!(trials.iter().filter(is_it).count(), 10, "{model}");
+    }
+}
+
+/// Two subjects, all of whose sites are one region, as Brain-Score's `RSACeiling` takes them.
+#[test]
+fn the_bounds_of_two_subjects_are_brain_scores() {
+    let Some(folder) = shared("brain-score") else {
+        return;
+    };
+    let golden = read_json(&folder.join("golden.json"));
+    let recorded = &golden["responses_subjects"];
+    let words =
+        |name: &str| -> Vec<String> { serde_json::from_value(recorded[name].clone()).unwrap() };
+    let (ids, subjects) = (words("ids"), words("subject"));
+    let rows: Vec<Vec<f64>> = serde_json::from_value(recorded["values"].clone()).unwrap();
+    let place = Place::new();
+    for file in ["stimulus_lab_Made2026.csv", "stimulus_lab_Made2026.zip"] {
+        std::fs::copy(folder.join(file), place.path(file)).unwrap();
+    }
+    let activations: Vec<Vec<f64>> = serde_json::from_value(golden["activations"].clone()).unwrap();
+    place.write("m.npy", npy(&activations));
+    let regions = vec!["VC".to_owned(); subjects.len()];
+    let file = netcdf::classic(
+        &[("presentation", ids.len()), ("neuroid", subjects.len())],
+        &[
+            ("stimulus_id", &[0], Values::Words(&ids)),
+            ("neuroid_id", &[1], Values::Words(&words("neuroid_id"))),
+            ("region", &[1], Values::Words(&regions)),
+            ("subject", &[1], Values::Words(&subjects)),
+            ("data", &[0, 1], Values::Numbers(&rows.concat())),
+        ],
+    );
+    place.write("subjects.nc", file);
+    let file = place.write(
+        "subjects.toml",
+        r#"
+        name = "subjects"
+        [recordings]
+        assembly = "subjects.nc"
+        stimuli = "stimulus_lab_Made2026.csv"
+        images = "stimulus_lab_Made2026.zip"
+        subjects = "each"
+        regions = ["VC"]
+        [[ann]]
+        name = "features"
+        weights = "m.npy"
+        [grid]
+        l1 = [2]
+        l2 = [2]
+        learning_rate = [1e-3]
+        [training]
+        max_epochs = 1
+        baselines = ["rdm", "cka"]
+        "#,
+    );
+    json(&place.run(&file).output().unwrap());
+    let trials = place.trials();
+    let rsa = &golden["rsa"];
+    let of = |model: &str, subject: &str| {
+        let region = format!("VC/{subject}");
+        let is_it = |of: &&Value| of["model"] == model && of["region"] == region;
+        trials.iter().find(is_it).unwrap()
+    };
+    let [f, n] = ["monkeyF", "monkeyN"].map(|subject| of("rdm", subject));
+    for (trial, expected) in [f, n]
+        .into_iter()
+        .zip(rsa["per_subject"].as_array().unwrap())
+    {
+        let expected = expected.as_f64().unwrap();
+        near(
+            &trial["similarity"],
+            expected,
+            OF_SIMILARITIES,
+            "similarity",
+        );
+    }
+    for (bound, name) in [("similarity_upper", "upper"), ("similarity_lower", "lower")] {
+        let mean = (f[bound].as_f64().unwrap() + n[bound].as_f64().unwrap()) / 2.0;
+        near(
+            &mean.into(),
+            rsa[name].as_f64().unwrap(),
+            OF_SIMILARITIES,
+            name,
+        );
+    }
+    assert!(of("cka", "monkeyF")["similarity_upper"].is_null());
+    report(&place, &[]);
+    let report = document(&place);
+    let regions = report["networks"][0]["regions"].as_array().unwrap();
+    let whole = regions.iter().find(|of| of["region"] == "VC").unwrap();
+    let found = whole["similarities"].as_array().unwrap();
+    let mean = found.iter().find(|of| of["model"] == "rdm").unwrap();
+    for (name, theirs) in [
+        ("similarity", "raw"),
+        ("upper", "upper"),
+        ("lower", "lower"),
+        ("ceiled", "ceiled"),
+    ] {
+        let expected = rsa[theirs].as_f64().unwrap();
+        near(&mean[name], expected, OF_SIMILARITIES, name);
+    }
+    assert_eq!(mean["subjects"], 2);
+    assert_eq!(mean["per_subject"][1]["subject"], "monkeyN");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod kill;
 mod layouts;
 mod leave;
 mod memory;
+mod netcdf;
 mod nightly;
 mod onnx;
 mod other_languages;

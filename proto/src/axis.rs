@@ -12,6 +12,7 @@ pub use condition::{AxisError, Condition};
 pub use place::Place;
 pub use values::Values;
 
+use crate::score;
 use crate::sweep::LinearPath;
 use crate::wire::{AnnSpec, Grid, Scores, TrialRecord, TrialSpec};
 use crate::word::word_enum;
@@ -326,9 +327,11 @@ impl Axis {
                     put: |grid, values| grid.seed = values.u64s(),
                     set: |trial, values, at| trial.seed = values.u64(at),
                 }),
-            Axis::Parameters => {
-                Row::new("parameters", Whole, |_, scores| whole(scores?.parameters))
-            }
+            // A comparison has none.
+            Axis::Parameters => Row::new("parameters", Whole, |_, scores| {
+                let has = |of: &&Scores| of.kind() == score::Kind::Prediction || of.parameters > 0;
+                whole(scores.filter(has)?.parameters)
+            }),
         }
     }
 

@@ -40,6 +40,62 @@ pub enum Better {
     Neither,
 }
 
+/// What kind of model scores are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One that predicts sites: an NRP network, or a linear baseline.
+    Prediction,
+    /// One that compares activations and responses, and predicts no site.
+    Comparison,
+}
+
+impl Kind {
+    /// Whether its models have the score.
+    pub const fn has(self, score: Score) -> bool {
+        match (score.row().of, self) {
+            (Of::Both, _)
+            | (Of::Predictions, Self::Prediction)
+            | (Of::Comparisons, Self::Comparison) => true,
+            (Of::Predictions, Self::Comparison) | (Of::Comparisons, Self::Prediction) => false,
+        }
+    }
+}
+
+/// Which models have a score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Predictions,
+    Comparisons,
+    Both,
+}
+
+impl Scores {
+    /// What kind of model they are of.
+    pub fn kind(&self) -> Kind {
+        let compares = Score::ALL
+            .into_iter()
+            .any(|score| score.row().of == Of::Comparisons && score.is_set(self));
+        if compares || !self.between_subjects.is_empty() {
+            Kind::Comparison
+        } else {
+            Kind::Prediction
+        }
+    }
+
+    /// What trials of one row are ranked by, the lowest first: the validation loss; of models that compare,
+    /// the similarity, negated.
+    pub fn rank(&self) -> f64 {
+        self.similarity.map_or(self.validation_mse, |of| -of)
+    }
+}
+
+impl TestScores {
+    /// As [`Scores::rank`].
+    pub fn rank(&self) -> Option<f64> {
+        self.similarity.map(|of| -of).or(self.validation_mse)
+    }
+}
+
 /// How far a coefficient may lie beyond its range by rounding.
 const SLACK: f64 = 1e-6;
 
@@ -49,6 +105,7 @@ struct Row {
     words: &'static str,
     unit: Unit,
     better: Better,
+    of: Of,
     least: f64,
     most: f64,
 }
@@ -57,9 +114,10 @@ struct Row {
 trait Slot {
     fn get(&self) -> Option<f64>;
     fn set(&mut self, value: Option<f64>);
+    fn is_set(&self) -> bool;
 }
 
-/// A score that every finished trial has. Not a number where it is set to none.
+/// A score that every trial has whose model has it. Not a number where it is set to none.
 impl Slot for f64 {
     fn get(&self) -> Option<f64> {
         Some(*self)
@@ -67,6 +125,10 @@ impl Slot for f64 {
 
     fn set(&mut self, value: Option<f64>) {
         *self = value.unwrap_or(f64::NAN);
+    }
+
+    fn is_set(&self) -> bool {
+        *self != 0.0
     }
 }
 
@@ -79,6 +141,10 @@ impl Slot for Option<f64> {
     fn set(&mut self, value: Option<f64>) {
         *self = value;
     }
+
+    fn is_set(&self) -> bool {
+        self.is_some()
+    }
 }
 
 macro_rules! scores {
@@ -89,6 +155,7 @@ macro_rules! scores {
             words: $words:literal,
             unit: $unit:ident,
             better: $better:ident,
+            of: $of:ident,
             range: $least:expr, $most:expr,
         })+
     ) => {
@@ -122,16 +189,27 @@ macro_rules! scores {
                         words: $words,
                         unit: Unit::$unit,
                         better: Better::$better,
+                        of: Of::$of,
                         least: $least,
                         most: $most,
                     },)+
                 }
             }
 
-            /// The score of a finished trial; none where it is undefined.
+            /// The score of a finished trial; none where it is undefined, or its model has no such score.
             pub fn of(self, scores: &Scores) -> Option<f64> {
+                if !scores.kind().has(self) {
+                    return None;
+                }
                 match self {
                     $(Score::$variant => scores.$field.get(),)+
+                }
+            }
+
+            /// Whether the wire says anything in the score's field, whatever the model.
+            pub fn is_set(self, scores: &Scores) -> bool {
+                match self {
+                    $(Score::$variant => scores.$field.is_set(),)+
                 }
             }
 
@@ -163,10 +241,8 @@ macro_rules! scores {
             /// Names every field of the wire: one that is neither a score nor listed under `others`
             /// does not compile.
             fn from(scores: &Scores) -> Self {
-                let Scores { $($field,)+ $($other: _,)+ } = scores;
-                Self {
-                    $($field: $field.get(),)+
-                }
+                let Scores { $($field: _,)+ $($other: _,)+ } = scores;
+                Self::each(|score| score.of(scores))
             }
         }
     };
@@ -175,13 +251,15 @@ macro_rules! scores {
 scores! {
     // Not scores: counts, times, penalties, and where the trial was computed.
     others: sites sites_scored epochs best_epoch train_seconds parameters cache_dtype reached_sparsity
-        details recorded_at_ms sites_left_out alpha pearson_median_varying split_half_error;
+        details recorded_at_ms sites_left_out alpha pearson_median_varying split_half_error
+        between_subjects;
     /// Mean absolute error over test stimuli and sites.
     NrpError = nrp_error {
         label: "NRP-error",
         words: "NRP-error",
         unit: Recordings,
         better: Lower,
+        of: Predictions,
         range: 0.0, f64::INFINITY,
     }
     /// The same error for a predictor that always answers each site's training mean.
@@ -190,6 +268,7 @@ scores! {
         words: "mean predictor's error",
         unit: Recordings,
         better: Neither,
+        of: Predictions,
         range: 0.0, f64::INFINITY,
     }
     /// Mean absolute error that the recordings' noise leaves to a predictor of the true rates. Absent,
@@ -199,6 +278,7 @@ scores! {
         words: "noise floor",
         unit: Recordings,
         better: Neither,
+        of: Predictions,
         range: 0.0, f64::INFINITY,
     }
     /// Coefficient of determination, mean over the sites that have one.
@@ -207,6 +287,7 @@ scores! {
         words: "mean R2",
         unit: One,
         better: Higher,
+        of: Predictions,
         range: f64::NEG_INFINITY, 1.0 + SLACK,
     }
     /// Coefficient of determination, median over the sites that have one.
@@ -215,6 +296,7 @@ scores! {
         words: "median R2",
         unit: One,
         better: Higher,
+        of: Predictions,
         range: f64::NEG_INFINITY, 1.0 + SLACK,
     }
     /// One minus the squared error of all sites over their summed squared deviations.
@@ -223,6 +305,7 @@ scores! {
         words: "pooled R2",
         unit: One,
         better: Higher,
+        of: Predictions,
         range: f64::NEG_INFINITY, 1.0 + SLACK,
     }
     /// Pearson correlation, median over the sites that have one.
@@ -231,6 +314,7 @@ scores! {
         words: "median Pearson r",
         unit: One,
         better: Higher,
+        of: Predictions,
         range: -1.0 - SLACK, 1.0 + SLACK,
     }
     /// Spearman-Brown corrected split-half correlation over all stimuli, median over sites.
@@ -239,6 +323,7 @@ scores! {
         words: "median noise ceiling",
         unit: One,
         better: Neither,
+        of: Predictions,
         range: f64::NEG_INFINITY, 1.0 + SLACK,
     }
     /// The squared median correlation, its sign kept, over the ceiling. Any number is possible: a
@@ -248,6 +333,7 @@ scores! {
         words: "squared Pearson r over the ceiling",
         unit: One,
         better: Higher,
+        of: Predictions,
         range: f64::NEG_INFINITY, f64::INFINITY,
     }
     /// The ceiling as Brain-Score aggregates it: median over sites, then mean over halvings.
@@ -256,6 +342,7 @@ scores! {
         words: "split-half consistency",
         unit: One,
         better: Neither,
+        of: Both,
         range: f64::NEG_INFINITY, 1.0 + SLACK,
     }
     /// Lowest mean squared error on the validation stimuli: the loss that selects.
@@ -264,7 +351,45 @@ scores! {
         words: "validation loss",
         unit: FittedSquared,
         better: Lower,
+        of: Predictions,
         range: 0.0, f64::INFINITY,
+    }
+    /// How alike activations and responses are, over all stimuli: the rank correlation of RDMs, or CKA. Of
+    /// reverse PLS, the median over units of Pearson's r on the test stimuli.
+    Similarity = similarity {
+        label: "similarity",
+        words: "similarity",
+        unit: One,
+        better: Higher,
+        of: Comparisons,
+        range: -1.0 - SLACK, 1.0 + SLACK,
+    }
+    /// The same over the split's part of the stimuli.
+    SimilaritySplit = similarity_split {
+        label: "similarity in split",
+        words: "similarity in the split",
+        unit: One,
+        better: Higher,
+        of: Comparisons,
+        range: -1.0 - SLACK, 1.0 + SLACK,
+    }
+    /// The similarity of a subject's RDM with the mean RDM of all subjects.
+    SimilarityUpper = similarity_upper {
+        label: "upper bound",
+        words: "similarity's upper bound",
+        unit: One,
+        better: Neither,
+        of: Comparisons,
+        range: -1.0 - SLACK, 1.0 + SLACK,
+    }
+    /// The similarity of a subject's RDM with the mean RDM of the other subjects.
+    SimilarityLower = similarity_lower {
+        label: "lower bound",
+        words: "similarity's lower bound",
+        unit: One,
+        better: Neither,
+        of: Comparisons,
+        range: -1.0 - SLACK, 1.0 + SLACK,
     }
 }
 
@@ -304,7 +429,9 @@ mod tests {
     fn each_score_is_read_from_the_field_that_it_is_set_in() {
         for (number, score) in Score::ALL.into_iter().enumerate() {
             let mut scores = Scores::default();
+            assert!(!score.is_set(&scores));
             score.set(&mut scores, Some(number as f64 + 0.5));
+            assert!(score.is_set(&scores) && scores.kind().has(score));
             let of = |score: Score| score.of(&scores).filter(|value| *value != 0.0);
             let found = Score::ALL.map(of);
             assert_eq!(found.iter().flatten().count(), 1, "{score:?}");
@@ -317,6 +444,28 @@ mod tests {
             let json = serde_json::to_value(&scores).expect("JSON");
             assert_eq!(json[score.name()], number as f64 + 0.5, "the wire's name");
         }
+    }
+
+    #[test]
+    fn scores_of_a_comparison_have_none_of_a_prediction() {
+        let mut scores = Scores::default();
+        assert_eq!(scores.kind(), Kind::Prediction);
+        assert_eq!(Score::NrpError.of(&scores), Some(0.0));
+        scores.between_subjects = vec![0.5];
+        assert_eq!(scores.kind(), Kind::Comparison);
+        scores.similarity = Some(-0.25);
+        for score in Score::ALL {
+            let expected = (score == Score::Similarity).then_some(-0.25);
+            assert_eq!(score.of(&scores), expected, "{score:?}");
+        }
+        assert_eq!(scores.rank(), 0.25, "the lowest is the best");
+        assert_eq!(TestScores::from(&scores).rank(), Some(0.25));
+        let predicted = Scores {
+            validation_mse: 0.5,
+            ..Scores::default()
+        };
+        assert_eq!(predicted.rank(), 0.5);
+        assert_eq!(TestScores::from(&predicted).rank(), Some(0.5));
     }
 
     #[test]

@@ -171,7 +171,10 @@ fn alike(a: &Row, b: &Row) -> bool {
 fn ceilings(spec: &SweepSpec, rows: &[Row]) -> Vec<String> {
     let mut said = Vec::new();
     for region in &spec.regions {
-        let of_region = rows.iter().filter(|row| row.cell.region() == region);
+        // A comparison has no ceiling.
+        let of_region = rows
+            .iter()
+            .filter(|row| row.cell.region() == region && row.scores.similarity.is_none());
         let mut scored = of_region.map(|row| row.scores.ceiling_median).peekable();
         if scored.peek().is_none() {
             continue;

@@ -358,7 +358,8 @@ mod tests {
                      mean_predictor_error model noise_floor nrp_error parameters patience \
                      pearson2_over_ceiling pearson_median preprocessing projection pruning r2_mean \
                      r2_median r2_pooled random_weights reached_sparsity reason recorded_at recordings \
-                     recordings_digest region scheme seed simulated sites sites_left_out sites_scored \
+                     recordings_digest region scheme seed similarity similarity_lower similarity_split \
+                     similarity_upper simulated sites sites_left_out sites_scored \
                      sparsity split split_half_consistency split_seed state stratify sweep sweep_id \
                      targets test_fraction train_fraction train_seconds trial validation_fraction \
                      validation_mse weight_decay weights worker worker_version";

@@ -9,6 +9,7 @@ use crate::row::{Cell, Row};
 use crate::setting::Origin;
 use nrp_proto::axis::Axis;
 use nrp_proto::state::{SweepState, TrialState};
+use nrp_proto::sweep::Model;
 use nrp_proto::wire::{AnnEntry, Details, Scores, SweepSpec, SweepStatus, TrialRecord, TrialSpec};
 use nrp_proto::word;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,8 +74,13 @@ impl Fold {
         ann.reached_sparsity = ann.reached_sparsity.or(reached);
         let region = ann.region(&spec.region);
         region.count(&spec, is_open);
+        let is_comparison = matches!(spec.model.parse(), Ok(Model::Comparison(_)));
+        let models = match is_comparison {
+            true => &mut region.compared,
+            false => &mut region.models,
+        };
         let model = found(
-            &mut region.models,
+            models,
             |model| model.model == spec.model(),
             || ModelResult::new(spec.model()),
         );
@@ -85,7 +91,7 @@ impl Fold {
         if spec.split_number() == 0 {
             if spec.is_nrp_network() {
                 region.take(row, &spec, scores);
-            } else {
+            } else if !is_comparison {
                 region.take_baseline(row);
             }
         }
@@ -207,6 +213,8 @@ impl AnnResult {
             baselines: Vec::new(),
             models: Vec::new(),
             brain_score: None,
+            similarities: Vec::new(),
+            compared: Vec::new(),
         })
     }
 }
@@ -292,8 +300,8 @@ impl ModelResult {
 /// Replaces the best finished trial so far by `row` if that is better, by the rule of `nrp best`.
 fn better(best: &mut Row, row: &Row) {
     let order = |of: &Row| {
-        let loss = of.scores.validation_mse.unwrap_or(f64::INFINITY);
-        (loss, of.cell.trial.clone())
+        let rank = of.scores.rank().unwrap_or(f64::INFINITY);
+        (rank, of.cell.trial.clone())
     };
     if order(row) < order(best) {
         *best = row.clone();

@@ -5,6 +5,7 @@ use crate::setting::{Origin, Setting};
 use crate::text::{self, present};
 use nrp_proto::axis::{Axis, Place, Value};
 use nrp_proto::id::{NO_PROJECTION, NRP_NETWORK, RANDOM_PREFIX};
+use nrp_proto::score::Kind;
 pub use nrp_proto::score::TestScores;
 use nrp_proto::state::TrialState;
 use nrp_proto::sweep::{FEATURES, ONNX, Scheme};
@@ -63,20 +64,22 @@ pub struct Row {
     pub cell: Cell,
     /// Its scores.
     pub scores: TestScores,
-    /// What Brain-Score's aggregate takes of it besides its scores. Not a column.
+    /// What aggregates take of it besides its scores. Not a column.
     pub beside: BesideScores,
     /// Where and how it was trained.
     pub provenance: Provenance,
 }
 
-/// What Brain-Score's aggregate takes of a trial besides its scores; absent from a mean.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// What aggregates over splits and subjects take of a trial besides its scores; absent from a mean.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct BesideScores {
     /// The median Pearson's r without sites whose prediction is constant, where it differs from
     /// [`Score::PearsonMedian`](nrp_proto::score::Score::PearsonMedian).
     pub pearson_median_varying: Option<f64>,
     /// Standard error of the split-half consistency.
     pub split_half_error: Option<f64>,
+    /// Similarities of the subject's responses with those of the other subjects, in their order.
+    pub between_subjects: Vec<f64>,
 }
 
 impl From<&Scores> for BesideScores {
@@ -84,6 +87,7 @@ impl From<&Scores> for BesideScores {
         Self {
             pearson_median_varying: scores.pearson_median_varying,
             split_half_error: scores.split_half_error,
+            between_subjects: scores.between_subjects.clone(),
         }
     }
 }
@@ -285,9 +289,11 @@ impl From<&Scores> for Provenance {
     fn from(scores: &Scores) -> Self {
         let details = scores.details.clone().unwrap_or_default();
         let recorded = (scores.recorded_at_ms > 0).then_some(scores.recorded_at_ms);
+        let predicted = scores.kind() == Kind::Prediction;
         Self {
-            epochs: Some(scores.epochs),
-            best_epoch: Some(scores.best_epoch),
+            // A comparison has no epochs, not even 0 of them.
+            epochs: predicted.then_some(scores.epochs),
+            best_epoch: predicted.then_some(scores.best_epoch),
             alpha: scores.alpha,
             cache_dtype: present(scores.cache_dtype.clone()),
             reached_sparsity: scores.reached_sparsity,
@@ -370,10 +376,11 @@ impl TrialRow {
             row.provenance.epochs = row.provenance.epochs.or(Some(stop.epochs));
         }
         let scores = record.scores.as_ref();
+        let predicted = scores.filter(|scores| scores.kind() == Kind::Prediction);
         Self {
             sites: scores.map(|scores| scores.sites),
-            sites_scored: scores.map(|scores| scores.sites_scored),
-            sites_left_out: scores.map(|scores| scores.sites_left_out),
+            sites_scored: predicted.map(|scores| scores.sites_scored),
+            sites_left_out: predicted.map(|scores| scores.sites_left_out),
             train_seconds: scores.map(|scores| scores.train_seconds),
             state: word::shown::<TrialState>(record.state),
             attempts: record.attempts,
@@ -389,11 +396,17 @@ mod tests {
     use super::*;
     use nrp_proto::score::Score;
 
+    /// The scores of predictions, numbered.
+    fn numbered() -> impl Iterator<Item = (u32, Score)> {
+        let scores = Score::ALL.into_iter();
+        (0..).zip(scores.filter(|score| Kind::Prediction.has(*score)))
+    }
+
     #[test]
     fn a_mean_has_every_score_and_the_axes_that_rows_share() {
         let row = |value: f64, region: &str| {
             let mut scores = Scores::default();
-            for (number, score) in (0_u32..).zip(Score::ALL) {
+            for (number, score) in numbered() {
                 score.set(&mut scores, Some(value + f64::from(number)));
             }
             let record = TrialRecord {
@@ -408,7 +421,7 @@ mod tests {
         };
         let (one, other) = (row(1.0, "V4"), row(3.0, "IT"));
         let mean = Row::mean(&[&one, &other]);
-        for (number, score) in (0_u32..).zip(Score::ALL) {
+        for (number, score) in numbered() {
             let expected = Some(2.0 + f64::from(number));
             assert_eq!(mean.scores.get(score), expected, "{score:?}");
         }

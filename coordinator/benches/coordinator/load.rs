@@ -325,6 +325,11 @@ fn outcome(trial: &str) -> Outcome {
         recorded_at_ms: 0,
         sites_left_out: 0,
         alpha: None,
+        similarity: None,
+        similarity_split: None,
+        similarity_upper: None,
+        similarity_lower: None,
+        between_subjects: Vec::new(),
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

@@ -4,6 +4,7 @@ use crate::counts::Counts;
 use crate::scheduler::{
     Ending, Fact, GroupId, HinderedWorkers, Hindrance, LeaseEnd, LeaseRef, SweepId, TrialId,
 };
+use nrp_proto::score::Score;
 
 /// Logs and counts a fact.
 pub(super) fn observe(fact: &Fact, counts: &Counts) {
@@ -122,8 +123,9 @@ fn outcome_recorded(
     match outcome {
         Ending::Finished(scores) => {
             counts.finished.inc();
-            let validation_mse = scores.validation_mse;
-            tracing::debug!(%trial, worker, job, fence, validation_mse, "trial finished");
+            let validation_mse = Score::ValidationMse.of(scores);
+            let similarity = scores.similarity;
+            tracing::debug!(%trial, worker, job, fence, validation_mse, similarity, "trial finished");
         }
         Ending::Stopped {
             epochs,

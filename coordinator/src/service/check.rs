@@ -268,6 +268,7 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
     if let Some(alpha) = scores.alpha {
         finite("alpha", alpha)?;
     }
+    many("subjects", scores.between_subjects.len(), SITES_MAX)?;
     scores.details.as_ref().map_or(Ok(()), check_details)
 }
 

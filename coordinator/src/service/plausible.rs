@@ -1,8 +1,10 @@
 //! Plausible: whether a trial can have the scores that are reported of it. Whether they are right cannot
 //! be told here, but impossible ones are not recorded.
 
-use nrp_proto::score::Score;
-use nrp_proto::sweep::Baseline;
+mod comparison;
+
+use nrp_proto::score::{Kind, Score};
+use nrp_proto::sweep::Model;
 use nrp_proto::wire::{Details, Scores, TrialSpec};
 use nrp_proto::{EPOCHS_MAX, SITES_MAX};
 
@@ -36,6 +38,7 @@ pub(super) fn check(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
         1.0 + SLACK,
     )?;
     check_alpha(scores.alpha, trial)?;
+    comparison::check_kind(scores, trial)?;
     counts(scores, trial)?;
     let details = scores.details.as_ref();
     details.map_or(Ok(()), |of| check_details(of, scores))
@@ -43,8 +46,10 @@ pub(super) fn check(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
 
 /// Ridge regression with one penalty for all sites has that, and no other model.
 fn check_alpha(alpha: Option<f64>, trial: &TrialSpec) -> Result<(), String> {
-    let tried = trial.model.parse().map(Baseline::alphas);
-    let tried = tried.unwrap_or_default();
+    let tried = match trial.model.parse() {
+        Ok(Model::Linear(baseline)) => baseline.alphas(),
+        Ok(Model::Comparison(_)) | Err(_) => Vec::new(),
+    };
     match (alpha, tried.first(), tried.last()) {
         (alpha @ Some(_), Some(&least), Some(&most)) => within("alpha", alpha, least, most),
         (Some(alpha), _, _) => Err(format!("the alpha is {alpha}; its model has none")),
@@ -68,7 +73,9 @@ fn counts(scores: &Scores, trial: &TrialSpec) -> Result<(), String> {
         () if best > epochs => Err(format!("its best epoch is {best}, of {epochs}")),
         () if scored > sites => Err(format!("{scored} of its {sites} sites are scored")),
         () if sites == 0 => Err("it has no sites".to_owned()),
-        () if scores.parameters == 0 => Err("it has no parameters".to_owned()),
+        () if scores.parameters == 0 && scores.kind() == Kind::Prediction => {
+            Err("it has no parameters".to_owned())
+        }
         () => Ok(()),
     }
 }
@@ -134,7 +141,7 @@ mod tests {
     use super::*;
     use nrp_proto::wire::TrainingSpec;
 
-    fn trial() -> TrialSpec {
+    pub(super) fn trial() -> TrialSpec {
         TrialSpec {
             training: Some(TrainingSpec {
                 max_epochs: 40,
@@ -145,7 +152,7 @@ mod tests {
     }
 
     /// As of a network over two sites, at the limits of what can be.
-    fn possible() -> Scores {
+    pub(super) fn possible() -> Scores {
         Scores {
             nrp_error: 0.0,
             mean_predictor_error: 0.5,

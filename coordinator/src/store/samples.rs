@@ -155,6 +155,11 @@ pub(crate) fn large_scores(seed: u128) -> Scores {
         recorded_at_ms: 1_763_942_400_000,
         sites_left_out: 3,
         alpha: None,
+        similarity: None,
+        similarity_split: None,
+        similarity_upper: None,
+        similarity_lower: None,
+        between_subjects: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::search::draw;
 use super::space::Space;
-use super::{Baseline, GridTrial};
+use super::{GridTrial, Model};
 use crate::wire::{SplitSpec, SweepSpec, TrialSpec};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -84,15 +84,16 @@ impl SweepSpec {
         self.split.as_ref().map_or(1, SplitSpec::count)
     }
 
-    /// The linear baselines of the sweep, each once. Other words make no trials.
-    pub(super) fn linear_baselines(&self) -> Vec<Baseline> {
-        let mut baselines: Vec<Baseline> = Vec::new();
-        for baseline in self.baselines.iter().flat_map(|word| word.parse()) {
-            if !baselines.contains(&baseline) {
-                baselines.push(baseline);
+    /// The models of the sweep besides NRP networks, each once: linear baselines and comparisons. Other
+    /// words make no trials.
+    pub(super) fn other_models(&self) -> Vec<Model> {
+        let mut models: Vec<Model> = Vec::new();
+        for model in self.baselines.iter().flat_map(|word| word.parse()) {
+            if !models.contains(&model) {
+                models.push(model);
             }
         }
-        baselines
+        models
     }
 
     /// The sweep's trials, in the order of the file, each once: the cells of the grid, split by split,

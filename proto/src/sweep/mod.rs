@@ -8,6 +8,7 @@ mod array_axes;
 mod baseline;
 mod ceiling;
 mod check;
+mod comparison;
 mod duplicates;
 mod file;
 mod formats;
@@ -30,6 +31,7 @@ pub use array_axes::{ArrayAxis, UnknownAxes};
 pub use baseline::{Baseline, LinearPath};
 pub use ceiling::Ceiling;
 pub use check::Catalogue;
+pub use comparison::{Comparison, Model};
 pub use duplicates::Duplicates;
 pub use file::{
     AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, FEATURES, LayerSets, ONNX, PILLOW_12,

@@ -1,6 +1,7 @@
 //! The space of a sweep's trials: its cells, numbered in the order of the file, in every split, and the
-//! linear baselines behind them.
+//! linear baselines and comparisons behind them.
 
+use super::{InputScaling, Model, NO_PROJECTION, TargetScaling};
 use crate::axis::{Axis, GridAxis, Values};
 use crate::id::CellIds;
 use crate::wire::{AnnEntry, Grid, LayerSet, SplitSpec, SweepSpec, TrainingSpec, TrialSpec};
@@ -101,14 +102,13 @@ impl<'a> Space<'a> {
         self.layer_sets.last().map_or(0, |(_, _, upto)| *upto)
     }
 
-    /// Trials of linear baselines in one split.
+    /// Trials of linear baselines and comparisons in one split.
     pub(super) fn baselines(&self) -> u64 {
-        let baselines = self.sweep.linear_baselines().len() as u64;
+        let baselines = self.sweep.other_models().len() as u64;
         self.places().saturating_mul(baselines)
     }
 
-    /// Visits the linear baselines. They share with networks how activations and responses are treated.
-    /// How networks are trained does not change their ids.
+    /// Visits the linear baselines and the comparisons. How networks are trained does not change their ids.
     pub(super) fn for_each_baseline<E>(
         &self,
         mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
@@ -119,15 +119,13 @@ impl<'a> Space<'a> {
         let places = splits.flat_map(|split| (0..self.places()).map(move |place| (split, place)));
         for (split, place) in places {
             let shared = self.shared(split, place.into());
-            for baseline in self.sweep.linear_baselines() {
+            for model in self.sweep.other_models() {
                 let shared = TrialSpec {
-                    model: baseline.to_string(),
-                    training: shared.training.clone().map(|training| TrainingSpec {
-                        batch_size: 0,
-                        max_epochs: 0,
-                        patience: 0,
-                        ..training
-                    }),
+                    model: model.to_string(),
+                    training: shared
+                        .training
+                        .clone()
+                        .map(|training| treated(model, training)),
                     ..shared.clone()
                 };
                 let id = CellIds::of(&shared).id(&cell);
@@ -195,6 +193,26 @@ impl<'a> Space<'a> {
             }
         }
         cell
+    }
+}
+
+/// How a model besides networks treats activations and responses: a linear baseline as networks do. A
+/// comparison takes both as they are, whatever the sweep says.
+fn treated(model: Model, training: TrainingSpec) -> TrainingSpec {
+    let training = match model {
+        Model::Linear(_) => training,
+        Model::Comparison(_) => TrainingSpec {
+            inputs: InputScaling::None.to_string(),
+            targets: TargetScaling::None.to_string(),
+            projection: NO_PROJECTION.to_owned(),
+            ..training
+        },
+    };
+    TrainingSpec {
+        batch_size: 0,
+        max_epochs: 0,
+        patience: 0,
+        ..training
     }
 }
 

@@ -5,6 +5,7 @@ mod bootstrap;
 mod brain_score;
 pub(crate) mod compare;
 pub(crate) mod curves;
+mod similarity;
 pub(crate) mod sites;
 pub(crate) mod sparsity;
 mod splits;
@@ -57,6 +58,7 @@ fn conclude_region(region: &mut RegionResult, ceilings: &[f32]) {
         splits::conclude(model, ceilings);
     }
     region.brain_score = splits::standing(&region.models);
+    region.similarities = region.compared.iter().filter_map(similarity::of).collect();
 }
 
 /// The paper's numbers on an ANN. They are about dense ANNs, and so shown beside no other.

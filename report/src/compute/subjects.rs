@@ -1,10 +1,10 @@
 //! Subjects: Brain-Score's aggregate of a region whose subjects are regions of their own, the mean over them.
 
 use super::brain_score::{self, standard_error};
-use super::splits;
+use super::{similarity, splits};
 use crate::model::{
     BrainScore, ModelBrainScore, ModelOverSubjects, ModelResult, OverSubjects, RegionResult,
-    SetOverSplits, SubjectScore, SubjectsResult,
+    SetOverSplits, Similarity, SubjectScore, SubjectsResult,
 };
 use nrp_proto::id::NRP_NETWORK;
 use nrp_proto::wire::RegionSites;
@@ -48,10 +48,27 @@ pub(crate) fn conclude(regions: &[RegionResult], described: &[RegionSites]) -> V
                 .map(|of| of.described.subject.clone())
                 .collect(),
             brain_score: standing(&models),
+            similarities: similarities(&subjects),
             models,
         }
     };
     wholes.into_iter().map(of_whole).collect()
+}
+
+/// The comparisons that have similarities in every subject.
+fn similarities(subjects: &[Subject<'_>]) -> Vec<Similarity> {
+    let of_first = subjects.first().and_then(|first| first.result);
+    let names = of_first.iter().flat_map(|region| &region.compared);
+    let over = |compared: &ModelResult| {
+        let name = compared.model.as_str();
+        let in_subjects = subjects.iter().map(|subject| {
+            let mut compared = subject.result?.compared.iter();
+            let compared = compared.find(|of| of.model == name)?;
+            Some((subject.described.subject.as_str(), compared))
+        });
+        similarity::over_subjects(name, &in_subjects.collect::<Option<Vec<_>>>()?)
+    };
+    names.filter_map(over).collect()
 }
 
 /// The models that have scores in every subject.

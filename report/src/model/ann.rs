@@ -1,6 +1,7 @@
 //! ANNs: for each one, with certain weights, what its trials showed in each region.
 
 use super::published::Published;
+use super::similarity::Similarity;
 use super::splits::{Best, ModelBrainScore, ModelResult};
 use super::spread::Spread;
 use super::subjects::Regions;
@@ -45,8 +46,8 @@ pub struct AnnResult {
     pub mean: Option<Winner>,
 }
 
-/// What predicts one region from one ANN. All fields but `models` and `brain_score` are about the first
-/// split, and all but these and `baselines` about NRP networks.
+/// What predicts one region from one ANN. All fields but `models`, `brain_score` and `similarities` are about
+/// the first split, and all but these and `baselines` about NRP networks.
 #[derive(Debug, Serialize)]
 pub struct RegionResult {
     /// The region.
@@ -68,6 +69,11 @@ pub struct RegionResult {
     /// Brain-Score's aggregate of the first linear baseline in the order of the sweep's, as Brain-Score's
     /// models are linear; of the NRP networks if there is none. Those of all models are in `models`.
     pub brain_score: Option<ModelBrainScore>,
+    /// What comparisons without a prediction found, in the order of the sweep's `baselines`.
+    pub similarities: Vec<Similarity>,
+    /// Each comparison in every split.
+    #[serde(skip)]
+    pub(crate) compared: Vec<ModelResult>,
 }
 
 /// The trial with the lowest validation loss, or the mean of several such trials.

@@ -8,6 +8,7 @@ mod comparison;
 mod outcomes;
 mod protocol;
 mod published;
+mod similarity;
 mod sites;
 mod splits;
 mod spread;
@@ -19,6 +20,7 @@ pub use comparison::{Comparison, Interval, Predictor};
 pub use outcomes::Outcomes;
 pub use protocol::Protocol;
 pub use published::Published;
+pub use similarity::{OverParts, Similarity, SubjectSimilarity};
 pub use sites::{Curve, Predicted, RankedSites, Site};
 pub(crate) use splits::SetOverSplits;
 pub use splits::{

@@ -163,7 +163,8 @@ impl ModelResult {
     }
 
     /// The layer set that is scored over splits: of those with a trial in every split that has finished,
-    /// the one with the lowest mean validation loss over them, of equal ones the first.
+    /// the one with the lowest mean validation loss over them, or the highest mean similarity; of equal ones
+    /// the first.
     pub(crate) fn scored_set(&self) -> Option<&SetOverSplits> {
         let sets = self.layer_sets.iter();
         let sets = sets.filter_map(|set| Some((self.loss(set)?, set)));
@@ -171,12 +172,12 @@ impl ModelResult {
         best.map(|(_, set)| set)
     }
 
-    /// The sum of a layer set's validation losses over the splits that have finished; none if it has no trial in
-    /// one of them.
+    /// The sum of a layer set's validation losses over the splits that have finished, or of its similarities,
+    /// negated; none if it has no trial in one of them.
     pub(crate) fn loss(&self, set: &SetOverSplits) -> Option<f64> {
         let losses = self.finished().map(|(split, _)| {
             let best = set.bests.get(&split)?;
-            best.row.scores.validation_mse
+            best.row.scores.rank()
         });
         let losses = losses.collect::<Option<Vec<f64>>>()?;
         Some(losses.iter().sum())

@@ -2,6 +2,7 @@
 //! subjects.
 
 use super::ann::RegionResult;
+use super::similarity::Similarity;
 use super::splits::{BrainScore, ModelBrainScore};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -28,6 +29,8 @@ pub struct SubjectsResult {
     pub models: Vec<ModelOverSubjects>,
     /// Brain-Score's aggregate of the first linear baseline, or of the NRP networks if there is none.
     pub brain_score: Option<ModelBrainScore>,
+    /// The comparisons that have similarities in every subject.
+    pub similarities: Vec<Similarity>,
 }
 
 /// A model in a region of several subjects.

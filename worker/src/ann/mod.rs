@@ -39,7 +39,7 @@ mod weights;
 mod xception;
 
 pub use error::AnnError;
-pub use features::{Features, FeaturesError, FeaturesFile, FeaturesLayer};
+pub use features::{Features, FeaturesError, FeaturesFile, FeaturesLayer, WideFeatures};
 pub use fixture::{FixtureReport, verify};
 pub use info::{AnnInfo, Files, LayerInfo, Preprocessing};
 pub use model::Ann;

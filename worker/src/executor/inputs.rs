@@ -4,11 +4,11 @@
 use super::control::Control;
 use super::error::{ExecuteError, JobError};
 use super::layers::Layers;
-use super::parse::Job;
+use super::parse::{Job, Model};
 use crate::activation::{
     self, ActivationError, Cache, CachedLayer, Extraction, Stage, ensure, ensure_projected,
 };
-use crate::ann::{OpenedAnn, Resize, Screen};
+use crate::ann::{AnnError, OpenedAnn, Resize, Screen};
 use crate::digest::FileDigests;
 use crate::nrp::Data;
 use crate::recording::split::listed::SplitFile;
@@ -31,6 +31,8 @@ pub(super) struct Files {
 
 struct Opened {
     source: Source,
+    /// Whether the regions of other subjects are there.
+    has_subjects: bool,
     recordings_digest: String,
     stimulus_digest: String,
     recordings: Recordings,
@@ -38,8 +40,12 @@ struct Opened {
 
 /// A job's data on this machine.
 pub(super) struct Inputs<'a> {
-    region: &'a Region,
+    pub(super) region: &'a Region,
+    /// Of a comparison, the same region of the other subjects, where each is a region of its own.
+    pub(super) others: Vec<&'a Region>,
     split: Split,
+    /// The stimuli that the split compares, of a comparison.
+    pub(super) part: Vec<usize>,
     pub(super) layers: Layers,
     /// How many stimuli the recordings have.
     pub(super) stimuli: usize,
@@ -71,13 +77,23 @@ impl<'a> Inputs<'a> {
             let region = &job.shared.region;
             JobError::new(format!("region `{region}` is not in the recordings"))
         })?;
+        let part = match job.model {
+            Model::Comparison(_) => resolve::compared_part(recordings, job.split, &split)?,
+            Model::Networks(_) | Model::Baseline(_) => Vec::new(),
+        };
         let Some(layers) = activations(job, opened, weights, &split, cache, device, control)?
         else {
             return Ok(None);
         };
+        let others = match job.model {
+            Model::Comparison(_) => recordings.of_other_subjects(region).collect(),
+            Model::Networks(_) | Model::Baseline(_) => Vec::new(),
+        };
         Ok(Some(Self {
             region,
+            others,
             split,
+            part,
             layers,
             stimuli: recordings.stimuli.len(),
         }))
@@ -101,15 +117,29 @@ impl<'a> Inputs<'a> {
 /// Opens the job's recordings, unless the last job had the same, and checks that they are the sweep's.
 fn open<'a>(last: &'a mut Option<Opened>, job: &Job<'_>) -> Result<&'a Opened, ExecuteError> {
     let spec = job.shared;
+    let compares = match job.model {
+        Model::Comparison(_) => true,
+        Model::Networks(_) | Model::Baseline(_) => false,
+    };
     let fits = |opened: &Opened| {
-        opened.source == job.recordings && opened.recordings.region(&spec.region).is_some()
+        opened.source == job.recordings
+            && opened.recordings.region(&spec.region).is_some()
+            && (opened.has_subjects || !compares)
     };
     let opened = match last.take().filter(fits) {
         Some(opened) => opened,
         None => {
             let digests = job.recordings.digests()?;
-            let recordings = Recordings::open(&job.recordings, std::slice::from_ref(&spec.region))?;
+            let open =
+                |region: &String| Recordings::open(&job.recordings, std::slice::from_ref(region));
+            let mut recordings = open(&spec.region)?;
+            let found = recordings.region(&spec.region);
+            if let Some(of) = found.and_then(|of| of.subject.clone()).filter(|_| compares) {
+                // The region of all subjects stands for that of each.
+                recordings = open(&of.region)?;
+            }
             Opened {
+                has_subjects: compares,
                 recordings_digest: resolve::marked(&job.recordings, digests.recordings),
                 stimulus_digest: recordings.stimulus_digest(&digests.stimuli),
                 recordings,
@@ -182,7 +212,15 @@ fn activations(
         Projection::Pca(components) => layer.units().min(components.get() as usize),
     };
     let units = layers.iter().map(units).collect();
-    Ok(Some(Layers::new(layers, units)))
+    let wide = match (&ann, &job.model) {
+        (OpenedAnn::Features(file), Model::Comparison(_)) => {
+            let layers = job.shared.layers.iter();
+            let wide = layers.map(|layer| file.wide(layer, &opened.recordings));
+            wide.collect::<Result<_, _>>().map_err(AnnError::from)?
+        }
+        (OpenedAnn::Features(_) | OpenedAnn::Runs(_), _) => Vec::new(),
+    };
+    Ok(Some(Layers::new(layers, units, wide)))
 }
 
 /// Tells `control` how far an extraction is; breaks it off when told to stop.

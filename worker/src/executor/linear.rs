@@ -6,6 +6,7 @@ use super::inputs::Inputs;
 use super::outcomes::Outcomes;
 use super::parse::Job;
 use crate::baseline::{self, Gram, Rows, through_units};
+use crate::comparison::Kernel;
 use crate::device;
 use crate::nrp::{self, Activations, InputStatistics, TrainError, Trained};
 use bytesize::ByteSize;
@@ -14,13 +15,14 @@ use nrp_proto::wire::{TrainingSpec, TrialSpec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-/// What linear models were fitted from last, with what it is of: other baselines and other regions have
-/// the same.
+/// What linear models were fitted from last, or what was compared last, with what it is of: other models and
+/// other regions have the same.
 #[derive(Default)]
 pub(super) struct Known {
     of: TrialSpec,
     gram: Option<Gram>,
     rows: Option<Rows>,
+    kernel: Option<Kernel>,
 }
 
 impl Known {
@@ -88,9 +90,33 @@ impl Known {
         Ok(self.rows.insert(rows))
     }
 
+    /// The kernel of a job's activations as they are, which is the same in every split: the last one, if it is
+    /// of the same.
+    ///
+    /// # Errors
+    /// As [`Known::gram`].
+    pub(super) fn kernel(
+        &mut self,
+        job: &Job<'_>,
+        make: impl FnOnce() -> Result<Kernel, TrainError>,
+    ) -> Result<&Kernel, TrainError> {
+        self.turn(TrialSpec {
+            split: None,
+            ..subject(job.shared)
+        });
+        let kernel = match self.kernel.take() {
+            Some(kernel) => kernel,
+            None => make()?,
+        };
+        Ok(self.kernel.insert(kernel))
+    }
+
     /// Forgets what is of other activations than the job's.
     fn turn_to(&mut self, job: &Job<'_>) {
-        let of = subject(job.shared);
+        self.turn(subject(job.shared));
+    }
+
+    fn turn(&mut self, of: TrialSpec) {
         if self.of != of {
             *self = Self {
                 of,
@@ -101,7 +127,7 @@ impl Known {
 }
 
 /// Units of a layer set.
-fn units(inputs: &Inputs<'_>) -> usize {
+pub(super) fn units(inputs: &Inputs<'_>) -> usize {
     inputs.layers.units().iter().sum()
 }
 
@@ -109,6 +135,11 @@ fn units(inputs: &Inputs<'_>) -> usize {
 fn check_memory(baseline: Baseline, inputs: &Inputs<'_>, held: u64) -> Result<(), TrainError> {
     let (stimuli, sites) = (inputs.stimuli, inputs.data().sites);
     let needed = baseline::bytes(baseline, stimuli, units(inputs), sites).saturating_sub(held);
+    refuse_beyond(needed, stimuli)
+}
+
+/// Refuses what needs more memory for its `stimuli` than is free.
+pub(super) fn refuse_beyond(needed: u64, stimuli: usize) -> Result<(), TrainError> {
     let free = device::host_free_bytes();
     if needed <= free {
         return Ok(());
@@ -170,7 +201,7 @@ pub(super) fn fit(
     })
 }
 
-fn fit_each(
+pub(super) fn fit_each(
     outcomes: &Outcomes<'_>,
     parameters: u64,
     fit: &mut dyn FnMut() -> Result<Trained, TrainError>,

@@ -7,9 +7,11 @@
 //! - `parse`: a job from the wire, checked once
 //! - `inputs`, `layers`: its recordings and activations on this machine
 //! - `watched`: its networks while they are trained
+//! - `compare`: its comparisons of activations and responses
 //! - `linear`: its linear baselines, and the linear path beside its networks
 //! - `outcomes`: what its trials end with, as it goes over the wire
 
+mod compare;
 mod control;
 mod error;
 mod inputs;
@@ -132,6 +134,7 @@ fn fit(
     let Outcomes { job, data, .. } = *outcomes;
     match &job.model {
         Model::Baseline(baseline) => linear::fit(*baseline, known, inputs, outcomes),
+        Model::Comparison(comparison) => compare::compare(*comparison, known, inputs, outcomes),
         Model::Networks(networks) if networks.iter().any(|trial| trial.linear_path) => {
             let gram = known.gram(Baseline::Ridge, job, inputs, outcomes)?;
             let path = linear_path(gram, data, job.protocol.targets, job.refits())?;

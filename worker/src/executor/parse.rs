@@ -7,7 +7,7 @@ use crate::nrp::{self, NetworkShape, Protocol};
 use crate::recording::Source;
 use crate::recording::split::SplitError;
 use crate::resolve;
-use nrp_proto::sweep::{Baseline, LinearPath, Projection, Scheme};
+use nrp_proto::sweep::{Baseline, Comparison, LinearPath, Model as Word, Projection, Scheme};
 use nrp_proto::wire::{self, AnnSpec, SplitSpec, TrainingSpec, TrialSpec};
 use nrp_proto::word::UnknownWord;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub(super) enum Model {
     Networks(Vec<nrp::Trial>),
     /// One linear baseline.
     Baseline(Baseline),
+    /// One comparison, which predicts no site.
+    Comparison(Comparison),
 }
 
 impl<'a> Job<'a> {
@@ -88,7 +90,10 @@ impl<'a> Job<'a> {
 
 fn model(job: &wire::Job, shared: &TrialSpec) -> Result<Model, JobError> {
     if !shared.is_nrp_network() {
-        return Ok(Model::Baseline(word(&shared.model)?));
+        return Ok(match word(&shared.model)? {
+            Word::Linear(baseline) => Model::Baseline(baseline),
+            Word::Comparison(comparison) => Model::Comparison(comparison),
+        });
     }
     let networks = job
         .cells
@@ -195,7 +200,7 @@ mod tests {
         the job cannot be understood: it has no split
         the job cannot be understood: it has no training protocol
         the job cannot be understood: it has no cell of a trial
-        the job cannot be understood: unknown linear baseline `lasso`
+        the job cannot be understood: unknown model `lasso`
         the job cannot be understood: unknown scaling of inputs `log`
         the job cannot be understood: unknown scaling of targets `log`
         the job cannot be understood: unknown projection `pca:0`; did you mean `pca:K`?

@@ -25,6 +25,21 @@ pub trait Activations: Sync {
         out: &mut [f32],
     ) -> Result<(), Box<dyn Error + Send + Sync>>;
 
+    /// As [`Activations::read`], in 64 bits. Where another program computed the activations, they are as it
+    /// wrote them; others are stored in fewer bits.
+    ///
+    /// # Errors
+    /// As [`Activations::read`].
+    fn read_wide(
+        &self,
+        layer: usize,
+        stimulus: usize,
+        first: usize,
+        out: &mut [f64],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        widened(self, layer, stimulus, first, out)
+    }
+
     /// Copies all units of `stimuli` in layer `layer` into `out`.
     ///
     /// # Shapes
@@ -65,4 +80,20 @@ pub trait Activations: Sync {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         Err(format!("layer {layer} is stored as {}", self.dtype(layer).name()).into())
     }
+}
+
+/// Activations that are stored in 32 bits or fewer, as [`Activations::read_wide`] has them.
+pub(crate) fn widened<A: Activations + ?Sized>(
+    activations: &A,
+    layer: usize,
+    stimulus: usize,
+    first: usize,
+    out: &mut [f64],
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut values = vec![0.0; out.len()];
+    activations.read(layer, stimulus, first, &mut values)?;
+    out.iter_mut()
+        .zip(values)
+        .for_each(|(wide, value)| *wide = f64::from(value));
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 
+use crate::comparison::ComparisonError;
 use miette::Diagnostic;
 use nrp_proto::panics::said;
 use thiserror::Error;
@@ -162,6 +163,10 @@ pub enum TrainError {
         "scale the activations differently (`inputs`), or leave the baseline out of `baselines`"
     ))]
     Spectrum,
+    /// Activations and responses cannot be compared.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Comparison(#[from] ComparisonError),
     /// There is not enough memory.
     #[error("not enough memory to train: {reason}")]
     #[diagnostic(help(
@@ -192,6 +197,7 @@ impl TrainError {
             | Self::Setting { .. }
             | Self::NoResponses { .. }
             | Self::NoTrainingResponses { .. }
+            | Self::Comparison(_)
             | Self::Spectrum => true,
             Self::Interrupted { .. }
             | Self::UnknownStimulus { .. }

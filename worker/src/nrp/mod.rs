@@ -56,6 +56,7 @@ mod parity_tests;
 mod train_tests;
 
 pub use activations::Activations;
+pub(crate) use activations::widened;
 pub use error::TrainError;
 pub use network::NrpConfig;
 pub use scaling::{InputScaling, InputStatistics, TargetScaling};

@@ -215,6 +215,19 @@ impl Recordings {
         self.regions.iter().find(|region| region.name == name)
     }
 
+    /// The regions of the other subjects of which `region` is one's, in the order of the file, as far as they
+    /// are open.
+    pub fn of_other_subjects<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a Region> {
+        let of = |other: &'a Region| Some((other, other.subject.as_ref()?));
+        let own = region.subject.as_ref();
+        let others = self.regions.iter().filter_map(of);
+        others
+            .filter(move |(_, other)| {
+                own.is_some_and(|own| own.region == other.region && own.subject != other.subject)
+            })
+            .map(|(region, _)| region)
+    }
+
     /// Identifies the stimuli in cache keys. `set` is the digest of the stimulus set, and theirs too unless some
     /// of it were never shown: then assemblies of one set may show different stimuli.
     pub fn stimulus_digest(&self, set: &str) -> String {

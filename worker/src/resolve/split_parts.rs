@@ -65,30 +65,83 @@ pub fn split(
     Ok((split, not_stratified(strata.is_none(), spec)))
 }
 
+/// The stimuli that a comparison without a fit is computed on in a `split` that is divided as `spec` says: the
+/// nine tenths that Brain-Score draws for these, or the test stimuli of another scheme.
+///
+/// # Errors
+/// As [`split()`].
+pub fn compared_part(
+    recordings: &Recordings,
+    spec: &SplitSpec,
+    split: &Split,
+) -> Result<Vec<usize>, ResolveError> {
+    match Scheme::of(spec).map_err(SplitError::from)? {
+        Scheme::BrainScore => {
+            let pool = Pool::of(&recordings.stimuli, spec)?;
+            let labels = pool.labels();
+            let stimuli = pool.order.len();
+            let drawn = brain_score::compared(spec.number, stimuli, labels.as_deref(), pool.seed)?;
+            Ok(pool.stimuli(drawn))
+        }
+        Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest | Scheme::File => {
+            Ok(split.test.clone())
+        }
+    }
+}
+
 /// Brain-Score's test stimuli, drawn from the stimuli in order.
 fn by_brain_score(
     stimuli: &[Stimulus],
     spec: &SplitSpec,
 ) -> Result<(Split, Option<String>), SplitError> {
-    let order = in_order(stimuli, &spec.order)?;
-    let strata = column(stimuli, &spec.stratify);
-    if let Some(labels) = &strata {
-        let missing = labels.iter().filter(|label| label.is_empty()).count();
-        if missing > 0 {
-            return Err(SplitError::EmptyColumn {
-                column: spec.stratify.clone(),
-                missing,
-                stimuli: stimuli.len(),
-            });
+    let pool = Pool::of(stimuli, spec)?;
+    let labels = pool.labels();
+    let drawn = brain_score::draw(spec.number, stimuli.len(), labels.as_deref(), pool.seed)?;
+    let split = split::carve(pool.stimuli(drawn.train), pool.stimuli(drawn.test))?;
+    Ok((split, not_stratified(pool.strata.is_none(), spec)))
+}
+
+/// What Brain-Score draws from.
+struct Pool {
+    /// The stimuli in order.
+    order: Vec<usize>,
+    /// The class of each stimulus, where there are any.
+    strata: Option<Vec<String>>,
+    seed: u32,
+}
+
+impl Pool {
+    fn of(stimuli: &[Stimulus], spec: &SplitSpec) -> Result<Self, SplitError> {
+        let order = in_order(stimuli, &spec.order)?;
+        let strata = column(stimuli, &spec.stratify);
+        if let Some(labels) = &strata {
+            let missing = labels.iter().filter(|label| label.is_empty()).count();
+            if missing > 0 {
+                return Err(SplitError::EmptyColumn {
+                    column: spec.stratify.clone(),
+                    missing,
+                    stimuli: stimuli.len(),
+                });
+            }
         }
+        let seed = u32::try_from(spec.seed).map_err(|_| SplitError::Seed { seed: spec.seed })?;
+        Ok(Self {
+            order,
+            strata,
+            seed,
+        })
     }
-    let labels: Option<Vec<&str>> =
-        (strata.as_ref()).map(|of| order.iter().map(|&at| of[at].as_str()).collect());
-    let seed = u32::try_from(spec.seed).map_err(|_| SplitError::Seed { seed: spec.seed })?;
-    let drawn = brain_score::draw(spec.number, stimuli.len(), labels.as_deref(), seed)?;
-    let stimuli_of = |drawn: Vec<usize>| drawn.into_iter().map(|place| order[place]).collect();
-    let split = split::carve(stimuli_of(drawn.train), stimuli_of(drawn.test))?;
-    Ok((split, not_stratified(strata.is_none(), spec)))
+
+    /// The class of each stimulus, in their order.
+    fn labels(&self) -> Option<Vec<&str>> {
+        let strata = self.strata.as_ref()?;
+        Some(self.order.iter().map(|&at| strata[at].as_str()).collect())
+    }
+
+    /// The stimuli at these places.
+    fn stimuli(&self, drawn: Vec<usize>) -> Vec<usize> {
+        drawn.into_iter().map(|place| self.order[place]).collect()
+    }
 }
 
 /// The stimuli in the order of some columns, then of their ids.

@@ -81,10 +81,10 @@ pub(super) fn ranking(row: RowId) -> Vec<u8> {
     [b"b", row.0.to_be_bytes().as_slice()].concat()
 }
 
-/// A finished trial's place in its row.
-pub(super) fn rank(row: RowId, validation_mse: f64, trial: TrialId) -> Vec<u8> {
-    let mse = sortable(validation_mse).to_be_bytes();
-    [ranking(row), mse.to_vec(), trial.0.to_be_bytes().to_vec()].concat()
+/// A finished trial's place in its row, by its [`rank`](nrp_proto::wire::Scores::rank).
+pub(super) fn rank(row: RowId, rank: f64, trial: TrialId) -> Vec<u8> {
+    let rank = sortable(rank).to_be_bytes();
+    [ranking(row), rank.to_vec(), trial.0.to_be_bytes().to_vec()].concat()
 }
 
 /// The number at the end of a key.

@@ -363,7 +363,7 @@ impl Changes<'_> {
         let Some(standing) = Standing::of(trial, seq, &shared.spec, &packed.record) else {
             return Ok(());
         };
-        let key = keys::rank(shared.row, standing.scores().validation_mse, trial);
+        let key = keys::rank(shared.row, standing.scores().rank(), trial);
         self.put(key, standing.value())?;
         if !again {
             self.finished.push((shared.row, standing));
@@ -380,7 +380,7 @@ impl Changes<'_> {
         let record = &mut packed.record;
         self.closed -= u64::from(record.state != recorded::OPEN);
         if let Some(scores) = record.scores.take() {
-            let rank = keys::rank(shared.row, scores.validation_mse, trial);
+            let rank = keys::rank(shared.row, scores.rank(), trial);
             self.set(rank, None)?;
             self.set(keys::details(trial), None)?;
             self.retracted.insert(shared.row);

@@ -51,6 +51,7 @@ impl Standing {
             nrp_error: scores.nrp_error,
             validation_mse: scores.validation_mse,
             parameters: scores.parameters,
+            similarity: scores.similarity,
             ..Scores::default()
         };
         Some(Self {

@@ -5,6 +5,7 @@
 use super::standing::Standing;
 use crate::scheduler::TrialId;
 use nrp_proto::axis::{Axis, Value};
+use nrp_proto::score::Kind;
 use std::collections::BTreeMap;
 
 /// The most cells that marginals may have.
@@ -21,9 +22,11 @@ pub(crate) enum Measure {
 
 impl Measure {
     fn of(self, standing: &Standing) -> f64 {
-        match self {
-            Measure::ValidationMse => standing.scores().validation_mse,
-            Measure::NrpError => standing.scores().nrp_error,
+        let scores = standing.scores();
+        match (self, scores.kind()) {
+            (Measure::NrpError, Kind::Prediction) => scores.nrp_error,
+            // A comparison has no error, and is ranked by its similarity.
+            (Measure::ValidationMse, _) | (Measure::NrpError, Kind::Comparison) => scores.rank(),
         }
     }
 }
@@ -77,8 +80,9 @@ pub(crate) struct Cell {
     pub(crate) trials: u64,
     nrp_error_sum: f64,
     validation_mse_sum: f64,
-    /// The trial with the lowest validation loss, with its scores.
+    /// The best trial, by its rank, with its scores.
     pub(crate) best: TrialId,
+    best_rank: f64,
     pub(crate) best_validation_mse: f64,
     pub(crate) best_nrp_error: f64,
 }
@@ -124,15 +128,16 @@ impl Marginals {
             nrp_error_sum: 0.0,
             validation_mse_sum: 0.0,
             best: standing.trial,
+            best_rank: scores.rank(),
             best_validation_mse: scores.validation_mse,
             best_nrp_error: scores.nrp_error,
         });
         cell.trials += 1;
         cell.nrp_error_sum += scores.nrp_error;
         cell.validation_mse_sum += scores.validation_mse;
-        let best = (cell.best_validation_mse, cell.best);
-        if (scores.validation_mse, standing.trial) < best {
+        if (scores.rank(), standing.trial) < (cell.best_rank, cell.best) {
             cell.best = standing.trial;
+            cell.best_rank = scores.rank();
             cell.best_validation_mse = scores.validation_mse;
             cell.best_nrp_error = scores.nrp_error;
         }

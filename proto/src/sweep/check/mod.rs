@@ -11,7 +11,7 @@ pub(super) mod tests;
 
 use super::baseline::MEAN_PREDICTOR;
 use super::{
-    AnnTable, Baseline, InputScaling, Mistake, Projection, SearchTable, SweepError, SweepFile,
+    AnnTable, InputScaling, Mistake, Model, Projection, SearchTable, SweepError, SweepFile,
     TRIALS_MAX, TargetScaling,
 };
 use crate::near_miss;
@@ -214,10 +214,10 @@ impl SweepFile {
 
     fn check_protocol(&self, found: &mut Found) {
         let baselines = self.training.baselines.iter();
-        let has_linear = baselines
+        let has_others = baselines
             .into_iter()
-            .any(|word| word.parse::<Baseline>().is_ok());
-        self.grid.check(has_linear, found);
+            .any(|word| word.parse::<Model>().is_ok());
+        self.grid.check(has_others, found);
         self.search.check(self.training.max_epochs, found);
         if self.grid.lacks_networks() && self.search != SearchTable::default() {
             let problem = "draws and stops NRP networks, and `grid.depth` is empty, so there are none; leave it out";
@@ -254,12 +254,14 @@ impl SweepFile {
         found.word("training.inputs", &self.inputs(), &InputScaling::NAMES);
         found.word("training.targets", &self.targets(), &TargetScaling::NAMES);
         check_projection(&training.projection, found);
-        let baselines: Vec<&str> = [MEAN_PREDICTOR]
-            .into_iter()
-            .chain(Baseline::NAMES)
-            .collect();
-        for (index, baseline) in training.baselines.iter().enumerate() {
-            found.word(format!("training.baselines[{index}]"), baseline, &baselines);
+        for (index, word) in training.baselines.iter().enumerate() {
+            if word != MEAN_PREDICTOR && word.parse::<Model>().is_err() {
+                found.word(
+                    format!("training.baselines[{index}]"),
+                    word,
+                    &Model::words(),
+                );
+            }
         }
         for index in repeated(&training.baselines) {
             let key = format!("training.baselines[{index}]");

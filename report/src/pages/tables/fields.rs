@@ -3,8 +3,9 @@
 use crate::model::{AnnResult, Winner};
 use crate::pages::table::{Field, Value, field};
 use crate::row::{self, Row};
-use nrp_proto::axis::{Axis, Kind};
-use nrp_proto::score::Score;
+use nrp_proto::axis;
+use nrp_proto::axis::Axis;
+use nrp_proto::score::{Kind, Score};
 
 /// How linear baselines are fitted in a scheme of several splits, other than NRP networks; begins with a
 /// space.
@@ -77,7 +78,7 @@ pub(crate) fn context(of: &Row) -> Vec<Field> {
     /// In columns of their own: the consistency as Brain-Score's ceiling, over splits.
     const ELSEWHERE: [Score; 2] = [Score::NrpError, Score::SplitHalfConsistency];
     let scores = Score::ALL.into_iter();
-    let others = scores.filter(|score| !ELSEWHERE.contains(score));
+    let others = scores.filter(|score| Kind::Prediction.has(*score) && !ELSEWHERE.contains(score));
     let fields = others.map(|score| {
         let value = Value::Score(of.scores.get(score));
         field(score.label(), score.name(), value)
@@ -104,9 +105,9 @@ pub(crate) fn configuration(of: &Row) -> Vec<Field> {
     fields.extend(axes.map(|axis| {
         let place = &cell.place;
         let value = match axis.kind() {
-            Kind::Word => Value::Word(place.word(axis).unwrap_or_default().to_owned()),
-            Kind::Whole => Value::Count(place.whole(axis)),
-            Kind::Real => Value::Number(place.number(axis)),
+            axis::Kind::Word => Value::Word(place.word(axis).unwrap_or_default().to_owned()),
+            axis::Kind::Whole => Value::Count(place.whole(axis)),
+            axis::Kind::Real => Value::Number(place.number(axis)),
         };
         field(axis.label(), axis.name(), value)
     }));

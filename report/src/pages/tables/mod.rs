@@ -5,6 +5,7 @@ mod best;
 mod compare;
 mod details;
 mod fields;
+mod similarities;
 mod splits;
 mod subjects;
 
@@ -29,6 +30,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
     let of_all_splits = [
         subjects::table(anns, report.with_score_before_2026),
         splits::table(anns, splits, report.with_score_before_2026),
+        similarities::table(anns, report.sweep.simulated),
         compare::of_networks(&report.comparisons, caveats),
         compare::of_linear(&report.network_against_linear, splits, caveats),
     ];

@@ -14,6 +14,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::error::FeaturesError;
 use super::layers::{Layer, List, Listed};
 use crate::archive;
+use crate::precision::Number;
 use crate::recording::{Entries, MAX_RESPONSES_BYTES, names_stimuli, npy};
 
 /// Most arrays that a `.npz` may hold.
@@ -189,9 +190,13 @@ impl Arrays {
     ///
     /// # Shapes
     /// - returns `[rows, units]`
-    pub(super) fn whole(&self, layer: &Layer, rows: &[usize]) -> Result<Vec<f32>, FeaturesError> {
+    pub(super) fn whole<T: Number>(
+        &self,
+        layer: &Layer,
+        rows: &[usize],
+    ) -> Result<Vec<T>, FeaturesError> {
         let Array { stored, place } = &self.arrays[layer.at];
-        let bytes = layer.bytes(stored.entry_bytes.max(size_of::<f32>()));
+        let bytes = layer.bytes(stored.entry_bytes.max(size_of::<T>()));
         if bytes > MAX_RESPONSES_BYTES as u64 {
             return Err(FeaturesError::TooLarge {
                 path: self.path.clone(),
@@ -222,12 +227,12 @@ impl Arrays {
 
     /// Reads the entries of `layer` one line after another and keeps those of `rows`. A line is a row, or a
     /// column in Fortran's order.
-    fn kept(
+    fn kept<T: Number>(
         &self,
         layer: &Layer,
         rows: &[usize],
         mut reader: impl Read,
-    ) -> Result<Vec<f32>, FeaturesError> {
+    ) -> Result<Vec<T>, FeaturesError> {
         let stored = &self.arrays[layer.at].stored;
         let units = layer.units();
         let mut places = vec![Vec::new(); layer.rows];
@@ -239,7 +244,7 @@ impl Arrays {
         } else {
             (layer.rows, units)
         };
-        let mut kept = vec![0.0; rows.len() * units];
+        let mut kept = vec![T::of(0.0); rows.len() * units];
         let mut line = vec![0; length * stored.entry_bytes];
         for index in 0..lines {
             reader.read_exact(&mut line).map_err(|error| {
@@ -250,14 +255,14 @@ impl Arrays {
                 let unit = unit_of_column(index, &layer.shape);
                 for (number, places) in stored.numbers(&line).zip(&places) {
                     for place in places {
-                        kept[place * units + unit] = number as f32;
+                        kept[place * units + unit] = T::of(number);
                     }
                 }
             } else {
                 for place in &places[index] {
                     let into = &mut kept[place * units..(place + 1) * units];
                     for (into, number) in into.iter_mut().zip(stored.numbers(&line)) {
-                        *into = number as f32;
+                        *into = T::of(number);
                     }
                 }
             }
@@ -267,18 +272,15 @@ impl Arrays {
 }
 
 impl RowFile {
-    /// Reads the row at `row`, after those in `into`.
-    pub(super) fn read(
-        &self,
-        row: usize,
-        units: usize,
-        into: &mut Vec<f32>,
-    ) -> Result<(), FeaturesError> {
-        let mut line = vec![0; units * self.stored.entry_bytes];
-        let at = self.first + (row * line.len()) as u64;
+    /// Reads as many entries as `out` holds, after the first `before`.
+    pub(super) fn read<T: Number>(&self, before: u64, out: &mut [T]) -> Result<(), FeaturesError> {
+        let mut line = vec![0; out.len() * self.stored.entry_bytes];
+        let at = self.first + before * self.stored.entry_bytes as u64;
         let read = self.file.read_exact_at(&mut line, at);
         read.map_err(|source| unreadable(&self.path, source))?;
-        into.extend(self.stored.numbers(&line).map(|number| number as f32));
+        for (into, number) in out.iter_mut().zip(self.stored.numbers(&line)) {
+            *into = T::of(number);
+        }
         Ok(())
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! A file has layers, and for each stimulus a row of each. The rows' ids say which stimulus a row belongs to;
 //! rows without ids belong to the lines of the stimulus set. Nothing is computed in here, and no image is
-//! read. `arrays` reads NumPy's files; those of netCDF are read as recordings are.
+//! read. `arrays` reads NumPy's files; those of netCDF are read as recordings are. `rows` reads either, in 32 or 64
+//! bits.
 
 mod arrays;
 mod error;
 mod layers;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +21,12 @@ use std::path::{Path, PathBuf};
 
 use nrp_proto::near_miss;
 
-use crate::recording::{
-    MAX_RESPONSES_BYTES, Recordings, Stimulus, Tables, first_bytes, named, some_of,
-};
-use arrays::{Arrays, RowFile};
+use crate::recording::{Recordings, Stimulus, Tables, first_bytes, named, some_of};
+use arrays::Arrays;
 pub use error::FeaturesError;
 use layers::{Layer, List, Listed};
+pub use rows::WideFeatures;
+use rows::{Content, Rows};
 
 /// Bytes of activations that are read at once.
 const BATCH_BYTES: usize = 16 << 20;
@@ -44,11 +46,6 @@ pub struct FeaturesFile {
 /// A list of ids: its name, and the row of each.
 type IdList<'a> = (&'a str, HashMap<String, usize>);
 
-enum Content {
-    Numpy(Arrays),
-    Netcdf(Box<Tables>),
-}
-
 /// A layer of a file of activations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeaturesLayer {
@@ -65,15 +62,7 @@ pub struct Features<'a> {
     path: &'a Path,
     layer: &'a Layer,
     stimuli: &'a [Stimulus],
-    /// The row of each stimulus.
-    rows: Vec<usize>,
-    source: Source,
-}
-
-enum Source {
-    Rows(RowFile),
-    /// `[stimuli, units]`
-    Whole(Vec<f32>),
+    rows: Rows<f32>,
 }
 
 impl FeaturesFile {
@@ -165,32 +154,32 @@ impl FeaturesFile {
         recordings: &'a Recordings,
     ) -> Result<Features<'a>, FeaturesError> {
         let layer = self.layer(layer)?;
-        let rows = self.rows(layer, recordings)?;
-        let source = match &self.content {
-            Content::Numpy(arrays) => match arrays.by_rows(layer)? {
-                Some(file) => Source::Rows(file),
-                None => Source::Whole(arrays.whole(layer, &rows)?),
-            },
-            Content::Netcdf(tables) => {
-                let of_row = (layer.units() as u64).saturating_mul(size_of::<f32>() as u64);
-                let bytes = of_row.saturating_mul(rows.len() as u64);
-                if bytes > MAX_RESPONSES_BYTES as u64 {
-                    return Err(FeaturesError::TooLarge {
-                        path: self.path.clone(),
-                        layer: layer.name.clone(),
-                        bytes,
-                    });
-                }
-                Source::Whole(tables.read(&tables.tables()[layer.at], &rows)?)
-            }
-        };
         Ok(Features {
             path: &self.path,
             layer,
             stimuli: &recordings.stimuli,
-            rows,
-            source,
+            rows: Rows::open(
+                &self.path,
+                &self.content,
+                layer,
+                self.rows(layer, recordings)?,
+            )?,
         })
+    }
+
+    /// The activations that `layer` has for the stimuli of `recordings`, in 64 bits. Those that
+    /// [`Features::check`] accepts are finite here, too.
+    ///
+    /// # Errors
+    /// As [`FeaturesFile::of`].
+    pub fn wide(
+        &self,
+        layer: &str,
+        recordings: &Recordings,
+    ) -> Result<WideFeatures, FeaturesError> {
+        let layer = self.layer(layer)?;
+        let rows = self.rows(layer, recordings)?;
+        Rows::open(&self.path, &self.content, layer, rows).map(WideFeatures)
     }
 
     fn layer(&self, name: &str) -> Result<&Layer, FeaturesError> {
@@ -367,16 +356,10 @@ impl Features<'_> {
     /// When the file cannot be read, or an activation is not a finite 32-bit number.
     pub fn read(&self, stimuli: Range<usize>) -> Result<Vec<f32>, FeaturesError> {
         let units = self.layer.units();
-        let values = match &self.source {
-            Source::Whole(values) => values[stimuli.start * units..stimuli.end * units].to_vec(),
-            Source::Rows(file) => {
-                let mut values = Vec::with_capacity(stimuli.len() * units);
-                for row in &self.rows[stimuli.clone()] {
-                    file.read(*row, units, &mut values)?;
-                }
-                values
-            }
-        };
+        let mut values = vec![0.0; stimuli.len() * units];
+        for (stimulus, row) in stimuli.clone().zip(values.chunks_exact_mut(units)) {
+            self.rows.read(stimulus, 0, row)?;
+        }
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
             Some(at) => Err(FeaturesError::NotFinite {
@@ -393,7 +376,7 @@ impl Features<'_> {
     /// # Errors
     /// As [`Features::read`].
     pub fn check(&self) -> Result<(), FeaturesError> {
-        let stimuli = self.rows.len();
+        let stimuli = self.rows.stimuli();
         let mut starts = (0..stimuli).step_by(self.batch());
         starts.try_for_each(|start| {
             self.read(start..stimuli.min(start + self.batch()))

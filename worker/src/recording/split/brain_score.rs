@@ -10,6 +10,8 @@ use crate::recording::ranks::ranks;
 
 /// The fraction of the stimuli that train.
 const TRAIN: f64 = 0.9;
+/// The fraction of the stimuli that comparisons without a fit are computed on.
+const COMPARED: f64 = 0.9;
 
 /// Positions in the order of the stimuli, in the order drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,35 @@ pub fn draw(
         train,
         test: stimuli - train,
     };
+    drawn(number, stimuli, labels, seed, sizes)
+}
+
+/// Draws, as [`draw`], the nine tenths on which Brain-Score computes the similarity of a split: scikit-learn's
+/// `test_size=0.9`, of which it is the test part.
+///
+/// # Errors
+/// As [`draw`].
+pub fn compared(
+    number: u32,
+    stimuli: usize,
+    labels: Option<&[&str]>,
+    seed: u32,
+) -> Result<Vec<usize>, SplitError> {
+    let test = (COMPARED * stimuli as f64).ceil() as usize;
+    let sizes = Sizes {
+        train: stimuli - test,
+        test,
+    };
+    Ok(drawn(number, stimuli, labels, seed, sizes)?.test)
+}
+
+fn drawn(
+    number: u32,
+    stimuli: usize,
+    labels: Option<&[&str]>,
+    seed: u32,
+    sizes: Sizes,
+) -> Result<Drawn, SplitError> {
     for (part, size) in [("train", sizes.train), ("test", sizes.test)] {
         if size == 0 {
             let fractions = [TRAIN, 0.0, 1.0 - TRAIN];

@@ -12,6 +12,7 @@ use super::file::File;
 use super::slabs::{self, Places};
 use super::variable::{Content, Variable};
 use super::{ONLY_OF_PRESENTATIONS, PRESENTATION};
+use crate::precision::Number;
 use crate::recording::error::{AssemblyError, RecordingError};
 use crate::recording::stimuli::STIMULUS_IDS;
 
@@ -96,12 +97,16 @@ impl Tables {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn read(&self, table: &Table, rows: &[usize]) -> Result<Vec<f32>, RecordingError> {
+    pub(crate) fn read<T: Number>(
+        &self,
+        table: &Table,
+        rows: &[usize],
+    ) -> Result<Vec<T>, RecordingError> {
         guarded(&self.path, || {
             let variable = &self.file.variables()[table.variable];
             let units: usize = table.shape.iter().product();
-            let mut values = vec![f32::NAN; rows.len() * units];
-            let mut put = |place: usize, value: f64| values[place] = value as f32;
+            let mut values = vec![T::of(f64::NAN); rows.len() * units];
+            let mut put = |place: usize, value: f64| values[place] = T::of(value);
             let places = table.places(&lengths(variable), rows);
             slabs::visit(&self.file, &self.path, variable, &places, &mut put)?;
             Ok(values)
