@@ -5,6 +5,9 @@ use super::cache::Claim;
 use super::file::Header;
 use super::partial::{Partial, log_path};
 use super::*;
+use crate::ann::{ONNX, OpenedAnn, Pruning, Resize, WeightsSource};
+use crate::recording::{Recordings, Source};
+use burn::tensor::Device;
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
@@ -432,4 +435,47 @@ fn what_jobs_named_is_told_while_all_of_it_is_there() {
     assert!(!directory.path().join("00ab.held").exists());
     fs::write(directory.path().join("00cd.held"), "").expect("is written");
     assert_eq!(held(&again), [""; 0]);
+}
+
+/// Activations under the key of an earlier build count for the layers that are computed as they were, and for no
+/// others.
+#[test]
+fn a_layer_that_is_computed_anew_is_not_what_an_earlier_build_stored() {
+    let net = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ann/testdata/numbers.onnx");
+    let weights = WeightsSource::File(net.into());
+    let ann = OpenedAnn::open(ONNX, &weights, "none").expect("opens");
+    let recordings = Recordings::open(&Source::Simulated { seed: 1 }, &[]).expect("recordings");
+    let layers = ["large", "softplus"].map(str::to_owned);
+    let extraction = Extraction {
+        ann: &ann,
+        weights: &weights,
+        weights_digest: "w",
+        pruning: Pruning::None,
+        resize: Resize::default(),
+        screen: None,
+        recordings: &recordings,
+        stimulus_digest: "s",
+        layers: &layers,
+        also: &[],
+    };
+    let directory = TempDir::new().expect("a directory");
+    let cache = cache(&directory, None);
+    let mut earlier = extraction.headers(&cache, &layers).expect("layers");
+    for header in &mut earlier {
+        header.key.arithmetic = 0;
+    }
+    for mut partial in ours(cache.claim(&earlier, &[]).expect("claims")) {
+        let zeros = vec![0.0; partial.header().stimuli * partial.header().units];
+        partial.append(0, &zeros).expect("writes");
+        cache.finish(partial).expect("finishes");
+    }
+    let mut on = |_: Progress| std::ops::ControlFlow::Continue(());
+    let cached = ensure(&cache, &extraction, &Device::flex(), &mut on).expect("extracted");
+    let first = |layer: &CachedLayer| {
+        let mut row = vec![f32::NAN; layer.units()];
+        layer.read(0, 0, &mut row).expect("a row");
+        row
+    };
+    assert!(first(&cached[0]).iter().all(|value| *value == 0.0));
+    assert!(first(&cached[1]).iter().all(|value| *value > 0.0));
 }

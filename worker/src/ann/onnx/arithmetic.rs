@@ -13,7 +13,9 @@ pub(super) const HALVES: u32 = 1;
 pub(super) fn version(node: &NodeProto, is_fixed: bool) -> u32 {
     let attribute = |name: &str| node.attribute.iter().find(|it| it.name == name);
     let own = match &*node.op_type {
-        "LogSoftmax" | "Mod" | "QuantizeLinear" | "Softplus" => 1,
+        "LogSoftmax" | "QuantizeLinear" | "Softplus" => 1,
+        // Those of sizes, which attention is full of, were right.
+        "Mod" => u32::from(!is_fixed),
         // Queries that see no key.
         "Attention" => u32::from(node.input.get(3).is_some_and(|mask| !mask.is_empty())),
         // Numbers of the image's that were dimensions.

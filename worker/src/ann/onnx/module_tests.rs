@@ -146,6 +146,7 @@ fn layers_of_changed_operations_have_the_next_arithmetic() {
             "numbers.onnx",
             &[
                 "tenfold",
+                "gathered",
                 "resized",
                 "large",
                 "round",

@@ -215,10 +215,11 @@ fn halves(labels: usize, rng: &mut RandomState) -> [Vec<usize>; 2] {
 }
 
 /// The rank of each presentation's label among those of its stimulus, and its place in that order; where
-/// there are no labels, the order of the file.
+/// there are no labels, or all are the same, the order of the file.
 fn order(shown: &Shown<'_>) -> Vec<(usize, usize)> {
-    let ranks = match shown.labels {
-        Some(labels) => labels.ranks(),
+    let labels = shown.labels.map(Labels::ranks);
+    let ranks = match labels.filter(|ranks| ranks.iter().any(|rank| *rank > 0)) {
+        Some(ranks) => ranks,
         None => (0..shown.stimulus_of.len()).collect(),
     };
     let mut presentations: Vec<usize> = (0..ranks.len()).collect();

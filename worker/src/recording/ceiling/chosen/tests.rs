@@ -209,6 +209,34 @@ fn what_cannot_be_halved_is_refused_by_name() {
     "#);
 }
 
+/// As its hint says of them.
+#[test]
+fn labels_that_are_all_the_same_leave_the_order_of_the_file() {
+    let stimulus_of: Vec<usize> = (0..36).map(|at| at % 12).collect();
+    let ids: Vec<String> = stimulus_of.iter().map(|of| format!("im{of:02}")).collect();
+    let same = Labels {
+        words: vec!["7".to_owned(); 36],
+        are_text: false,
+    };
+    let value =
+        |at: usize, _: usize| (stimulus_of[at] * 7 % 5) as f64 + (at * 11 % 13) as f64 / 10.0;
+    for ceiling in [Ceiling::EvenOdd, Ceiling::PerStimulus] {
+        let measured = |labels| {
+            let shown = Shown {
+                stimulus_of: &stimulus_of,
+                ids: &ids,
+                labels,
+                stimuli: 12,
+                coordinate: None,
+            };
+            measure(&ceiling, &shown, 1, &value)
+                .expect("measured")
+                .expect("a ceiling")
+        };
+        assert_eq!(measured(Some(&same)), measured(None), "{ceiling}");
+    }
+}
+
 fn shared(name: &str) -> Option<String> {
     let path = format!("{}/../../shared/{name}", env!("CARGO_MANIFEST_DIR"));
     let is_there = Path::new(&path).exists();

@@ -7,6 +7,11 @@ use super::packing::Odd;
 use super::variable::{Content, Variable};
 use crate::recording::error::{AssemblyError, RecordingError};
 
+/// The words of a coordinate, if there is one.
+type Words = Result<Option<Vec<String>>, RecordingError>;
+/// The numbers of a coordinate, if there is one that has them.
+type Numbers = Result<Option<Vec<f64>>, RecordingError>;
+
 /// Looks for coordinates of responses.
 pub(super) struct Coordinates<'a> {
     pub(super) path: &'a Path,
@@ -17,12 +22,7 @@ pub(super) struct Coordinates<'a> {
 
 impl Coordinates<'_> {
     /// The first coordinate of `names` that spans `dimension`, as words; `None` if there is none.
-    pub(super) fn words(
-        &self,
-        names: &[&str],
-        dimension: &'static str,
-        length: usize,
-    ) -> Result<Option<Vec<String>>, RecordingError> {
+    pub(super) fn words(&self, names: &[&str], dimension: &'static str, length: usize) -> Words {
         let Some(variable) = self.find(names, dimension)? else {
             return Ok(None);
         };
@@ -39,12 +39,7 @@ impl Coordinates<'_> {
 
     /// The same as a label that may be missing: numbers with a decimal point, which pandas writes for a column
     /// with gaps, are labels too, and one of another kind or length is none.
-    pub(super) fn labels(
-        &self,
-        names: &[&str],
-        dimension: &'static str,
-        length: usize,
-    ) -> Result<Option<Vec<String>>, RecordingError> {
+    pub(super) fn labels(&self, names: &[&str], dimension: &'static str, length: usize) -> Words {
         let Some(variable) = self.find(names, dimension)? else {
             return Ok(None);
         };
@@ -73,7 +68,7 @@ impl Coordinates<'_> {
         names: &[&str],
         dimension: &'static str,
         length: usize,
-    ) -> Result<Option<Vec<f64>>, RecordingError> {
+    ) -> Numbers {
         let Some(variable) = self.find(names, dimension)? else {
             return Ok(None);
         };
@@ -82,10 +77,7 @@ impl Coordinates<'_> {
     }
 
     /// The numbers of a variable; `None` if it has something else.
-    pub(super) fn of_numbers(
-        &self,
-        variable: &Variable,
-    ) -> Result<Option<Vec<f64>>, RecordingError> {
+    pub(super) fn of_numbers(&self, variable: &Variable) -> Numbers {
         match variable.content {
             Content::Numbers => {
                 let mut odd = Odd::default();
