@@ -8,7 +8,7 @@ use super::parse::Job;
 use crate::baseline::{self, Gram, Rows, through_units};
 use crate::comparison::Kernel;
 use crate::device;
-use crate::nrp::{self, Activations, InputStatistics, TrainError, Trained};
+use crate::nrp::{self, Activations, InputScaling, InputStatistics, TrainError, Trained};
 use bytesize::ByteSize;
 use nrp_proto::sweep::Baseline;
 use nrp_proto::wire::{TrainingSpec, TrialSpec};
@@ -31,63 +31,24 @@ impl Known {
         *self = Self::default();
     }
 
-    /// The Gram matrix of a job's activations, for a fit of `baseline`: the last one, if it is of the
-    /// same.
+    /// The Gram matrix of a job's activations, for a fit: the last one, if it is of the same.
     ///
     /// # Errors
     /// When the activations cannot be read, memory does not suffice, or the job is stopped.
-    pub(super) fn gram(
-        &mut self,
-        baseline: Baseline,
-        job: &Job<'_>,
-        inputs: &Inputs<'_>,
-        outcomes: &Outcomes<'_>,
-    ) -> Result<&mut Gram, TrainError> {
-        self.turn_to(job);
-        let held = self
-            .gram
-            .as_ref()
-            .map_or(0, |_| Gram::bytes(inputs.stimuli));
-        check_memory(baseline, inputs, held)?;
-        let gram = match self.gram.take() {
-            Some(gram) => gram,
-            None => Gram::of(
-                &inputs.layers,
-                inputs.stimuli,
-                &InputStatistics::measure(&inputs.layers, inputs.data().train)?,
-                job.protocol.inputs,
-                &mut |done| outcomes.on_units(done),
-            )?,
-        };
-        Ok(self.gram.insert(gram))
+    pub(super) fn gram(&mut self, fit: Fit<'_>) -> Result<&mut Gram, TrainError> {
+        self.turn_to(fit.outcomes.job);
+        let bytes = Gram::bytes(fit.inputs.stimuli);
+        fit.kept(&mut self.gram, bytes, Gram::of)
     }
 
     /// The activations themselves, for a fit through the units.
     ///
     /// # Errors
     /// As [`Known::gram`].
-    fn rows(
-        &mut self,
-        baseline: Baseline,
-        job: &Job<'_>,
-        inputs: &Inputs<'_>,
-        outcomes: &Outcomes<'_>,
-    ) -> Result<&Rows, TrainError> {
-        self.turn_to(job);
-        let bytes = Rows::bytes(inputs.stimuli, units(inputs));
-        let held = self.rows.as_ref().map_or(0, |_| bytes);
-        check_memory(baseline, inputs, held)?;
-        let rows = match self.rows.take() {
-            Some(rows) => rows,
-            None => Rows::of(
-                &inputs.layers,
-                inputs.stimuli,
-                &InputStatistics::measure(&inputs.layers, inputs.data().train)?,
-                job.protocol.inputs,
-                &mut |done| outcomes.on_units(done),
-            )?,
-        };
-        Ok(self.rows.insert(rows))
+    fn rows(&mut self, fit: Fit<'_>) -> Result<&mut Rows, TrainError> {
+        self.turn_to(fit.outcomes.job);
+        let bytes = Rows::bytes(fit.inputs.stimuli, units(fit.inputs));
+        fit.kept(&mut self.rows, bytes, Rows::of)
     }
 
     /// The kernel of a job's activations as they are, which is the same in every split: the last one, if it is
@@ -123,6 +84,48 @@ impl Known {
                 ..Self::default()
             };
         }
+    }
+}
+
+/// A fit: of which model, to what, and who hears of it.
+#[derive(Clone, Copy)]
+pub(super) struct Fit<'a> {
+    pub(super) baseline: Baseline,
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) outcomes: &'a Outcomes<'a>,
+}
+
+/// What makes of a job's activations what is fitted from.
+type Make<T> = fn(
+    &dyn Activations,
+    usize,
+    &InputStatistics,
+    InputScaling,
+    &mut dyn FnMut(usize) -> bool,
+) -> Result<T, TrainError>;
+
+impl Fit<'_> {
+    /// What is in `place`, or is made and put there; it takes `bytes`.
+    fn kept<'k, T>(
+        &self,
+        place: &'k mut Option<T>,
+        bytes: u64,
+        make: Make<T>,
+    ) -> Result<&'k mut T, TrainError> {
+        let inputs = self.inputs;
+        let held = place.as_ref().map_or(0, |_| bytes);
+        check_memory(self.baseline, inputs, held)?;
+        let made = match place.take() {
+            Some(made) => made,
+            None => make(
+                &inputs.layers,
+                inputs.stimuli,
+                &InputStatistics::measure(&inputs.layers, inputs.data().train)?,
+                self.outcomes.job.protocol.inputs,
+                &mut |done| self.outcomes.on_units(done),
+            )?,
+        };
+        Ok(place.insert(made))
     }
 }
 
@@ -189,13 +192,18 @@ pub(super) fn fit(
             baseline::evaluate_single_unit(data, targets, refits, &mut on_units)
         });
     }
+    let of = Fit {
+        baseline,
+        inputs,
+        outcomes,
+    };
     if through_units(baseline, inputs.stimuli, units(inputs)) {
-        let rows = known.rows(baseline, job, inputs, outcomes)?;
+        let rows = known.rows(of)?;
         return fit_each(outcomes, parameters, &mut || {
             baseline::evaluate_rows(baseline, rows, data, targets, refits)
         });
     }
-    let gram = known.gram(baseline, job, inputs, outcomes)?;
+    let gram = known.gram(of)?;
     fit_each(outcomes, parameters, &mut || {
         baseline::evaluate(baseline, gram, data, targets, refits)
     })

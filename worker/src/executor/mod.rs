@@ -136,7 +136,11 @@ fn fit(
         Model::Baseline(baseline) => linear::fit(*baseline, known, inputs, outcomes),
         Model::Comparison(comparison) => compare::compare(*comparison, known, inputs, outcomes),
         Model::Networks(networks) if networks.iter().any(|trial| trial.linear_path) => {
-            let gram = known.gram(Baseline::Ridge, job, inputs, outcomes)?;
+            let gram = known.gram(linear::Fit {
+                baseline: Baseline::Ridge,
+                inputs,
+                outcomes,
+            })?;
             let path = linear_path(gram, data, job.protocol.targets, job.refits())?;
             let data = Data {
                 linear_path: Some(&path),
