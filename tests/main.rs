@@ -30,6 +30,7 @@ mod onnx;
 mod other_languages;
 mod places;
 mod poison;
+mod presets;
 mod projection;
 mod pruning;
 mod questions;
