@@ -2,7 +2,7 @@
 
 use crate::failure::CommandError;
 use crate::output::{self, Format};
-use nrp_proto::sweep::{DEGREES_OF_ANN, LEFT_OUT, Preset, PresetSplit};
+use nrp_proto::sweep::{BENCHMARKS, Benchmark, DEGREES_OF_ANN, LEFT_OUT, Preset, PresetSplit};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -99,60 +99,77 @@ fn row(preset: &Preset) -> Row {
     }
 }
 
-fn text(document: &Presets) -> Result<(), CommandError> {
-    let head = [
-        "preset", "window", "degrees", "split", "ceiling", "sites", "subjects", "data",
-    ];
-    let mut table = output::table(&head);
-    for row in &document.presets {
-        table.add_row([
-            row.name.clone(),
-            row.window.unwrap_or("–").to_owned(),
-            output::number(Some(row.degrees)),
-            row.split.clone(),
-            row.ceiling.to_owned(),
-            row.sites.unwrap_or("all").to_owned(),
-            if row.per_subject { "each" } else { "together" }.to_owned(),
-            if row.public { "public" } else { "not public" }.to_owned(),
-        ]);
+fn text(_: &Presets) -> Result<(), CommandError> {
+    for benchmark in &BENCHMARKS {
+        output::line(&names(benchmark))?;
+        for line in lines(benchmark) {
+            output::line(&format!("  {line}"))?;
+        }
     }
-    output::print_table(&table)?;
     output::line("")?;
     output::line(&format!(
-        "ANNs see {DEGREES_OF_ANN} degrees unless they say otherwise. A sweep file names assembly, stimuli and images, \
-         of train and test recordings each where the split is theirs."
+        "ANNs see {DEGREES_OF_ANN} degrees unless they say otherwise."
     ))?;
-    section("where the data are", document, |row| Some(row.source))?;
-    section("what differs from Brain-Score", document, |row| row.differs)?;
     output::line("")?;
     output::line("no presets:")?;
-    for LeftOut { name, reason } in &document.left_out {
+    for (name, reason) in LEFT_OUT {
         output::line(&format!("  {name}: {reason}"))?;
     }
     Ok(())
 }
 
-/// What is said of some presets, once for all that it is said of.
-fn section(
-    title: &str,
-    document: &Presets,
-    said: impl Fn(&Row) -> Option<&'static str>,
-) -> Result<(), CommandError> {
-    let mut of: Vec<(&str, Vec<&str>)> = Vec::new();
-    for row in &document.presets {
-        let Some(text) = said(row) else { continue };
-        // The recordings, whatever their region.
-        let data = row.name.split(['.', '-']).next().unwrap_or(&row.name);
-        match of.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, names)) if names.contains(&data) => {}
-            Some((_, names)) => names.push(data),
-            None => of.push((text, vec![data])),
-        }
+/// The names of a benchmark's presets, those of several in braces.
+fn names(of: &Benchmark) -> String {
+    let braced = |names: Vec<&str>| match names.as_slice() {
+        [one] => (*one).to_owned(),
+        several => format!("{{{}}}", several.join(",")),
+    };
+    let region = match of.regions {
+        [] => String::new(),
+        regions => format!(".{}", braced(regions.to_vec())),
+    };
+    let regressions = of.regressions.iter().map(|of| of.name());
+    format!("{}{region}-{}", of.data, braced(regressions.collect()))
+}
+
+/// What there is to say of a benchmark.
+fn lines(of: &'static Benchmark) -> Vec<String> {
+    let mut lines = Vec::new();
+    let ceilings = of.regressions.iter().map(|regression| {
+        let preset = Preset {
+            benchmark: of,
+            region: None,
+            regression: *regression,
+        };
+        preset.ceiling()
+    });
+    let mut ceilings: Vec<&str> = ceilings.collect();
+    ceilings.dedup();
+    let mut protocol = vec![format!("{} degrees", of.degrees)];
+    protocol.extend((!of.window.is_empty()).then(|| of.window.to_owned()));
+    protocol.push(of.split.in_words());
+    protocol.push(format!("ceiling {}", ceilings.join(" or ")));
+    lines.push(protocol.join("; "));
+    let sites = if of.sites.is_empty() {
+        "all sites".to_owned()
+    } else {
+        format!("sites {}", of.sites)
+    };
+    let subjects = if of.per_subject {
+        "each subject alone"
+    } else {
+        "subjects together"
+    };
+    lines.push(format!("{sites}; {subjects}"));
+    let files = FILES.join(", ");
+    lines.push(match of.split {
+        PresetSplit::Stratified(_) | PresetSplit::Plain => format!("files: {files}"),
+        PresetSplit::Given => format!("files: {}, each with {files}", GIVEN_FILES.join(" and ")),
+    });
+    let public = if of.public { "public, in " } else { "" };
+    lines.push(format!("data: {public}{}", of.source));
+    if !of.differs.is_empty() {
+        lines.push(format!("differs: {}", of.differs));
     }
-    output::line("")?;
-    output::line(&format!("{title}:"))?;
-    for (text, names) in of {
-        output::line(&format!("  {}: {text}", names.join(", ")))?;
-    }
-    Ok(())
+    lines
 }

@@ -38,7 +38,7 @@ impl Takes {
             cache_bytes: forecast.cache_bytes(dtype, projection, spec.splits()),
             cache_dtype: dtype.name(),
             extraction_seconds: forecast.extraction_seconds(),
-            epochs_at_most: spec.trial_count() * u128::from(training.max_epochs),
+            epochs_at_most: networks(spec) * u128::from(training.max_epochs),
             anns: anns.len(),
             layers: anns.iter().map(|ann| ann.units.len()).sum(),
         }
@@ -55,10 +55,12 @@ impl Takes {
             self.layers,
             self.anns
         )];
-        let training = format!(
-            "training takes at most {} epochs; their duration is known once the first trials have ended",
-            self.epochs_at_most
-        );
+        let training = match self.epochs_at_most {
+            0 => "no NRP network is trained".to_owned(),
+            epochs => format!(
+                "training takes at most {epochs} epochs; their duration is known once the first trials have ended"
+            ),
+        };
         lines.push(match self.extraction_seconds {
             Some(seconds) => format!(
                 "time: about {} to extract them on this machine, measured on a few images and accurate to a \
@@ -69,6 +71,14 @@ impl Takes {
         });
         lines
     }
+}
+
+/// NRP networks in all splits.
+fn networks(spec: &SweepSpec) -> u128 {
+    let cells = spec
+        .random
+        .map_or(spec.cells(), |random| random.trials.into());
+    cells.saturating_mul(spec.splits().into())
 }
 
 #[cfg(test)]
@@ -90,11 +100,11 @@ mod tests {
         let of = |seconds| Takes::new(&SweepSpec::default(), &forecast(seconds), Dtype::F16);
         insta::assert_snapshot!(of(Some(0.3)).in_words().join("\n"), @r"
         disk: 102.4 MB of activations as f16 (1000 stimuli, 2 layers of 1 ANNs), minus what the cache already holds
-        time: about 5 minutes to extract them on this machine, measured on a few images and accurate to a factor of two; training takes at most 0 epochs; their duration is known once the first trials have ended
+        time: about 5 minutes to extract them on this machine, measured on a few images and accurate to a factor of two; no NRP network is trained
         ");
         let unknown = of(None).in_words();
         assert!(
-            unknown[1].starts_with("time: training takes"),
+            unknown[1].starts_with("time: no NRP network is trained"),
             "{unknown:?}"
         );
     }
