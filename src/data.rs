@@ -3,7 +3,7 @@
 use crate::failure::{CommandError, Ended};
 use crate::output::{self, Format};
 use crate::presets;
-use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED, Subjects};
+use nrp_proto::sweep::{Ceiling, MISTAKES_LISTED, SiteFilter, Subjects};
 use nrp_worker::recording::{
     self, AssemblyReport, Axes, BinChoice, FORMATS, ImagesReport, Layout, RegionReport, Report,
     SubjectChoice, TimeBin,
@@ -43,6 +43,9 @@ pub(crate) enum Command {
         /// `V4=513-768`; once for each region
         #[arg(long, value_name = "REGION=SITES")]
         sites: Vec<String>,
+        /// Which sites are read, by what an assembly or NWB file says of them, such as `reliability > 0.3`
+        #[arg(long, value_name = "CONDITIONS")]
+        site_filter: Option<SiteFilter>,
         /// How the noise ceiling is measured: `repetition`, `even-odd`, `per-stimulus` or `coordinate:NAME`
         /// [default: all halvings of the repetitions]
         #[arg(long, value_name = "WORD")]
@@ -126,6 +129,7 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         variable,
         window_ms,
         sites,
+        site_filter,
         ceiling,
         time_bin,
         time_bin_id,
@@ -151,6 +155,7 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
             .or(time_bin_id.map(BinChoice::Id))
             .or(time_bins.map(|_| BinChoice::Each)),
         region,
+        filter: site_filter,
         subjects: match subject {
             Some(subject) => SubjectChoice::One(subject),
             None if subjects.as_deref() == Some(Subjects::Each.name()) => SubjectChoice::Each,

@@ -1,7 +1,7 @@
 //! Brain-Score's own numbers through the command line: recordings that its packages wrote and the numbers
 //! that they give (brainscore-core 2.5.0, brainscore-vision 2.4.2), activations from a file.
 
-use crate::harness::{Place, json, lab_recordings, shared};
+use crate::harness::{Place, bmp, json, lab_recordings, shared};
 use crate::netcdf::{self, Values};
 use crate::report::{document, report};
 use serde_json::Value;
@@ -389,4 +389,220 @@ fn an_ann_sees_images_at_its_visual_angle_and_its_trials_say_so() {
                 == 2,
         "{words}"
     );
+}
+
+/// The stimulus set `name` of the lines of `csv` whose id, in its column `stimulus_id`, is in `ids`; their ids.
+fn stimulus_set(place: &Place, name: &str, csv: &str, ids: &Value) -> Vec<String> {
+    let (header, lines) = csv.split_once('\n').unwrap();
+    let column = header.trim().split(',').position(|of| of == "stimulus_id");
+    let id = |line: &str| {
+        line.trim()
+            .split(',')
+            .nth(column.unwrap())
+            .unwrap()
+            .to_owned()
+    };
+    let ids: Vec<&str> = ids
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let lines: Vec<&str> = lines
+        .lines()
+        .filter(|line| ids.contains(&&*id(line)))
+        .collect();
+    assert_eq!(lines.len(), ids.len());
+    place.write(name, format!("{}\n{}\n", header.trim(), lines.join("\n")));
+    lines.into_iter().map(id).collect()
+}
+
+/// Runs a sweep, and returns what `nrp best` and the report say.
+fn run(place: &Place, sweep: &str) -> (Value, Value) {
+    let file = place.write("given.toml", sweep);
+    json(&place.run(&file).output().unwrap());
+    let best = place
+        .nrp(&[
+            "best", "--state", "state", "--output", "json", "--top", "100",
+        ])
+        .output();
+    let best = json(&best.unwrap());
+    report(place, &[]);
+    (best, document(place))
+}
+
+/// A model's aggregate in a region of several subjects.
+fn over_subjects<'a>(report: &'a Value, region: &str, model: &str) -> &'a Value {
+    let regions = report["networks"][0]["regions"].as_array().unwrap();
+    let region = regions.iter().find(|of| of["region"] == region).unwrap();
+    let models = region["models"].as_array().unwrap();
+    let model = models.iter().find(|of| of["model"] == model).unwrap();
+    &model["over_splits"]["brain_score"]
+}
+
+fn row<'a>(best: &'a Value, region: &str, model: &str) -> &'a Value {
+    let mut rows = best.as_array().unwrap().iter();
+    let row = rows.find(|row| row["region"] == region && row["model"] == model);
+    row.unwrap_or_else(|| panic!("no {model} in {region}: {best}"))
+}
+
+/// Brain-Score's own benchmark of train and test recordings, subject by subject. One assembly holds both; the
+/// stimulus sets choose.
+#[test]
+fn train_and_test_recordings_of_subjects_score_as_in_brain_score() {
+    let Some(folder) = shared("brain-score") else {
+        return;
+    };
+    let golden = read_json(&folder.join("golden.json"));
+    let benchmark = read_json(&folder.join("golden_benchmark.json"));
+    let place = Place::new();
+    for file in ["assy_lab_Made2026subjects.nc", "stimulus_lab_Made2026.zip"] {
+        std::fs::copy(folder.join(file), place.path(file)).unwrap();
+    }
+    let csv = std::fs::read_to_string(folder.join("stimulus_lab_Made2026.csv")).unwrap();
+    let mut shown = stimulus_set(&place, "train.csv", &csv, &benchmark["train_ids"]);
+    shown.extend(stimulus_set(
+        &place,
+        "test.csv",
+        &csv,
+        &benchmark["test_ids"],
+    ));
+    // Row i of the activations is line i of the one stimulus set, then of the other.
+    let ids = golden["ids"].as_array().unwrap();
+    let activations: Vec<Vec<f64>> = serde_json::from_value(golden["activations"].clone()).unwrap();
+    let of = |id: &String| activations[ids.iter().position(|of| of == id).unwrap()].clone();
+    place.write("m.npy", npy(&shown.iter().map(of).collect::<Vec<_>>()));
+    let (best, report) = run(
+        &place,
+        r#"
+        name = "given"
+        [recordings]
+        regions = ["IT"]
+        [recordings.train]
+        assembly = "assy_lab_Made2026subjects.nc"
+        stimuli = "train.csv"
+        images = "stimulus_lab_Made2026.zip"
+        [recordings.test]
+        assembly = "assy_lab_Made2026subjects.nc"
+        stimuli = "test.csv"
+        images = "stimulus_lab_Made2026.zip"
+        [split]
+        scheme = "given"
+        [[ann]]
+        name = "features"
+        weights = "m.npy"
+        [grid]
+        l1 = [2]
+        l2 = [2]
+        learning_rate = [1e-3]
+        [training]
+        max_epochs = 1
+        baselines = ["ridgecv", "ridge-1"]
+        "#,
+    );
+    for (model, theirs) in [
+        ("ridgecv", "train_test_subject_ridgecv"),
+        ("ridge-1", "train_test_subject_ridge"),
+    ] {
+        let theirs = &benchmark[theirs];
+        let number = |of: &Value, name: &str| of[name].as_f64().unwrap();
+        let score = over_subjects(&report, "IT", model);
+        assert_eq!(
+            (&score["subjects"], &score["splits"]),
+            (&2.into(), &1.into())
+        );
+        assert_eq!(score["version"], "2026-01");
+        assert!(score["center_error"].is_null() && score["score_error"].is_null());
+        close(&score["score"], number(theirs, "score"), "score");
+        close(&score["center"], number(theirs, "raw"), "center");
+        close(&score["ceiling"], number(theirs, "ceiling"), "ceiling");
+        for (at, subject) in ["monkeyF", "monkeyN"].into_iter().enumerate() {
+            let theirs = &theirs[subject];
+            let ours = &score["per_subject"][at];
+            assert_eq!(ours["subject"], subject);
+            close(&ours["score"], number(theirs, "score"), subject);
+            close(&ours["center"], number(theirs, "raw"), subject);
+            close(&ours["ceiling"], number(theirs, "ceiling"), subject);
+            let row = row(&best, &format!("IT/{subject}"), model);
+            close(&row["pearson_per_split"][0], number(theirs, "raw"), subject);
+            if theirs["alpha"].is_f64() {
+                assert_eq!(row["alpha"], theirs["alpha"], "{subject}");
+            }
+        }
+    }
+}
+
+/// Numbers of NumPy, SciPy and scikit-learn on other recordings, see `given/make_given.py`: two files whose sites
+/// are in different orders, one of which says how reliable they are.
+#[test]
+fn train_and_test_recordings_with_a_filter_of_sites_score_as_in_scikit_learn() {
+    let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/given");
+    let expected = read_json(&given.join("given.json"));
+    let ids: Vec<String> = serde_json::from_value(expected["ids"].clone()).unwrap();
+    for (filter, sites) in [
+        ("", ""),
+        ("reliability > 0.3", "sites = \"reliability > 0.3\""),
+    ] {
+        let expected = &expected["filters"][filter];
+        let place = Place::new();
+        let mut csv = "stimulus_id,filename\n".to_owned();
+        std::fs::create_dir(place.path("images")).unwrap();
+        for (at, id) in ids.iter().enumerate() {
+            csv.push_str(&format!("{id},{at}.bmp\n"));
+            place.write(&format!("images/{at}.bmp"), bmp(at as u8));
+        }
+        place.write("stimuli.csv", csv);
+        for file in ["train.nc", "test.nc"] {
+            std::fs::copy(given.join(file), place.path(file)).unwrap();
+        }
+        let units: Value = read_json(&given.join("given.json"))["units"].clone();
+        let units: Vec<Vec<f64>> = serde_json::from_value(units).unwrap();
+        place.write("m.npy", npy(&units));
+        // One stimulus set lists the stimuli of both.
+        let (best, report) = run(
+            &place,
+            &format!(
+                r#"
+                name = "given"
+                [recordings]
+                regions = ["IT"]
+                {sites}
+                [recordings.train]
+                assembly = "train.nc"
+                stimuli = "stimuli.csv"
+                images = "images"
+                [recordings.test]
+                assembly = "test.nc"
+                stimuli = "stimuli.csv"
+                images = "images"
+                [split]
+                scheme = "given"
+                [[ann]]
+                name = "features"
+                weights = "m.npy"
+                [grid]
+                l1 = [2]
+                l2 = [2]
+                learning_rate = [1e-3]
+                [training]
+                max_epochs = 1
+                baselines = ["ridge-1", "ridgecv"]
+                "#
+            ),
+        );
+        for model in ["ridge-1", "ridgecv"] {
+            let score = over_subjects(&report, "IT", model);
+            assert_eq!(score["subjects"], 3);
+            for key in ["center", "ceiling", "score"] {
+                let expected = expected[model][key].as_f64().unwrap();
+                close(&score[key], expected, &format!("{filter} {model} {key}"));
+            }
+            for (subject, expected) in expected[model]["subjects"].as_object().unwrap() {
+                let row = row(&best, &format!("IT/{subject}"), model);
+                assert_eq!(row["alpha"], expected["alpha"], "{filter} {subject}");
+                let center = expected["center"].as_f64().unwrap();
+                close(&row["pearson_per_split"][0], center, subject);
+            }
+        }
+    }
 }

@@ -184,7 +184,7 @@ fn the_sites_of_regions_are_numbered_from_one() {
         "{listed}"
     );
     assert!(
-        swept.contains("only arrays need it; leave it out"),
+        swept.contains("only arrays need a list of sites; leave it out"),
         "{swept}"
     );
 }

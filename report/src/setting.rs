@@ -24,7 +24,7 @@ impl Origin {
         Self {
             sweep: sweep.to_owned(),
             sweep_id: sweep_id.to_owned(),
-            recordings: files.map_or_else(String::new, |files| files.assembly.clone()),
+            recordings: files.map_or_else(String::new, assemblies),
         }
     }
 }
@@ -127,6 +127,17 @@ impl Setting {
     }
 }
 
+/// The names of the files of responses.
+fn assemblies(files: &RecordingsFiles) -> String {
+    match (&files.train, &files.test) {
+        (Some(train), Some(test)) if train.assembly != test.assembly => {
+            format!("{} and {}", train.assembly, test.assembly)
+        }
+        (Some(train), _) => train.assembly.clone(),
+        (None, _) => files.assembly.clone(),
+    }
+}
+
 /// The files that recordings are read from.
 pub fn recordings(files: &RecordingsFiles) -> String {
     let RecordingsFiles {
@@ -146,9 +157,16 @@ pub fn recordings(files: &RecordingsFiles) -> String {
         region,
         subject,
         subjects,
+        site_filter,
+        train,
+        test,
     } = files;
-    let files = [assembly, stimuli, images].into_iter();
-    let mut parts = vec![list(files.filter(|file| !file.is_empty()))];
+    let own = [assembly, stimuli, images].into_iter();
+    let mut parts = vec![list(own.filter(|file| !file.is_empty()))];
+    if let (Some(train), Some(test)) = (train, test) {
+        let [train, test] = [train, test].map(|files| recordings(files));
+        parts = vec![format!("to train, {train}"), format!("to test, {test}")];
+    }
     if !variations.is_empty() {
         parts.push(format!("variation levels {}", list(variations)));
     } else if !axes.is_empty() {
@@ -162,6 +180,9 @@ pub fn recordings(files: &RecordingsFiles) -> String {
     }
     if !sites.is_empty() {
         parts.push(format!("sites {}", sites.join("; ")));
+    }
+    if !site_filter.is_empty() {
+        parts.push(format!("sites with {site_filter}"));
     }
     if let [from, to] = time_bin[..] {
         parts.push(format!("mean of time bins from {from} to {to}"));
@@ -241,6 +262,11 @@ pub fn split(split: &SplitSpec) -> String {
             format!("{train} of the stimuli to train, the others both to validate and to test")
         }
         Scheme::File => format!("as the file with digest {digest} lists them"),
+        Scheme::Given => {
+            "the train recordings to train, some of them to validate, the test recordings to \
+                          test"
+                .to_owned()
+        }
         Scheme::BrainScore => {
             let order = match order.as_slice() {
                 [] => "id".to_owned(),

@@ -8,13 +8,13 @@ use crate::ann::{
 use crate::digest::FileDigests;
 use crate::forecast::{self, AnnForecast, Forecast};
 use crate::recording::{
-    Axes, BinChoice, Layout, PictureFacts, Recordings, Region, Source, SubjectChoice,
+    Axes, BinChoice, Files, Layout, PictureFacts, Recordings, Region, Source, SubjectChoice,
     clipped_notice,
 };
 use burn::tensor::Device;
 use nrp_proto::SITES_MAX;
 use nrp_proto::id::SIMULATED_PREFIX;
-use nrp_proto::sweep::{Assembly, Scheme, Subjects, ZEROS_OF_DENSE};
+use nrp_proto::sweep::{ArrayAxis, Assembly, Scheme, Subjects, ZEROS_OF_DENSE};
 use nrp_proto::wire::{AnnSpec, LayerSet, RecordingsFiles, RegionSites, SweepSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,6 +32,18 @@ const SIMULATED_SEED: u64 = 1;
 
 /// The recordings that `files` names, relative to `data_dir`.
 pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
+    if let (Some(train), Some(test)) = (&files.train, &files.test) {
+        let part = |own: &RecordingsFiles| Files {
+            assembly: data_dir.join(&own.assembly),
+            stimuli: data_dir.join(&own.stimuli),
+            images: data_dir.join(&own.images),
+            layout: layout(files, own),
+        };
+        return Source::Given {
+            train: part(train),
+            test: part(test),
+        };
+    }
     match Assembly::named(&files.assembly, !files.stimuli.is_empty()) {
         Assembly::Simulated => Source::Simulated {
             seed: SIMULATED_SEED,
@@ -44,25 +56,28 @@ pub fn recordings_source(files: &RecordingsFiles, data_dir: &Path) -> Source {
             assembly: data_dir.join(assembly),
             stimuli: data_dir.join(&files.stimuli),
             images: data_dir.join(&files.images),
-            layout: Layout {
-                axes: match files.axes.as_slice() {
-                    [] => Axes::Documented,
-                    axes => Axes::Given(axes.to_vec()),
-                },
-                variable: Some(&files.variable)
-                    .filter(|variable| !variable.is_empty())
-                    .cloned(),
-                window_ms: files.window_ms.as_slice().try_into().ok(),
-                sites: files.sites.clone(),
-                // The sweep's check has refused unknown words.
-                ceiling: files.ceiling.parse().unwrap_or_default(),
-                bins: bin_choice(files),
-                region: Some(&files.region)
-                    .filter(|region| !region.is_empty())
-                    .cloned(),
-                subjects: subject_choice(files),
-            },
+            layout: layout(files, files),
         },
+    }
+}
+
+/// How the responses of `own` are laid out, one of the files of recordings.
+fn layout(files: &RecordingsFiles, own: &RecordingsFiles) -> Layout {
+    let given = |text: &String| Some(text).filter(|text| !text.is_empty()).cloned();
+    Layout {
+        axes: match own.axes.as_slice() {
+            [] => Axes::Documented,
+            axes => Axes::Given(axes.to_vec()),
+        },
+        variable: given(&own.variable),
+        window_ms: files.window_ms.as_slice().try_into().ok(),
+        sites: files.sites.clone(),
+        // The sweep's check has refused unknown words, and filters that are none.
+        ceiling: files.ceiling.parse().unwrap_or_default(),
+        filter: files.site_filter.parse().ok(),
+        bins: bin_choice(files),
+        region: given(&files.region),
+        subjects: subject_choice(files),
     }
 }
 
@@ -89,7 +104,7 @@ fn subject_choice(files: &RecordingsFiles) -> SubjectChoice {
 /// says so.
 pub fn marked(source: &Source, digest: String) -> String {
     match source {
-        Source::Files { .. } | Source::Ventral { .. } => digest,
+        Source::Files { .. } | Source::Given { .. } | Source::Ventral { .. } => digest,
         Source::Simulated { .. } => format!("{SIMULATED_PREFIX}:{digest}"),
     }
 }
@@ -250,18 +265,35 @@ fn resolve_recordings(
 ) -> Result<(Resolved, Recordings), ResolveError> {
     let mut files = spec.files.clone().unwrap_or_default();
     let mut source = recordings_source(&files, data_dir);
-    if let Source::Files { layout, .. } = &mut source
-        && layout.axes == Axes::Documented
-    {
-        layout.axes = Axes::Evident;
+    let layouts = match &mut source {
+        Source::Files { layout, .. } => vec![layout],
+        Source::Given { train, test } => vec![&mut train.layout, &mut test.layout],
+        Source::Ventral { .. } | Source::Simulated { .. } => Vec::new(),
+    };
+    for layout in layouts {
+        if layout.axes == Axes::Documented {
+            layout.axes = Axes::Evident;
+        }
+    }
+    // Train and test recordings of several subjects are fitted and scored subject by subject, as in Brain-Score.
+    let is_open = files.subject.is_empty() && files.subjects.is_empty();
+    if is_open && source.has_several_subjects(&spec.regions) {
+        Subjects::Each.name().clone_into(&mut files.subjects);
+        source = source.of_each_subject();
     }
     let recordings = Recordings::open(&source, &spec.regions)?;
     if !files.time_bins.is_empty() || files.subjects == Subjects::Each.name() {
         take_parts(spec, &recordings);
     }
     // A worker reads them in the same order, without deducing it.
-    let axes = recordings.axes.iter().map(|axis| axis.name().to_owned());
-    files.axes = axes.collect();
+    let names = |axes: &[ArrayAxis]| axes.iter().map(|axis| axis.name().to_owned()).collect();
+    match (&mut files.train, &mut files.test) {
+        (Some(train), Some(test)) => {
+            train.axes = names(&recordings.axes);
+            test.axes = names(&recordings.test_axes);
+        }
+        _ => files.axes = names(&recordings.axes),
+    }
     let source = recordings_source(&files, data_dir);
     let file = split_file(&files, data_dir);
     spec.files = Some(files);

@@ -36,6 +36,8 @@ pub struct SweepFile {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[allow(missing_docs)]
 pub struct RecordingsTable {
+    /// Empty where there are `train` and `test`.
+    #[serde(default)]
     pub assembly: String,
     pub stimuli: Option<String>,
     pub images: Option<String>,
@@ -43,7 +45,7 @@ pub struct RecordingsTable {
     pub axes: Option<Vec<String>>,
     pub variable: Option<String>,
     pub window_ms: Option<Vec<i64>>,
-    pub sites: Option<Vec<String>>,
+    pub sites: Option<Sites>,
     /// Degrees of visual angle that every image's width has.
     pub degrees: Option<f64>,
     pub ceiling: Option<String>,
@@ -57,6 +59,31 @@ pub struct RecordingsTable {
     pub subjects: Option<String>,
     #[serde(default = "default_regions")]
     pub regions: Vec<String>,
+    /// The recordings whose stimuli train, for the scheme "given".
+    pub train: Option<FilesTable>,
+    /// The recordings whose stimuli test.
+    pub test: Option<FilesTable>,
+}
+
+/// `[recordings.train]` or `[recordings.test]`: what one of two files of responses has for itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs)]
+pub struct FilesTable {
+    pub assembly: String,
+    pub stimuli: String,
+    pub images: String,
+    pub variable: Option<String>,
+    pub axes: Option<Vec<String>>,
+}
+
+/// Which sites are read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Sites {
+    /// Those of each region, of an array that does not say it.
+    Ranges(Vec<String>),
+    /// Those that pass a filter.
+    Filter(String),
 }
 
 /// What `recordings.assembly` names.
@@ -73,7 +100,16 @@ pub enum Assembly<'a> {
 impl RecordingsTable {
     /// What `assembly` names.
     pub fn assembly(&self) -> Assembly<'_> {
-        Assembly::named(&self.assembly, self.stimuli.is_some())
+        match &self.train {
+            Some(train) => Assembly::named(&train.assembly, true),
+            None => Assembly::named(&self.assembly, self.stimuli.is_some()),
+        }
+    }
+
+    /// The file of responses, or the first of two.
+    pub(super) fn file(&self) -> &str {
+        let train = self.train.as_ref();
+        train.map_or(&self.assembly, |train| &train.assembly)
     }
 
     /// The variation levels whose images are taken; the paper's where none are named.
@@ -285,8 +321,11 @@ impl Default for TrainingTable {
     }
 }
 
+/// The keys of the files that train or test.
+const FILES: [&str; 5] = ["assembly", "stimuli", "images", "variable", "axes"];
+
 /// The keys of each table; `pruning` of an `[[ann]]` may be a table with free keys.
-pub(super) const KEYS: [(&str, &[&str]); 7] = [
+pub(super) const KEYS: [(&str, &[&str]); 9] = [
     (
         "",
         &[
@@ -320,8 +359,12 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "subject",
             "subjects",
             "regions",
+            "train",
+            "test",
         ],
     ),
+    ("recordings.train", &FILES),
+    ("recordings.test", &FILES),
     (
         "split",
         &[
@@ -374,11 +417,11 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// What is left out and depends on the scheme: with `"brain-score"`, activations and responses are taken as
-/// they are and the ceiling is Brain-Score's, so that scores are too.
+/// What is left out and depends on the scheme: with `"brain-score"` and `"given"`, activations and responses are
+/// taken as they are and the ceiling is Brain-Score's, so that scores are too.
 impl SweepFile {
     fn is_brain_score(&self) -> bool {
-        self.split.scheme == Scheme::BrainScore.name()
+        [Scheme::BrainScore.name(), Scheme::Given.name()].contains(&self.split.scheme.as_str())
     }
 
     /// How activations are scaled.
@@ -453,7 +496,8 @@ impl SweepFile {
 /// Whether a key of the file's top is a table.
 #[cfg(test)]
 pub(super) fn is_table(key: &str) -> bool {
-    KEYS.iter().any(|(table, _)| *table == key)
+    let mut tables = KEYS.iter();
+    tables.any(|(table, _)| table.rsplit('.').next() == Some(key))
 }
 
 /// The unknown keys of a sweep file.
@@ -489,6 +533,10 @@ fn unknown_keys_of(name: &str, prefix: &str, table: &toml::Table, mistakes: &mut
     };
     for (key, value) in table {
         if known.contains(&key.as_str()) {
+            if let toml::Value::Table(inner) = value {
+                let inner_name = format!("{name}.{key}");
+                unknown_keys_of(&inner_name, &format!("{prefix}{key}."), inner, mistakes);
+            }
             continue;
         }
         // A key of another table is likelier than a misspelling.

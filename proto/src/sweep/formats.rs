@@ -90,6 +90,14 @@ impl ResponseFormat {
         }
     }
 
+    /// Whether such a file may say more of its sites than names and regions.
+    pub const fn describes_sites(self) -> bool {
+        match self {
+            Self::Assembly | Self::Nwb => true,
+            Self::Arrays | Self::Matlab | Self::Ventral => false,
+        }
+    }
+
     /// Whether such a file always says which regions its sites are in.
     pub const fn names_regions(self) -> bool {
         match self {

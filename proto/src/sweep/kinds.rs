@@ -17,18 +17,20 @@ enum Kind {
     Texts,
     Wholes,
     Numbers,
+    /// Ranges of sites, or a filter.
+    Sites,
     /// Lists of layers, or a word for them.
     LayerSets,
     /// A word, or a table of files.
     Pruning,
 }
 
-use Kind::{File, LayerSets, Number, Numbers, Pruning, Text, Texts, Whole, Wholes};
+use Kind::{File, LayerSets, Number, Numbers, Pruning, Sites, Text, Texts, Whole, Wholes};
 
 type Keys = &'static [(&'static str, Kind)];
 
 /// The tables, with the keys that each must have and all that it may have.
-const TABLES: [(&str, &[&str], Keys); 7] = [
+const TABLES: [(&str, &[&str], Keys); 9] = [
     ("", &["name"], &[("name", Text), (PRESET, Text)]),
     (
         "recordings",
@@ -41,7 +43,7 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("axes", Texts),
             ("variable", Text),
             ("window_ms", Wholes),
-            ("sites", Texts),
+            ("sites", Sites),
             ("degrees", Number),
             ("ceiling", Text),
             ("time_bin", Numbers),
@@ -53,6 +55,8 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
             ("regions", Texts),
         ],
     ),
+    (TRAIN, &FILES_NEEDED, &FILES),
+    (TEST, &FILES_NEEDED, &FILES),
     (
         "split",
         &[],
@@ -109,6 +113,18 @@ const TABLES: [(&str, &[&str], Keys); 7] = [
     ),
 ];
 
+/// The tables of the files that train, and of those that test.
+const TRAIN: &str = "recordings.train";
+const TEST: &str = "recordings.test";
+const FILES_NEEDED: [&str; 3] = ["assembly", "stimuli", "images"];
+const FILES: [(&str, Kind); 5] = [
+    ("assembly", File),
+    ("stimuli", File),
+    ("images", File),
+    ("variable", Text),
+    ("axes", Texts),
+];
+
 /// The keys of the grid: a list of values for each of its axes.
 const GRID: [(&str, Kind); Axis::GRID.len()] = {
     let mut keys = [("", Texts); Axis::GRID.len()];
@@ -143,8 +159,19 @@ pub(super) fn mistakes(file: &Table, unknown: &[Mistake]) -> Vec<Mistake> {
         mistakes: Vec::new(),
         unknown,
     };
+    let recordings = file.get("recordings");
+    let of_recordings = |key: &str| recordings.and_then(|of| of.get(key));
+    let is_given = of_recordings("train").is_some() || of_recordings("test").is_some();
     for (name, needed, keys) in TABLES {
-        match (name, file.get(name)) {
+        let value = match name.split_once('.') {
+            None => file.get(name),
+            Some((_, key)) => of_recordings(key),
+        };
+        match (name, value) {
+            // The two tables have an assembly each.
+            ("recordings", Some(Value::Table(table))) if is_given => {
+                found.table(name, table, &[], keys)
+            }
             ("", _) => found.table("", file, needed, keys),
             (ANN, Some(Value::Array(entries))) => {
                 for (index, entry) in entries.iter().enumerate() {
@@ -256,13 +283,13 @@ impl Found<'_> {
             (Text, Value::String(_))
             | (Whole, Value::Integer(_))
             | (Number, Value::Integer(_) | Value::Float(_))
-            | (Pruning, Value::String(_)) => {}
+            | (Pruning | Sites, Value::String(_)) => {}
             (Pruning, Value::Table(files)) => {
                 for (sparsity, file) in files {
                     self.value(&format!("{key}.\"{sparsity}\""), file, File);
                 }
             }
-            (Texts, Value::Array(values)) => self.each(key, values, Text),
+            (Texts | Sites, Value::Array(values)) => self.each(key, values, Text),
             (Wholes, Value::Array(values)) => self.each(key, values, Whole),
             (Numbers, Value::Array(values)) => self.each(key, values, Number),
             (LayerSets, Value::Array(sets)) => self.layer_sets(key, value, sets),
@@ -358,6 +385,7 @@ fn expected(kind: Kind) -> &'static str {
         Texts => "a list of texts",
         Wholes => "a list of whole numbers",
         Numbers => "a list of numbers",
+        Sites => "a filter such as \"reliability > 0.3\", or a list of texts",
         LayerSets => {
             "a list of layer sets, as [[\"LAYER\"], [\"LAYER\", \"LAYER\"]], or \"single\", \
              \"pairs\", \"triples\", \"region-map\" or \"region-map:FILE\""

@@ -22,6 +22,7 @@ mod projection;
 mod scaling;
 mod scheme;
 mod search;
+mod site_filter;
 mod site_ranges;
 mod space;
 mod subjects;
@@ -34,9 +35,9 @@ pub use check::Catalogue;
 pub use comparison::{Comparison, Model};
 pub use duplicates::Duplicates;
 pub use file::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, FEATURES, LayerSets, ONNX, PILLOW_12,
-    PILLOW_13, Pruning, PruningMethod, RecordingsTable, SCREEN, SplitTable, SweepFile,
-    TrainingTable, ZEROS_OF_DENSE,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, FEATURES, FilesTable, LayerSets, ONNX,
+    PILLOW_12, PILLOW_13, Pruning, PruningMethod, RecordingsTable, SCREEN, Sites, SplitTable,
+    SweepFile, TrainingTable, ZEROS_OF_DENSE,
 };
 pub use formats::ResponseFormat;
 pub use grid::{GridError, TRIALS_MAX};
@@ -49,6 +50,7 @@ pub use projection::{NO_PROJECTION, Projection};
 pub use scaling::{InputScaling, TargetScaling};
 pub use scheme::Scheme;
 pub use search::SearchTable;
+pub use site_filter::{BadSiteFilter, Comparison, Condition, SiteFilter};
 pub use site_ranges::{BadSiteRanges, SiteRanges};
 pub use space::GridTrial;
 pub use subjects::Subjects;

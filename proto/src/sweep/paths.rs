@@ -54,6 +54,10 @@ impl SweepFile {
         if !is_simulated {
             paths.push(&mut recordings.assembly);
         }
+        let given = [&mut recordings.train, &mut recordings.test];
+        for files in given.into_iter().flatten() {
+            paths.extend([&mut files.assembly, &mut files.stimuli, &mut files.images]);
+        }
         for ann in &mut self.ann {
             if let Some(Pruning::Checkpoints(files)) = &mut ann.pruning {
                 paths.extend(files.values_mut());

@@ -19,6 +19,9 @@ word_enum! {
         BrainScore = "brain-score",
         /// The parts that a file lists.
         File = "file",
+        /// The train recordings and the test recordings, which are files of their own. Some of those that
+        /// train validate; linear baselines are fitted to all of them.
+        Given = "given",
     }
 }
 
@@ -38,7 +41,7 @@ impl Scheme {
     /// Whether a linear model's test predictions come from a fit to training and validation stimuli together.
     pub fn refits(self) -> bool {
         match self {
-            Self::Shuffle | Self::BrainScore | Self::File => true,
+            Self::Shuffle | Self::BrainScore | Self::File | Self::Given => true,
             Self::Holdout | Self::ValidationIsTest => false,
         }
     }
@@ -60,7 +63,7 @@ impl SplitSpec {
             Ok(Scheme::Shuffle | Scheme::BrainScore) => Scheme::SHUFFLES,
             // Before the file has been read, it counts as one.
             Ok(Scheme::File) => self.splits.max(1),
-            Ok(Scheme::Holdout | Scheme::ValidationIsTest) | Err(_) => 1,
+            Ok(Scheme::Holdout | Scheme::ValidationIsTest | Scheme::Given) | Err(_) => 1,
         }
     }
 }
@@ -89,8 +92,9 @@ mod tests {
             "shuffle",
             "validation-is-test",
             "brain-score",
+            "given",
             "later",
         ];
-        assert_eq!(others.map(|scheme| count(scheme, 0)), [1, 10, 1, 10, 1]);
+        assert_eq!(others.map(|scheme| count(scheme, 0)), [1, 10, 1, 10, 1, 1]);
     }
 }

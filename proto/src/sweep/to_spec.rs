@@ -2,8 +2,8 @@
 
 use super::file::{FRACTIONS, STRATIFY};
 use super::{
-    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, Duplicates, LayerSets, ONNX, PILLOW_12,
-    Pruning, PruningMethod, SCREEN, Scheme, SweepFile,
+    AnnTable, Assembly, DEFAULT_PREPROCESSING, DEGREES_OF, Duplicates, FilesTable, LayerSets, ONNX,
+    PILLOW_12, Pruning, PruningMethod, SCREEN, Scheme, Sites, SweepFile,
 };
 use crate::wire::{
     AnnEntry, AnnSpec, LayerSet, RecordingsFiles, SplitSpec, SweepSpec, TrainingSpec,
@@ -15,7 +15,8 @@ impl SweepFile {
     /// [`SweepFile::check`].
     pub fn to_spec(&self) -> SweepSpec {
         let split = &self.split;
-        let is_listed = split.scheme == Scheme::File.name();
+        let fixed = [Scheme::File.name(), Scheme::Given.name()];
+        let is_listed = fixed.contains(&split.scheme.as_str());
         let [train, validation, test] = if is_listed {
             [0.0; 3]
         } else {
@@ -35,7 +36,10 @@ impl SweepFile {
                 axes: self.recordings.axes.clone().unwrap_or_default(),
                 variable: self.recordings.variable.clone().unwrap_or_default(),
                 window_ms: self.recordings.window_ms.clone().unwrap_or_default(),
-                sites: self.recordings.sites.clone().unwrap_or_default(),
+                sites: match &self.recordings.sites {
+                    Some(Sites::Ranges(ranges)) => ranges.clone(),
+                    Some(Sites::Filter(_)) | None => Vec::new(),
+                },
                 split: split.file.clone().unwrap_or_default(),
                 ceiling: self.ceiling(),
                 time_bin: self.recordings.time_bin.clone().unwrap_or_default(),
@@ -44,6 +48,12 @@ impl SweepFile {
                 region: self.recordings.region.clone().unwrap_or_default(),
                 subject: self.recordings.subject.clone().unwrap_or_default(),
                 subjects: self.recordings.subjects.clone().unwrap_or_default(),
+                site_filter: match &self.recordings.sites {
+                    Some(Sites::Filter(filter)) => filter.clone(),
+                    Some(Sites::Ranges(_)) | None => String::new(),
+                },
+                train: self.recordings.train.as_ref().map(files),
+                test: self.recordings.test.as_ref().map(files),
             }),
             recordings_digest: String::new(),
             regions: self.recordings.regions.clone(),
@@ -88,6 +98,25 @@ impl SweepFile {
             duplicates: None,
         }
     }
+}
+
+/// What one of two files of responses has for itself.
+fn files(table: &FilesTable) -> Box<RecordingsFiles> {
+    let FilesTable {
+        assembly,
+        stimuli,
+        images,
+        variable,
+        axes,
+    } = table;
+    Box::new(RecordingsFiles {
+        assembly: assembly.clone(),
+        stimuli: stimuli.clone(),
+        images: images.clone(),
+        variable: variable.clone().unwrap_or_default(),
+        axes: axes.clone().unwrap_or_default(),
+        ..RecordingsFiles::default()
+    })
 }
 
 /// How an ANN's images, all of so many `degrees` if that is said, are preprocessed, where that is not the

@@ -11,7 +11,7 @@ use super::bins::TimeBin;
 use super::error::RecordingError;
 use super::ranks::Labels;
 use super::region::Part;
-use super::site::{Described, Site};
+use super::site::{Described, Site, SiteKey};
 use super::words::{counted, some_of};
 
 /// Responses of sites to presentations, as stored.
@@ -20,6 +20,8 @@ pub(super) struct Assembly {
     pub(super) path: PathBuf,
     /// The name of each site that was read. With every time bin as a region, a site is here once for each bin.
     pub(super) sites: Vec<String>,
+    /// What identifies each of these in its file.
+    pub(super) keys: Vec<SiteKey>,
     /// The region of each of these; empty where it has none that was read.
     pub(super) regions: Vec<String>,
     /// The regions that were read, in their order.
@@ -39,6 +41,8 @@ pub(super) struct Assembly {
     pub(super) repetitions: Option<Labels>,
     /// The responses, `[presentations, sites]` row by row.
     pub(super) values: Vec<f64>,
+    /// The first presentation whose repetitions tell noise; those before it show other stimuli.
+    pub(super) noise_from: usize,
 }
 
 /// What a file of responses has.
@@ -69,6 +73,7 @@ impl Assembly {
         Self {
             path: path.to_owned(),
             parts: parts(&regions),
+            keys: described.keys(),
             sites,
             regions,
             contents: Contents {
@@ -81,12 +86,33 @@ impl Assembly {
             shown,
             repetitions: None,
             values,
+            noise_from: 0,
         }
     }
 
     /// The response of `site` in `presentation`; NaN where nothing was recorded.
     pub(super) fn value(&self, presentation: usize, site: usize) -> f64 {
         self.values[presentation * self.sites.len() + site]
+    }
+
+    /// Leaves out the presentations of other stimuli than those that are `wanted`.
+    pub(super) fn keep_presentations(&mut self, wanted: impl Fn(&str) -> bool) {
+        let width = self.sites.len();
+        let keep: Vec<bool> = self.shown.iter().map(|id| wanted(id)).collect();
+        let mut kept = 0;
+        for (at, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
+            self.values
+                .copy_within(at * width..(at + 1) * width, kept * width);
+            kept += 1;
+        }
+        self.values.truncate(kept * width);
+        self.values.shrink_to_fit();
+        let mut of = keep.iter();
+        self.shown.retain(|_| of.next().is_some_and(|keep| *keep));
+        if let Some(labels) = &mut self.repetitions {
+            let mut of = keep.iter();
+            labels.words.retain(|_| of.next().is_some_and(|keep| *keep));
+        }
     }
 
     /// Everything that the user should know.

@@ -125,24 +125,37 @@ impl Cells {
         stimulus_of: &[usize],
         ceiling: &Ceiling,
     ) -> Result<Option<Noise>, RecordingError> {
-        let value = |presentation, column: usize| assembly.value(presentation, self.sites[column]);
+        let from = assembly.noise_from;
+        let stimulus_of = &stimulus_of[from..];
+        // Of the stimuli before this, no repetition counts.
+        let first = match from {
+            0 => 0,
+            _ => stimulus_of.iter().copied().min().unwrap_or(0),
+        };
+        let stimulus_of: Vec<usize> = stimulus_of.iter().map(|at| at - first).collect();
+        let value = |presentation: usize, column: usize| {
+            assembly.value(from + presentation, self.sites[column])
+        };
         let coordinate: Option<Vec<f64>> = assembly
             .ceilings
             .as_ref()
             .map(|of| self.sites.iter().map(|site| of[*site]).collect());
+        let labels = assembly.repetitions.as_ref();
+        let labels = labels.map(|labels| labels.from(from));
         let shown = Shown {
-            stimulus_of,
-            ids: &assembly.shown,
-            labels: assembly.repetitions.as_ref(),
-            stimuli: self.repetitions.len(),
+            stimulus_of: &stimulus_of,
+            ids: &assembly.shown[from..],
+            labels: labels.as_ref(),
+            stimuli: self.repetitions.len() - first,
             coordinate: coordinate.as_deref(),
         };
         let noise = Noise::chosen(ceiling, &shown, self.sites.len(), value);
-        noise.map_err(|source| RecordingError::Ceiling {
+        let noise = noise.map_err(|source| RecordingError::Ceiling {
             path: assembly.path.clone(),
             region: region.to_owned(),
             source,
-        })
+        })?;
+        Ok(noise.map(|noise| noise.after(first * self.sites.len())))
     }
 
     /// Refuses a region with an infinite response.

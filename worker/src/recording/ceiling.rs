@@ -108,6 +108,15 @@ impl Noise {
         })
     }
 
+    /// The same, with so many more entries of `errors` before the others: of stimuli whose noise is unknown.
+    pub(super) fn after(mut self, entries: usize) -> Self {
+        if entries > 0 {
+            let unknown = std::iter::repeat_n(f32::NAN, entries);
+            self.errors = unknown.chain(self.errors).collect();
+        }
+        self
+    }
+
     /// As [`Noise::measure`], with the ceiling that the sweep file chooses.
     ///
     /// # Errors

@@ -76,6 +76,7 @@ pub fn check(
             stimuli: stimuli.as_ref(),
             variations: &[],
             regions,
+            kept: None,
         });
         opened.map(|opened| opened.assembly)
     });
@@ -231,6 +232,7 @@ impl Report {
             stimuli: None,
             variations: &[],
             regions,
+            kept: None,
         }) else {
             return;
         };

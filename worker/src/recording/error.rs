@@ -18,7 +18,9 @@ use thiserror::Error;
 
 use super::bins::BinsError;
 use super::ceiling::CeilingError;
+use super::given::GivenError;
 use super::limits::MAX_RESPONSES;
+use super::site_filter::FilterError;
 use super::subjects::SubjectsError;
 use super::words::{counted, named};
 pub use arrays::ArraysError;
@@ -168,6 +170,14 @@ pub enum RecordingError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Subjects(#[from] SubjectsError),
+    /// Sites that cannot be chosen by a filter as asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Filter(#[from] FilterError),
+    /// Two files that are not train and test recordings.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Given(#[from] GivenError),
     /// A region for all sites of a file that says their regions itself.
     #[error("`{}` names the regions of its sites itself{}", path.display(), if known.is_empty() { String::new() } else { format!(": {}", known.join(", ")) })]
     #[diagnostic(help(

@@ -1,6 +1,6 @@
 //! Layout: what a user says of a file of responses that the file itself leaves open.
 
-use nrp_proto::sweep::Ceiling;
+use nrp_proto::sweep::{Ceiling, SiteFilter};
 
 use super::bins::BinChoice;
 use super::formats::arrays::Axes;
@@ -23,6 +23,8 @@ pub struct Layout {
     pub bins: Option<BinChoice>,
     /// The region of all sites, of a file that does not say it.
     pub region: Option<String>,
+    /// Which sites are read, by what the file says of them.
+    pub filter: Option<SiteFilter>,
     /// Whose sites are read, and whether each subject is a region of its own.
     pub subjects: SubjectChoice,
 }
@@ -48,6 +50,7 @@ impl Layout {
             ceiling: Ceiling::default(),
             bins: None,
             region: None,
+            filter: None,
             subjects: SubjectChoice::default(),
         }
     }

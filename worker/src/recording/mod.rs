@@ -14,6 +14,7 @@ mod duplicates;
 mod error;
 mod floor;
 mod formats;
+mod given;
 mod images;
 mod layout;
 mod limits;
@@ -24,6 +25,7 @@ mod ranks;
 mod region;
 mod simulated;
 mod site;
+mod site_filter;
 mod source;
 pub mod split;
 mod spreadsheet;
@@ -54,13 +56,15 @@ pub(crate) use formats::arrays::container::Entries;
 pub(crate) use formats::arrays::ids::names_stimuli;
 pub(crate) use formats::arrays::npy;
 pub use formats::{FORMATS, Format};
+pub use given::GivenError;
 pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 pub use pictures::{PictureFacts, clipped_notice};
 pub(crate) use ranks::ranks;
 pub use region::{OfSubject, Region};
 pub use site::Site;
-pub use source::{Digests, Source};
+pub use site_filter::FilterError;
+pub use source::{Digests, Files, Source};
 pub use stimuli::Stimulus;
 pub use subjects::{SubjectChoice, SubjectsError};
 
@@ -88,6 +92,11 @@ pub struct Recordings {
     /// How the axes of NumPy arrays were interpreted; empty for the documented order and for other
     /// files.
     pub axes: Vec<ArrayAxis>,
+    /// The same of the arrays that test, where those that train are in another file.
+    pub test_axes: Vec<ArrayAxis>,
+    /// How many of the stimuli are of the recordings that train, where others are of those that test. They come
+    /// first.
+    pub trains: Option<usize>,
     /// How many stimuli the stimulus set lists, those never shown included.
     pub listed: usize,
     /// Where each of the stimuli stands in the stimulus set, the first at 0.
@@ -105,6 +114,16 @@ pub struct Recordings {
 struct Stored {
     images: Images,
     entries: Vec<(Entry, String)>,
+}
+
+impl Stored {
+    /// The pictures of `stimuli`, in their order.
+    fn of(images: Images, stimuli: &[Stimulus]) -> Result<Self, RecordingError> {
+        let entries = images.find_all(stimuli)?.into_iter();
+        let ids = stimuli.iter().map(|stimulus| stimulus.id.clone());
+        let entries = entries.zip(ids).collect();
+        Ok(Self { images, entries })
+    }
 }
 
 /// Pictures made from a seed.
@@ -169,6 +188,7 @@ impl Recordings {
                     stimuli: Some(&set),
                     variations: &[],
                     regions,
+                    kept: None,
                 })?;
                 if opened.brought.is_some() {
                     return Err(RecordingError::Superfluous {
@@ -179,10 +199,7 @@ impl Recordings {
                 }
                 let images = Images::open(images)?;
                 Self::from_files(&opened.assembly, set, regions, &layout.ceiling, |stimuli| {
-                    let entries = images.find_all(stimuli)?.into_iter();
-                    let ids = stimuli.iter().map(|stimulus| stimulus.id.clone());
-                    let entries = entries.zip(ids).collect();
-                    Ok(Box::new(Stored { images, entries }))
+                    Ok(Box::new(Stored::of(images, stimuli)?))
                 })
             }
             Source::Ventral { file, variations } => {
@@ -192,6 +209,7 @@ impl Recordings {
                     stimuli: None,
                     variations,
                     regions,
+                    kept: None,
                 })?;
                 let brought =
                     brought.ok_or_else(|| RecordingError::NoStimulusSet { path: file.clone() })?;
@@ -199,6 +217,7 @@ impl Recordings {
                 let ceiling = Ceiling::default();
                 Self::from_files(&assembly, brought.set, regions, &ceiling, |_| Ok(images))
             }
+            Source::Given { train, test } => given::open(train, test, regions),
             Source::Simulated { seed } => Self::simulate(*seed, regions),
         }
     }
@@ -229,9 +248,10 @@ impl Recordings {
     }
 
     /// Identifies the stimuli in cache keys. `set` is the digest of the stimulus set, and theirs too unless some
-    /// of it were never shown: then assemblies of one set may show different stimuli.
+    /// of it were never shown: then assemblies of one set may show different stimuli. So it is where they stand in
+    /// another order.
     pub fn stimulus_digest(&self, set: &str) -> String {
-        if self.lines.len() == self.listed {
+        if self.lines.iter().copied().eq(0..self.listed) {
             return set.to_owned();
         }
         let mut hasher = blake3::Hasher::new_derive_key("nrp shown stimuli v1");
@@ -348,6 +368,8 @@ impl Recordings {
             simulated: false,
             notices,
             axes: assembly.axes.clone(),
+            test_axes: Vec::new(),
+            trains: None,
             parts,
             listed,
             lines,
@@ -369,6 +391,8 @@ impl Recordings {
             simulated: true,
             notices: Vec::new(),
             axes: Vec::new(),
+            test_axes: Vec::new(),
+            trains: None,
             parts,
             listed,
             lines: (0..listed).collect(),

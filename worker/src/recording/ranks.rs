@@ -13,6 +13,14 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
+    /// The labels from the one at `at`.
+    pub(super) fn from(&self, at: usize) -> Self {
+        Self {
+            words: self.words[at..].to_vec(),
+            are_text: self.are_text,
+        }
+    }
+
     /// The rank of each label among the different ones, from 0.
     pub(crate) fn ranks(&self) -> Vec<usize> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();

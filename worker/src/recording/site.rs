@@ -22,6 +22,34 @@ pub struct Site {
     pub reliability: Option<f64>,
 }
 
+/// What identifies a site in its file, and in others of the same recordings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct SiteKey {
+    /// Whose it is; empty where the file does not say it.
+    pub(super) subject: String,
+    /// Its id.
+    pub(super) id: String,
+}
+
+impl SiteKey {
+    /// `monkeyF/0`, or the id alone.
+    pub(super) fn in_words(&self) -> String {
+        match self.subject.as_str() {
+            "" => self.id.clone(),
+            subject => format!("{subject}/{}", self.id),
+        }
+    }
+}
+
+impl Site {
+    pub(super) fn key(&self) -> SiteKey {
+        SiteKey {
+            subject: self.subject.clone().unwrap_or_default(),
+            id: self.id.clone(),
+        }
+    }
+}
+
 /// What a file says of its sites, one entry each.
 pub(super) struct Described {
     pub(super) ids: Vec<String>,
@@ -31,6 +59,18 @@ pub(super) struct Described {
 }
 
 impl Described {
+    /// What identifies each site.
+    pub(super) fn keys(&self) -> Vec<SiteKey> {
+        let key = |(at, id): (usize, &String)| SiteKey {
+            subject: self
+                .subjects
+                .as_ref()
+                .map_or_else(String::new, |of| of[at].clone()),
+            id: id.clone(),
+        };
+        self.ids.iter().enumerate().map(key).collect()
+    }
+
     /// The sites, with their names.
     pub(super) fn sites(self) -> Vec<Site> {
         let repeat = self.subjects.as_ref().is_some_and(|subjects| {

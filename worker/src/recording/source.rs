@@ -10,12 +10,44 @@ use nrp_proto::sweep::Ceiling;
 use crate::digest;
 
 use super::error::RecordingError;
-use super::formats;
 use super::formats::arrays::Axes;
+use super::formats::{self, Asked};
 use super::images::Images;
 use super::layout::Layout;
 use super::simulated;
 use super::stimuli::StimulusSet;
+use super::subjects::{self, SubjectChoice};
+
+/// Files of responses, stimuli and images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The responses, in a format that brings no stimuli.
+    pub assembly: PathBuf,
+    /// The stimulus set, CSV.
+    pub stimuli: PathBuf,
+    /// The images, a zip or a folder.
+    pub images: PathBuf,
+    /// How the responses are laid out.
+    pub layout: Layout,
+}
+
+impl Files {
+    /// Recordings of these files alone.
+    fn alone(&self) -> Source {
+        let Self {
+            assembly,
+            stimuli,
+            images,
+            layout,
+        } = self.clone();
+        Source::Files {
+            assembly,
+            stimuli,
+            images,
+            layout,
+        }
+    }
+}
 
 /// Where recordings come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +70,13 @@ pub enum Source {
         /// The variation levels whose images are used; all if none is named.
         variations: Vec<u32>,
     },
+    /// Two sets of files of the same sites, whose stimuli train and test.
+    Given {
+        /// Those that train.
+        train: Files,
+        /// Those that test.
+        test: Files,
+    },
     /// Images and responses made from a seed; results must say so.
     Simulated {
         /// The seed of images, teacher and noise.
@@ -55,6 +94,33 @@ pub struct Digests {
 }
 
 impl Source {
+    /// Whether these are train and test recordings whose sites of some of `regions`, or of all if none is named,
+    /// are of several subjects. Where that cannot be told, opening the recordings says why.
+    pub fn has_several_subjects(&self, regions: &[String]) -> bool {
+        let Self::Given { train, .. } = self else {
+            return false;
+        };
+        let contents = formats::contents(&Asked {
+            path: &train.assembly,
+            layout: &train.layout,
+            stimuli: None,
+            variations: &[],
+            regions,
+            kept: None,
+        });
+        contents.is_some_and(|contents| subjects::of_sites(&contents.sites).len() > 1)
+    }
+
+    /// The same recordings with each subject as a region of its own.
+    #[must_use]
+    pub fn of_each_subject(mut self) -> Self {
+        if let Self::Given { train, test } = &mut self {
+            train.layout.subjects = SubjectChoice::Each;
+            test.layout.subjects = SubjectChoice::Each;
+        }
+        self
+    }
+
     /// Digests of the recordings and of their stimuli, of 32 hexadecimal digits each.
     ///
     /// # Errors
@@ -75,6 +141,7 @@ impl Source {
                     ceiling,
                     bins,
                     region,
+                    filter,
                     subjects,
                 } = layout;
                 match axes {
@@ -102,11 +169,19 @@ impl Source {
                 if let Some(region) = region {
                     hasher.update(format!("region {region:?}").as_bytes());
                 }
+                if let Some(filter) = filter {
+                    hasher.update(format!("filter {filter}").as_bytes());
+                }
                 hasher.update(subjects.in_words().as_bytes());
             }
             Self::Ventral { file, .. } => {
                 // The levels chosen are in the stimuli's digest.
                 hasher.update(file_hash(file)?.as_bytes());
+            }
+            Self::Given { train, test } => {
+                for files in [train, test] {
+                    hasher.update(files.alone().digests()?.recordings.as_bytes());
+                }
             }
             Self::Simulated { .. } => {}
         }
@@ -136,6 +211,11 @@ impl Source {
             }
             Self::Ventral { file, variations } => {
                 formats::digest_stimuli(&mut hasher, file, variations)?;
+            }
+            Self::Given { train, test } => {
+                for files in [train, test] {
+                    hasher.update(files.alone().stimulus_digest()?.as_bytes());
+                }
             }
             Self::Simulated { seed } => {
                 let version = simulated::VERSION;

@@ -129,6 +129,12 @@ pub enum SplitError {
     #[error("no file lists the splits")]
     #[diagnostic(help("name one: `file = \"splits.json\"` under `[split]`"))]
     NoFile,
+    /// The scheme needs train and test recordings.
+    #[error("the recordings are not train and test recordings")]
+    #[diagnostic(help(
+        "`scheme = \"given\"` needs `[recordings.train]` and `[recordings.test]`; run the same version of nrp on coordinator and workers"
+    ))]
+    NotGiven,
     /// The file that lists the splits cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -2,7 +2,7 @@
 //! validate and test, and what to tell the user about it.
 
 use super::error::ResolveError;
-use crate::recording::split::listed::SplitFile;
+use crate::recording::split::listed::{Parts, SplitFile};
 use crate::recording::split::{self, Draw, Split, SplitError, brain_score};
 use crate::recording::{Duplicates, MAX_NAMED, Recordings, Stimulus, ranks};
 use nrp_proto::plain;
@@ -34,6 +34,15 @@ pub fn split(
         Scheme::Shuffle => Draw::Shuffle(spec.number),
         Scheme::ValidationIsTest => Draw::ValidationIsTest,
         Scheme::BrainScore => return Ok(by_brain_score(stimuli, spec)?),
+        Scheme::Given => {
+            let trains = recordings.trains.ok_or(SplitError::NotGiven)?;
+            let parts = Parts {
+                train: (0..trains).collect(),
+                validation: None,
+                test: (trains..stimuli.len()).collect(),
+            };
+            return Ok((split::of_listed(parts, spec.number, spec.seed)?, None));
+        }
         Scheme::File => {
             let file = file.ok_or(SplitError::NoFile)?;
             let ids: Vec<&str> = stimuli
@@ -83,9 +92,11 @@ pub fn compared_part(
             let drawn = brain_score::compared(spec.number, stimuli, labels.as_deref(), pool.seed)?;
             Ok(pool.stimuli(drawn))
         }
-        Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest | Scheme::File => {
-            Ok(split.test.clone())
-        }
+        Scheme::Holdout
+        | Scheme::Shuffle
+        | Scheme::ValidationIsTest
+        | Scheme::File
+        | Scheme::Given => Ok(split.test.clone()),
     }
 }
 
@@ -232,7 +243,7 @@ pub(super) fn check_all(
             return Ok((file, notices));
         }
         Scheme::BrainScore => notices.push(order_notice(&spec.order)),
-        Scheme::File => {}
+        Scheme::File | Scheme::Given => {}
     }
     let mut unlisted = 0;
     for number in 0..spec.count() {
@@ -334,7 +345,7 @@ enum Fate {
 impl Fate {
     fn of(spec: &SplitSpec) -> Result<Self, SplitError> {
         Ok(match Scheme::of(spec)? {
-            Scheme::BrainScore | Scheme::File => Self::AsDrawn,
+            Scheme::BrainScore | Scheme::File | Scheme::Given => Self::AsDrawn,
             Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest
                 if spec.duplicates == sweep::Duplicates::Ignored.name() =>
             {

@@ -3,13 +3,92 @@
 use super::ann::check_degrees;
 use super::{DUPLICATE, Found, REGIONS_MAX, TEXT_BYTES_MAX, backticked, quote, repeated};
 use crate::near_miss;
-use crate::sweep::{ArrayAxis, Assembly, Ceiling, ResponseFormat, SiteRanges, Subjects, SweepFile};
+use crate::sweep::{
+    ArrayAxis, Assembly, Ceiling, FilesTable, ResponseFormat, Scheme, SiteFilter, SiteRanges,
+    Sites, Subjects, SweepFile,
+};
 
 /// What `time_bins` may be.
 const EACH: &str = "each";
 
 impl SweepFile {
     pub(super) fn check_recordings(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        if recordings.train.is_none() && recordings.test.is_none() {
+            self.check_files(found);
+        }
+        self.check_given(found);
+        if let Some(degrees) = recordings.degrees {
+            let key = "recordings.degrees";
+            check_degrees(key, degrees, found);
+            if self.ann.iter().all(|ann| ann.degrees.is_none()) {
+                let problem =
+                    "changes nothing until an `[[ann]]` has `degrees` too: those that it sees";
+                found.add(key, degrees, problem);
+            }
+        }
+        self.check_presentations(found);
+        self.check_window_and_sites(found);
+        self.check_ceiling(found);
+        self.check_bins(found);
+        self.check_region(found);
+        self.check_subjects(found);
+        self.check_regions(found);
+    }
+
+    /// What is wrong with the tables of the recordings that train and of those that test.
+    fn check_given(&self, found: &mut Found) {
+        let recordings = &self.recordings;
+        let is_given = self.split.scheme == Scheme::Given.name();
+        let tables = [
+            ("recordings.train", &recordings.train),
+            ("recordings.test", &recordings.test),
+        ];
+        if !is_given && tables.iter().all(|(_, table)| table.is_none()) {
+            return;
+        }
+        if !is_given {
+            let problem = "must be \"given\", as `[recordings.train]` and `[recordings.test]` say which stimuli \
+                           train and test";
+            found.add("split.scheme", quote(&self.split.scheme), problem);
+        }
+        for (key, table) in tables {
+            match table {
+                Some(table) => check_table(key, table, found),
+                None => {
+                    let problem = "is missing: `scheme = \"given\"` needs `[recordings.train]` and \
+                                   `[recordings.test]`, each with `assembly`, `stimuli` and `images`";
+                    found.add(key, "", problem);
+                }
+            }
+        }
+        let above = [
+            ("assembly", Some(&recordings.assembly)),
+            ("stimuli", recordings.stimuli.as_ref()),
+            ("images", recordings.images.as_ref()),
+            ("variable", recordings.variable.as_ref()),
+        ];
+        let mut above: Vec<(&str, String)> = above
+            .into_iter()
+            .filter_map(|(key, file)| {
+                Some((key, quote(file.filter(|of| !of.is_empty())?).to_string()))
+            })
+            .collect();
+        above.extend(
+            recordings
+                .axes
+                .as_ref()
+                .map(|axes| ("axes", format!("{axes:?}"))),
+        );
+        for (key, value) in above {
+            let problem = "of `scheme = \"given\"`, each of `[recordings.train]` and `[recordings.test]` has its \
+                           own; leave it out here";
+            found.add(format!("recordings.{key}"), value, problem);
+        }
+    }
+
+    /// What is wrong with the names of one set of recordings.
+    fn check_files(&self, found: &mut Found) {
         let recordings = &self.recordings;
         let files = [
             ("stimuli", &recordings.stimuli),
@@ -52,22 +131,6 @@ impl SweepFile {
                 near_miss(file, ["simulated"]),
             );
         }
-        if let Some(degrees) = recordings.degrees {
-            let key = "recordings.degrees";
-            check_degrees(key, degrees, found);
-            if self.ann.iter().all(|ann| ann.degrees.is_none()) {
-                let problem =
-                    "changes nothing until an `[[ann]]` has `degrees` too: those that it sees";
-                found.add(key, degrees, problem);
-            }
-        }
-        self.check_presentations(found);
-        self.check_window_and_sites(found);
-        self.check_ceiling(found);
-        self.check_bins(found);
-        self.check_region(found);
-        self.check_subjects(found);
-        self.check_regions(found);
     }
 
     fn check_ceiling(&self, found: &mut Found) {
@@ -108,15 +171,10 @@ impl SweepFile {
                 }
             }
         }
-        if let Some(axes) = &recordings.axes {
-            let key = "recordings.axes";
-            let format = ResponseFormat::of(&recordings.assembly);
-            if !format.is_some_and(ResponseFormat::has_axes) {
-                let problem = "only arrays of NumPy and MATLAB have axes to be named; leave it out";
-                found.add(key, format!("{axes:?}"), problem);
-            } else if let Err(error) = ArrayAxis::of_array(axes) {
-                found.add(key, format!("{axes:?}"), error.to_string());
-            }
+        if recordings.train.is_none()
+            && let Some(axes) = &recordings.axes
+        {
+            check_axes("recordings", &recordings.assembly, axes, found);
         }
         if let Some(variable) = &recordings.variable {
             let key = "recordings.variable";
@@ -133,7 +191,7 @@ impl SweepFile {
     /// What is wrong with `window_ms` and `sites`.
     fn check_window_and_sites(&self, found: &mut Found) {
         let recordings = &self.recordings;
-        let format = ResponseFormat::of(&recordings.assembly);
+        let format = ResponseFormat::of(recordings.file());
         if let Some(window) = &recordings.window_ms {
             let (key, value) = ("recordings.window_ms", format!("{window:?}"));
             match window[..] {
@@ -155,8 +213,13 @@ impl SweepFile {
         let Some(sites) = &recordings.sites else {
             return;
         };
+        let sites = match sites {
+            Sites::Filter(filter) => return self.check_filter(filter, found),
+            Sites::Ranges(ranges) => ranges,
+        };
         if !format.is_some_and(ResponseFormat::has_axes) {
-            let problem = "only arrays need it; leave it out";
+            let problem = "only arrays need a list of sites; leave it out, or write a filter, such as \
+                           \"reliability > 0.3\"";
             found.add("recordings.sites", format!("{sites:?}"), problem);
             return;
         }
@@ -167,6 +230,22 @@ impl SweepFile {
             if let Err(error) = SiteRanges::parse(text) {
                 found.add(key, quote(text), error.to_string());
             }
+        }
+    }
+
+    /// What is wrong with a filter of sites.
+    fn check_filter(&self, filter: &str, found: &mut Found) {
+        let key = "recordings.sites";
+        let format = ResponseFormat::of(self.recordings.file());
+        if !self.is_assembly() && !format.is_some_and(ResponseFormat::describes_sites) {
+            let problem = "only assemblies and NWB files say what a filter of sites could choose by; leave it \
+                           out";
+            found.add(key, quote(filter), problem);
+            return;
+        }
+        found.text(key, filter, TEXT_BYTES_MAX);
+        if let Err(error) = filter.parse::<SiteFilter>() {
+            found.add(key, quote(filter), error.to_string());
         }
     }
 
@@ -218,7 +297,7 @@ impl SweepFile {
 
     /// Whether the responses are in an assembly, as far as names tell: one may be called `.h5`.
     fn is_assembly(&self) -> bool {
-        let format = ResponseFormat::of(&self.recordings.assembly);
+        let format = ResponseFormat::of(self.recordings.file());
         matches!(self.recordings.assembly(), Assembly::File(_))
             && format.is_some_and(|format| format.has_time_bins() || format.brings_stimuli())
     }
@@ -229,7 +308,7 @@ impl SweepFile {
             return;
         };
         let key = "recordings.region";
-        let format = ResponseFormat::of(&self.recordings.assembly);
+        let format = ResponseFormat::of(self.recordings.file());
         if self.is_assembly() || format.is_some_and(|format| !format.names_regions()) {
             found.text(key.to_owned(), region, TEXT_BYTES_MAX);
             if region.trim().is_empty() {
@@ -290,5 +369,50 @@ impl SweepFile {
             let key = format!("recordings.regions[{index}]");
             found.add(key, quote(&recordings.regions[index]), DUPLICATE);
         }
+    }
+}
+
+/// What is wrong with the files that train, or those that test.
+fn check_table(key: &str, table: &FilesTable, found: &mut Found) {
+    let FilesTable {
+        assembly,
+        stimuli,
+        images,
+        variable,
+        axes,
+    } = table;
+    for (name, file) in [
+        ("assembly", assembly),
+        ("stimuli", stimuli),
+        ("images", images),
+    ] {
+        let key = format!("{key}.{name}");
+        if file.is_empty() {
+            found.add(key, quote(file), "names no file");
+        } else {
+            found.path(key, file);
+        }
+    }
+    if ResponseFormat::of(assembly).is_none() && !assembly.is_empty() {
+        let advice = ResponseFormat::advice(assembly);
+        let problem = format!("must be a file of responses; {advice}");
+        found.add(format!("{key}.assembly"), quote(assembly), problem);
+    }
+    if let Some(variable) = variable {
+        found.text(format!("{key}.variable"), variable, TEXT_BYTES_MAX);
+    }
+    if let Some(axes) = axes {
+        check_axes(key, assembly, axes, found);
+    }
+}
+
+fn check_axes(table: &str, assembly: &str, axes: &[String], found: &mut Found) {
+    let key = format!("{table}.axes");
+    let format = ResponseFormat::of(assembly);
+    if !format.is_some_and(ResponseFormat::has_axes) {
+        let problem = "only arrays of NumPy and MATLAB have axes to be named; leave it out";
+        found.add(key, format!("{axes:?}"), problem);
+    } else if let Err(error) = ArrayAxis::of_array(axes) {
+        found.add(key, format!("{axes:?}"), error.to_string());
     }
 }

@@ -3,10 +3,10 @@
 use super::ann::{check_sets, check_sparsity, check_weights};
 use super::{ANNS_MAX, DUPLICATE, Found, PATH_BYTES_MAX, TEXT_BYTES_MAX, quote, repeated};
 use crate::sweep::{
-    Assembly, Duplicates, GridTable, PruningMethod, RecordingsTable, Scheme, SearchTable,
-    SplitTable, SweepError, SweepFile, TrainingTable,
+    Assembly, Duplicates, FilesTable, GridTable, PruningMethod, RecordingsTable, Scheme,
+    SearchTable, Sites, SplitTable, SweepError, SweepFile, TrainingTable,
 };
-use crate::wire::{AnnEntry, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
+use crate::wire::{AnnEntry, RecordingsFiles, RegionSites, SplitSpec, SweepSpec, TrainingSpec};
 use crate::{Message, SWEEP_BYTES_MAX};
 
 /// The most sites of a region.
@@ -57,7 +57,10 @@ impl SweepSpec {
                 axes,
                 variable: given(files.variable),
                 window_ms: (!files.window_ms.is_empty()).then_some(files.window_ms),
-                sites: (!files.sites.is_empty()).then_some(files.sites),
+                sites: match files.site_filter {
+                    filter if !filter.is_empty() => Some(Sites::Filter(filter)),
+                    _ => (!files.sites.is_empty()).then_some(Sites::Ranges(files.sites)),
+                },
                 // The preprocessing of its ANNs says it.
                 degrees: None,
                 ceiling: given(files.ceiling),
@@ -68,6 +71,8 @@ impl SweepSpec {
                 subject: given(files.subject),
                 subjects: given(files.subjects),
                 regions: self.regions.clone(),
+                train: files.train.map(|files| files_table(*files)),
+                test: files.test.map(|files| files_table(*files)),
             },
             split: split(
                 &self.split.clone().unwrap_or_default(),
@@ -241,6 +246,16 @@ impl SweepSpec {
     }
 }
 
+fn files_table(files: RecordingsFiles) -> FilesTable {
+    FilesTable {
+        assembly: files.assembly,
+        stimuli: files.stimuli,
+        images: files.images,
+        variable: Some(files.variable).filter(|variable| !variable.is_empty()),
+        axes: Some(files.axes).filter(|axes| !axes.is_empty()),
+    }
+}
+
 fn split(split: &SplitSpec, file: Option<String>, found: &mut Found) -> SplitTable {
     if split.number != 0 {
         let problem = "the coordinator numbers the splits itself";
@@ -250,7 +265,8 @@ fn split(split: &SplitSpec, file: Option<String>, found: &mut Found) -> SplitTab
     let is_listed = split.scheme == Scheme::File.name();
     let is_brain_score = split.scheme == Scheme::BrainScore.name();
     // What the client fills in where none are written.
-    let are_implied = is_listed && fractions == [0.0; 3]
+    let is_given = split.scheme == Scheme::Given.name();
+    let are_implied = (is_listed || is_given) && fractions == [0.0; 3]
         || is_brain_score && fractions == Scheme::BRAIN_SCORE_FRACTIONS;
     check_listed(split, is_listed, found);
     SplitTable {

@@ -45,9 +45,14 @@ fn check_fractions(fractions: &[f64], found: &mut Found) {
     }
 }
 
+/// What is wrong with a key that the scheme "given" has no use for.
+const GIVEN: &str =
+    "`[recordings.train]` and `[recordings.test]` say which stimuli train and test; leave it out";
+
 /// What a scheme needs, and what it has no use for.
 fn check_scheme(scheme: Scheme, split: &SplitTable, found: &mut Found) {
     let is_listed = scheme == Scheme::File;
+    let is_given = scheme == Scheme::Given;
     let is_brain_score = scheme == Scheme::BrainScore;
     match &split.file {
         Some(file) if is_listed => found.path("split.file", file),
@@ -74,19 +79,25 @@ fn check_scheme(scheme: Scheme, split: &SplitTable, found: &mut Found) {
     if let Some(fractions) = split
         .fractions
         .as_ref()
-        .filter(|_| is_listed || is_brain_score)
+        .filter(|_| is_listed || is_given || is_brain_score)
     {
         let problem = if is_listed {
             "the file says which stimuli train and test; leave it out"
+        } else if is_given {
+            GIVEN
         } else {
             "Brain-Score trains on 0.9 of the stimuli and tests on 0.1; leave it out"
         };
         found.add("split.fractions", format!("{fractions:?}"), problem);
     }
     if let Some(column) = split.stratify.as_ref().filter(|of| !of.is_empty())
-        && is_listed
+        && (is_listed || is_given)
     {
-        let problem = "the file says which stimuli train and test; leave it out";
+        let problem = if is_given {
+            GIVEN
+        } else {
+            "the file says which stimuli train and test; leave it out"
+        };
         found.add("split.stratify", quote(column), problem);
     }
     if is_brain_score && u64::try_from(split.seed).is_ok_and(|of| of > Scheme::BRAIN_SCORE_SEED_MAX)

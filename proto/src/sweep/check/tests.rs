@@ -124,7 +124,7 @@ fn every_mistake_names_key_value_and_near_miss() {
     "#), @r#"
     the sweep file has 19 mistakes
       `name` = "two words": must be 1 to 64 letters, digits, `-`, `_` or `.`
-      `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`, `brain-score`, `file`; did you mean `holdout`?
+      `split.scheme` = "holdot": must be one of `holdout`, `shuffle`, `validation-is-test`, `brain-score`, `file`, `given`; did you mean `holdout`?
       `split.fractions` = [0.8, 0.1, 0.2]: must sum to 1, not 1.1
       `ann[0].name` = "mobilnet": no such ANN; there are `mobilenet`, `onnx`, `features`; did you mean `mobilenet`?
       `ann[0].weights` = "random:x": after `random:` comes a seed, a whole number
@@ -150,6 +150,10 @@ fn every_scheme_is_offered() {
     for scheme in Scheme::ALL {
         let file = match scheme {
             Scheme::File => "file = \"splits.json\"",
+            Scheme::Given => {
+                "[recordings]\nassembly = \"\"\n[recordings.train]\nassembly = \"a.nc\"\nstimuli = \"a.csv\"\nimages = \"i\"\n\
+                 [recordings.test]\nassembly = \"b.nc\"\nstimuli = \"b.csv\"\nimages = \"i\""
+            }
             Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest | Scheme::BrainScore => "",
         };
         let split = format!("[split]\nscheme = \"{scheme}\"\n{file}");
@@ -266,7 +270,7 @@ fn a_window_is_of_spikes_and_sites_are_of_arrays() {
             "window_ms = [70]",
             "must be where the window starts",
         ),
-        ("a.nwb", "sites = [\"V4 = 1-3\"]", "only arrays need it"),
+        ("a.nwb", "sites = [\"V4 = 1-3\"]", "only arrays need a list"),
         (
             "a.mat",
             "sites = [\"V4\"]",
@@ -335,6 +339,88 @@ fn time_bins_are_of_assemblies_and_chosen_in_one_way() {
     ] {
         let found = found(file, keys);
         assert!(found.contains(mistake), "{keys}: {found}");
+    }
+}
+
+#[test]
+fn recordings_that_train_and_test_are_for_the_scheme_given() {
+    let found = |split: &str, keys: &str, tables: &[&str]| {
+        let table = |name: &&str| {
+            format!(
+                "[recordings.{name}]\nassembly = \"{name}.nc\"\nstimuli = \"{name}.csv\"\nimages = \"i\"\n"
+            )
+        };
+        let tables: String = tables.iter().map(table).collect();
+        check(&format!(
+            "[split]\nscheme = \"{split}\"\n[recordings]\nassembly = \"\"\n{keys}\n{tables}"
+        ))
+    };
+    let both: &[&str] = &["train", "test"];
+    for keys in [
+        "",
+        "sites = \"r > 0.3\"\nsubject = \"F\"\nceiling = \"even-odd\"\ntime_bin_id = 0",
+    ] {
+        assert_eq!(found("given", keys, both), "good");
+    }
+    let said = [
+        found("given", "", &["train"]),
+        found("given", "", &[]),
+        found("holdout", "", both),
+        found(
+            "given\"\nfractions = [0.5, 0.25, 0.25]\nstratify = \"a",
+            "",
+            both,
+        ),
+        found("given", "stimuli = \"s.csv\"\nvariable = \"r\"", both),
+        check(
+            "[split]\nscheme = \"given\"\n[recordings]\nassembly = \"\"\n[recordings.train]\nassembly = \"a.txt\"\n\
+               stimuli = \"\"\nimages = \"i\"\n[recordings.test]\nassembly = \"b.nc\"\nstimuli = \"b\"\nimages = \"i\"\n\
+               axes = [\"sites\", \"stimuli\"]",
+        ),
+    ];
+    insta::assert_snapshot!(said.join("\n"), @"");
+    let unknown = "name = \"a\"\nrecordings = { train = { assembl = \"a.nc\", stimuli = 1 } }\n[[ann]]\n\
+                   name = \"mobilenet\"\nweights = \"w\"\nlayer_sets = [[\"l\"]]";
+    let said = SweepFile::parse(unknown).expect_err("mistakes").to_string();
+    insta::assert_snapshot!(said, @"");
+}
+
+#[test]
+fn sites_are_filtered_where_a_file_describes_them() {
+    let files = "stimuli = \"a.csv\"\nimages = \"a.zip\"";
+    let found = |file: &str, filter: &str| {
+        let sites = format!("[recordings]\nassembly = {file:?}\n{files}\nsites = '{filter}'");
+        check(&format!("{sites}\nwindow_ms = [70, 170]").replace(
+            "\nwindow_ms = [70, 170]",
+            if file == "a.nwb" {
+                "\nwindow_ms = [70, 170]"
+            } else {
+                ""
+            },
+        ))
+    };
+    for file in ["a.nc", "a.h5", "a.nwb"] {
+        assert_eq!(
+            found(file, "reliability > 0.3 and animal == \"F\""),
+            "good",
+            "{file}"
+        );
+    }
+    for (file, filter, mistake) in [
+        (
+            "a.npz",
+            "reliability > 0.3",
+            "only assemblies and NWB files say",
+        ),
+        (
+            "a.nc",
+            "reliability",
+            "`reliability` compares nothing: write conditions such as",
+        ),
+        ("a.nc", "", "`recordings.sites` = \"\""),
+    ] {
+        let found = found(file, filter);
+        assert!(found.contains(mistake), "{filter}: {found}");
     }
 }
 

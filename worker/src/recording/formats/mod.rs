@@ -17,6 +17,7 @@ use nrp_proto::sweep::ResponseFormat;
 
 use super::assembly::Contents;
 use super::error::RecordingError;
+use super::site_filter::Verdict;
 pub(crate) use netcdf::tables::Tables;
 pub(super) use reading::{Asked, Brought, Opened};
 
@@ -88,6 +89,23 @@ pub(super) fn contents(asked: &Asked<'_>) -> Option<Contents> {
         | ResponseFormat::Matlab
         | ResponseFormat::Nwb
         | ResponseFormat::Ventral => None,
+    }
+}
+
+/// What the filter that is asked for says of a file's sites; `None` without a filter.
+///
+/// # Errors
+/// When the file cannot be read, or its format does not describe sites.
+pub(super) fn verdict(asked: &Asked<'_>) -> Result<Option<Verdict>, RecordingError> {
+    if asked.layout.filter.is_none() {
+        return Ok(None);
+    }
+    let format = format(asked.path)?.format;
+    asked.refuse_of_others(format)?;
+    match format {
+        ResponseFormat::Assembly => netcdf::verdict(asked),
+        ResponseFormat::Nwb => nwb::verdict(asked),
+        ResponseFormat::Arrays | ResponseFormat::Matlab | ResponseFormat::Ventral => Ok(None),
     }
 }
 

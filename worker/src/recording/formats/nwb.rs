@@ -11,6 +11,7 @@ use std::collections::HashSet;
 
 use hdf5_reader::Hdf5File;
 use hdf5_reader::group::Group;
+use nrp_proto::sweep::SiteFilter;
 
 use super::hdf5::{guarded, storage, unread};
 use super::reading::{Asked, Opened};
@@ -18,6 +19,8 @@ use crate::hdf5;
 use crate::recording::assembly::Assembly;
 use crate::recording::error::{NwbError, RecordingError};
 use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
+use crate::recording::site::SiteKey;
+use crate::recording::site_filter::{Column, Verdict};
 use crate::recording::stimuli::{STIMULUS_IDS, StimulusSet};
 use table::Table;
 
@@ -36,12 +39,67 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
     Ok(Opened::without_stimuli(assembly))
 }
 
-fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
+/// What the filter that is asked for says of the units, by the columns of their table.
+pub(super) fn verdict(asked: &Asked<'_>) -> Result<Option<Verdict>, RecordingError> {
+    let Some(filter) = &asked.layout.filter else {
+        return Ok(None);
+    };
+    guarded(asked.path, || {
+        let (_, _, units) = units(asked)?;
+        verdict_on(asked, &units, filter).map(Some)
+    })
+}
+
+fn verdict_on(
+    asked: &Asked<'_>,
+    units: &Table,
+    filter: &SiteFilter,
+) -> Result<Verdict, RecordingError> {
+    let failed = |problem| bad(asked, problem);
+    let ids = units.words("id").map_err(failed)?;
+    let sites = ids.len();
+    let key = |id| SiteKey {
+        subject: String::new(),
+        id,
+    };
+    let keys = ids.into_iter().map(key).collect();
+    let known = units.columns().to_vec();
+    Verdict::of(asked.path, filter, keys, known, |name| {
+        if !units.has(name) {
+            return Ok(None);
+        }
+        let column = units.column(name).map_err(failed)?;
+        let entries = match &column {
+            Column::Numbers(numbers) => numbers.len(),
+            Column::Words(words) => words.len(),
+        };
+        if entries != sites {
+            return Err(failed(format!(
+                "has {entries} entries of `{name}` for {sites} units"
+            )));
+        }
+        Ok(Some(column))
+    })
+}
+
+/// The file, its root and its table of units.
+fn units(asked: &Asked<'_>) -> Result<(Hdf5File, Group, Table), RecordingError> {
     let path = asked.path;
     let options = hdf5::options(MAX_RESPONSES_BYTES);
     let file = Hdf5File::from_storage_with_options(storage(path)?, options)
         .map_err(|source| unread(path, source))?;
     let root = file.root_group().map_err(|source| unread(path, source))?;
+    let failed = |problem| bad(asked, problem);
+    let units = hdf5::found(root.group("units")).map_err(|source| unread(path, source))?;
+    let units = units.ok_or_else(|| {
+        failed("has no `units`: only spikes that were sorted into units are counted".to_owned())
+    })?;
+    let units = Table::open(units).map_err(failed)?;
+    Ok((file, root, units))
+}
+
+fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
+    let path = asked.path;
     let Some(window) = asked.layout.window_ms else {
         return Err(NwbError::NoWindow {
             path: path.to_owned(),
@@ -54,11 +112,7 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
             "cannot be read in a window of {window:?} ms"
         )));
     }
-    let units = hdf5::found(root.group("units")).map_err(|source| unread(path, source))?;
-    let units = units.ok_or_else(|| {
-        failed("has no `units`: only spikes that were sorted into units are counted".to_owned())
-    })?;
-    let units = Table::open(units).map_err(failed)?;
+    let (file, root, units) = units(asked)?;
     let mut notices = Vec::new();
     let (name, column) = match asked.layout.variable.as_deref() {
         None => (TRIALS, None),
@@ -99,6 +153,9 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
     }
     let regions = regions(asked, &file, &units, sites, &mut notices)?;
     let names = units.words("id").map_err(failed)?;
+    let kept = kept(asked, &units, &names, &mut notices)?;
+    let [names, regions] = [names, regions].map(|all| only(all, &kept));
+    let (spikes, observed) = (only(spikes, &kept), observed.map(|all| only(all, &kept)));
     let counts = counts(spikes, observed.as_deref(), &starts, window);
     let mut assembly = Assembly::by_rows(path, names, regions, shown, counts);
     assembly.notices = notices;
@@ -242,6 +299,35 @@ fn regions(
         asked.path.display()
     ));
     Ok(vec![name; sites])
+}
+
+/// Whether each unit is read.
+fn kept(
+    asked: &Asked<'_>,
+    units: &Table,
+    names: &[String],
+    notices: &mut Vec<String>,
+) -> Result<Vec<bool>, RecordingError> {
+    let passing = match (asked.kept, &asked.layout.filter) {
+        (Some(kept), _) => kept.clone(),
+        (None, Some(filter)) => {
+            let (kept, notice) = verdict_on(asked, units, filter)?.passing()?;
+            notices.push(notice);
+            kept
+        }
+        (None, None) => return Ok(vec![true; names.len()]),
+    };
+    let ids: HashSet<&str> = passing.iter().map(|key| key.id.as_str()).collect();
+    Ok(names
+        .iter()
+        .map(|name| ids.contains(name.as_str()))
+        .collect())
+}
+
+/// The entries of those that are kept.
+fn only<T>(all: Vec<T>, kept: &[bool]) -> Vec<T> {
+    let all = all.into_iter().zip(kept);
+    all.filter_map(|(one, kept)| kept.then_some(one)).collect()
 }
 
 /// Spikes of each unit in the window after each start, `[trials, units]`; NaN where the unit was not

@@ -1,5 +1,6 @@
 //! The interface of every format's reader: its arguments and its result.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use nrp_proto::sweep::ResponseFormat;
@@ -10,6 +11,8 @@ use crate::recording::bins::BinsError;
 use crate::recording::error::RecordingError;
 use crate::recording::layout::Layout;
 use crate::recording::pictures::Pictures;
+use crate::recording::site::SiteKey;
+use crate::recording::site_filter::FilterError;
 use crate::recording::stimuli::StimulusSet;
 use crate::recording::subjects::{SubjectChoice, SubjectsError};
 
@@ -26,6 +29,8 @@ pub(in crate::recording) struct Asked<'a> {
     pub(in crate::recording) variations: &'a [u32],
     /// The regions that are needed, all if empty. Formats that can leave the others unread do.
     pub(in crate::recording) regions: &'a [String],
+    /// The sites that are read, where they were chosen before; otherwise a filter chooses them.
+    pub(in crate::recording) kept: Option<&'a HashSet<SiteKey>>,
 }
 
 /// A file of responses that was read.
@@ -67,6 +72,8 @@ impl Asked<'_> {
             Err(BinsError::None { path }.into())
         } else if self.layout.subjects != SubjectChoice::Together && !format.has_subjects() {
             Err(SubjectsError::None { path }.into())
+        } else if self.layout.filter.is_some() && !format.describes_sites() {
+            Err(FilterError::None { path }.into())
         } else if self.layout.region.is_some() && format.names_regions() {
             let known = Vec::new();
             Err(RecordingError::RegionGiven { path, known })

@@ -8,6 +8,7 @@ use crate::recording::bins::Group;
 use crate::recording::error::RecordingError;
 use crate::recording::formats::reading::Asked;
 use crate::recording::region::{Part, chosen};
+use crate::recording::site::SiteKey;
 use crate::recording::subjects::SubjectsError;
 
 /// The columns that are read: every site of `sites` for every group, `[groups, sites]`.
@@ -17,6 +18,8 @@ pub(super) struct Columns {
     pub(super) groups: Vec<Group>,
     /// The name of each column.
     pub(super) names: Vec<String>,
+    /// What identifies the site of each column.
+    pub(super) keys: Vec<SiteKey>,
     /// The region of each column; empty where it is of a region that is not asked for.
     pub(super) regions: Vec<String>,
     /// The regions, in the order asked for.
@@ -35,6 +38,7 @@ impl Columns {
         asked: &Asked<'_>,
         header: &Header,
         groups: &[Group],
+        kept: Option<&HashSet<SiteKey>>,
     ) -> Result<Self, RecordingError> {
         let (subjects, notices) = asked.layout.subjects.of(asked.path, &header.sites)?;
         // What region and subject each site counts for, if it is read.
@@ -42,7 +46,10 @@ impl Columns {
             .sites
             .iter()
             .zip(subjects)
-            .map(|(site, subject)| Some((site.region.as_str(), subject?)))
+            .map(|(site, subject)| {
+                let is_kept = kept.is_none_or(|kept| kept.contains(&site.key()));
+                Some((site.region.as_str(), subject.filter(|_| is_kept)?))
+            })
             .map(|place| place.filter(|(region, _)| !region.is_empty()))
             .collect();
         let known = in_order(places.iter().flatten().copied());
@@ -71,12 +78,13 @@ impl Columns {
         let used: HashSet<Place<'_>> = used.copied().collect();
         let is_used = |site: &usize| places[*site].is_some_and(|place| used.contains(&place));
         let sites: Vec<usize> = (0..header.sites.len()).filter(is_used).collect();
-        let (mut names, mut regions) = (Vec::new(), Vec::new());
+        let (mut names, mut keys, mut regions) = (Vec::new(), Vec::new(), Vec::new());
         for (_, of_group) in &of_groups {
             for &site in &sites {
                 let region = places[site].and_then(|place| of_group.get(&place));
                 regions.push(region.cloned().unwrap_or_default());
                 names.push(header.sites[site].name.clone());
+                keys.push(header.sites[site].key());
             }
         }
         Ok(Self {
@@ -86,6 +94,7 @@ impl Columns {
                 .collect(),
             sites,
             names,
+            keys,
             regions,
             parts,
             notices,

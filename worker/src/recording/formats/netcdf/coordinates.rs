@@ -6,6 +6,7 @@ use super::file::File;
 use super::packing::Odd;
 use super::variable::{Content, Variable};
 use crate::recording::error::{AssemblyError, RecordingError};
+use crate::recording::site_filter::Column;
 
 /// The words of a coordinate, if there is one.
 type Words = Result<Option<Vec<String>>, RecordingError>;
@@ -91,6 +92,49 @@ impl Coordinates<'_> {
             | Content::Characters
             | Content::Other(_) => Ok(None),
         }
+    }
+
+    /// The coordinate `name` over `dimension`, as sites are filtered by it; `None` if there is none.
+    pub(super) fn column(
+        &self,
+        name: &str,
+        dimension: &'static str,
+        length: usize,
+    ) -> Result<Option<Column>, RecordingError> {
+        let Some(variable) = self.find(&[name], dimension)? else {
+            return Ok(None);
+        };
+        let column = match self.of_numbers(variable)? {
+            Some(numbers) => Column::Numbers(numbers),
+            None => match (self.file.words(variable)?, &variable.content) {
+                (Ok(words), Content::Booleans) => {
+                    let word = |word: &String| if word == "0" { "False" } else { "True" };
+                    Column::Words(words.iter().map(|of| word(of).to_owned()).collect())
+                }
+                (Ok(words), _) => Column::Words(words),
+                (Err(problem), _) => return Err(self.bad(name, problem)),
+            },
+        };
+        let entries = match &column {
+            Column::Numbers(numbers) => numbers.len(),
+            Column::Words(words) => words.len(),
+        };
+        if entries != length {
+            let problem = format!("has {entries} entries, `{dimension}` has {length}");
+            return Err(self.bad(name, problem));
+        }
+        Ok(Some(column))
+    }
+
+    /// The names of the coordinates over `dimension`, in the responses' group or one around it.
+    pub(super) fn over(&self, dimension: &str) -> Vec<String> {
+        let is_around = |group: &str| {
+            group.is_empty() || self.group == group || self.group.starts_with(&format!("{group}/"))
+        };
+        let variables = self.file.variables().iter();
+        let over = variables.filter(|of| of.spans(dimension) && is_around(of.group()));
+        let names = over.map(|of| of.name.rsplit('/').next().unwrap_or(&of.name).to_owned());
+        names.collect()
     }
 
     /// A coordinate that xarray named after its dimension because it was the only one, with its name. One

@@ -1,6 +1,6 @@
 //! What an assembly says before any response is read: its sites, time bins, presentations and repetitions.
 
-use nrp_proto::sweep::Ceiling;
+use nrp_proto::sweep::{Ceiling, SiteFilter};
 
 use super::coordinates::Coordinates;
 use super::responses::{Extent, Responses};
@@ -13,6 +13,7 @@ use crate::recording::error::RecordingError;
 use crate::recording::layout::Layout;
 use crate::recording::ranks::Labels;
 use crate::recording::site::{Described, Site};
+use crate::recording::site_filter::Verdict;
 use crate::recording::stimuli::STIMULUS_IDS;
 
 /// Who a site belongs to: today's coordinate first.
@@ -32,6 +33,8 @@ pub(super) struct Header {
     pub(super) repetitions: Option<Labels>,
     /// The coordinate that says each site's ceiling, where one is asked for and there; NaN where a site has none.
     pub(super) ceilings: Option<Vec<f64>>,
+    /// What the filter that is asked for says of the sites.
+    pub(super) verdict: Option<Verdict>,
     /// What the user should know.
     pub(super) notices: Vec<String>,
 }
@@ -78,8 +81,13 @@ impl Header {
                 (repeated.collect(), Some(labels))
             }
         };
+        let sites = described.sites();
+        let verdict = layout.filter.as_ref();
+        let verdict = verdict.map(|filter| verdict_on(coordinates, &sites, filter));
+        notices.extend(other_window(coordinates, &layout.ceiling));
         Ok(Self {
-            sites: described.sites(),
+            verdict: verdict.transpose()?,
+            sites,
             time_bins: time_bins(coordinates, responses.bins)?,
             shown,
             repetitions,
@@ -87,6 +95,33 @@ impl Header {
             notices,
         })
     }
+}
+
+/// What a filter says of `sites`, by the coordinates over them.
+fn verdict_on(
+    coordinates: &Coordinates<'_>,
+    sites: &[Site],
+    filter: &SiteFilter,
+) -> Result<Verdict, RecordingError> {
+    let keys = sites.iter().map(Site::key).collect();
+    let known = coordinates.over(NEUROID);
+    Verdict::of(coordinates.path, filter, keys, known, |name| {
+        coordinates.column(name, NEUROID, sites.len())
+    })
+}
+
+/// A notice where the ceiling is by a coordinate, and the file has another of the same kind for a window.
+fn other_window(coordinates: &Coordinates<'_>, ceiling: &Ceiling) -> Option<String> {
+    let Ceiling::Coordinate(name) = ceiling else {
+        return None;
+    };
+    let mut over = coordinates.over(NEUROID).into_iter();
+    let windowed = over.find(|other| *other == format!("{name}_window"))?;
+    Some(format!(
+        "the ceiling is the coordinate `{name}`; `{}` also has `{windowed}`: a ceiling should be measured in the \
+         window of the responses",
+        coordinates.path.display()
+    ))
 }
 
 /// The ids of the sites.

@@ -17,6 +17,7 @@ mod slabs;
 pub(in crate::recording::formats) mod tables;
 mod variable;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use netcdf_reader::Error as NcError;
@@ -26,6 +27,8 @@ use super::reading::{Asked, Opened};
 use crate::recording::assembly::{Assembly, Contents};
 use crate::recording::bins::{Bins, Group};
 use crate::recording::error::RecordingError;
+use crate::recording::site::SiteKey;
+use crate::recording::site_filter::Verdict;
 use columns::Columns;
 use coordinates::Coordinates;
 use file::File;
@@ -48,6 +51,14 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
     asked.refuse_axes()?;
     let assembly = guarded(asked.path, || read(asked))?;
     Ok(Opened::without_stimuli(assembly))
+}
+
+/// What the filter that is asked for says of the assembly's sites.
+pub(super) fn verdict(asked: &Asked<'_>) -> Result<Option<Verdict>, RecordingError> {
+    guarded(asked.path, || {
+        let (_, _, header) = described(asked)?;
+        Ok(header.verdict)
+    })
 }
 
 /// What the assembly that is asked for has, whether its responses can be read as asked or not: nothing is said of
@@ -81,7 +92,8 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
         bins: &header.time_bins,
     };
     let (groups, notice) = bins.choose(asked.layout.bins.as_ref())?;
-    let columns = Columns::of(asked, &header, &groups)?;
+    let (kept, passing) = kept(asked, &header)?;
+    let columns = Columns::of(asked, &header, &groups, kept.as_ref())?;
     let (values, odd) = slabs::read(&file, path, &responses, &columns.sites, &columns.groups)?;
     let of_columns = |of: &Vec<f64>| {
         let of_group = |_: &Group| columns.sites.iter().map(|&site| of[site]);
@@ -91,10 +103,12 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
     let contents = header.contents();
     let mut notices = header.notices;
     notices.extend(notice);
+    notices.extend(passing);
     notices.extend(columns.notices);
     notices.extend(odd);
     Ok(Assembly {
         path: path.to_owned(),
+        keys: columns.keys,
         sites: columns.names,
         regions: columns.regions,
         parts: columns.parts,
@@ -105,7 +119,23 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
         shown: header.shown,
         repetitions: header.repetitions,
         values,
+        noise_from: 0,
     })
+}
+
+/// The sites that are read, if not all, and how many that are, in words.
+fn kept(
+    asked: &Asked<'_>,
+    header: &Header,
+) -> Result<(Option<HashSet<SiteKey>>, Option<String>), RecordingError> {
+    match (asked.kept, &header.verdict) {
+        (Some(kept), _) => Ok((Some(kept.clone()), None)),
+        (None, Some(verdict)) => {
+            let (kept, notice) = verdict.passing()?;
+            Ok((Some(kept), Some(notice)))
+        }
+        (None, None) => Ok((None, None)),
+    }
 }
 
 impl Header {

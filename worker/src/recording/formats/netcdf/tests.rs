@@ -208,6 +208,7 @@ fn numbers_are_unpacked_as_xarray_does() {
             stimuli: None,
             variations: &[],
             regions: &[],
+            kept: None,
         });
         let assembly = assembly.expect("an assembly").assembly;
         for (site, row) in rows.as_array().expect("sites").iter().enumerate() {

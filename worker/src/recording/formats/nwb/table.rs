@@ -6,6 +6,7 @@ use hdf5_reader::{Dataset, Datatype};
 use crate::hdf5::{found, layout, members};
 use crate::recording::formats::hdf5::numbers;
 use crate::recording::limits::MAX_RESPONSES;
+use crate::recording::site_filter::Column;
 
 /// Most rows of a table whose words are read.
 const MAX_ROWS: u64 = 1 << 24;
@@ -78,6 +79,19 @@ impl Table {
             })
         };
         self.numbers(column)?.into_iter().map(element).collect()
+    }
+
+    /// A column of one number or word per row.
+    pub(super) fn column(&self, column: &str) -> Result<Column, String> {
+        let words = self.words(column)?;
+        let is_words = matches!(
+            self.dataset(column)?.dtype(),
+            Datatype::String { .. } | Datatype::VarLen { .. }
+        ) || self.has(&elements_of(column));
+        if is_words {
+            return Ok(Column::Words(words));
+        }
+        self.numbers(column).map(Column::Numbers)
     }
 
     /// Whether a column holds the elements of an enumerated one, and no entries of rows.

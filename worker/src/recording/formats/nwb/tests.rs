@@ -52,6 +52,7 @@ fn opened_of(
         stimuli: Some(&set),
         variations: &[],
         regions: &[],
+        kept: None,
     });
     opened.map(|opened| opened.assembly)
 }

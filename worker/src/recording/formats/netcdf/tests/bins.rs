@@ -25,6 +25,7 @@ fn read(file: &str, layout: &Layout, regions: &[&str]) -> Result<Assembly, Recor
         stimuli: None,
         variations: &[],
         regions: &regions,
+        kept: None,
     });
     opened.map(|opened| opened.assembly)
 }
