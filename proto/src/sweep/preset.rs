@@ -243,7 +243,10 @@ pub(super) fn apply(file: &mut Table) -> Result<Option<AppliedPreset>, Mistake> 
 
 /// Whether the recordings are of a format that may have time bins.
 fn may_have_bins(file: &Table) -> bool {
-    let assembly = file.get("recordings").and_then(|of| of.get("assembly"));
+    let recordings = file.get("recordings");
+    let train = recordings.and_then(|of| of.get("train"));
+    let assembly = [train, recordings].into_iter().flatten();
+    let assembly = assembly.filter_map(|of| of.get("assembly")).next();
     let format = assembly
         .and_then(Value::as_str)
         .and_then(ResponseFormat::of);

@@ -264,8 +264,8 @@ fn split(split: &SplitSpec, file: Option<String>, found: &mut Found) -> SplitTab
     let fractions = [split.train, split.validation, split.test];
     let is_listed = split.scheme == Scheme::File.name();
     let is_brain_score = split.scheme == Scheme::BrainScore.name();
-    // What the client fills in where none are written.
     let is_given = split.scheme == Scheme::Given.name();
+    // What the client fills in where none are written.
     let are_implied = (is_listed || is_given) && fractions == [0.0; 3]
         || is_brain_score && fractions == Scheme::BRAIN_SCORE_FRACTIONS;
     check_listed(split, is_listed, found);
