@@ -50,7 +50,7 @@ pub use projection::{NO_PROJECTION, Projection};
 pub use scaling::{InputScaling, TargetScaling};
 pub use scheme::Scheme;
 pub use search::SearchTable;
-pub use site_filter::{BadSiteFilter, Comparison, Condition, SiteFilter};
+pub use site_filter::{BadSiteFilter, Condition, Sign, SiteFilter};
 pub use site_ranges::{BadSiteRanges, SiteRanges};
 pub use space::GridTrial;
 pub use subjects::Subjects;

@@ -18,7 +18,7 @@ pub struct Condition {
     /// The coordinate.
     pub coordinate: String,
     /// How it is compared.
-    pub comparison: Comparison,
+    pub comparison: Sign,
     /// What with, as written, without quotes.
     pub value: String,
     /// Whether the value stands in quotes, so that it is a text whatever it looks like.
@@ -27,7 +27,7 @@ pub struct Condition {
 
 /// How a coordinate is compared with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
+pub enum Sign {
     /// Above it.
     Above,
     /// It or above.
@@ -54,7 +54,7 @@ pub struct BadSiteFilter {
 /// The most conditions of a filter.
 const CONDITIONS_MAX: usize = 100;
 
-impl Comparison {
+impl Sign {
     /// All, those whose spelling begins another after it.
     const ALL: [Self; 6] = [
         Self::AtLeast,
@@ -66,7 +66,7 @@ impl Comparison {
     ];
 
     /// Its spelling.
-    pub const fn sign(self) -> &'static str {
+    pub const fn spelling(self) -> &'static str {
         match self {
             Self::Above => ">",
             Self::AtLeast => ">=",
@@ -114,7 +114,7 @@ impl fmt::Display for Condition {
             value,
             is_quoted,
         } = self;
-        let sign = comparison.sign();
+        let sign = comparison.spelling();
         if *is_quoted {
             write!(f, "{coordinate} {sign} '{value}'")
         } else {
@@ -183,12 +183,12 @@ fn condition(text: &str) -> Result<Condition, BadSiteFilter> {
             _ => format!("`{shown}` compares nothing"),
         }));
     };
-    let mut comparisons = Comparison::ALL.into_iter();
-    let Some(comparison) = comparisons.find(|of| rest.starts_with(of.sign())) else {
+    let mut comparisons = Sign::ALL.into_iter();
+    let Some(comparison) = comparisons.find(|of| rest.starts_with(of.spelling())) else {
         return Err(bad(format!("`{shown}` has a sign that is unknown")));
     };
     let coordinate = coordinate.trim();
-    let value = rest[comparison.sign().len()..].trim();
+    let value = rest[comparison.spelling().len()..].trim();
     let (value, is_quoted) = match unquoted(value) {
         Some(inside) => (inside, true),
         None => (value, false),
@@ -211,7 +211,7 @@ fn condition(text: &str) -> Result<Condition, BadSiteFilter> {
         is_quoted,
     };
     if !comparison.is_of_texts() && condition.number().is_none() {
-        let sign = comparison.sign();
+        let sign = comparison.spelling();
         return Err(bad(format!(
             "`{shown}` compares by {sign} with what is not a number"
         )));
@@ -231,7 +231,7 @@ fn unquoted(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn of(coordinate: &str, comparison: Comparison, value: &str, is_quoted: bool) -> Condition {
+    fn of(coordinate: &str, comparison: Sign, value: &str, is_quoted: bool) -> Condition {
         Condition {
             coordinate: coordinate.to_owned(),
             comparison,
@@ -248,9 +248,9 @@ mod tests {
         assert_eq!(
             filter.conditions,
             [
-                of("reliability", Comparison::Above, "0.3", false),
-                of("animal", Comparison::Unequal, "Al and and Bo", true),
-                of("nc", Comparison::AtLeast, "1e-2", false),
+                of("reliability", Sign::Above, "0.3", false),
+                of("animal", Sign::Unequal, "Al and and Bo", true),
+                of("nc", Sign::AtLeast, "1e-2", false),
             ]
         );
         let again: SiteFilter = filter.to_string().parse().expect("a filter");
@@ -261,23 +261,23 @@ mod tests {
         let bare: SiteFilter = "animal == monkeyF".parse().expect("a filter");
         assert_eq!(
             bare.conditions[0],
-            of("animal", Comparison::Equal, "monkeyF", false)
+            of("animal", Sign::Equal, "monkeyF", false)
         );
     }
 
     #[test]
     fn numbers_pass_or_not_and_what_is_no_number_never_does() {
-        let passing = |comparison: Comparison| {
+        let passing = |comparison: Sign| {
             let numbers = [1.0, 2.0, 3.0, f64::NAN].into_iter();
             let passing = numbers.map(|number| comparison.passes(number, 2.0));
             passing.collect::<Vec<bool>>()
         };
-        assert_eq!(passing(Comparison::Above), [false, false, true, false]);
-        assert_eq!(passing(Comparison::AtLeast), [false, true, true, false]);
-        assert_eq!(passing(Comparison::Below), [true, false, false, false]);
-        assert_eq!(passing(Comparison::AtMost), [true, true, false, false]);
-        assert_eq!(passing(Comparison::Equal), [false, true, false, false]);
-        assert_eq!(passing(Comparison::Unequal), [true, false, true, false]);
+        assert_eq!(passing(Sign::Above), [false, false, true, false]);
+        assert_eq!(passing(Sign::AtLeast), [false, true, true, false]);
+        assert_eq!(passing(Sign::Below), [true, false, false, false]);
+        assert_eq!(passing(Sign::AtMost), [true, true, false, false]);
+        assert_eq!(passing(Sign::Equal), [false, true, false, false]);
+        assert_eq!(passing(Sign::Unequal), [true, false, true, false]);
     }
 
     #[test]

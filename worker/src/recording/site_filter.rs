@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use nrp_proto::sweep::{Comparison, Condition, SiteFilter};
+use nrp_proto::sweep::{Condition, Sign, SiteFilter};
 use nrp_proto::{did_you_mean, near_miss};
 use thiserror::Error;
 
@@ -256,7 +256,7 @@ fn passing(column: &Column, condition: &Condition) -> Option<Vec<bool>> {
             Some(passes.collect())
         }
         Column::Words(words) if comparison.is_of_texts() => {
-            let is_wanted = comparison == Comparison::Equal;
+            let is_wanted = comparison == Sign::Equal;
             let passes = words
                 .iter()
                 .map(|word| !word.is_empty() && (*word == condition.value) == is_wanted);
