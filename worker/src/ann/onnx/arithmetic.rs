@@ -5,8 +5,8 @@
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto};
 
-/// Operations on 16-bit floats: computed in 32 bits.
-pub(super) const HALVES: u32 = 1;
+/// Operations on 16-bit floats: first computed in 32 bits, and then rounded where onnxruntime rounds alone.
+pub(super) const HALVES: u32 = 2;
 
 /// The version of `node`, graphs that it contains included. `is_fixed` tells whether its numbers are the
 /// same for every image.

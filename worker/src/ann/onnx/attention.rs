@@ -11,6 +11,7 @@ use tract_onnx::tract_core::ops::math::{add, mul};
 use tract_onnx::tract_core::ops::nn::Softmax;
 use tract_onnx::tract_hir::internal::*;
 
+use super::bounded::within_limit;
 use super::mended::{Built, Wires};
 
 /// ONNX's attention; tract's does not tell the shape of its output.
@@ -43,7 +44,8 @@ pub(super) fn attention(_: &ParsingContext, node: &NodeProto) -> Built {
     Ok((expand(op), vec![]))
 }
 
-/// Softmax(query · keyᵀ · scale + mask) · value, for each head.
+/// Softmax(query · keyᵀ · scale + mask) · value, for each head. As in onnxruntime, each of the three results
+/// in it is rounded to 16 bits if the query has 16.
 ///
 /// # Shapes
 /// - query `[batch, heads, length, size]`, or `[batch, length, heads · size]`
@@ -115,10 +117,17 @@ impl Expansion for Attention {
         let scale = self.scale.unwrap_or_else(|| (size as f32).sqrt().recip());
         let scale = wires.number(scale, 4)?;
         let query = wires.add(mul(), &[query, scale])?;
-        let mut scores = wires.product("bhqc,bhkc->bhqk", query, key)?;
+        within_limit(&[batch, heads, length, keys])?;
+        let scores = wires.product("bhqc,bhkc->bhqk", query, key)?;
+        let mut scores = wires.rounded(scores, given.datum_type)?;
         if self.mask {
-            let mask = wires.mask(inputs[3], [batch, heads, length, keys])?;
+            let kind = wires.kind(inputs[3])?;
+            let hides = kind == given.datum_type;
+            let mask = wires.mask(inputs[3], hides, [batch, heads, length, keys])?;
             scores = wires.add(add(), &[scores, mask])?;
+            if hides {
+                scores = wires.rounded(scores, kind)?;
+            }
         }
         if self.causal {
             let later = |(_, _, query, key)| if key > query { f32::NEG_INFINITY } else { 0.0 };
@@ -138,6 +147,7 @@ impl Expansion for Attention {
             let zero = wires.number(0.0, 4)?;
             weights = wires.add(Iff, &[unseen, zero, weights])?;
         }
+        let weights = wires.rounded(weights, given.datum_type)?;
         let answer = wires.product("bhqk,bhkc->bhqc", weights, value)?;
         let mut answer = wires.add(cast(given.datum_type), &[answer])?;
         if given.rank() == 3 {
@@ -191,8 +201,23 @@ impl Wires<'_> {
         self.add(AxisOp::Reshape(1, from, tvec![heads.to_dim()]), &[input])
     }
 
-    /// What is added to the scores: `mask`, or minus infinity where it is false, or a float's lowest number.
-    fn mask(&mut self, mut mask: OutletId, scores: [usize; 4]) -> TractResult<OutletId> {
+    /// `input`, which is computed in 32 bits, as onnxruntime keeps it where the query is of this `kind`.
+    fn rounded(&mut self, input: OutletId, kind: DatumType) -> TractResult<OutletId> {
+        if kind != f16::datum_type() {
+            return Ok(input);
+        }
+        let input = self.add(cast(kind), &[input])?;
+        self.add(cast(f32::datum_type()), &[input])
+    }
+
+    /// What is added to the scores: `mask`, or minus infinity where it is false. Where the mask is of the query's
+    /// type, its lowest number `hides` a key, too.
+    fn mask(
+        &mut self,
+        mut mask: OutletId,
+        hides: bool,
+        scores: [usize; 4],
+    ) -> TractResult<OutletId> {
         for _ in self.model.outlet_fact(mask)?.rank()..4 {
             mask = self.add(AxisOp::Add(0), &[mask])?;
         }
@@ -201,12 +226,21 @@ impl Wires<'_> {
         let fits = sizes.iter().zip(&scores).all(fits);
         ensure!(fits, "a mask of {sizes:?} for scores of {scores:?}");
         let unseen = self.number(f32::NEG_INFINITY, 4)?;
-        if self.model.outlet_fact(mask)?.datum_type == bool::datum_type() {
+        let kind = self.kind(mask)?;
+        if kind == bool::datum_type() {
             let zero = self.number(0.0, 4)?;
             return self.add(Iff, &[mask, zero, unseen]);
         }
         let mask = self.add(cast(f32::datum_type()), &[mask])?;
-        let lowest = self.number(f32::MIN, 4)?;
+        if !hides {
+            return Ok(mask);
+        }
+        let lowest = if kind == f16::datum_type() {
+            f16::MIN.to_f32()
+        } else {
+            f32::MIN
+        };
+        let lowest = self.number(lowest, 4)?;
         let hides = self.add(TypedBinOp(comp_lte(), None), &[mask, lowest])?;
         self.add(Iff, &[hides, unseen, mask])
     }

@@ -10,17 +10,15 @@ use tract_onnx::model::ParseResult;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TypedModel;
 use tract_onnx::tract_hir::internal::{
-    DatumType, DimLike, Factoid, InferenceFact, InferenceModel, InferenceModelExt, InferenceNode,
-    OutletId, SpecialOps, TVec, TractResult, TypedFact,
+    DatumType, Factoid, InferenceFact, InferenceModel, InferenceModelExt, InferenceNode, OutletId,
+    SpecialOps, TVec, TractResult, TypedFact, ensure,
 };
 
 use super::arithmetic;
+use super::bounded::{self, UNITS_MAX, sizes, units, within_limit};
 use super::guarded;
-use super::half;
+use super::half::Halves;
 use super::reading::Contents;
-
-/// Most units of a layer: 1 GB a stimulus.
-pub(super) const UNITS_MAX: usize = 1 << 28;
 
 /// A node's output.
 #[derive(Debug)]
@@ -118,8 +116,9 @@ impl Graph {
             let outlet = node.output.iter().find_map(|name| outlets.get(name))?;
             Some((outlet.node, (node, why.as_deref())))
         });
-        let translation = Translation::of(&mut model, &stated.collect())?;
         let depends = depends_on_the_image(&model)?;
+        let (stated, ends) = (stated.collect(), &contents.outputs);
+        let translation = Translation::of(&mut model, &stated, &depends, ends)?;
 
         let names = outlets.iter().map(|(name, outlet)| (*outlet, name));
         let names: HashMap<OutletId, &String> = names.collect();
@@ -164,14 +163,22 @@ struct Translation {
     versions: HashMap<usize, u32>,
     /// Those of these nodes whose numbers are the same for every image.
     fixed: HashSet<usize>,
+    /// How many values operations on constants have in all, beyond those that they read.
+    constants: usize,
 }
 
 /// The file's nodes by the graph's, each with why it is known to fail, if it is.
 type Stated<'a> = HashMap<usize, (&'a NodeProto, Option<&'a str>)>;
 
 impl Translation {
-    /// Translates `model`, made of the nodes in `stated`.
-    fn of(model: &mut InferenceModel, stated: &Stated<'_>) -> Result<Self, String> {
+    /// Translates `model`, made of the nodes in `stated`; `depends` tells which depend on the image, and `ends`
+    /// are the file's outputs.
+    fn of(
+        model: &mut InferenceModel,
+        stated: &Stated<'_>,
+        depends: &[bool],
+        ends: &[String],
+    ) -> Result<Self, String> {
         let unsupported = stated.iter();
         let unsupported = unsupported.filter_map(|(id, (_, why))| Some((*id, (*why)?.to_owned())));
         let mut unsupported: HashMap<usize, String> = unsupported.collect();
@@ -182,6 +189,7 @@ impl Translation {
                 }
             }
         }
+        let mut halves = Halves::of(model, |id| Some(stated.get(&id)?.0), ends);
         let mut done = Self {
             model: TypedModel {
                 symbols: model.symbols.clone(),
@@ -191,6 +199,7 @@ impl Translation {
             failed: HashMap::new(),
             versions: HashMap::new(),
             fixed: HashSet::new(),
+            constants: 0,
         };
         for id in guarded(|| model.eval_order())? {
             let node = model.node(id);
@@ -201,7 +210,20 @@ impl Translation {
                 done.failed.insert(id, failed);
                 continue;
             }
-            match guarded(|| translate(model, node, &mut done.model, &done.outlets)) {
+            let translated = guarded(|| {
+                if !depends[id] {
+                    done.count(model, node)?;
+                }
+                let before = done.model.nodes().len();
+                let outlets =
+                    translate(model, node, (&mut done.model, &mut halves), &done.outlets)?;
+                let added = done.model.nodes()[before..].iter();
+                let facts = added.flat_map(|node| &node.outputs).map(|of| &of.fact);
+                let mut sizes = facts.flat_map(sizes).filter(|_| !depends[id]);
+                sizes.try_for_each(|sizes| within_limit(&sizes))?;
+                Ok(outlets)
+            });
+            match translated {
                 Ok(outlets) => {
                     if done.is_fixed(node, &outlets) {
                         done.fixed.insert(id);
@@ -234,6 +256,27 @@ impl Translation {
         made.iter().all(is_known)
             || !InferenceModel::is_source(&node.op)
                 && inputs.all(|of| self.fixed.contains(&of.node))
+    }
+
+    /// Counts the values that `node` of `model`, an operation on constants, makes; refuses too many, before they
+    /// are computed.
+    fn count(&mut self, model: &InferenceModel, node: &InferenceNode) -> TractResult<()> {
+        let of = |fact: &InferenceFact| bounded::sizes_of(fact).and_then(|sizes| units(&sizes));
+        let facts = node.inputs.iter().map(|input| model.outlet_fact(*input));
+        let facts = facts.collect::<TractResult<TVec<_>>>()?;
+        let read: usize = facts.into_iter().filter_map(of).sum();
+        // What reads nothing is in the file.
+        if !node.inputs.is_empty() {
+            let made = node.outputs.iter().filter_map(|output| of(&output.fact));
+            let made = made.fold(0, usize::saturating_add);
+            self.constants = self.constants.saturating_add(made.saturating_sub(read));
+        }
+        ensure!(
+            self.constants <= UNITS_MAX,
+            "with it, operations on constants make {} values; the limit is {UNITS_MAX}",
+            self.constants
+        );
+        Ok(())
     }
 
     /// The version of the arithmetic of `node`, which the file states as `stated`, and of what its numbers
@@ -295,7 +338,7 @@ fn infer(model: &InferenceModel, node: &InferenceNode) -> TractResult<()> {
 fn translate(
     source: &InferenceModel,
     node: &InferenceNode,
-    target: &mut TypedModel,
+    (target, halves): (&mut TypedModel, &mut Halves),
     outlets: &HashMap<OutletId, OutletId>,
 ) -> TractResult<TVec<OutletId>> {
     let values = node
@@ -312,7 +355,7 @@ fn translate(
                 .collect()
         }
         None => {
-            let made = half::to_typed(source, node, target, outlets)?;
+            let made = halves.to_typed(source, node, target, outlets)?;
             for outlet in &made {
                 target.outlet_fact(*outlet)?.consistent()?;
             }
@@ -347,16 +390,4 @@ fn shape(fact: &TypedFact) -> Result<Vec<usize>, NotLayer> {
         Some(1..=UNITS_MAX) => Ok(sizes),
         Some(_) | None => Err(NotLayer::Large(sizes)),
     }
-}
-
-/// A tensor's sizes, if they are the same for every image.
-pub(super) fn sizes(fact: &TypedFact) -> Option<Vec<usize>> {
-    let sizes = fact.shape.iter().map(|size| size.to_usize().ok());
-    sizes.collect()
-}
-
-/// How many values a tensor of these sizes has, if a number can hold it.
-pub(super) fn units(sizes: &[usize]) -> Option<usize> {
-    let mut sizes = sizes.iter();
-    sizes.try_fold(1_usize, |units, size| units.checked_mul(*size))
 }

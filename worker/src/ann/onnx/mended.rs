@@ -32,11 +32,6 @@ pub(super) struct Place<'a> {
 
 /// How an operation of tract's is put right.
 pub(super) trait Mend: Debug + Clone + Send + Sync + 'static {
-    /// What must hold before shapes are inferred.
-    fn rules<'r, 'p: 'r>(&self, _: &mut Solver<'r>, _: &'p [TensorProxy]) -> InferenceResult {
-        Ok(())
-    }
-
     /// Whether tract is wrong where the first input is of this `kind`; elsewhere its own is added.
     fn is_needed(&self, _kind: DatumType) -> bool {
         true
@@ -64,7 +59,6 @@ impl<M: Mend> Expansion for Mended<M> {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        self.mend.rules(s, inputs)?;
         self.tracts.rules(s, inputs, outputs)
     }
 

@@ -13,6 +13,8 @@ pub(super) fn misread(node: &NodeProto) -> Option<String> {
         "BatchNormalization" => {
             (whole("training_mode") == Some(1)).then(|| "is in training mode".to_owned())
         }
+        "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform"
+        | "RandomUniformLike" => Some("draws other numbers each time it runs".to_owned()),
         "Swish" | "Celu" => attribute("alpha")
             .is_some_and(|it| it.f != 1.0)
             .then(|| "with a factor is not supported".to_owned()),

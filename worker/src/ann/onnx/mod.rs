@@ -8,6 +8,7 @@
 mod arithmetic;
 mod attention;
 mod batch;
+mod bounded;
 mod einsum;
 mod error;
 mod external;

@@ -105,8 +105,36 @@ fn attention_and_constants_are_onnxruntimes() {
     for layer in &layers {
         let ours = run(&file, &[layer], &image(&file, 0)).remove(0);
         let error = difference(&ours, &expected[layer]);
-        assert!(error < TOLERANCE, "{layer}: {error}");
+        let tolerance = if layer.starts_with("half") || layer.ends_with("16") {
+            HALF
+        } else {
+            TOLERANCE
+        };
+        assert!(error < tolerance, "{layer}: {error}");
     }
+}
+
+/// Nothing of this is allocated: a file of some hundred bytes may ask for terabytes.
+#[test]
+fn operations_that_make_too_many_values_are_refused_before_they_run() {
+    let file = open("sizes.onnx");
+    let layers: Vec<String> = file.layers().into_iter().map(|layer| layer.name).collect();
+    assert_eq!(layers, ["relu"]);
+    let left_out = file.left_out().into_iter();
+    let left_out: Vec<String> = left_out
+        .filter(|left| left.why != NotLayer::Constant)
+        .map(|left| format!("{}: {}", left.tensors[0], left.why))
+        .collect();
+    insta::assert_snapshot!(left_out.join("\n"), @r#"
+    padded: `padded` cannot be computed (its result's shape is [16385, 16385]; the limit is 268435456 values)
+    resized: `resized` cannot be computed (its result's shape is [1, 1, 16385, 16385]; the limit is 268435456 values)
+    expanded: `expanded` cannot be computed (its result's shape is [16385, 16385]; the limit is 268435456 values)
+    tiled: `tiled` cannot be computed (its result's shape is [16385, 16385]; the limit is 268435456 values)
+    filled: `filled` cannot be computed (its result's shape is [16385, 16385]; the limit is 268435456 values)
+    counted: `counted` cannot be computed (its result's shape is [300000000]; the limit is 268435456 values)
+    seen: `seen` cannot be computed (Eager eval during inference: its result's shape is [1, 1, 16385, 16385]; the limit is 268435456 values)
+    more: `more` cannot be computed (with it, operations on constants make 288016377 values; the limit is 268435456)
+    "#);
 }
 
 /// The operations are onnxruntime's in 32 bits; a sum in 16 bits would be off by more.
@@ -121,6 +149,20 @@ fn halves_and_pads_that_crop_are_onnxruntimes() {
         let ours = run(&file, &[layer], &image(&file, 0)).remove(0);
         let error = difference(&ours, &expected[layer]) / largest(&expected[layer]);
         assert!(error < HALF, "{layer}: {error}");
+    }
+}
+
+/// onnxruntime rounds nothing between operations that it computes in 32 bits: twelve roundings would be off by
+/// more than a hundredth. What it has in 16 bits reads rounded numbers, of which some may be the next.
+#[test]
+fn a_chain_of_halves_is_rounded_where_onnxruntime_rounds_it() {
+    let all = references(&testdata("onnx_modules.json"));
+    let file = open("halves_deep.onnx");
+    for (layer, tolerance) in [("single", TOLERANCE), ("rounded", HALF)] {
+        let expected = &all["halves_deep.onnx"][layer];
+        let ours = run(&file, &[layer], &image(&file, 0)).remove(0);
+        let error = difference(&ours, expected) / largest(expected);
+        assert!(error < tolerance, "{layer}: {error}");
     }
 }
 
@@ -160,7 +202,7 @@ fn layers_of_changed_operations_have_the_next_arithmetic() {
             "attention_kinds.onnx",
             &[
                 "rows", "q", "k", "v", "wide", "grouped", "causal", "q4", "k4", "v4", "self",
-                "same",
+                "q16", "k16", "v16", "same",
             ],
         ),
     ] {
@@ -334,6 +376,26 @@ fn what_is_not_supported_is_left_out_with_what_depends_on_it() {
         (
             "`either` cannot be computed (`Celu` with a factor is not supported)",
             own(&["either"]),
+        ),
+        (
+            "`noise` cannot be computed (`RandomNormal` draws other numbers each time it runs)",
+            own(&["noise", "noisy"]),
+        ),
+        (
+            "`uniform` cannot be computed (`RandomUniformLike` draws other numbers each time it runs)",
+            own(&["uniform"]),
+        ),
+        (
+            "`coin` cannot be computed (unknown operation `Bernoulli`)",
+            own(&["coin"]),
+        ),
+        (
+            "`sample` cannot be computed (`Multinomial` draws other numbers each time it runs)",
+            own(&["sample"]),
+        ),
+        (
+            "`random_either` cannot be computed (`RandomNormalLike` draws other numbers each time it runs)",
+            own(&["random_either"]),
         ),
     ];
     let expected: Vec<(String, Vec<String>)> = expected

@@ -9,31 +9,45 @@ use tract_onnx::pb::{ModelProto, NodeProto};
 use tract_onnx::tract_hir::internal::InferenceModel;
 
 use super::attention::attention;
+use super::bounded::bounded;
 use super::einsum::einsum;
-use super::mended::Builder;
+use super::mended::{Builder, Built, tracts};
 use super::misread::misread;
 use super::{guarded, numbers, shapes};
 
 /// Domains whose operations tract knows: ONNX's own and Microsoft's.
 const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
 
-/// Replaces operations of tract's by ours.
+/// Operations of ours in place of tract's.
+const OURS: [(&str, Builder); 10] = [
+    ("Attention", attention),
+    ("Cast", numbers::whole_numbers),
+    ("ConstantOfShape", shapes::constant_of_shape),
+    ("Einsum", einsum),
+    ("LogSoftmax", numbers::log_softmax),
+    ("Mod", numbers::modulo),
+    ("Pad", shapes::pad),
+    ("QuantizeLinear", numbers::quantize),
+    ("Resize", shapes::resize),
+    ("Softplus", numbers::softplus),
+];
+
+/// Replaces operations of tract's by ours, and bounds all.
 pub(super) fn replace(onnx: &mut Onnx) {
-    let ours: [(&'static str, Builder); 10] = [
-        ("Attention", attention),
-        ("Cast", numbers::whole_numbers),
-        ("ConstantOfShape", shapes::constant_of_shape),
-        ("Einsum", einsum),
-        ("LogSoftmax", numbers::log_softmax),
-        ("Mod", numbers::modulo),
-        ("Pad", shapes::pad),
-        ("QuantizeLinear", numbers::quantize),
-        ("Resize", shapes::resize),
-        ("Softplus", numbers::softplus),
-    ];
-    for (name, builder) in ours {
-        onnx.op_register.insert(name, builder);
+    for (name, _) in OURS {
+        onnx.op_register.insert(name, build);
     }
+    for builder in onnx.op_register.0.values_mut() {
+        *builder = build;
+    }
+}
+
+fn build(context: &ParsingContext, node: &NodeProto) -> Built {
+    let ours = OURS.iter().find(|(name, _)| *name == node.op_type);
+    bounded(match ours {
+        Some((_, ours)) => ours(context, node),
+        None => tracts(context, node),
+    })
 }
 
 /// For each of the graph's nodes, why it cannot be computed, if it cannot be read.

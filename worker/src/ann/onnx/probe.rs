@@ -7,14 +7,19 @@ use std::ops::Range;
 
 use tract_onnx::prelude::{IntoRunnable, Tensor as Value, TypedModel, tvec};
 use tract_onnx::tract_core::plan;
-use tract_onnx::tract_hir::internal::{OutletId, TractResult, TypedNode, ensure, format_err};
+use tract_onnx::tract_hir::internal::{
+    OutletId, TractError, TractResult, TypedNode, ensure, format_err,
+};
 
-use super::graph::{Graph, NotLayer, Tensor, UNITS_MAX, sizes, units};
+use super::bounded::{self, sizes};
+use super::graph::{Graph, NotLayer, Tensor};
 use super::guarded;
 use super::input::Input;
 
 /// Most operations that are looked for. Each further one takes another run.
 const FAILING_MAX: usize = 64;
+/// Longest reason, in bytes.
+const REASON_MAX: usize = 300;
 
 /// An image that a graph is tried on.
 #[derive(Clone, Copy)]
@@ -124,9 +129,16 @@ fn layers(tensors: &[Tensor]) -> Vec<OutletId> {
     layers.map(|(outlet, _)| *outlet).collect()
 }
 
-/// Calls tract; of an error, only what went wrong, without where.
+/// Calls tract; of an error, only what went wrong, without where: its first line, without the model in it.
 fn rooted<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    guarded(|| call().map_err(|error| format_err!("{}", error.root_cause())))
+    let first = |error: TractError| {
+        let said = error.root_cause().to_string();
+        let said = said.lines().next().unwrap_or_default();
+        let said = said.split("ModelPatch {").next().unwrap_or_default();
+        let end = said.floor_char_boundary(REASON_MAX);
+        format_err!("{}", &said[..end])
+    };
+    guarded(|| call().map_err(first))
 }
 
 fn optimise(model: &TypedModel, layers: &[OutletId]) -> Result<TypedModel, String> {
@@ -211,13 +223,8 @@ fn as_expected(node: &TypedNode, slot: usize, shape: &[usize]) -> TractResult<()
 
 fn within_limit(node: &TypedNode) -> TractResult<()> {
     // Sizes that depend on the image are not known before.
-    for sizes in node.outputs.iter().filter_map(|output| sizes(&output.fact)) {
-        ensure!(
-            units(&sizes).is_some_and(|units| units <= UNITS_MAX),
-            "its result's shape is {sizes:?}; the limit is {UNITS_MAX} values"
-        );
-    }
-    Ok(())
+    let mut known = node.outputs.iter().filter_map(|output| sizes(&output.fact));
+    known.try_for_each(|sizes| bounded::within_limit(&sizes))
 }
 
 /// Those of `layers` that no other layer depends on. Others are computed on the way, and need not be kept.

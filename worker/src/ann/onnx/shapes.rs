@@ -1,5 +1,5 @@
-//! Operations that make shapes: constants with a limit on their size, pads that crop, and sizes that
-//! tract rounds otherwise than onnxruntime.
+//! Operations that make shapes: constants without a value, pads that crop, and sizes that tract rounds
+//! otherwise than onnxruntime.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -7,10 +7,7 @@ use tract_onnx::tract_core::ops::array::Slice;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::array::ConstantOfShape;
 
-use super::mended::{Built, Mend, Mended, Place, Wired, from_first, mended, tracts};
-
-/// Most elements of a constant that is stated by its shape.
-const CONSTANT_MAX: usize = 1 << 28;
+use super::mended::{Built, Mend, Place, Wired, from_first, mended, tracts};
 
 /// tract's makes zeros of 64-bit floats where the value is left out; ONNX's are of 32 bits.
 pub(super) fn constant_of_shape(context: &ParsingContext, node: &NodeProto) -> Built {
@@ -23,42 +20,10 @@ pub(super) fn constant_of_shape(context: &ParsingContext, node: &NodeProto) -> B
             value.into_shape(&[])?
         }
     };
-    let tracts: Box<dyn Expansion> = Box::new(ConstantOfShape::new(value.into_arc_tensor()));
-    let mend = Fill;
-    Ok((expand(Mended { tracts, mend }), vec![]))
-}
-
-/// [`ConstantOfShape`] with a limit on its size: the shape is the file's.
-#[derive(Debug, Clone)]
-struct Fill;
-
-impl Mend for Fill {
-    fn rules<'r, 'p: 'r>(&self, s: &mut Solver<'r>, inputs: &'p [TensorProxy]) -> InferenceResult {
-        s.given(&inputs[0].value, |_, shape| within_limit(&shape))
-    }
-
-    fn wire(&self, place: Place<'_>) -> Wired {
-        let Place {
-            tracts,
-            mut wires,
-            inputs,
-        } = place;
-        let shape = wires.value(inputs[0])?;
-        within_limit(&shape)?;
-        wires.tracts(tracts, inputs)
-    }
-}
-
-fn within_limit(shape: &Tensor) -> TractResult<()> {
-    let sizes = shape.cast_to::<i64>()?;
-    let sizes = sizes.try_as_plain_ram()?.as_slice::<i64>()?;
-    let mut sizes_found = sizes.iter().map(|size| usize::try_from(*size).ok());
-    let elements = sizes_found.try_fold(1_usize, |all, size| all.checked_mul(size?));
-    ensure!(
-        elements.is_some_and(|elements| elements <= CONSTANT_MAX),
-        "a constant of {sizes:?} elements; the limit is {CONSTANT_MAX}"
-    );
-    Ok(())
+    Ok((
+        expand(ConstantOfShape::new(value.into_arc_tensor())),
+        vec![],
+    ))
 }
 
 /// `Pad` whose negative pads crop; tract's takes them for very large ones.

@@ -7,17 +7,20 @@ blocks.onnx       two residual blocks whose ReLU is called twice each, with a fi
 returns.onnx      an LSTM that returns a sequence and its last state, both read; and a module `relu` that
                   is not the first ReLU
 attention_kinds.onnx  `Attention` with two kinds of heads, masks (also of queries that see no key), a scale, and
-                  on three and four axes; `ConstantOfShape` without a value
+                  on three and four axes, in 32 and in 16 bits; `ConstantOfShape` without a value
 halves.onnx       operations on 16-bit floats, and `Pad` that crops
+halves_deep.onnx  a chain of them, of which onnxruntime rounds few results, and one that it rounds on the way
 numbers.onnx      64-bit integers, of both signs; `LogSoftmax` and `Softplus` of large numbers; `QuantizeLinear`
                   of halves; `Einsum` with ellipses; `Resize` to corners
 unsupported.onnx  operations that are not ONNX's although their names are, one in training mode, such as tract
                   would compute with other attributes, and such as fail when they run, on noise or on
                   an image of one colour
+sizes.onnx        operations that make more values of a few numbers than a tensor may have, and such as do together
 batch.onnx        a fixed batch of three, with shapes that contain it, and a tensor that mixes stimuli
 onnx_modules.json  for blocks.onnx and returns.onnx, what each module returns at its last call (PyTorch);
-                  for attention_kinds.onnx, halves.onnx and numbers.onnx, each tensor (onnxruntime); for
-                  batch.onnx, each tensor's first stimulus; of make_onnx.py's image
+                  for attention_kinds.onnx, halves.onnx and numbers.onnx, each tensor (onnxruntime), for
+                  halves_deep.onnx its outputs alone; for batch.onnx, each tensor's first stimulus; of
+                  make_onnx.py's image
 
 Needs torch 2.15, onnx 1.23, onnxscript, onnxruntime 1.32.
 """
@@ -129,6 +132,10 @@ def attention_kinds():
         name: rng.normal(size=(24, size)).astype(np.float32) / 3
         for name, size in [("q", 24), ("k", 12), ("v", 12), ("wide", 24)]
     }
+    # Rows of the lowest number, of one that rounds what it is added to, and of both.
+    mask = constants["mask16"] = rng.normal(size=(12, 12)).astype(np.float16)
+    mask[5] = mask[7, :6] = mask[8, 3:] = np.finfo(np.float16).min
+    mask[6] = mask[7, 6:] = -1e4
     nodes = [
         node("Reshape", ["image", "all"], ["rows"]),
         *(node("MatMul", ["rows", f"{name}_weight"], [name]) for name in project),
@@ -145,6 +152,11 @@ def attention_kinds():
         node("Attention", ["q4", "k4", "v4", "minus_infinity"], ["unseen_infinite"]),
         # With `is_causal`, the first query sees no key.
         node("Attention", ["q4", "k4", "v4", "lowest"], ["unseen_lowest"], is_causal=1),
+        *(node("Cast", [f"{name}4"], [f"{name}16"], to=TensorProto.FLOAT16) for name in "qkv"),
+        node("Attention", ["q16", "k16", "v16"], ["half_causal"], is_causal=1),
+        node("Attention", ["q16", "k16", "v16", "mask16"], ["half_masked"]),
+        node("Attention", ["q16", "k16", "v16", "none_first"], ["half_unseen"]),
+        node("Attention", ["q4", "k4", "v4", "mask16"], ["mask_of_16"]),
         node("ConstantOfShape", ["grid"], ["zeros"]),
         node("Sub", ["image", "zeros"], ["same"]),
     ]
@@ -185,6 +197,38 @@ def halves():
     ]
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     return save("halves.onnx", nodes, initializers, 20)
+
+
+def halves_deep():
+    """Twelve convolutions in 16 bits; `Flatten` and `LayerNormalization` alone among what is in 32 bits."""
+    rng = np.random.default_rng(8)
+    node = helper.make_node
+    constants = {"side": np.array([0, 8, -1]), "ones": np.ones(6, np.float16), "zeros": np.zeros(6, np.float16)}
+    nodes = [node("Cast", ["image"], ["x0"], to=TensorProto.FLOAT16)]
+    channels = 3
+    for at in range(12):
+        kernel = rng.normal(size=(8, channels, 3, 3)) * np.sqrt(2 / (9 * channels))
+        constants[f"kernel{at}"] = kernel.astype(np.float16)
+        nodes.append(node("Conv", [f"x{at}", f"kernel{at}"], [f"conv{at}"], pads=[1] * 4))
+        nodes.append(node("Relu", [f"conv{at}"], [f"x{at + 1}"]))
+        channels = 8
+    constants["head"] = rng.normal(size=(768, 6)).astype(np.float16) / 24
+    constants["last"] = rng.normal(size=(6, 5)).astype(np.float16)
+    constants["turn"] = rng.normal(size=(96, 5)).astype(np.float16) / 8
+    nodes += [
+        node("Flatten", ["x12"], ["flat"]),
+        node("MatMul", ["flat", "head"], ["hidden"]),
+        node("LayerNormalization", ["hidden", "ones", "zeros"], ["normal"]),
+        node("MatMul", ["normal", "last"], ["logits"]),
+        node("Cast", ["logits"], ["single"], to=TensorProto.FLOAT),
+        # Two in a row are in 16 bits.
+        node("Reshape", ["x12", "side"], ["rows"]),
+        node("Transpose", ["rows"], ["columns"], perm=[0, 2, 1]),
+        node("Transpose", ["columns"], ["turned"], perm=[0, 2, 1]),
+        node("MatMul", ["turned", "turn"], ["rounded"]),
+    ]
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return save("halves_deep.onnx", nodes, initializers, 20, ["single", "rounded"])
 
 
 def numbers():
@@ -321,11 +365,53 @@ def unsupported():
         node("If", ["yes"], ["either"],
              then_branch=branch(node("Celu", ["relu"], ["then"], alpha=2.0)),
              else_branch=branch(node("Neg", ["relu"], ["else"]))),
+        node("RandomNormal", [], ["noise"], shape=[1, 3, 8, 12]),
+        node("Add", ["relu", "noise"], ["noisy"]),
+        *(node(op, ["relu"], [name], seed=1.0) for op, name in [
+            ("RandomUniformLike", "uniform"), ("Bernoulli", "coin"), ("Multinomial", "sample"),
+        ]),
+        node("If", ["yes"], ["random_either"],
+             then_branch=branch(node("RandomNormalLike", ["relu"], ["then"])),
+             else_branch=branch(node("Neg", ["relu"], ["else"]))),
         node("Neg", ["relu"], ["neg"]),
     ]
     weights |= {name: np.ones(3, np.float32) for name in ones} | {"yes": np.array(True)}
     initializers = [numpy_helper.from_array(value, name) for name, value in weights.items()]
     save("unsupported.onnx", nodes, initializers, 24)
+
+
+def sizes():
+    """A square of 16,385 is more than a tensor may have; two of 12,000 are together."""
+    node = helper.make_node
+    constants = {
+        "one": np.ones((1, 1), np.float32), "pixel": np.ones((1, 1, 1, 1), np.float32),
+        "pads": np.array([0, 0, 16384, 16384]), "side": np.array([16385, 16385]),
+        "square": np.array([1, 1, 16385, 16385]), "row": np.array([1, 1, 16385, 1]),
+        "first": np.array(0), "last": np.array(300_000_000), "step": np.array(1),
+        "half": np.array([12000, 12000]),
+    }
+    nodes = [node("Relu", ["image"], ["relu"])]
+    for op, name, inputs in [
+        ("Pad", "padded", ["one", "pads"]),
+        ("Resize", "resized", ["pixel", "", "", "square"]),
+        ("Expand", "expanded", ["one", "side"]),
+        ("Tile", "tiled", ["one", "side"]),
+        ("ConstantOfShape", "filled", ["side"]),
+        ("Range", "counted", ["first", "last", "step"]),
+        ("ConstantOfShape", "queries", ["row"]),
+        ("Attention", "seen", ["queries"] * 3),
+        ("ConstantOfShape", "some", ["half"]),
+        ("ConstantOfShape", "more", ["half"]),
+    ]:
+        # One byte each.
+        truths = {"value": helper.make_tensor("no", TensorProto.BOOL, [1], [0])} if inputs == ["half"] else {}
+        nodes.append(node(op, inputs, [name], **truths))
+        if name not in ("queries", "some"):
+            nodes.append(node("ReduceMax", [name], [f"{name}_max"], keepdims=0))
+            nodes.append(node("Cast", [f"{name}_max"], [f"{name}_float"], to=TensorProto.FLOAT))
+            nodes.append(node("Add", ["relu", f"{name}_float"], [f"after_{name}"]))
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    save("sizes.onnx", nodes, initializers, 23)
 
 
 def batch():
@@ -358,12 +444,12 @@ def batch():
     return save("batch.onnx", nodes, initializers, 18, batch=3)
 
 
-def save(name, nodes, initializers, opset, batch="batch"):
+def save(name, nodes, initializers, opset, outputs=None, batch="batch"):
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes, "net",
         [value("image", TensorProto.FLOAT, [batch, 3, HEIGHT, WIDTH])],
-        [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
+        [helper.make_empty_tensor_value_info(name) for name in outputs or nodes[-1].output[:1]],
         initializers,
     )
     sets = [helper.make_opsetid(domain, 1) for domain in ("made.up", "com.microsoft")]
@@ -373,11 +459,11 @@ def save(name, nodes, initializers, opset, batch="batch"):
     return model
 
 
-def computed(model, image):
+def computed(model, image, names=None):
+    """The tensors of these names, or all."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
-    names = [name for node in model.graph.node for name in node.output]
-    names = [name for name in names if name != "zeros"]
+    names = names or [name for node in model.graph.node for name in node.output if name != "zeros"]
     del probe.graph.output[:]
     probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     session = onnxruntime.InferenceSession(
@@ -407,6 +493,7 @@ def main():
         export(net, image(), name)
         references[name] = hooked(net, image())
     unsupported()
+    sizes()
     kinds = computed(attention_kinds(), image())
     references["attention_kinds.onnx"] = {name: some(values) for name, values in kinds.items()}
     floats = computed(numbers(), image())
@@ -417,6 +504,9 @@ def main():
     }
     sixteen = computed(halves(), image())
     references["halves.onnx"] = {name: some(values) for name, values in sixteen.items()}
+    deep = halves_deep()
+    chain = computed(deep, image(), [output.name for output in deep.graph.output])
+    references["halves_deep.onnx"] = {name: some(values) for name, values in chain.items()}
     others = torch.flip(image(), (1, 3)), -image()
     together = computed(batch(), torch.cat([image(), *others]))
     sizes = {name: len(values) // 3 for name, values in together.items()}
