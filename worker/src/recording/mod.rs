@@ -52,7 +52,6 @@ pub use duplicates::Duplicates;
 pub use error::{ArraysError, AssemblyError, ImagesError, NwbError, RecordingError, StimuliError};
 pub(crate) use formats::Tables;
 pub use formats::arrays::Axes;
-pub(crate) use formats::arrays::container::Entries;
 pub(crate) use formats::arrays::ids::names_stimuli;
 pub(crate) use formats::arrays::npy;
 pub use formats::{FORMATS, Format};

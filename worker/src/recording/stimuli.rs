@@ -26,7 +26,7 @@ pub struct Stimulus {
 impl Stimulus {
     /// The path of its image: the first non-empty column that may hold one, or its id if all are
     /// empty. The id is never used in place of a path that does not exist.
-    pub(super) fn image_name(&self) -> &str {
+    pub(crate) fn image_name(&self) -> &str {
         let mut columns = FILE_COLUMNS
             .iter()
             .filter_map(|column| self.labels.get(*column));

@@ -15,14 +15,14 @@ use super::error::FeaturesError;
 use super::layers::{Layer, List, Listed};
 use crate::archive;
 use crate::precision::Number;
-use crate::recording::{Entries, MAX_RESPONSES_BYTES, names_stimuli, npy};
+use crate::recording::{MAX_RESPONSES_BYTES, names_stimuli, npy};
 
 /// Most arrays that a `.npz` may hold.
 const ARRAYS_MAX: usize = 10_000;
 /// The array of ids, besides those called as the stimulus set's column.
 const IDS: &str = "ids";
-/// Most bytes of all lists among which ids are looked for.
-const LISTS_BYTES_MAX: usize = 256 << 20;
+/// Most bytes of all lists among which ids are looked for, each entry as a word in memory.
+const LISTS_BYTES_MAX: usize = 1 << 30;
 const AS_WORDS: &str =
     "save the ids as words: `numpy.savez(\"features.npz\", stimulus_id=ids.astype(str), LAYER=x)`";
 const ONE_LIST: &str =
@@ -45,8 +45,8 @@ struct Array {
 /// Where an array is.
 #[derive(Debug)]
 enum Place {
-    /// As it is, this many bytes behind the start of the file.
-    At(u64),
+    /// As it is, this many bytes behind the start of the file; in an archive, in this entry.
+    At(u64, Option<usize>),
     /// Compressed, in this entry of the archive.
     Packed(usize),
 }
@@ -58,6 +58,9 @@ pub(super) struct RowFile {
     file: File,
     stored: npy::Stored,
     first: u64,
+    /// Its layer, and its entry in an archive.
+    layer: String,
+    entry: Option<usize>,
 }
 
 impl Arrays {
@@ -66,11 +69,11 @@ impl Arrays {
         let failed = |problem| bad(path, problem);
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         let stored = npy::Stored::open(BufReader::new(&file)).map_err(failed)?;
-        let stored = stored.map_err(|why| failed(why.to_owned()))?;
+        let stored = stored.map_err(failed)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut listed = Listed::default();
         let mut arrays = Self::none(path);
-        arrays.add(&name, stored.start, stored, &mut listed);
+        arrays.add(&name, Place::At(stored.start, None), stored, &mut listed);
         Ok((arrays, listed))
     }
 
@@ -100,17 +103,22 @@ impl Arrays {
                     let problem = "the ids of the stimuli stand here a second time".to_owned();
                     return Err(of_ids(problem, ONE_LIST));
                 }
-                let read = npy::read(entry).map_err(|problem| of_ids(problem, AS_WORDS))?;
-                listed.ids = Some(words(read.entries));
+                let read = npy::read_words(entry);
+                let (words, _) = read.map_err(|problem| of_ids(problem, AS_WORDS))?;
+                listed.ids = Some(words);
                 continue;
             }
             let is_stored = entry.compression() == CompressionMethod::STORE;
             let start = entry.data_start().filter(|_| is_stored);
+            let held = entry.size().min(entry.compressed_size());
             match npy::Stored::open(entry).map_err(of_array)? {
-                Err(why) => listed.leave_out(&name, why),
+                Err(why) => listed.leave_out(&name, &why),
                 Ok(stored) => {
                     let place = match start {
-                        Some(start) => Place::At(start + stored.start),
+                        Some(start) => {
+                            refuse_other_length(&stored, held).map_err(of_array)?;
+                            Place::At(start + stored.start, Some(index))
+                        }
                         None => Place::Packed(index),
                     };
                     arrays.add(&name, place, stored, &mut listed);
@@ -129,13 +137,7 @@ impl Arrays {
     }
 
     /// Adds an array, as a layer if it has rows and units.
-    fn add(
-        &mut self,
-        name: &str,
-        place: impl Into<Place>,
-        stored: npy::Stored,
-        listed: &mut Listed,
-    ) {
+    fn add(&mut self, name: &str, place: Place, stored: npy::Stored, listed: &mut Listed) {
         match stored.shape.as_slice() {
             [_] | [] => {
                 let axes = match stored.shape.len() {
@@ -152,7 +154,6 @@ impl Arrays {
                     shape: units.to_vec(),
                     at: self.arrays.len(),
                 });
-                let place = place.into();
                 self.arrays.push(Array { stored, place });
             }
         }
@@ -161,10 +162,11 @@ impl Arrays {
     /// What reads rows of `layer`; `None` where it can be read only as a whole.
     pub(super) fn by_rows(&self, layer: &Layer) -> Result<Option<RowFile>, FeaturesError> {
         let Array { stored, place } = &self.arrays[layer.at];
-        let Place::At(first) = *place else {
+        let Place::At(first, entry) = *place else {
             return Ok(None);
         };
-        if stored.is_fortran && layer.shape.iter().any(|length| *length > 1) && layer.rows > 1 {
+        let long = stored.shape.iter().filter(|length| **length > 1);
+        if stored.is_fortran && long.count() > 1 {
             return Ok(None);
         }
         let file = File::open(&self.path).map_err(|source| unreadable(&self.path, source))?;
@@ -183,6 +185,8 @@ impl Arrays {
             file,
             stored: stored.clone(),
             first,
+            layer: layer.name.clone(),
+            entry,
         }))
     }
 
@@ -205,7 +209,7 @@ impl Arrays {
             });
         }
         match *place {
-            Place::At(first) => {
+            Place::At(first, None) => {
                 let opened = File::open(&self.path).and_then(|mut file| {
                     file.seek(SeekFrom::Start(first))?;
                     Ok(file)
@@ -213,7 +217,7 @@ impl Arrays {
                 let file = opened.map_err(|source| unreadable(&self.path, source))?;
                 self.kept(layer, rows, BufReader::new(file))
             }
-            Place::Packed(entry) => {
+            Place::At(_, Some(entry)) | Place::Packed(entry) => {
                 let mut archive = open_archive(&self.path)?;
                 let entry = archive.by_index(entry);
                 let mut entry = entry.map_err(|error| bad(&self.path, error.to_string()))?;
@@ -267,11 +271,28 @@ impl Arrays {
                 }
             }
         }
+        // At its end, an archive's reader compares the sum of what it unpacked.
+        reader
+            .read(&mut [0])
+            .map_err(|error| damaged(&self.path, &layer.name, &error))?;
         Ok(kept)
     }
 }
 
 impl RowFile {
+    /// Compares the sum of the bytes with that in the archive, if the file is one.
+    pub(super) fn verify(&self) -> Result<(), FeaturesError> {
+        let Some(entry) = self.entry else {
+            return Ok(());
+        };
+        let mut archive = open_archive(&self.path)?;
+        let entry = archive.by_index(entry);
+        let mut entry = entry.map_err(|error| bad(&self.path, error.to_string()))?;
+        let read = std::io::copy(&mut entry, &mut std::io::sink());
+        read.map_err(|error| damaged(&self.path, &self.layer, &error))?;
+        Ok(())
+    }
+
     /// Reads as many entries as `out` holds, after the first `before`.
     pub(super) fn read<T: Number>(&self, before: u64, out: &mut [T]) -> Result<(), FeaturesError> {
         let mut line = vec![0; out.len() * self.stored.entry_bytes];
@@ -285,10 +306,21 @@ impl RowFile {
     }
 }
 
-impl From<u64> for Place {
-    fn from(first: u64) -> Self {
-        Self::At(first)
+/// Refuses an array that needs other bytes than the `held` of its entry.
+fn refuse_other_length(stored: &npy::Stored, held: u64) -> Result<(), String> {
+    let lengths = stored.shape.iter().map(|length| *length as u64);
+    let entries = lengths.fold(1, u64::saturating_mul);
+    let bytes = entries.saturating_mul(stored.entry_bytes as u64);
+    match bytes.saturating_add(stored.start) {
+        needed if needed == held => Ok(()),
+        needed => Err(format!(
+            "it needs {needed} bytes, and its entry in the archive has {held}"
+        )),
     }
+}
+
+fn damaged(path: &Path, array: &str, error: &std::io::Error) -> FeaturesError {
+    bad(path, format!("array `{array}` is damaged ({error})"))
 }
 
 /// Which unit, in C's order, the column `index` of an array in Fortran's order has.
@@ -328,16 +360,15 @@ fn lists(
             let problem = "it holds Python objects, which may be ids and are not loaded".to_owned();
             return Err(of_list(problem, AS_WORDS));
         }
-        bytes = bytes.saturating_add(list.bytes);
+        let words = list.length.saturating_mul(2 * size_of::<String>());
+        bytes = bytes.saturating_add(list.bytes).saturating_add(words);
         if bytes > LISTS_BYTES_MAX {
             let problem =
                 format!("lists up to here have {bytes} bytes; the limit is {LISTS_BYTES_MAX}");
             return Err(of_list(problem, ONE_LIST));
         }
-        let read = npy::read(archive.by_index(index).map_err(unreadable)?);
-        let entries = read.map_err(|problem| of_list(problem, AS_WORDS))?.entries;
-        let is_numbers = matches!(entries, Entries::Numbers(_));
-        let words = words(entries);
+        let read = npy::read_words(archive.by_index(index).map_err(unreadable)?);
+        let (words, is_numbers) = read.map_err(|problem| of_list(problem, AS_WORDS))?;
         let differ = words.iter().collect::<HashSet<_>>().len() == words.len();
         if differ || !is_numbers {
             lists.push(List {
@@ -348,13 +379,6 @@ fn lists(
         }
     }
     Ok(lists)
-}
-
-fn words(entries: Entries) -> Vec<String> {
-    match entries {
-        Entries::Words(words) => words,
-        Entries::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
-    }
 }
 
 fn bad_ids(path: &Path, array: &str, problem: String, help: &'static str) -> FeaturesError {

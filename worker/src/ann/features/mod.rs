@@ -8,6 +8,7 @@
 mod arrays;
 mod error;
 mod layers;
+mod naming;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::recording::{Recordings, Stimulus, Tables, first_bytes, named, some_of
 use arrays::Arrays;
 pub use error::FeaturesError;
 use layers::{Layer, List, Listed};
+use naming::Naming;
 pub use rows::WideFeatures;
 use rows::{Content, Rows};
 
@@ -42,9 +44,6 @@ pub struct FeaturesFile {
     lists: Vec<List>,
     left_out: Vec<(String, String)>,
 }
-
-/// A list of ids: its name, and the row of each.
-type IdList<'a> = (&'a str, HashMap<String, usize>);
 
 /// A layer of a file of activations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,11 +197,10 @@ impl FeaturesFile {
 
     /// The row of each stimulus of `recordings`.
     fn rows(&self, layer: &Layer, recordings: &Recordings) -> Result<Vec<usize>, FeaturesError> {
-        let found = match &self.rows {
-            Some(_) => None,
-            None => self.id_list(layer, recordings)?.map(|(_, rows)| rows),
-        };
-        let Some(known) = self.rows.as_ref().or(found.as_ref()) else {
+        let Some(known) = &self.rows else {
+            if let Some(naming) = self.naming(layer, recordings)? {
+                return Ok(naming.rows);
+            }
             if layer.rows != recordings.listed {
                 return Err(FeaturesError::Rows {
                     path: self.path.clone(),
@@ -218,64 +216,8 @@ impl FeaturesFile {
         Ok(ids.map(|stimulus| known[&stimulus.id]).collect())
     }
 
-    /// The list of words, whatever its name, that holds the ids of the recordings' stimuli for the rows of
-    /// `layer`. Numbers under another name may be ids or count something: where that matters, they are refused.
-    fn id_list(
-        &self,
-        layer: &Layer,
-        recordings: &Recordings,
-    ) -> Result<Option<IdList<'_>>, FeaturesError> {
-        let ids: HashSet<&String> = recordings.stimuli.iter().map(|of| &of.id).collect();
-        let (mut whole, mut partly): (Option<IdList<'_>>, Option<IdList<'_>>) = (None, None);
-        for List {
-            name,
-            words,
-            is_numbers,
-        } in &self.lists
-        {
-            if words.len() != layer.rows || !words.iter().any(|word| ids.contains(word)) {
-                continue;
-            }
-            let rows = numbered(&self.path, words.clone())?;
-            let has_all = ids.iter().all(|id| rows.contains_key(*id));
-            if *is_numbers {
-                let lines = recordings.stimuli.iter().zip(&recordings.lines);
-                let in_order =
-                    |(stimulus, line): (&Stimulus, &usize)| rows.get(&stimulus.id) == Some(line);
-                if has_all && !lines.into_iter().all(in_order) {
-                    return Err(FeaturesError::Ids {
-                        path: self.path.clone(),
-                        problem: format!(
-                            "array `{name}` holds the stimuli's ids in another order than the stimulus set, or \
-                             counts something"
-                        ),
-                        help: "call it `stimulus_id` if it names the rows' stimuli; leave it out if not",
-                    });
-                }
-                continue;
-            }
-            let first = if has_all { &mut whole } else { &mut partly };
-            match first {
-                None => *first = Some((name, rows)),
-                Some((other, known)) if has_all && ids.iter().any(|id| known[*id] != rows[*id]) => {
-                    return Err(FeaturesError::Ids {
-                        path: self.path.clone(),
-                        problem: format!(
-                            "`{other}` and `{name}` name the rows' stimuli differently"
-                        ),
-                        help: "keep the list with the stimuli's ids, as `stimulus_id`",
-                    });
-                }
-                Some(_) => {}
-            }
-        }
-        if let (None, Some((_, rows))) = (&whole, &partly) {
-            self.refuse_missing(rows, recordings)?;
-        }
-        Ok(whole)
-    }
-
-    /// What to tell the user of `layers`: which list is taken as the stimuli's ids, and what is left out.
+    /// What to tell the user of `layers`: which list names the stimuli of their rows, or that none does, and what
+    /// is left out.
     ///
     /// # Errors
     /// As [`FeaturesFile::of`].
@@ -284,18 +226,26 @@ impl FeaturesFile {
         layers: impl IntoIterator<Item = &'a String>,
         recordings: &Recordings,
     ) -> Result<Vec<String>, FeaturesError> {
-        let mut taken = BTreeSet::new();
+        let path = self.path.display();
+        let (mut taken, mut said) = (BTreeSet::new(), BTreeSet::new());
         if self.rows.is_none() {
             for layer in layers {
-                let list = self.id_list(self.layer(layer)?, recordings)?;
-                taken.extend(list.map(|(name, _)| name));
+                match self.naming(self.layer(layer)?, recordings)? {
+                    Some(Naming { list, by, .. }) => {
+                        taken.insert(list);
+                        said.insert(format!(
+                            "`{path}`: array `{list}` is taken as the stimuli's {by}"
+                        ));
+                    }
+                    None => {
+                        said.insert(format!(
+                            "`{path}`: row i is taken as line i of the stimulus set"
+                        ));
+                    }
+                }
             }
         }
-        let path = self.path.display();
-        let ids = taken
-            .iter()
-            .map(|name| format!("`{path}`: array `{name}` is taken as the stimuli's ids"));
-        let mut notices: Vec<String> = ids.collect();
+        let mut notices: Vec<String> = said.into_iter().collect();
         let left_out = self.left_out.iter();
         let left_out = left_out.filter(|(name, _)| !taken.contains(name.as_str()));
         let (some, count) = some_of(left_out.map(|(name, why)| format!("`{name}` ({why})")));
@@ -371,11 +321,12 @@ impl Features<'_> {
         }
     }
 
-    /// Reads all activations once, to find those that cannot be used.
+    /// Reads all activations once, to find those that are damaged or cannot be used.
     ///
     /// # Errors
     /// As [`Features::read`].
     pub fn check(&self) -> Result<(), FeaturesError> {
+        self.rows.verify()?;
         let stimuli = self.rows.stimuli();
         let mut starts = (0..stimuli).step_by(self.batch());
         starts.try_for_each(|start| {
@@ -444,7 +395,7 @@ fn numbered(path: &Path, ids: Vec<String>) -> Result<HashMap<String, usize>, Fea
 }
 
 fn refuse_twice(path: &Path, layers: &[Layer]) -> Result<(), FeaturesError> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     match layers.iter().find(|layer| !seen.insert(&layer.name)) {
         None => Ok(()),
         Some(layer) => Err(FeaturesError::LayerTwice {

@@ -68,6 +68,15 @@ impl<T: Number> Rows<T> {
         })
     }
 
+    /// Refuses rows in an archive whose bytes are not those that were stored.
+    pub(super) fn verify(&self) -> Result<(), FeaturesError> {
+        match &self.source {
+            Source::Rows(file) => file.verify(),
+            // It was compared as it was read.
+            Source::Whole(_) => Ok(()),
+        }
+    }
+
     /// How many stimuli there are.
     pub(super) fn stimuli(&self) -> usize {
         self.rows.len()

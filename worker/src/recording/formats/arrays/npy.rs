@@ -92,19 +92,24 @@ impl Stored {
     ///
     /// # Errors
     /// When the header is damaged, in words.
-    pub(crate) fn open(reader: impl Read) -> Result<Result<Self, &'static str>, String> {
+    pub(crate) fn open(reader: impl Read) -> Result<Result<Self, String>, String> {
         let mut counted = Counted { reader, bytes: 0 };
         let header = Header::read(&mut counted)?;
         let kind = match header.kind {
             Ok(kind @ (Kind::Float | Kind::Signed | Kind::Unsigned)) => kind,
             Ok(Kind::Boolean) => {
-                return Ok(Err(
-                    "it holds true and false; `x.astype(\"float32\")` makes numbers of them",
-                ));
+                let why = "it holds true and false; `x.astype(\"float32\")` makes numbers of them";
+                return Ok(Err(why.to_owned()));
             }
-            Ok(Kind::Bytes | Kind::Characters) | Err(_) => {
-                return Ok(Err("it does not hold numbers"));
+            Ok(Kind::Bytes | Kind::Characters) => {
+                return Ok(Err("it does not hold numbers".to_owned()));
             }
+            Err(Foreign::Type(dtype)) => {
+                return Ok(Err(format!(
+                    "it holds entries of type `{dtype}`; float16, float32, float64 and whole numbers are read"
+                )));
+            }
+            Err(foreign) => return Ok(Err(format!("it holds {foreign}"))),
         };
         Ok(Ok(Self {
             shape: header.shape,
@@ -186,45 +191,80 @@ pub(crate) fn word_list(mut reader: impl Read) -> Result<Option<WordList>, Strin
 /// Reads one array to its end. The error describes the problem in words.
 pub(crate) fn read(mut reader: impl Read) -> Result<Array, String> {
     let header = Header::read(&mut reader)?;
-    let kind = header
-        .kind
-        .clone()
-        .map_err(|what| format!("it holds {what}"))?;
-    let too_large = || {
-        format!(
-            "{} holds more than {MAX_RESPONSES_BYTES} bytes, or {MAX_RESPONSES} entries",
-            header.shown()
-        )
-    };
-    let entries = header
-        .shape
-        .iter()
-        .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
-    let entries = entries.filter(|entries| *entries <= MAX_RESPONSES);
-    let bytes = entries.and_then(|n| n.checked_mul(header.entry_bytes));
-    let bytes = bytes
-        .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)
-        .ok_or_else(too_large)?;
-    let mut stored = Vec::new();
-    reader
-        .take(bytes as u64 + 1)
-        .read_to_end(&mut stored)
-        .map_err(|error| format!("it cannot be read to its end ({error})"))?;
-    if stored.len() != bytes {
-        let length = if stored.len() > bytes {
-            "more".to_owned()
-        } else {
-            stored.len().to_string()
-        };
-        return Err(format!(
-            "{} needs {bytes} bytes, found {length}",
-            header.shown()
-        ));
-    }
+    let (kind, stored) = header.stored(reader)?;
     Ok(header.decode(kind, &stored))
 }
 
+/// Most entries of a list of words, and most bytes: in memory each is a word of its own.
+const MAX_WORDS: usize = 1 << 22;
+const MAX_WORDS_BYTES: usize = 1 << 28;
+
+/// Reads one array to its end, each entry as it is written, and says whether they are numbers. Whole numbers
+/// keep all their digits.
+pub(crate) fn read_words(mut reader: impl Read) -> Result<(Vec<String>, bool), String> {
+    let header = Header::read(&mut reader)?;
+    let lengths = header.shape.iter().copied();
+    let entries = lengths.fold(1, usize::saturating_mul);
+    if entries > MAX_WORDS || entries.saturating_mul(header.entry_bytes) > MAX_WORDS_BYTES {
+        let shown = header.shown();
+        return Err(format!(
+            "{shown} holds more than {MAX_WORDS} words, or {MAX_WORDS_BYTES} bytes"
+        ));
+    }
+    let (kind, stored) = header.stored(reader)?;
+    let big = header.big_endian;
+    let written = |entry: &[u8]| match kind {
+        Kind::Signed => signed(big, entry).to_string(),
+        Kind::Unsigned => unsigned(big, entry).to_string(),
+        Kind::Float | Kind::Boolean => number(kind, big, entry).to_string(),
+        Kind::Bytes | Kind::Characters => word(kind, big, entry),
+    };
+    let entries = stored.chunks_exact(header.entry_bytes.max(1));
+    let words = header.by_rows(entries.map(written).collect());
+    Ok((words, !matches!(kind, Kind::Bytes | Kind::Characters)))
+}
+
 impl Header {
+    /// What entries there are, and their bytes to the end of `reader`.
+    fn stored(&self, reader: impl Read) -> Result<(Kind, Vec<u8>), String> {
+        let kind = self
+            .kind
+            .clone()
+            .map_err(|what| format!("it holds {what}"))?;
+        let too_large = || {
+            format!(
+                "{} holds more than {MAX_RESPONSES_BYTES} bytes, or {MAX_RESPONSES} entries",
+                self.shown()
+            )
+        };
+        let entries = self
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        let entries = entries.filter(|entries| *entries <= MAX_RESPONSES);
+        let bytes = entries.and_then(|n| n.checked_mul(self.entry_bytes));
+        let bytes = bytes
+            .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)
+            .ok_or_else(too_large)?;
+        let mut stored = Vec::new();
+        reader
+            .take(bytes as u64 + 1)
+            .read_to_end(&mut stored)
+            .map_err(|error| format!("it cannot be read to its end ({error})"))?;
+        if stored.len() != bytes {
+            let length = if stored.len() > bytes {
+                "more".to_owned()
+            } else {
+                stored.len().to_string()
+            };
+            return Err(format!(
+                "{} needs {bytes} bytes, found {length}",
+                self.shown()
+            ));
+        }
+        Ok((kind, stored))
+    }
+
     fn read(reader: &mut impl Read) -> Result<Self, String> {
         let cut = |error: std::io::Error| match error.kind() {
             ErrorKind::UnexpectedEof => "it ends within its header".to_owned(),
@@ -360,22 +400,28 @@ impl Foreign {
 }
 
 fn number(kind: Kind, big_endian: bool, entry: &[u8]) -> f64 {
+    let unsigned = unsigned(big_endian, entry);
+    match (kind, entry.len()) {
+        (Kind::Float, 2) => half::f16::from_bits(unsigned as u16).to_f64(),
+        (Kind::Float, 4) => f64::from(f32::from_bits(unsigned as u32)),
+        (Kind::Float, _) => f64::from_bits(unsigned),
+        (Kind::Signed, _) => signed(big_endian, entry) as f64,
+        (Kind::Unsigned | Kind::Boolean | Kind::Bytes | Kind::Characters, _) => unsigned as f64,
+    }
+}
+
+fn unsigned(big_endian: bool, entry: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     bytes[..entry.len()].copy_from_slice(entry);
     if big_endian {
         bytes[..entry.len()].reverse();
     }
-    let unsigned = u64::from_le_bytes(bytes);
-    match (kind, entry.len()) {
-        (Kind::Float, 2) => half::f16::from_bits(unsigned as u16).to_f64(),
-        (Kind::Float, 4) => f64::from(f32::from_bits(unsigned as u32)),
-        (Kind::Float, _) => f64::from_bits(unsigned),
-        (Kind::Signed, length) => {
-            let unused = 64 - 8 * length as u32;
-            (((unsigned << unused) as i64) >> unused) as f64
-        }
-        (Kind::Unsigned | Kind::Boolean | Kind::Bytes | Kind::Characters, _) => unsigned as f64,
-    }
+    u64::from_le_bytes(bytes)
+}
+
+fn signed(big_endian: bool, entry: &[u8]) -> i64 {
+    let unused = 64 - 8 * entry.len() as u32;
+    ((unsigned(big_endian, entry) << unused) as i64) >> unused
 }
 
 fn word(kind: Kind, big_endian: bool, entry: &[u8]) -> String {

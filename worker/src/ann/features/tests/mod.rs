@@ -1,6 +1,8 @@
 //! Files of activations that NumPy and xarray wrote, for recordings whose stimulus set has another order than
 //! the files' ids, and a stimulus that was never shown.
 
+mod naming;
+
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -20,25 +22,35 @@ fn testdata(name: &str) -> PathBuf {
 
 /// Recordings of s0 to s3, in the order of `lines`.
 fn recordings_of(lines: &[&str]) -> Recordings {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let assembly = sources.join("recording/testdata/newer-h5netcdf.nc");
-    recordings_in(assembly, lines)
+    recordings_with("stimulus_id", lines)
 }
 
-/// The recordings in `assembly`, of a stimulus set with these `lines`.
-fn recordings_in(assembly: PathBuf, lines: &[&str]) -> Recordings {
+/// The same, of a stimulus set with these columns.
+fn recordings_with(columns: &str, lines: &[&str]) -> Recordings {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let assembly = sources.join("recording/testdata/newer-h5netcdf.nc");
+    recordings_in(assembly, columns, lines)
+}
+
+/// The recordings in `assembly`, of a stimulus set with these columns (the id, the image's file if there is one, and
+/// more) and lines.
+fn recordings_in(assembly: PathBuf, columns: &str, lines: &[&str]) -> Recordings {
     let folder = tempfile::tempdir().expect("a folder");
     let (stimuli, images) = (
         folder.path().join("stimuli.csv"),
         folder.path().join("images"),
     );
-    std::fs::write(&stimuli, format!("stimulus_id\n{}\n", lines.join("\n"))).expect("a CSV");
+    let text = format!("{columns}\n{}\n", lines.join("\n"));
+    std::fs::write(&stimuli, text).expect("a CSV");
     std::fs::create_dir(&images).expect("a folder");
-    for id in lines {
+    for line in lines {
+        let mut fields = line.split(',');
+        let id = fields.next().expect("an id");
+        let file = fields
+            .next()
+            .map_or_else(|| format!("{id}.png"), str::to_owned);
         let image = RgbImage::new(2, 3);
-        image
-            .save(images.join(format!("{id}.png")))
-            .expect("an image");
+        image.save(images.join(file)).expect("an image");
     }
     let source = RecordingsSource::Files {
         assembly,
@@ -399,93 +411,112 @@ fn words(ids: [&str; 5]) -> Vec<u8> {
 }
 
 #[test]
-fn a_list_of_the_stimulis_ids_counts_whatever_its_name() {
-    let ids = || words(["s3", "s2", "s1", "s0", "never"]);
-    let labels = || words(["cat", "cat", "dog", "dog", "dog"]);
-    let recordings = recordings();
-    for name in ["stimuli", "Stimulus_ID", "IDs"] {
-        let (_folder, path) = beside(&[("label", "|S5", labels()), (name, "|S5", ids())]);
-        let file = FeaturesFile::open(&path).expect("a file");
-        let features = file.of("fc", &recordings).expect(name);
-        // By line, the second and the fourth were those of s2 and s0.
-        let values = features.read(0..4).expect("values");
-        assert_eq!(values, expected(1, &[0]), "{name}");
-        let notices = file.notices(&["fc".to_owned()], &recordings);
-        let notices = notices.expect("notices").join("\n");
-        let is_said = notices.contains("array `stimuli` is taken as the stimuli's ids");
-        assert_eq!(is_said, name == "stimuli", "{notices}");
-        assert!(notices.contains("left out `label` (it does not hold numbers)"));
-    }
+fn what_an_array_holds_instead_of_numbers_is_said() {
+    let (folder, path) = beside(&[
+        ("complex", "<c8", vec![0; 40]),
+        ("long", "<f16", vec![0; 80]),
+        ("brain", "<V2", vec![0; 10]),
+        ("label", "|S5", vec![b'a'; 25]),
+    ]);
+    let file = FeaturesFile::open(&path).expect("a file");
+    let left_out = file.left_out().iter();
+    let left_out: Vec<String> = left_out
+        .map(|(name, why)| format!("{name}: {why}"))
+        .collect();
+    insta::assert_snapshot!(left_out.join("\n"), @r#"
+    complex: it holds entries of type `<c8`; float16, float32, float64 and whole numbers are read
+    long: it holds entries of type `<f16`; float16, float32, float64 and whole numbers are read
+    brain: it holds entries of type `<V2`; float16, float32, float64 and whole numbers are read
+    label: it does not hold numbers
+    "#);
+    drop(folder);
 }
 
+/// NumPy 2.4 refuses both: `numpy.load("….npz")["fc"]`.
 #[test]
-fn lists_that_may_be_ids_and_cannot_be_used_are_refused() {
-    let ids = || words(["s3", "s2", "s1", "s0", "never"]);
+fn a_stored_array_is_as_long_as_its_entry_and_as_its_sum_says() {
     let recordings = recordings();
-    let refused = |lists: &[(&str, &str, Vec<u8>)]| {
-        let (folder, path) = beside(lists);
-        let used = FeaturesFile::open(&path)
-            .and_then(|file| file.of("fc", &recordings).map(|features| features.check()));
-        let text = said(&used.expect_err("a refusal"));
-        text.replace(&format!("{}/", folder.path().display()), "")
+    let (folder, path) = beside(&[]);
+    let sound = std::fs::read(&path).expect("written");
+    let shape = |text: &[u8]| {
+        sound
+            .windows(text.len())
+            .position(|at| at == text)
+            .expect("there")
     };
-    let partly = words(["s3", "s2", "x", "s0", "never"]);
-    let other = words(["s2", "s3", "s1", "s0", "never"]);
-    let odd = [
-        refused(&[("stimuli", "|S5", partly)]),
-        refused(&[("stimuli", "|S5", ids()), ("names", "|S5", other)]),
-        refused(&[("stimulus_id", "|O", vec![0; 40])]),
-        refused(&[("stimuli", "|O", vec![0; 40])]),
-        refused(&[("stimulus_id", "|S5", ids()), ("image_id", "|S5", ids())]),
-    ];
+    let used = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        let used = FeaturesFile::open(&path).and_then(|file| file.of("fc", &recordings)?.check());
+        used.map_err(|error| said(&error).replace(&format!("{}/", folder.path().display()), ""))
+    };
+    assert_eq!(used(&sound), Ok(()));
+    let mut odd = Vec::new();
+    for rows in [b'4', b'9'] {
+        let mut other = sound.clone();
+        other[shape(b"(5, 1)") + 1] = rows;
+        odd.push(used(&other).expect_err("another length"));
+    }
+    let mut flipped = sound.clone();
+    // The last row is of `never`, which was not shown.
+    flipped[shape(b"(5, 1), }\n") + 10] ^= 1;
+    odd.push(used(&flipped).expect_err("another sum"));
     insta::assert_snapshot!(odd.join("\n"), @r#"
-    `beside.npz` lacks 1 of the recordings' 4 stimuli: `s1`
-      compute their activations too, or check that the file's ids are those of the stimulus set (it has `never`)
-    `beside.npz`: `stimuli` and `names` name the rows' stimuli differently
-      keep the list with the stimuli's ids, as `stimulus_id`
-    `beside.npz`: array `stimulus_id`: it holds Python objects, which are not loaded
-      save the ids as words: `numpy.savez("features.npz", stimulus_id=ids.astype(str), LAYER=x)`
-    `beside.npz`: array `stimuli`: it holds Python objects, which may be ids and are not loaded
-      save the ids as words: `numpy.savez("features.npz", stimulus_id=ids.astype(str), LAYER=x)`
-    `beside.npz`: array `image_id`: the ids of the stimuli stand here a second time
-      keep one list of ids: that with the ids of the stimulus set, as `stimulus_id`
+    `beside.npz`: array `fc`: it needs 86 bytes, and its entry in the archive has 90
+      an array of activations is stimuli x units of numbers; save it again
+    `beside.npz`: array `fc`: it needs 106 bytes, and its entry in the archive has 90
+      an array of activations is stimuli x units of numbers; save it again
+    `beside.npz`: array `fc` is damaged (Invalid checksum)
+      an array of activations is stimuli x units of numbers; save it again
     "#);
 }
 
+/// A packed array's sum is compared, too.
 #[test]
-fn numbers_that_may_be_ids_are_refused_where_the_order_matters() {
+fn a_packed_array_is_as_its_sum_says() {
+    let bytes = std::fs::read(testdata("packed.npz")).expect("a file");
     let folder = tempfile::tempdir().expect("a folder");
-    let assembly = folder.path().join("V4.npy");
-    let responses: Vec<u8> = (0..5_u8)
-        .flat_map(|value| f64::from(value).to_le_bytes())
-        .collect();
-    std::fs::write(&assembly, npy_of("<f8", "(5, 1)", &responses)).expect("written");
-    let recordings = recordings_in(assembly, &["3", "1", "9", "0", "2"]);
-    let read = |name: &str, numbers: [i64; 5]| {
-        let numbers = numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect();
-        let (_folder, path) = beside(&[(name, "<i8", numbers)]);
-        let file = FeaturesFile::open(&path)?;
-        file.of("fc", &recordings)?.read(0..5)
+    let path = folder.path().join("packed.npz");
+    let sum = |bytes: &[u8], at: usize| {
+        let mut other = bytes.to_vec();
+        // The sum stands in the local header and in the central one, which counts.
+        for place in (0..other.len() - 4)
+            .filter(|place| other[*place..].starts_with(b"PK\x01\x02"))
+            .collect::<Vec<_>>()
+        {
+            other[place + 16 + at] ^= 1;
+        }
+        other
     };
-    // `beside` has the rows of 3, 2, 1, 0 and 9.
-    let by_id = [3, 1, 9, 0, 2].map(|stimulus| 1000.0 + 100.0 * stimulus as f32);
-    let by_line = [3, 2, 1, 0, 9].map(|stimulus| 1000.0 + 100.0 * stimulus as f32);
-    let refused = read("order", [3, 2, 1, 0, 9])
-        .expect_err("a refusal")
-        .to_string();
+    std::fs::write(&path, sum(&bytes, 0)).expect("written");
+    let recordings = recordings();
+    let used = FeaturesFile::open(&path).and_then(|file| file.of("conv1", &recordings)?.check());
+    let text = used.expect_err("another sum").to_string();
     assert!(
-        refused.ends_with(
-            "array `order` holds the stimuli's ids in another order than the stimulus set, or counts something"
-        ),
-        "{refused}"
+        text.contains("cannot be read") || text.contains("is damaged"),
+        "{text}"
     );
-    assert_eq!(read("stimulus_id", [3, 2, 1, 0, 9]).expect("by id"), by_id);
-    // In the set's order it says what the lines say; that of other numbers counts something.
-    assert_eq!(read("order", [3, 1, 9, 0, 2]).expect("by line"), by_line);
-    assert_eq!(read("order", [3, 2, 1, 0, 7]).expect("by line"), by_line);
+}
+
+#[test]
+fn one_row_in_fortrans_order_has_its_units_in_cs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("row.npy");
+    // NumPy 2.4: `numpy.save(path, numpy.asfortranarray(numpy.arange(6.0).reshape(1, 2, 3)))`.
+    let header = "{'descr': '<f8', 'fortran_order': True, 'shape': (1, 2, 3), }\n";
+    let mut array = b"\x93NUMPY\x01\x00".to_vec();
+    array.extend((header.len() as u16).to_le_bytes());
+    array.extend(header.as_bytes());
+    array.extend(
+        [0.0_f64, 3.0, 1.0, 4.0, 2.0, 5.0]
+            .iter()
+            .flat_map(|value| value.to_le_bytes()),
+    );
+    std::fs::write(&path, array).expect("written");
+    let (arrays, listed) = Arrays::open_npy(&path).expect("an array");
+    let layer = &listed.layers[0];
+    assert!(arrays.by_rows(layer).expect("sound").is_none());
+    let whole: Vec<f32> = arrays.whole(layer, &[0]).expect("its row");
+    assert_eq!(whole, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
 }
 
 #[test]
