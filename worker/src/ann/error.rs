@@ -170,6 +170,22 @@ pub enum AnnError {
         /// What is there instead.
         found: String,
     },
+    /// The description of the network beside the weights cannot be compared with the ANN.
+    #[error(
+        "weights of {ann}: the network that `{}` describes cannot be compared with it: {found}",
+        path.display()
+    )]
+    #[diagnostic(help(
+        "save the network alone, with its `save`, or its weights without a description, with its `save_weights`"
+    ))]
+    Incomparable {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong with the description.
+        found: String,
+    },
     /// The file has the ANN more than once.
     #[error(
         "weights of {ann}: `{}` has two networks that fit, `{one}` and `{other}`",

@@ -31,8 +31,8 @@ impl WeightsFile<'_> {
         fitted: &Fitted,
     ) -> Result<Vec<String>, AnnError> {
         let root = serde_json::from_str(config)
-            .map_err(|error| self.not_keras(format!("a description that is not JSON: {error}")))?;
-        let models = models(&root).map_err(|found| self.not_keras(found))?;
+            .map_err(|error| self.incomparable(format!("it is not JSON: {error}")))?;
+        let models = models(&root).map_err(|found| self.incomparable(found))?;
         if models.is_empty() {
             let own = "the file's network is of a class of its own that describes no layers, so that \
                        nothing but its weights' shapes was compared";
@@ -48,9 +48,9 @@ impl WeightsFile<'_> {
         let named: Vec<_> = models.iter().map(|of| names(of, graph, fitted)).collect();
         let most = named.iter().map(|names| known(names)).max().unwrap_or(0);
         if most == 0 {
-            return Err(self.not_keras(match config::wrapper(&root) {
-                Some(class) => format!("the network inside `{class}`: save the inner model"),
-                None => "a description without the layers that it has weights of".to_owned(),
+            return Err(self.incomparable(match config::wrapper(&root) {
+                Some(class) => format!("it is inside `{class}`; save the inner model"),
+                None => "it lacks the layers that the file has weights of".to_owned(),
             }));
         }
         let mut told = BTreeSet::new();
@@ -74,6 +74,16 @@ impl WeightsFile<'_> {
         let path = self.path.display();
         let told = told.into_iter().map(|what| format!("{path}: {what}"));
         Ok(told.collect())
+    }
+}
+
+impl WeightsFile<'_> {
+    fn incomparable(&self, found: String) -> AnnError {
+        AnnError::Incomparable {
+            ann: self.ann,
+            path: self.path(),
+            found,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ const KERAS: [&str; 4] = [
 
 /// Most calls of layers in all models together. NASNetMobile has some 800.
 const MAX_CALLS: usize = 1 << 12;
+/// Longest name of a layer or of its class, in bytes. They are copied wherever layers are compared.
+const MAX_NAME: usize = 1 << 10;
 
 /// Stands for what a description does not have.
 static ABSENT: Value = Value::Null;
@@ -137,18 +139,23 @@ fn add<'a>(
         return Ok(None);
     };
     let is_sequence = text(model, "class_name") == Some("Sequential");
+    let before: usize = models.iter().map(|model| model.layers.len()).sum();
     let (mut layers, mut places) = (Vec::new(), Vec::new());
     for layer in described {
+        // Each call becomes a layer of its own.
+        if before + layers.len() + nodes(layer).len().max(1) > MAX_CALLS {
+            return Err(format!("more than {MAX_CALLS} calls of layers"));
+        }
         let calls = calls(layer, is_sequence, layers.is_empty());
+        let mut names = calls.iter().flat_map(|of| [of.name.len(), of.class.len()]);
+        if let Some(length) = names.find(|length| *length > MAX_NAME) {
+            return Err(format!(
+                "a name of {length} bytes, of a layer or its class; the limit is {MAX_NAME}"
+            ));
+        }
         // An input that a Sequential does not list comes before its first layer.
         places.push(layers.len() + usize::from(is_sequence && calls.len() > 1));
         layers.extend(calls);
-    }
-    let before: usize = models.iter().map(|model| model.layers.len()).sum();
-    if before + layers.len() > MAX_CALLS {
-        return Err(format!(
-            "a description of more than {MAX_CALLS} calls of layers"
-        ));
     }
     let output = if is_sequence {
         for (before, layer) in layers.iter_mut().skip(1).enumerate() {
@@ -176,6 +183,12 @@ fn add<'a>(
     Ok(Some(this))
 }
 
+/// The calls of a described layer, if it states them.
+fn nodes(described: &Value) -> &[Value] {
+    let nodes = described.get("inbound_nodes").and_then(Value::as_array);
+    nodes.map_or(&[], Vec::as_slice)
+}
+
 /// One entry per call of a described layer. A Sequential calls each layer once, and the first layer that it
 /// lists may say the input's shape.
 fn calls(described: &Value, is_sequence: bool, is_first: bool) -> Vec<Layer<'_>> {
@@ -193,8 +206,7 @@ fn calls(described: &Value, is_sequence: bool, is_first: bool) -> Vec<Layer<'_>>
         model: None,
     };
     let name = name.unwrap_or_default();
-    let nodes = described.get("inbound_nodes").and_then(Value::as_array);
-    match nodes.map_or(&[][..], Vec::as_slice) {
+    match nodes(described) {
         _ if is_sequence && is_first && class != "InputLayer" => vec![
             call(0, "InputLayer", "", &ABSENT),
             call(0, &class, name, &ABSENT),
@@ -217,7 +229,7 @@ fn link<'a>(layers: &mut [Layer<'a>], config: &'a Value) -> Result<Option<usize>
     let mut calls: HashMap<&str, u64> = HashMap::new();
     for (at, of) in layers.iter().enumerate() {
         if places.insert((of.name, of.number as u64), at).is_some() {
-            return Err(format!("a description of two layers `{}`", of.name));
+            return Err(format!("two layers `{}`", of.name));
         }
         *calls.entry(of.name).or_default() += 1;
     }

@@ -144,17 +144,16 @@ impl WeightsFile<'_> {
         Ok(())
     }
 
-    /// Refuses a network in which two layers have one name, behind the names of different models.
+    /// Refuses a network in which two layers have one name of the graph's, as behind the names of different
+    /// models.
     fn refuse_twice(&self, network: &Network) -> Result<(), AnnError> {
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for layer in &network.layers {
             let (Some(name), Some(own)) = (&layer.name, &layer.own_name) else {
                 continue;
             };
-            let last = |name: &str| name.rsplit('/').next().map(str::to_owned);
-            match seen.insert(name, own) {
-                Some(other) if last(other) == last(own) => return Err(self.ambiguous(other, own)),
-                Some(_) | None => {}
+            if let Some(other) = seen.insert(name, own) {
+                return Err(self.ambiguous(other, own));
             }
         }
         Ok(())

@@ -28,7 +28,7 @@ impl Comparison<'_> {
         Some((expected, found))
     }
 
-    /// Or what is read instead.
+    /// Refuses a layer that does not read the image, by what it reads in its place.
     fn read_image(&self, layer: usize) -> Result<(), String> {
         let Path { mut scaling, input } = self.path(self.model, layer)?;
         let (mut at, mut outermost) = (self.model, input);

@@ -27,14 +27,14 @@ pub(super) fn settle(graph: &Graph, network: &mut Network) {
             None => by_number(graph, &layer.group),
         };
     }
+    name_old_classifier(graph, network);
     rename_numbered(graph, network);
     if network.order == Order::Model {
         name_by_order(graph, network);
     }
 }
 
-/// The graph's name for `name`: itself, or what it was called in older versions, possibly behind the
-/// names of the models that the layer is in.
+/// The graph's name for `name`, possibly behind the names of the models that the layer is in.
 fn known(graph: &Graph, name: &str) -> Option<String> {
     let weighted = || graph.nodes().iter().filter(|node| !node.weights.is_empty());
     let fixed = |name: &str| {
@@ -44,13 +44,29 @@ fn known(graph: &Graph, name: &str) -> Option<String> {
     let starts = name.match_indices('/').map(|(at, _)| at + 1);
     let mut ends = std::iter::once(0).chain(starts).map(|start| &name[start..]);
     // DenseNet's `conv1/conv` is now `conv1_conv`.
-    let found = ends.find_map(|end| fixed(end).or_else(|| fixed(&end.replace('/', "_"))));
-    found.or_else(|| {
-        let last = name.rsplit('/').next().unwrap_or(name);
-        let classifier = weighted().next_back()?;
-        let is_dense = matches!(classifier.op, Op::Dense { .. });
-        (is_dense && OLD_CLASSIFIERS.contains(&last)).then(|| classifier.name.clone())
-    })
+    ends.find_map(|end| fixed(end).or_else(|| fixed(&end.replace('/', "_"))))
+}
+
+/// Gives the classifier's name to the layer that has one of older versions, if it alone may be the classifier: in
+/// a network with the name of today it is another head.
+fn name_old_classifier(graph: &Graph, network: &mut Network) {
+    let mut weighted = graph.nodes().iter().filter(|node| !node.weights.is_empty());
+    let last = weighted.next_back();
+    let Some(classifier) = last.filter(|node| matches!(node.op, Op::Dense { .. })) else {
+        return;
+    };
+    let is_today = |layer: &FileLayer| layer.name.as_deref() == Some(&*classifier.name);
+    if network.layers.iter().any(is_today) {
+        return;
+    }
+    let is_old = |layer: &&mut FileLayer| {
+        let name = layer.own_name.as_deref().unwrap_or_default();
+        OLD_CLASSIFIERS.contains(&name.rsplit('/').next().unwrap_or(name))
+    };
+    let mut old = network.layers.iter_mut().filter(is_old);
+    if let (Some(layer), None) = (old.next(), old.next()) {
+        layer.name = Some(classifier.name.clone());
+    }
 }
 
 /// The n-th layer of a class in a Keras 3 file is the graph's n-th.
@@ -116,7 +132,7 @@ fn name_by_order(graph: &Graph, network: &mut Network) {
         .iter()
         .map(|layer| place_of(&ours, layer.name.as_deref()?))
         .collect();
-    if !told.iter().flatten().is_sorted() || told.iter().all(Option::is_none) {
+    if !told.iter().flatten().is_sorted_by(|a, b| a < b) || told.iter().all(Option::is_none) {
         return;
     }
     let (mut theirs_from, mut ours_from) = (0, 0);

@@ -1,6 +1,6 @@
 """Makes whole-model files whose networks have an ANN's layers under their own names and may compute something
-else, for the nightly test `ann::keras::tests::anns::networks_in_the_same_clothes_are_told_apart`. They are too
-large to be committed:
+else, for the test `ann::keras::tests::anns::networks_in_the_same_clothes_are_told_apart` (`just keras-disguises`).
+They are too large to be committed:
 
     pip install keras h5py jax
     KERAS_BACKEND=jax python make_keras_disguises.py DIRECTORY [ANN[:WHAT,WHAT] ...]

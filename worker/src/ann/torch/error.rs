@@ -73,6 +73,20 @@ pub enum TorchError {
         /// What `weights_key` may be.
         places: Vec<String>,
     },
+    /// The file has the ANN's weights in more places than are compared.
+    #[error("weights of {ann}: `{}` has them more than {limit} times", path.display())]
+    #[diagnostic(help(
+        "choose a network with `weights_key = \"…\"` in the `[[ann]]`, or save it alone, with \
+         `torch.save(net.state_dict(), …)`"
+    ))]
+    Places {
+        /// The ANN.
+        ann: &'static str,
+        /// The weights file.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// Two tensors have the same name once wrappers' names are taken off.
     #[error(
         "weights of {ann}: `{first}` and `{second}` in `{}` are the same tensor's names, with different \

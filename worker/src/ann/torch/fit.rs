@@ -48,6 +48,8 @@ const COUNTERS: [&str; 4] = [
 ];
 /// Where Distiller keeps masks, which are no weights.
 pub(super) const MASKS: &str = "masks_dict";
+/// Most places in a file that have all tensors that are needed. In each, all of the file's names are looked at.
+const PLACES_MAX: usize = 256;
 /// How many near names an error shows.
 const NEAR: usize = 3;
 
@@ -102,20 +104,21 @@ const DENSE: &str = "save the weights as dense tensors of floats, after `.to_den
 /// A state dict by torchvision's names.
 struct Names<'a> {
     dict: &'a StateDict,
+    /// Those names, in the dict's order.
+    all: Vec<String>,
     /// Ordinals in the dict; several where names differ in what wrappers put in alone.
     by_name: HashMap<String, Vec<usize>>,
 }
 
 impl<'a> Names<'a> {
     fn of(dict: &'a StateDict) -> Self {
+        let all = dict.tensors.iter().map(|(name, _)| torchvision_name(name));
+        let all: Vec<String> = all.collect();
         let mut by_name = HashMap::<String, Vec<usize>>::new();
-        for (ordinal, (name, _)) in dict.tensors.iter().enumerate() {
-            by_name
-                .entry(torchvision_name(name))
-                .or_default()
-                .push(ordinal);
+        for (ordinal, name) in all.iter().enumerate() {
+            by_name.entry(name.clone()).or_default().push(ordinal);
         }
-        Self { dict, by_name }
+        Self { dict, all, by_name }
     }
 
     fn get(&self, name: &str) -> Option<(&'a str, &'a Entry)> {
@@ -211,11 +214,23 @@ impl<'a> Wanted<'a> {
         let first = first.unwrap_or_default();
         let mut fits = Vec::new();
         let mut nearest: Option<(usize, Misfit)> = None;
+        let needed = self.needed.iter().filter(|needed| **needed).count();
+        let mut places = 0;
         for (ordinal, names) in all.iter().enumerate() {
             let mut prefixes = names.prefixes(&first);
             prefixes.insert(String::new());
             for prefix in prefixes {
-                match self.fit(names, prefix, &first) {
+                let fit = self.fit(names, prefix, &first);
+                places +=
+                    usize::from(fit.as_ref().map_or_else(|of| of.fitting, |_| needed) == needed);
+                if places > PLACES_MAX {
+                    return Err(TorchError::Places {
+                        ann: self.file.ann,
+                        path: self.file.path.to_owned(),
+                        limit: PLACES_MAX,
+                    });
+                }
+                match fit {
                     Ok(fit) => fits.push(fit),
                     Err(misfit) => {
                         let size = |of: usize| all[of].dict.tensors.len();
@@ -342,13 +357,12 @@ impl<'a> Wanted<'a> {
         let parts = self.graph.weights().iter().map(|spec| part(&spec.layer));
         let inner: BTreeSet<&str> = parts.filter(|part| self.head != Some(part)).collect();
         let mut unused = Vec::new();
-        for (raw, entry) in &names.dict.tensors {
-            let name = torchvision_name(raw);
+        for ((raw, entry), name) in names.dict.tensors.iter().zip(&names.all) {
             let Some(own) = name.strip_prefix(prefix) else {
                 continue;
             };
             let is_counter = COUNTERS.contains(&own.rsplit('.').next().unwrap_or(own));
-            if is_counter || known.contains(&name) {
+            if is_counter || known.contains(name) {
                 continue;
             }
             if inner.contains(part(own)) {

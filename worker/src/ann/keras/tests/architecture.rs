@@ -309,7 +309,7 @@ fn a_description_that_is_damaged_is_an_error_or_says_nothing() {
     for cut in (0..config.len()).step_by(97) {
         let said = compared(&config[..cut], &["softmax"]);
         assert!(
-            matches!(said, Err(AnnError::NotKeras { .. })),
+            matches!(said, Err(AnnError::Incomparable { .. })),
             "{cut} bytes"
         );
     }
@@ -325,11 +325,18 @@ fn a_description_that_is_damaged_is_an_error_or_says_nothing() {
         &format!(r#""inbound_nodes": [{}1]"#, "1,".repeat(5000)),
     );
     for (damaged, found) in [
-        (twice, "a description of two layers `side`"),
-        (many, "a description of more than 4096 calls of layers"),
+        (twice, "cannot be compared with it: two layers `side`"),
+        (many, "more than 4096 calls of layers"),
+        (
+            config.replace(
+                r#""name": "side""#,
+                &format!(r#""name": "{}""#, "s".repeat(1025)),
+            ),
+            "a name of 1025 bytes, of a layer or its class; the limit is 1024",
+        ),
         (
             config.replace(r#""name": ""#, r#""name": "my_"#),
-            "without the layers that it has weights of",
+            "it lacks the layers that the file has weights of",
         ),
     ] {
         assert_ne!(damaged, config);

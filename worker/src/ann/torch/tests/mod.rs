@@ -321,6 +321,37 @@ fn stored(changed: &[(&str, safetensors::Dtype, BytesOf)]) -> Vec<u8> {
     serialize(views, None).expect("serialised")
 }
 
+/// Each place takes a look at all names, of which a small file may have many.
+#[test]
+fn weights_in_very_many_places_are_refused() {
+    let whole = std::fs::read(testdata("torchvision_tiny.safetensors")).expect("made");
+    let whole = safetensors::SafeTensors::deserialize(&whole).expect("safetensors");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("many.safetensors");
+    let graph = tiny();
+    let copies = |count: usize| {
+        let names = (0..count).flat_map(|at| [(at, "conv.weight"), (at, "conv.bias")]);
+        let copies = names.map(|(at, name)| {
+            let tensor = whole.tensor(name).expect("there");
+            (format!("x{at}.{name}"), tensor)
+        });
+        let file = safetensors::serialize(copies, None).expect("serialised");
+        std::fs::write(&path, file).expect("written");
+        read(&path, None, "tiny", &graph, &[node(&graph, "conv")])
+    };
+    let several = refusal(copies(256));
+    assert!(several.contains("has them 256 times"), "{several}");
+    let refused = refusal(copies(257));
+    assert!(
+        refused.contains("has them more than 256 times"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("choose a network with `weights_key"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn whole_numbers_are_masks_and_never_weights() {
     use safetensors::Dtype;
