@@ -105,6 +105,7 @@ impl Sums<'_> {
         on_units(units)
     }
 }
+
 /// Reads a block of units of some stimuli: `[stimuli, width]`, row-major.
 fn fill<E: Send>(
     block: &mut Vec<f64>,

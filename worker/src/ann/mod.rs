@@ -1,7 +1,8 @@
 //! The ANNs: how they are built, their weights, their layers, and the preprocessing of images.
 //!
-//! An ANN is frozen: nothing in here trains, and nothing but `features` knows of recordings, to find the rows of
-//! their stimuli. To add an ANN, write one file that states its graph, and add a line to [`offered`].
+//! An ANN is frozen: nothing in here trains. Of recordings, `features` finds the rows of their stimuli, and `screen`
+//! and `preprocess` ask what their pictures are; nothing else knows of them. To add an ANN, write one file that
+//! states its graph, and add a line to [`offered`].
 
 mod alexnet;
 mod blocks;
