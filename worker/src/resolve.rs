@@ -25,7 +25,7 @@ mod split_notices;
 mod split_parts;
 
 pub use error::ResolveError;
-pub use split_parts::{compared_part, split, split_file};
+pub use split_parts::{compared, split, split_file};
 
 /// Seed of the simulated set that `assembly = "simulated"` stands for.
 const SIMULATED_SEED: u64 = 1;

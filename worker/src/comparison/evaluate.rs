@@ -29,9 +29,9 @@ pub struct Compared<'a> {
     /// Those of the other subjects in the same region, in their order; empty where subjects are not told
     /// apart.
     pub others: &'a [Responses<'a>],
-    /// Those of the recordings that count.
-    pub all: &'a [usize],
-    /// The split's part of them.
+    /// The stimuli that count, by their rows in the recordings.
+    pub stimuli: &'a [usize],
+    /// The split's part of them, by their places among these.
     pub part: &'a [usize],
 }
 
@@ -54,7 +54,8 @@ pub fn evaluate(
     compared: Compared<'_>,
 ) -> Result<Trained, TrainError> {
     let Responses { values, sites } = compared.responses;
-    let responses = &Kernel::of_responses(values, sites)?;
+    let responses = &Kernel::of_responses(values, sites, compared.stimuli)?;
+    let all: Vec<usize> = (0..compared.stimuli.len()).collect();
     let of = |part: &[usize]| match comparison {
         Comparison::Rdm => {
             let ranks = |kernel| Ok::<_, ComparisonError>(rdm::ranks(&rdm::rdm(kernel, part)?));
@@ -67,18 +68,18 @@ pub fn evaluate(
     let (mut upper, mut lower, mut between) = (None, None, Vec::new());
     match comparison {
         Comparison::Rdm => {
-            if let Some(bounds) = bounds(responses, compared)? {
+            if let Some(bounds) = bounds(responses, &all, compared)? {
                 [lower, upper] = bounds.map(Some);
             }
         }
         Comparison::Cka | Comparison::CkaBiased => {
             let is_unbiased = comparison == Comparison::Cka;
-            between = alignments(responses, compared, is_unbiased)?.unwrap_or_default();
+            between = alignments(responses, &all, compared, is_unbiased)?.unwrap_or_default();
         }
         Comparison::ReversePls(_) => {}
     }
     Ok(trained(Scores {
-        similarity: Some(of(compared.all)?),
+        similarity: Some(of(&all)?),
         similarity_split: Some(of(compared.part)?),
         similarity_upper: upper,
         similarity_lower: lower,
@@ -94,7 +95,7 @@ fn each_other(
     visit: &mut dyn FnMut(&Kernel) -> Result<(), ComparisonError>,
 ) -> Result<Option<()>, TrainError> {
     for Responses { values, sites } in compared.others {
-        match Kernel::of_responses(values, *sites) {
+        match Kernel::of_responses(values, *sites, compared.stimuli) {
             Ok(kernel) => visit(&kernel)?,
             Err(TrainError::Comparison(ComparisonError::Missing { .. })) => return Ok(None),
             Err(other) => return Err(other),
@@ -105,17 +106,21 @@ fn each_other(
 
 /// The rank correlation of a subject's RDM with the mean RDM of the other subjects, and with that of all
 /// subjects: the lower and the upper bound of Nili et al. (2014). None without other subjects.
-fn bounds(responses: &Kernel, compared: Compared<'_>) -> Result<Option<[f64; 2]>, TrainError> {
-    let own = rdm::rdm(responses, compared.all)?;
+fn bounds(
+    responses: &Kernel,
+    all: &[usize],
+    compared: Compared<'_>,
+) -> Result<Option<[f64; 2]>, TrainError> {
+    let own = rdm::rdm(responses, all)?;
     let mut sum = vec![0.0; own.len()];
     let add = |sum: &mut [f64], rdm: &[f64]| {
         sum.iter_mut().zip(rdm).for_each(|(sum, of)| *sum += of);
     };
-    let all = each_other(compared, &mut |other| {
-        add(&mut sum, &rdm::rdm(other, compared.all)?);
+    let others = each_other(compared, &mut |other| {
+        add(&mut sum, &rdm::rdm(other, all)?);
         Ok(())
     })?;
-    if all.is_none() {
+    if others.is_none() {
         return Ok(None);
     }
     let ranks = rdm::ranks(&own);
@@ -131,15 +136,16 @@ fn bounds(responses: &Kernel, compared: Compared<'_>) -> Result<Option<[f64; 2]>
 /// CKA of a subject's responses with those of each other subject. None without other subjects.
 fn alignments(
     responses: &Kernel,
+    all: &[usize],
     compared: Compared<'_>,
     is_unbiased: bool,
 ) -> Result<Option<Vec<f64>>, TrainError> {
     let mut found = Vec::new();
-    let all = each_other(compared, &mut |other| {
-        found.push(cka::cka(responses, other, compared.all, is_unbiased)?);
+    let others = each_other(compared, &mut |other| {
+        found.push(cka::cka(responses, other, all, is_unbiased)?);
         Ok(())
     })?;
-    Ok(all.map(|()| found))
+    Ok(others.map(|()| found))
 }
 
 /// The rank correlation of two triangles of dissimilarities, of which these are the ranks.

@@ -25,10 +25,12 @@ pub struct Kernel {
     width: usize,
     /// What the rows are over: `units` or `sites`.
     of: &'static str,
+    /// The stimuli, by their rows in the recordings.
+    stimuli: Vec<usize>,
 }
 
 impl Kernel {
-    /// Of the activations of `stimuli` stimuli, the units of all layers in one row.
+    /// Of the activations of these stimuli, the units of all layers in one row.
     ///
     /// Calls `on_units` before each block with the number of units done, and stops if that returns false.
     /// Memory is one matrix of stimuli × stimuli.
@@ -37,7 +39,7 @@ impl Kernel {
     /// When the activations cannot be read or are not finite, or `on_units` returns false.
     pub fn of_activations(
         activations: &dyn Activations,
-        stimuli: usize,
+        stimuli: &[usize],
         on_units: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Self, TrainError> {
         let read = |layer: usize, stimulus: usize, first: usize, out: &mut [f64]| {
@@ -55,20 +57,22 @@ impl Kernel {
         Self::of("units", activations.units(), stimuli, &read, on_units)
     }
 
-    /// Of responses, `[stimuli, sites]`, row-major.
+    /// Of the responses to these stimuli; `responses` are to all, `[stimuli, sites]`, row-major.
     ///
     /// # Errors
     /// When a response is missing.
-    pub fn of_responses(responses: &[f64], sites: usize) -> Result<Self, TrainError> {
-        let stimuli = responses.len() / sites;
-        let lack = responses
-            .chunks_exact(sites)
-            .filter(|row| row.iter().any(|response| !response.is_finite()));
+    pub fn of_responses(
+        responses: &[f64],
+        sites: usize,
+        stimuli: &[usize],
+    ) -> Result<Self, TrainError> {
+        let rows = stimuli.iter().map(|of| &responses[of * sites..][..sites]);
+        let lack = rows.filter(|row| row.iter().any(|response| !response.is_finite()));
         let lack = lack.count();
         if lack > 0 {
             return Err(TrainError::Comparison(ComparisonError::Missing {
                 stimuli: lack,
-                of: stimuli,
+                of: stimuli.len(),
                 sites,
             }));
         }
@@ -82,42 +86,43 @@ impl Kernel {
     fn of(
         of: &'static str,
         layers: &[usize],
-        stimuli: usize,
+        stimuli: &[usize],
         read: Read<'_>,
         on_units: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Self, TrainError> {
         let width = layers.iter().sum();
-        let blocks = Blocks { layers, stimuli };
+        let n = stimuli.len();
+        let blocks = Blocks { layers, stimuli: n };
         let mut go_on = |done: usize| match on_units(done) {
             true => Ok(()),
             false => Err(TrainError::Interrupted { epoch: 0 }),
         };
-        let mut means = vec![0.0; stimuli];
+        let mut means = vec![0.0; n];
         blocks.each(&mut |layer, first, length, _| {
             go_on(0)?;
-            let sums = means.par_iter_mut().enumerate();
+            let sums = means.par_iter_mut().zip(stimuli);
             sums.try_for_each_init(
                 || vec![0.0; length],
-                |values, (stimulus, sum)| {
-                    read(layer, stimulus, first, values)?;
+                |values, (sum, stimulus)| {
+                    read(layer, *stimulus, first, values)?;
                     *sum += values.iter().sum::<f64>();
                     Ok::<_, TrainError>(())
                 },
             )
         })?;
         means.iter_mut().for_each(|sum| *sum /= width as f64);
-        let mut products = Mat::<f64>::zeros(stimuli, stimuli);
+        let mut products = Mat::<f64>::zeros(n, n);
         let mut block = Vec::new();
         blocks.each(&mut |layer, first, length, done| {
             go_on(done)?;
-            block.resize(stimuli * length, 0.0);
-            let rows = block.par_chunks_mut(length).zip(&means).enumerate();
-            rows.try_for_each(|(stimulus, (row, mean))| {
-                read(layer, stimulus, first, row)?;
+            block.resize(n * length, 0.0);
+            let rows = block.par_chunks_mut(length).zip(&means).zip(stimuli);
+            rows.try_for_each(|((row, mean), stimulus)| {
+                read(layer, *stimulus, first, row)?;
                 row.iter_mut().for_each(|value| *value -= mean);
                 Ok::<_, TrainError>(())
             })?;
-            let rows = MatRef::from_row_major_slice(&block, stimuli, length);
+            let rows = MatRef::from_row_major_slice(&block, n, length);
             let [lower, whole] = [BlockStructure::TriangularLower, BlockStructure::Rectangular];
             triangular::matmul(
                 products.as_mut(),
@@ -132,7 +137,7 @@ impl Kernel {
             );
             Ok(())
         })?;
-        for column in 0..stimuli {
+        for column in 0..n {
             for row in 0..column {
                 products[(row, column)] = products[(column, row)];
             }
@@ -142,12 +147,13 @@ impl Kernel {
             means,
             width,
             of,
+            stimuli: stimuli.to_vec(),
         })
     }
 
-    /// How many stimuli it is of.
-    pub fn stimuli(&self) -> usize {
-        self.means.len()
+    /// Whether it is of these stimuli.
+    pub fn is_of(&self, stimuli: &[usize]) -> bool {
+        self.stimuli == stimuli
     }
 
     /// Length of the rows, and what they are over.
@@ -155,7 +161,7 @@ impl Kernel {
         (self.width, self.of)
     }
 
-    /// Pearson's r of the rows of two stimuli, given the roots of their squared norms.
+    /// Pearson's r of the rows of two stimuli, by their places in the kernel, given the roots of their squared norms.
     pub(super) fn correlation(&self, [a, b]: [usize; 2], norms: [f64; 2]) -> f64 {
         let r = self.products[(a, b)] / norms[0] / norms[1];
         r.clamp(-1.0, 1.0)
@@ -166,14 +172,14 @@ impl Kernel {
     /// # Errors
     /// When a row is constant but for rounding.
     pub(super) fn norms(&self, part: &[usize]) -> Result<Vec<f64>, ComparisonError> {
-        let norm = |&stimulus: &usize| {
-            let square = self.products[(stimulus, stimulus)];
-            let rounding = ROUNDING * self.means[stimulus].abs();
+        let norm = |&at: &usize| {
+            let square = self.products[(at, at)];
+            let rounding = ROUNDING * self.means[at].abs();
             if square > self.width as f64 * rounding.powi(2) {
                 Ok(square.sqrt())
             } else {
                 Err(ComparisonError::Constant {
-                    stimulus,
+                    stimulus: self.stimuli[at],
                     of: self.of,
                 })
             }

@@ -101,10 +101,10 @@ impl Case {
                 sites: self.sites,
             },
             others: &[],
-            all: &all,
+            stimuli: &all,
             part: &self.part,
         };
-        let activations = Kernel::of_activations(&self.activations(), all.len(), &mut |_| true)?;
+        let activations = Kernel::of_activations(&self.activations(), &all, &mut |_| true)?;
         evaluate(comparison, &activations, compared)
     }
 
@@ -193,7 +193,7 @@ fn other_subjects_bound_the_similarity() {
         own.copied().collect()
     };
     let mut values: Vec<Vec<f64>> = (0..subjects).map(own).collect();
-    let kernel = Kernel::of_activations(&case.activations(), all.len(), &mut |_| true);
+    let kernel = Kernel::of_activations(&case.activations(), &all, &mut |_| true);
     let kernel = kernel.expect("finite");
     let scores = |values: &[Vec<f64>], subject: usize, comparison| {
         let mut of = values.iter().map(|values| Responses {
@@ -205,7 +205,7 @@ fn other_subjects_bound_the_similarity() {
         let compared = Compared {
             responses,
             others: &all_subjects,
-            all: &all,
+            stimuli: &all,
             part: &case.part,
         };
         evaluate(comparison, &kernel, compared).map(|of| of.test.scores)
@@ -240,6 +240,37 @@ fn other_subjects_bound_the_similarity() {
     let found = scores(&values, 0, Comparison::Cka).expect("compares");
     assert!(found.between_subjects.is_empty());
     assert!(scores(&values, 2, Comparison::Rdm).is_err());
+}
+
+/// As where only the test recordings' stimuli count.
+#[test]
+fn a_comparison_of_some_stimuli_is_that_of_a_part() {
+    for case in cases() {
+        let (stimuli, values) = (&case.part, case.responses());
+        let places: Vec<usize> = (0..stimuli.len()).collect();
+        let compared = Compared {
+            responses: Responses {
+                values: &values,
+                sites: case.sites,
+            },
+            others: &[],
+            stimuli,
+            part: &places[1..],
+        };
+        let kernel = Kernel::of_activations(&case.activations(), stimuli, &mut |_| true);
+        let kernel = kernel.expect("finite");
+        assert!(kernel.is_of(stimuli) && !kernel.is_of(&places));
+        for comparison in [Comparison::Rdm, Comparison::Cka] {
+            let some = evaluate(comparison, &kernel, compared).expect("compares");
+            let all = case.evaluate(comparison).expect("compares");
+            let [some, all] = [some, all].map(|of| of.test.scores);
+            let [found, expected] =
+                [some.similarity, all.similarity_split].map(|of| of.expect("has one"));
+            // Only the order of sums differs.
+            assert!((found - expected).abs() < 1e-12, "{found}, {expected}");
+            assert_ne!(some.similarity_split, some.similarity);
+        }
+    }
 }
 
 #[test]
@@ -366,7 +397,7 @@ fn reverse_pls_says_which_count_is_too_small() {
 fn a_comparison_stops_when_it_is_told_to() {
     let case = &cases()[0];
     let (activations, responses) = (case.activations(), case.responses());
-    let stopped = Kernel::of_activations(&activations, 24, &mut |_| false);
+    let stopped = Kernel::of_activations(&activations, &[0, 1, 2], &mut |_| false);
     assert!(matches!(stopped, Err(TrainError::Interrupted { .. })));
     let stopped = evaluate_reverse(2, &data(case, &activations, &responses), &mut |_| false);
     assert!(matches!(stopped, Err(TrainError::Interrupted { .. })));

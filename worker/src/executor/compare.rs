@@ -20,7 +20,7 @@ pub(super) fn compare(
     outcomes: &Outcomes<'_>,
 ) -> Result<(), TrainError> {
     let Outcomes { job, data, .. } = *outcomes;
-    let stimuli = inputs.stimuli;
+    let stimuli = inputs.compared.len();
     if let Comparison::ReversePls(components) = comparison {
         known.forget();
         refuse_beyond(comparison::bytes(stimuli), stimuli)?;
@@ -37,17 +37,17 @@ pub(super) fn compare(
             comparison::evaluate_reverse(components.get(), &data, &mut on_units)
         });
     }
-    let all: Vec<usize> = (0..stimuli).collect();
     let others: Vec<Responses<'_>> = inputs.others.iter().map(|of| responses(of)).collect();
     let compared = Compared {
         responses: responses(inputs.region),
         others: &others,
-        all: &all,
+        stimuli: &inputs.compared,
         part: &inputs.part,
     };
-    let activations = known.kernel(job, || {
+    let activations = known.kernel(job, &inputs.compared, || {
         refuse_beyond(comparison::bytes(stimuli), stimuli)?;
-        Kernel::of_activations(&inputs.layers, stimuli, &mut |done| outcomes.on_units(done))
+        let mut on_units = |done| outcomes.on_units(done);
+        Kernel::of_activations(&inputs.layers, &inputs.compared, &mut on_units)
     })?;
     fit_each(outcomes, 0, &mut || {
         comparison::evaluate(comparison, activations, compared)

@@ -44,7 +44,8 @@ pub(super) struct Inputs<'a> {
     /// Of a comparison, the same region of the other subjects, where each is a region of its own.
     pub(super) others: Vec<&'a Region>,
     split: Split,
-    /// The stimuli that the split compares, of a comparison.
+    /// Of a comparison, the stimuli that count, and the split's part of them by their places among these.
+    pub(super) compared: Vec<usize>,
     pub(super) part: Vec<usize>,
     pub(super) layers: Layers,
     /// How many stimuli the recordings have.
@@ -77,9 +78,9 @@ impl<'a> Inputs<'a> {
             let region = &job.shared.region;
             JobError::new(format!("region `{region}` is not in the recordings"))
         })?;
-        let part = match job.model {
-            Model::Comparison(_) => resolve::compared_part(recordings, job.split, &split)?,
-            Model::Networks(_) | Model::Baseline(_) => Vec::new(),
+        let (compared, part) = match job.model {
+            Model::Comparison(_) => resolve::compared(recordings, job.split, &split)?,
+            Model::Networks(_) | Model::Baseline(_) => (Vec::new(), Vec::new()),
         };
         let Some(layers) = activations(job, opened, weights, &split, cache, device, control)?
         else {
@@ -93,6 +94,7 @@ impl<'a> Inputs<'a> {
             region,
             others,
             split,
+            compared,
             part,
             layers,
             stimuli: recordings.stimuli.len(),

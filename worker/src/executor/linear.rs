@@ -51,21 +51,23 @@ impl Known {
         fit.kept(&mut self.rows, bytes, Rows::of)
     }
 
-    /// The kernel of a job's activations as they are, which is the same in every split: the last one, if it is
-    /// of the same.
+    /// The kernel of a job's activations of these stimuli as they are, which is the same in every split: the last
+    /// one, if it is of the same.
     ///
     /// # Errors
     /// As [`Known::gram`].
     pub(super) fn kernel(
         &mut self,
         job: &Job<'_>,
+        stimuli: &[usize],
         make: impl FnOnce() -> Result<Kernel, TrainError>,
     ) -> Result<&Kernel, TrainError> {
         self.turn(TrialSpec {
             split: None,
             ..subject(job.shared)
         });
-        let kernel = match self.kernel.take() {
+        let last = self.kernel.take();
+        let kernel = match last.filter(|last| last.is_of(stimuli)) {
             Some(kernel) => kernel,
             None => make()?,
         };

@@ -6,7 +6,7 @@ use crate::baseline::PLS_COMPONENTS;
 use crate::nrp;
 use crate::recording::split::Split;
 use crate::recording::{MAX_NAMED, Recordings, Region};
-use nrp_proto::sweep::{Baseline, Projection, Scheme};
+use nrp_proto::sweep::{Baseline, Comparison, Projection, Scheme};
 use nrp_proto::wire::{LayerSet, SweepSpec, TrainingSpec};
 
 /// Notices about a sweep on these parts.
@@ -21,10 +21,17 @@ pub(super) fn of(
     let training = spec.training.as_ref();
     let of_training = training.map(|training| training_notice(training, split));
     let mut notices = Vec::from_iter(of_training.transpose()?.flatten());
+    let scheme = spec.split.as_ref().map(Scheme::of);
+    let refits = matches!(scheme, Some(Ok(scheme)) if scheme.refits());
     if fits_pls(spec) {
-        let scheme = spec.split.as_ref().map(Scheme::of);
-        let refits = matches!(scheme, Some(Ok(scheme)) if scheme.refits());
         notices.extend(few_stimuli_notice(split, refits));
+    }
+    for word in &spec.baselines {
+        if let Ok(Comparison::ReversePls(components)) = word.parse() {
+            let regions = &recordings.regions;
+            let sites = regions.iter().map(|of| (of.name.as_str(), of.sites.len()));
+            notices.extend(reverse_notice(word, components.get(), sites, split, refits));
+        }
     }
     let regions = recordings.regions.iter();
     notices.extend(regions.filter_map(|region| left_out_notice(region, split)));
@@ -69,6 +76,33 @@ fn few_stimuli_notice(split: &Split, refits: bool) -> Option<String> {
             "`pls` is fitted to {fitted} stimuli, and so has at most {} components: Brain-Score's has \
              {PLS_COMPONENTS}, and refuses fewer stimuli",
             fitted.saturating_sub(1)
+        )
+    })
+}
+
+/// The notice about reverse PLS with more components than stimuli, or than the sites of some regions: their
+/// trials will fail.
+fn reverse_notice<'a>(
+    word: &str,
+    components: u32,
+    regions: impl Iterator<Item = (&'a str, usize)>,
+    split: &Split,
+    refits: bool,
+) -> Option<String> {
+    let validation = if refits { split.validation.len() } else { 0 };
+    let fitted = split.train.len() + validation;
+    let needed = components as usize;
+    let few = regions.filter(|(_, sites)| *sites < needed);
+    let few = few.map(|(region, sites)| format!("{region} has {sites} sites"));
+    let mut found: Vec<String> = few.take(MAX_NAMED).collect();
+    if fitted < needed {
+        found.insert(0, format!("it is fitted to {fitted} stimuli"));
+    }
+    (!found.is_empty()).then(|| {
+        format!(
+            "`{word}` has {components} components, and {}: these trials will fail. `reverse-pls:K` has K \
+             components",
+            found.join(", ")
         )
     })
 }
@@ -168,6 +202,25 @@ mod tests {
         insta::assert_snapshot!(
             told(961).expect("a notice"),
             @"`batch_size` is 961, and the split has 960 training stimuli: each epoch is one step over all of them"
+        );
+    }
+
+    #[test]
+    fn reverse_pls_that_cannot_be_fitted_is_told() {
+        let split = Split {
+            train: (0..23).collect(),
+            validation: (23..26).collect(),
+            test: (26..29).collect(),
+        };
+        let told = |components: u32, sites: usize, refits: bool| {
+            let regions = [("V4", sites), ("IT", 100)].into_iter();
+            reverse_notice("reverse-pls", components, regions, &split, refits)
+        };
+        assert_eq!(told(25, 25, true), None);
+        assert_eq!(told(5, 6, false), None);
+        insta::assert_snapshot!(
+            told(25, 6, false).expect("a notice"),
+            @"`reverse-pls` has 25 components, and it is fitted to 23 stimuli, V4 has 6 sites: these trials will fail. `reverse-pls:K` has K components"
         );
     }
 

@@ -74,30 +74,31 @@ pub fn split(
     Ok((split, not_stratified(strata.is_none(), spec)))
 }
 
-/// The stimuli that a comparison without a fit is computed on in a `split` that is divided as `spec` says: the
-/// nine tenths that Brain-Score draws for these, or the test stimuli of another scheme.
+/// The stimuli that a comparison without a fit is computed on, and those of a `split` that is divided as `spec`
+/// says, by their places among the former: the nine tenths that Brain-Score draws for these, or the test stimuli
+/// of another scheme. Of train and test recordings, only the latter are compared.
 ///
 /// # Errors
 /// As [`split()`].
-pub fn compared_part(
+pub fn compared(
     recordings: &Recordings,
     spec: &SplitSpec,
     split: &Split,
-) -> Result<Vec<usize>, ResolveError> {
-    match Scheme::of(spec).map_err(SplitError::from)? {
+) -> Result<(Vec<usize>, Vec<usize>), ResolveError> {
+    let stimuli = recordings.stimuli.len();
+    let part = match Scheme::of(spec).map_err(SplitError::from)? {
         Scheme::BrainScore => {
             let pool = Pool::of(&recordings.stimuli, spec)?;
             let labels = pool.labels();
-            let stimuli = pool.order.len();
             let drawn = brain_score::compared(spec.number, stimuli, labels.as_deref(), pool.seed)?;
-            Ok(pool.stimuli(drawn))
+            pool.stimuli(drawn)
         }
-        Scheme::Holdout
-        | Scheme::Shuffle
-        | Scheme::ValidationIsTest
-        | Scheme::File
-        | Scheme::Given => Ok(split.test.clone()),
-    }
+        Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest | Scheme::File => {
+            split.test.clone()
+        }
+        Scheme::Given => return Ok((split.test.clone(), (0..split.test.len()).collect())),
+    };
+    Ok(((0..stimuli).collect(), part))
 }
 
 /// Brain-Score's test stimuli, drawn from the stimuli in order.
