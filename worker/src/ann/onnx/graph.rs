@@ -109,7 +109,9 @@ impl Graph {
     ) -> Result<Self, String> {
         let (mut model, outlets) = (parsed.model, parsed.outlets_by_name);
         guarded(|| model.set_input_fact(0, image))?;
-        let all: Vec<OutletId> = outlets.values().copied().collect();
+        // In the file's order, which decides what is refused where all are too much together.
+        let mut all: Vec<OutletId> = outlets.values().copied().collect();
+        all.sort_unstable_by_key(|outlet| (outlet.node, outlet.slot));
         guarded(|| model.select_output_outlets(&all))?;
         let stated = contents.nodes().iter().zip(&contents.unsupported);
         let stated = stated.filter_map(|(node, why)| {
@@ -266,16 +268,17 @@ impl Translation {
         let facts = facts.collect::<TractResult<TVec<_>>>()?;
         let read: usize = facts.into_iter().filter_map(of).sum();
         // What reads nothing is in the file.
-        if !node.inputs.is_empty() {
-            let made = node.outputs.iter().filter_map(|output| of(&output.fact));
-            let made = made.fold(0, usize::saturating_add);
-            self.constants = self.constants.saturating_add(made.saturating_sub(read));
+        if node.inputs.is_empty() {
+            return Ok(());
         }
+        let made = node.outputs.iter().filter_map(|output| of(&output.fact));
+        let made = made.fold(0, usize::saturating_add).saturating_sub(read);
+        let all = self.constants.saturating_add(made);
         ensure!(
-            self.constants <= UNITS_MAX,
-            "with it, operations on constants make {} values; the limit is {UNITS_MAX}",
-            self.constants
+            all <= UNITS_MAX,
+            "with it, operations on constants make {all} values; the limit is {UNITS_MAX}"
         );
+        self.constants = all;
         Ok(())
     }
 
