@@ -102,6 +102,20 @@ mod tests {
         disk: 102.4 MB of activations as f16 (1000 stimuli, 2 layers of 1 ANNs), minus what the cache already holds
         time: about 5 minutes to extract them on this machine, measured on a few images and accurate to a factor of two; no NRP network is trained
         ");
+        // Two networks and a linear model, in ten splits.
+        let file = nrp_proto::sweep::SweepFile::parse(
+            "name = \"s\"\n[recordings]\nassembly = \"simulated\"\nregions = [\"V4\"]\n[split]\nscheme = \
+             \"shuffle\"\n[[ann]]\nname = \"mobilenet\"\nweights = \"random:1\"\nlayer_sets = [[\"a\"]]\n[grid]\n\
+             l1 = [2, 4]\nl2 = [2]\nlearning_rate = [1e-3]\n[training]\nmax_epochs = 7\nbaselines = [\"pls\"]",
+        );
+        let spec = file.expect("parses").to_spec();
+        let trained = Takes::new(&spec, &forecast(None), Dtype::F16);
+        assert_eq!(trained.epochs_at_most, 2 * 10 * 7);
+        let words = trained.in_words();
+        assert!(
+            words[1].starts_with("time: training takes at most 140 epochs;"),
+            "{words:?}"
+        );
         let unknown = of(None).in_words();
         assert!(
             unknown[1].starts_with("time: no NRP network is trained"),

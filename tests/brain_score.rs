@@ -392,7 +392,7 @@ fn an_ann_sees_images_at_its_visual_angle_and_its_trials_say_so() {
 }
 
 /// The stimulus set `name` of the lines of `csv` whose id, in its column `stimulus_id`, is in `ids`; their ids.
-fn stimulus_set(place: &Place, name: &str, csv: &str, ids: &Value) -> Vec<String> {
+pub(crate) fn stimulus_set(place: &Place, name: &str, csv: &str, ids: &Value) -> Vec<String> {
     let (header, lines) = csv.split_once('\n').unwrap();
     let column = header.trim().split(',').position(|of| of == "stimulus_id");
     let id = |line: &str| {
@@ -432,7 +432,7 @@ fn run(place: &Place, sweep: &str) -> (Value, Value) {
 }
 
 /// A model's aggregate in a region of several subjects.
-fn over_subjects<'a>(report: &'a Value, region: &str, model: &str) -> &'a Value {
+pub(crate) fn over_subjects<'a>(report: &'a Value, region: &str, model: &str) -> &'a Value {
     let regions = report["networks"][0]["regions"].as_array().unwrap();
     let region = regions.iter().find(|of| of["region"] == region).unwrap();
     let models = region["models"].as_array().unwrap();

@@ -1,6 +1,6 @@
 //! Presets from the command line: what a file with little but a preset runs and says.
 
-use crate::brain_score::{npy, read_json};
+use crate::brain_score::{npy, over_subjects, read_json, stimulus_set};
 use crate::harness::{Place, json, refusal, shared};
 use crate::report::{document, report};
 use serde_json::{Value, json};
@@ -221,4 +221,88 @@ fn presets_are_listed_with_what_they_set() {
         error.contains("did you mean `MajajHong2015.IT-pls`?"),
         "{error}"
     );
+}
+
+/// Brain-Score's own benchmark of train and test recordings, by its name alone. All sites pass the filter that the
+/// preset sets.
+#[test]
+fn a_preset_of_train_and_test_recordings_has_brain_scores_numbers() {
+    let assembly = "assy_lab_Made2026subjects.nc";
+    let Some((place, golden)) = place(assembly) else {
+        return;
+    };
+    let folder = shared("brain-score").unwrap();
+    let benchmark = read_json(&folder.join("golden_benchmark.json"));
+    let csv = std::fs::read_to_string(folder.join("stimulus_lab_Made2026.csv")).unwrap();
+    let parts = [("train.csv", "train_ids"), ("test.csv", "test_ids")];
+    let shown = parts.map(|(name, ids)| stimulus_set(&place, name, &csv, &benchmark[ids]));
+    // Row i of the activations is line i of the one stimulus set, then of the other.
+    let ids = golden["ids"].as_array().unwrap();
+    let rows: Vec<Vec<f64>> = serde_json::from_value(golden["activations"].clone()).unwrap();
+    let of = |id: &String| rows[ids.iter().position(|of| of == id).unwrap()].clone();
+    place.write(
+        "m.npy",
+        npy(&shown.concat().iter().map(of).collect::<Vec<_>>()),
+    );
+    for (preset, model, theirs) in [
+        (
+            "Papale2025.IT-ridgecv",
+            "ridgecv",
+            "train_test_subject_ridgecv",
+        ),
+        ("Papale2025.IT-ridge", "ridge-1", "train_test_subject_ridge"),
+    ] {
+        let table = |part: &str| {
+            format!(
+                "[recordings.{part}]\nassembly = \"{assembly}\"\nstimuli = \"{part}.csv\"\nimages = \
+                 \"stimulus_lab_Made2026.zip\"\n"
+            )
+        };
+        let file = place.write(
+            "given.toml",
+            format!(
+                "name = \"given\"\npreset = \"{preset}\"\n{}{}[[ann]]\nname = \"features\"\nweights = \"m.npy\"\n",
+                table("train"),
+                table("test")
+            ),
+        );
+        json(&place.run(&file).output().unwrap());
+        report(&place, &[]);
+        let document = document(&place);
+        let score = over_subjects(&document, "IT", model);
+        let theirs = &benchmark[theirs];
+        let committed = place
+            .nrp(&["commit", "--state", "state", "--output", "json"])
+            .output()
+            .unwrap();
+        let committed = json(&committed);
+        let region = &committed["anns"][0]["regions"][0];
+        assert_eq!(
+            (&region["region"], &region["layer"]),
+            (&json!("IT"), &json!("m"))
+        );
+        for field in [
+            "center",
+            "ceiling",
+            "score",
+            "score_error",
+            "subjects",
+            "splits",
+        ] {
+            let found = &region["layer_sets"][0]["brain_score"][field];
+            assert_eq!(found, &score[field], "{model} {field}");
+        }
+        for (ours, of) in [
+            ("score", "score"),
+            ("center", "raw"),
+            ("ceiling", "ceiling"),
+        ] {
+            let (found, expected) = (score[ours].as_f64().unwrap(), theirs[of].as_f64().unwrap());
+            // Cached activations have 32 bits, Brain-Score's 64.
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{model} {ours}: {found}, {expected}"
+            );
+        }
+    }
 }

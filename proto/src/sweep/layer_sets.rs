@@ -23,7 +23,7 @@ impl LayerSets {
         if let Self::Shorthand(word) = self
             && let Some(file) = word.strip_prefix(REGION_MAP_FILE)
         {
-            *self = Self::RegionMap(file.to_owned());
+            *self = Self::RegionMap(file.trim().to_owned());
         }
     }
 }

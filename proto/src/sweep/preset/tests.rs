@@ -153,3 +153,28 @@ fn a_mistake_in_a_key_that_the_preset_set_says_so() {
       `recordings`: is missing: expected a table `[recordings]`
     "#);
 }
+
+#[test]
+fn every_preset_makes_a_file_without_mistakes() {
+    use crate::sweep::check::tests::Two;
+    for preset in Preset::all() {
+        let files = "assembly = \"a.nc\"\nstimuli = \"s.csv\"\nimages = \"i.zip\"";
+        let recordings = match preset.benchmark.split {
+            PresetSplit::Given => {
+                format!("[recordings.train]\n{files}\n[recordings.test]\n{files}")
+            }
+            PresetSplit::Plain | PresetSplit::Stratified(_) => format!("[recordings]\n{files}"),
+        };
+        let text = with(&preset.to_string(), &format!("{recordings}\n{ANN}"));
+        let file = SweepFile::parse(&text).unwrap_or_else(|error| panic!("{preset}: {error}"));
+        let file = file.expand(&Two);
+        if let Err(error) = file.check(&Two) {
+            panic!("{preset}: {error}");
+        }
+        let spec = file.to_spec();
+        assert_eq!(spec.baselines, [preset.regression.baseline()]);
+        if let Some(region) = preset.region {
+            assert_eq!(spec.regions, [region]);
+        }
+    }
+}
