@@ -1,6 +1,8 @@
 //! BMP of 16 bits as Pillow widens it, and the kinds that are not read.
 //!
-//! The `image` crate decodes. It rounds colours of 5 and 6 bits to 8, where Pillow truncates.
+//! The `image` crate decodes. It rounds colours of 5 and 6 bits to 8, where Pillow truncates. Pillow takes a palette
+//! of greys in their order for none, and then reads pixels of one bit (black and white) or of eight, however many
+//! they have.
 
 use image::RgbImage;
 
@@ -15,7 +17,10 @@ const PIXELS: usize = 10;
 const WIDTH: usize = 18;
 const BITS: usize = 28;
 const COMPRESSION: usize = 30;
+const COLOURS: usize = 46;
 const MASKS: usize = 54;
+/// Most bits of a pixel that has a palette.
+const INDEXED: u32 = 8;
 /// Kinds of compression.
 const PLAIN: u32 = 0;
 const RUNS: [u32; 2] = [1, 2];
@@ -29,9 +34,12 @@ pub(super) fn widths(bmp: &[u8]) -> Result<Option<[u32; 3]>, Undecodable> {
         bytes.map(u32::from_le_bytes)
     };
     if word(HEADER_BYTES)? == SHORTEST_HEADER {
+        // The planes' number is in the lower half, width and height in a word before it.
+        check_palette(bmp, word(WIDTH + 4)? >> 16, 0, PLAIN, 3)?;
         return Ok(None);
     }
     let compression = word(COMPRESSION)?;
+    check_palette(bmp, word(BITS - 2)? >> 16, word(COLOURS)?, compression, 4)?;
     if RUNS.contains(&compression) {
         let runs = bmp.get(word(PIXELS)? as usize..).unwrap_or(&[]);
         let even = word(PIXELS)? % 2 == 0;
@@ -64,6 +72,49 @@ pub(super) fn widths(bmp: &[u8]) -> Result<Option<[u32; 3]>, Undecodable> {
             "a BMP of 16 bits that are not 5, 5 and 5 or 5, 6 and 5",
         )),
     }
+}
+
+/// Refuses a palette that Pillow reads as none, and pixels that begin before its end. An entry has so many
+/// `bytes`; of `colours` that are not said, there are as many as `bits` can tell.
+fn check_palette(
+    bmp: &[u8],
+    bits: u32,
+    colours: u32,
+    compression: u32,
+    bytes: usize,
+) -> Result<(), Undecodable> {
+    let header = bytes_at(bmp, HEADER_BYTES).map_or(0, u32::from_le_bytes) as usize;
+    let start = HEADER_BYTES + header;
+    let all = if bits <= INDEXED { 1_usize << bits } else { 0 };
+    let colours = match colours as usize {
+        0 => all,
+        // The decoder refuses more than the bits can tell.
+        said => said.min(all),
+    };
+    let pixels = bytes_at(bmp, PIXELS).map_or(0, u32::from_le_bytes) as usize;
+    if pixels < start + colours * bytes {
+        return Err(Undecodable::not_a_picture(
+            "a BMP whose pixels begin before the end of its header",
+        ));
+    }
+    let palette = &bmp.get(start..start + colours * bytes).unwrap_or(&[]);
+    let is_grey = |at: usize, level: usize| palette[at * bytes..][..3] == [level as u8; 3];
+    let is_in_order = match palette.len() / bytes {
+        0 => false,
+        2 => is_grey(0, 0) && is_grey(1, 255),
+        colours => (0..colours).all(|at| is_grey(at, at)),
+    };
+    let is_read = match bits {
+        1 => colours == 2,
+        8 => colours == all,
+        _ => colours == all && RUNS.contains(&compression),
+    };
+    if is_in_order && !is_read {
+        return Err(Undecodable::not_a_picture(
+            "a BMP of 4 or 8 bits whose palette is black and white, or a few greys in their order",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether runs of colours fill every row to its end: Pillow and other programs paint what is left out

@@ -1,8 +1,9 @@
 //! JPEG, decoded by libjpeg-turbo's own code (as MozJPEG ships it, whose decoder is the same), so that
 //! pixels are Pillow's: integer inverse cosine transform, triangle filter for halved chroma.
 //!
-//! libjpeg repairs what it can and goes on; what Pillow then shows is what is shown here. A file that
-//! ends too early is refused.
+//! libjpeg repairs what it can and goes on, each version in its own way, so damaged files are refused.
+
+mod damage;
 
 use mozjpeg::{ColorSpace, Decompress};
 use nrp_proto::panics::caught;
@@ -96,6 +97,8 @@ pub(super) fn decode(jpeg: &[u8]) -> Result<Decoded, Undecodable> {
     if samples.len() != width as usize * height as usize * channels.count() {
         return Err(Undecodable::not_a_picture("a JPEG of two sizes"));
     }
+    let sound = caught(|| damage::check(jpeg)).unwrap_or_else(Err);
+    sound.map_err(|problem| Undecodable::NotAPicture(format!("a JPEG that {problem}")))?;
     Ok(Decoded {
         width,
         height,

@@ -151,6 +151,26 @@ fn tiff_webp_jpeg_2000_bmp_and_gif_become_what_pillow_makes_of_them() {
     assert!(error.contains("a BMP of 16 bits that are not"), "{error}");
 }
 
+#[test]
+fn palettes_that_pillow_reads_as_none_are_refused() {
+    let palettes = fixtures("palettes");
+    let (refused, read): (Vec<_>, Vec<_>) = palettes
+        .into_iter()
+        .partition(|of| of.0.starts_with("refused"));
+    assert!(wrong(&read, hashed).is_empty());
+    assert_eq!((read.len(), refused.len()), (9, 7));
+    for (file, bytes, _) in refused {
+        let said = format!("{:?}", header(&bytes).expect_err(&file));
+        let why = if file.ends_with("in-palette.bmp") {
+            "a BMP whose pixels begin before the end of its header"
+        } else {
+            "whose palette is black and white, or a few greys in their order"
+        };
+        assert!(said.contains(why), "{file}: {said}");
+        assert!(decode(bytes).is_err());
+    }
+}
+
 /// The pictures of a folder that differ from Pillow's `NAME.rgb.png` or `NAME.64.png` beside them, how
 /// many there are, and those that are refused.
 fn compared(folder: &Path) -> (usize, Vec<String>, Vec<String>) {

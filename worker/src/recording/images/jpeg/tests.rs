@@ -113,6 +113,24 @@ fn libjpegs_errors_are_errors() {
     assert!(found.contains("DQT"), "{found}");
 }
 
+/// Where one byte of the coded picture is another, some decode without repairs to what Pillow makes of them,
+/// too; all others are refused.
+#[test]
+fn damaged_jpegs_are_refused_where_programs_could_differ() {
+    let files = fixtures("damaged");
+    let refused = wrong(&files, hashed);
+    let is_refused = |of: &String| of.contains(": NotAPicture(\"a JPEG that is damaged: ");
+    assert!(refused.iter().all(is_refused), "{refused:#?}");
+    assert!(refused.iter().all(|of| of.contains("-damaged-")));
+    for kind in ["-baseline", "-progressive"] {
+        let of_kind = |of: &&String| of.contains(kind);
+        assert!(refused.iter().filter(of_kind).count() > 3, "{refused:#?}");
+    }
+    let why = |words: &str| refused.iter().any(|of| of.contains(words));
+    assert!(why("brightnesses that no picture has") && why("(libjpeg's message 11"));
+    assert!(files.len() - refused.len() > 10);
+}
+
 /// A JPEG the size of an ImageNet picture, 4:2:0, of slopes and noise.
 fn photograph(seed: u32) -> Vec<u8> {
     const SIZE: [usize; 2] = [500, 375];
