@@ -59,7 +59,9 @@ pub(crate) fn problem(error: &Error) -> String {
 }
 
 fn unread(problem: &str) -> String {
-    format!("{UNREAD} ({problem}); `h5repack -f NONE -l CONTI OLD NEW` writes the file without it")
+    format!(
+        "{UNREAD} ({problem}); `h5repack -f NONE -l CONTI OLD NEW` writes the file without it, and where that cannot open it, h5py: `new[NAME] = old[NAME][()]`"
+    )
 }
 
 /// The header of the object at `address`, in the file of `group`.

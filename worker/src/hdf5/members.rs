@@ -20,6 +20,9 @@ use hdf5_reader::symbol_table::SymbolTableNode;
 
 use super::{innermost, layout};
 
+/// Most members of a group that are looked up one by one.
+const LINKS_MAX: usize = 4096;
+
 /// The names of a group's groups and of its datasets, those that are not read among them.
 ///
 /// # Errors
@@ -68,7 +71,15 @@ pub(crate) fn datasets(group: &Group) -> Result<Vec<Dataset>> {
 
 fn one_by_one(group: &Group) -> Result<(Vec<String>, Vec<String>)> {
     let (mut groups, mut datasets) = (Vec::new(), Vec::new());
-    for name in links(group)? {
+    let names = links(group)?;
+    // Each name is looked up among all.
+    if names.len() > LINKS_MAX {
+        let links = names.len();
+        let problem =
+            format!("a group of {links} members with a virtual dataset; the limit is {LINKS_MAX}");
+        return Err(Error::ResourceLimit(problem));
+    }
+    for name in names {
         if group.group(&name).is_ok() {
             groups.push(name);
             continue;
