@@ -78,6 +78,10 @@ pub fn evaluate_single_unit(
     on_units: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Trained, TrainError> {
     check(true, data)?;
+    // A unit that is chosen by the stimuli that are fitted has its value at all others.
+    if let Some(wild) = data.wild_activation()? {
+        return Err(wild);
+    }
     evaluate_by(data, targets, refit, &mut |_, fitted, responses, others| {
         single_unit::predict(data.activations, fitted, responses, others, on_units)
     })

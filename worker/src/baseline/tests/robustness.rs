@@ -1,5 +1,6 @@
 //! Offsets, scales, silent sites and activations that are not finite.
 
+use super::super::fit::evaluate_single_unit;
 use super::*;
 
 /// Numbers of scikit-learn and SciPy; see `testdata/make_offsets.py`.
@@ -97,8 +98,14 @@ fn activations_that_are_no_numbers_are_named_and_no_panic() {
     for (part, stimulus) in [("validation", 18), ("test", 29)] {
         let mut world = World::new(1, WIDE, 2, 0.1, linear);
         world.activations.layers[1][stimulus * WIDE[1] + 7] = f32::NAN;
-        for baseline in OF_PRODUCTS {
-            let error = world.evaluate(baseline).expect_err("cannot be scored");
+        let of_unit = |refits| {
+            let targets = TargetScaling::Standardised;
+            evaluate_single_unit(&world.data(), targets, refits, &mut |_| true)
+        };
+        let of_products = OF_PRODUCTS.map(|baseline| world.evaluate(baseline));
+        let found = of_products.into_iter().chain([true, false].map(of_unit));
+        for found in found {
+            let error = found.expect_err("cannot be scored");
             assert!(error.is_of_the_trial());
             let expected = format!(
                 "unit 7 of ANN layer 1 of the layer set has an activation of NaN at {part} stimulus {stimulus}"
