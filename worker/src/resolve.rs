@@ -125,7 +125,6 @@ pub fn weights_source(
 /// The names and ceilings of a region's sites, up to [`SITES_MAX`].
 fn region_sites(region: &Region) -> RegionSites {
     let subject = region.subject.clone().unwrap_or_default();
-    let bin = region.bin.as_ref().and_then(|of| Some((of, of.bin.span?)));
     let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
     let ceilings = ceilings.map(|ceiling| ceiling.map_or(f32::NAN, |ceiling| ceiling as f32));
     RegionSites {
@@ -134,9 +133,6 @@ fn region_sites(region: &Region) -> RegionSites {
         ceilings: ceilings.take(SITES_MAX).collect(),
         part_of: subject.region,
         subject: subject.subject,
-        bin_of: bin.map_or_else(String::new, |(of, _)| of.region.clone()),
-        bin: bin.map_or_else(Vec::new, |(_, span)| vec![span.start, span.end]),
-        bin_unit: bin.map_or_else(String::new, |(of, _)| of.bin.unit.clone()),
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Assembly {
     pub(super) axes: Vec<ArrayAxis>,
     /// The stimulus shown, per presentation.
     pub(super) shown: Vec<String>,
+    /// Whether the file stores these as text, digits too.
+    pub(super) ids_are_text: bool,
     /// The repetition number of each presentation, where the file has any.
     pub(super) repetitions: Option<Labels>,
     /// The responses, `[presentations, sites]` row by row.
@@ -84,6 +86,7 @@ impl Assembly {
             notices: Vec::new(),
             axes: Vec::new(),
             shown,
+            ids_are_text: false,
             repetitions: None,
             values,
             noise_from: 0,

@@ -33,7 +33,6 @@ pub(super) fn average(
     };
     Ok(Region {
         subject: part.of_subject(),
-        bin: part.of_bin(),
         responses: cells.sums.iter().zip(&cells.counts).map(mean).collect(),
         sites: cells
             .sites
@@ -146,6 +145,7 @@ impl Cells {
         let shown = Shown {
             stimulus_of: &stimulus_of,
             ids: &assembly.shown[from..],
+            ids_are_text: assembly.ids_are_text,
             labels: labels.as_ref(),
             stimuli: self.repetitions.len() - first,
             coordinate: coordinate.as_deref(),

@@ -1,8 +1,8 @@
 //! Time bins: which of an assembly's bins are read, and what is made of them.
 //!
-//! Times are in the file's own unit, whatever that is: nothing is converted.
+//! Times are in the file's own unit, whatever that is; only starts and ends of different units are converted.
 
-use std::hash::{Hash, Hasher};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
@@ -47,14 +47,6 @@ pub struct TimeBin {
     pub unit: String,
 }
 
-impl Eq for TimeBin {}
-
-impl Hash for TimeBin {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.name().hash(hasher);
-    }
-}
-
 /// Where a bin starts and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Span {
@@ -67,8 +59,8 @@ pub struct Span {
 /// Bins that become one response: their mean.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
-    /// The bin whose regions these are, where each bin has its own.
-    pub(super) bin: Option<TimeBin>,
+    /// What tells its regions from those of other bins; empty where there are none.
+    pub(super) label: String,
     /// The bins, by their positions in the file.
     pub(super) bins: Vec<usize>,
 }
@@ -79,19 +71,15 @@ pub enum BinsError {
     /// There are several, and none is chosen.
     #[error("`{}` has {bins}, and none is chosen", path.display())]
     #[diagnostic(help(
-        "under `[recordings]`, `time_bin = [{from}, {to}]` takes the mean of those in a window, `time_bin_id = {id}` one of them, and `time_bins = \"each\"` makes every bin a region; in `nrp data check`, `--time-bin {from},{to}`, `--time-bin-id {id}` and `--time-bins each`"
+        "{}", if ways.is_empty() { "average over `time_bin`, or select one, before you save the file".to_owned() } else { format!("under `[recordings]`, {}", ways.join("; ")) }
     ))]
     Unchosen {
         /// The assembly.
         path: PathBuf,
         /// The bins there are, in words.
         bins: String,
-        /// Where the first of them starts.
-        from: f64,
-        /// Where the last of them ends.
-        to: f64,
-        /// The first one's id.
-        id: String,
+        /// How to choose, in words.
+        ways: Vec<String>,
     },
     /// Bins are chosen in a file without any.
     #[error("`{}` has no time bins to choose from", path.display())]
@@ -190,12 +178,12 @@ impl Bins<'_> {
         &self,
         choice: Option<&BinChoice>,
     ) -> Result<(Vec<Group>, Option<String>), BinsError> {
-        let one = |at: usize, bin: Option<TimeBin>| Group {
-            bin,
+        let one = |at: usize, label: String| Group {
+            label,
             bins: vec![at],
         };
         match (choice, self.bins) {
-            (None, [] | [_]) => Ok((vec![one(0, None)], None)),
+            (None, [] | [_]) => Ok((vec![one(0, String::new())], None)),
             (None, _) => Err(self.unchosen()),
             (Some(_), []) => Err(BinsError::None { path: self.path() }),
             (Some(BinChoice::Window(window)), _) => {
@@ -205,7 +193,8 @@ impl Bins<'_> {
                     "`time_bin = [{from}, {to}]`: responses are the mean of {}",
                     self.listed(bins.iter().map(|&at| &self.bins[at]))
                 );
-                Ok((vec![Group { bin: None, bins }], Some(notice)))
+                let label = String::new();
+                Ok((vec![Group { label, bins }], Some(notice)))
             }
             (Some(BinChoice::Id(id)), bins) => {
                 let at = self.of_id(*id)?;
@@ -213,11 +202,11 @@ impl Bins<'_> {
                     let (name, all) = (bins[at].name(), bins.len());
                     format!("`time_bin_id = {id}`: responses are those of the time bin {name}, one of {all}")
                 });
-                Ok((vec![one(at, None)], notice))
+                Ok((vec![one(at, String::new())], notice))
             }
             (Some(BinChoice::Each), bins) => {
                 let order = self.in_time();
-                let groups = order.iter().map(|&at| one(at, Some(bins[at].clone())));
+                let groups = order.iter().map(|&at| one(at, bins[at].name()));
                 let groups: Vec<Group> = groups.collect();
                 self.refuse_alike(&groups)?;
                 let all = self.listed(order.iter().map(|&at| &bins[at]));
@@ -232,15 +221,33 @@ impl Bins<'_> {
     }
 
     fn unchosen(&self) -> BinsError {
+        // Only what can be read is proposed.
         let spans = || self.bins.iter().filter_map(|bin| bin.span);
         let from = spans().map(|span| span.start).reduce(f64::min);
         let to = spans().map(|span| span.end).reduce(f64::max);
+        let ends = |span: Span| [tidy(span.start), tidy(span.end)];
+        let windows = from.zip(to).map(|(start, end)| ends(Span { start, end }));
+        let mut windows = windows.into_iter().chain(spans().map(ends));
+        let window = windows.find(|window| self.within(*window).is_ok());
+        let ids = self.bins.iter().filter_map(|bin| bin.id.parse().ok());
+        let id = ids.into_iter().find(|id| self.of_id(*id).is_ok());
+        let each = self.bins.iter().map(TimeBin::name).collect::<HashSet<_>>();
+        let window = window.map(|[from, to]| {
+            format!(
+                "`time_bin = [{from}, {to}]` takes the mean of those in a window \
+                 (`--time-bin {from},{to}` in `nrp data check`)"
+            )
+        });
+        let id = id.map(|id: u32| {
+            format!("`time_bin_id = {id}` takes one of them (`--time-bin-id {id}`)")
+        });
+        let each = (each.len() == self.bins.len()).then(|| {
+            "`time_bins = \"each\"` makes every bin a region (`--time-bins each`)".to_owned()
+        });
         BinsError::Unchosen {
             path: self.path(),
             bins: self.listed(self.bins),
-            from: tidy(from.unwrap_or(70.0)),
-            to: tidy(to.unwrap_or(170.0)),
-            id: self.bins[0].id.clone(),
+            ways: [window, id, each].into_iter().flatten().collect(),
         }
     }
 
@@ -330,8 +337,7 @@ impl Bins<'_> {
     }
 
     fn refuse_alike(&self, groups: &[Group]) -> Result<(), BinsError> {
-        let of_bins = groups.iter().flat_map(|group| &group.bin);
-        let mut names: Vec<String> = of_bins.map(TimeBin::name).collect();
+        let mut names: Vec<&String> = groups.iter().map(|group| &group.label).collect();
         names.sort();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             None => Ok(()),
@@ -395,11 +401,49 @@ fn in_brief(names: &[&str]) -> String {
     }
 }
 
+/// Times, and their unit where the file says it.
+type Times = (Vec<f64>, Option<String>);
+
+/// Starts and stops in one unit: that of both, or milliseconds where they differ, as xarray writes durations in
+/// units of their own. `None` if either of two units is not known.
+pub(super) fn in_one_unit(
+    (starts, unit): Times,
+    (stops, other): Times,
+) -> Option<(Vec<f64>, Vec<f64>, Option<String>)> {
+    let said = |unit: &Option<String>| unit.clone().filter(|unit| !unit.trim().is_empty());
+    let (Some(first), Some(second)) = (said(&unit), said(&other)) else {
+        return Some((starts, stops, said(&unit).or(said(&other))));
+    };
+    if first.trim() == second.trim() {
+        return Some((starts, stops, Some(first)));
+    }
+    let in_ms = |times: Vec<f64>, unit: &str| {
+        let factor = milliseconds(unit.trim())?;
+        Some(times.into_iter().map(|time| time * factor).collect())
+    };
+    let ms = Some("ms".to_owned());
+    Some((in_ms(starts, &first)?, in_ms(stops, &second)?, ms))
+}
+
+/// How many milliseconds a unit has.
+fn milliseconds(unit: &str) -> Option<f64> {
+    match unit {
+        "ns" | "nanosecond" | "nanoseconds" => Some(1e-6),
+        "us" | "µs" | "microsecond" | "microseconds" => Some(1e-3),
+        "ms" | "msec" | "millisecond" | "milliseconds" => Some(1.0),
+        "s" | "sec" | "second" | "seconds" => Some(1e3),
+        "min" | "minute" | "minutes" => Some(60e3),
+        "h" | "hour" | "hours" => Some(3_600e3),
+        "d" | "day" | "days" => Some(86_400e3),
+        _ => None,
+    }
+}
+
 /// The unit of times, as names of regions have it: that of the file or, without one, milliseconds, as in
-/// Brain-Score, unless all times are so small that they may be seconds.
+/// Brain-Score, unless all times are so small that they may be seconds, as of a response of blood flow.
 pub(super) fn unit(units: Option<&str>, latest: f64) -> String {
     /// Times below this may be in seconds.
-    const SECONDS: f64 = 10.0;
+    const SECONDS: f64 = 50.0;
     match units.map(str::trim).filter(|units| !units.is_empty()) {
         Some("ms" | "msec" | "millisecond" | "milliseconds") => "ms".to_owned(),
         Some("s" | "sec" | "second" | "seconds") => "s".to_owned(),

@@ -186,7 +186,7 @@ impl Report {
         let recordings = format!("`{}`", assembly.path.display());
         let chosen = chosen(regions, &assembly.parts, &recordings);
         let chosen = self.kept(chosen).unwrap_or_default();
-        let mut regions = Vec::new();
+        let (mut regions, mut has_ceilings) = (Vec::new(), true);
         for region in chosen.iter().map(Part::name) {
             let cells = Cells::gather(assembly, &region, &stimulus_of, rows.len());
             for refusal in [
@@ -198,10 +198,11 @@ impl Report {
                 }
             }
             let noise = cells.noise(assembly, &region, &stimulus_of, ceiling);
+            // A ceiling that cannot be measured as asked is a problem, and says why.
+            has_ceilings &= !matches!(noise, Ok(None));
             let noise = self.kept(noise).flatten();
             regions.push(region_report(region, &cells, noise.as_ref()));
         }
-        let has_ceilings = regions.iter().all(|region| region.noise.is_some());
         self.notices.extend(ceiling::notice(ceiling, has_ceilings));
         self.assembly = Some(AssemblyReport {
             path: assembly.path.clone(),

@@ -308,7 +308,7 @@ pub enum RecordingError {
     /// Several sites of one name.
     #[error("`{}`: {} named like another: {}", path.display(), counted(*count, "site"), named(sites, *count))]
     #[diagnostic(help(
-        "give each site a name of its own: `neuroid_id` of an assembly, `sites` of an `.npz`"
+        "give each site a name of its own: `neuroid_id` of an assembly, which may repeat among subjects where a coordinate `subject` tells them apart; `sites` of an `.npz`"
     ))]
     SitesNamedTwice {
         /// The file.

@@ -284,6 +284,8 @@ fn joined(mut train: Assembly, test: Assembly) -> Result<Assembly, RecordingErro
         }
     });
     train.shown.extend(test.shown);
+    // Only ceilings depend on it.
+    train.ids_are_text = test.ids_are_text;
     train.noise_from = from;
     for notice in test.notices {
         if !train.notices.contains(&notice) {

@@ -2,8 +2,11 @@
 //! ordered as numbers, and otherwise as text by its characters' code points. Labels that a file stores as text
 //! stay text, digits too.
 
-/// Below, each whole number is exact in `f64`.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+use std::ops::RangeInclusive;
+
+/// The whole numbers that pandas has a type for, `int64` or `uint64`.
+const WHOLE: [RangeInclusive<i128>; 2] =
+    [i64::MIN as i128..=i64::MAX as i128, 0..=u64::MAX as i128];
 
 /// Labels, and how their file stores them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,21 +27,35 @@ impl Labels {
     /// The rank of each label among the different ones, from 0.
     pub(crate) fn ranks(&self) -> Vec<usize> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        if self.are_text {
-            ranked(&words, |a, b| a.cmp(b))
-        } else {
-            ranks(&words)
-        }
+        ranks_as_stored(&words, self.are_text)
     }
 }
 
 /// The rank of each value of a table's column among the different ones, from 0.
 pub(crate) fn ranks(values: &[&str]) -> Vec<usize> {
-    let number = |value: &&str| value.parse().ok().filter(|n: &f64| n.abs() < EXACT);
+    let whole = values.iter().map(|value| value.parse::<i128>().ok());
+    if let Some(whole) = whole.collect::<Option<Vec<i128>>>() {
+        let fit = |range: &RangeInclusive<i128>| whole.iter().all(|of| range.contains(of));
+        return if WHOLE.iter().any(fit) {
+            ranked(&whole, Ord::cmp)
+        } else {
+            ranked(values, Ord::cmp)
+        };
+    }
+    let number = |value: &&str| value.parse().ok().filter(|number: &f64| number.is_finite());
     match values.iter().map(number).collect::<Option<Vec<f64>>>() {
         // No number is NaN, so all have an order; a zero has no sign.
         Some(numbers) => ranked(&numbers, |a, b| (a + 0.0).total_cmp(&(b + 0.0))),
-        None => ranked(values, |a, b| a.cmp(b)),
+        None => ranked(values, Ord::cmp),
+    }
+}
+
+/// The same of values that a file stores as text, if it does: then digits are text, too.
+pub(crate) fn ranks_as_stored(values: &[&str], are_text: bool) -> Vec<usize> {
+    if are_text {
+        ranked(values, Ord::cmp)
+    } else {
+        ranks(values)
     }
 }
 
@@ -64,9 +81,17 @@ mod tests {
         // By code point, as Python sorts; capitals before small letters, accents last.
         assert_eq!(ranks(&["é", "b", "B", "a", ""]), [4, 3, 1, 2, 0]);
         assert_eq!(ranks(&["nan", "1", "2"]), [2, 0, 1]);
-        // As numbers they would be equal.
+        // As `f64` they would be equal.
         let large = ["9007199254740993", "9007199254740992"];
         assert_eq!(ranks(&large), [1, 0]);
+        // pandas 2.1.4, Brain-Score's: `int64`, `uint64`, and otherwise text.
+        assert_eq!(ranks(&["10000000000000000", "9999999999999999"]), [1, 0]);
+        assert_eq!(ranks(&["18446744073709551615", "9"]), [1, 0]);
+        assert_eq!(ranks(&["18446744073709551616", "9"]), [0, 1]);
+        assert_eq!(ranks(&["18446744073709551615", "-9", "5"]), [1, 0, 2]);
+        assert_eq!(ranks(&["1e16", "9999999999999998"]), [1, 0]);
+        assert_eq!(ranks_as_stored(&["10", "9"], true), [0, 1]);
+        assert_eq!(ranks_as_stored(&["10", "9"], false), [1, 0]);
         assert!(ranks(&[]).is_empty());
     }
 

@@ -56,7 +56,9 @@ pub enum SplitError {
     },
     /// A part that would be empty.
     #[error("the fractions {fractions:?} of {stimuli} stimuli leave the {part} part empty")]
-    #[diagnostic(help("raise the fraction, or use recordings with more stimuli"))]
+    #[diagnostic(help(
+        "use recordings with more stimuli, or raise the fraction where the scheme has one"
+    ))]
     EmptyPart {
         /// How many stimuli there are.
         stimuli: usize,

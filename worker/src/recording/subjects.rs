@@ -1,5 +1,6 @@
 //! Subjects: whose sites are read, and whether each subject is a region of its own.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
@@ -44,10 +45,10 @@ pub enum SubjectsError {
         /// The subjects there are.
         known: Vec<String>,
     },
-    /// Regions of two subjects have one name.
-    #[error("`{}`: two subjects have a region `{name}`", path.display())]
+    /// Two regions have one name.
+    #[error("`{}`: two of its regions would be named `{name}`", path.display())]
     #[diagnostic(help(
-        "regions are named REGION/SUBJECT: rename a region or a subject that has a slash in its name, or choose one subject by `subject`"
+        "a region is named by what the file calls it, by its subject and by its time bin (`V4/N 70-80 ms`), where these are regions of their own: rename one that has another's subject or time in its name, or choose one subject or one time bin"
     ))]
     Alike {
         /// The file.
@@ -59,13 +60,10 @@ pub enum SubjectsError {
 
 /// The subjects of `sites`, each once, in the order of the file.
 pub(super) fn of_sites(sites: &[Site]) -> Vec<String> {
-    let mut known: Vec<String> = Vec::new();
-    for subject in sites.iter().filter_map(|site| site.subject.as_ref()) {
-        if !known.contains(subject) {
-            known.push(subject.clone());
-        }
-    }
-    known
+    let mut known = HashSet::new();
+    let subjects = sites.iter().filter_map(|site| site.subject.as_ref());
+    let subjects = subjects.filter(|subject| known.insert(subject.as_str()));
+    subjects.cloned().collect()
 }
 
 impl SubjectChoice {
@@ -88,19 +86,17 @@ impl SubjectChoice {
         path: &Path,
         sites: &'a [Site],
     ) -> Result<(Vec<Option<&'a str>>, Vec<String>), SubjectsError> {
-        if *self == Self::Together {
-            return Ok((vec![Some(""); sites.len()], Vec::new()));
-        }
-        let known = of_sites(sites);
-        if known.is_empty() {
-            return Err(SubjectsError::None {
+        let known = || match of_sites(sites) {
+            none if none.is_empty() => Err(SubjectsError::None {
                 path: path.to_owned(),
-            });
-        }
+            }),
+            known => Ok(known),
+        };
         let subjects = sites.iter().map(|site| site.subject.as_deref());
         match self {
             Self::Together => Ok((vec![Some(""); sites.len()], Vec::new())),
             Self::One(one) => {
+                let known = known()?;
                 let taken: Vec<Option<&str>> = subjects
                     .map(|of| of.filter(|of| of == one).map(|_| ""))
                     .collect();
@@ -117,6 +113,7 @@ impl SubjectChoice {
                 Ok((taken, vec![notice]))
             }
             Self::Each => {
+                let known = known()?;
                 let taken: Vec<Option<&str>> = subjects.collect();
                 let mut notices = vec![format!(
                     "`subjects = \"each\"`: every region once for each of {} ({})",

@@ -21,7 +21,7 @@ fn chosen(bins: &[TimeBin], choice: &BinChoice) -> Result<Vec<Group>, String> {
 
 fn window(bins: &[TimeBin], from: f64, to: f64) -> Result<Vec<usize>, String> {
     let groups = chosen(bins, &BinChoice::Window([from, to]))?;
-    assert_eq!((groups.len(), &groups[0].bin), (1, &None));
+    assert_eq!((groups.len(), groups[0].label.as_str()), (1, ""));
     Ok(groups[0].bins.clone())
 }
 
@@ -88,14 +88,9 @@ fn ends_in_seconds_are_compared_within_rounding() {
 fn each_bin_is_named_by_its_time_in_the_order_of_time() {
     let three = bins(&[[0.07, 0.08], [-0.1, 0.0], [0.0, 0.07]], "s");
     let groups = chosen(&three, &BinChoice::Each).expect("groups");
-    let named = groups.iter().map(|group| {
-        let bin = group.bin.as_ref().expect("a bin");
-        (bin.name(), &group.bins[..])
-    });
-    let named: Vec<(String, &[usize])> = named.collect();
-    let names: Vec<(&str, &[usize])> = named
+    let names: Vec<(&str, &[usize])> = groups
         .iter()
-        .map(|(name, bins)| (name.as_str(), *bins))
+        .map(|group| (group.label.as_str(), &group.bins[..]))
         .collect();
     assert_eq!(
         names,
@@ -162,8 +157,82 @@ fn the_unit_is_the_files_or_milliseconds_where_that_is_sure() {
         (Some("frames"), 3.0, "frames"),
         (Some(" "), 170.0, "ms"),
         (None, 170.0, "ms"),
+        // A response of blood flow, in seconds.
+        (None, 16.0, ""),
         (None, 0.59, ""),
     ] {
         assert_eq!(unit(units, latest), expected);
     }
+}
+
+/// What a file without a choice proposes, `|` between.
+fn proposed(bins: &[TimeBin]) -> String {
+    let path = Path::new("a.nc");
+    let error = Bins { path, bins }.choose(None).expect_err("several");
+    let BinsError::Unchosen { ways, .. } = error else {
+        panic!("{error}");
+    };
+    for way in &ways {
+        if let Some((_, window)) = way.split_once("time_bin = [") {
+            let window = window.split_once(']').expect("an end").0;
+            let ends: Vec<f64> = window
+                .split(", ")
+                .map(|of| of.parse().expect("a number"))
+                .collect();
+            let choice = BinChoice::Window([ends[0], ends[1]]);
+            chosen(bins, &choice).expect("what is proposed is read");
+        }
+    }
+    let keys = ways.iter().map(|way| way.split('`').nth(1).expect("a key"));
+    keys.collect::<Vec<_>>().join(" | ")
+}
+
+#[test]
+fn only_what_can_be_read_is_proposed() {
+    let even = bins(&[[0.0, 50.0], [50.0, 100.0]], "ms");
+    assert_eq!(
+        proposed(&even),
+        "time_bin = [0, 100] | time_bin_id = 0 | time_bins = \"each\""
+    );
+    let sliding = bins(&[[0.0, 20.0], [10.0, 30.0]], "ms");
+    assert_eq!(
+        proposed(&sliding),
+        "time_bin = [0, 20] | time_bin_id = 0 | time_bins = \"each\""
+    );
+    let gapped = bins(&[[0.0, 50.0], [120.0, 170.0]], "ms");
+    assert_eq!(
+        proposed(&gapped),
+        "time_bin = [0, 50] | time_bin_id = 0 | time_bins = \"each\""
+    );
+    let mut undated = even.clone();
+    undated.iter_mut().for_each(|bin| bin.span = None);
+    assert_eq!(proposed(&undated), "time_bin_id = 0 | time_bins = \"each\"");
+    undated
+        .iter_mut()
+        .for_each(|bin| bin.id = "early".to_owned());
+    assert_eq!(proposed(&undated), "");
+}
+
+#[test]
+fn units_of_starts_and_ends_are_brought_to_milliseconds_where_they_differ() {
+    let of = |a: &str, b: &str| {
+        let unit = |unit: &str| Some(unit.to_owned()).filter(|unit| !unit.is_empty());
+        in_one_unit((vec![0.0, 1.0], unit(a)), (vec![0.5, 2.0], unit(b)))
+    };
+    let as_they_are =
+        |unit: Option<&str>| Some((vec![0.0, 1.0], vec![0.5, 2.0], unit.map(str::to_owned)));
+    assert_eq!(of("s", "s"), as_they_are(Some("s")));
+    assert_eq!(of("s", ""), as_they_are(Some("s")));
+    assert_eq!(of("", "frames"), as_they_are(Some("frames")));
+    assert_eq!(of("", ""), as_they_are(None));
+    let ms = Some("ms".to_owned());
+    assert_eq!(
+        of("seconds", "milliseconds"),
+        Some((vec![0.0, 1e3], vec![0.5, 2.0], ms.clone()))
+    );
+    assert_eq!(
+        of("minutes", "hours"),
+        Some((vec![0.0, 6e4], vec![1.8e6, 7.2e6], ms))
+    );
+    assert_eq!(of("frames", "ms"), None);
 }

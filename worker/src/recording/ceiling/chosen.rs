@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::{correlation, deviation, medians};
 use crate::recording::numpy::{DefaultRng, RandomState};
-use crate::recording::ranks::Labels;
+use crate::recording::ranks::{Labels, ranks_as_stored};
 use crate::recording::words::{counted, named, some_of};
 use crate::statistics::{mean, median};
 
@@ -93,11 +93,14 @@ pub enum CeilingError {
 }
 
 /// What a ceiling is measured from, besides responses.
+#[derive(Clone, Copy)]
 pub(in crate::recording) struct Shown<'a> {
     /// Row of each presentation's stimulus.
     pub(in crate::recording) stimulus_of: &'a [usize],
     /// The id of each presentation's stimulus.
     pub(in crate::recording) ids: &'a [String],
+    /// Whether the file stores the ids as text, digits too.
+    pub(in crate::recording) ids_are_text: bool,
     /// The file's repetition numbers of the presentations.
     pub(in crate::recording) labels: Option<&'a Labels>,
     /// Number of stimuli.
@@ -240,13 +243,16 @@ fn order(shown: &Shown<'_>) -> Vec<(usize, usize)> {
     order
 }
 
-/// Halvings of each stimulus's own repetitions, stimuli in the order of their ids. Stimuli with one
+/// Halvings of each stimulus's own repetitions, stimuli in the order of their ids, as numbers where the file stores
+/// numbers. Stimuli with one
 /// repetition have no part in them.
 fn by_stimulus(shown: &Shown<'_>) -> Result<Vec<Halving>, CeilingError> {
+    let ids: Vec<&str> = shown.ids.iter().map(String::as_str).collect();
+    let stimuli = ranks_as_stored(&ids, shown.ids_are_text);
     // The presentations of each repetition of each stimulus.
-    let mut repetitions: BTreeMap<&str, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+    let mut repetitions: BTreeMap<usize, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
     for (at, (rank, _)) in order(shown).into_iter().enumerate() {
-        let of_stimulus = repetitions.entry(shown.ids[at].as_str()).or_default();
+        let of_stimulus = repetitions.entry(stimuli[at]).or_default();
         of_stimulus.entry(rank).or_default().push(at);
     }
     let repeated = repetitions.into_values().filter(|of| of.len() > 1);

@@ -1,6 +1,6 @@
 //! What a check reports: plain numbers and words, as JSON has them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -130,21 +130,10 @@ pub(super) fn repetitions_report(
         shown[stimulus] += 1;
     }
     let mut sorted: Vec<f64> = shown.iter().map(|&times| times as f64).collect();
-    let labels = assembly
-        .repetitions
-        .iter()
-        .flat_map(|labels| &labels.words)
-        .collect::<HashSet<_>>();
-    let mut labels: Vec<String> = labels.into_iter().cloned().collect();
-    // Numbers in their order, then words in theirs.
-    labels.sort_by(|a, b| {
-        let numbers = (a.parse::<f64>().ok(), b.parse::<f64>().ok());
-        let order = match numbers {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            (a, b) => a.is_none().cmp(&b.is_none()),
-        };
-        order.then_with(|| a.cmp(b))
-    });
+    let labels = assembly.repetitions.iter();
+    let labels = labels.flat_map(|labels| labels.ranks().into_iter().zip(&labels.words));
+    let labels: BTreeSet<(usize, &String)> = labels.collect();
+    let labels = labels.into_iter().map(|(_, label)| label.clone()).collect();
     Some(RepetitionsReport {
         min: shown.iter().copied().min()?,
         median: median(&mut sorted)?,

@@ -110,3 +110,26 @@ fn the_real_recordings_are_sound() {
         );
     }
 }
+
+#[test]
+fn a_ceiling_that_cannot_be_measured_is_not_said_to_lack_repetitions() {
+    let files = Files::new();
+    let layout = Layout {
+        ceiling: Ceiling::PerStimulus,
+        ..Layout::evident()
+    };
+    let paths = [
+        testdata("newer-netcdf4.nc"),
+        files.stimuli(),
+        files.images(),
+    ];
+    let report = check(&paths, &layout, &[]).expect("a report");
+    assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
+    let problem = &report.problems[0];
+    assert!(
+        problem.contains("4 stimuli shown twice or more"),
+        "{problem}"
+    );
+    let notices = report.notices.join("\n");
+    assert!(!notices.contains("shown twice"), "{notices}");
+}

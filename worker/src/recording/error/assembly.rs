@@ -101,6 +101,19 @@ pub enum AssemblyError {
         /// The coordinates there are.
         found: String,
     },
+    /// Times of bins that contradict each other.
+    #[error("`{}`: coordinate `{coordinate}` {problem}", path.display())]
+    #[diagnostic(help(
+        "a bin ends after it starts, and both ends have one unit: correct `time_bin_start` and `time_bin_end` (or `time_bin_stop`) in the file"
+    ))]
+    BadTimes {
+        /// The assembly.
+        path: PathBuf,
+        /// Its name.
+        coordinate: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A coordinate of the wrong type or length.
     #[error("`{}`: coordinate `{coordinate}` {problem}", path.display())]
     #[diagnostic(help(

@@ -53,6 +53,7 @@ def five():
     scipy.io.savemat("characters.mat", {"rates": FIRST.T, "stimulus_id": np.array(IDS), "one": "word"})
     scipy.io.savemat("sparse.mat", {"rates": scipy.sparse.csc_matrix(FIRST)})
     scipy.io.savemat("list.mat", {"fs": 30000.0, "V4": FIRST.T[:, :1], "window": np.array([[70.0, 170.0]])})
+    scipy.io.savemat("struct-sites.mat", {"V4": FIRST.T, "sites": {"row": [1.0, 2.0]}})
     scipy.io.savemat("struct.mat", {"fs": 30000.0, "lab": {"V4": FIRST.T}, "valid": FIRST.T > 20})
 
 

@@ -70,6 +70,7 @@ fn each_ceiling_is_as_numpy_computes_it() {
         let shown = Shown {
             stimulus_of: &case.stimulus_of,
             ids: &ids,
+            ids_are_text: true,
             labels: Some(&labels),
             stimuli: case.stimulus_of.iter().max().expect("stimuli") + 1,
             coordinate: None,
@@ -87,6 +88,20 @@ fn each_ceiling_is_as_numpy_computes_it() {
             for (found, expected) in noise.ceilings.iter().zip(&expected.ceilings) {
                 close(*found, *expected, &what);
             }
+            // Ids that are numbers are ordered as numbers.
+            let numbers: Vec<String> = case.stimulus_of.iter().map(usize::to_string).collect();
+            let of = |ids_are_text| Shown {
+                ids: &numbers,
+                ids_are_text,
+                ..shown
+            };
+            let consistency = |shown| {
+                let noise = Noise::chosen(&ceiling, &shown, sites, value).expect("measured");
+                noise.expect("repetitions").consistency
+            };
+            assert_eq!(consistency(of(false)), noise.consistency, "{what}");
+            let is_same = consistency(of(true)) == noise.consistency;
+            assert_eq!(is_same, ceiling != Ceiling::PerStimulus, "{what}");
             // The floor is measured as ever.
             let halvings = Noise::chosen(&Ceiling::Halvings, &shown, sites, value);
             let halvings = halvings.expect("measured").expect("repetitions");
@@ -145,6 +160,7 @@ fn refusal(ceiling: Ceiling, shown: &[&[&str]], is_labelled: bool) -> String {
     let shown = Shown {
         stimulus_of: &stimulus_of,
         ids: &ids,
+        ids_are_text: true,
         labels: is_labelled.then_some(&labels),
         stimuli: shown.len(),
         coordinate: None,
@@ -225,6 +241,7 @@ fn labels_that_are_all_the_same_leave_the_order_of_the_file() {
             let shown = Shown {
                 stimulus_of: &stimulus_of,
                 ids: &ids,
+                ids_are_text: true,
                 labels,
                 stimuli: 12,
                 coordinate: None,

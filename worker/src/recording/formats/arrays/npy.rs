@@ -14,6 +14,9 @@ use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
 const MAX_HEADER_BYTES: usize = 1 << 16;
+/// Most words of an array, and most bytes of them: in memory each word takes 24 bytes more.
+const MAX_WORDS: usize = 1 << 24;
+const MAX_WORD_BYTES: usize = 512 << 20;
 
 /// The entry type of an array.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -231,20 +234,24 @@ impl Header {
             .kind
             .clone()
             .map_err(|what| format!("it holds {what}"))?;
+        let (most_bytes, most) = match kind {
+            Kind::Float | Kind::Signed | Kind::Unsigned | Kind::Boolean => {
+                (MAX_RESPONSES_BYTES, MAX_RESPONSES)
+            }
+            Kind::Bytes | Kind::Characters => (MAX_WORD_BYTES, MAX_WORDS),
+        };
         let too_large = || {
-            format!(
-                "{} holds more than {MAX_RESPONSES_BYTES} bytes, or {MAX_RESPONSES} entries",
-                self.shown()
-            )
+            let shown = self.shown();
+            format!("{shown} holds more than {most_bytes} bytes, or {most} entries")
         };
         let entries = self
             .shape
             .iter()
             .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
-        let entries = entries.filter(|entries| *entries <= MAX_RESPONSES);
+        let entries = entries.filter(|entries| *entries <= most);
         let bytes = entries.and_then(|n| n.checked_mul(self.entry_bytes));
         let bytes = bytes
-            .filter(|bytes| *bytes <= MAX_RESPONSES_BYTES)
+            .filter(|bytes| *bytes <= most_bytes)
             .ok_or_else(too_large)?;
         let mut stored = Vec::new();
         reader
@@ -371,7 +378,12 @@ impl Header {
             }
             Kind::Bytes | Kind::Characters => {
                 let word = |entry: &[u8]| word(kind, big, entry);
-                Entries::Words(self.by_rows(stored.chunks_exact(width).map(word).collect()))
+                let words: Vec<String> = if self.entry_bytes == 0 {
+                    vec![String::new(); self.shape.iter().product()]
+                } else {
+                    stored.chunks_exact(width).map(word).collect()
+                };
+                Entries::Words(self.by_rows(words))
             }
         };
         Array {

@@ -41,7 +41,11 @@ impl Parts {
                 Kind::Words if named => parts.names.push(index),
                 // Sites may be named by numbers.
                 Kind::Numbers if array.name == SITES && is_vector => parts.names.push(index),
-                Kind::Other(unread) if named || names_stimuli => {
+                // Of a workspace only the array that is asked for must be understood.
+                Kind::Other(unread)
+                    if (named || names_stimuli)
+                        && !(container.is_workspace() && asked.layout.variable.is_some()) =>
+                {
                     return Err(not_read(asked.path, &array.name, unread));
                 }
                 Kind::Numbers if names_stimuli => parts.beside.push(index),

@@ -15,7 +15,7 @@ use crate::recording::error::{ArraysError, RecordingError};
 use crate::recording::formats::arrays::container::{
     Array, Container, Entries, Kind, Listed, Unread, by_rows,
 };
-use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
+use crate::recording::limits::MAX_RESPONSES;
 
 /// Most variables that are listed.
 const MAX_VARIABLES: usize = 1 << 14;
@@ -379,7 +379,8 @@ impl<R: Read> Elements<R> {
         let entries = entries
             .filter(|entries| *entries <= MAX_RESPONSES)
             .ok_or_else(|| format!("it has more than {MAX_RESPONSES} entries"))?;
-        let (kind, bytes) = self.element(MAX_RESPONSES_BYTES as u64)?;
+        // No number takes more than eight bytes.
+        let (kind, bytes) = self.element(8 * entries as u64)?;
         let numbers = decoded(kind, &bytes, self.big_endian)
             .ok_or_else(|| format!("its numbers are of type {kind}, which is unknown"))?;
         if numbers.len() != entries {
@@ -404,7 +405,11 @@ impl<R: Read> Elements<R> {
         };
         // Rows of characters have equal lengths, filled up with spaces.
         match head.shape[..] {
-            [rows, columns] if rows > 1 && rows.checked_mul(columns) == Some(characters.len()) => {
+            [rows, columns]
+                if rows > 1
+                    && columns > 0
+                    && rows.checked_mul(columns) == Some(characters.len()) =>
+            {
                 let row = |row: usize| {
                     let word = (0..columns).map(|at| characters[at * rows + row]);
                     word.collect::<String>().trim_end().to_owned()

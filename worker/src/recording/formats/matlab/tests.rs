@@ -369,3 +369,33 @@ fn the_check_says_what_a_sweep_says() {
         assert_eq!(report.problems.first().cloned(), refused, "{name}");
     }
 }
+
+#[test]
+fn an_element_longer_than_its_array_is_refused_before_it_is_read() {
+    let files = files();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("claims.mat");
+    let mut bytes = std::fs::read(testdata("big-endian.mat")).expect("the file");
+    // Twenty numbers of eight bytes.
+    let tag = [0, 0, 0, 9, 0, 0, 0, 160];
+    let at = bytes.windows(8).position(|of| of == tag).expect("numbers");
+    bytes[at + 6] = 1;
+    std::fs::write(&path, &bytes).expect("a written file");
+    let error = open(&files, &path, variable("V4")).err().expect("an error");
+    let said = error.to_string();
+    assert!(
+        said.contains("an element claims 416 bytes; the limit is 160"),
+        "{said}"
+    );
+}
+
+/// MATLAB's programs keep structs of any name; version 7.3 lists their fields only.
+#[test]
+fn a_struct_called_sites_refuses_nothing_where_the_array_is_named() {
+    let files = files();
+    let path = testdata("struct-sites.mat");
+    let recordings = open(&files, &path, variable("V4")).expect("recordings");
+    assert_eq!(recordings.regions[0].sites.len(), 5);
+    let said = refusal(&files, "struct-sites.mat", Layout::evident());
+    assert!(said.contains("array `sites` holds a struct"), "{said}");
+}

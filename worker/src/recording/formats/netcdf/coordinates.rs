@@ -206,6 +206,14 @@ impl Coordinates<'_> {
         })
     }
 
+    pub(super) fn bad_times(&self, name: &str, problem: String) -> RecordingError {
+        RecordingError::from(AssemblyError::BadTimes {
+            path: self.path.to_owned(),
+            coordinate: name.to_owned(),
+            problem,
+        })
+    }
+
     pub(super) fn missing(&self, wanted: &'static str, dimension: &'static str) -> RecordingError {
         let variables = self.file.variables().iter();
         let over: Vec<&str> = variables

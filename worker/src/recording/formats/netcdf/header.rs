@@ -8,7 +8,7 @@ use super::variable::Variable;
 use super::{
     NEUROID, ONLY_OF_PRESENTATIONS, ONLY_OF_SITES, PRESENTATION, REGION, REPETITIONS, TIME_BIN,
 };
-use crate::recording::bins::{Span, TimeBin, unit};
+use crate::recording::bins::{Span, TimeBin, in_one_unit, unit};
 use crate::recording::error::RecordingError;
 use crate::recording::layout::Layout;
 use crate::recording::ranks::Labels;
@@ -29,6 +29,8 @@ pub(super) struct Header {
     pub(super) time_bins: Vec<TimeBin>,
     /// The stimulus of each presentation, repetitions along an axis of their own counted.
     pub(super) shown: Vec<String>,
+    /// Whether the file stores these as text.
+    pub(super) ids_are_text: bool,
     /// The repetition of each of these, if the file says it.
     pub(super) repetitions: Option<Labels>,
     /// The coordinate that says each site's ceiling, where one is asked for and there; NaN where a site has none.
@@ -64,7 +66,7 @@ impl Header {
             }
         };
         let presentations = responses.presentations.length;
-        let shown = stimuli(coordinates, presentations, &mut notices)?;
+        let (shown, ids_are_text) = stimuli(coordinates, presentations, &mut notices)?;
         let labels = coordinates.labels(&REPETITIONS, PRESENTATION, presentations)?;
         let are_text = coordinates.are_text(&REPETITIONS, PRESENTATION)?;
         let repetitions = labels.map(|words| Labels { words, are_text });
@@ -90,6 +92,7 @@ impl Header {
             sites,
             time_bins: time_bins(coordinates, responses.bins)?,
             shown,
+            ids_are_text,
             repetitions,
             ceilings,
             notices,
@@ -192,14 +195,14 @@ fn subjects(
     Ok(None)
 }
 
-/// The stimulus of each presentation.
+/// The stimulus of each presentation, and whether the file stores them as text.
 fn stimuli(
     coordinates: &Coordinates<'_>,
     length: usize,
     notices: &mut Vec<String>,
-) -> Result<Vec<String>, RecordingError> {
+) -> Result<(Vec<String>, bool), RecordingError> {
     if let Some(shown) = coordinates.words(&STIMULUS_IDS, PRESENTATION, length)? {
-        return Ok(shown);
+        return Ok((shown, coordinates.are_text(&STIMULUS_IDS, PRESENTATION)?));
     }
     match coordinates.only(&ONLY_OF_PRESENTATIONS, PRESENTATION, length)? {
         Some((only, shown)) => {
@@ -207,7 +210,8 @@ fn stimuli(
                 "the assembly has neither `stimulus_id` nor `image_id`: `{only}` is taken for it"
             );
             notices.push(notice);
-            Ok(shown)
+            let are_text = coordinates.are_text(&ONLY_OF_PRESENTATIONS, PRESENTATION)?;
+            Ok((shown, are_text))
         }
         None => Err(coordinates.missing("`stimulus_id` or `image_id`", PRESENTATION)),
     }
@@ -241,7 +245,7 @@ fn time_bins(
         Some(ids) => ids[at].clone(),
         None => at.to_string(),
     };
-    let Some(((starts, units), (stops, _))) = both else {
+    let Some((starts, stops)) = both else {
         let bin = |at| TimeBin {
             id: id(at),
             span: None,
@@ -249,12 +253,18 @@ fn time_bins(
         };
         return Ok((0..extent.length).map(bin).collect());
     };
+    let units = [&starts, &stops].map(|(_, units)| units.as_deref().unwrap_or("?").to_owned());
+    let Some((starts, stops, unit_of_both)) = in_one_unit(starts, stops) else {
+        let [start, stop] = units;
+        let problem = format!("is in `{start}`, and the end of bins in `{stop}`");
+        return Err(coordinates.bad_times(STARTS[0], problem));
+    };
     let latest = stops.iter().chain(&starts).map(|end| end.abs());
-    let unit = unit(units.as_deref(), latest.fold(0.0, f64::max));
+    let unit = unit(unit_of_both.as_deref(), latest.fold(0.0, f64::max));
     let bin = |(at, (&start, &end)): (usize, (&f64, &f64))| {
         if end < start {
             let problem = format!("of bin {at} is {start}, after its end at {end}");
-            return Err(coordinates.bad(STARTS[0], problem));
+            return Err(coordinates.bad_times(STARTS[0], problem));
         }
         let is_known = start.is_finite() && end.is_finite();
         Ok(TimeBin {

@@ -29,6 +29,7 @@ use crate::recording::bins::{Bins, Group};
 use crate::recording::error::RecordingError;
 use crate::recording::site::SiteKey;
 use crate::recording::site_filter::Verdict;
+use crate::recording::stimuli::StimulusSet;
 use columns::Columns;
 use coordinates::Coordinates;
 use file::File;
@@ -116,7 +117,8 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
         ceilings,
         notices,
         axes: Vec::new(),
-        shown: header.shown,
+        shown: as_listed(header.shown, asked.stimuli),
+        ids_are_text: header.ids_are_text,
         repetitions: header.repetitions,
         values,
         noise_from: 0,
@@ -136,6 +138,22 @@ fn kept(
         }
         (None, None) => Ok((None, None)),
     }
+}
+
+/// The ids as the stimulus set has them, which is read without the blanks around its fields: an id that it does
+/// not list loses its own, unless another id of the assembly is then the same.
+fn as_listed(shown: Vec<String>, set: Option<&StimulusSet>) -> Vec<String> {
+    let Some(set) = set else {
+        return shown;
+    };
+    let listed: HashSet<&str> = set.stimuli.iter().map(|of| of.id.as_str()).collect();
+    let own: HashSet<&str> = shown.iter().map(String::as_str).collect();
+    let ids = shown.iter().map(|id| {
+        let bare = id.trim_matches(' ');
+        let is_bare = !listed.contains(id.as_str()) && listed.contains(bare) && !own.contains(bare);
+        if is_bare { bare } else { id }.to_owned()
+    });
+    ids.collect()
 }
 
 impl Header {

@@ -240,6 +240,15 @@ fn refuse_shape(path: &Path, variable: &Variable) -> Result<(), RecordingError> 
             return Err(RecordingError::TooManyResponses { path, problem });
         }
     }
+    // Each presentation has a name, those along an axis of repetitions, too.
+    let length = |axis: Option<usize>| axis.map_or(1, |axis| variable.axes[axis].length);
+    let (repetitions, presentations) = (length(repetitions), length(variable.axis(PRESENTATION)));
+    if repetitions * presentations > ENTRIES_MAX {
+        let problem = format!(
+            "`{name}` has {repetitions} x {presentations} presentations, of which {ENTRIES_MAX} can be named"
+        );
+        return Err(RecordingError::TooManyResponses { path, problem });
+    }
     let lengths = || variable.axes.iter().map(|axis| axis.length);
     let responses = lengths().try_fold(1_u64, |n, length| n.checked_mul(length));
     if responses.is_none_or(|n| n > STORED_MAX) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 
+use crate::recording::formats::Asked;
 use crate::recording::tests::handed::handed;
 use crate::recording::tests::{Files, assert_near, testdata, written};
 use crate::recording::{Layout, RecordingError, Recordings, Source, check};
@@ -332,8 +333,52 @@ fn handed_shapes_are_read_or_refused_with_what_to_do() {
     };
     let (text, hint) = refused("two-bins.nc");
     assert!(text.contains("has 2 time bins ("), "{text}");
-    assert!(hint.contains("time_bins = \"each\""), "{hint}");
+    // Both are from 70 to 170, so neither a window nor a region of each can be read.
+    assert!(hint.contains("`time_bin_id = 0`"), "{hint}");
+    assert!(
+        !hint.contains("each") && !hint.contains("time_bin = "),
+        "{hint}"
+    );
     let (text, hint) = refused("two-variables.nc");
     assert!(text.contains("2 variables (`data`, `sem`)"), "{text}");
     assert!(hint.contains("variable = \"data\""), "{hint}");
+}
+
+#[test]
+fn more_presentations_than_are_read_are_refused_before_they_are_named() {
+    let (error, _) = refused("odd-many.nc", None);
+    assert!(
+        error.contains("`data` has 4096 x 4097 presentations, of which 16777216 can be named"),
+        "{error}"
+    );
+}
+
+/// A table of stimuli is read without the blanks around its fields.
+#[test]
+fn ids_between_blanks_are_those_that_the_stimulus_set_has_without() {
+    let recordings = open("odd-padded.nc", None).expect("recordings");
+    assert_near(recordings.regions[0].responses[1], 7.0);
+    // Rows 3, 1, 0 and 2.
+    assert_eq!(
+        recordings.regions[0].responses,
+        [6.0, 7.0, 2.0, 3.0, 0.0, 1.0, 4.0, 5.0]
+    );
+}
+
+#[test]
+fn ids_are_numbers_where_the_file_stores_numbers() {
+    let are_text = |file: &str| {
+        let opened = super::open(&Asked {
+            path: &testdata(file),
+            layout: &Layout::evident(),
+            stimuli: None,
+            variations: &[],
+            regions: &[],
+        });
+        opened.expect(file).assembly.ids_are_text
+    };
+    assert!(!are_text("odd-numbers.nc"));
+    for file in ["odd-padded.nc", "newer-netcdf4.nc", "classic.nc"] {
+        assert!(are_text(file), "{file}");
+    }
 }

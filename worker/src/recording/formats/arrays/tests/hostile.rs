@@ -81,3 +81,37 @@ fn an_archive_of_arrays_that_unpacks_beyond_its_bound_is_refused_before_it_is_un
     let error = claims(array.len() as u32 - 1);
     assert!(error.contains("larger than its declared"), "{error}");
 }
+
+#[test]
+fn many_words_are_refused_before_they_are_read() {
+    let files = files();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("V4.npz");
+    let refusal = |words: &str| {
+        let mut header = format!("{{'descr': '{words}, }}");
+        header.push_str(&" ".repeat(117 - header.len()));
+        let mut list = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        list.extend(header.bytes().chain([b'\n']));
+        let array = std::fs::read(testdata("little.npy")).expect("the array");
+        let zip = zipped(&[("V4.npy", &array), ("sites.npy", &list)]);
+        std::fs::write(&path, zip).expect("a zip");
+        let error = Recordings::open(&files.source(path.clone()), &[]).err();
+        error.expect("an error").to_string()
+    };
+    for words in [
+        "|S1', 'fortran_order': False, 'shape': (16777217,)",
+        "<U33554433', 'fortran_order': False, 'shape': (5,)",
+    ] {
+        let error = refusal(words);
+        assert!(
+            error.ends_with("holds more than 536870912 bytes, or 16777216 entries"),
+            "{error}"
+        );
+    }
+    // Words without letters are words.
+    let error = refusal("|S0', 'fortran_order': False, 'shape': (3,)");
+    assert!(
+        error.contains("`sites` has 3 entries, but there are 5 sites"),
+        "{error}"
+    );
+}

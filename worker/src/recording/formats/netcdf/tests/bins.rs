@@ -4,6 +4,7 @@
 use miette::Diagnostic;
 
 use crate::recording::assembly::Assembly;
+use crate::recording::bins::TimeBin;
 use crate::recording::formats::Asked;
 use crate::recording::tests::{Files, testdata};
 use crate::recording::{
@@ -386,4 +387,43 @@ fn what_is_chosen_is_part_of_the_digest_and_nothing_else_is() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 9);
+}
+
+/// xarray writes the starts of these bins in seconds and their ends in milliseconds.
+#[test]
+fn starts_and_ends_of_two_units_are_brought_to_one() {
+    let window = |to: f64| layout(Some(BinChoice::Window([0.0, to])));
+    let assembly = read("odd-durations.nc", &window(500.0), &[]).expect("a bin");
+    assert_eq!(
+        assembly.notices,
+        ["`time_bin = [0, 500]`: responses are the mean of 1 time bin (0-500 ms)"]
+    );
+    assert_eq!(assembly.values, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]);
+    let names: Vec<String> = assembly
+        .contents
+        .time_bins
+        .iter()
+        .map(TimeBin::name)
+        .collect();
+    assert_eq!(names, ["0-500 ms", "1000-1500 ms"]);
+    let error = read("odd-durations.nc", &window(1.5), &[]).err();
+    let error = error.expect("no such window").to_string();
+    assert!(error.contains("do not cover it"), "{error}");
+}
+
+#[test]
+fn times_that_contradict_each_other_are_refused_with_what_to_correct() {
+    for (file, problem) in [
+        (
+            "odd-frames.nc",
+            "is in `frames`, and the end of bins in `ms`",
+        ),
+        ("odd-backwards.nc", "of bin 0 is 100, after its end at 50"),
+    ] {
+        let error = read(file, &layout(None), &[]).err().expect("an error");
+        let said = error.to_string();
+        assert!(said.ends_with(problem), "{said}");
+        let hint = error.help().expect("a hint").to_string();
+        assert!(hint.starts_with("a bin ends after it starts"), "{hint}");
+    }
 }

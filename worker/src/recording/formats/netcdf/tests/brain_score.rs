@@ -96,9 +96,12 @@ fn assemblies_are_read_with_their_sites_and_repetitions() {
 #[test]
 fn assemblies_of_one_coordinate_or_with_groups_say_what_was_taken() {
     let Some(folder) = folder() else { return };
-    // The same responses, averaged, with only the stimulus as a coordinate of presentations.
+    // Averaged responses, with only the stimulus as a coordinate of presentations.
     let single = read(&folder, "single", Layout::evident());
     assert!(single.notices[0].contains("`presentation_` is taken for it"));
+    let ids: Vec<&str> = single.stimuli.iter().map(|of| of.id.as_str()).collect();
+    let others = read(&folder, "norep", Layout::evident());
+    assert!(ids.iter().eq(others.stimuli.iter().map(|of| &of.id)));
     let repeated = read(&folder, "rep", Layout::evident());
     let extras = read(&folder, "extrasneur", Layout::evident());
     assert_eq!(summary(&extras).0, summary(&repeated).0);
