@@ -1,5 +1,6 @@
 //! Fold: takes a sweep's trials one by one and keeps what is shown of them: the best trial of each thing
-//! in the report, never all trials.
+//! in the report, among them of each layer set in each split. Of linear models, which have one trial of each,
+//! that is every trial.
 
 use super::model::{
     AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, Regions,

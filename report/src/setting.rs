@@ -291,6 +291,12 @@ pub fn split(split: &SplitSpec) -> String {
     } else {
         "; the ids of one picture together"
     };
+    if known == Scheme::File {
+        return format!(
+            "{scheme}: {parts}{drawn}{together}; where it lists none to validate, some of those to train \
+             do, drawn by seed {seed}"
+        );
+    }
     format!("{scheme}: {parts}{drawn}; {stratified}{together}; seed {seed}")
 }
 

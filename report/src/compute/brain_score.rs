@@ -25,11 +25,14 @@ pub(crate) struct Correlations<'a> {
 /// stimuli, the median over sites skips those whose prediction is constant, the mean over splits skips
 /// those in which every site's is, and the division by the ceiling comes after averaging over splits. The
 /// error is the standard error over splits, not divided by the ceiling: the standard deviation of those
-/// that are not skipped over the root of the number of all.
+/// that are not skipped over the root of the number of all. A single split has none.
 pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
     let theirs: Vec<f64> = of.theirs().into_iter().flatten().collect();
     let center = mean(&theirs)?;
     let error = standard_error(&theirs, of.medians.len());
+    let sites = of.sites.as_ref();
+    let site_wise = |skips: bool| sites.and_then(|(r, ceilings)| site_wise(r, ceilings, skips));
+    let (theirs_site_wise, all_site_wise) = (site_wise(true), site_wise(false));
     let differs = theirs.len() < of.medians.len() || of.varying.iter().any(Option::is_some);
     let with_constant = mean(of.medians).filter(|_| differs);
     let reached = of.ceiling.filter(|ceiling| *ceiling > 0.0);
@@ -44,10 +47,8 @@ pub(crate) fn brain_score(of: &Correlations<'_>) -> Option<BrainScore> {
         ceiling_error: of.ceiling_error,
         score,
         score_error: score.and(error),
-        score_site_wise: of
-            .sites
-            .as_ref()
-            .and_then(|(r, ceilings)| site_wise(r, ceilings)),
+        score_site_wise: theirs_site_wise,
+        score_site_wise_with_constant: all_site_wise.filter(|_| all_site_wise != theirs_site_wise),
         score_before_2026: reached.map(|ceiling| (center / ceiling).powi(2)),
         subjects: None,
         splits: of.medians.len(),
@@ -67,19 +68,25 @@ impl Correlations<'_> {
 }
 
 /// The standard error over so many `splits` of their values, some of which may be missing: the standard deviation
-/// with divisor n, over the root of the number of splits.
+/// with divisor n, over the root of the number of splits. There is none of a single split.
 pub(crate) fn standard_error(values: &[f64], splits: usize) -> Option<f64> {
+    if splits < 2 {
+        return None;
+    }
     let center = mean(values)?;
     let squares: Vec<f64> = values.iter().map(|of| (of - center).powi(2)).collect();
     Some((mean(&squares)? / splits as f64).sqrt())
 }
 
 /// The mean over sites of r² over the site's ceiling, r being the mean over splits. A site without r or
-/// without a ceiling is skipped.
-fn site_wise(correlations: &[&[f32]], ceilings: &[f32]) -> Option<f64> {
+/// without a ceiling is skipped; a split in which the site's prediction is constant too, as by xarray's mean, or
+/// it counts as r = 0.
+fn site_wise(correlations: &[&[f32]], ceilings: &[f32], skips_constant: bool) -> Option<f64> {
     let of_site = |(site, ceiling): (usize, &f32)| {
         let splits = correlations.iter().map(|split| f64::from(split[site]));
-        let r = mean(&splits.filter(|r| !r.is_nan()).collect::<Vec<_>>())?;
+        // No correlation is 0 to the last bit but by definition.
+        let has_r = |r: &f64| !r.is_nan() && (!skips_constant || *r != 0.0);
+        let r = mean(&splits.filter(has_r).collect::<Vec<_>>())?;
         Some(r.powi(2) / f64::from(*ceiling)).filter(|of| !of.is_nan())
     };
     let sites = ceilings.iter().enumerate().filter_map(of_site);
@@ -106,11 +113,12 @@ mod tests {
         ceiling: f64,
         ceiling_error: f64,
         center: f64,
-        error: f64,
+        error: Option<f64>,
         center_with_constant: f64,
         score: f64,
         score_before_2026: f64,
         site_wise: f64,
+        site_wise_with_constant: f64,
     }
 
     fn median(mut values: Vec<f64>) -> f64 {
@@ -162,9 +170,15 @@ mod tests {
                 assert!((found - expected).abs() < 1e-12, "{}: {found}", case.name);
             };
             close(Some(found.center), case.center);
-            close(found.center_error, case.error);
+            assert_eq!(found.center_error.is_some(), medians.len() > 1);
+            for (found, expected) in [found.center_error, found.score_error]
+                .into_iter()
+                .zip([case.error; 2])
+            {
+                assert_eq!(found.is_some(), expected.is_some(), "{}", case.name);
+                close(found.or(Some(0.0)), expected.unwrap_or(0.0));
+            }
             close(found.score, case.score);
-            close(found.score_error, case.error);
             close(found.score_before_2026, case.score_before_2026);
             close(found.ceiling_error, case.ceiling_error);
             match found.center_with_constant {
@@ -172,11 +186,22 @@ mod tests {
                 None => close(Some(found.center), case.center_with_constant),
             }
             // Sites are kept in 32 bits.
-            let site_wise = found.score_site_wise.expect("defined");
-            assert!(
-                (site_wise / case.site_wise - 1.0).abs() < 1e-6,
-                "{site_wise}"
+            let theirs = found.score_site_wise.expect("defined");
+            let all = found.score_site_wise_with_constant;
+            assert_eq!(
+                all.is_some(),
+                case.site_wise != case.site_wise_with_constant
             );
+            for (found, expected) in [
+                (theirs, case.site_wise),
+                (all.unwrap_or(theirs), case.site_wise_with_constant),
+            ] {
+                assert!(
+                    (found / expected - 1.0).abs() < 1e-6,
+                    "{}: {found}",
+                    case.name
+                );
+            }
             assert_eq!((found.version, found.splits), ("2026-01", medians.len()));
         }
     }
@@ -218,7 +243,9 @@ mod tests {
             brain_score(&correlations).expect("a split")
         };
         let score = one(None);
-        assert_eq!((score.center, score.center_error), (0.5, Some(0.0)));
+        assert_eq!((score.center, score.center_error), (0.5, None));
+        let ceiled = one(Some(0.8));
+        assert!(ceiled.score.is_some() && ceiled.score_error.is_none());
         assert_eq!((score.score, score.score_error), (None, None));
         assert_eq!(one(Some(-0.1)).score, None);
         assert_eq!(brain_score(&of(&[], &[])), None);
@@ -227,11 +254,17 @@ mod tests {
     #[test]
     fn a_site_without_a_ceiling_has_no_part_in_the_site_wise_score() {
         let (one, other) = ([0.5, f32::NAN, 0.9], [0.7, 0.4, 0.9]);
-        let found = site_wise(&[&one, &other], &[0.9, 0.8, f32::NAN]).expect("two sites");
+        let found = site_wise(&[&one, &other], &[0.9, 0.8, f32::NAN], true).expect("two sites");
         // Of the second site, one split has no r.
         let expected = (0.36 / 0.9 + 0.16 / 0.8) / 2.0;
         assert!((found - expected).abs() < 1e-6, "{found}");
-        assert_eq!(site_wise(&[&one], &[0.0, 0.5, 0.5]), None);
+        assert_eq!(site_wise(&[&one], &[0.0, 0.5, 0.5], true), None);
+        // xarray 2022.3: `r.mean("split")` of [.8, .6], [nan, .6] and [.7, .5]; then the mean of r² / ceiling.
+        let splits: [&[f32]; 3] = [&[0.8, 0.6], &[0.0, 0.6], &[0.7, 0.5]];
+        for (skips, expected) in [(true, 0.5132), (false, 0.3396)] {
+            let found = site_wise(&splits, &[0.9, 0.8], skips).expect("two sites");
+            assert!((found - expected).abs() < 5e-5, "{found}");
+        }
     }
 
     /// What Brain-Score itself made of its correlations; see `../shared/brain-score`.
@@ -295,6 +328,10 @@ mod tests {
             (splits.sum::<f64>() / consistency.raw.len() as f64) as f32
         });
         let ceilings: Vec<f32> = ceilings.collect();
-        close(site_wise(&[&r], &ceilings), Some(golden.neuroid_wise), 1e-6);
+        close(
+            site_wise(&[&r], &ceilings, true),
+            Some(golden.neuroid_wise),
+            1e-6,
+        );
     }
 }

@@ -163,6 +163,13 @@ pub(crate) fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
         score,
         score_error: score.and(center_error),
         score_site_wise: each(|of| of.score_site_wise),
+        score_site_wise_with_constant: each(|of| {
+            of.score_site_wise_with_constant.or(of.score_site_wise)
+        })
+        .filter(|_| {
+            let mut subjects = subjects.iter();
+            subjects.any(|of| of.of_set.score_site_wise_with_constant.is_some())
+        }),
         score_before_2026: each(|of| of.score_before_2026),
         subjects: Some(subjects.len()),
         splits,

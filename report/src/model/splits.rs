@@ -78,8 +78,8 @@ pub struct BrainScore {
     /// Mean over splits of the median Pearson's r over sites, with the sign of r. The median skips sites
     /// whose prediction is constant, and the mean a split in which every site's is.
     pub center: f64,
-    /// Standard error of `center` over splits (divisor n), not divided by the ceiling. Of several subjects,
-    /// of the mean over subjects in each split; absent there with a single split.
+    /// Standard error of `center` over splits (divisor n), not divided by the ceiling; absent with a single
+    /// split. Of several subjects, of the mean over subjects in each split.
     pub center_error: Option<f64>,
     /// As `center`, with r = 0 at sites whose prediction is constant; absent where the two are the same.
     pub center_with_constant: Option<f64>,
@@ -94,9 +94,12 @@ pub struct BrainScore {
     pub score: Option<f64>,
     /// `center_error`, which Brain-Score gives the score as it is. Absent if there is no score.
     pub score_error: Option<f64>,
-    /// The mean over sites of r²/ceiling of each, with the mean r over splits. Absent if the trials have
-    /// no r of single sites, or the recordings no ceiling of them.
+    /// The mean over sites of r²/ceiling of each, with the mean r over splits, which skips a split in which the
+    /// site's prediction is constant. Absent if the trials have no r of single sites, or the recordings no
+    /// ceiling of them.
     pub score_site_wise: Option<f64>,
+    /// As `score_site_wise`, with r = 0 where a prediction is constant; absent where the two are the same.
+    pub score_site_wise_with_constant: Option<f64>,
     /// `(center/ceiling)²`, the score until January 2026.
     pub score_before_2026: Option<f64>,
     /// How many subjects the score is a mean over; absent where all sites are scored as one subject's.

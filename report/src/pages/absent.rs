@@ -83,8 +83,8 @@ fn splits(anns: &AnnResults, protocol: &Protocol) -> Option<&'static str> {
     let finished = models.any(|model| model.over_splits.is_some());
     match (protocol.splits, finished) {
         (0 | 1, _) => Some(
-            "Scores over splits, and Brain-Score's aggregate of them: the sweep has one split; \
-             `scheme = \"shuffle\"` in `[split]` has ten.",
+            "Scores over splits: the sweep has one split; in `[split]`, `scheme = \"shuffle\"` has ten, and \
+             `scheme = \"brain-score\"` has Brain-Score's ten. What Brain-Score makes of one split is in report.json.",
         ),
         (_, false) => Some("Scores over splits: no split has an outcome for every trial."),
         (_, true) => None,

@@ -5,7 +5,8 @@ As brainscore-vision 2.4.2 aggregates: the median over sites in each split, with
 their mean over the splits is the center, their standard deviation (NumPy's, divided by the number of splits) over
 the root of the number of splits the error. The score is the squared center over the ceiling; before January 2026
 it was the center over the ceiling, squared. Site by site: the mean over sites of the squared mean r over the
-ceiling, where a constant prediction counts as r = 0.
+ceiling, where the mean skips what is not a number, as xarray's does; and the same where a constant prediction
+counts as r = 0. A single split has no error.
 """
 
 import json
@@ -29,11 +30,12 @@ def case(name, correlations, ceiling):
         "ceiling": ceiling,
         "ceiling_error": 0.01,
         "center": float(center),
-        "error": float(medians.std() / np.sqrt(len(medians))),
+        "error": float(medians.std() / np.sqrt(len(medians))) if len(medians) > 1 else None,
         "center_with_constant": float(np.median(whole, axis=1).mean()),
         "score": float(np.power(center, 2) / ceiling),
         "score_before_2026": float(np.power(center / ceiling, 2)),
-        "site_wise": float(np.mean(whole.mean(axis=0) ** 2 / site_ceilings)),
+        "site_wise": float(np.nanmean(np.nanmean(correlations, axis=0) ** 2 / site_ceilings)),
+        "site_wise_with_constant": float(np.mean(whole.mean(axis=0) ** 2 / site_ceilings)),
     }
 
 

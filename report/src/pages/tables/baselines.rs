@@ -1,12 +1,13 @@
 //! NRP networks beside linear baselines and the mean predictor.
 
-use super::fields::{context, names, nrp_error, weights};
+use super::fields::{context, linear_fit, names, nrp_error, weights};
 use crate::model::{AnnResult, AnnResults};
 use crate::pages::table::{Field, OnPage, Table, Value, field};
 use crate::row::{Row, TestScores};
+use nrp_proto::wire::SplitSpec;
 
 /// NRP networks, linear baselines and the mean predictor, for regions that have a linear baseline.
-pub(crate) fn baselines(anns: &AnnResults) -> Table {
+pub(crate) fn baselines(anns: &AnnResults, split: &SplitSpec) -> Table {
     let mut rows = Vec::new();
     for ann in &**anns {
         let regions = ann.regions.iter();
@@ -35,13 +36,15 @@ pub(crate) fn baselines(anns: &AnnResults) -> Table {
     Table {
         name: "baselines",
         title: "NRP networks beside linear baselines",
-        note: "Each model has its own best layer set, chosen by validation loss; scores are on test \
+        note: format!(
+            "Each model has its own best layer set, chosen by validation loss; scores are on test \
                stimuli. ols: minimum-norm least squares; ridge: ridge regression whose penalty is \
                cross-validated for each site; ridge-1: with a penalty of 1; ridgecv: with one \
                cross-validated penalty for all sites; pls: partial least squares, 25 components; single-unit: the \
                unit with the highest correlation; mean: each \
-               site's training mean."
-        .to_owned(),
+               site's training mean.{}",
+            linear_fit(split)
+        ),
         rows,
         on_page: OnPage::All,
     }

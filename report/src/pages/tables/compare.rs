@@ -1,11 +1,12 @@
 //! Comparisons of ANNs with each other and with linear baselines.
 
-use super::fields::LINEAR_FIT;
+use super::fields::linear_fit;
 use crate::caveats::Caveats;
 use crate::compute::RESAMPLES;
 use crate::model::{Comparison, Interval};
 use crate::pages::table::{Field, OnPage, Table, Value, field};
 use crate::row;
+use nrp_proto::wire::SplitSpec;
 
 /// A table's note: how the intervals are computed, between `first` and `last`.
 fn note(first: &str, last: &str) -> String {
@@ -39,8 +40,8 @@ pub(crate) fn of_networks(comparisons: &[Comparison], caveats: &Caveats) -> Tabl
     }
 }
 
-/// NRP networks against linear baselines, in a scheme of so many splits.
-pub(crate) fn of_linear(comparisons: &[Comparison], splits: u32, caveats: &Caveats) -> Table {
+/// NRP networks against linear baselines, in the scheme of `split`.
+pub(crate) fn of_linear(comparisons: &[Comparison], split: &SplitSpec, caveats: &Caveats) -> Table {
     let row = |of: &Comparison| {
         let against = row::model_label(&of.second.model);
         let mut fields = vec![
@@ -55,7 +56,7 @@ pub(crate) fn of_linear(comparisons: &[Comparison], splits: u32, caveats: &Cavea
         title: "NRP networks compared with linear baselines",
         note: note(
             "NRP-error of an ANN's best NRP networks minus that of a linear baseline on the same ANN.",
-            if splits > 1 { LINEAR_FIT } else { "" },
+            linear_fit(split),
         ),
         rows: comparisons.iter().map(row).collect(),
         on_page: OnPage::All,

@@ -6,11 +6,17 @@ use crate::row::{self, Row};
 use nrp_proto::axis;
 use nrp_proto::axis::Axis;
 use nrp_proto::score::{Kind, Score};
+use nrp_proto::sweep::Scheme;
+use nrp_proto::wire::SplitSpec;
 
-/// How linear baselines are fitted in a scheme of several splits, other than NRP networks; begins with a
-/// space.
-pub(crate) const LINEAR_FIT: &str =
-    " Linear baselines do not stop early, so they are fitted to the validation stimuli as well.";
+/// How linear baselines are fitted, other than NRP networks, where a scheme does so; begins with a space.
+pub(crate) fn linear_fit(split: &SplitSpec) -> &'static str {
+    if Scheme::of(split).is_ok_and(Scheme::refits) {
+        " Linear baselines do not stop early, so they are fitted to the validation stimuli as well."
+    } else {
+        ""
+    }
+}
 
 /// Which ANN and region a row is about.
 pub(crate) fn names(ann: &AnnResult, of: &Row) -> Vec<Field> {

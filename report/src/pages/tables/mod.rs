@@ -16,11 +16,10 @@ use crate::model::Report;
 /// All tables that have a row.
 pub(crate) fn all(report: &Report) -> Vec<Table> {
     let anns = &report.networks;
-    let splits = report.protocol.splits;
     let caveats = &Caveats::new(&report.sweep, &report.protocol);
     let of_one_split = [
         best::table_1(anns),
-        baselines::baselines(anns),
+        baselines::baselines(anns, &report.protocol.split),
         best::layers(anns),
         best::sizes(anns),
         best::sparsities(anns),
@@ -29,10 +28,14 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
     ];
     let of_all_splits = [
         subjects::table(anns, report.with_score_before_2026),
-        splits::table(anns, splits, report.with_score_before_2026),
+        splits::table(anns, &report.protocol, report.with_score_before_2026),
         similarities::table(anns, report.sweep.simulated),
         compare::of_networks(&report.comparisons, caveats),
-        compare::of_linear(&report.network_against_linear, splits, caveats),
+        compare::of_linear(
+            &report.network_against_linear,
+            &report.protocol.split,
+            caveats,
+        ),
     ];
     let with = |caveat: &str, mut table: Table| {
         table.note.push_str(caveat);

@@ -1,13 +1,14 @@
 //! Scores over splits.
 
-use super::fields::{LINEAR_FIT, names, weights};
-use crate::model::{AnnResults, BrainScore, OverSplits};
+use super::fields::{linear_fit, names, weights};
+use crate::model::{AnnResults, BrainScore, OverSplits, Protocol};
 use crate::pages::table::{Field, OnPage, Table, Value, field};
 use crate::row;
 
 /// Scores over splits; empty if the scheme has a single split.
 /// The table also has Brain-Score's score until January 2026 if it is asked for.
-pub(crate) fn table(anns: &AnnResults, splits: u32, with_before_2026: bool) -> Table {
+pub(crate) fn table(anns: &AnnResults, protocol: &Protocol, with_before_2026: bool) -> Table {
+    let splits = protocol.splits;
     let mut rows = Vec::new();
     for ann in anns.iter().filter(|_| splits > 1) {
         for region in &ann.regions {
@@ -42,10 +43,12 @@ pub(crate) fn table(anns: &AnnResults, splits: u32, with_before_2026: bool) -> T
              (brainscore-vision 2.4.2, brainscore-core 2.5.0): the center is the mean over splits of the \
              median Pearson's r over sites, without sites whose prediction is constant; where that \
              matters, the center with r = 0 at these sites stands beside it. The score is center² / \
-             ceiling; site by site, it is the mean over sites of r² / the site's ceiling. Errors are \
-             standard errors, of the center over splits and of the ceiling over halvings of the \
-             repetitions; the score has the center's, not divided by the ceiling. A square has no sign: \
-             if the center is negative, the score says nothing.{before}{LINEAR_FIT}"
+             ceiling; site by site, it is the mean over sites of r² / the site's ceiling, without splits in \
+             which the site's prediction is constant. Errors are standard errors, of the center over \
+             splits and of the ceiling over halvings of the repetitions, or over resamples of the sites \
+             where a coordinate is the ceiling; the score has the center's, not divided by the ceiling. A square has no sign: \
+             if the center is negative, the score says nothing.{before}{}",
+            linear_fit(&protocol.split)
         ),
         rows,
         on_page: OnPage::All,
@@ -86,19 +89,28 @@ fn scores(over: Option<&OverSplits>, with_before_2026: bool) -> Vec<Field> {
         part("Brain-Score's center", "brain_score_center", |of| {
             Some(of.center)
         }),
-        part("s.e.", "brain_score_center_error", |of| of.center_error),
+        part("center's s.e.", "brain_score_center_error", |of| {
+            of.center_error
+        }),
         part(
             "center with r = 0 where constant",
             "brain_score_center_with_constant",
             |of| of.center_with_constant,
         ),
         part("its ceiling", "brain_score_ceiling", |of| of.ceiling),
-        part("s.e.", "brain_score_ceiling_error", |of| of.ceiling_error),
+        part("ceiling's s.e.", "brain_score_ceiling_error", |of| {
+            of.ceiling_error
+        }),
         part("its score", "brain_score", |of| of.score),
-        part("s.e.", "brain_score_error", |of| of.score_error),
+        part("score's s.e.", "brain_score_error", |of| of.score_error),
         part("its score, site by site", "brain_score_site_wise", |of| {
             of.score_site_wise
         }),
+        part(
+            "site by site with r = 0 where constant",
+            "brain_score_site_wise_with_constant",
+            |of| of.score_site_wise_with_constant,
+        ),
     ]);
     if with_before_2026 {
         fields.push(part(

@@ -57,16 +57,16 @@ fn scores(of: &BrainScore, with_before_2026: bool) -> Vec<Field> {
         field("splits", "splits", count(of.splits)),
         field("layers", "layers", Value::Word(of.layers.join("+"))),
         score("center", "center", Some(of.center)),
-        score("s.e.", "center_error", of.center_error),
+        score("center's s.e.", "center_error", of.center_error),
         score(
             "center with r = 0 where constant",
             "center_with_constant",
             of.center_with_constant,
         ),
         score("ceiling", "ceiling", of.ceiling),
-        score("s.e.", "ceiling_error", of.ceiling_error),
+        score("ceiling's s.e.", "ceiling_error", of.ceiling_error),
         score("score", "score", of.score),
-        score("s.e.", "score_error", of.score_error),
+        score("score's s.e.", "score_error", of.score_error),
         score("score, site by site", "score_site_wise", of.score_site_wise),
     ];
     if with_before_2026 {
