@@ -3,7 +3,7 @@
 #
 # In most formats (ONNX, GGUF, PyTorch) a quantised number times its scale is the number. Keras 3.15.1 stores int8
 # kernels with the inverse: 127 over the largest weight of each column. Dividing gives the kernel back to half a
-# step; multiplying is wrong by a factor of some ten million.
+# step; multiplying is wrong by the square of the scale, here some 36,000.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -2,8 +2,8 @@
 # Pillow 13 resizes tall pictures in another order than Pillow 12, so their pixels differ.
 #
 # Pillow 12.0.0 resizes rows first and rounds to whole grey levels in between, then columns. Pillow 13.0.0 begins with
-# the columns where that leaves less to do: a noisy picture of 64 × 640 pixels becomes one of 64 × 64 with other
-# pixels, by one grey level. A picture of 640 × 64 is the same in both. Preprocessing of images for a network so
+# the columns where that leaves less to do: a noisy picture of 96 × 960 pixels becomes one of 64 × 64 with other
+# pixels, by one grey level. A picture of 960 × 96 is the same in both. Preprocessing of images for a network so
 # depends on the version of Pillow.
 set -euo pipefail
 place=$(mktemp -d)

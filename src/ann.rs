@@ -148,7 +148,13 @@ pub(crate) fn run(command: Command, format: Format) -> miette::Result<Ended> {
         Command::Layers { ann, weights } => {
             match weights {
                 Some(file) if ann == ann::FEATURES => features_layers(&file, format)?,
-                Some(_) => return Err(CommandError::LayersOfWeights { ann }.into()),
+                Some(_) => {
+                    if !ann::is_onnx(Path::new(&ann)) {
+                        // A name that is mistyped is an error of its own.
+                        ann::find(&ann)?;
+                    }
+                    return Err(CommandError::LayersOfWeights { ann }.into());
+                }
                 None if ann::is_onnx(Path::new(&ann)) => onnx_layers(Path::new(&ann), format)?,
                 None => layers(&ann, format)?,
             }

@@ -227,6 +227,7 @@ struct Answer<'a> {
     row: &'a Row,
     /// Median over sites of Pearson r in each split of the row's ANN, region, linear model and layer set, by
     /// the split's number, null where the split has no scores yet. Null for networks, comparisons and means.
+    /// A constant prediction counts as r = 0, as in `pearson_median`; Brain-Score leaves it out.
     pearson_per_split: Option<Vec<Option<f64>>>,
     /// The same of a comparison's similarity in each split's part of the stimuli. Null for all others.
     similarity_per_split: Option<Vec<Option<f64>>>,

@@ -230,7 +230,9 @@ fn time_bins_and_subjects_are_read_alike_by_checks_and_sweeps() {
     let error = unwrapped(&refusal(&swept("subjects.nc", "subject = \"M\"")));
     assert!(error.contains("its subjects are F, N"), "{error}");
     assert!(check("bins-only.nc", &["--region", "V1"]).status.success());
-    assert!(!check("bins-only.nc", &[]).status.success());
+    let refused = json_of(&check("bins-only.nc", &[]));
+    let problem = refused["problems"][0].as_str().unwrap();
+    assert!(problem.contains("no coordinate `region`"), "{problem}");
 }
 
 #[test]

@@ -50,11 +50,14 @@ fn check_alpha(alpha: Option<f64>, trial: &TrialSpec) -> Result<(), String> {
         Ok(Model::Linear(baseline)) => baseline.alphas(),
         Ok(Model::Comparison(_)) | Err(_) => Vec::new(),
     };
-    match (alpha, tried.first(), tried.last()) {
-        (alpha @ Some(_), Some(&least), Some(&most)) => within("alpha", alpha, least, most),
-        (Some(alpha), _, _) => Err(format!("the alpha is {alpha}; its model has none")),
-        (None, Some(_), _) => Err("it has no alpha".to_owned()),
-        (None, None, _) => Ok(()),
+    match alpha {
+        Some(alpha) if tried.contains(&alpha) => Ok(()),
+        Some(alpha) if tried.is_empty() => Err(format!("the alpha is {alpha}; its model has none")),
+        Some(alpha) => Err(format!(
+            "the alpha is {alpha}, which its model does not try"
+        )),
+        None if tried.is_empty() => Ok(()),
+        None => Err("it has no alpha".to_owned()),
     }
 }
 
@@ -235,18 +238,23 @@ mod tests {
             (
                 "ridgecv",
                 Some(0.001),
-                "the alpha is 0.001; the least possible is 0.01",
+                "the alpha is 0.001, which its model does not try",
             ),
             (
                 "ridgecv",
                 Some(2e7),
-                "the alpha is 20000000; the most possible is 10000000",
+                "the alpha is 20000000, which its model does not try",
+            ),
+            (
+                "ridgecv",
+                Some(5.0),
+                "the alpha is 5, which its model does not try",
             ),
             ("ridgecv", None, "it has no alpha"),
             (
                 "ridge-1",
                 Some(2.0),
-                "the alpha is 2; the most possible is 1",
+                "the alpha is 2, which its model does not try",
             ),
             ("ridge", Some(1.0), "the alpha is 1; its model has none"),
             ("", Some(1.0), "the alpha is 1; its model has none"),

@@ -282,7 +282,8 @@ mod tests {
         let since = concat!(
             r#","noise_floor":null,"ceiling_median":null,"pearson2_over_ceiling":null"#,
             r#","cache_dtype":"","reached_sparsity":null"#,
-            r#","details":null,"split_half_consistency":null,"recorded_at_ms":0,"sites_left_out":0,"alpha":null"#
+            r#","details":null,"split_half_consistency":null,"recorded_at_ms":0,"sites_left_out":0,"alpha":null"#,
+            r#","pearson_median_varying":null,"split_half_error":null"#
         );
         assert!(line.contains(since), "{line}");
         let older = line.replace(since, "");

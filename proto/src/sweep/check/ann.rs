@@ -195,7 +195,8 @@ fn check_of_file(key: &dyn Fn(&str) -> String, ann: &AnnTable, of_file: bool, fo
              as an ANN of its own",
             ann.name
         );
-        found.add(key("sparsity"), format!("{:?}", ann.sparsity), problem);
+        let (name, value) = pruned(ann);
+        found.add(key(name), value, problem);
     }
     if of_file && ann.weights.starts_with(crate::id::RANDOM_PREFIX) {
         let problem = format!(
@@ -229,11 +230,22 @@ fn check_features(key: &dyn Fn(&str) -> String, ann: &AnnTable, found: &mut Foun
     if ann.sparsity != [0.0] || ann.pruning.is_some() {
         let problem = "activations of a file have no weights to prune; list those of each pruned network \
                        as an ANN of its own";
-        found.add(key("sparsity"), format!("{:?}", ann.sparsity), problem);
+        let (name, value) = pruned(ann);
+        found.add(key(name), value, problem);
     }
     if ann.weights.starts_with(crate::id::RANDOM_PREFIX) {
         let problem = "expected a file of activations: `.npy`, `.npz` or `.nc`";
         found.add(key("weights"), quote(&ann.weights), problem);
+    }
+}
+
+/// The key that asks for pruning, and its value.
+fn pruned(ann: &AnnTable) -> (&'static str, String) {
+    match &ann.pruning {
+        Some(Pruning::Rule(rule)) if ann.sparsity == [0.0] => ("pruning", quote(rule)),
+        Some(Pruning::Rule(_) | Pruning::Checkpoints(_)) | None => {
+            ("sparsity", format!("{:?}", ann.sparsity))
+        }
     }
 }
 
