@@ -14,9 +14,9 @@ use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read. NumPy pads to 64 bytes and needs a few hundred at most.
 const MAX_HEADER_BYTES: usize = 1 << 16;
-/// Most words of an array, and most bytes of them: in memory each word takes 24 bytes more.
-const MAX_WORDS: usize = 1 << 24;
-const MAX_WORD_BYTES: usize = 512 << 20;
+/// Most entries of a list of words, and most bytes: in memory each is a word of its own.
+const MAX_WORDS: usize = 1 << 22;
+const MAX_WORDS_BYTES: usize = 1 << 28;
 
 /// The entry type of an array.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -198,10 +198,6 @@ pub(crate) fn read(mut reader: impl Read) -> Result<Array, String> {
     Ok(header.decode(kind, &stored))
 }
 
-/// Most entries of a list of words, and most bytes: in memory each is a word of its own.
-const MAX_WORDS: usize = 1 << 22;
-const MAX_WORDS_BYTES: usize = 1 << 28;
-
 /// Reads one array to its end, each entry as it is written, and says whether they are numbers. Whole numbers
 /// keep all their digits.
 pub(crate) fn read_words(mut reader: impl Read) -> Result<(Vec<String>, bool), String> {
@@ -238,7 +234,7 @@ impl Header {
             Kind::Float | Kind::Signed | Kind::Unsigned | Kind::Boolean => {
                 (MAX_RESPONSES_BYTES, MAX_RESPONSES)
             }
-            Kind::Bytes | Kind::Characters => (MAX_WORD_BYTES, MAX_WORDS),
+            Kind::Bytes | Kind::Characters => (MAX_WORDS_BYTES, MAX_WORDS),
         };
         let too_large = || {
             let shown = self.shown();

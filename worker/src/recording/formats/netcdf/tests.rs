@@ -374,6 +374,7 @@ fn ids_are_numbers_where_the_file_stores_numbers() {
             stimuli: None,
             variations: &[],
             regions: &[],
+            kept: None,
         });
         opened.expect(file).assembly.ids_are_text
     };

@@ -104,7 +104,7 @@ fn many_words_are_refused_before_they_are_read() {
     ] {
         let error = refusal(words);
         assert!(
-            error.ends_with("holds more than 536870912 bytes, or 16777216 entries"),
+            error.ends_with("holds more than 268435456 bytes, or 4194304 entries"),
             "{error}"
         );
     }
