@@ -123,8 +123,10 @@ pub fn weights_source(
 }
 
 /// The names and ceilings of a region's sites, up to [`SITES_MAX`].
-fn region_sites(region: &Region) -> RegionSites {
+fn region_sites(region: &Region, recordings: &Recordings) -> RegionSites {
     let subject = region.subject.clone().unwrap_or_default();
+    let mut of_all = recordings.ceilings_of_all.iter();
+    let of_all = of_all.find(|of_all| of_all.region == subject.region);
     let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
     let ceilings = ceilings.map(|ceiling| ceiling.map_or(f32::NAN, |ceiling| ceiling as f32));
     RegionSites {
@@ -133,6 +135,8 @@ fn region_sites(region: &Region) -> RegionSites {
         ceilings: ceilings.take(SITES_MAX).collect(),
         part_of: subject.region,
         subject: subject.subject,
+        ceiling_of_all: of_all.and_then(|of_all| of_all.consistency),
+        ceiling_of_all_error: of_all.and_then(|of_all| of_all.error),
     }
 }
 
@@ -299,7 +303,9 @@ fn resolve_recordings(
     spec.files = Some(files);
     let mut notices = recordings.notices.clone();
     spec.recordings_digest = marked(&source, source.digests()?.recordings);
-    spec.sites = recordings.regions.iter().map(region_sites).collect();
+    let regions = recordings.regions.iter();
+    let described = regions.map(|region| region_sites(region, &recordings));
+    spec.sites = described.collect();
     let mut listed = None;
     if let Some(split_spec) = &mut spec.split {
         let (file, told) = split_parts::check_all(split_spec, &recordings, file.as_deref())?;

@@ -97,7 +97,13 @@ fn over(name: &str, subjects: &[Subject<'_>]) -> Option<ModelOverSubjects> {
         })
     });
     let scored: Vec<Scored<'_>> = scored.collect::<Option<_>>()?;
-    let brain_score = mean(scored)?;
+    let mut brain_score = mean(scored)?;
+    // Beside its score, Brain-Score gives the ceiling over the sites of all subjects together.
+    let (any, _) = in_subjects.first()?;
+    if any.ceiling_of_all.is_some() {
+        brain_score.ceiling = any.ceiling_of_all;
+        brain_score.ceiling_error = any.ceiling_of_all_error;
+    }
     Some(ModelOverSubjects {
         model: name.to_owned(),
         over_splits: OverSubjects {
@@ -212,6 +218,8 @@ mod tests {
             region: format!("V/4/{subject}"),
             part_of: "V/4".to_owned(),
             subject: (*subject).to_owned(),
+            ceiling_of_all: Some(0.82),
+            ceiling_of_all_error: Some(0.01),
             ..RegionSites::default()
         };
         let alone = RegionSites {
@@ -280,7 +288,8 @@ mod tests {
         assert_eq!((found.subjects, found.splits), (Some(2), 2));
         assert_eq!(found.layers, ["b"]);
         close(Some(found.center), (0.45 + 0.75) / 2.0);
-        close(found.ceiling, 0.85);
+        close(found.ceiling, 0.82);
+        close(found.ceiling_error, 0.01);
         close(
             found.score,
             (0.45_f64.powi(2) / 0.8 + 0.75_f64.powi(2) / 0.9) / 2.0,

@@ -83,7 +83,8 @@ pub struct BrainScore {
     pub center_error: Option<f64>,
     /// As `center`, with r = 0 at sites whose prediction is constant; absent where the two are the same.
     pub center_with_constant: Option<f64>,
-    /// Reliability of the recordings; absent if no stimulus was repeated.
+    /// Reliability of the recordings; absent if no stimulus was repeated. Of several subjects, over the sites of
+    /// all of them together: each subject's r² is divided by its own, which is in `per_subject`.
     pub ceiling: Option<f64>,
     /// Standard error of `ceiling`.
     pub ceiling_error: Option<f64>,

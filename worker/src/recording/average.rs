@@ -79,7 +79,16 @@ impl Cells {
         stimulus_of: &[usize],
         stimuli: usize,
     ) -> Self {
-        let sites = assembly.sites_of(region);
+        Self::of_sites(assembly, assembly.sites_of(region), stimulus_of, stimuli)
+    }
+
+    /// As [`Cells::gather`], of `sites`, as indices into the assembly.
+    pub(super) fn of_sites(
+        assembly: &Assembly,
+        sites: Vec<usize>,
+        stimulus_of: &[usize],
+        stimuli: usize,
+    ) -> Self {
         let width = sites.len();
         let mut cells = Self {
             sums: vec![0.0; stimuli * width],

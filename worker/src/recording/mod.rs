@@ -60,7 +60,7 @@ pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 pub use pictures::{PictureFacts, clipped_notice};
 pub(crate) use ranks::ranks;
-pub use region::{OfSubject, Region};
+pub use region::{CeilingOfAll, OfSubject, Region};
 pub use site::Site;
 pub use site_filter::FilterError;
 pub use source::{Digests, Files, Source};
@@ -68,6 +68,7 @@ pub use stimuli::Stimulus;
 pub use subjects::{SubjectChoice, SubjectsError};
 
 use assembly::Assembly;
+use average::Cells;
 use formats::{Asked, Opened};
 use images::{Entry, Header, Images, Picture};
 use pictures::{DEGREES, Pictures};
@@ -100,6 +101,8 @@ pub struct Recordings {
     pub listed: usize,
     /// Where each of the stimuli stands in the stimulus set, the first at 0.
     pub lines: Vec<usize>,
+    /// The ceilings of regions of which several subjects were read, each as a region of its own.
+    pub ceilings_of_all: Vec<CeilingOfAll>,
     /// What each of the regions is made of.
     parts: Vec<Part>,
     pictures: Box<dyn Pictures>,
@@ -359,6 +362,8 @@ impl Recordings {
             .iter()
             .map(|part| average::average(assembly, part, &stimulus_of, stimuli.len(), ceiling))
             .collect::<Result<Vec<Region>, _>>()?;
+        let shown_at = (&stimulus_of[..], stimuli.len());
+        let ceilings_of_all = ceilings_of_all(assembly, &parts, shown_at, ceiling)?;
         let has_ceilings = regions.iter().all(|region| region.noise.is_some());
         notices.extend(ceiling::notice(ceiling, has_ceilings));
         Ok(Self {
@@ -369,6 +374,7 @@ impl Recordings {
             axes: assembly.axes.clone(),
             test_axes: Vec::new(),
             trains: None,
+            ceilings_of_all,
             parts,
             listed,
             lines,
@@ -392,6 +398,7 @@ impl Recordings {
             axes: Vec::new(),
             test_axes: Vec::new(),
             trains: None,
+            ceilings_of_all: Vec::new(),
             parts,
             listed,
             lines: (0..listed).collect(),
@@ -400,6 +407,44 @@ impl Recordings {
             facts: OnceLock::new(),
         })
     }
+}
+
+/// The ceilings over all sites of each region of which `parts` are those of several subjects. The presentations'
+/// stimuli and their number are `shown_at`.
+fn ceilings_of_all(
+    assembly: &Assembly,
+    parts: &[Part],
+    (stimulus_of, stimuli): (&[usize], usize),
+    ceiling: &Ceiling,
+) -> Result<Vec<CeilingOfAll>, RecordingError> {
+    let mut of_regions: Vec<(String, Vec<usize>, usize)> = Vec::new();
+    for part in parts {
+        let Some(OfSubject { region, .. }) = part.of_subject() else {
+            continue;
+        };
+        let sites = assembly.sites_of(&part.name());
+        match of_regions.iter_mut().find(|(known, ..)| *known == region) {
+            Some((_, all, subjects)) => {
+                all.extend(sites);
+                *subjects += 1;
+            }
+            None => of_regions.push((region, sites, 1)),
+        }
+    }
+    let several = of_regions
+        .into_iter()
+        .filter(|(_, _, subjects)| *subjects > 1);
+    let of_all = several.map(|(region, sites, _)| {
+        let cells = Cells::of_sites(assembly, sites, stimulus_of, stimuli);
+        let noise = cells.noise(assembly, &region, stimulus_of, ceiling)?;
+        let noise = noise.as_ref();
+        Ok(CeilingOfAll {
+            region,
+            consistency: noise.and_then(|noise| noise.consistency),
+            error: noise.and_then(|noise| noise.consistency_error),
+        })
+    });
+    of_all.collect()
 }
 
 /// The row of each presentation's stimulus.

@@ -30,6 +30,17 @@ pub struct OfSubject {
     pub subject: String,
 }
 
+/// The ceiling over the sites of all subjects of a region together, where each subject is a region of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CeilingOfAll {
+    /// The region of all subjects.
+    pub region: String,
+    /// The ceiling, aggregated as [`Noise::consistency`] is; absent if no stimulus was repeated.
+    pub consistency: Option<f64>,
+    /// Its standard error.
+    pub error: Option<f64>,
+}
+
 /// The sites of a region that are scored together: all of them, or those of one subject, in one time bin or in
 /// the only one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -227,6 +227,18 @@ impl SweepSpec {
             let problem = "a region of one subject is a part of another region";
             found.add(format!("{key}.subject"), quote(&sites.subject), problem);
         }
+        let of_all = [
+            ("ceiling_of_all", sites.ceiling_of_all),
+            ("ceiling_of_all_error", sites.ceiling_of_all_error),
+        ];
+        for (field, value) in of_all {
+            if let Some(value) = value
+                && (!value.is_finite() || value > 1.0 + f64::from(CEILING_SLACK))
+            {
+                let problem = "a noise ceiling and its error are at most 1";
+                found.add(format!("{key}.{field}"), value, problem);
+            }
+        }
         // Some sites have no names.
         let named = sites.names.iter().enumerate();
         for (index, name) in named.filter(|(_, name)| !name.is_empty()) {

@@ -37,7 +37,8 @@ pub(crate) fn table(anns: &AnnResults, with_before_2026: bool) -> Table {
         title: "Scores over subjects",
         note: "Each subject's sites are fitted, and have a ceiling, by themselves, on one layer set: that of \
                the lowest mean validation loss over subjects and splits. The rows `mean` are means over \
-               subjects: of the centers, of the ceilings, and of center² / ceiling of each subject, by \
+               subjects of the centers and of center² / ceiling of each; their ceiling is over the sites of all \
+               subjects together, which no score is divided by. All are by \
                Brain-Score's formulas of January 2026 (brainscore-vision 2.4.2, brainscore-core 2.5.0). The \
                mean's error is the standard error over splits of the mean over subjects; with a single split \
                there is none."
