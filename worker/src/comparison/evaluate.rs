@@ -89,15 +89,18 @@ pub fn evaluate(
     }))
 }
 
-/// The kernels of the other subjects, one after the other; none if one lacks a response.
+/// Visits the kernels of the other subjects, one after the other; none if there is no other, or one cannot be
+/// compared: it lacks a response, or has too few sites.
 fn each_other(
     compared: Compared<'_>,
     visit: &mut dyn FnMut(&Kernel) -> Result<(), ComparisonError>,
 ) -> Result<Option<()>, TrainError> {
     for Responses { values, sites } in compared.others {
-        match Kernel::of_responses(values, *sites, compared.stimuli) {
-            Ok(kernel) => visit(&kernel)?,
-            Err(TrainError::Comparison(ComparisonError::Missing { .. })) => return Ok(None),
+        let kernel = Kernel::of_responses(values, *sites, compared.stimuli);
+        let visited = kernel.and_then(|kernel| Ok(visit(&kernel)?));
+        match visited {
+            Ok(()) => {}
+            Err(TrainError::Comparison(_)) => return Ok(None),
             Err(other) => return Err(other),
         }
     }
