@@ -110,3 +110,13 @@ bench-search PYTHON="python3" DATA="../shared/data":
 # The cost of a batch in the index and the time of questions, at a million trials
 bench-questions:
     cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture questions_at_a_million
+
+# Ridge regression with Brain-Score's 99 α at the size of TVSD, compared with scikit-learn; writes docs/performance.md
+bench-ridgecv PYTHON="python3" *ARGUMENTS="":
+    cargo build --locked
+    {{PYTHON}} worker/benches/ridgecv.py target/debug/nrp {{ARGUMENTS}}
+
+# A Brain-Score benchmark on real recordings, compared with brainscore-vision; writes docs/results/brain-score.md
+bench-brain-score PYTHON="python3" DATA="../shared/data":
+    cargo build --locked
+    {{PYTHON}} worker/benches/brain_score.py target/debug/nrp {{DATA}}

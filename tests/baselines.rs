@@ -1,7 +1,8 @@
 //! Linear baselines, from the sweep file to tables, exports and reports: they are trials like any
 //! other.
 
-use crate::harness::{Place, SMALL_SWEEP, json, of_any_sweep};
+use crate::harness::{Place, SMALL_SWEEP, json, lab_recordings, npy, of_any_sweep};
+use crate::report::document;
 use serde_json::Value;
 
 const BASELINES: [&str; 6] = ["ols", "ridge", "ridge-1", "ridgecv", "pls", "single-unit"];
@@ -193,4 +194,62 @@ fn baselines_see_projected_activations_and_are_neither_drawn_nor_stopped() {
             assert_eq!(trial["projection"], "row-space");
         }
     }
+}
+
+/// Scores of an ANN's layers as they are, for which no network has to be trained.
+#[test]
+fn linear_baselines_alone_are_a_sweep() {
+    let place = Place::new();
+    lab_recordings(&place, 40);
+    place.write("m.npy", npy(&[40, 30]));
+    let text = r#"
+        name = "linear"
+        [recordings]
+        assembly = "V4.npy"
+        stimuli = "stimuli.csv"
+        images = "images"
+        regions = ["V4"]
+        [[ann]]
+        name = "features"
+        weights = "m.npy"
+        [grid]
+        depth = []
+        [training]
+        baselines = ["ridge", "pls"]
+        "#;
+    let file = place.write("linear.toml", text);
+    let checked = place
+        .nrp(&["sweep", "check", "linear.toml"])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    let run = place
+        .nrp(&["run", "linear.toml", "--state", "state"])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let trials = place.trials();
+    let models: Vec<&Value> = trials.iter().map(|trial| &trial["model"]).collect();
+    assert_eq!(models.len(), 2);
+    assert!(models.contains(&&"ridge".into()) && models.contains(&&"pls".into()));
+    let best = ask(&place, &["best", "--region", "V4"]);
+    assert_eq!(best.len(), 2, "{best:?}");
+    for arguments in [
+        &["best", "--state", "state"][..],
+        &["trials", "--state", "state"],
+        &["export", "--state", "state", "--format", "csv"],
+        &["marginals", "--state", "state", "--by", "ann"],
+        &["report", "--state", "state", "--out", "out"],
+    ] {
+        let output = place.nrp(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+    let report = document(&place);
+    let models = report["networks"][0]["regions"][0]["models"]
+        .as_array()
+        .unwrap();
+    let models: Vec<&Value> = models.iter().map(|of| &of["model"]).collect();
+    assert_eq!(models, ["ridge", "pls"]);
+    json(&place.run(&file).output().unwrap());
+    assert_eq!(place.trials(), trials, "nothing is left to do");
 }

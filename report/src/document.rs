@@ -1,7 +1,7 @@
 //! The document: puts a report together from its parts, once, and says what is shown and written of it.
 
 use crate::advice;
-use crate::compute::{self, compare, curves, sites};
+use crate::compute::{self, compare, curves, sites, time};
 use crate::draw::canvas::Painter;
 use crate::figures::{self, Figure};
 use crate::fold::Fold;
@@ -38,6 +38,7 @@ impl Report {
             with_score_before_2026: false,
             curves: curves::all(&networks),
             sites: sites::all(&networks, &spec.sites),
+            over_time: time::regions(&spec.sites),
             comparisons: compare::networks(&networks),
             network_against_linear: compare::with_linear(&networks),
             advice: Vec::new(),

@@ -106,6 +106,44 @@ fn written(report: Report) -> impl Fn(&str) -> String {
 }
 
 #[test]
+fn time_bins_that_are_regions_are_drawn_over_time() {
+    let of_bin = |name: &str, bin: [f64; 2]| RegionSites {
+        region: name.to_owned(),
+        bin_of: "V4".to_owned(),
+        bin: bin.to_vec(),
+        bin_unit: "ms".to_owned(),
+        ..RegionSites::default()
+    };
+    let bins = [("V4 70-80 ms", [70.0, 80.0]), ("V4 80-90 ms", [80.0, 90.0])];
+    let mut fold = Fold::new(
+        SweepStatus::default(),
+        SweepSpec {
+            regions: bins.map(|(name, _)| name.to_owned()).into(),
+            sites: bins.map(|(name, bin)| of_bin(name, bin)).into(),
+            ..sweep("holdout")
+        },
+    );
+    for (number, (name, _)) in (0..).zip(bins) {
+        let mut trial = trial(ANNS[0], "ridge", number);
+        trial.spec.as_mut().expect("a trial").region = name.to_owned();
+        fold.take(&trial);
+    }
+    let report = Report::new(fold);
+    let bins: Vec<f64> = report.over_time[0]
+        .bins
+        .iter()
+        .map(|bin| bin.start)
+        .collect();
+    assert_eq!(bins, [70.0, 80.0]);
+    let svg = written(report)("time-V4.svg");
+    for said in ["r over time, V4", "time (ms)", "mobilenet"] {
+        assert!(svg.contains(said), "{said}");
+    }
+    let read = written(report_on(sweep("holdout"), |_| None));
+    assert_eq!(read("time-V4.svg"), "", "no bins");
+}
+
+#[test]
 fn what_details_tell_is_in_figures_tables_and_protocol() {
     let read = written(report("holdout", |number| {
         Some(details(0.125 * number as f32))

@@ -127,6 +127,7 @@ fn region_sites(region: &Region, recordings: &Recordings) -> RegionSites {
     let subject = region.subject.clone().unwrap_or_default();
     let mut of_all = recordings.ceilings_of_all.iter();
     let of_all = of_all.find(|of_all| of_all.region == subject.region);
+    let bin = region.bin.as_ref().and_then(|of| Some((of, of.bin.span?)));
     let ceilings = region.noise.iter().flat_map(|noise| &noise.ceilings);
     let ceilings = ceilings.map(|ceiling| ceiling.map_or(f32::NAN, |ceiling| ceiling as f32));
     RegionSites {
@@ -137,6 +138,9 @@ fn region_sites(region: &Region, recordings: &Recordings) -> RegionSites {
         subject: subject.subject,
         ceiling_of_all: of_all.and_then(|of_all| of_all.consistency),
         ceiling_of_all_error: of_all.and_then(|of_all| of_all.error),
+        bin_of: bin.map_or_else(String::new, |(of, _)| of.region.clone()),
+        bin: bin.map_or_else(Vec::new, |(_, span)| vec![span.start, span.end]),
+        bin_unit: bin.map_or_else(String::new, |(of, _)| of.bin.unit.clone()),
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod sites;
 pub(crate) mod sparsity;
 mod splits;
 mod subjects;
+pub(crate) mod time;
 
 pub(crate) use bootstrap::RESAMPLES;
 pub(crate) use brain_score::{Correlations, brain_score};

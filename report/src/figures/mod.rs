@@ -11,6 +11,7 @@ mod regions;
 mod sites;
 mod sizes;
 mod sparsity;
+mod time;
 
 pub(crate) use accuracy::PUBLISHED;
 pub use figure::Figure;
@@ -34,6 +35,9 @@ pub(crate) fn all(report: &Report) -> Vec<Figure> {
     figures.extend(sparsity::figure_3b(anns, caveats));
     for (number, ann) in (1..).zip(anns) {
         figures.extend(layers::profile(ann, number, caveats));
+    }
+    for of in &report.over_time {
+        figures.extend(time::over_time(of, anns, caveats));
     }
     figures.extend(sites::all(&report.sites, anns, caveats));
     figures.extend(curves::all(&report.curves, anns, caveats));

@@ -13,6 +13,7 @@ mod sites;
 mod splits;
 mod spread;
 mod subjects;
+mod time;
 
 pub use ann::{AnnResult, AnnResults, LayerSet, RegionResult, Size, Winner};
 pub use axes::Axes;
@@ -28,6 +29,7 @@ pub use splits::{
 };
 pub use spread::Spread;
 pub use subjects::{ModelOverSubjects, OverSubjects, Regions, SubjectsResult};
+pub use time::{BinRegion, OverTime};
 
 use nrp_proto::state::TrialState;
 use serde::Serialize;
@@ -53,6 +55,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
     /// Sites of each region, as each ANN's best NRP network predicts them.
     pub sites: Vec<RankedSites>,
+    /// Regions of which each time bin is a region of its own, and those regions.
+    pub over_time: Vec<OverTime>,
     /// Each pair of ANNs in each region.
     pub comparisons: Vec<Comparison>,
     /// The NRP networks of each ANN against each linear baseline, in each region.

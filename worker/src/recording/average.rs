@@ -33,6 +33,7 @@ pub(super) fn average(
     };
     Ok(Region {
         subject: part.of_subject(),
+        bin: part.of_bin(),
         responses: cells.sums.iter().zip(&cells.counts).map(mean).collect(),
         sites: cells
             .sites

@@ -3,6 +3,7 @@
 //! Times are in the file's own unit, whatever that is; only starts and ends of different units are converted.
 
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
@@ -47,6 +48,14 @@ pub struct TimeBin {
     pub unit: String,
 }
 
+impl Eq for TimeBin {}
+
+impl Hash for TimeBin {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.name().hash(hasher);
+    }
+}
+
 /// Where a bin starts and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Span {
@@ -59,8 +68,8 @@ pub struct Span {
 /// Bins that become one response: their mean.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
-    /// What tells its regions from those of other bins; empty where there are none.
-    pub(super) label: String,
+    /// The bin whose regions these are, where each bin has its own.
+    pub(super) bin: Option<TimeBin>,
     /// The bins, by their positions in the file.
     pub(super) bins: Vec<usize>,
 }
@@ -178,12 +187,12 @@ impl Bins<'_> {
         &self,
         choice: Option<&BinChoice>,
     ) -> Result<(Vec<Group>, Option<String>), BinsError> {
-        let one = |at: usize, label: String| Group {
-            label,
+        let one = |at: usize, bin: Option<TimeBin>| Group {
+            bin,
             bins: vec![at],
         };
         match (choice, self.bins) {
-            (None, [] | [_]) => Ok((vec![one(0, String::new())], None)),
+            (None, [] | [_]) => Ok((vec![one(0, None)], None)),
             (None, _) => Err(self.unchosen()),
             (Some(_), []) => Err(BinsError::None { path: self.path() }),
             (Some(BinChoice::Window(window)), _) => {
@@ -193,8 +202,7 @@ impl Bins<'_> {
                     "`time_bin = [{from}, {to}]`: responses are the mean of {}",
                     self.listed(bins.iter().map(|&at| &self.bins[at]))
                 );
-                let label = String::new();
-                Ok((vec![Group { label, bins }], Some(notice)))
+                Ok((vec![Group { bin: None, bins }], Some(notice)))
             }
             (Some(BinChoice::Id(id)), bins) => {
                 let at = self.of_id(*id)?;
@@ -202,11 +210,11 @@ impl Bins<'_> {
                     let (name, all) = (bins[at].name(), bins.len());
                     format!("`time_bin_id = {id}`: responses are those of the time bin {name}, one of {all}")
                 });
-                Ok((vec![one(at, String::new())], notice))
+                Ok((vec![one(at, None)], notice))
             }
             (Some(BinChoice::Each), bins) => {
                 let order = self.in_time();
-                let groups = order.iter().map(|&at| one(at, bins[at].name()));
+                let groups = order.iter().map(|&at| one(at, Some(bins[at].clone())));
                 let groups: Vec<Group> = groups.collect();
                 self.refuse_alike(&groups)?;
                 let all = self.listed(order.iter().map(|&at| &bins[at]));
@@ -337,7 +345,8 @@ impl Bins<'_> {
     }
 
     fn refuse_alike(&self, groups: &[Group]) -> Result<(), BinsError> {
-        let mut names: Vec<&String> = groups.iter().map(|group| &group.label).collect();
+        let of_bins = groups.iter().flat_map(|group| &group.bin);
+        let mut names: Vec<String> = of_bins.map(TimeBin::name).collect();
         names.sort();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             None => Ok(()),

@@ -60,7 +60,7 @@ pub use layout::Layout;
 pub use limits::{MAX_FILE_BYTES, MAX_NAMED, MAX_RESPONSES, MAX_RESPONSES_BYTES, MAX_SIDE_PIXELS};
 pub use pictures::{PictureFacts, clipped_notice};
 pub(crate) use ranks::ranks;
-pub use region::{CeilingOfAll, OfSubject, Region};
+pub use region::{CeilingOfAll, OfBin, OfSubject, Region};
 pub use site::Site;
 pub use site_filter::FilterError;
 pub use source::{Digests, Files, Source};

@@ -1,5 +1,6 @@
 //! One brain region's responses, as training takes them, and how regions are chosen by name.
 
+use super::bins::TimeBin;
 use super::ceiling::Noise;
 use super::error::RecordingError;
 
@@ -10,6 +11,8 @@ pub struct Region {
     pub name: String,
     /// Whose sites these are, where each subject is a region of its own.
     pub subject: Option<OfSubject>,
+    /// When these are the responses, where each time bin is a region of its own.
+    pub bin: Option<OfBin>,
     /// Its sites.
     pub sites: Vec<String>,
     /// Rates, `[stimuli, sites]` row by row, averaged over repetitions; NaN where nothing was
@@ -41,6 +44,15 @@ pub struct CeilingOfAll {
     pub error: Option<f64>,
 }
 
+/// A region in one time bin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfBin {
+    /// The region of all time bins.
+    pub region: String,
+    /// The bin.
+    pub bin: TimeBin,
+}
+
 /// The sites of a region that are scored together: all of them, or those of one subject, in one time bin or in
 /// the only one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,8 +61,8 @@ pub(super) struct Part {
     pub(super) region: String,
     /// The subject, where each is a region of its own; otherwise empty.
     pub(super) subject: String,
-    /// What names the time bin, where each is a region of its own; otherwise empty.
-    pub(super) bin: String,
+    /// The time bin, where each is a region of its own.
+    pub(super) bin: Option<TimeBin>,
 }
 
 impl Part {
@@ -59,26 +71,39 @@ impl Part {
         Self {
             region: region.to_owned(),
             subject: String::new(),
-            bin: String::new(),
+            bin: None,
         }
     }
 
     /// Its name as a region: `V4`, `V4/monkeyF`, `V4 70-80 ms` or `V4/monkeyF 70-80 ms`.
     pub(super) fn name(&self) -> String {
-        named(&self.region, &self.subject, &self.bin)
+        named(&self.region, &self.subject, &self.bin_name())
+    }
+
+    fn bin_name(&self) -> String {
+        self.bin.as_ref().map_or_else(String::new, TimeBin::name)
+    }
+
+    /// The time bin, where it is of one.
+    pub(super) fn of_bin(&self) -> Option<OfBin> {
+        self.bin.clone().map(|bin| OfBin {
+            region: named(&self.region, &self.subject, ""),
+            bin,
+        })
     }
 
     /// The subject, where it is one's.
     pub(super) fn of_subject(&self) -> Option<OfSubject> {
         (!self.subject.is_empty()).then(|| OfSubject {
-            region: named(&self.region, "", &self.bin),
+            region: named(&self.region, "", &self.bin_name()),
             subject: self.subject.clone(),
         })
     }
 
     /// Whether `asked` names several parts, and this is one: of all subjects, of all bins, or of both.
     fn is_of(&self, asked: &str) -> bool {
-        let of = [("", self.bin.as_str()), (&self.subject, ""), ("", "")];
+        let bin = self.bin_name();
+        let of = [("", bin.as_str()), (&self.subject, ""), ("", "")];
         of.iter()
             .any(|(subject, bin)| named(&self.region, subject, bin) == asked)
     }
@@ -137,13 +162,18 @@ pub(super) fn chosen(
 
 #[cfg(test)]
 mod tests {
+    use super::super::bins::Span;
     use super::*;
 
-    fn part(region: &str, subject: &str, bin: &str) -> Part {
+    fn part(region: &str, subject: &str, bin: Option<[f64; 2]>) -> Part {
         Part {
             region: region.to_owned(),
             subject: subject.to_owned(),
-            bin: bin.to_owned(),
+            bin: bin.map(|[start, end]| TimeBin {
+                id: "0".to_owned(),
+                span: Some(Span { start, end }),
+                unit: "ms".to_owned(),
+            }),
         }
     }
 
@@ -152,8 +182,8 @@ mod tests {
         let mut known = Vec::new();
         for region in ["V4", "IT"] {
             for subject in ["F", "N"] {
-                for bin in ["0-50 ms", "50-100 ms"] {
-                    known.push(part(region, subject, bin));
+                for bin in [[0.0, 50.0], [50.0, 100.0]] {
+                    known.push(part(region, subject, Some(bin)));
                 }
             }
         }
@@ -176,7 +206,13 @@ mod tests {
             (of.region.as_str(), of.subject.as_str()),
             ("V4 50-100 ms", "N")
         );
-        assert_eq!(part("V4", "", "0-50 ms").of_subject(), None);
+        assert_eq!(part("V4", "", Some([0.0, 50.0])).of_subject(), None);
+        let of = known[3].of_bin().expect("a bin");
+        assert_eq!(
+            (of.region.as_str(), of.bin.name().as_str()),
+            ("V4/N", "50-100 ms")
+        );
+        assert_eq!(part("V4", "N", None).of_bin(), None);
     }
 
     #[test]

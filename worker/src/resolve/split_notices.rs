@@ -271,6 +271,7 @@ mod tests {
             Region {
                 name: "V4".to_owned(),
                 subject: None,
+                bin: None,
                 sites: (0..20).map(|site| format!("e{site}")).collect(),
                 responses: (0..1200 * 20).map(response).collect(),
                 repetitions: (1, 1),

@@ -218,7 +218,12 @@ impl SweepSpec {
         if !found.count(format!("{key}.names"), sites.names.len(), SITES_MAX) {
             return;
         }
-        for (field, text) in [("part_of", &sites.part_of), ("subject", &sites.subject)] {
+        for (field, text) in [
+            ("part_of", &sites.part_of),
+            ("subject", &sites.subject),
+            ("bin_of", &sites.bin_of),
+            ("bin_unit", &sites.bin_unit),
+        ] {
             if !text.is_empty() {
                 found.text(format!("{key}.{field}"), text, TEXT_BYTES_MAX);
             }
@@ -238,6 +243,12 @@ impl SweepSpec {
                 let problem = "a noise ceiling and its error are at most 1";
                 found.add(format!("{key}.{field}"), value, problem);
             }
+        }
+        let is_bin = matches!(sites.bin[..], [start, end] if start.is_finite() && end.is_finite());
+        if is_bin == sites.bin_of.is_empty() || (!is_bin && !sites.bin.is_empty()) {
+            let problem =
+                "a region of one time bin says where it starts and ends, and of what region it is";
+            found.add(format!("{key}.bin"), format!("{:?}", sites.bin), problem);
         }
         // Some sites have no names.
         let named = sites.names.iter().enumerate();

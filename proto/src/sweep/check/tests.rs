@@ -141,7 +141,7 @@ fn every_mistake_names_key_value_and_near_miss() {
       `grid.dropout[0]` = 1.0: dropout is at least 0 and below 1
       `training.batch_size` = 0: must be 1 to 1000000
       `training.targets` = "standardized": must be one of `none`, `centred`, `standardised`; did you mean `standardised`?
-      `training.baselines[0]` = "maen": must be one of `mean`, `ols`, `ridge`, `ridge-1`, `ridgecv`, `pls`, `single-unit`; did you mean `mean`?
+      `training.baselines[0]` = "maen": must be one of `mean`, `ols`, `ridge`, `ridge-1`, `ridgecv`, `pls`, `single-unit`, `rdm`, `cka`, `cka-biased`, `reverse-pls`, `reverse-pls:K`; did you mean `mean`?
     "#);
 }
 

@@ -21,7 +21,7 @@ fn chosen(bins: &[TimeBin], choice: &BinChoice) -> Result<Vec<Group>, String> {
 
 fn window(bins: &[TimeBin], from: f64, to: f64) -> Result<Vec<usize>, String> {
     let groups = chosen(bins, &BinChoice::Window([from, to]))?;
-    assert_eq!((groups.len(), groups[0].label.as_str()), (1, ""));
+    assert_eq!((groups.len(), &groups[0].bin), (1, &None));
     Ok(groups[0].bins.clone())
 }
 
@@ -88,9 +88,14 @@ fn ends_in_seconds_are_compared_within_rounding() {
 fn each_bin_is_named_by_its_time_in_the_order_of_time() {
     let three = bins(&[[0.07, 0.08], [-0.1, 0.0], [0.0, 0.07]], "s");
     let groups = chosen(&three, &BinChoice::Each).expect("groups");
-    let names: Vec<(&str, &[usize])> = groups
+    let named = groups.iter().map(|group| {
+        let bin = group.bin.as_ref().expect("a bin");
+        (bin.name(), &group.bins[..])
+    });
+    let named: Vec<(String, &[usize])> = named.collect();
+    let names: Vec<(&str, &[usize])> = named
         .iter()
-        .map(|group| (group.label.as_str(), &group.bins[..]))
+        .map(|(name, bins)| (name.as_str(), *bins))
         .collect();
     assert_eq!(
         names,

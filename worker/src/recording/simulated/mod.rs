@@ -116,6 +116,7 @@ fn stimulus(index: usize, scene: &scene::Scene) -> Stimulus {
 fn region(name: &str, rates: &[[f64; REPETITIONS]], sites: usize) -> Region {
     Region {
         subject: None,
+        bin: None,
         name: name.to_owned(),
         sites: (0..sites).map(|site| format!("{name}-{site:03}")).collect(),
         responses: averaged(rates),

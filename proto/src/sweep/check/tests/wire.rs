@@ -156,7 +156,7 @@ fn hostile_sizes_are_refused_with_their_limit() {
     };
     assert!(good().check().is_ok());
     type Edit = fn(&mut crate::wire::SweepSpec);
-    let edits: [(Edit, &str); 15] = [
+    let edits: [(Edit, &str); 16] = [
         (
             |spec| spec.regions = vec!["r".repeat(257)],
             "`recordings.regions[0]` = \"rrr",
@@ -199,6 +199,17 @@ fn hostile_sizes_are_refused_with_their_limit() {
         (
             |spec| spec.simulated = false,
             "`simulated` = false: `recordings.assembly` is \"simulated\"",
+        ),
+        (
+            |spec| {
+                spec.sites = vec![crate::wire::RegionSites {
+                    region: "V4".to_owned(),
+                    bin_of: "V4".to_owned(),
+                    bin: vec![0.0],
+                    ..Default::default()
+                }];
+            },
+            "says where it starts and ends",
         ),
         (
             |spec| {

@@ -56,7 +56,7 @@ impl Columns {
         let part = |(region, subject): Place<'_>, group: &Group| Part {
             region: region.to_owned(),
             subject: subject.to_owned(),
-            bin: group.label.clone(),
+            bin: group.bin.clone(),
         };
         let of_place = |place| groups.iter().map(move |group| part(place, group));
         let all: Vec<Part> = known.iter().flat_map(|&place| of_place(place)).collect();
