@@ -216,7 +216,7 @@ fn outcomes_without_details_are_reported_without_what_needs_them() {
         "Comparison between ANNs:",
         "Comparison with linear baselines:",
         "Versions and devices",
-        "Scores over splits, and Brain-Score",
+        "Scores over splits: the sweep has one",
     ];
     for sentence in absent {
         assert!(page.contains(&format!("<li>{sentence}")), "{sentence}");
