@@ -13,6 +13,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Check recordings, and list the benchmarks that sweep files may name
+#[expect(clippy::large_enum_variant, reason = "a command line is parsed once")]
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// List the presets of sweep files: Brain-Score's benchmarks, with what they set and where the data are

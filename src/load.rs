@@ -14,12 +14,15 @@ use nrp_worker::{ann, device, resolve};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+/// Regions, each with layers.
+type LayersOfRegions = Vec<(String, Vec<String>)>;
+
 /// The ANNs that this program has, for the sweep file's check.
 struct Anns {
     /// The layers of each file of activations that the sweep names.
     features: HashMap<String, Vec<String>>,
     /// The layers that each region map that the sweep names has for each ANN, by ANN and file.
-    region_maps: HashMap<(String, String), Vec<(String, Vec<String>)>>,
+    region_maps: HashMap<(String, String), LayersOfRegions>,
     /// What to say of these files.
     notices: Vec<String>,
 }

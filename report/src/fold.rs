@@ -76,9 +76,10 @@ impl Fold {
         let region = ann.region(&spec.region);
         region.count(&spec, is_open);
         let is_comparison = matches!(spec.model.parse(), Ok(Model::Comparison(_)));
-        let models = match is_comparison {
-            true => &mut region.compared,
-            false => &mut region.models,
+        let models = if is_comparison {
+            &mut region.compared
+        } else {
+            &mut region.models
         };
         let model = found(
             models,

@@ -34,9 +34,10 @@ pub(crate) fn over_subjects(name: &str, subjects: &[(&str, &ModelResult)]) -> Op
     let similarity = mean_of(|of| Some(of.similarity))?;
     let upper = mean_of(|of| of.upper);
     let pairs = pairs(&each);
-    let (ceiling, ceiling_error) = match pairs.is_empty() {
-        true => (mean_of(|of| of.ceiling), None),
-        false => (mean(&pairs), error(&pairs)),
+    let (ceiling, ceiling_error) = if pairs.is_empty() {
+        (mean_of(|of| of.ceiling), None)
+    } else {
+        (mean(&pairs), error(&pairs))
     };
     // Of reverse PLS, each subject's own.
     let ceiled = match upper {

@@ -22,9 +22,10 @@ pub(super) fn cka(
     part: &[usize],
     is_unbiased: bool,
 ) -> Result<f64, ComparisonError> {
-    let (model, least) = match is_unbiased {
-        true => ("cka", LEAST_STIMULI),
-        false => ("cka-biased", 2),
+    let (model, least) = if is_unbiased {
+        ("cka", LEAST_STIMULI)
+    } else {
+        ("cka-biased", 2)
     };
     if part.len() < least {
         return Err(ComparisonError::Stimuli {
@@ -40,15 +41,15 @@ pub(super) fn cka(
             return Err(ComparisonError::Alike { of });
         }
     }
-    let aligned = match is_unbiased {
-        true => {
-            let product = unbiased(&k, &k) * unbiased(&l, &l);
-            match product > 0.0 {
-                true => unbiased(&k, &l) / (product.sqrt() + LITTLE),
-                false => 0.0,
-            }
+    let aligned = if is_unbiased {
+        let product = unbiased(&k, &k) * unbiased(&l, &l);
+        if product > 0.0 {
+            unbiased(&k, &l) / (product.sqrt() + LITTLE)
+        } else {
+            0.0
         }
-        false => biased(&k, &l) / (biased(&k, &k).sqrt() * biased(&l, &l).sqrt()),
+    } else {
+        biased(&k, &l) / (biased(&k, &k).sqrt() * biased(&l, &l).sqrt())
     };
     Ok(aligned.clamp(-1.0, 1.0))
 }

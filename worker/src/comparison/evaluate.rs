@@ -155,9 +155,10 @@ fn alignments(
 fn similarity(activations: &[f64], responses: &[f64]) -> Result<f64, ComparisonError> {
     rdm::correlation(activations, responses).ok_or_else(|| {
         let is_flat = |ranks: &[f64]| ranks.iter().all(|rank| *rank == ranks[0]);
-        let of = match is_flat(activations) {
-            true => "activations",
-            false => "responses",
+        let of = if is_flat(activations) {
+            "activations"
+        } else {
+            "responses"
         };
         ComparisonError::NoOrder { of }
     })

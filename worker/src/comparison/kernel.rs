@@ -93,9 +93,12 @@ impl Kernel {
         let width = layers.iter().sum();
         let n = stimuli.len();
         let blocks = Blocks { layers, stimuli: n };
-        let mut go_on = |done: usize| match on_units(done) {
-            true => Ok(()),
-            false => Err(TrainError::Interrupted { epoch: 0 }),
+        let mut go_on = |done: usize| {
+            if on_units(done) {
+                Ok(())
+            } else {
+                Err(TrainError::Interrupted { epoch: 0 })
+            }
         };
         let mut means = vec![0.0; n];
         blocks.each(&mut |layer, first, length, _| {

@@ -40,9 +40,12 @@ pub(super) fn correlations(
         stimuli: [data.train, data.test].concat(),
         fitted: data.train.len(),
     };
-    let mut go_on = |done: usize| match on_units(done) {
-        true => Ok(()),
-        false => Err(TrainError::Interrupted { epoch: 0 }),
+    let mut go_on = |done: usize| {
+        if on_units(done) {
+            Ok(())
+        } else {
+            Err(TrainError::Interrupted { epoch: 0 })
+        }
     };
     let targets = units.products(&mut go_on)?;
     let fit = Fit::of(data, components as usize, targets, &units)?;

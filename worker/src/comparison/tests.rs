@@ -109,7 +109,7 @@ impl Case {
     }
 
     fn refused(&self, comparison: Comparison) -> String {
-        let refused = self.evaluate(comparison).err().expect("refused");
+        let refused = self.evaluate(comparison).expect_err("refused");
         refused.to_string()
     }
 }

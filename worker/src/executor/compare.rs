@@ -24,9 +24,10 @@ pub(super) fn compare(
     if let Comparison::ReversePls(components) = comparison {
         known.forget();
         refuse_beyond(comparison::bytes(stimuli), stimuli)?;
-        let fitted = match job.refits() {
-            true => [data.train, data.validation].concat(),
-            false => data.train.to_vec(),
+        let fitted = if job.refits() {
+            [data.train, data.validation].concat()
+        } else {
+            data.train.to_vec()
         };
         let data = Data {
             train: &fitted,

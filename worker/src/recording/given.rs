@@ -182,11 +182,11 @@ fn asked<'a>(
     }
 }
 
+/// Sites, and notices.
+type Kept = (HashSet<SiteKey>, Vec<String>);
+
 /// The sites that a filter keeps, with notices; none without a filter.
-fn kept(
-    train: &Asked<'_>,
-    test: &Asked<'_>,
-) -> Result<Option<(HashSet<SiteKey>, Vec<String>)>, RecordingError> {
+fn kept(train: &Asked<'_>, test: &Asked<'_>) -> Result<Option<Kept>, RecordingError> {
     if test.layout.filter.is_none() {
         return Ok(None);
     }

@@ -50,6 +50,10 @@ impl Files {
 }
 
 /// Where recordings come from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for a sweep or a job"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// The user's files.

@@ -106,7 +106,8 @@ mod tests {
         assert_eq!(with("rdm", bounded), "");
         assert_eq!(with("cka", paired), "");
         assert_eq!(with("reverse-pls", of_many), "");
-        let refused: [(&str, fn(&mut Scores), &str); 13] = [
+        type Edit = fn(&mut Scores);
+        let refused: [(&str, Edit, &str); 13] = [
             ("rdm", |of| of.similarity = None, "it has no similarity"),
             (
                 "rdm",

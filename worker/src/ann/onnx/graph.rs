@@ -358,7 +358,7 @@ fn translate(
                 .collect()
         }
         None => {
-            let made = halves.to_typed(source, node, target, outlets)?;
+            let made = halves.add_typed(source, node, target, outlets)?;
             for outlet in &made {
                 target.outlet_fact(*outlet)?.consistent()?;
             }

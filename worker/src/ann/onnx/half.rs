@@ -129,7 +129,7 @@ impl Halves {
     }
 
     /// Adds `node`, whose inputs are in `outlets`, to `target`.
-    pub(super) fn to_typed(
+    pub(super) fn add_typed(
         &mut self,
         source: &InferenceModel,
         node: &InferenceNode,
