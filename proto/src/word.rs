@@ -230,7 +230,7 @@ mod tests {
         let help = error.help().expect("help").to_string();
         insta::assert_snapshot!(format!("{error}\n{help}"), @r#"
         unknown scheme `holdot`; did you mean `holdout`?
-        expected one of holdout, shuffle, validation-is-test, brain-score, file
+        expected one of holdout, shuffle, validation-is-test, brain-score, file, given
         "#);
         let error = "zebra".parse::<TrialState>().expect_err("not a state");
         assert_eq!(error.to_string(), "unknown state of a trial `zebra`");

@@ -263,9 +263,11 @@ impl CommitmentFold {
         let trials = self.spec.splits() as usize * parts.len();
         let scored = parts.iter().map(|(of, subject)| of.scored(layers, subject));
         let scored = scored.collect::<Option<Vec<Scored<'_>>>>();
+        let mut described = self.spec.sites.iter();
+        let any = described.find(|of| of.region == region.parts[0].0);
         let aggregate = scored.and_then(|mut scored| match scored.as_slice() {
             [one] if one.subject.is_empty() => scored.pop().map(|one| one.of_set),
-            _ => over_subjects(scored),
+            _ => over_subjects(scored, any),
         });
         let barred = if layers.len() != 1 {
             Some(Barred::SeveralLayers)

@@ -97,13 +97,8 @@ fn over(name: &str, subjects: &[Subject<'_>]) -> Option<ModelOverSubjects> {
         })
     });
     let scored: Vec<Scored<'_>> = scored.collect::<Option<_>>()?;
-    let mut brain_score = mean(scored)?;
-    // Beside its score, Brain-Score gives the ceiling over the sites of all subjects together.
     let (any, _) = in_subjects.first()?;
-    if any.ceiling_of_all.is_some() {
-        brain_score.ceiling = any.ceiling_of_all;
-        brain_score.ceiling_error = any.ceiling_of_all_error;
-    }
+    let brain_score = mean(scored, Some(any))?;
     Some(ModelOverSubjects {
         model: name.to_owned(),
         over_splits: OverSubjects {
@@ -131,9 +126,10 @@ fn common_set<'a>(models: &[(&RegionSites, &'a ModelResult)]) -> Option<&'a [Str
     best.map(|(_, set)| set.layers.as_slice())
 }
 
-/// The mean over subjects: of r, of the ceiling, and of r² over the ceiling. The error is the standard error over
+/// The mean over subjects: of r, and of r² over the ceiling. The ceiling is that over the sites of all subjects
+/// together, where `any` of their regions has it, and otherwise the mean. The error is the standard error over
 /// splits of the mean r of each; there is none with a single split, or unless all subjects have the same.
-pub(crate) fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
+pub(crate) fn mean(subjects: Vec<Scored<'_>>, any: Option<&RegionSites>) -> Option<BrainScore> {
     let each = |get: fn(&BrainScore) -> Option<f64>| {
         let values = subjects.iter().map(|of| get(&of.of_set));
         brain_score::mean(&values.collect::<Option<Vec<f64>>>()?)
@@ -157,6 +153,8 @@ pub(crate) fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
     let is_constant = |of: &Scored<'_>| of.of_set.center_with_constant.is_some();
     let with_constant = subjects.iter().any(is_constant);
     let score = each(|of| of.score);
+    // Beside its score, Brain-Score gives the ceiling over the sites of all subjects together.
+    let of_all = any.filter(|of| of.ceiling_of_all.is_some());
     Some(BrainScore {
         version: BrainScore::VERSION,
         layers: first.of_set.layers.clone(),
@@ -164,8 +162,8 @@ pub(crate) fn mean(subjects: Vec<Scored<'_>>) -> Option<BrainScore> {
         center_error,
         center_with_constant: each(|of| of.center_with_constant.or(Some(of.center)))
             .filter(|_| with_constant),
-        ceiling: each(|of| of.ceiling),
-        ceiling_error: None,
+        ceiling: of_all.map_or_else(|| each(|of| of.ceiling), |of| of.ceiling_of_all),
+        ceiling_error: of_all.and_then(|of| of.ceiling_of_all_error),
         score,
         score_error: score.and(center_error),
         score_site_wise: each(|of| of.score_site_wise),

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 const LEAST_STIMULI: usize = 3;
 /// Fewest values of a row.
 const LEAST_WIDTH: usize = 3;
-/// Dissimilarities, which are at most 2, that differ by no more than this are equal: those of two pairs of
-/// equal pictures differ by rounding alone.
-const TIE: f64 = 1e-12;
+/// Dissimilarities, which are at most 2, are equal to the least of those that differ from it by no more than
+/// this: those of two pairs of equal pictures differ by rounding alone.
+const TIE: f64 = 1e-14;
 
 /// Dissimilarities between the stimuli of `part`: of the first and each later one, then of the second, and
 /// so on.
@@ -50,10 +50,16 @@ pub(super) fn ranks(values: &[f64]) -> Vec<f64> {
     sorted.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let mut ranks = vec![0.0; values.len()];
     let mut first = 0;
-    for equal in sorted.chunk_by(|a, b| b.0 - a.0 <= TIE) {
-        let rank = first as f64 + (equal.len() + 1) as f64 / 2.0;
-        equal.iter().for_each(|(_, place)| ranks[*place] = rank);
-        first += equal.len();
+    while first < sorted.len() {
+        let least = sorted[first].0;
+        let equal = sorted[first..].iter();
+        let equal = equal.take_while(|(value, _)| value - least <= TIE).count();
+        let rank = first as f64 + (equal + 1) as f64 / 2.0;
+        let (_, rest) = sorted.split_at(first);
+        rest[..equal]
+            .iter()
+            .for_each(|(_, place)| ranks[*place] = rank);
+        first += equal;
     }
     ranks
 }
@@ -71,4 +77,23 @@ pub(super) fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     }
     let spread = aa.sqrt() * bb.sqrt();
     (spread > 0.0).then(|| (ab / spread).clamp(-1.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_differ_by_rounding_are_equal_and_many_close_ones_are_not() {
+        let one = 1.0_f64;
+        let equal = [one, one + f64::EPSILON, one - f64::EPSILON, 0.5];
+        assert_eq!(ranks(&equal), [3.0, 3.0, 3.0, 1.0]);
+        // Each as close to the next as dissimilarities of almost equal rows are.
+        let close: Vec<f64> = (0..1000).map(|at| f64::from(at) * 1e-13).collect();
+        let expected: Vec<f64> = (1..=1000).map(f64::from).collect();
+        assert_eq!(ranks(&close), expected);
+        let closer: Vec<f64> = (0..1000).map(|at| f64::from(at) * 1e-15).collect();
+        let found = ranks(&closer);
+        assert!(found.first() < found.last(), "they are no chain");
+    }
 }

@@ -92,7 +92,9 @@ pub enum BinsError {
     },
     /// Bins are chosen in a file without any.
     #[error("`{}` has no time bins to choose from", path.display())]
-    #[diagnostic(help("leave `time_bin`, `time_bin_id` and `time_bins` out"))]
+    #[diagnostic(help(
+        "leave `time_bin`, `time_bin_id` and `time_bins` out; where a preset sets them, write `time_bin = []`"
+    ))]
     None {
         /// The file.
         path: PathBuf,
@@ -328,7 +330,7 @@ impl Bins<'_> {
         }
     }
 
-    fn of_id(&self, id: u32) -> Result<usize, BinsError> {
+    pub(super) fn of_id(&self, id: u32) -> Result<usize, BinsError> {
         let of = self.bins.iter().enumerate();
         let of = of.filter(|(_, bin)| bin.id.parse() == Ok(id));
         let found: Vec<usize> = of.map(|(at, _)| at).collect();

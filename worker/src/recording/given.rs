@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::assembly::Assembly;
+use super::bins::{BinChoice, Bins};
 use super::error::RecordingError;
 use super::formats::{self, Asked};
 use super::images::{Header, Images, Picture};
@@ -33,6 +34,19 @@ pub enum GivenError {
         ids: Vec<String>,
         /// How many there are.
         count: usize,
+    },
+    /// The bin that is read is another time in each file.
+    #[error("the time bin is {of_train} in `{}` and {of_test} in `{}`", train.display(), test.display())]
+    #[diagnostic(help("choose by time, with `time_bin`, or save the same bins in both files"))]
+    BinsUnlike {
+        /// When it is in the file that trains.
+        of_train: String,
+        /// When it is in the file that tests.
+        of_test: String,
+        /// The file that trains.
+        train: PathBuf,
+        /// The file that tests.
+        test: PathBuf,
     },
     /// A site is in one file alone.
     #[error("{} of `{}` not in `{}`: {}", counted(*count, "site"), has.display(), lacks.display(), named(sites, *count))]
@@ -127,6 +141,8 @@ pub(super) fn open(
     };
     let (train_half, test_half) = (half(train, of_train)?, half(test, of_test)?);
     refuse_in_both(&train_half.shown, &test_half.shown)?;
+    let (of_train, of_test) = (bins(&train_half.assembly), bins(&test_half.assembly));
+    refuse_other_times(test.layout.bins.as_ref(), of_train, of_test)?;
     let stored = |files: &Files, shown: &StimulusSet| -> Result<Stored, RecordingError> {
         Stored::of(Images::open(&files.images)?, &shown.stimuli)
     };
@@ -252,6 +268,40 @@ fn refuse_in_both(train: &StimulusSet, test: &StimulusSet) -> Result<(), GivenEr
     match count {
         0 => Ok(()),
         count => Err(GivenError::InBoth { ids, count }),
+    }
+}
+
+/// Refuses the one bin that is read of each file, if they are at different times.
+fn refuse_other_times(
+    choice: Option<&BinChoice>,
+    train: Bins<'_>,
+    test: Bins<'_>,
+) -> Result<(), RecordingError> {
+    let (of_train, of_test) = match (choice, train.bins, test.bins) {
+        (None, [of_train], [of_test]) => (of_train, of_test),
+        (Some(BinChoice::Id(id)), of_train, of_test) => {
+            (&of_train[train.of_id(*id)?], &of_test[test.of_id(*id)?])
+        }
+        // A window is covered by the bins of either, and regions are named by theirs.
+        (None | Some(BinChoice::Window(_) | BinChoice::Each), _, _) => return Ok(()),
+    };
+    let is_dated = of_train.span.is_some() && of_test.span.is_some();
+    if is_dated && of_train.name() != of_test.name() {
+        return Err(GivenError::BinsUnlike {
+            of_train: of_train.name(),
+            of_test: of_test.name(),
+            train: train.path.to_owned(),
+            test: test.path.to_owned(),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+fn bins(of: &Assembly) -> Bins<'_> {
+    Bins {
+        path: &of.path,
+        bins: &of.contents.time_bins,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Site {
 pub(super) struct SiteKey {
     /// Whose it is; empty where the file does not say it.
     pub(super) subject: String,
+    /// Its region, as an id may be that of a site in each; empty where sites are told apart without.
+    pub(super) region: String,
     /// Its id.
     pub(super) id: String,
 }
@@ -45,6 +47,7 @@ impl Site {
     pub(super) fn key(&self) -> SiteKey {
         SiteKey {
             subject: self.subject.clone().unwrap_or_default(),
+            region: self.region.clone(),
             id: self.id.clone(),
         }
     }
@@ -66,6 +69,7 @@ impl Described {
                 .subjects
                 .as_ref()
                 .map_or_else(String::new, |of| of[at].clone()),
+            region: self.regions[at].clone(),
             id: id.clone(),
         };
         self.ids.iter().enumerate().map(key).collect()

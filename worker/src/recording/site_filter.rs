@@ -249,7 +249,7 @@ fn passing(column: &Column, condition: &Condition) -> Option<Vec<bool>> {
     let comparison = condition.comparison;
     match column {
         Column::Numbers(numbers) => {
-            let value = condition.number()?;
+            let value = stored_as(numbers, condition.number()?);
             let passes = numbers
                 .iter()
                 .map(|&number| comparison.passes(number, value));
@@ -263,6 +263,17 @@ fn passing(column: &Column, condition: &Condition) -> Option<Vec<bool>> {
             Some(passes.collect())
         }
         Column::Words(_) => None,
+    }
+}
+
+/// `value` in the precision of the numbers that it is compared with: where single precision holds all of them, it
+/// is rounded to that, as NumPy compares an array of single precision with a number.
+fn stored_as(numbers: &[f64], value: f64) -> f64 {
+    let is_single = |number: &f64| number.is_nan() || f64::from(*number as f32) == *number;
+    if numbers.iter().all(is_single) {
+        f64::from(value as f32)
+    } else {
+        value
     }
 }
 
@@ -293,6 +304,7 @@ mod tests {
     fn key(id: &str) -> SiteKey {
         SiteKey {
             subject: String::new(),
+            region: String::new(),
             id: id.to_owned(),
         }
     }
@@ -323,6 +335,40 @@ mod tests {
     }
 
     const IDS: [&str; 4] = ["a", "b", "c", "d"];
+
+    #[test]
+    fn one_id_in_two_regions_is_two_sites() {
+        let site = |(region, id): (&str, &str)| SiteKey {
+            region: region.to_owned(),
+            ..key(id)
+        };
+        let sites = [("V1", "a"), ("V1", "b"), ("V4", "a"), ("V4", "b")];
+        let filter: SiteFilter = "r > 0.5".parse().expect("a filter");
+        let known = vec!["r".to_owned()];
+        let numbers =
+            |_: &str| Ok::<_, FilterError>(Some(Column::Numbers(vec![0.9, 0.1, 0.2, 0.8])));
+        let keys = sites.map(site).to_vec();
+        let verdict = Verdict::of(Path::new("a.nc"), &filter, keys, known, numbers);
+        let (kept, _) = verdict.expect("numbers").passing().expect("sites");
+        let expected = [("V1", "a"), ("V4", "b")].map(site);
+        assert_eq!(kept, HashSet::from(expected));
+    }
+
+    /// NumPy 1.26 and 2.4: `np.float32([0.3, 0.31]) > 0.3` is false, true.
+    #[test]
+    fn numbers_in_single_precision_are_compared_in_it() {
+        let single = [0.3_f32, 0.31, 0.9, 0.29].map(f64::from);
+        let passing = |numbers: [f64; 4], filter: &str| {
+            let columns = [("r", Column::Numbers(numbers.to_vec()))];
+            let verdict = verdict(filter, &IDS, &columns).expect("numbers");
+            ids(verdict.passing().expect("sites").0)
+        };
+        assert_eq!(passing(single, "r > 0.3"), ["b", "c"]);
+        assert_eq!(passing(single, "r >= 0.3"), ["a", "b", "c"]);
+        assert_eq!(passing(single, "r == 0.3"), ["a"]);
+        let double = [single[0], 0.1, 0.9, 0.2];
+        assert_eq!(passing(double, "r > 0.3"), ["a", "c"]);
+    }
 
     fn columns() -> [(&'static str, Column); 2] {
         let reliability = Column::Numbers(vec![0.3, 0.31, f64::NAN, 0.9]);

@@ -252,7 +252,8 @@ impl SweepFile {
     /// What is wrong with `time_bin`, `time_bin_id` and `time_bins`, of which one at most is given.
     fn check_bins(&self, found: &mut Found) {
         let recordings = &self.recordings;
-        let window = recordings.time_bin.as_ref();
+        // Where a preset sets a window, an empty list says that there is none.
+        let window = recordings.time_bin.as_ref().filter(|of| !of.is_empty());
         let window = window.map(|window| ("time_bin", format!("{window:?}")));
         let id = recordings
             .time_bin_id
@@ -271,7 +272,7 @@ impl SweepFile {
                 format!("is one way to choose time bins, and `{first}` is another: keep one");
             found.add(format!("recordings.{second}"), value, problem);
         }
-        if let Some(window) = &recordings.time_bin {
+        if let Some(window) = recordings.time_bin.as_ref().filter(|of| !of.is_empty()) {
             let is_window =
                 matches!(window[..], [from, to] if from < to && from.is_finite() && to.is_finite());
             if !is_window {

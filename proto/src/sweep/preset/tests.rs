@@ -178,3 +178,16 @@ fn every_preset_makes_a_file_without_mistakes() {
         }
     }
 }
+
+#[test]
+fn an_empty_window_leaves_out_that_of_the_preset() {
+    let file = parsed("FreemanZiemba2013.V1-pls", "time_bin = []", "");
+    let told = format!("{:?}", file.check(&crate::sweep::check::tests::Two));
+    assert!(!told.contains("time_bin"), "{told}");
+    assert_eq!(
+        file.to_spec().files.expect("files").time_bin,
+        Vec::<f64>::new()
+    );
+    let file = parsed("FreemanZiemba2013.V1-pls", "", "");
+    assert_eq!(file.to_spec().files.expect("files").time_bin, [50.0, 200.0]);
+}

@@ -36,8 +36,8 @@ def hsic(k, l):
 
 
 def cka(x, y):
-    # Far from 0 the products would lose digits otherwise.
-    x, y = x.astype(np.longdouble), y.astype(np.longdouble)
+    # An offset changes nothing but digits.
+    x, y = (of.astype(np.longdouble) - of.astype(np.longdouble).mean(0) for of in (x, y))
     k, l = x @ x.T, y @ y.T
     product = hsic(k, k) * hsic(l, l)
     return float(hsic(k, l) / (np.sqrt(product) + 1e-12)) if product > 0 else 0.0

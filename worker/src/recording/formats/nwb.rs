@@ -60,6 +60,7 @@ fn verdict_on(
     let sites = ids.len();
     let key = |id| SiteKey {
         subject: String::new(),
+        region: String::new(),
         id,
     };
     let keys = ids.into_iter().map(key).collect();

@@ -3,6 +3,7 @@
 use miette::Diagnostic;
 
 use super::*;
+use crate::recording::bins::{Span, TimeBin};
 use crate::recording::tests::testdata;
 use crate::recording::{Layout, Source, SubjectChoice};
 
@@ -220,4 +221,41 @@ fn other_sites_and_an_unknown_coordinate_are_told_with_their_file() {
     let refused = open(&train, &test, &[]).err().expect("an error");
     let help = refused.help().expect("help").to_string();
     assert!(help.ends_with("did you mean `reliability`?"), "{help}");
+}
+
+#[test]
+fn a_bin_is_the_same_time_in_both_files() {
+    let bin = |id: &str, start: f64| TimeBin {
+        id: id.to_owned(),
+        span: Some(Span {
+            start,
+            end: start + 50.0,
+        }),
+        unit: "ms".to_owned(),
+    };
+    let compared = |train: &[TimeBin], test: &[TimeBin]| {
+        let of = |path, bins| Bins {
+            path: Path::new(path),
+            bins,
+        };
+        let choice = (train.len() > 1).then_some(&BinChoice::Id(1));
+        let compared = refuse_other_times(choice, of("train.nc", train), of("test.nc", test));
+        compared.map_err(|error| error.to_string())
+    };
+    let train = [bin("0", 0.0), bin("1", 50.0)];
+    assert_eq!(compared(&train, &[bin("1", 50.0), bin("2", 100.0)]), Ok(()));
+    assert_eq!(
+        compared(&train, &[bin("1", 100.0)]),
+        Err("the time bin is 50-100 ms in `train.nc` and 100-150 ms in `test.nc`".to_owned())
+    );
+    assert_eq!(compared(&train[..1], &[bin("9", 0.0)]), Ok(()));
+    assert_eq!(
+        compared(&train[..1], &train[1..]),
+        Err("the time bin is 0-50 ms in `train.nc` and 50-100 ms in `test.nc`".to_owned())
+    );
+    let undated = TimeBin {
+        span: None,
+        ..bin("1", 0.0)
+    };
+    assert_eq!(compared(&train, &[undated]), Ok(()), "nothing is known");
 }
