@@ -111,7 +111,7 @@ bench-search PYTHON="python3" DATA="../shared/data":
 bench-questions:
     cargo test -p nrp-coordinator --locked --lib --config 'profile.dev.package.nrp-coordinator.opt-level=3' -- --ignored --nocapture questions_at_a_million
 
-# Ridge regression with Brain-Score's 99 α at the size of TVSD, compared with scikit-learn; writes docs/performance.md
+# Ridge regression with Brain-Score's 99 α at the size of TVSD, compared with scikit-learn
 bench-ridgecv PYTHON="python3" *ARGUMENTS="":
     cargo build --locked
     {{PYTHON}} worker/benches/ridgecv.py target/debug/nrp {{ARGUMENTS}}

@@ -1,5 +1,4 @@
-"""Ridge regression with Brain-Score's 99 α at the size of TVSD, beside scikit-learn's RidgeCV; writes
-docs/performance.md.
+"""Ridge regression with Brain-Score's 99 α at the size of TVSD, beside scikit-learn's RidgeCV.
 
     just bench-ridgecv
 
@@ -12,7 +11,6 @@ to the scores. scikit-learn has the same arrays in memory before its clock start
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,9 +21,6 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-REPORT = ROOT / "docs/performance.md"
-MARKS = r"(<!-- ridgecv -->\n).*?(<!-- /ridgecv -->)"
 REPETITIONS = 30
 LATENT = 200
 
@@ -106,7 +101,7 @@ def make(place, stimuli, tests, sites, units):
 
 
 def measured(command, **options):
-    """Seconds and peak memory in GB of a command, and what it printed."""
+    """Seconds, processor seconds and peak memory in GB of a command, and what it printed."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(command, stdout=out, **options)
@@ -115,7 +110,7 @@ def measured(command, **options):
         if status:
             sys.exit(f"{command} failed")
         out.seek(0)
-        return seconds, used.ru_maxrss / 1e6, out.read()
+        return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6, out.read()
 
 
 def nrp(binary, place, units):
@@ -123,10 +118,10 @@ def nrp(binary, place, units):
         sweep = Path(state) / "sweep.toml"
         sweep.write_text(SWEEP.replace("UNITS", str(units)))
         common = ["--data-dir", place, "--state", f"{state}/state"]
-        seconds, memory, _ = measured([binary, "run", sweep, *common, "--cache", f"{state}/cache"])
+        *used, _ = measured([binary, "run", sweep, *common, "--cache", f"{state}/cache"])
         rows = subprocess.check_output([binary, "best", "--state", f"{state}/state", "--output", "json"])
         row = next(row for row in json.loads(rows) if row["model"] == "ridgecv")
-        return seconds, memory, row["alpha"], row["pearson_per_split"][0]
+        return used, row["alpha"], row["pearson_per_split"][0]
 
 
 def fits(units, stimuli, sites):
@@ -140,12 +135,13 @@ def peer(place, units, stimuli):
 
     activations = np.load(place / f"{units}.npy").astype("f8")
     means = np.load(place / "means.npy").astype("f8")
-    start = time.perf_counter()
+    start = [time.perf_counter(), time.process_time()]
     model = RidgeCV(alphas=alphas(), alpha_per_target=False).fit(activations[:stimuli], means[:stimuli])
     predicted = model.predict(activations[stimuli:])
     a, b = (of - of.mean(0) for of in (predicted, means[stimuli:]))
     r = (a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    print(json.dumps([time.perf_counter() - start, model.alpha_, np.median(r)]))
+    seconds = [time.perf_counter() - start[0], time.process_time() - start[1]]
+    print(json.dumps([seconds, model.alpha_, np.median(r)]))
 
 
 def main():
@@ -158,7 +154,6 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--place", type=Path, help="a directory for the files, some 10 GB")
     parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--dry", action="store_true", help="write no documentation")
     given = parser.parse_args()
     if given.peer:
         return peer(given.place, given.peer, given.stimuli)
@@ -168,40 +163,44 @@ def main():
         lines = [
             f"{given.stimuli:,} + {given.tests} stimuli, {given.sites} sites, 99 α; medians of {given.rounds} rounds, ratios"
             " with their range:\n",
-            "| units | nrp: seconds, peak GB | scikit-learn: seconds, peak GB | scikit-learn ÷ nrp: time | memory |",
+            "| units | | seconds | processor seconds | peak memory |",
             "| --- | --- | --- | --- | --- |",
         ]
         for units in given.units:
             rounds = []
             for _ in range(given.rounds):
-                ours = nrp(given.nrp, place, units)
-                print(units, "nrp", ours, flush=True)
+                ours, chosen, median = nrp(given.nrp, place, units)
+                print(units, "nrp", ours, chosen, median, flush=True)
                 theirs = None
                 if fits(units, given.stimuli, given.sites):
                     arguments = [__file__, given.nrp, "--place", place, "--stimuli", str(given.stimuli)]
-                    _, memory, out = measured([sys.executable, *arguments, "--peer", str(units)])
+                    *_, memory, out = measured([sys.executable, *arguments, "--peer", str(units)])
                     seconds, alpha, r = json.loads(out)
-                    theirs = (seconds, memory, alpha, r)
+                    theirs = [*seconds, memory]
                     print(units, "scikit-learn", theirs, flush=True)
-                    if alpha != ours[2] or abs(r - ours[3]) > 1e-6:
+                    if alpha != chosen or abs(r - median) > 1e-6:
                         sys.exit("nrp and scikit-learn differ")
                 rounds.append((ours, theirs))
-            lines.append(row(units, rounds))
+            lines.extend(rows(units, rounds))
         text = "\n".join(lines)
         print(text)
-        if not given.dry:
-            whole = REPORT.read_text()
-            REPORT.write_text(re.sub(MARKS, lambda found: found[1] + text + "\n" + found[2], whole, flags=re.S))
 
 
-def row(units, rounds):
-    ours = [np.median([of[0][at] for of in rounds]) for at in (0, 1)]
+def rows(units, rounds):
+    def shown(name, used):
+        wall, processor, memory = np.median(used, axis=0)
+        return f"| {units:,} | {name} | {wall:.0f} | {processor:.0f} | {memory:.1f} GB |"
+
+    ours = [of for of, _ in rounds]
+    yield shown("nrp", ours)
     if rounds[0][1] is None:
-        return f"| {units:,} | {ours[0]:.0f}, {ours[1]:.1f} | needs more memory than there is | | |"
-    theirs = [np.median([of[1][at] for of in rounds]) for at in (0, 1)]
-    ratios = [np.array([of[1][at] / of[0][at] for of in rounds]) for at in (0, 1)]
-    cells = " | ".join(f"{np.median(of):.1f} ({of.min():.1f}–{of.max():.1f})" for of in ratios)
-    return f"| {units:,} | {ours[0]:.0f}, {ours[1]:.1f} | {theirs[0]:.0f}, {theirs[1]:.1f} | {cells} |"
+        yield f"| {units:,} | scikit-learn | needs more memory than there is | | |"
+        return
+    theirs = [of for _, of in rounds]
+    yield shown("scikit-learn", theirs)
+    ratios = np.array(theirs) / np.array(ours)
+    cells = " | ".join(f"{np.median(of):.1f} ({of.min():.1f}–{of.max():.1f})" for of in ratios.T)
+    yield f"| {units:,} | scikit-learn ÷ nrp | {cells} |"
 
 
 if __name__ == "__main__":
