@@ -1,6 +1,6 @@
 //! Leave-one-out errors of ridge regression, for many penalties from one factorisation in place.
 //!
-//! `K = Q B Qᵀ` with B zero but for a band. For each penalty α, `(B + αI)⁻¹` takes a number of operations in
+//! `K = Q B Qᵀ` with B zero but for a band. For a penalty α, `(B + αI)⁻¹` takes a number of operations in
 //! the order of n for each vector, so eigenvalues are not needed; Q is kept as reflections below the band,
 //! and applied to some of the stimuli at a time.
 //!
@@ -8,6 +8,7 @@
 //! wait for memory: from some thousand stimuli on it is several times as fast.
 
 use super::cholesky;
+use super::penalties::{self, Nodes, Sums};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::householder::{
     apply_block_householder_sequence_transpose_on_the_left_in_place_scratch as apply_scratch,
@@ -18,11 +19,14 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul as matmul_of_parts
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch};
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::prelude::IntoConst;
-use faer::{Accum, Conj, Mat, MatMut, MatRef, Par, Spec};
+use faer::{Accum, Conj, Mat, MatMut, MatRef, Par, Side, Spec};
 use rayon::prelude::*;
 
 /// Stimuli whose errors one thread takes at once.
 const COLUMNS: usize = 128;
+
+/// Between bounds of the least eigenvalue that are tried.
+const STEP: f64 = 10.0;
 
 const WHOLE: BlockStructure = BlockStructure::Rectangular;
 
@@ -145,11 +149,12 @@ impl<'a> Banded<'a> {
         penalties: &[f64],
         panel_bytes: usize,
     ) -> Vec<f64> {
-        let n = responses.nrows();
+        let (n, sites) = responses.shape();
+        let nodes = Nodes::between(penalties, self.least(penalties), self.trace());
         let mut turned = responses.clone();
         self.turn(turned.as_mut());
         let mut errors = vec![0.0; penalties.len()];
-        let width = (panel_bytes / 8 / n).clamp(1, n);
+        let width = (panel_bytes / (8 * n + nodes.bytes(sites))).clamp(1, n);
         for first in (0..n).step_by(width) {
             let width = width.min(n - first);
             let mut panel = Mat::zeros(n, width);
@@ -157,24 +162,80 @@ impl<'a> Banded<'a> {
                 panel[(first + at, at)] = 1.0;
             }
             self.turn(panel.as_mut());
-            for (error, penalty) in errors.iter_mut().zip(penalties) {
+            let responses = responses.as_ref().subrows(first, width);
+            let mut sums = Sums {
+                numerators: vec![responses.transpose().to_owned()],
+                denominators: vec![vec![1.0 - (n as f64).recip(); width]],
+            };
+            for (penalty, factor) in nodes.penalties() {
                 let constant = (n as f64 * (mean + penalty)).recip();
-                let factor = self.factor(*penalty);
+                let of_penalty = self.factor(penalty);
                 let mut solved = turned.clone();
                 let columns = solved.as_mut().par_col_chunks_mut(COLUMNS);
-                columns.for_each(|columns| factor.solve(columns));
+                columns.for_each(|columns| of_penalty.solve(columns));
+                let mut numerators = Mat::zeros(sites, width);
+                let mut denominators = vec![0.0; width];
                 let columns = panel.as_ref().par_col_chunks(COLUMNS);
-                let of_stimuli = columns
-                    .map(|columns| factor.errors(columns.to_owned(), solved.as_ref(), constant));
-                // Summed in order, so that the sum does not depend on threads.
-                *error += of_stimuli.collect::<Vec<f64>>().iter().sum::<f64>();
+                let columns = columns.zip(numerators.as_mut().par_col_chunks_mut(COLUMNS));
+                let columns = columns.zip(denominators.par_chunks_mut(COLUMNS));
+                columns.for_each(|((columns, numerators), denominators)| {
+                    let mut columns = columns.to_owned();
+                    of_penalty.solve(columns.as_mut());
+                    let solved = solved.as_ref().transpose();
+                    product(numerators, solved, columns.as_ref(), factor);
+                    for (column, to) in columns.col_iter().zip(denominators) {
+                        *to = factor * (column.squared_norm_l2() - constant);
+                    }
+                });
+                sums.numerators.push(numerators);
+                sums.denominators.push(denominators);
+            }
+            for (error, of_panel) in errors.iter_mut().zip(nodes.squared_errors(&sums)) {
+                *error += of_panel;
             }
         }
         errors
     }
 
+    /// The sum of all eigenvalues, which no eigenvalue exceeds.
+    fn trace(&self) -> f64 {
+        let blocks = self.diagonal.iter();
+        let entries = blocks.flat_map(|block| block.diagonal().column_vector().iter());
+        entries.sum()
+    }
+
+    /// What no eigenvalue is below, to within a factor of [`STEP`]; 0 if it is far below all `penalties`.
+    fn least(&self, penalties: &[f64]) -> f64 {
+        let rows: usize = self.diagonal.iter().map(Mat::nrows).sum();
+        let smallest = penalties.iter().copied().fold(f64::INFINITY, f64::min);
+        let mut bound = self.trace() / rows as f64;
+        while bound > smallest * penalties::NOTHING {
+            bound /= STEP;
+            if self.is_above(bound) {
+                return bound;
+            }
+        }
+        0.0
+    }
+
     /// No pivot is below the penalty but by rounding: B has no eigenvalue below 0.
     fn factor(&self, penalty: f64) -> Factor {
+        let factor = self.factored(penalty, |block| Some(cholesky::small(block, penalty)));
+        factor.expect("pivots below the penalty are raised to it")
+    }
+
+    /// Whether no eigenvalue is below `bound`.
+    fn is_above(&self, bound: f64) -> bool {
+        let small = |block: MatRef<'_, f64>| Some(block.llt(Side::Lower).ok()?.L().to_owned());
+        self.factored(-bound, small).is_some()
+    }
+
+    /// The factor of B + αI, from those of blocks.
+    fn factored(
+        &self,
+        penalty: f64,
+        small: impl Fn(MatRef<'_, f64>) -> Option<Mat<f64>>,
+    ) -> Option<Factor> {
         let mut factor = Factor {
             diagonal: Vec::with_capacity(self.diagonal.len()),
             below: Vec::with_capacity(self.below.len()),
@@ -188,7 +249,7 @@ impl<'a> Banded<'a> {
                 let mut of_above = block.as_mut();
                 product(of_above.as_mut(), above.as_ref(), above.transpose(), -1.0);
             }
-            let block = cholesky::small(block.as_ref(), penalty);
+            let block = small(block.as_ref())?;
             if let Some(below) = self.below.get(at) {
                 let mut below = below.clone();
                 let right = below.as_mut().transpose_mut();
@@ -197,7 +258,7 @@ impl<'a> Banded<'a> {
             }
             factor.diagonal.push(block);
         }
-        factor
+        Some(factor)
     }
 }
 
@@ -272,19 +333,5 @@ impl Factor {
             solve_lower_triangular_in_place(block.as_ref(), rows, Par::Seq);
             done += block.nrows();
         }
-    }
-
-    /// The squared errors at some stimuli, summed, of columns of Qᵀ that are theirs, and L⁻¹ times the
-    /// turned responses.
-    fn errors(&self, mut columns: Mat<f64>, solved: MatRef<'_, f64>, constant: f64) -> f64 {
-        self.solve(columns.as_mut());
-        let mut coefficients = Mat::zeros(columns.ncols(), solved.ncols());
-        product(coefficients.as_mut(), columns.transpose(), solved, 1.0);
-        let of_stimuli = columns.col_iter().enumerate().map(|(at, column)| {
-            let inverse = column.squared_norm_l2() - constant;
-            let row = coefficients.row(at).iter();
-            row.map(|c| (c / inverse).powi(2)).sum::<f64>()
-        });
-        of_stimuli.sum()
     }
 }

@@ -14,6 +14,7 @@
 //!   products alone
 //! - `units`: the same through the products of units, where those are few
 //! - `banded`, `cholesky`: what that factors in place
+//! - `penalties`: errors for many penalties from those of few
 //! - `single_unit`: the unit with the highest correlation
 //! - `groups`: sites with missing responses
 //! - `fit`: predictions and scores
@@ -27,6 +28,7 @@ mod groups;
 mod memory;
 mod ols;
 mod one_alpha;
+mod penalties;
 mod pls;
 mod ridge;
 mod single_unit;

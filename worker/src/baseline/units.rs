@@ -4,10 +4,13 @@
 use super::cholesky;
 use super::gram::Gram;
 use super::groups::{Group, Predicted, groups};
-use super::one_alpha;
+use super::one_alpha::{self, PANEL_BYTES};
+use super::penalties::{Nodes, Sums};
 use super::spectrum::product;
 use crate::nrp::{Activations, InputScaling, InputStatistics, TrainError};
-use faer::{Mat, MatMut, MatRef, Side};
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul as matmul_of_parts};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use nrp_proto::sweep::Baseline;
 use rayon::prelude::*;
 
@@ -32,7 +35,8 @@ pub fn through_units(baseline: Baseline, stimuli: usize, units: usize) -> bool {
 
 /// Bytes of a fit's tables and matrices over units.
 pub(super) fn bytes(stimuli: usize, units: usize) -> u64 {
-    TABLES * Rows::bytes(stimuli, units) + MATRICES * Gram::bytes(units)
+    let panel = PANEL_BYTES as u64;
+    TABLES * Rows::bytes(stimuli, units) + MATRICES * Gram::bytes(units) + panel
 }
 
 /// All stimuli's scaled activations, as one long row of units each, about their mean.
@@ -163,7 +167,7 @@ fn choose(rows: &Rows, groups: &[Group], alphas: &[f64]) -> Result<f64, TrainErr
 
 /// `(XᵀX + αI)⁻¹ Xᵀ Y`, `[units, sites]`, of centred activations, which are `[units, n]`.
 fn weights(learned: MatRef<'_, f64>, responses: &Mat<f64>, alpha: f64) -> Mat<f64> {
-    let mut products = product(learned, learned.transpose());
+    let mut products = squares(learned);
     for unit in 0..products.nrows() {
         products[(unit, unit)] += alpha;
     }
@@ -185,40 +189,74 @@ fn left_out(rows: &Rows, group: &Group, alphas: &[f64]) -> Result<Vec<f64>, Trai
     // In the eigenvectors' coordinates, [units, n].
     let (turned, values) = {
         let learned = rows.less(&group.fitted, &mean);
-        let products = product(learned.as_ref(), learned.transpose());
-        let found = products.self_adjoint_eigen(Side::Lower);
+        let found = squares(learned.as_ref()).self_adjoint_eigen(Side::Lower);
         let found = found.map_err(|_| TrainError::Spectrum)?;
-        let values: Vec<f64> = found
-            .S()
-            .column_vector()
-            .iter()
-            .map(|v| v.max(0.0))
-            .collect();
+        let values = found.S().column_vector().iter();
+        let values: Vec<f64> = values.map(|value| value.max(0.0)).collect();
         (product(found.U().transpose(), learned.as_ref()), values)
     };
     let along = product(turned.as_ref(), group.responses.as_ref());
-    let errors = alphas.iter().map(|alpha| {
-        let factors: Vec<f64> = values.iter().map(|value| (value + alpha).recip()).collect();
-        let scaled = Mat::from_fn(along.nrows(), along.ncols(), |at, site| {
-            factors[at] * along[(at, site)]
-        });
-        let fit = product(turned.transpose(), scaled.as_ref());
-        let stimuli = turned.as_ref().par_col_iter().enumerate();
-        let of_stimuli = stimuli.map(|(at, column)| {
-            let squares = column
-                .iter()
-                .zip(&factors)
-                .map(|(z, factor)| z * z * factor);
-            let rest = 1.0 - squares.sum::<f64>() - (n as f64).recip();
-            let residuals = fit.row(at).iter().zip(group.responses.row(at).iter());
-            residuals
-                .map(|(fit, response)| ((response - fit) / rest).powi(2))
-                .sum::<f64>()
-        });
-        // Summed in order, so that the sum does not depend on threads.
-        of_stimuli.collect::<Vec<f64>>().iter().sum()
-    });
-    Ok(errors.collect())
+    let (units, sites) = along.shape();
+    // What no unit predicts has the eigenvalue 0.
+    let nodes = Nodes::of(alphas, &[values.as_slice(), &[0.0]].concat());
+    let width = (PANEL_BYTES / (8 * units + nodes.bytes(sites))).clamp(1, n);
+    let mut errors = vec![0.0; alphas.len()];
+    for first in (0..n).step_by(width) {
+        let width = width.min(n - first);
+        let panel = turned.as_ref().subcols(first, width);
+        let squared = Mat::from_fn(units, width, |unit, at| panel[(unit, at)].powi(2));
+        let responses = group.responses.as_ref().subrows(first, width);
+        let none = 1.0 - (n as f64).recip();
+        let mut sums = Sums {
+            numerators: vec![responses.transpose().to_owned()],
+            denominators: vec![vec![none; width]],
+        };
+        for (alpha, _) in nodes.penalties() {
+            let factors: Vec<f64> = values.iter().map(|value| (value + alpha).recip()).collect();
+            let scaled = Mat::from_fn(units, sites, |at, site| factors[at] * along[(at, site)]);
+            let mut residuals = responses.transpose().to_owned();
+            let scaled = scaled.transpose();
+            matmul(
+                &mut residuals,
+                Accum::Add,
+                scaled,
+                panel,
+                -1.0,
+                Par::rayon(0),
+            );
+            let leverages = squared.as_ref().par_col_iter().map(|squares| {
+                let squares = squares.iter().zip(&factors);
+                squares.map(|(square, factor)| square * factor).sum::<f64>()
+            });
+            sums.denominators
+                .push(leverages.map(|of| none - of).collect());
+            sums.numerators.push(residuals);
+        }
+        for (error, of_panel) in errors.iter_mut().zip(nodes.squared_errors(&sums)) {
+            *error += of_panel;
+        }
+    }
+    Ok(errors)
+}
+
+/// Inner products of units, of which the lower triangle is valid.
+fn squares(learned: MatRef<'_, f64>) -> Mat<f64> {
+    let units = learned.nrows();
+    let mut products = Mat::zeros(units, units);
+    let [lower, whole] = [BlockStructure::TriangularLower, BlockStructure::Rectangular];
+    let (of, par) = (learned.transpose(), Par::rayon(0));
+    matmul_of_parts(
+        &mut products,
+        lower,
+        Accum::Replace,
+        learned,
+        whole,
+        of,
+        whole,
+        1.0,
+        par,
+    );
+    products
 }
 
 /// Mean activation of each unit over some stimuli.
