@@ -39,6 +39,12 @@ keras-files DIRECTORY PYTHON="python3":
     KERAS_BACKEND=jax {{PYTHON}} worker/src/ann/testdata/make_keras_anns.py {{DIRECTORY}}
     NRP_KERAS_FILES={{DIRECTORY}} cargo test -p nrp-worker --locked --lib -- --nocapture ann::keras::tests::anns
 
+# Checkpoints of torchvision's ANNs at their full size in 23 wrappers and containers, against the plain state dict; some
+# 8 GB in DIRECTORY. PYTHON needs `pip install torch torchvision safetensors`
+torch-files DIRECTORY PYTHON="python3" *ANNS="":
+    {{PYTHON}} worker/src/ann/testdata/make_torch_anns.py {{DIRECTORY}} {{ANNS}}
+    NRP_TORCH_FILES={{DIRECTORY}} cargo test -p nrp-worker --locked --lib -- --nocapture ann::torch::tests::anns
+
 # Networks that have an ANN's layers and names and may compute something else, told apart by what Keras answers; some
 # 2 GB for each ANN in DIRECTORY. PYTHON needs `pip install keras h5py jax`
 keras-disguises DIRECTORY PYTHON="python3" +ANNS="mobilenet mobilenet_v2 densenet121":

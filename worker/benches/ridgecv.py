@@ -154,12 +154,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--place", type=Path, help="a directory for the files, some 10 GB")
     parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.make:
+        return make(given.place, given.stimuli, given.tests, given.sites, given.units)
     if given.peer:
         return peer(given.place, given.peer, given.stimuli)
     with tempfile.TemporaryDirectory(dir=given.place) as place:
         place = Path(place)
-        make(place, given.stimuli, given.tests, given.sites, given.units)
+        sizes = [f"--{of}={getattr(given, of)}" for of in ("stimuli", "tests", "sites")]
+        # In a process of its own: Linux counts a parent's peak memory as a child's.
+        units = ["--units", *map(str, given.units)]
+        subprocess.check_call([sys.executable, __file__, given.nrp, "--make", "--place", place, *sizes, *units])
         lines = [
             f"{given.stimuli:,} + {given.tests} stimuli, {given.sites} sites, 99 α; medians of {given.rounds} rounds, ratios"
             " with their range:\n",

@@ -172,3 +172,52 @@ fn normal(column: Col<f64>) -> Col<f64> {
     let norm = column.norm_l2();
     column * Scale(norm.recip())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nrp_proto::sweep::Baseline;
+
+    /// The functions of 1/(λ+α) at any λ between, from those of the nodes.
+    #[test]
+    fn few_penalties_determine_all_over_any_spectrum() {
+        let penalties = Baseline::RidgeCv.alphas();
+        for (least, most) in [
+            (0.0, 1e8),
+            (0.0, 1e-3),
+            (2e4, 3e8),
+            (1.0, 1e3),
+            (5.0, 5.0),
+            (1e-12, 1e12),
+        ] {
+            let nodes = Nodes::between(&penalties, least, most);
+            let few = nodes.penalties();
+            assert!(few.len() < 50, "{least} {most}: {}", few.len());
+            let few: Vec<(f64, f64)> = few.collect();
+            for step in 0..=1000 {
+                let value = match step {
+                    0 => least,
+                    step => {
+                        most * (least.max(most * 1e-20) / most).powf(1.0 - f64::from(step) / 1000.0)
+                    }
+                };
+                for (column, penalty) in nodes.parts.col_iter().zip(&penalties) {
+                    let of_nodes = few
+                        .iter()
+                        .map(|(penalty, factor)| factor / (value + penalty));
+                    let values = std::iter::once(1.0).chain(of_nodes);
+                    let found: f64 = values
+                        .zip(column.iter())
+                        .map(|(value, part)| value * part)
+                        .sum();
+                    let expected = (least + penalty) / (value + penalty);
+                    let off = (found - expected).abs();
+                    assert!(
+                        off < 1e-10,
+                        "{least} {most} {value} {penalty}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

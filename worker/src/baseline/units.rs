@@ -183,7 +183,7 @@ fn weights(learned: MatRef<'_, f64>, responses: &Mat<f64>, alpha: f64) -> Mat<f6
 ///
 /// # Errors
 /// When eigenvalues do not converge.
-fn left_out(rows: &Rows, group: &Group, alphas: &[f64]) -> Result<Vec<f64>, TrainError> {
+pub(super) fn left_out(rows: &Rows, group: &Group, alphas: &[f64]) -> Result<Vec<f64>, TrainError> {
     let n = group.fitted.len();
     let mean = mean(rows.values.as_ref(), &group.fitted);
     // In the eigenvectors' coordinates, [units, n].

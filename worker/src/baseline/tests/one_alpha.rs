@@ -177,14 +177,14 @@ fn errors_at_stimuli_left_out_are_those_of_the_spectrum() {
     let responses = Mat::from_fn(stimuli, 2, |_, _| f64::from(normal.draw()));
     let all: Vec<usize> = (0..stimuli).collect();
     let of_all = groups(Baseline::RidgeCv, &all, &responses);
-    let alphas = [0.5, 100.0, 1e6];
+    let alphas = Baseline::RidgeCv.alphas();
     for activations in [drawn, vec![0.0; stimuli * units]] {
         let activations = InMemory::new(vec![units], vec![activations]);
         let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
         let found = left_out(&mut gram, &of_all, &alphas, PANEL_BYTES);
         let spectrum = Spectrum::of(gram.centred(&all, &[]).gram).expect("converges");
         let turned = spectrum.turned(&of_all[0].responses);
-        for (found, alpha) in found.iter().zip(alphas) {
+        for (found, alpha) in found.iter().zip(&alphas) {
             let factors: Vec<f64> = spectrum
                 .values
                 .iter()
@@ -205,6 +205,36 @@ fn errors_at_stimuli_left_out_are_those_of_the_spectrum() {
             let expected: f64 = all.iter().map(|row| of_stimulus(*row)).sum();
             let off = (found / expected - 1.0).abs();
             assert!(off < 1e-9, "{alpha}: {found} {expected}");
+        }
+    }
+}
+
+/// Spectra of units that differ in size by up to 10⁶, as many as stimuli are, fewer, and more.
+#[test]
+fn errors_at_stimuli_left_out_are_the_same_through_units_and_through_stimuli() {
+    let alphas = Baseline::RidgeCv.alphas();
+    for (stimuli, units, decades) in [(90, 60, 0.0), (90, 60, 3.0), (90, 89, 6.0), (60, 200, 3.0)] {
+        let mut normal = Normal(8);
+        let size = |unit: usize| 10_f32.powf(3.0 - decades * unit as f32 / units as f32);
+        let drawn = (0..stimuli * units).map(|at| size(at % units) * normal.draw());
+        let drawn: Vec<f32> = drawn.collect();
+        let trace: f64 = drawn.iter().map(|of| f64::from(*of).powi(2)).sum();
+        let activations = InMemory::new(vec![units], vec![drawn]);
+        let responses = Mat::from_fn(stimuli, 3, |_, _| f64::from(normal.draw()));
+        let all: Vec<usize> = (0..stimuli).collect();
+        let of_all = groups(Baseline::RidgeCv, &all, &responses);
+        let mut gram = gram_of(&activations, stimuli, &all, InputScaling::None);
+        let expected = left_out(&mut gram, &of_all, &alphas, PANEL_BYTES);
+        let rows = rows_of(&activations, stimuli, &all, InputScaling::None);
+        let found = units::left_out(&rows, &of_all[0], &alphas).expect("converges");
+        for ((found, expected), alpha) in found.iter().zip(&expected).zip(&alphas) {
+            let off = (found / expected - 1.0).abs();
+            // The inverse of a matrix of stimuli loses what is small beside its eigenvalues.
+            let loss = f64::EPSILON * trace / alpha;
+            assert!(
+                off < 1e-9 + loss,
+                "{stimuli} {units} {decades} {alpha}: {found} {expected}"
+            );
         }
     }
 }

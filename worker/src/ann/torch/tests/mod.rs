@@ -1,6 +1,7 @@
 //! Files of every kind, written by PyTorch 2.15, torchvision 0.29, safetensors 0.8 and those around them
 //! (`testdata/make_torch_files.py`): each gives the numbers that were saved, or is refused by what it is.
 
+mod anns;
 mod networks;
 mod whole;
 
