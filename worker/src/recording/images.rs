@@ -3,6 +3,7 @@
 //! Never unpacks to disk, never reads outside the folder, and never lets a file's claims decide how
 //! much memory it takes.
 
+mod avif;
 mod bmp;
 mod decode;
 mod gif;

@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 use nrp_proto::panics::caught;
 
 use super::picture::{Header, MAX_DECODED_BYTES, Picture, Undecodable, clipped, picture, upper};
-use super::{bmp, gif, jpeg, jpeg2000, tiff};
+use super::{avif, bmp, gif, jpeg, jpeg2000, tiff};
 use crate::recording::limits::MAX_SIDE_PIXELS;
 use crate::recording::words::first_bytes;
 
@@ -24,6 +24,7 @@ enum Kind {
     Jpeg,
     Jpeg2000,
     Tiff,
+    Avif,
     /// Of a format that is named, and not read.
     Unread(&'static str),
     /// By the `image` crate, whose lossless formats have one possible result.
@@ -38,6 +39,8 @@ fn kind(bytes: &[u8]) -> Kind {
         Kind::Jpeg2000
     } else if tiff::SIGNATURES.iter().any(|of| bytes.starts_with(of)) {
         Kind::Tiff
+    } else if avif::is_avif(bytes) {
+        Kind::Avif
     } else if let Some(name) = unread(bytes) {
         Kind::Unread(name)
     } else {
@@ -49,7 +52,6 @@ fn kind(bytes: &[u8]) -> Kind {
 fn unread(bytes: &[u8]) -> Option<&'static str> {
     let brand = bytes.get(4..12)?;
     match brand {
-        b"ftypavif" | b"ftypavis" => Some("AVIF"),
         b"ftypheic" | b"ftypheix" | b"ftypmif1" => Some("HEIF"),
         _ => None,
     }
@@ -62,6 +64,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<Picture, Undecodable> {
         Kind::Jpeg => of_jpeg(&bytes),
         Kind::Jpeg2000 => jpeg2000::decode(&bytes),
         Kind::Tiff => tiff::decode(bytes),
+        Kind::Avif => avif::decode(&bytes),
         Kind::Unread(name) => Err(Undecodable::NotAPicture(format!("{name} is not read"))),
         Kind::Other => other(&bytes),
     });
@@ -97,6 +100,7 @@ fn uncaught_header(bytes: &[u8]) -> Result<Header, Undecodable> {
         }
         Kind::Jpeg2000 => jpeg2000::size(bytes).map(kept),
         Kind::Tiff => tiff::header(bytes),
+        Kind::Avif => avif::size(bytes).map(kept),
         Kind::Unread(name) => Err(Undecodable::NotAPicture(format!("{name} is not read"))),
         Kind::Other => {
             let widened = checked(bytes)?.is_some();

@@ -220,8 +220,7 @@ fn pictures_beside_the_checkout_are_those_of_pillow_at_both_sizes() {
     let (seen, wrong, refused) = compared(&folder);
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(seen >= 20, "{seen} pictures");
-    assert_eq!(refused.len(), 1, "{refused:#?}");
-    assert!(refused[0].contains("AVIF is not read"), "{refused:#?}");
+    assert!(refused.is_empty(), "{refused:#?}");
 }
 
 /// `NRP_PICTURES` names a folder that `testdata/compare_pictures.py` filled.
