@@ -11,7 +11,7 @@ use nrp_worker::ann::{AnnError, FeaturesFile};
 use nrp_worker::forecast::Forecast;
 use nrp_worker::resolve::{Asked, ResolveError, Resolved};
 use nrp_worker::{ann, device, resolve};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 /// Regions, each with layers.
@@ -101,7 +101,9 @@ impl Anns {
                 *layer = last;
             }
         }
-        self.notices.dedup();
+        // ANNs of one map say the same.
+        let mut said = HashSet::new();
+        self.notices.retain(|notice| said.insert(notice.clone()));
         let key = (ann.to_owned(), map.to_owned());
         self.region_maps.insert(key, layers);
         Ok(())

@@ -252,7 +252,7 @@ scores! {
     // Not scores: counts, times, penalties, and where the trial was computed.
     others: sites sites_scored epochs best_epoch train_seconds parameters cache_dtype reached_sparsity
         details recorded_at_ms sites_left_out alpha pearson_median_varying split_half_error
-        between_subjects;
+        between_subjects other_subjects;
     /// Mean absolute error over test stimuli and sites.
     NrpError = nrp_error {
         label: "NRP-error",

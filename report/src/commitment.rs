@@ -201,11 +201,25 @@ impl CommitmentFold {
         }
     }
 
-    /// The commitments of each ANN.
+    /// The commitments of each ANN. No layer is chosen while a trial of any is open.
     pub fn conclude(&self, layers: &dyn Layers) -> Vec<AnnCommitment> {
         let anns = self.spec.anns.iter().enumerate();
-        anns.map(|(at, entry)| self.of_ann(at, entry, layers))
-            .collect()
+        let anns = anns.map(|(at, entry)| self.of_ann(at, entry, layers));
+        let mut anns: Vec<AnnCommitment> = anns.collect();
+        let is_open = |of: &RegionCommitment| {
+            let (ended, all) = of.progress();
+            ended < all
+        };
+        if anns.iter().flat_map(|ann| &ann.regions).any(is_open) {
+            for region in anns.iter_mut().flat_map(|ann| &mut ann.regions) {
+                region.layer = None;
+                region
+                    .layer_sets
+                    .iter_mut()
+                    .for_each(|set| set.chosen = false);
+            }
+        }
+        anns
     }
 
     fn of_ann(&self, at: usize, entry: &AnnEntry, layers: &dyn Layers) -> AnnCommitment {
@@ -327,18 +341,14 @@ fn signed_score(of: &BrainScore) -> Option<f64> {
     Some(scores.iter().sum::<f64>() / scores.len() as f64)
 }
 
-/// Marks the layer with the highest score among those that can be chosen; none while a trial is open.
+/// Marks the layer with the highest score among those that can be chosen.
 fn choose(mut sets: Vec<LayerScore>, order: &[String]) -> (Vec<LayerScore>, By) {
-    let is_open = |set: &LayerScore| set.finished + set.failed < set.trials;
     let scores = sets.iter().filter_map(|set| set.brain_score.as_ref());
     let by = if scores.clone().all(|of| of.score.is_some()) {
         By::Score
     } else {
         By::Center
     };
-    if sets.iter().any(is_open) {
-        return (sets, by);
-    }
     let value = |set: &LayerScore| {
         let of = set.brain_score.as_ref()?;
         match by {

@@ -78,8 +78,10 @@ pub struct BesideScores {
     pub pearson_median_varying: Option<f64>,
     /// Standard error of the split-half consistency.
     pub split_half_error: Option<f64>,
-    /// Similarities of the subject's responses with those of the other subjects, in their order.
+    /// Similarities of the subject's responses with those of the other subjects of the recordings, in their order.
     pub between_subjects: Vec<f64>,
+    /// These subjects; empty in outcomes of earlier versions.
+    pub other_subjects: Vec<String>,
 }
 
 impl From<&Scores> for BesideScores {
@@ -88,6 +90,7 @@ impl From<&Scores> for BesideScores {
             pearson_median_varying: scores.pearson_median_varying,
             split_half_error: scores.split_half_error,
             between_subjects: scores.between_subjects.clone(),
+            other_subjects: scores.other_subjects.clone(),
         }
     }
 }

@@ -330,6 +330,7 @@ fn outcome(trial: &str) -> Outcome {
         similarity_upper: None,
         similarity_lower: None,
         between_subjects: Vec::new(),
+        other_subjects: Vec::new(),
     };
     Outcome {
         result: Some(outcome::Result::Scores(scores)),

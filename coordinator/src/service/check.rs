@@ -269,6 +269,10 @@ fn check_scores(scores: &wire::Scores) -> Result<(), Status> {
         finite("alpha", alpha)?;
     }
     many("subjects", scores.between_subjects.len(), SITES_MAX)?;
+    many("subjects", scores.other_subjects.len(), SITES_MAX)?;
+    for subject in &scores.other_subjects {
+        text("subject", subject, NAME_BYTES_MAX)?;
+    }
     scores.details.as_ref().map_or(Ok(()), check_details)
 }
 

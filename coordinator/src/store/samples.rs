@@ -160,6 +160,7 @@ pub(crate) fn large_scores(seed: u128) -> Scores {
         similarity_upper: None,
         similarity_lower: None,
         between_subjects: Vec::new(),
+        other_subjects: Vec::new(),
     }
 }
 

@@ -27,13 +27,19 @@ type Medians<'a> = (&'a [&'a str], &'a [f64]);
 
 /// The commitment of V4 in a sweep of ten splits with these layer sets.
 fn fold(ceiling: Option<f64>, sets: &[Medians<'_>]) -> CommitmentFold {
+    fold_of(&["V4"], ceiling, sets)
+}
+
+/// The same of a sweep of several regions, with the trials of V4.
+fn fold_of(regions: &[&str], ceiling: Option<f64>, sets: &[Medians<'_>]) -> CommitmentFold {
+    let regions: Vec<String> = regions.iter().map(|of| (*of).to_owned()).collect();
     let layers = |of: &[&str]| of.iter().map(|layer| (*layer).to_owned()).collect();
     let spec = SweepSpec {
         split: Some(SplitSpec {
             scheme: "brain-score".to_owned(),
             ..SplitSpec::default()
         }),
-        regions: vec!["V4".to_owned()],
+        regions: regions.clone(),
         anns: vec![AnnEntry {
             ann: Some(ann()),
             layer_sets: sets
@@ -47,7 +53,7 @@ fn fold(ceiling: Option<f64>, sets: &[Medians<'_>]) -> CommitmentFold {
         }],
         ..SweepSpec::default()
     };
-    let mut fold = CommitmentFold::new(spec, "pls", &["V4".to_owned()]);
+    let mut fold = CommitmentFold::new(spec, "pls", &regions);
     for (of, medians) in sets {
         for (split, median) in medians.iter().enumerate() {
             fold.take(&record("pls", of, split, Some(*median), ceiling));
@@ -207,6 +213,27 @@ fn nothing_is_chosen_while_a_trial_is_open_and_a_failed_one_bars_its_layer() {
     let mut fold = fold(Some(0.8), &[(&["a"], &[0.4; 10]), (&["b"], &[0.9; 9])]);
     let open = fold.conclude(&Made).remove(0).regions.remove(0);
     assert_eq!((open.progress(), open.layer), ((19, 20), None));
+    // Nor in another region, whose trials have all ended.
+    let mut both = fold_of(
+        &["V4", "IT"],
+        Some(0.8),
+        &[(&["a"], &[0.4; 10]), (&["b"], &[0.9; 10])],
+    );
+    let split = |fold: &mut CommitmentFold, layer: &str, split: usize| {
+        let mut record = record("pls", &[layer], split, Some(0.5), Some(0.8));
+        "IT".clone_into(&mut record.spec.as_mut().expect("one").region);
+        fold.take(&record);
+    };
+    (0..10).for_each(|at| split(&mut both, "a", at));
+    (0..9).for_each(|at| split(&mut both, "b", at));
+    let chosen_in = |fold: &CommitmentFold| {
+        let regions = fold.conclude(&Made).remove(0).regions.into_iter();
+        let layers = regions.map(|of| (of.chosen().is_some(), of.layer.is_some()));
+        layers.collect::<Vec<_>>()
+    };
+    assert_eq!(chosen_in(&both), [(false, false); 2]);
+    split(&mut both, "b", 9);
+    assert_eq!(chosen_in(&both), [(true, true); 2]);
     fold.take(&record("pls", &["b"], 9, None, Some(0.8)));
     assert_eq!(chosen(&fold).0.as_deref(), Some("a"));
     let ended = fold.conclude(&Made).remove(0).regions.remove(0);

@@ -8,8 +8,10 @@ struct Found {
     similarity: Similarity,
     /// The similarity in each split's part of the stimuli, by the split's number.
     of_splits: BTreeMap<u32, f64>,
-    /// The similarities with the other subjects, in their order.
+    /// The similarities with the other subjects of the recordings, in their order, and these subjects, if they
+    /// are known.
     between: Vec<f64>,
+    others: Vec<String>,
 }
 
 /// What a comparison found on the layer set with the highest mean similarity; none before a split has
@@ -33,7 +35,7 @@ pub(crate) fn over_subjects(name: &str, subjects: &[(&str, &ModelResult)]) -> Op
     };
     let similarity = mean_of(|of| Some(of.similarity))?;
     let upper = mean_of(|of| of.upper);
-    let pairs = pairs(&each);
+    let pairs = pairs(subjects, &each);
     let (ceiling, ceiling_error) = if pairs.is_empty() {
         (mean_of(|of| of.ceiling), None)
     } else {
@@ -109,6 +111,7 @@ fn of_set(model: &ModelResult, set: &SetOverSplits) -> Option<Found> {
             per_subject: Vec::new(),
         },
         of_splits,
+        others: any.beside.other_subjects.clone(),
         between,
     })
 }
@@ -130,13 +133,22 @@ fn common_set<'a>(subjects: &[(&str, &'a ModelResult)]) -> Option<&'a [String]> 
     best.map(|(_, set)| set.layers.as_slice())
 }
 
-/// Each pair of subjects once.
-fn pairs(each: &[Found]) -> Vec<f64> {
-    let later = each.iter().enumerate().map(|(subject, found)| {
-        // A subject's list lacks itself.
-        found.between.get(subject..).unwrap_or_default()
+/// Each pair of these subjects once. The recordings may have more subjects; where an outcome does not name them,
+/// they are told by their number.
+fn pairs(subjects: &[(&str, &ModelResult)], each: &[Found]) -> Vec<f64> {
+    let later = each.iter().enumerate().flat_map(|(subject, found)| {
+        let later = subjects.iter().enumerate().skip(subject + 1);
+        later.filter_map(move |(other, (name, _))| {
+            if found.others.is_empty() {
+                // A subject's list lacks itself.
+                let are_all = found.between.len() + 1 == subjects.len();
+                return are_all.then(|| found.between[other - 1]);
+            }
+            let at = found.others.iter().position(|of| of == name)?;
+            found.between.get(at).copied()
+        })
     });
-    later.flatten().copied().collect()
+    later.collect()
 }
 
 fn over(parts: &[f64]) -> Option<OverParts> {
@@ -285,6 +297,22 @@ mod tests {
         near(found.ceiling_error, (squares / 9.0).sqrt());
         assert_eq!((found.upper, found.ceiled), (None, None));
         near(found.per_subject[0].similarity.ceiling, 0.15);
+        // The recordings have a fourth, whom the sweep leaves out.
+        let named = |between: &[f64], others: [&str; 3]| Scores {
+            between_subjects: between.to_vec(),
+            other_subjects: others.map(str::to_owned).to_vec(),
+            ..scores(0.5, 0.5)
+        };
+        let models = [
+            named(&[0.9, 0.1, 0.2], ["A", "N", "O"]),
+            named(&[0.9, 0.1, 0.6], ["A", "F", "O"]),
+            named(&[0.9, 0.2, 0.6], ["A", "F", "N"]),
+        ]
+        .map(|scores| taken("cka", &[("a", 0, scores)]));
+        let subjects: Vec<(&str, &ModelResult)> =
+            ["F", "N", "O"].into_iter().zip(&models).collect();
+        let found = over_subjects("cka", &subjects).expect("all have one");
+        near(found.ceiling, 0.3);
         // Of one pair there is no error.
         let models = [[0.4], [0.4]].map(|between| taken("cka", &[("a", 0, with(&between))]));
         let subjects: Vec<(&str, &ModelResult)> = ["F", "N"].into_iter().zip(&models).collect();

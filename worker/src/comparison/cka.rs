@@ -15,7 +15,7 @@ const LITTLE: f64 = 1e-12;
 /// below 0, and is 0 where the product of the two with themselves is not above 0.
 ///
 /// # Errors
-/// When there are too few stimuli, or all are alike.
+/// When there are too few stimuli, or all are alike but for rounding.
 pub(super) fn cka(
     activations: &Kernel,
     responses: &Kernel,
@@ -35,9 +35,12 @@ pub(super) fn cka(
         });
     }
     let (k, l) = (activations.centred(part), responses.centred(part));
-    for (matrix, of) in [(&k, "activations"), (&l, "responses")] {
+    for (matrix, kernel, of) in [
+        (&k, activations, "activations"),
+        (&l, responses, "responses"),
+    ] {
         let trace: f64 = (0..part.len()).map(|at| matrix[(at, at)]).sum();
-        if trace <= 0.0 {
+        if trace <= kernel.rounding(part) {
             return Err(ComparisonError::Alike { of });
         }
     }

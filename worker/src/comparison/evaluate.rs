@@ -15,6 +15,8 @@ const MATRICES: u64 = 8;
 /// Responses to all stimuli of the recordings.
 #[derive(Debug, Clone, Copy)]
 pub struct Responses<'a> {
+    /// Whose they are; empty where subjects are not told apart.
+    pub subject: &'a str,
     /// `[stimuli, sites]`, row-major, NaN where missing.
     pub values: &'a [f64],
     /// How many sites there are.
@@ -53,7 +55,7 @@ pub fn evaluate(
     activations: &Kernel,
     compared: Compared<'_>,
 ) -> Result<Trained, TrainError> {
-    let Responses { values, sites } = compared.responses;
+    let Responses { values, sites, .. } = compared.responses;
     let responses = &Kernel::of_responses(values, sites, compared.stimuli)?;
     let all: Vec<usize> = (0..compared.stimuli.len()).collect();
     let of = |part: &[usize]| match comparison {
@@ -83,6 +85,14 @@ pub fn evaluate(
         similarity_split: Some(of(compared.part)?),
         similarity_upper: upper,
         similarity_lower: lower,
+        other_subjects: match between.as_slice() {
+            [] => Vec::new(),
+            [..] => compared
+                .others
+                .iter()
+                .map(|of| of.subject.to_owned())
+                .collect(),
+        },
         between_subjects: between,
         sites: sites as u32,
         ..Scores::default()
@@ -95,7 +105,7 @@ fn each_other(
     compared: Compared<'_>,
     visit: &mut dyn FnMut(&Kernel) -> Result<(), ComparisonError>,
 ) -> Result<Option<()>, TrainError> {
-    for Responses { values, sites } in compared.others {
+    for Responses { values, sites, .. } in compared.others {
         let kernel = Kernel::of_responses(values, *sites, compared.stimuli);
         let visited = kernel.and_then(|kernel| Ok(visit(&kernel)?));
         match visited {

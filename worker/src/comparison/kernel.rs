@@ -11,6 +11,10 @@ use rayon::prelude::*;
 /// How much of its magnitude a constant row may vary by rounding.
 const ROUNDING: f64 = 1e-14;
 
+/// Part of the rows' squared norms up to which what differs between rows is rounding: of a sum of products in 64
+/// bits. Numbers of 32 bits that differ in the last of them alone may be below.
+const ALIKE: f64 = 1e-13;
+
 /// Copies values of a stimulus from one on: arguments are the layer, the stimulus, the first value, and the
 /// buffer.
 type Read<'a> = &'a (dyn Fn(usize, usize, usize, &mut [f64]) -> Result<(), TrainError> + Sync);
@@ -188,6 +192,15 @@ impl Kernel {
             }
         };
         part.iter().map(norm).collect()
+    }
+
+    /// How much of the trace of [`centred`](Self::centred) rounding can be.
+    pub(super) fn rounding(&self, part: &[usize]) -> f64 {
+        let squares = part.iter().map(|&at| {
+            let of_mean = self.width as f64 * (ROUNDING * self.means[at]).powi(2);
+            ALIKE * self.products[(at, at)] + of_mean
+        });
+        squares.sum()
     }
 
     /// Products of `part`'s rows about the mean row of these stimuli: `[part, part]`.

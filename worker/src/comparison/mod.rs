@@ -2,8 +2,9 @@
 //! kernel alignment, and partial least squares from the sites to the units. As Brain-Score computes them
 //! (brainscore-vision 2.4.2), from activations and responses as they are, in 64 bits.
 //!
-//! Nothing is fitted to the responses but by reverse PLS, so all stimuli count, and no memory grows with the
-//! number of units. Nothing is random, and there is no clock and no file in here.
+//! Nothing is fitted to the responses but by reverse PLS, so all stimuli count, or those of the test recordings
+//! where these are others. No memory in here grows with the number of units. Nothing is random, and there is no clock
+//! and no file in here.
 //!
 //! - `kernel`: inner products of the stimuli's rows
 //! - `rdm`: matrices of dissimilarities, and their rank correlation

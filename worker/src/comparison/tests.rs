@@ -1,7 +1,7 @@
 //! Comparisons against NumPy, SciPy and scikit-learn, and what is refused.
 
 use super::kernel::Kernel;
-use super::{Compared, ComparisonError, Responses, evaluate, evaluate_reverse, reverse};
+use super::{Compared, ComparisonError, Responses, cka, evaluate, evaluate_reverse, reverse};
 use crate::nrp::{Activations, Data, TrainError, Trained};
 use nrp_proto::sweep::Comparison;
 use serde::Deserialize;
@@ -97,6 +97,7 @@ impl Case {
         let values = self.responses();
         let compared = Compared {
             responses: Responses {
+                subject: "",
                 values: &values,
                 sites: self.sites,
             },
@@ -198,6 +199,7 @@ fn other_subjects_bound_the_similarity() {
     let kernel = kernel.expect("finite");
     let scores = |values: &[Vec<f64>], subject: usize, comparison| {
         let mut of = values.iter().map(|values| Responses {
+            subject: "one",
             values,
             sites: case.sites / subjects,
         });
@@ -225,6 +227,7 @@ fn other_subjects_bound_the_similarity() {
         let cka = scores(&values, subject, Comparison::Cka).expect("compares");
         near(cka.similarity, expected.cka);
         assert_eq!(cka.between_subjects.len(), expected.between.len());
+        assert_eq!(cka.other_subjects, vec!["one"; expected.between.len()]);
         for (found, expected) in cka.between_subjects.iter().zip(&expected.between) {
             near(Some(*found), *expected);
         }
@@ -251,6 +254,7 @@ fn a_comparison_of_some_stimuli_is_that_of_a_part() {
         let places: Vec<usize> = (0..stimuli.len()).collect();
         let compared = Compared {
             responses: Responses {
+                subject: "",
                 values: &values,
                 sites: case.sites,
             },
@@ -402,4 +406,34 @@ fn a_comparison_stops_when_it_is_told_to() {
     assert!(matches!(stopped, Err(TrainError::Interrupted { .. })));
     let stopped = evaluate_reverse(2, &data(case, &activations, &responses), &mut |_| false);
     assert!(matches!(stopped, Err(TrainError::Interrupted { .. })));
+}
+
+/// Rows that are one row, at counts where sums of their means round and where they do not; and rows that differ in
+/// single precision.
+#[test]
+fn rows_that_are_alike_are_refused_whatever_their_number() {
+    let sites = 7;
+    let drawn = |at: usize| (12.9898 * at as f64).sin() * 437.585_453 % 1.0;
+    for stimuli in [4, 23, 24, 41, 50, 57, 60, 77, 100, 251] {
+        for offset in [0.0, 1e3, -1e6] {
+            let all: Vec<usize> = (0..stimuli).collect();
+            let row: Vec<f64> = (0..sites).map(|at| offset + drawn(at)).collect();
+            let varied: Vec<f64> = (0..stimuli * sites).map(|at| drawn(at + 99)).collect();
+            let kernel =
+                |values: &[f64]| Kernel::of_responses(values, sites, &all).expect("all there");
+            let (alike, varied) = (kernel(&row.repeat(stimuli)), kernel(&varied));
+            for is_unbiased in [true, false] {
+                for (a, b) in [(&alike, &varied), (&varied, &alike)] {
+                    let found = cka::cka(a, b, &all, is_unbiased);
+                    assert!(
+                        matches!(found, Err(ComparisonError::Alike { .. })),
+                        "{stimuli} {offset} {is_unbiased}: {found:?}"
+                    );
+                }
+            }
+            let mut nearly = row.repeat(stimuli);
+            nearly[0] += 1e-3 * (1.0 + offset.abs());
+            assert!(cka::cka(&kernel(&nearly), &varied, &all, false).is_ok());
+        }
+    }
 }

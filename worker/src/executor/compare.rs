@@ -57,6 +57,7 @@ pub(super) fn compare(
 
 fn responses(of: &Region) -> Responses<'_> {
     Responses {
+        subject: of.subject.as_ref().map_or("", |of| of.subject.as_str()),
         values: &of.responses,
         sites: of.sites.len(),
     }

@@ -56,13 +56,13 @@ impl NumberType {
         Ok(Self { bytes, order, kind })
     }
 
-    /// What `number` is once it is stored in this type.
-    pub(crate) fn rounded(self, number: f64) -> f64 {
+    /// What a number is once it is stored in this type.
+    pub(crate) fn rounded(self) -> fn(f64) -> f64 {
         match self.kind {
-            Kind::Integer { .. } | Kind::Float64 => number,
-            Kind::Float16 => f16::from_f64(number).to_f64(),
-            Kind::Bfloat16 => bf16::from_f64(number).to_f64(),
-            Kind::Float32 => f64::from(number as f32),
+            Kind::Integer { .. } | Kind::Float64 => |number| number,
+            Kind::Float16 => |number| f16::from_f64(number).to_f64(),
+            Kind::Bfloat16 => |number| bf16::from_f64(number).to_f64(),
+            Kind::Float32 => |number| f64::from(number as f32),
         }
     }
 

@@ -14,7 +14,11 @@ use super::words::{counted, named, some_of};
 /// What a file says of its sites in one coordinate, one entry each.
 pub(super) enum Column {
     /// Numbers; NaN where it says nothing.
-    Numbers(Vec<f64>),
+    Numbers {
+        values: Vec<f64>,
+        /// What a number is in the precision that the file stores them in.
+        rounded: fn(f64) -> f64,
+    },
     /// Words; empty where it says nothing.
     Words(Vec<String>),
 }
@@ -248,11 +252,11 @@ impl Verdict {
 fn passing(column: &Column, condition: &Condition) -> Option<Vec<bool>> {
     let comparison = condition.comparison;
     match column {
-        Column::Numbers(numbers) => {
-            let value = stored_as(numbers, condition.number()?);
-            let passes = numbers
-                .iter()
-                .map(|&number| comparison.passes(number, value));
+        Column::Numbers { values, rounded } => {
+            // NumPy compares an array of single precision with a number in that.
+            let value = rounded(condition.number()?);
+            let numbers = values.iter();
+            let passes = numbers.map(|&number| comparison.passes(number, value));
             Some(passes.collect())
         }
         Column::Words(words) if comparison.is_of_texts() => {
@@ -266,22 +270,11 @@ fn passing(column: &Column, condition: &Condition) -> Option<Vec<bool>> {
     }
 }
 
-/// `value` in the precision of the numbers that it is compared with: where single precision holds all of them, it
-/// is rounded to that, as NumPy compares an array of single precision with a number.
-fn stored_as(numbers: &[f64], value: f64) -> f64 {
-    let is_single = |number: &f64| number.is_nan() || f64::from(*number as f32) == *number;
-    if numbers.iter().all(is_single) {
-        f64::from(value as f32)
-    } else {
-        value
-    }
-}
-
 /// What a coordinate holds, in words.
 fn held(column: &Column) -> String {
     match column {
-        Column::Numbers(numbers) => {
-            let numbers = || numbers.iter().copied().filter(|number| !number.is_nan());
+        Column::Numbers { values, .. } => {
+            let numbers = || values.iter().copied().filter(|number| !number.is_nan());
             match (numbers().reduce(f64::min), numbers().reduce(f64::max)) {
                 (Some(least), Some(most)) => format!("numbers from {least} to {most}"),
                 _ => "nothing but missing numbers".to_owned(),
@@ -318,10 +311,28 @@ mod tests {
         Verdict::of(Path::new("a.nc"), &filter, sites, known, |name| {
             let found = columns.iter().find(|(known, _)| *known == name);
             Ok(found.map(|(_, column)| match column {
-                Column::Numbers(numbers) => Column::Numbers(numbers.clone()),
+                Column::Numbers { values, rounded } => Column::Numbers {
+                    values: values.clone(),
+                    rounded: *rounded,
+                },
                 Column::Words(words) => Column::Words(words.clone()),
             }))
         })
+    }
+
+    fn double(value: f64) -> f64 {
+        value
+    }
+
+    fn single(value: f64) -> f64 {
+        f64::from(value as f32)
+    }
+
+    fn doubles(values: &[f64]) -> Column {
+        Column::Numbers {
+            values: values.to_vec(),
+            rounded: double,
+        }
     }
 
     fn words(words: &[&str]) -> Column {
@@ -345,8 +356,7 @@ mod tests {
         let sites = [("V1", "a"), ("V1", "b"), ("V4", "a"), ("V4", "b")];
         let filter: SiteFilter = "r > 0.5".parse().expect("a filter");
         let known = vec!["r".to_owned()];
-        let numbers =
-            |_: &str| Ok::<_, FilterError>(Some(Column::Numbers(vec![0.9, 0.1, 0.2, 0.8])));
+        let numbers = |_: &str| Ok::<_, FilterError>(Some(doubles(&[0.9, 0.1, 0.2, 0.8])));
         let keys = sites.map(site).to_vec();
         let verdict = Verdict::of(Path::new("a.nc"), &filter, keys, known, numbers);
         let (kept, _) = verdict.expect("numbers").passing().expect("sites");
@@ -357,21 +367,25 @@ mod tests {
     /// NumPy 1.26 and 2.4: `np.float32([0.3, 0.31]) > 0.3` is false, true.
     #[test]
     fn numbers_in_single_precision_are_compared_in_it() {
-        let single = [0.3_f32, 0.31, 0.9, 0.29].map(f64::from);
-        let passing = |numbers: [f64; 4], filter: &str| {
-            let columns = [("r", Column::Numbers(numbers.to_vec()))];
+        let few = [0.3_f32, 0.31, 0.9, 0.29].map(f64::from);
+        let passing = |rounded: fn(f64) -> f64, values: [f64; 4], filter: &str| {
+            let values = values.to_vec();
+            let columns = [("r", Column::Numbers { values, rounded })];
             let verdict = verdict(filter, &IDS, &columns).expect("numbers");
             ids(verdict.passing().expect("sites").0)
         };
-        assert_eq!(passing(single, "r > 0.3"), ["b", "c"]);
-        assert_eq!(passing(single, "r >= 0.3"), ["a", "b", "c"]);
-        assert_eq!(passing(single, "r == 0.3"), ["a"]);
-        let double = [single[0], 0.1, 0.9, 0.2];
-        assert_eq!(passing(double, "r > 0.3"), ["a", "c"]);
+        assert_eq!(passing(single, few, "r > 0.3"), ["b", "c"]);
+        assert_eq!(passing(single, few, "r >= 0.3"), ["a", "b", "c"]);
+        assert_eq!(passing(single, few, "r == 0.3"), ["a"]);
+        // Doubles that single precision holds, and whole numbers that it does not.
+        assert_eq!(passing(double, few, "r > 0.3"), ["a", "b", "c"]);
+        let dates = [20_240_124.0, 20_240_125.0, 20_240_126.0, 20_240_123.0];
+        assert_eq!(passing(double, dates, "r == 20240125"), ["b"]);
+        assert_eq!(passing(double, dates, "r > 20240123"), ["a", "b", "c"]);
     }
 
     fn columns() -> [(&'static str, Column); 2] {
-        let reliability = Column::Numbers(vec![0.3, 0.31, f64::NAN, 0.9]);
+        let reliability = doubles(&[0.3, 0.31, f64::NAN, 0.9]);
         [
             ("reliability", reliability),
             ("animal", words(&["F", "F", "N", ""])),
@@ -431,7 +445,7 @@ mod tests {
                 .map(|(kept, notices)| (ids(kept), notices.len()))
                 .map_err(|error| error.to_string())
         };
-        let numbers = |numbers: [f64; 4]| [("r", Column::Numbers(numbers.to_vec()))];
+        let numbers = |numbers: [f64; 4]| [("r", doubles(&numbers))];
         let of = numbers([0.1, 0.4, 0.5, 0.2]);
         let other = numbers([0.0, 0.9, 0.8, 0.3]);
         assert_eq!(

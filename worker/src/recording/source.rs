@@ -2,7 +2,7 @@
 //!
 //! A digest covers content, never paths or times: the same files elsewhere give the same trials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use nrp_proto::sweep::Ceiling;
@@ -14,9 +14,10 @@ use super::formats::arrays::Axes;
 use super::formats::{self, Asked};
 use super::images::Images;
 use super::layout::Layout;
+use super::region::Part;
 use super::simulated;
 use super::stimuli::StimulusSet;
-use super::subjects::{self, SubjectChoice};
+use super::subjects::SubjectChoice;
 
 /// Files of responses, stimuli and images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +113,26 @@ impl Source {
             regions,
             kept: None,
         });
-        contents.is_some_and(|contents| subjects::of_sites(&contents.sites).len() > 1)
+        let Some(contents) = contents else {
+            return false;
+        };
+        // The subject of each region's first site.
+        let mut first: HashMap<&str, &str> = HashMap::new();
+        contents.sites.iter().any(|site| {
+            let part = |subject: &str| Part {
+                region: site.region.clone(),
+                subject: subject.to_owned(),
+                bin: None,
+            };
+            let Some(subject) = site.subject.as_deref() else {
+                return false;
+            };
+            let is_asked = regions.is_empty()
+                || regions
+                    .iter()
+                    .any(|region| site.region == *region || part(subject).name() == *region);
+            is_asked && *first.entry(&site.region).or_insert(subject) != subject
+        })
     }
 
     /// The same recordings with each subject as a region of its own.

@@ -93,8 +93,13 @@ fn reverse_notice<'a>(
     let fitted = split.train.len() + validation;
     let needed = components as usize;
     let few = regions.filter(|(_, sites)| *sites < needed);
-    let few = few.map(|(region, sites)| format!("{region} has {sites} sites"));
-    let mut found: Vec<String> = few.take(MAX_NAMED).collect();
+    let few: Vec<(&str, usize)> = few.collect();
+    let named = few.iter().take(MAX_NAMED);
+    let named = named.map(|(region, sites)| format!("{region} has {sites} sites"));
+    let mut found: Vec<String> = named.collect();
+    if let Some(others @ 1..) = few.len().checked_sub(MAX_NAMED) {
+        found.push(format!("so have {others} more"));
+    }
     if fitted < needed {
         found.insert(0, format!("it is fitted to {fitted} stimuli"));
     }

@@ -23,9 +23,9 @@ pub(super) fn check_kind(scores: &Scores, trial: &TrialSpec) -> Result<(), Strin
     if let Some(other) = set.find(|score| !kind.has(*score)) {
         return Err(format!("it has a {}; its model has none", other.words()));
     }
-    let between = &scores.between_subjects;
+    let (between, named) = (&scores.between_subjects, &scores.other_subjects);
     let Some(comparison) = comparison else {
-        return match between.len() {
+        return match between.len().max(named.len()) {
             0 => Ok(()),
             n => Err(format!(
                 "it has {n} similarities of subjects; its model has none"
@@ -58,6 +58,11 @@ pub(super) fn check_kind(scores: &Scores, trial: &TrialSpec) -> Result<(), Strin
         () if !subjects && !between.is_empty() => {
             Err("it has similarities of subjects; its model has none".to_owned())
         }
+        () if !named.is_empty() && named.len() != between.len() => Err(format!(
+            "it has {} similarities of subjects, and names {}",
+            between.len(),
+            named.len()
+        )),
         () if !parameters && scores.parameters > 0 => Err(format!(
             "it has {} parameters; its model has none",
             scores.parameters

@@ -244,13 +244,14 @@ fn order(shown: &Shown<'_>) -> Vec<(usize, usize)> {
 }
 
 /// Halvings of each stimulus's own repetitions, stimuli in the order of their ids, as numbers where the file stores
-/// numbers. Stimuli with one
-/// repetition have no part in them.
+/// numbers. Stimuli with one repetition have no part in them.
 fn by_stimulus(shown: &Shown<'_>) -> Result<Vec<Halving>, CeilingError> {
     let ids: Vec<&str> = shown.ids.iter().map(String::as_str).collect();
-    let stimuli = ranks_as_stored(&ids, shown.ids_are_text);
+    // Ids that are one number are stimuli of their own.
+    let ranks = ranks_as_stored(&ids, shown.ids_are_text);
+    let stimuli: Vec<(usize, &str)> = ranks.into_iter().zip(ids).collect();
     // The presentations of each repetition of each stimulus.
-    let mut repetitions: BTreeMap<usize, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+    let mut repetitions: BTreeMap<(usize, &str), BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
     for (at, (rank, _)) in order(shown).into_iter().enumerate() {
         let of_stimulus = repetitions.entry(stimuli[at]).or_default();
         of_stimulus.entry(rank).or_default().push(at);

@@ -71,7 +71,7 @@ fn verdict_on(
         }
         let column = units.column(name).map_err(failed)?;
         let entries = match &column {
-            Column::Numbers(numbers) => numbers.len(),
+            Column::Numbers { values, .. } => values.len(),
             Column::Words(words) => words.len(),
         };
         if entries != sites {

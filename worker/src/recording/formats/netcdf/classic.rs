@@ -124,13 +124,9 @@ fn variable(of: &NcVariable) -> Variable {
         dtype if dtype.is_primitive() => Content::Numbers,
         other => Content::Other(format!("is of type {other:?}")),
     };
-    let is_single = *of.dtype() == NcType::Float;
-    let rounded = |number| {
-        if is_single {
-            f64::from(number as f32)
-        } else {
-            number
-        }
+    let rounded: fn(f64) -> f64 = match of.dtype() {
+        NcType::Float => |number| f64::from(number as f32),
+        _ => |number| number,
     };
     let stored = Stored {
         integers: integers(of.dtype()),
@@ -142,6 +138,7 @@ fn variable(of: &NcVariable) -> Variable {
         axes,
         content,
         packing: Packing::of(&stored, numbers, text),
+        rounded,
         units: text("units"),
     }
 }

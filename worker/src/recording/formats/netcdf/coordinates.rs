@@ -105,7 +105,14 @@ impl Coordinates<'_> {
             return Ok(None);
         };
         let column = match self.of_numbers(variable)? {
-            Some(numbers) => Column::Numbers(numbers),
+            Some(values) => Column::Numbers {
+                values,
+                rounded: if variable.packing.is_scaled() {
+                    |number| number
+                } else {
+                    variable.rounded
+                },
+            },
             None => match (self.file.words(variable)?, &variable.content) {
                 (Ok(words), Content::Booleans) => {
                     let word = |word: &String| if word == "0" { "False" } else { "True" };
@@ -116,7 +123,7 @@ impl Coordinates<'_> {
             },
         };
         let entries = match &column {
-            Column::Numbers(numbers) => numbers.len(),
+            Column::Numbers { values, .. } => values.len(),
             Column::Words(words) => words.len(),
         };
         if entries != length {

@@ -17,7 +17,7 @@ mod slabs;
 pub(in crate::recording::formats) mod tables;
 mod variable;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use netcdf_reader::Error as NcError;
@@ -148,10 +148,14 @@ fn as_listed(shown: Vec<String>, set: Option<&StimulusSet>) -> Vec<String> {
     };
     let listed: HashSet<&str> = set.stimuli.iter().map(|of| of.id.as_str()).collect();
     let own: HashSet<&str> = shown.iter().map(String::as_str).collect();
+    let mut of_bare: HashMap<&str, usize> = HashMap::new();
+    for id in &own {
+        *of_bare.entry(id.trim_matches(' ')).or_default() += 1;
+    }
     let ids = shown.iter().map(|id| {
         let bare = id.trim_matches(' ');
-        let is_bare = !listed.contains(id.as_str()) && listed.contains(bare) && !own.contains(bare);
-        if is_bare { bare } else { id }.to_owned()
+        let is_own = !listed.contains(id.as_str()) && listed.contains(bare) && of_bare[bare] == 1;
+        if is_own { bare } else { id }.to_owned()
     });
     ids.collect()
 }

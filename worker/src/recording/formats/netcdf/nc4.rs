@@ -235,7 +235,7 @@ fn variable(
     if content == Content::Characters {
         axes.pop();
     }
-    let rounded = |value| number.map_or(value, |of| of.rounded(value));
+    let rounded = number.map_or(as_it_is as fn(f64) -> f64, NumberType::rounded);
     let stored = Stored {
         integers: number.and_then(NumberType::integers),
         rounded: &rounded,
@@ -251,8 +251,13 @@ fn variable(
         axes,
         content,
         packing,
+        rounded,
         units: text(dataset, "units"),
     })
+}
+
+fn as_it_is(number: f64) -> f64 {
+    number
 }
 
 /// The numbers of attributes by name.

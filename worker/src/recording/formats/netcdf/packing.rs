@@ -48,6 +48,11 @@ pub(super) struct Stored<'a> {
 }
 
 impl Packing {
+    /// Whether numbers are another precision once they are unpacked.
+    pub(super) fn is_scaled(&self) -> bool {
+        self.scale.is_some()
+    }
+
     /// The packing that attributes tell, which are `numbers` and `text` by name.
     pub(super) fn of(
         stored: &Stored<'_>,

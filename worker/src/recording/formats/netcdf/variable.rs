@@ -34,6 +34,8 @@ pub(super) struct Variable {
     pub(super) axes: Vec<Axis>,
     pub(super) content: Content,
     pub(super) packing: Packing,
+    /// What a number is once it is stored in its type.
+    pub(super) rounded: fn(f64) -> f64,
     /// Its attribute `units`.
     pub(super) units: Option<String>,
 }

@@ -3,7 +3,7 @@
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype};
 
-use crate::hdf5::{found, layout, members};
+use crate::hdf5::{found, layout, members, number_type};
 use crate::recording::formats::hdf5::numbers;
 use crate::recording::limits::MAX_RESPONSES;
 use crate::recording::site_filter::Column;
@@ -91,7 +91,14 @@ impl Table {
         if is_words {
             return Ok(Column::Words(words));
         }
-        self.numbers(column).map(Column::Numbers)
+        let values = self.numbers(column)?;
+        let number = number_type(&self.dataset(column)?);
+        let number =
+            number.map_err(|error| format!("has a damaged column `{column}` ({error})"))?;
+        Ok(Column::Numbers {
+            values,
+            rounded: number.rounded(),
+        })
     }
 
     /// Whether a column holds the elements of an enumerated one, and no entries of rows.
