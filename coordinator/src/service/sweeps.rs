@@ -5,7 +5,7 @@ use super::pages::{self, Page};
 use super::refuse;
 use super::{Link, check, trials, watching};
 use crate::driver::{Change, ClientCommand};
-use crate::expand;
+use crate::expand::Expanded;
 use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::state::Why;
 use nrp_proto::wire::sweeps_server::Sweeps;
@@ -17,6 +17,7 @@ use nrp_proto::wire::{
     StatusRequest, SubmitReply, SubmitRequest, SweepSpec, SweepStatus, TrialRecord, TrialsRequest,
     WatchReply,
 };
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
@@ -48,10 +49,11 @@ impl Sweeps for Service {
         };
         check::sweep(&spec)?;
         let expanded = tokio::task::spawn_blocking(move || {
-            let trials = expand::keys(&spec)?;
-            Ok((spec, trials))
+            let expanded = Arc::new(Expanded::of(&spec)?);
+            let trials = expanded.keys();
+            Ok((spec, expanded, trials))
         });
-        let (spec, trials) = match expanded.await {
+        let (spec, expanded, trials) = match expanded.await {
             Ok(Ok(expanded)) => expanded,
             Ok(Err(error)) => return Err(grid_refused(&error)),
             Err(_) => return Err(refuse::stopping()),
@@ -59,6 +61,10 @@ impl Sweeps for Service {
         let sweep: SweepId = spec.id().parse().expect("a sweep's id has 16 digits");
         let name = spec.name.clone();
         let spec = Box::new(spec);
+        // The index finds it there for as long as it is kept here.
+        if let Some(index) = link.index.upgrade() {
+            index.expect(sweep, &expanded);
+        }
         let submit = |reply| ClientCommand::Submit {
             sweep,
             spec,
@@ -67,6 +73,7 @@ impl Sweeps for Service {
             reply,
         };
         let submitted = link.ask(submit).await?;
+        drop(expanded);
         let submitted = submitted.map_err(|error| refuse::too_many_open(&name, error))?;
         Ok(Response::new(SubmitReply {
             sweep: sweep.to_string(),

@@ -3,9 +3,10 @@
 
 use super::search::draw;
 use super::space::Space;
-use super::{GridTrial, Model};
+use super::{GridTrial, Model, Trials};
 use crate::wire::{SplitSpec, SweepSpec, TrialSpec};
 use miette::Diagnostic;
+use std::collections::HashSet;
 use thiserror::Error;
 
 /// The most trials of a sweep.
@@ -128,15 +129,29 @@ impl SweepSpec {
         &self,
         mut visit: impl FnMut(GridTrial<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (space, cells) = self.tried()?;
-        match &self.random {
-            None => space.for_each(|| 0..cells, &mut visit)?,
-            Some(random) => {
-                let drawn = draw(cells, random.trials, random.seed);
-                space.for_each(|| drawn.iter().copied(), &mut visit)?;
+        let trials = self.positions()?;
+        let mut seen = HashSet::new();
+        trials.for_each(0..trials.positions(), |trial| {
+            if seen.insert(trial.id) {
+                visit(trial)
+            } else {
+                Ok(())
             }
-        }
-        space.for_each_baseline(visit)
+        })
+    }
+
+    /// Its trials by their positions, any of which can be visited alone: so several threads can share
+    /// the work.
+    ///
+    /// # Errors
+    /// When there are more than [`TRIALS_MAX`], or none.
+    pub fn positions(&self) -> Result<Trials<'_>, GridError> {
+        let (space, cells) = self.tried()?;
+        let drawn = self.random.map(|random| {
+            let drawn = draw(cells, random.trials, random.seed);
+            drawn.into_iter().collect()
+        });
+        Ok(Trials::of(space, cells, drawn))
     }
 
     /// The space of its trials and the number of its cells, once the limits are kept.
@@ -194,10 +209,9 @@ impl SweepSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SweepFile;
+    use super::super::{Cells, SweepFile};
     use super::*;
     use crate::wire::{AnnEntry, RandomSearch};
-    use std::collections::HashSet;
 
     fn spec(grid: &str) -> SweepSpec {
         let text = format!(
@@ -394,6 +408,37 @@ mod tests {
         assert_eq!(trials[..4].iter().map(of).collect::<Vec<_>>(), expected);
         assert_eq!(trials[4..].iter().map(of).collect::<Vec<_>>(), expected);
         assert_eq!((spec.cells(), spec.trial_count()), (4, 8));
+    }
+
+    #[test]
+    fn a_trial_is_the_same_by_its_position_and_its_cell_by_its_number() {
+        let mut spec =
+            spec("depth = [0, 1, 2]\ndropout = [0.0, 0.5]\nlinear_path = [\"none\", \"ridge\"]");
+        spec.baselines = vec!["ridge".to_owned(), "mean".to_owned()];
+        spec.split.as_mut().expect("a split").scheme = "shuffle".to_owned();
+        for random in [None, Some(RandomSearch { trials: 9, seed: 3 })] {
+            spec.random = random;
+            let all = spec.trials().expect("a grid");
+            let cells = Cells::of(spec.grid.as_ref().expect("a grid"));
+            let trials = spec.positions().expect("a grid");
+            assert_eq!(trials.positions(), all.len() as u64);
+            for (position, expected) in (0..).zip(&all) {
+                let mut visited = 0;
+                let found = trials.for_each(position..position + 1, |trial| {
+                    visited += 1;
+                    assert_eq!(format!("{:032x}", trial.id), expected.id());
+                    assert_eq!(&trial.shared.with_cell(trial.cell), expected);
+                    let cell = trial.number.map(|number| cells.at(number).expect("a cell"));
+                    let is_network = expected.is_nrp_network();
+                    assert_eq!(cell, is_network.then(|| expected.cell()));
+                    Ok::<_, GridError>(())
+                });
+                assert_eq!((found, visited), (Ok(()), 1));
+            }
+            let last = spec.cells() as u64 / 4 - 1;
+            assert!(cells.at(last).is_some(), "two layer sets in two regions");
+            assert_eq!(cells.at(last + 1), None);
+        }
     }
 
     #[test]

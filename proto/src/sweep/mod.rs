@@ -52,7 +52,7 @@ pub use scheme::Scheme;
 pub use search::SearchTable;
 pub use site_filter::{BadSiteFilter, Condition, Sign, SiteFilter};
 pub use site_ranges::{BadSiteRanges, SiteRanges};
-pub use space::GridTrial;
+pub use space::{Cells, GridTrial, Trials};
 pub use subjects::Subjects;
 
 use miette::Diagnostic;

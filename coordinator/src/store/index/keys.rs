@@ -12,9 +12,12 @@ pub(super) const FORMAT: &[u8] = b"m format";
 /// How many trials the index has, and how many of them have an outcome.
 pub(super) const TOTALS: &[u8] = b"m totals";
 
-/// Marks that all of a sweep's trials are in the index.
+/// All sweeps.
+pub(super) const SWEEPS: &[u8] = b"s";
+
+/// A sweep's grid. It marks that all of the sweep's trials are in the index.
 pub(super) fn sweep(sweep: SweepId) -> Vec<u8> {
-    [b"s", sweep.0.to_be_bytes().as_slice()].concat()
+    [SWEEPS, &sweep.0.to_be_bytes()].concat()
 }
 
 /// A stretch of a sweep's trials, in grid order.
@@ -33,7 +36,7 @@ pub(super) fn members(sweep: SweepId, last: TrialId) -> Vec<u8> {
     [all_members(sweep), last.0.to_be_bytes().to_vec()].concat()
 }
 
-/// A trial with its outcome.
+/// A trial with its outcome, or with what else has happened to it.
 pub(super) fn trial(trial: TrialId) -> Vec<u8> {
     [b"t", trial.0.to_be_bytes().as_slice()].concat()
 }

@@ -11,6 +11,7 @@ mod records;
 mod results;
 mod standing;
 mod submission;
+mod sweeps;
 mod tables;
 mod views;
 
@@ -19,6 +20,7 @@ pub(crate) use results::Asked;
 pub(crate) use tables::{CELLS_MAX, Cells, Measure};
 
 use super::{IndexError, StoreError};
+use crate::expand::Expanded;
 use crate::scheduler::{Ending, Fact, RowId, SweepId, TrialId};
 use nrp_proto::Message;
 use nrp_proto::wire::{Details, Stop, SweepSpec, TrialRecord};
@@ -28,10 +30,12 @@ use standing::Standing;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
+use sweeps::Sweeps;
 use views::Views;
 
 /// The format that this version writes. An index with another format is rebuilt.
-const FORMAT: u64 = 8;
+const FORMAT: u64 = 9;
 
 /// How many pairs are read at once when all are read.
 const WALK_PAIRS: usize = 1_024;
@@ -55,6 +59,7 @@ pub(crate) struct Index {
     map: Box<dyn Ordered>,
     views: Views,
     groups: Groups,
+    sweeps: Sweeps,
 }
 
 impl Index {
@@ -69,6 +74,7 @@ impl Index {
             map: Box::new(Memory::default()),
             views: Views::default(),
             groups: Groups::default(),
+            sweeps: Sweeps::default(),
         }
     }
 
@@ -77,6 +83,7 @@ impl Index {
             map,
             views: Views::default(),
             groups: Groups::default(),
+            sweeps: Sweeps::default(),
         };
         match (index.number(keys::FORMAT)?, index.applied()?) {
             (Some(FORMAT), _) | (None, 0) => Ok(index),
@@ -103,6 +110,7 @@ impl Index {
         let mut changes = Changes {
             map: &*self.map,
             groups: &self.groups,
+            sweeps: &self.sweeps,
             seq: last_seq,
             pending: BTreeMap::new(),
             known,
@@ -119,6 +127,12 @@ impl Index {
         self.views.forget(&changes.retracted);
         self.views.take(&changes.finished);
         Ok(())
+    }
+
+    /// Announces the submission of a sweep that was expanded already, so that the index need not
+    /// expand it again.
+    pub(crate) fn expect(&self, sweep: SweepId, expanded: &Arc<Expanded>) {
+        self.sweeps.expect(sweep, expanded);
     }
 
     /// Marks the index as one of another version.
@@ -139,6 +153,7 @@ impl Index {
         self.map.replace(fresh.map)?;
         self.views.clear();
         self.groups.clear();
+        self.sweeps.forget();
         Ok(())
     }
 
@@ -230,6 +245,7 @@ fn message<M: Message + Default>(bytes: &[u8]) -> Result<M, IndexError> {
 struct Changes<'a> {
     map: &'a dyn Ordered,
     groups: &'a Groups,
+    sweeps: &'a Sweeps,
     /// The last journal entry of the batch.
     seq: u64,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -259,7 +275,7 @@ impl Changes<'_> {
                 packed.record.attempts = *attempts;
                 packed.record.reason.clone_from(reason);
                 packed.record.worker.clone_from(worker);
-                self.put(keys::trial(*trial), packed.bytes())
+                self.keep(*trial, &packed)
             }
             Fact::OutcomeRecorded {
                 trial,
@@ -291,9 +307,7 @@ impl Changes<'_> {
         if self.get(&keys::sweep(sweep))?.is_some() {
             return Ok(());
         }
-        self.add_trials(sweep, spec)?;
-        // Written last, because it marks that the rest is complete.
-        self.put(keys::sweep(sweep), Vec::new())
+        self.add_trials(sweep, spec)
     }
 
     fn close(
@@ -352,7 +366,7 @@ impl Changes<'_> {
                 }
             }
         }
-        self.put(keys::trial(trial), packed.bytes())
+        self.keep(trial, &packed)
     }
 
     /// Adds a finished trial to its row's ranking; `again` if it was there before.
@@ -392,7 +406,7 @@ impl Changes<'_> {
             reason: format!("retracted: {reason}"),
             ..TrialRecord::default()
         };
-        self.put(keys::trial(trial), packed.bytes())
+        self.keep(trial, &packed)
     }
 
     fn reopen_failed(&mut self, sweep: SweepId) -> Result<(), IndexError> {
@@ -416,7 +430,7 @@ impl Changes<'_> {
                     record.reason.clear();
                     record.worker.clear();
                     self.closed -= u64::from(record.stop.is_none());
-                    self.put(keys::trial(trial), packed.bytes())?;
+                    self.keep(trial, &packed)?;
                 }
             }
         }
@@ -426,8 +440,16 @@ impl Changes<'_> {
     /// A trial's record, or `None` if its sweep is unknown because the sweep's line is lost; the
     /// scheduler does the same.
     fn packed(&self, trial: TrialId) -> Result<Option<Packed>, IndexError> {
-        let bytes = self.get(&keys::trial(trial))?;
-        bytes.map(|bytes| Packed::read(trial, &bytes)).transpose()
+        match self.get(&keys::trial(trial))? {
+            Some(bytes) => Packed::read(trial, &bytes).map(Some),
+            None => self.sweeps.untouched(self.map, trial),
+        }
+    }
+
+    /// Writes a trial's record, or removes it if nothing has happened to the trial.
+    fn keep(&mut self, trial: TrialId, packed: &Packed) -> Result<(), IndexError> {
+        let record = (!packed.is_untouched()).then(|| packed.bytes());
+        self.set(keys::trial(trial), record)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {

@@ -21,21 +21,24 @@ pub(crate) struct Row {
 impl Index {
     /// A trial with its outcome; its state is one of [`super::recorded`].
     pub(crate) fn trial(&self, trial: TrialId) -> Result<Option<TrialRecord>, IndexError> {
-        let Some(bytes) = self.map.get(&keys::trial(trial))? else {
+        let Some(packed) = self.packed(trial)? else {
             return Ok(None);
         };
-        let packed = Packed::read(trial, &bytes)?;
         let shared = self.groups.shared(packed.group, |key| self.map.get(key))?;
         Ok(Some(packed.unpack(trial, &shared)))
     }
 
     /// A trial's job group, and its cell of the grid alone.
     pub(crate) fn cell(&self, trial: TrialId) -> Result<Option<(GroupId, TrialSpec)>, IndexError> {
-        let Some(bytes) = self.map.get(&keys::trial(trial))? else {
-            return Ok(None);
-        };
-        let Packed { group, record } = Packed::read(trial, &bytes)?;
-        Ok(record.spec.map(|cell| (group, cell)))
+        let packed = self.packed(trial)?;
+        Ok(packed.and_then(|packed| Some((packed.group, packed.record.spec?))))
+    }
+
+    fn packed(&self, trial: TrialId) -> Result<Option<Packed>, IndexError> {
+        match self.map.get(&keys::trial(trial))? {
+            Some(bytes) => Packed::read(trial, &bytes).map(Some),
+            None => self.sweeps.untouched(&*self.map, trial),
+        }
     }
 
     /// What the trials of a job group share: a trial without its cell.

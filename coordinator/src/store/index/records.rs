@@ -2,7 +2,7 @@
 //! content, and a smaller index is faster. So it is kept once, under the group, and added again
 //! when a record is read.
 
-use super::{IndexError, keys, message};
+use super::{IndexError, keys, message, recorded};
 use crate::expand;
 use crate::scheduler::{GroupId, RowId, TrialId};
 use nrp_proto::Message;
@@ -22,14 +22,19 @@ pub(super) struct Packed {
 impl Packed {
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + self.record.encoded_len());
-        self.append_to(&mut bytes);
+        bytes.extend(self.group.0.to_be_bytes());
+        let encoded = self.record.encode(&mut bytes);
+        encoded.expect("a vector takes any record");
         bytes
     }
 
-    pub(super) fn append_to(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.group.0.to_be_bytes());
-        let encoded = self.record.encode(bytes);
-        encoded.expect("a vector takes any record");
+    /// Whether the record says no more than the trial's sweep does.
+    pub(super) fn is_untouched(&self) -> bool {
+        let untouched = || TrialRecord {
+            spec: self.record.spec.clone(),
+            ..TrialRecord::default()
+        };
+        self.record.state == recorded::OPEN && self.record == untouched()
     }
 
     pub(super) fn read(trial: TrialId, bytes: &[u8]) -> Result<Self, IndexError> {

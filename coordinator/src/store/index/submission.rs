@@ -1,150 +1,152 @@
-//! Adding a sweep to the index: its rows, its groups, the order of its trials, and the trials
-//! themselves.
+//! Adding a sweep to the index: its rows, its groups, the order of its trials, and its members.
 //!
-//! Trials come in grid order, and their ids are hashes. If they were written in that order, each
-//! would change a page of its own, and every page would be read, changed and written again and
-//! again. So they are sorted first, and what is written together is stored together.
+//! A trial gets a record of its own only when something happens to it. Until then it is one of its
+//! sweep's members, which are sorted by id and written in blocks: so a million trials take a few
+//! thousand changes.
 
-use super::members::MEMBERS_IN_BLOCK;
-use super::records::Packed;
+use super::members::{self, MEMBERS_IN_BLOCK, Member};
 use super::{Changes, IndexError, keys};
-use crate::expand;
-use crate::scheduler::{GroupId, RowId, SweepId, TrialId, TrialKey};
+use crate::expand::{Expanded, Part};
+use crate::scheduler::{SweepId, TrialId};
 use nrp_proto::Message;
-use nrp_proto::sweep::GridTrial;
-use nrp_proto::wire::{SweepSpec, TrialRecord, TrialSpec};
-use std::collections::{BTreeMap, BTreeSet};
+use nrp_proto::wire::{SweepSpec, TrialSpec};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How many trials a stretch of a sweep's list has.
 const STRETCH_TRIALS: usize = 1_024;
 
-/// The number of changes after which a part of a sweep is written out. Until then, sled keeps some
-/// kilobytes that each change has replaced.
-const CHANGES_MAX: usize = 4_096;
+/// The number of changes, most of them blocks of some kilobytes, after which a part of a sweep is
+/// written out. Until then, sled keeps what each change has replaced.
+const BLOCKS_MAX: usize = 256;
 
-/// A trial of a sweep that is being added.
-struct Found {
-    id: TrialId,
-    /// The position and the length of its record among those of the sweep.
-    start: usize,
-    bytes: u32,
-    /// Whether its group is new, which makes the trial new, too.
-    is_new: bool,
-}
-
-/// The content of a sweep that is being added, as far as it has been expanded.
-#[derive(Default)]
-struct Entered {
-    rows: BTreeSet<RowId>,
-    /// Whether each group is new.
-    groups: BTreeMap<GroupId, bool>,
-    stretches: u32,
-    stretch: Vec<u8>,
-    found: Vec<Found>,
-    /// The records of all trials, one after the other.
-    records: Vec<u8>,
-}
+/// How many blocks of another sweep's members are read at once.
+const BLOCKS_READ: usize = 64;
 
 impl Changes<'_> {
+    /// Adds a sweep with its trials, and writes it out.
     pub(super) fn add_trials(
         &mut self,
         sweep: SweepId,
         spec: &SweepSpec,
     ) -> Result<(), IndexError> {
-        let mut entered = Entered::default();
-        expand::for_each::<IndexError>(spec, |key, trial| {
-            self.enter(sweep, &mut entered, &key, &trial)
-        })?;
-        if !entered.stretch.is_empty() {
-            let last = std::mem::take(&mut entered.stretch);
-            self.put(keys::stretch(sweep, entered.stretches), last)?;
+        let expanded = match self.sweeps.expanded(sweep) {
+            Some(expanded) => expanded,
+            None => Arc::new(Expanded::of(spec)?),
+        };
+        for part in expanded.parts() {
+            self.add_part(sweep, part)?;
         }
-        let Entered {
-            mut found, records, ..
-        } = entered;
-        found.sort_unstable_by_key(|found| found.id);
-        for found in &found {
-            let key = keys::trial(found.id);
-            if found.is_new || self.get(&key)?.is_none() {
-                self.known += 1;
-                let record = &records[found.start..][..found.bytes as usize];
-                self.put(key, record.to_vec())?;
-            }
-            self.write_above(CHANGES_MAX)?;
+        let ids: Vec<_> = expanded.ids().map(|id| id.0.to_be_bytes()).collect();
+        for (number, stretch) in (0..).zip(ids.chunks(STRETCH_TRIALS)) {
+            self.put(keys::stretch(sweep, number), stretch.concat())?;
+            self.write_above(BLOCKS_MAX)?;
         }
-        for block in found.chunks(MEMBERS_IN_BLOCK) {
-            let ids = block.iter().flat_map(|found| found.id.0.to_be_bytes());
-            let last = block.last().expect("no chunk is empty").id;
-            self.put(keys::members(sweep, last), ids.collect())?;
-            self.write_above(CHANGES_MAX)?;
+        drop(ids);
+        self.add_members(sweep, &expanded)?;
+        let shared = self.shared_with_others(sweep, &expanded)?;
+        // Written last and together, because the sweep's own key marks that the rest is complete.
+        self.write()?;
+        self.known += expanded.len() as u64 - shared;
+        let grid = spec.grid.as_ref().map(Message::encode_to_vec);
+        self.put(keys::sweep(sweep), grid.unwrap_or_default())?;
+        self.write()?;
+        self.sweeps.forget();
+        Ok(())
+    }
+
+    /// Adds the row and the job group of neighbouring trials.
+    fn add_part(&mut self, sweep: SweepId, part: &Part) -> Result<(), IndexError> {
+        let (row, group) = (part.key.row, keys::group(part.key.group));
+        let mark = keys::sweep_row(sweep, row);
+        if self.get(&mark)?.is_none() {
+            let example: TrialSpec = part.shared.with_cell(&part.first);
+            self.put(keys::row(row), example.encode_to_vec())?;
+            self.put(mark, Vec::new())?;
+            self.put(keys::row_sweep(row, sweep), Vec::new())?;
+        }
+        if self.get(&group)?.is_none() {
+            self.put(group, part.shared.without_cell().encode_to_vec())?;
         }
         Ok(())
     }
 
-    /// Adds the next trial in grid order.
-    fn enter(
+    fn add_members(&mut self, sweep: SweepId, expanded: &Expanded) -> Result<(), IndexError> {
+        let mut block = Vec::new();
+        for (at, (trial, group, cell)) in (1..).zip(expanded.sorted()) {
+            Member { trial, group, cell }.append_to(&mut block);
+            if at % MEMBERS_IN_BLOCK == 0 || at == expanded.len() {
+                let full = std::mem::take(&mut block);
+                self.put(keys::members(sweep, trial), full)?;
+                self.write_above(BLOCKS_MAX)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many trials of a sweep belong to other sweeps, too. Only sweeps that have a row in common
+    /// can have a trial in common.
+    fn shared_with_others(
         &mut self,
         sweep: SweepId,
-        entered: &mut Entered,
-        key: &TrialKey,
-        trial: &GridTrial<'_>,
-    ) -> Result<(), IndexError> {
-        if entered.rows.insert(key.row) {
-            let example = trial.shared.with_cell(trial.cell);
-            self.put(keys::row(key.row), example.encode_to_vec())?;
-            self.put(keys::sweep_row(sweep, key.row), Vec::new())?;
-            self.put(keys::row_sweep(key.row, sweep), Vec::new())?;
-        }
-        let is_new = match entered.groups.get(&key.group) {
-            Some(is_new) => *is_new,
-            None => {
-                let is_new = self.add_group(key.group, trial.shared)?;
-                entered.groups.insert(key.group, is_new);
-                is_new
+        expanded: &Expanded,
+    ) -> Result<u64, IndexError> {
+        // The rows of this sweep are among what is found.
+        self.write()?;
+        let mut others = BTreeSet::new();
+        let rows: BTreeSet<_> = expanded.parts().iter().map(|part| part.key.row).collect();
+        for row in rows {
+            for (key, _) in self.map.scan(&keys::row_sweeps(row), None, usize::MAX)? {
+                others.extend(keys::last_u64(&key).map(SweepId));
             }
-        };
-        let packed = Packed {
-            group: key.group,
-            record: TrialRecord {
-                spec: Some(trial.cell.clone()),
-                ..TrialRecord::default()
-            },
-        };
-        let start = entered.records.len();
-        packed.append_to(&mut entered.records);
-        entered.found.push(Found {
-            id: key.id,
-            start,
-            bytes: (entered.records.len() - start) as u32,
-            is_new,
-        });
-        entered.stretch.extend(key.id.0.to_be_bytes());
-        if entered.stretch.len() >= STRETCH_TRIALS * size_of::<TrialId>() {
-            let full = std::mem::take(&mut entered.stretch);
-            self.put(keys::stretch(sweep, entered.stretches), full)?;
-            entered.stretches += 1;
         }
-        Ok(())
+        others.remove(&sweep);
+        if others.is_empty() {
+            return Ok(0);
+        }
+        let mut alone: Vec<TrialId> = expanded.sorted().map(|(trial, _, _)| trial).collect();
+        for other in others {
+            self.remove_members(other, &mut alone)?;
+        }
+        Ok((expanded.len() - alone.len()) as u64)
     }
 
-    /// Adds what a trial shares with its group. Returns whether the group is new.
-    fn add_group(&mut self, group: GroupId, trial: &TrialSpec) -> Result<bool, IndexError> {
-        let key = keys::group(group);
-        let is_new = self.get(&key)?.is_none();
-        if is_new {
-            self.put(key, trial.without_cell().encode_to_vec())?;
+    /// Removes the members of a sweep from a sorted list.
+    fn remove_members(&self, sweep: SweepId, trials: &mut Vec<TrialId>) -> Result<(), IndexError> {
+        let prefix = keys::all_members(sweep);
+        let mut after: Option<Vec<u8>> = None;
+        let mut left = Vec::with_capacity(trials.len());
+        let mut rest = trials.drain(..).peekable();
+        loop {
+            let blocks = self.map.scan(&prefix, after.as_deref(), BLOCKS_READ)?;
+            let members = blocks
+                .iter()
+                .flat_map(|(_, block)| members::trials_in(block));
+            for member in members {
+                while let Some(before) = rest.next_if(|trial| *trial < member) {
+                    left.push(before);
+                }
+                rest.next_if_eq(&member);
+            }
+            match blocks.into_iter().next_back() {
+                Some((last, _)) => after = Some(last),
+                None => break,
+            }
         }
-        Ok(is_new)
+        left.extend(rest);
+        *trials = left;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::ordered::{Memory, Ordered, Pair};
-    use super::super::{Index, compare, members};
+    use super::super::{Index, compare, recorded};
     use super::*;
-    use crate::store::samples::{id, submitted, sweep, trials};
-    use std::sync::Arc;
+    use crate::scheduler::Fact;
+    use crate::store::samples::{failed, id, submitted, sweep, trials};
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A map that fails at one of its writes, as if the process had died.
@@ -226,6 +228,54 @@ mod tests {
             }
             compare(&next, &whole, &mut |difference| {
                 assert_eq!(difference, None, "cut off at write {writes}");
+            })
+            .expect("reads");
+        }
+    }
+
+    #[test]
+    fn a_trial_that_failed_and_was_taken_up_again_leaves_nothing_behind() {
+        let spec = sweep("a", 3);
+        let (trial, other) = (trials(&spec)[1], trials(&spec)[2]);
+        let resumed = Fact::SweepResumed { sweep: id(&spec) };
+        let found = Index::in_memory();
+        found
+            .apply(4, &[submitted(&spec), failed(trial), failed(other)])
+            .expect("applies");
+        let record = found.trial(trial).expect("reads").expect("is there");
+        assert_eq!(record.state, recorded::FAILED);
+        assert_eq!(found.totals().expect("reads"), (6, 2));
+        found.apply(5, [&resumed]).expect("applies");
+        let expected = Index::in_memory();
+        expected.apply(5, &[submitted(&spec)]).expect("applies");
+        compare(&found, &expected, &mut |difference| {
+            assert_eq!(difference, None);
+        })
+        .expect("reads");
+        let record = found.trial(trial).expect("reads").expect("is there");
+        let content = &spec.trials().expect("a grid")[1];
+        assert_eq!(
+            (record.state, record.spec.as_ref()),
+            (recorded::OPEN, Some(content))
+        );
+    }
+
+    #[test]
+    fn an_expansion_that_was_announced_enters_the_same_and_one_that_is_gone_is_made_again() {
+        let spec = sweep("a", 700);
+        let made = Index::in_memory();
+        made.apply(1, [&submitted(&spec)]).expect("applies");
+        for is_kept in [true, false] {
+            let announced = Index::in_memory();
+            let expanded = Arc::new(Expanded::of(&spec).expect("a grid"));
+            announced.expect(id(&spec), &expanded);
+            let kept = is_kept.then_some(expanded);
+            assert_eq!(announced.sweeps.expanded(id(&spec)).is_some(), is_kept);
+            announced.apply(1, [&submitted(&spec)]).expect("applies");
+            drop(kept);
+            assert!(announced.sweeps.expanded(id(&spec)).is_none());
+            compare(&announced, &made, &mut |difference| {
+                assert_eq!(difference, None);
             })
             .expect("reads");
         }
