@@ -72,6 +72,19 @@ pub enum FilterError {
         /// What the coordinates hold.
         held: String,
     },
+    /// Sites pass, but none of those that are asked for besides.
+    #[error("`{}`: none of {} of {of} is read: {choice}", path.display(), counted(*sites, "site"))]
+    #[diagnostic(help("leave out one of these choices, or name another region or subject"))]
+    NoneOf {
+        /// The file.
+        path: PathBuf,
+        /// What is asked for, in words: a region, or the file.
+        of: String,
+        /// How many sites that has.
+        sites: usize,
+        /// What leaves them out, as sweep files say it.
+        choice: String,
+    },
     /// Two files say different things of the same sites.
     #[error("`{condition}` holds in only one of `{}` and `{}` for {}: {}", train.display(), test.display(), counted(*count, "site"), named(sites, *count))]
     #[diagnostic(help(

@@ -155,6 +155,26 @@ fn a_filter_decides_in_both_and_each_subject_is_a_region() {
 }
 
 #[test]
+fn a_subject_whose_sites_all_fail_the_filter_is_said() {
+    let folder = Folder::new();
+    let of = layout(SubjectChoice::One("Ada".to_owned()), "animal == Bo");
+    let [train, test] = ["train", "test"]
+        .map(|part| folder.files(&format!("{part}.nc"), &format!("{part}.csv"), &of));
+    for regions in [&[][..], &["IT".to_owned()]] {
+        let refused = open(&train, &test, regions)
+            .map(|_| ())
+            .expect_err("no site");
+        let refused = refused.to_string();
+        let said = "of 15 sites of ";
+        assert!(refused.contains(said), "{refused}");
+        assert!(
+            refused.contains("is read: `subject = \"Ada\"` and `sites = \"animal == Bo\"`"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn one_assembly_may_hold_both_and_stimulus_sets_choose() {
     let folder = Folder::new();
     let plain = layout(SubjectChoice::Together, "");

@@ -9,7 +9,8 @@ use crate::recording::error::RecordingError;
 use crate::recording::formats::reading::Asked;
 use crate::recording::region::{Part, chosen};
 use crate::recording::site::SiteKey;
-use crate::recording::subjects::SubjectsError;
+use crate::recording::site_filter::FilterError;
+use crate::recording::subjects::{SubjectChoice, SubjectsError};
 
 /// The columns that are read: every site of `sites` for every group, `[groups, sites]`.
 pub(super) struct Columns {
@@ -52,6 +53,7 @@ impl Columns {
             })
             .map(|place| place.filter(|(region, _)| !region.is_empty()))
             .collect();
+        refuse_none(asked, header, &places)?;
         let known = in_order(places.iter().flatten().copied());
         let part = |(region, subject): Place<'_>, group: &Group| Part {
             region: region.to_owned(),
@@ -100,6 +102,45 @@ impl Columns {
             notices,
         })
     }
+}
+
+/// Refuses a region, or a file, of whose sites none is read, because those of the subject do not pass the filter.
+fn refuse_none(
+    asked: &Asked<'_>,
+    header: &Header,
+    places: &[Option<Place<'_>>],
+) -> Result<(), FilterError> {
+    let layout = &asked.layout;
+    let subject = match &layout.subjects {
+        SubjectChoice::One(subject) => Some(format!("`subject = {subject:?}`")),
+        SubjectChoice::Each => Some("`subjects = \"each\"`".to_owned()),
+        SubjectChoice::Together => None,
+    };
+    let filter = layout.filter.as_ref();
+    let filter = filter.map(|of| format!("`sites = {:?}`", of.to_string()));
+    let choice: Vec<String> = subject.into_iter().chain(filter).collect();
+    let lost = |region: Option<&str>| {
+        let of_region = |of: &str| region.map_or(!of.is_empty(), |region| of == region);
+        let sites = header.sites.iter().filter(|site| of_region(&site.region));
+        let mut read = places.iter().flatten();
+        (sites.count(), !read.any(|(of, _)| of_region(of)))
+    };
+    let regions: Vec<Option<&str>> = match asked.regions {
+        [] => vec![None],
+        regions => regions.iter().map(|of| Some(of.as_str())).collect(),
+    };
+    for region in regions {
+        let (sites @ 1.., true) = lost(region) else {
+            continue;
+        };
+        return Err(FilterError::NoneOf {
+            path: asked.path.to_owned(),
+            of: region.map_or("the file".to_owned(), |of| format!("region `{of}`")),
+            sites,
+            choice: choice.join(" and "),
+        });
+    }
+    Ok(())
 }
 
 /// The region of a site, and its subject where that matters.
