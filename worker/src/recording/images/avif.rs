@@ -37,7 +37,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, Undecodable> {
     let contained = container::read(bytes)?;
     let has_alpha = contained.alpha.is_some();
     let said = contained.meaning;
-    let frame = av1::decode(contained.colours)?;
+    let frame = decoded(contained.colours)?;
     let multiplied = match contained.alpha {
         Some(layer) if contained.premultiplied => Some(alpha(layer, &frame)?),
         Some(_) | None => None,
@@ -59,13 +59,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, Undecodable> {
 
 /// The alpha channel of a picture whose colours were multiplied by it.
 fn alpha(layer: Layer, colours: &Frame) -> Result<Frame, Undecodable> {
-    let alpha = av1::decode(layer)?;
+    let alpha = decoded(layer)?;
     if alpha.size != colours.size || alpha.depth != colours.depth || !alpha.meaning.full {
         return Err(Undecodable::not_a_picture(
             "an AVIF whose colours were multiplied by an alpha channel of another size, depth or range",
         ));
     }
     Ok(alpha)
+}
+
+/// Decodes colours or alpha, whose tiles may be larger than the picture.
+fn decoded(layer: Layer) -> Result<Frame, Undecodable> {
+    let tiles = layer.tiles.iter().map(|tile| tile.size);
+    for [width, height] in tiles.chain([layer.size]) {
+        check(width, height)?;
+    }
+    av1::decode(layer)
 }
 
 /// Refuses pictures that take too much memory.

@@ -1,6 +1,10 @@
 //! AV1, decoded by re_rav1d, a port of the dav1d that Pillow has, to numbers of Y, U and V.
 
+use std::thread;
+
 use re_rav1d::{Decoder, Error, PixelLayout, PlanarImageComponent, Settings};
+
+use nrp_proto::panics::said;
 
 use super::container::{Coded, Layer, Meaning};
 use super::stream;
@@ -105,8 +109,17 @@ fn paste(whole: &mut Frame, tile: &Frame, [column, row]: [usize; 2]) {
     }
 }
 
-/// Decodes one AV1 picture.
+/// Decodes one AV1 picture, on a thread of its own. A panic of re_rav1d cannot unwind through its C interface
+/// and ends the process, so it must be reported, as it is on threads whose panics nobody catches.
 fn one(coded: Coded) -> Result<Frame, Undecodable> {
+    let decoded = thread::spawn(move || on_this_thread(coded)).join();
+    decoded.unwrap_or_else(|panic| {
+        let said = said(&*panic).unwrap_or("its decoder panicked");
+        Err(Undecodable::not_a_picture(said))
+    })
+}
+
+fn on_this_thread(coded: Coded) -> Result<Frame, Undecodable> {
     let meaning = stream::meaning(&coded.bytes)?;
     let [width, height] = coded.size;
     let mut settings = Settings::new();
@@ -185,6 +198,7 @@ fn numbers(bytes: &[u8], stride: usize, [width, height]: [usize; 2], wide: bool)
 }
 
 fn failed(error: Error) -> Undecodable {
+    let error = error.to_string().to_lowercase();
     Undecodable::NotAPicture(format!("an AVIF whose AV1 picture is damaged: {error}"))
 }
 

@@ -1,6 +1,8 @@
 //! AVIF against Pillow 13.0.0, to the last bit; see `make_avifs.py`.
 
-use super::Undecodable;
+use super::container::{Coded, Layer};
+use super::items::Items;
+use super::{Undecodable, decoded, stream};
 use crate::recording::images::decode::tests::{fixtures, hashed, wrong};
 use crate::recording::images::decode::{decode, header};
 
@@ -102,6 +104,27 @@ fn what_takes_too_much_is_refused_before_it_is_decoded() {
     bytes[at..at + 8].copy_from_slice(&[0, 0, 0x20, 0, 0, 0, 0x20, 0]);
     let said = refusal(bytes.clone());
     assert!(said.contains("take up to 960 MiB"), "{said}");
+    // Frames that are never shown, and pieces that take no byte.
+    let said = format!("{:?}", stream::meaning(&[0x32, 0].repeat(9)));
+    assert!(said.contains("more than 8 frames in one picture"), "{said}");
+    // Of each of two items: number, no other file, and the most pieces.
+    let [first, second] = [1, 2].map(|item| [0, item, 0, 0, 0xff, 0xff]);
+    let content = [&[0; 6], &[0, 2][..], &first, &second].concat();
+    let length = u32::to_be_bytes(content.len() as u32 + 8);
+    let meta = [&[0; 4], &length[..], b"iloc", &content].concat();
+    let said = format!("{:?}", Items::of(&meta).err());
+    assert!(said.contains("more than 100000 entries"), "{said}");
+    // A tile that is larger than its picture.
+    let layer = Layer {
+        size: [1, 1],
+        columns: 1,
+        tiles: vec![Coded {
+            size: [9000, 1],
+            bytes: Vec::new(),
+        }],
+    };
+    let said = format!("{:?}", decoded(layer).err());
+    assert!(said.contains("9000 × 1 pixels"), "{said}");
     // A stream whose frames are larger than the container says.
     bytes[at..at + 8].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
     let said = refusal(bytes);
@@ -112,7 +135,7 @@ fn what_takes_too_much_is_refused_before_it_is_decoded() {
 /// would end the process.
 #[test]
 fn damaged_files_are_survived() {
-    let step = std::env::var("NRP_DAMAGE").map_or(16, |every| every.parse().expect("a number"));
+    let step = std::env::var("NRP_DAMAGE").map_or(40, |every| every.parse().expect("a number"));
     let files = SETS.iter().flat_map(|(set, _)| fixtures(set));
     for (number, (file, bytes, _)) in files.enumerate() {
         let at = (number % step..bytes.len()).step_by(step);
