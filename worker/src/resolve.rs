@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
+mod comparisons;
 mod error;
 mod split_notices;
 mod split_parts;
@@ -330,6 +331,7 @@ fn resolve_recordings(
         training = parts.train.len();
         notices.extend(notice);
         notices.extend(split_notices::of(spec, &recordings, &parts)?);
+        notices.extend(comparisons::check(spec, &recordings, listed.as_ref())?);
         if Scheme::of(split_spec) == Ok(Scheme::ValidationIsTest) {
             let notice = "the validation stimuli are the test stimuli: the same stimuli select and \
                           score, so scores are better than those of new stimuli would be";

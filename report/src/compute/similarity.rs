@@ -48,16 +48,16 @@ pub(crate) fn over_subjects(name: &str, subjects: &[(&str, &ModelResult)]) -> Op
     };
     let numbers = |found: &Found| found.of_splits.keys().copied().collect::<Vec<_>>();
     let common = numbers(each.first()?);
-    let parts = common.iter().map(|split| {
+    let parts = common.iter().filter_map(|split| {
         let of_split = each.iter().map(|found| found.of_splits.get(split).copied());
         mean(&of_split.collect::<Option<Vec<f64>>>()?)
     });
-    let parts: Vec<f64> = parts.collect::<Option<_>>()?;
+    let parts: Vec<f64> = parts.collect();
     Some(Similarity {
         model: name.to_owned(),
         layers: layers.to_vec(),
         similarity,
-        over_splits: over(&parts)?,
+        over_splits: over(&parts),
         upper,
         lower: mean_of(|of| of.lower),
         ceiling,
@@ -84,8 +84,8 @@ fn of_set(model: &ModelResult, set: &SetOverSplits) -> Option<Found> {
     let whole = mean(&whole.collect::<Option<Vec<f64>>>()?)?;
     let parts = bests
         .iter()
-        .map(|(split, best)| Some((*split, best.row.scores.similarity_split?)));
-    let of_splits: BTreeMap<u32, f64> = parts.collect::<Option<_>>()?;
+        .filter_map(|(split, best)| Some((*split, best.row.scores.similarity_split?)));
+    let of_splits: BTreeMap<u32, f64> = parts.collect();
     // These depend on the recordings alone, so any split has them.
     let any = &bests.first()?.1.row;
     let (upper, consistency) = (
@@ -101,7 +101,7 @@ fn of_set(model: &ModelResult, set: &SetOverSplits) -> Option<Found> {
             model: model.model.clone(),
             layers: set.layers.clone(),
             similarity: whole,
-            over_splits: over(&of_splits.values().copied().collect::<Vec<_>>())?,
+            over_splits: over(&of_splits.values().copied().collect::<Vec<_>>()),
             upper,
             lower: any.scores.similarity_lower,
             ceiling: consistency.or(mean(&between)),
@@ -151,12 +151,12 @@ fn pairs(subjects: &[(&str, &ModelResult)], each: &[Found]) -> Vec<f64> {
     later.collect()
 }
 
-fn over(parts: &[f64]) -> Option<OverParts> {
-    Some(OverParts {
-        mean: mean(parts)?,
+fn over(parts: &[f64]) -> OverParts {
+    OverParts {
+        mean: mean(parts),
         error: error(parts),
         splits: parts.len(),
-    })
+    }
 }
 
 /// The standard error with divisor n; none with a single value.
@@ -225,7 +225,7 @@ mod tests {
         let found = of(&model).expect("two splits");
         assert_eq!(found.layers, ["high"]);
         near(Some(found.similarity), 0.5);
-        near(Some(found.over_splits.mean), 0.5);
+        near(found.over_splits.mean, 0.5);
         near(found.over_splits.error, 0.1 / 2.0f64.sqrt());
         assert_eq!((found.over_splits.splits, found.subjects), (2, None));
         assert_eq!(
@@ -235,6 +235,30 @@ mod tests {
         let one = of(&taken("cka", &[("a", 0, scores(0.5, 0.5))])).expect("one split");
         assert_eq!(one.over_splits.error, None);
         assert_eq!(of(&ModelResult::new("cka")), None);
+    }
+
+    /// The parts of splits may have too few stimuli.
+    #[test]
+    fn a_split_without_a_similarity_of_its_part_is_skipped() {
+        let without = |similarity: f64| Scores {
+            similarity_split: None,
+            ..scores(similarity, 0.0)
+        };
+        let model = taken(
+            "cka",
+            &[("a", 0, without(0.5)), ("a", 1, scores(0.5, 0.25))],
+        );
+        let found = of(&model).expect("two splits");
+        near(Some(found.similarity), 0.5);
+        near(found.over_splits.mean, 0.25);
+        assert_eq!(
+            (found.over_splits.splits, found.over_splits.error),
+            (1, None)
+        );
+        let none = of(&taken("cka", &[("a", 0, without(0.5))])).expect("a similarity");
+        assert_eq!((none.over_splits.splits, none.over_splits.mean), (0, None));
+        let whole = over_subjects("cka", &[("F", &model), ("N", &model)]).expect("both have one");
+        near(whole.over_splits.mean, 0.25);
     }
 
     #[test]
@@ -270,7 +294,7 @@ mod tests {
         near(found.upper, 0.8);
         near(found.lower, 0.3);
         near(found.ceiled, 0.75);
-        near(Some(found.over_splits.mean), 0.7);
+        near(found.over_splits.mean, 0.7);
         assert_eq!(found.subjects, Some(3));
         assert_eq!(found.per_subject[1].subject, "N");
         near(Some(found.per_subject[1].similarity.similarity), 0.6);

@@ -38,11 +38,11 @@ pub struct Similarity {
 /// Similarities over the splits' parts of the stimuli.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OverParts {
-    /// The mean.
-    pub mean: f64,
+    /// The mean; absent where no part has enough stimuli.
+    pub mean: Option<f64>,
     /// The standard error (divisor n); absent with a single split.
     pub error: Option<f64>,
-    /// How many splits there are.
+    /// How many splits have a similarity of their part.
     pub splits: usize,
 }
 

@@ -7,7 +7,9 @@ use faer::Mat;
 use rayon::prelude::*;
 
 /// Fewest stimuli of the unbiased estimate, which divides by n − 3.
-const LEAST_STIMULI: usize = 4;
+pub(super) const LEAST_STIMULI: usize = 4;
+/// Fewest of the one as it was first defined: a single stimulus does not vary.
+pub(super) const LEAST_STIMULI_BIASED: usize = 2;
 /// What Brain-Score adds to the denominator.
 const LITTLE: f64 = 1e-12;
 
@@ -25,7 +27,7 @@ pub(super) fn cka(
     let (model, least) = if is_unbiased {
         ("cka", LEAST_STIMULI)
     } else {
-        ("cka-biased", 2)
+        ("cka-biased", LEAST_STIMULI_BIASED)
     };
     if part.len() < least {
         return Err(ComparisonError::Stimuli {

@@ -37,16 +37,36 @@ pub struct Compared<'a> {
     pub part: &'a [usize],
 }
 
+/// The fewest stimuli that a comparison takes; of reverse PLS, those of its fit are counted otherwise.
+pub fn least_stimuli(comparison: Comparison) -> usize {
+    match comparison {
+        Comparison::Rdm => rdm::LEAST_STIMULI,
+        Comparison::Cka => cka::LEAST_STIMULI,
+        Comparison::CkaBiased => cka::LEAST_STIMULI_BIASED,
+        Comparison::ReversePls(_) => 0,
+    }
+}
+
+/// The fewest sites that a comparison takes; of reverse PLS, at least as many as it has components.
+pub fn least_sites(comparison: Comparison) -> usize {
+    match comparison {
+        Comparison::Rdm => rdm::LEAST_WIDTH,
+        Comparison::Cka | Comparison::CkaBiased => 1,
+        Comparison::ReversePls(components) => components.get() as usize,
+    }
+}
+
 /// Bytes that a comparison of `stimuli` stimuli takes at most.
 pub fn bytes(stimuli: usize) -> u64 {
     MATRICES * 8 * (stimuli as u64).pow(2)
 }
 
-/// Compares activations and responses, over all stimuli and over the split's part. Where there are other
+/// Compares activations and responses, over all stimuli and over the split's part, which has no similarity where
+/// it has too few stimuli, or the comparison of these alone is undefined. Where there are other
 /// subjects, their responses say how alike those of subjects are; unless one of them lacks responses.
 ///
 /// # Errors
-/// When there are too few stimuli, units or sites, or the comparison is undefined.
+/// When there are too few stimuli, units or sites, or the comparison over all stimuli is undefined.
 ///
 /// # Panics
 /// With [`Comparison::ReversePls`], which is fitted: `evaluate_reverse`.
@@ -82,7 +102,7 @@ pub fn evaluate(
     }
     Ok(trained(Scores {
         similarity: Some(of(&all)?),
-        similarity_split: Some(of(compared.part)?),
+        similarity_split: of(compared.part).ok(),
         similarity_upper: upper,
         similarity_lower: lower,
         other_subjects: match between.as_slice() {

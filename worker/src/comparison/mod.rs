@@ -22,5 +22,7 @@ mod reverse;
 mod tests;
 
 pub use error::ComparisonError;
-pub use evaluate::{Compared, Responses, bytes, evaluate, evaluate_reverse};
+pub use evaluate::{
+    Compared, Responses, bytes, evaluate, evaluate_reverse, least_sites, least_stimuli,
+};
 pub use kernel::Kernel;

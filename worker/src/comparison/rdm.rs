@@ -6,9 +6,9 @@ use super::kernel::Kernel;
 use rayon::prelude::*;
 
 /// Fewest stimuli: three pairs have an order.
-const LEAST_STIMULI: usize = 3;
+pub(super) const LEAST_STIMULI: usize = 3;
 /// Fewest values of a row.
-const LEAST_WIDTH: usize = 3;
+pub(super) const LEAST_WIDTH: usize = 3;
 /// Dissimilarities, which are at most 2, are equal to the least of those that differ from it by no more than
 /// this: those of two pairs of equal pictures differ by rounding alone.
 const TIE: f64 = 1e-14;

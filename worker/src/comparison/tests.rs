@@ -1,7 +1,9 @@
 //! Comparisons against NumPy, SciPy and scikit-learn, and what is refused.
 
 use super::kernel::Kernel;
-use super::{Compared, ComparisonError, Responses, cka, evaluate, evaluate_reverse, reverse};
+use super::{
+    Compared, ComparisonError, Responses, cka, evaluate, evaluate_reverse, least_stimuli, reverse,
+};
 use crate::nrp::{Activations, Data, TrainError, Trained};
 use nrp_proto::sweep::Comparison;
 use serde::Deserialize;
@@ -328,13 +330,14 @@ fn what_cannot_be_compared_is_refused_with_what_was_found() {
         Err(TrainError::NonFiniteActivation { layer: 0, unit: 6 })
     ));
     let mut few = all();
-    few.part = vec![4, 9, 2];
+    few.responses.truncate(3);
+    few.part = vec![0, 1];
     assert_eq!(
         few.refused(Comparison::Cka),
         "3 stimuli cannot be compared; `cka` needs 4"
     );
     assert!(few.evaluate(Comparison::CkaBiased).is_ok());
-    few.part = vec![4, 9];
+    few.responses.truncate(2);
     assert_eq!(
         few.refused(Comparison::Rdm),
         "2 stimuli cannot be compared; `rdm` needs 3"
@@ -356,6 +359,29 @@ fn what_cannot_be_compared_is_refused_with_what_was_found() {
         alike.refused(Comparison::Rdm),
         "all dissimilarities between activations are equal: they have no order"
     );
+}
+
+#[test]
+fn a_part_with_too_few_stimuli_takes_only_its_own_similarity_away() {
+    let with = |part: &[usize], comparison| {
+        let mut case = cases().swap_remove(0);
+        case.part = part.to_vec();
+        let scores = case.evaluate(comparison).expect("compares").test.scores;
+        (scores.similarity, scores.similarity_split.is_some())
+    };
+    for (comparison, least) in [
+        (Comparison::Rdm, 3),
+        (Comparison::Cka, 4),
+        (Comparison::CkaBiased, 2),
+    ] {
+        assert_eq!(least_stimuli(comparison), least);
+        let part = [4, 9, 2, 17];
+        let (enough, has_part) = with(&part[..least], comparison);
+        assert!(has_part, "{comparison}");
+        let (few, has_part) = with(&part[..least - 1], comparison);
+        assert!(!has_part, "{comparison}");
+        assert!(few.is_some() && few == enough, "{comparison}");
+    }
 }
 
 #[test]

@@ -82,7 +82,9 @@ impl From<ResolveError> for ExecuteError {
             ResolveError::Ann { ann: _, source } => source.into(),
             ResolveError::Recording(source) => source.into(),
             ResolveError::Split(source) => source.into(),
-            error @ ResolveError::Components { .. } => JobError::new(error.to_string()).into(),
+            error @ (ResolveError::Components { .. } | ResolveError::Compared { .. }) => {
+                JobError::new(error.to_string()).into()
+            }
         }
     }
 }

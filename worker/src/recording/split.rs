@@ -82,6 +82,19 @@ pub enum SplitError {
         /// The part without stimuli.
         part: &'static str,
     },
+    /// Too few stimuli for Brain-Score's splits.
+    #[error(
+        "Brain-Score's splits of nine tenths and a tenth need {least} stimuli, and there are {stimuli}"
+    )]
+    #[diagnostic(help(
+        "use recordings with more stimuli, or another `scheme` under `[split]`, such as \"holdout\""
+    ))]
+    TooFew {
+        /// How many stimuli there are.
+        stimuli: usize,
+        /// How many are needed.
+        least: usize,
+    },
     /// A class of which a part cannot have its share.
     #[error("one stimulus alone is of class `{class}`, and stratified splits need two of each")]
     #[diagnostic(help(

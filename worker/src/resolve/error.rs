@@ -33,6 +33,19 @@ pub enum ResolveError {
         #[diagnostic_source]
         SplitError,
     ),
+    /// Too few stimuli for a comparison in any split.
+    #[error("`{model}` needs {least} stimuli, and {stimuli} are compared")]
+    #[diagnostic(help(
+        "use recordings with more stimuli, or leave `{model}` out of `baselines` in `[training]`"
+    ))]
+    Compared {
+        /// The comparison.
+        model: String,
+        /// How many stimuli there are.
+        stimuli: usize,
+        /// How many are needed.
+        least: usize,
+    },
     /// More principal components are asked for than the training stimuli can have.
     #[error(
         "`projection` asks for {asked} principal components, but {stimuli} training stimuli have at most {limit}"

@@ -243,7 +243,10 @@ pub(super) fn check_all(
         Scheme::Holdout | Scheme::Shuffle | Scheme::ValidationIsTest => {
             return Ok((file, notices));
         }
-        Scheme::BrainScore => notices.push(order_notice(&spec.order)),
+        Scheme::BrainScore => {
+            brain_score::check(recordings.stimuli.len())?;
+            notices.push(order_notice(&spec.order));
+        }
         Scheme::File | Scheme::Given => {}
     }
     let mut unlisted = 0;
@@ -277,7 +280,7 @@ fn order_notice(order: &[String]) -> String {
     }
 }
 
-fn numbered(spec: &SplitSpec, number: u32) -> SplitSpec {
+pub(super) fn numbered(spec: &SplitSpec, number: u32) -> SplitSpec {
     SplitSpec {
         number,
         ..spec.clone()

@@ -62,7 +62,7 @@ fn scores(found: &Similarity) -> Vec<Field> {
             Value::Word(row::model_label(&found.model)),
         ),
         score("similarity", "similarity", Some(found.similarity)),
-        score("in splits, mean", "mean_similarity_split", Some(over.mean)),
+        score("in splits, mean", "mean_similarity_split", over.mean),
         score("s.e.", "similarity_split_error", over.error),
         field("splits", "splits", Value::Count(Some(over.splits as u64))),
         field(

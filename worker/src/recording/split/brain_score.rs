@@ -13,6 +13,21 @@ const TRAIN: f64 = 0.9;
 /// The fraction of the stimuli that comparisons without a fit are computed on.
 const COMPARED: f64 = 0.9;
 
+/// Fewest stimuli of which a tenth is one.
+const LEAST_STIMULI: usize = 10;
+
+/// Refuses so few stimuli that a tenth of them is none.
+///
+/// # Errors
+/// When there are fewer than ten.
+pub fn check(stimuli: usize) -> Result<(), SplitError> {
+    let least = LEAST_STIMULI;
+    if stimuli < least {
+        return Err(SplitError::TooFew { stimuli, least });
+    }
+    Ok(())
+}
+
 /// Positions in the order of the stimuli, in the order drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {
@@ -217,6 +232,17 @@ mod tests {
                 assert_eq!(&drawn.test, test, "{} {number}", case.stimuli);
             }
         }
+    }
+
+    #[test]
+    fn fewer_than_ten_stimuli_are_refused_with_how_many_there_are() {
+        assert!(check(10).is_ok() && compared(9, 10, None, 1).is_ok());
+        insta::assert_snapshot!(
+            check(9).expect_err("too few"),
+            @"Brain-Score's splits of nine tenths and a tenth need 10 stimuli, and there are 9"
+        );
+        // There the nine tenths that comparisons take leave nothing.
+        assert!(compared(0, 9, None, 1).is_err());
     }
 
     /// Splits that Brain-Score itself drew; see `../shared/brain-score`.
