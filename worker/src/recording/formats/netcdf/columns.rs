@@ -8,9 +8,10 @@ use crate::recording::bins::Group;
 use crate::recording::error::RecordingError;
 use crate::recording::formats::reading::Asked;
 use crate::recording::region::{Part, chosen};
-use crate::recording::site::SiteKey;
+use crate::recording::site::{Site, SiteKey};
 use crate::recording::site_filter::FilterError;
 use crate::recording::subjects::{SubjectChoice, SubjectsError};
+use crate::recording::words::some_of;
 
 /// The columns that are read: every site of `sites` for every group, `[groups, sites]`.
 pub(super) struct Columns {
@@ -41,7 +42,7 @@ impl Columns {
         groups: &[Group],
         kept: Option<&HashSet<SiteKey>>,
     ) -> Result<Self, RecordingError> {
-        let (subjects, notices) = asked.layout.subjects.of(asked.path, &header.sites)?;
+        let (subjects, mut notices) = asked.layout.subjects.of(asked.path, &header.sites)?;
         // What region and subject each site counts for, if it is read.
         let places: Vec<Option<Place<'_>>> = header
             .sites
@@ -66,6 +67,7 @@ impl Columns {
         let recordings = format!("`{}`", asked.path.display());
         let parts = chosen(asked.regions, &all, &recordings)?;
         let wanted: HashSet<&Part> = parts.iter().collect();
+        notices.extend(kept.and_then(|kept| lost(asked, &header.sites, &parts, kept)));
         // The places that are wanted of a group, with their names in its bins.
         let of_group = |group: &Group| {
             let parts = known.iter().map(|&place| (place, part(place, group)));
@@ -158,6 +160,57 @@ fn in_order<'a>(places: impl Iterator<Item = Place<'a>>) -> Vec<Place<'a>> {
         known.insert((of_region, of_subject), (region, subject));
     }
     known.into_values().collect()
+}
+
+/// The notice about subjects of which a filter of sites leaves none in a region that is read.
+fn lost<'a>(
+    asked: &Asked<'_>,
+    sites: &'a [Site],
+    parts: &[Part],
+    kept: &HashSet<SiteKey>,
+) -> Option<String> {
+    let are_all = match asked.layout.subjects {
+        SubjectChoice::One(_) => return None,
+        SubjectChoice::Together | SubjectChoice::Each => asked.regions.is_empty(),
+    };
+    let read: HashSet<&str> = parts.iter().map(|part| part.region.as_str()).collect();
+    let sites = sites.iter().filter(|site| !site.region.is_empty());
+    let sites = sites.filter(|site| are_all || read.contains(site.region.as_str()));
+    // How many sites of each pass, and how many there are.
+    let mut counts: HashMap<Place<'_>, (usize, usize)> = HashMap::new();
+    let place = |site: &'a Site| (site.region.as_str(), site.subject.as_deref().unwrap_or(""));
+    for site in sites.clone() {
+        let (pass, all) = counts.entry(place(site)).or_default();
+        *pass += usize::from(kept.contains(&site.key()));
+        *all += 1;
+    }
+    let places = in_order(sites.map(place));
+    let name = |(region, subject): Place<'_>| match subject {
+        "" => region.to_owned(),
+        subject => format!("{region} of {subject}"),
+    };
+    let none = places.iter().filter(|place| counts[*place].0 == 0);
+    let none = none.map(|place| format!("{} (of {})", name(*place), counts[place].1));
+    let (none, lost) = some_of(none);
+    let kept = places.iter().filter(|place| counts[*place].0 > 0);
+    let kept = kept.map(|place| {
+        let (pass, all) = counts[place];
+        format!("{pass} of {all} in {}", name(*place))
+    });
+    let (kept, left) = some_of(kept);
+    let more = |count: usize, some: &[String]| match count - some.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (lost > 0).then(|| {
+        format!(
+            "no site passes `sites` in {}{}, left out; there are {}{}",
+            none.join(", "),
+            more(lost, &none),
+            kept.join(", "),
+            more(left, &kept)
+        )
+    })
 }
 
 fn refuse_alike(path: &Path, parts: &[Part]) -> Result<(), SubjectsError> {

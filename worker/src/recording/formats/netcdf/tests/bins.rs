@@ -327,6 +327,34 @@ fn each_subject_is_a_region_or_one_is_read_alone() {
 }
 
 #[test]
+fn a_subject_of_which_no_site_passes_is_named() {
+    let told = |filter: &str, subjects, regions: &[&str]| {
+        let layout = Layout {
+            filter: Some(filter.parse().expect("a filter")),
+            subjects,
+            ..Layout::evident()
+        };
+        let notices = recordings("subjects.nc", layout, regions)
+            .expect("recordings")
+            .notices;
+        let mut told = notices
+            .into_iter()
+            .filter(|of| of.starts_with("no site passes"));
+        told.next()
+    };
+    let each = || SubjectChoice::Each;
+    let all = told("subject == F", each(), &[]).expect("a notice");
+    insta::assert_snapshot!(all, @"no site passes `sites` in V4 of N (of 2), IT of N (of 1), left out; there are 1 of 1 in V4 of F, 1 of 1 in IT of F");
+    let it = told("subject == F", SubjectChoice::Together, &["IT"]).expect("a notice");
+    insta::assert_snapshot!(it, @"no site passes `sites` in IT of N (of 1), left out; there are 1 of 1 in IT of F");
+    assert_eq!(told("subject != M", each(), &[]), None);
+    assert_eq!(
+        told("subject == F", SubjectChoice::One("F".to_owned()), &[]),
+        None
+    );
+}
+
+#[test]
 fn a_check_lists_the_bins_also_where_none_is_chosen() {
     let report = check(&[testdata("bins-seconds.nc")], &Layout::evident(), &[]).expect("a report");
     assert_eq!(report.problems.len(), 1);
