@@ -18,6 +18,8 @@ use super::words::{counted, some_of};
 pub(super) struct Assembly {
     /// Where it was read from.
     pub(super) path: PathBuf,
+    /// Where the presentations from `noise_from` on were read from, if that is another file.
+    pub(super) test_path: Option<PathBuf>,
     /// The name of each site that was read. With every time bin as a region, a site is here once for each bin.
     pub(super) sites: Vec<String>,
     /// What identifies each of these in its file.
@@ -74,6 +76,7 @@ impl Assembly {
         };
         Self {
             path: path.to_owned(),
+            test_path: None,
             parts: parts(&regions),
             keys: described.keys(),
             sites,
@@ -91,6 +94,13 @@ impl Assembly {
             values,
             noise_from: 0,
         }
+    }
+
+    /// The file that a presentation was read from.
+    pub(super) fn path_of(&self, presentation: usize) -> &Path {
+        let of_test = self.test_path.as_deref();
+        let of_test = of_test.filter(|_| presentation >= self.noise_from);
+        of_test.unwrap_or(&self.path)
     }
 
     /// The response of `site` in `presentation`; NaN where nothing was recorded.

@@ -162,7 +162,7 @@ impl Cells {
         };
         let noise = Noise::chosen(ceiling, &shown, self.sites.len(), value);
         let noise = noise.map_err(|source| RecordingError::Ceiling {
-            path: assembly.path.clone(),
+            path: assembly.path_of(from).to_owned(),
             region: region.to_owned(),
             source,
         })?;
@@ -174,7 +174,7 @@ impl Cells {
         match self.infinite {
             None => Ok(()),
             Some((presentation, site, value)) => Err(RecordingError::NotFinite {
-                path: assembly.path.clone(),
+                path: assembly.path_of(presentation).to_owned(),
                 site: assembly.sites[site].clone(),
                 stimulus: assembly.shown[presentation].clone(),
                 value,

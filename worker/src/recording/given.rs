@@ -162,6 +162,8 @@ pub(super) fn open(
         stimuli,
     };
     let test_axes = test_half.assembly.axes.clone();
+    let train_ceilings = train_half.assembly.ceilings.is_some();
+    let is_train_asked = train_ceilings && test_half.assembly.ceilings.is_none();
     let mut assembly = joined(train_half.assembly, test_half.assembly)?;
     let told = notices.into_iter().flatten();
     let told = told.chain(train_half.notices).chain(test_half.notices);
@@ -172,7 +174,19 @@ pub(super) fn open(
     }
     let ceiling = &test.layout.ceiling;
     let recordings =
-        Recordings::from_files(&assembly, set, regions, ceiling, |_| Ok(Box::new(pictures)))?;
+        Recordings::from_files(&assembly, set, regions, ceiling, |_| Ok(Box::new(pictures)));
+    let recordings = recordings.map_err(|error| match error {
+        // The coordinate is the train file's, as the other has none.
+        RecordingError::Ceiling { region, source, .. } if is_train_asked => {
+            let path = assembly.path.clone();
+            RecordingError::Ceiling {
+                path,
+                region,
+                source,
+            }
+        }
+        other => other,
+    })?;
     Ok(Recordings {
         lines,
         listed,
@@ -325,6 +339,7 @@ fn joined(mut train: Assembly, test: Assembly) -> Result<Assembly, RecordingErro
     };
     let of_test = test.ceilings.as_ref().map(of_test);
     train.ceilings = of_test.or(train.ceilings.take());
+    train.test_path = Some(test.path);
     // Only the labels of those that test are used; the others stand for none.
     train.repetitions = test.repetitions.map(|labels| {
         let none = std::iter::repeat_n(String::new(), from);

@@ -2,7 +2,10 @@
 
 use miette::Diagnostic;
 
+use nrp_proto::sweep::Ceiling;
+
 use super::*;
+use crate::recording::average::average;
 use crate::recording::bins::{Span, TimeBin};
 use crate::recording::tests::testdata;
 use crate::recording::{Layout, Source, SubjectChoice};
@@ -241,6 +244,47 @@ fn other_sites_and_an_unknown_coordinate_are_told_with_their_file() {
     let refused = open(&train, &test, &[]).err().expect("an error");
     let help = refused.help().expect("help").to_string();
     assert!(help.ends_with("did you mean `reliability`?"), "{help}");
+}
+
+/// Of two sites, to one stimulus twice.
+fn rows(path: &str, stimulus: &str, values: [f64; 4]) -> Assembly {
+    let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+    let (sites, regions) = (words(["a", "b"]), words(["V4", "V4"]));
+    let shown = words([stimulus, stimulus]);
+    Assembly::by_rows(Path::new(path), sites, regions, shown, values.to_vec())
+}
+
+#[test]
+fn a_fault_is_told_with_the_file_that_has_it() {
+    let refused = |train: [f64; 4], test: [f64; 4]| {
+        let (train, test) = (rows("train.nc", "s0", train), rows("test.nc", "s1", test));
+        let both = joined(train, test).expect("the same sites");
+        let [part] = &both.parts[..] else {
+            panic!("one region");
+        };
+        let ceiling = Ceiling::default();
+        let refused = average(&both, part, &[0, 0, 1, 1], 2, &ceiling).expect_err("infinite");
+        refused.to_string()
+    };
+    let (whole, broken) = ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, f64::INFINITY]);
+    let said = [refused(broken, whole), refused(whole, broken)];
+    insta::assert_snapshot!(said.join("\n"), @r"
+    `train.nc`: site `b` has the response inf to stimulus `s0`
+    `test.nc`: site `b` has the response inf to stimulus `s1`
+    ");
+    // The repetitions of the test recordings alone make the ceiling.
+    let folder = Folder::new();
+    let of = Layout {
+        ceiling: "coordinate:nothing".parse().expect("a ceiling"),
+        ..layout(SubjectChoice::Together, "")
+    };
+    let [train, test] = ["train", "test"]
+        .map(|part| folder.files(&format!("{part}.nc"), &format!("{part}.csv"), &of));
+    let refused = open(&train, &test, &[]).err().expect("an error");
+    let RecordingError::Ceiling { path, .. } = &refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(path, &test.assembly);
 }
 
 #[test]

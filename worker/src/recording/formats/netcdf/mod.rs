@@ -109,6 +109,7 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
     notices.extend(odd);
     Ok(Assembly {
         path: path.to_owned(),
+        test_path: None,
         keys: columns.keys,
         sites: columns.names,
         regions: columns.regions,
