@@ -2,6 +2,7 @@
 //! in the report, among them of each layer set in each split. Of linear models, which have one trial of each,
 //! that is every trial.
 
+use super::compute::subjects;
 use super::model::{
     AnnResult, AnnResults, Best, LayerSet, ModelResult, Protocol, RegionResult, Regions,
     SetOverSplits, Size, SplitResult, SweepSummary, Winner,
@@ -138,9 +139,13 @@ impl Fold {
     }
 
     /// Ids of the trials whose details the report shows: the best ones of each split, of all layer sets
-    /// and of the one that is scored over splits. Each stands there once.
+    /// and of those that are scored over splits and over subjects. Each stands there once.
     pub fn wants_details(&self) -> Vec<String> {
         let of_sets = self.networks.models().filter_map(ModelResult::scored_set);
+        let anns = self.networks.0.iter();
+        let of_subjects =
+            anns.flat_map(|ann| subjects::scored_sets(&ann.regions, &self.spec.sites));
+        let of_sets = of_sets.chain(of_subjects);
         let of_sets = of_sets.flat_map(|set| set.bests.values());
         let mut seen = BTreeSet::new();
         let bests = self.networks.bests().chain(of_sets);

@@ -9,7 +9,7 @@ mod similarity;
 pub(crate) mod sites;
 pub(crate) mod sparsity;
 mod splits;
-mod subjects;
+pub(crate) mod subjects;
 pub(crate) mod time;
 
 pub(crate) use bootstrap::RESAMPLES;

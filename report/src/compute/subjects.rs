@@ -27,19 +27,7 @@ pub(crate) struct Scored<'a> {
 
 /// The regions of all subjects, of those that are `described` as parts of one.
 pub(crate) fn conclude(regions: &[RegionResult], described: &[RegionSites]) -> Vec<SubjectsResult> {
-    let mut wholes: Vec<&str> = Vec::new();
-    for part in described.iter().filter(|of| !of.part_of.is_empty()) {
-        if !wholes.contains(&part.part_of.as_str()) {
-            wholes.push(&part.part_of);
-        }
-    }
-    let of_whole = |region: &str| {
-        let parts = described.iter().filter(|of| of.part_of == region);
-        let subjects = parts.map(|described| Subject {
-            described,
-            result: regions.iter().find(|of| of.region == described.region),
-        });
-        let subjects: Vec<Subject<'_>> = subjects.collect();
+    let of_whole = |(region, subjects): (&str, Vec<Subject<'_>>)| {
         let models = models(&subjects);
         SubjectsResult {
             region: region.to_owned(),
@@ -52,7 +40,47 @@ pub(crate) fn conclude(regions: &[RegionResult], described: &[RegionSites]) -> V
             models,
         }
     };
-    wholes.into_iter().map(of_whole).collect()
+    wholes(regions, described)
+        .into_iter()
+        .map(of_whole)
+        .collect()
+}
+
+/// The layer sets on which the models of several subjects are scored, once for each subject.
+pub(crate) fn scored_sets<'a>(
+    regions: &'a [RegionResult],
+    described: &'a [RegionSites],
+) -> Vec<&'a SetOverSplits> {
+    let mut sets = Vec::new();
+    for (_, subjects) in wholes(regions, described) {
+        for name in names(&subjects) {
+            let Some(models) = in_subjects(name, &subjects) else {
+                continue;
+            };
+            let layers = common_set(&models).unwrap_or_default();
+            let of_models = models.iter().flat_map(|(_, model)| &model.layer_sets);
+            sets.extend(of_models.filter(|set| set.layers == layers));
+        }
+    }
+    sets
+}
+
+/// The regions of which subjects are parts, with these.
+fn wholes<'a>(
+    regions: &'a [RegionResult],
+    described: &'a [RegionSites],
+) -> Vec<(&'a str, Vec<Subject<'a>>)> {
+    let mut wholes: Vec<(&str, Vec<Subject<'_>>)> = Vec::new();
+    for described in described.iter().filter(|of| !of.part_of.is_empty()) {
+        let result = regions.iter().find(|of| of.region == described.region);
+        let subject = Subject { described, result };
+        let whole = described.part_of.as_str();
+        match wholes.iter_mut().find(|(known, _)| *known == whole) {
+            Some((_, subjects)) => subjects.push(subject),
+            None => wholes.push((whole, vec![subject])),
+        }
+    }
+    wholes
 }
 
 /// The comparisons that have similarities in every subject.
@@ -73,19 +101,32 @@ fn similarities(subjects: &[Subject<'_>]) -> Vec<Similarity> {
 
 /// The models that have scores in every subject.
 fn models(subjects: &[Subject<'_>]) -> Vec<ModelOverSubjects> {
-    let of_first = subjects.first().and_then(|first| first.result);
-    let names = of_first.iter().flat_map(|region| &region.models);
-    let names = names.map(|model| model.model.as_str());
+    let names = names(subjects);
     names.filter_map(|name| over(name, subjects)).collect()
 }
 
-fn over(name: &str, subjects: &[Subject<'_>]) -> Option<ModelOverSubjects> {
+/// The models of the first subject.
+fn names<'a>(subjects: &[Subject<'a>]) -> impl Iterator<Item = &'a str> + use<'a> {
+    let of_first = subjects.first().and_then(|first| first.result);
+    let models = of_first.into_iter().flat_map(|region| &region.models);
+    models.map(|model| model.model.as_str())
+}
+
+/// The model `name` in each subject; none unless all have it.
+fn in_subjects<'a>(
+    name: &str,
+    subjects: &[Subject<'a>],
+) -> Option<Vec<(&'a RegionSites, &'a ModelResult)>> {
     let in_subjects = subjects.iter().map(|subject| {
         let mut models = subject.result?.models.iter();
         let model = models.find(|model| model.model == name)?;
         Some((subject.described, model))
     });
-    let in_subjects: Vec<(&RegionSites, &ModelResult)> = in_subjects.collect::<Option<_>>()?;
+    in_subjects.collect()
+}
+
+fn over(name: &str, subjects: &[Subject<'_>]) -> Option<ModelOverSubjects> {
+    let in_subjects = in_subjects(name, subjects)?;
     let layers = common_set(&in_subjects)?;
     let scored = in_subjects.iter().map(|(described, model)| {
         let set = model.layer_sets.iter().find(|set| set.layers == layers)?;
@@ -204,7 +245,7 @@ mod tests {
     use crate::{Fold, Report};
     use nrp_proto::state::TrialState;
     use nrp_proto::wire::{
-        AnnSpec, Scores, SplitSpec, SweepSpec, SweepStatus, TrialRecord, TrialSpec,
+        AnnSpec, Details, Scores, SplitSpec, SweepSpec, SweepStatus, TrialRecord, TrialSpec,
     };
 
     /// A subject, its ceiling, and the r of each split on each layer.
@@ -212,12 +253,13 @@ mod tests {
 
     /// The report on subjects in one region whose name has a slash, as one of another region has.
     fn report(cases: &[Case<'_>]) -> Report {
-        let described = |(subject, _, _): &Case<'_>| RegionSites {
+        let described = |(subject, ceiling, _): &Case<'_>| RegionSites {
             region: format!("V/4/{subject}"),
             part_of: "V/4".to_owned(),
             subject: (*subject).to_owned(),
             ceiling_of_all: Some(0.82),
             ceiling_of_all_error: Some(0.01),
+            ceilings: vec![*ceiling as f32, *ceiling as f32],
             ..RegionSites::default()
         };
         let alone = RegionSites {
@@ -261,12 +303,33 @@ mod tests {
                 }
             }
         }
+        // A site at r, and one at 0.
+        for trial in fold.wants_details() {
+            let (subject, rest) = trial.split_once('-').expect("a subject");
+            let (layer, number) = rest.split_once('-').expect("a layer");
+            let of = |case: &&Case<'_>| case.0 == subject;
+            let (_, _, layers) = cases.iter().find(of).expect("its case");
+            let of_layer = layers.iter().find(|(of, _)| *of == layer);
+            let (_, splits) = of_layer.expect("its layer");
+            let r = splits[number.parse::<usize>().expect("a number")];
+            let details = Details {
+                site_pearson: vec![r as f32, 0.0],
+                ..Details::default()
+            };
+            fold.take_details(&trial, details);
+        }
         Report::new(fold)
     }
 
     fn close(found: Option<f64>, expected: f64) {
         let found = found.expect("defined");
         assert!((found - expected).abs() < 1e-12, "{found}, {expected}");
+    }
+
+    /// Sites are kept in 32 bits.
+    fn close_to_32_bits(found: Option<f64>, expected: Option<f64>) {
+        let (found, expected) = (found.expect("defined"), expected.expect("defined"));
+        assert!((found / expected - 1.0).abs() < 1e-6, "{found}, {expected}");
     }
 
     #[test]
@@ -291,6 +354,12 @@ mod tests {
         close(
             found.score,
             (0.45_f64.powi(2) / 0.8 + 0.75_f64.powi(2) / 0.9) / 2.0,
+        );
+        // Neither subject's own best layer set alone has it. A constant prediction is skipped, which leaves one site.
+        close_to_32_bits(found.score_site_wise, found.score);
+        close_to_32_bits(
+            found.score_site_wise_with_constant,
+            found.score.map(|score| score / 2.0),
         );
         // In both splits the mean over subjects is 0.6.
         close(found.center_error, 0.0);
