@@ -156,7 +156,7 @@ pub static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
 });
 
 /// What all trials of a sweep share.
-const SETTING: [Column; 16] = [
+const SETTING: [Column; 17] = [
     Column::row("sweep", Kind::Text, |row| word(&row.cell.setting.sweep)),
     Column::row("sweep_id", Kind::Text, |row| {
         word(&row.cell.setting.sweep_id)
@@ -187,6 +187,9 @@ const SETTING: [Column; 16] = [
     }),
     Column::row("split_seed", Kind::Whole, |row| {
         Some(Field::Whole(row.cell.setting.split_seed))
+    }),
+    Column::row("split_digest", Kind::Text, |row| {
+        some_word(&row.cell.setting.split_digest)
     }),
     Column::row("inputs", Kind::Text, |row| {
         some_word(&row.cell.setting.inputs)
@@ -336,6 +339,8 @@ impl Serialize for TrialRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::Origin;
+    use nrp_proto::wire::{SplitSpec, TrialRecord, TrialSpec};
     use std::collections::BTreeSet;
 
     #[test]
@@ -351,6 +356,28 @@ mod tests {
     }
 
     #[test]
+    fn trials_of_listed_splits_have_the_digest_of_their_file() {
+        let of = |digest: &str| {
+            let record = TrialRecord {
+                spec: Some(TrialSpec {
+                    split: Some(SplitSpec {
+                        digest: digest.to_owned(),
+                        ..SplitSpec::default()
+                    }),
+                    ..TrialSpec::default()
+                }),
+                ..TrialRecord::default()
+            };
+            let row = Row::new(&record, &Origin::default());
+            let mut columns = COLUMNS.iter();
+            let column = columns.find(|column| column.name == "split_digest");
+            column.expect("a column").of_row(&row)
+        };
+        assert_eq!(of("0123abcd"), Some(Field::Text("0123abcd".to_owned())));
+        assert_eq!(of(""), None);
+    }
+
+    #[test]
     fn exports_have_the_columns_that_other_programs_know() {
         let names: BTreeSet<_> = COLUMNS.iter().map(|column| column.name).collect();
         let known = "alpha ann attempts batch_size best_epoch cache_dtype ceiling_median depth device dropout \
@@ -360,7 +387,7 @@ mod tests {
                      r2_median r2_pooled random_weights reached_sparsity reason recorded_at recordings \
                      recordings_digest region scheme seed similarity similarity_lower similarity_split \
                      similarity_upper simulated sites sites_left_out sites_scored \
-                     sparsity split split_half_consistency split_seed state stratify sweep sweep_id \
+                     sparsity split split_digest split_half_consistency split_seed state stratify sweep sweep_id \
                      targets test_fraction train_fraction train_seconds trial validation_fraction \
                      validation_mse weight_decay weights worker worker_version";
         assert_eq!(Vec::from_iter(names).join(" "), known);

@@ -56,6 +56,8 @@ pub struct Setting {
     pub duplicates: Option<String>,
     /// Seed of the split.
     pub split_seed: u64,
+    /// Digest of the file that lists the splits; absent where none does.
+    pub split_digest: Option<String>,
     /// How activations are scaled.
     pub inputs: Option<String>,
     /// How responses are scaled.
@@ -92,9 +94,9 @@ impl Setting {
             // An axis.
             number: _,
             duplicates,
-            // The digest stands for what the file lists; the row has no column for either.
+            digest,
+            // The digest stands for what the file lists.
             order: _,
-            digest: _,
             splits: _,
         } = split;
         let TrainingSpec {
@@ -118,6 +120,7 @@ impl Setting {
             stratify: present(stratify),
             duplicates: present(duplicates),
             split_seed: seed,
+            split_digest: present(digest),
             inputs: present(inputs),
             targets: present(targets),
             batch_size: of_network.then_some(batch_size),
