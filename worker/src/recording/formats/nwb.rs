@@ -5,6 +5,7 @@
 //! column that names the stimulus. A response is the number of spikes from the window's start up to, but not
 //! including, its end; NaN where the unit was not observed throughout.
 
+mod electrodes;
 mod table;
 
 use std::collections::HashSet;
@@ -22,6 +23,7 @@ use crate::recording::limits::{MAX_RESPONSES, MAX_RESPONSES_BYTES};
 use crate::recording::site::SiteKey;
 use crate::recording::site_filter::{Column, Verdict};
 use crate::recording::stimuli::{STIMULUS_IDS, StimulusSet};
+use electrodes::Electrodes;
 use table::Table;
 
 /// The table of intervals that is read unless another is named.
@@ -39,19 +41,21 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<Opened, RecordingError> {
     Ok(Opened::without_stimuli(assembly))
 }
 
-/// What the filter that is asked for says of the units, by the columns of their table.
+/// What the filter that is asked for says of the units, by the columns of their table, or else of that of their
+/// electrodes.
 pub(super) fn verdict(asked: &Asked<'_>) -> Result<Option<Verdict>, RecordingError> {
     let Some(filter) = &asked.layout.filter else {
         return Ok(None);
     };
     guarded(asked.path, || {
-        let (_, _, units) = units(asked)?;
-        verdict_on(asked, &units, filter).map(Some)
+        let (file, _, units) = units(asked)?;
+        verdict_on(asked, &file, &units, filter).map(Some)
     })
 }
 
 fn verdict_on(
     asked: &Asked<'_>,
+    file: &Hdf5File,
     units: &Table,
     filter: &SiteFilter,
 ) -> Result<Verdict, RecordingError> {
@@ -63,11 +67,22 @@ fn verdict_on(
         region: String::new(),
         id,
     };
-    let keys = ids.into_iter().map(key).collect();
-    let known = units.columns().to_vec();
+    let keys = ids.iter().cloned().map(key).collect();
+    let mut known = units.columns().to_vec();
+    let mut conditions = filter.conditions.iter();
+    let needs_others = conditions.any(|of| !units.has(&of.coordinate));
+    let electrodes = if needs_others {
+        Electrodes::open(asked, file, units)?
+    } else {
+        None
+    };
+    let of_electrodes = electrodes.iter().flat_map(|of| of.table.columns());
+    known.extend(of_electrodes.filter(|of| !units.has(of)).cloned());
     Verdict::of(asked.path, filter, keys, known, |name| {
         if !units.has(name) {
-            return Ok(None);
+            let electrodes = electrodes.as_ref().filter(|of| of.table.has(name));
+            let column = electrodes.map(|of| of.column(name, &ids));
+            return column.transpose().map_err(failed);
         }
         let column = units.column(name).map_err(failed)?;
         let entries = match &column {
@@ -154,7 +169,7 @@ fn read(asked: &Asked<'_>) -> Result<Assembly, RecordingError> {
     }
     let regions = regions(asked, &file, &units, sites, &mut notices)?;
     let names = units.words("id").map_err(failed)?;
-    let kept = kept(asked, &units, &names, &mut notices)?;
+    let kept = kept(asked, &file, &units, &names, &mut notices)?;
     let [names, regions] = [names, regions].map(|all| only(all, &kept));
     let (spikes, observed) = (only(spikes, &kept), observed.map(|all| only(all, &kept)));
     let counts = counts(spikes, observed.as_deref(), &starts, window);
@@ -305,6 +320,7 @@ fn regions(
 /// Whether each unit is read.
 fn kept(
     asked: &Asked<'_>,
+    file: &Hdf5File,
     units: &Table,
     names: &[String],
     notices: &mut Vec<String>,
@@ -312,7 +328,7 @@ fn kept(
     let passing = match (asked.kept, &asked.layout.filter) {
         (Some(kept), _) => kept.clone(),
         (None, Some(filter)) => {
-            let (kept, notice) = verdict_on(asked, units, filter)?.passing()?;
+            let (kept, notice) = verdict_on(asked, file, units, filter)?.passing()?;
             notices.push(notice);
             kept
         }

@@ -38,13 +38,15 @@ def counts(units, observed=None):
     return table
 
 
-def file():
+def file(columns=()):
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
     made = NWBFile(session_description="made up", identifier="made", session_start_time=start, file_create_date=start)
     device = made.create_device(name="probe")
     group = made.create_electrode_group(name="g", description="g", location="ventral stream", device=device)
     for location in ["V4", "V4", "IT", "IT"]:
         made.add_electrode(location=location, group=group)
+    for column, data in columns:
+        made.add_electrode_column(name=column, description=column, data=data)
     return made
 
 
@@ -73,7 +75,8 @@ def trials(made, column, table=None):
 
 def main(archive):
     units = [spikes(seed) for seed in range(3)]
-    made = file()
+    # Of the second unit's electrodes, the depths are equal and the gains differ.
+    made = file([("depth", [1.5, 1.5, 3.25, 4.0]), ("gain", [0.5, 0.75, 0.5, 0.5])])
     trials(made, "stimulus_id")
     for unit, electrodes in zip(units, [[0], [0, 1], [2]]):
         made.add_unit(spike_times=unit, electrodes=electrodes)

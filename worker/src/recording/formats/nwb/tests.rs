@@ -157,6 +157,50 @@ fn what_a_file_leaves_open_is_asked() {
     }
 }
 
+fn filtered(path: PathBuf, filter: &str) -> Result<Vec<String>, String> {
+    let layout = Layout {
+        axes: Axes::Evident,
+        window_ms: WINDOW,
+        region: None,
+        filter: Some(filter.parse().expect("a filter")),
+        ..Layout::evident()
+    };
+    let set = set(&["s0", "s1", "s2", "s3"]);
+    let opened = open(&Asked {
+        path: &path,
+        layout: &layout,
+        stimuli: Some(&set),
+        variations: &[],
+        regions: &[],
+        kept: None,
+    });
+    let sites = opened.map(|opened| opened.assembly.sites);
+    sites.map_err(|error| {
+        format!(
+            "{error}; {:?}",
+            miette::Diagnostic::help(&error).map(|of| of.to_string())
+        )
+    })
+}
+
+#[test]
+fn units_are_chosen_by_the_columns_of_their_electrodes() {
+    let (folder, _) = unpacked();
+    let chosen = |filter| filtered(folder.path().join("units.nwb"), filter);
+    let sites = |sites: &[&str]| Ok(sites.iter().map(|&of| of.to_owned()).collect());
+    assert_eq!(chosen("location == V4"), sites(&["0", "1"]));
+    assert_eq!(chosen("depth > 1.5"), sites(&["2"]));
+    // Both conditions, one by the units' own table.
+    assert_eq!(chosen("depth <= 1.5 and id > 0"), sites(&["1"]));
+    let gain = chosen("gain > 0.6").expect_err("two gains");
+    assert!(
+        gain.contains("has no single `gain` of unit `1`: that of its electrodes is 0.5 and 0.75"),
+        "{gain}"
+    );
+    let unknown = chosen("dept > 2").expect_err("unknown");
+    assert!(unknown.contains("did you mean `depth`?"), "{unknown}");
+}
+
 #[test]
 fn a_part_that_is_damaged_is_not_called_missing() {
     let (folder, _) = unpacked();
