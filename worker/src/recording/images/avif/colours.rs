@@ -143,7 +143,7 @@ fn by_fixed(frame: &Frame, matrix: Fixed, alpha: bool) -> Vec<u8> {
                 0 => y << 8 | y,
                 after => y << (8 - after) | y >> (2 * after),
             };
-            let y = (y * matrix.y >> 16) as i32 + matrix.bias;
+            let y = ((y * matrix.y) >> 16) as i32 + matrix.bias;
             let [u, v] = [u, v].map(|number| (*number >> after) - 128);
             let red = y + v * matrix.red;
             let green = y - (u * matrix.green[0] + v * matrix.green[1]);
