@@ -122,6 +122,11 @@ bench-ridgecv PYTHON="python3" *ARGUMENTS="":
     cargo build --locked
     {{PYTHON}} worker/benches/ridgecv.py target/debug/nrp {{ARGUMENTS}}
 
+# Ridge regression and PLS of one wide layer, compared with scikit-learn and himalaya; `--before BINARY` adds another nrp
+bench-linear PYTHON="python3" *ARGUMENTS="":
+    cargo build --locked
+    {{PYTHON}} worker/benches/linear.py target/debug/nrp {{ARGUMENTS}}
+
 # A Brain-Score benchmark on real recordings, compared with brainscore-vision; writes docs/results/brain-score.md
 bench-brain-score PYTHON="python3" DATA="../shared/data":
     cargo build --locked

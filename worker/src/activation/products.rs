@@ -8,6 +8,9 @@ use rayon::prelude::*;
 /// Bytes of a block: units of the training stimuli in f64.
 pub(crate) const BLOCK_BYTES: usize = 64 << 20;
 
+/// Units whose means one thread computes at a time.
+const UNITS_PER_TASK: usize = 256;
+
 /// Copies units of a stimulus into a buffer: arguments are the stimulus, the first unit, and the
 /// buffer.
 pub(crate) type Read<'a, E> = &'a (dyn Fn(usize, usize, &mut [f32]) -> Result<(), E> + Sync);
@@ -128,16 +131,20 @@ fn fill<E: Send>(
     )
 }
 
-/// The mean of each unit over a block's stimuli.
+/// The mean of each unit over a block's stimuli, which are added in order.
 fn mean(block: &[f64], width: usize) -> Vec<f64> {
     let mut mean = vec![0.0; width];
-    for row in block.chunks_exact(width) {
-        mean.iter_mut()
-            .zip(row)
-            .for_each(|(sum, value)| *sum += value);
-    }
     let stimuli = (block.len() / width) as f64;
-    mean.iter_mut().for_each(|sum| *sum /= stimuli);
+    let units = mean.par_chunks_mut(UNITS_PER_TASK).enumerate();
+    units.for_each(|(at, mean)| {
+        let first = at * UNITS_PER_TASK;
+        for row in block.chunks_exact(width) {
+            mean.iter_mut()
+                .zip(&row[first..])
+                .for_each(|(sum, value)| *sum += value);
+        }
+        mean.iter_mut().for_each(|sum| *sum /= stimuli);
+    });
     mean
 }
 

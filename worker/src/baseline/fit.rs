@@ -5,7 +5,9 @@ use super::groups::{Group, Predicted, groups};
 use super::spectrum::{Spectrum, product};
 use super::units::{self, Rows};
 use super::{ols, one_alpha, pls, ridge, single_unit};
-use crate::nrp::{Data, SiteStatistics, TargetScaling, TrainError, Trained, score};
+use crate::nrp::{
+    Data, InputStatistics, SiteStatistics, TargetScaling, TrainError, Trained, score,
+};
 use faer::{Mat, MatRef};
 use nrp_proto::sweep::Baseline;
 
@@ -181,7 +183,7 @@ fn check(finite: bool, data: &Data<'_>) -> Result<(), TrainError> {
     if finite {
         Ok(())
     } else {
-        // The training stimuli's activations are known to be finite.
+        InputStatistics::measure(data.activations, data.train)?;
         Err(data.wild_activation()?.unwrap_or(TrainError::Spectrum))
     }
 }

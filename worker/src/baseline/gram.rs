@@ -1,9 +1,13 @@
 //! The Gram matrix: inner products of all stimuli's scaled activations, summed over the layers of a set
 //! as if their units were one long row.
 
-use crate::activation::products::{BLOCK_BYTES, Sums};
+use crate::activation::products::Sums;
 use crate::nrp::{Activations, InputScaling, InputStatistics, TrainError};
 use faer::{Mat, MatMut};
+
+/// Bytes of a block of units in f64: what the processor's caches mostly hold while it is read, centred and
+/// multiplied.
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// Inner products of stimuli's activations about some origin.
 pub struct Gram {

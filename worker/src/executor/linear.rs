@@ -10,13 +10,13 @@ use crate::comparison::Kernel;
 use crate::device;
 use crate::nrp::{self, Activations, InputScaling, InputStatistics, TrainError, Trained};
 use bytesize::ByteSize;
-use nrp_proto::sweep::Baseline;
+use nrp_proto::sweep::{Baseline, Projection};
 use nrp_proto::wire::{TrainingSpec, TrialSpec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// What linear models were fitted from last, or what was compared last, with what it is of: other models and
-/// other regions have the same.
+/// other regions have the same, and where nothing is learned from the training stimuli, other splits, too.
 #[derive(Default)]
 pub(super) struct Known {
     of: TrialSpec,
@@ -64,7 +64,7 @@ impl Known {
     ) -> Result<&Kernel, TrainError> {
         self.turn(TrialSpec {
             split: None,
-            ..subject(job.shared)
+            ..subject(job)
         });
         let last = self.kernel.take();
         let kernel = match last.filter(|last| last.is_of(stimuli)) {
@@ -76,7 +76,7 @@ impl Known {
 
     /// Forgets what is of other activations than the job's.
     fn turn_to(&mut self, job: &Job<'_>) {
-        self.turn(subject(job.shared));
+        self.turn(subject(job));
     }
 
     fn turn(&mut self, of: TrialSpec) {
@@ -122,12 +122,23 @@ impl Fit<'_> {
             None => make(
                 &inputs.layers,
                 inputs.stimuli,
-                &InputStatistics::measure(&inputs.layers, inputs.data().train)?,
+                &self.statistics()?,
                 self.outcomes.job.protocol.inputs,
                 &mut |done| self.outcomes.on_units(done),
             )?,
         };
         Ok(place.insert(made))
+    }
+
+    /// What scaling needs, which reads the activations only where they are scaled.
+    fn statistics(&self) -> Result<InputStatistics, TrainError> {
+        let layers = &self.inputs.layers;
+        match self.outcomes.job.protocol.inputs {
+            InputScaling::None => Ok(InputStatistics::unscaled(layers.units())),
+            InputScaling::Centred | InputScaling::PerUnit => {
+                InputStatistics::measure(layers, self.inputs.data().train)
+            }
+        }
     }
 }
 
@@ -154,13 +165,16 @@ pub(super) fn refuse_beyond(needed: u64, stimuli: usize) -> Result<(), TrainErro
     Err(TrainError::OutOfMemory { reason })
 }
 
-/// The parts of a trial that determine its Gram matrix.
-fn subject(spec: &TrialSpec) -> TrialSpec {
+/// The parts of a job that determine its Gram matrix. The split is among them where its training stimuli
+/// determine how activations are scaled or projected.
+fn subject(job: &Job<'_>) -> TrialSpec {
+    let spec = job.shared;
+    let learned = job.protocol.inputs != InputScaling::None || job.projection != Projection::None;
     let training = spec.training.as_ref();
     TrialSpec {
         ann: spec.ann.clone(),
         recordings_digest: spec.recordings_digest.clone(),
-        split: spec.split.clone(),
+        split: spec.split.clone().filter(|_| learned),
         layers: spec.layers.clone(),
         training: training.map(|training| TrainingSpec {
             inputs: training.inputs.clone(),

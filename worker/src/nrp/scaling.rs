@@ -34,6 +34,18 @@ struct LayerStatistics {
 }
 
 impl InputStatistics {
+    /// Of layers with this many `units` each, for [`InputScaling::None`]: nothing is read.
+    pub(crate) fn unscaled(units: &[usize]) -> Self {
+        let of = |&units: &usize| LayerStatistics {
+            mean: vec![0.0; units],
+            unit_scale: vec![1.0; units],
+            layer_scale: 1.0,
+        };
+        Self {
+            layers: units.iter().map(of).collect(),
+        }
+    }
+
     /// Reads the training stimuli's activations once.
     ///
     /// # Errors
