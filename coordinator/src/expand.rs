@@ -132,8 +132,7 @@ impl Piece {
         piece.by_id.reserve_exact(count);
         let visited = trials.for_each(positions, |trial| {
             // Besides the id, a key depends only on what many trials share.
-            let last = piece.parts.last();
-            if last.is_none_or(|last| last.shared != *trial.shared) {
+            if trial.is_first {
                 piece.parts.push(Part {
                     key: shared_key(trial.shared),
                     shared: trial.shared.clone(),

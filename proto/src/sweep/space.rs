@@ -11,6 +11,8 @@ use std::ops::Range;
 pub struct GridTrial<'a> {
     /// What the trial shares with its neighbours.
     pub shared: &'a TrialSpec,
+    /// Whether the trial before, if there was one, had another shared part.
+    pub is_first: bool,
     /// Its cell of the grid alone.
     pub cell: &'a TrialSpec,
     /// The number of its cell, as [`Cells::at`] takes it; none for a model that has no cell.
@@ -230,6 +232,7 @@ impl<'a> Trials<'a> {
             visit(GridTrial {
                 id: CellIds::of(&shared).id(cell),
                 shared: &shared,
+                is_first: true,
                 cell,
                 number: None,
             })?;
@@ -253,8 +256,9 @@ impl<'a> Trials<'a> {
                 .map_or(cell, |drawn| drawn[cell as usize]);
             let (place, cell) = split(cell, each);
             let of = (number, place);
+            let is_first = last.as_ref().is_none_or(|known| known.0 != of);
             let (_, shared, ids) = match last.take() {
-                Some(known) if known.0 == of => last.insert(known),
+                Some(known) if !is_first => last.insert(known),
                 Some(_) | None => {
                     let shared = self.space.shared(number as u32, place);
                     let ids = CellIds::of(&shared);
@@ -266,6 +270,7 @@ impl<'a> Trials<'a> {
             let id = ids.id(cell);
             visit(GridTrial {
                 shared,
+                is_first,
                 cell,
                 number,
                 id,
