@@ -58,7 +58,7 @@ impl Scheduler {
         let mut groups = BTreeSet::new();
         for trial in trials {
             groups.insert(self.at(trial).group);
-            self.at_mut(trial).sweeps.retain(|sweep| *sweep != number);
+            self.at_mut(trial).sweeps.remove(number);
             if self.at(trial).is_deleted() {
                 self.forget(trial);
             }

@@ -98,6 +98,79 @@ pub(super) struct TrialNo(pub(super) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SweepNo(pub(super) u32);
 
+/// The sweeps of a trial, in the order first submitted: hardly ever more than one, which then lies in place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum SweepNos {
+    #[default]
+    None,
+    One(SweepNo),
+    Many(Box<Vec<SweepNo>>),
+}
+
+impl SweepNos {
+    pub(super) fn push(&mut self, sweep: SweepNo) {
+        *self = match std::mem::take(self) {
+            SweepNos::None => SweepNos::One(sweep),
+            SweepNos::One(first) => SweepNos::Many(Box::new(vec![first, sweep])),
+            SweepNos::Many(mut sweeps) => {
+                sweeps.push(sweep);
+                SweepNos::Many(sweeps)
+            }
+        };
+    }
+
+    pub(super) fn remove(&mut self, sweep: SweepNo) {
+        let left: Vec<_> = self.iter().copied().filter(|of| *of != sweep).collect();
+        *self = match left.as_slice() {
+            [] => SweepNos::None,
+            [one] => SweepNos::One(*one),
+            [_, _, ..] => SweepNos::Many(Box::new(left)),
+        };
+    }
+}
+
+impl std::ops::Deref for SweepNos {
+    type Target = [SweepNo];
+
+    fn deref(&self) -> &[SweepNo] {
+        match self {
+            SweepNos::None => &[],
+            SweepNos::One(sweep) => std::slice::from_ref(sweep),
+            SweepNos::Many(sweeps) => sweeps,
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a SweepNos {
+    type Item = &'a SweepNo;
+    type IntoIter = std::slice::Iter<'a, SweepNo>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Hashes ids of trials, which are hashes already.
+#[derive(Debug, Default)]
+pub(super) struct IdHasher(u64);
+
+impl std::hash::Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        // Both halves: tests number their trials.
+        self.0 = (id as u64) ^ ((id >> 64) as u64);
+    }
+}
+
 /// A job: trials leased together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -123,6 +196,22 @@ pub struct LeaseRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sweeps_of_a_trial_come_and_go_in_order() {
+        let mut sweeps = SweepNos::default();
+        assert!(sweeps.is_empty());
+        for number in [3, 1, 2] {
+            sweeps.push(SweepNo(number));
+        }
+        assert_eq!(*sweeps, [SweepNo(3), SweepNo(1), SweepNo(2)]);
+        sweeps.remove(SweepNo(1));
+        assert_eq!(*sweeps, [SweepNo(3), SweepNo(2)]);
+        sweeps.remove(SweepNo(3));
+        assert_eq!(sweeps, SweepNos::One(SweepNo(2)));
+        sweeps.remove(SweepNo(2));
+        assert_eq!(sweeps, SweepNos::None);
+    }
 
     #[test]
     fn an_id_reads_as_it_is_written() {

@@ -61,9 +61,10 @@ pub use sweep_state::{SweepCounts, SweepState};
 pub use trials::{TooManyOpen, TrialView};
 
 use granted::Granted;
-use ids::{SweepNo, TrialNo};
+use ids::{IdHasher, SweepNo, TrialNo};
 use leases::{Lease, Role};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use sweeps::Sweep;
 use trials::Trial;
 use turns::Turn;
@@ -75,7 +76,7 @@ pub struct Scheduler {
     settings: Settings,
     /// In the order first submitted: a trial's number is its rank.
     trials: Vec<Trial>,
-    trial_numbers: HashMap<TrialId, TrialNo>,
+    trial_numbers: HashMap<TrialId, TrialNo, BuildHasherDefault<IdHasher>>,
     sweeps: Vec<Sweep>,
     sweep_numbers: BTreeMap<SweepId, SweepNo>,
     submissions: u64,

@@ -65,7 +65,7 @@ impl Scheduler {
         trial.attempts = 0;
         trial.losses = 0;
         let row = trial.row;
-        for sweep in trial.sweeps.clone() {
+        for sweep in &trial.sweeps.clone() {
             let sweep = &mut self.sweeps[sweep.0 as usize];
             for (epochs, loss) in &losses {
                 if let Some(halving) = &mut sweep.halving {

@@ -1,7 +1,7 @@
 //! Trials: the state of each. `set_state` is the only place where it changes, and keeps every queue and
 //! count that follows from it.
 
-use super::ids::{GroupId, JobId, PassId, RowId, SweepNo, TrialId, TrialNo};
+use super::ids::{GroupId, JobId, PassId, RowId, SweepNos, TrialId, TrialNo};
 use super::settings::LOSSES_ALONE;
 use super::sweeps::Sweep;
 use super::{HinderedTrials, Scheduler, SweepId, TrialKey, turns};
@@ -22,7 +22,7 @@ pub(super) struct Trial {
     /// Leases lost while it ran.
     pub(super) losses: u32,
     /// The sweeps that have it, in the order first submitted.
-    pub(super) sweeps: Vec<SweepNo>,
+    pub(super) sweeps: SweepNos,
 }
 
 /// The state of a trial.
@@ -249,7 +249,7 @@ impl Scheduler {
             stopped: false,
             attempts: 0,
             losses: 0,
-            sweeps: Vec::new(),
+            sweeps: SweepNos::None,
         });
         self.trial_numbers.insert(key.id, number);
         *self.open_in_row.entry(key.row).or_default() += 1;
