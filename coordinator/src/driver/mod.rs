@@ -10,6 +10,7 @@ mod clock;
 mod command;
 mod events;
 mod explain;
+mod inbox;
 mod job;
 mod observe;
 mod status;
@@ -31,7 +32,7 @@ pub(crate) use workers::Fenced;
 pub(crate) use workers::{ReportedOutcome, WorkerCommand};
 #[cfg(test)]
 pub(crate) use writer::settle;
-pub(crate) use writer::{Batch, Told};
+pub(crate) use writer::{Batch, Entered, Told};
 
 use crate::counts::Counts;
 use crate::expand;
@@ -41,6 +42,7 @@ use crate::scheduler::{
 use crate::store::{History, Stamped, Store, StoreError};
 use catalogue::Catalogue;
 use events::EVENTS_KEPT;
+use inbox::Inbox;
 use nrp_proto::wire::SweepSpec;
 use status::Presence;
 use std::collections::{BTreeMap, VecDeque};
@@ -53,11 +55,11 @@ use workers::Waiter;
 /// Most commands that wait for the driver; further ones wait in their services.
 const COMMANDS_MAX: usize = 1_024;
 
-/// Most batches that wait for the disk; then the driver waits.
-const BATCHES_MAX: usize = 16;
+/// Most batches that wait for the disk; then the driver waits, and with it what goes into the next one.
+const BATCHES_MAX: usize = 1;
 
-/// Most commands whose facts and answers go to the writer together.
-const COMMANDS_PER_BATCH: usize = 256;
+/// Most facts of a batch to which another report is added.
+const FACTS_REPORTED: usize = 256;
 
 /// How often time passes.
 const TICK: Duration = Duration::from_millis(500);
@@ -146,16 +148,29 @@ pub(crate) fn spawn(
         events: events.clone(),
         changes: changed,
     };
-    let applying =
-        thread("nrp-index").spawn(move || writer::apply(&index, &to_apply, &told, fail))?;
+    let (hand_outs, to_hand_out) = std::sync::mpsc::sync_channel(writer::HAND_OUTS_MAX);
+    let entered = Arc::new(Entered::default());
+    let next = writer::Next {
+        written,
+        hand_outs,
+        entered: entered.clone(),
+    };
+    let handing_out = thread("nrp-jobs").spawn({
+        let index = index.clone();
+        move || writer::hand_out(&index, &to_hand_out)
+    })?;
+    let applying = thread("nrp-index")
+        .spawn(move || writer::apply(&index, &to_apply, &told, &entered, fail))?;
     let recording = thread("nrp-journal").spawn({
         let driver = commands.downgrade();
         move || {
             let mut store = store;
-            writer::write(&mut *store, to_write, written, driver, &counts);
+            writer::write(&mut *store, to_write, next, driver, &counts);
             // Dropping the store releases its lock, so the index must be closed first.
-            if let Err(panic) = applying.join() {
-                std::panic::resume_unwind(panic);
+            for thread in [applying, handing_out] {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
             }
         }
     })?;
@@ -217,34 +232,42 @@ impl Driver {
         &self.core
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, batches: mpsc::Sender<Batch>) {
+    async fn run(mut self, inbox: mpsc::Receiver<Command>, batches: mpsc::Sender<Batch>) {
+        let mut inbox = Inbox::new(inbox);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut commands = Vec::with_capacity(COMMANDS_PER_BATCH);
-        loop {
+        // Decides only when the writer can take the decision: until then, reports wait and what is more
+        // urgent may still overtake them. No permit: the writer has failed and has said why.
+        while let Ok(mut permit) = batches.reserve().await {
             // Commands come before time: a heartbeat that waited in the channel while the process was
             // held up still counts.
-            let mut stop = tokio::select! {
+            tokio::select! {
                 biased;
-                received = inbox.recv_many(&mut commands, COMMANDS_PER_BATCH) => received == 0,
-                _ = ticks.tick() => false,
-            };
-            for command in commands.drain(..) {
-                stop |= matches!(command, Command::Stop);
+                () = inbox.wait() => {},
+                _ = ticks.tick() => {},
+            }
+            for command in inbox.urgent() {
                 self.on_command(command);
                 if self.batch.purges() {
+                    // A batch ends with a deletion.
                     let batch = std::mem::take(&mut self.batch);
-                    if batches.send(batch).await.is_err() {
-                        return;
-                    }
+                    permit.send(batch);
+                    permit = match batches.reserve().await {
+                        Ok(permit) => permit,
+                        Err(_) => return,
+                    };
                 }
             }
-            let batch = self.turn();
-            if !batch.is_empty() && batches.send(batch).await.is_err() {
-                // The writer has failed and has said why.
-                return;
+            while (self.batch.facts.len() < FACTS_REPORTED || inbox.is_over())
+                && let Some(report) = inbox.report()
+            {
+                self.on_command(report);
             }
-            if stop {
+            let batch = self.turn();
+            if !batch.is_empty() {
+                permit.send(batch);
+            }
+            if inbox.is_over() {
                 return;
             }
         }

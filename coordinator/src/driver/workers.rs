@@ -191,7 +191,7 @@ impl Driver {
                 let sweep = self.spec(grant.sweep).clone();
                 let take_back = self.releasing(worker.holder, grant.lease);
                 let hand_out = job::hand_out(grant, sweep, worker.reply, take_back);
-                self.batch.effects.push(Box::new(hand_out));
+                self.batch.hand_outs.push(Box::new(hand_out));
             }
             Ok(None) => self.waiters.push_back(worker),
             Err(refusal) => self.answer(worker.reply, Err(LeaseError::Refused(refusal))),

@@ -6,8 +6,8 @@ use super::disk::Disk;
 use super::{LEASE_MS, Sweep, worker};
 use crate::counts::Counts;
 use crate::driver::{
-    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, Events, LeaseError, Leased,
-    LookupError, Replayed, Reply, ReportedOutcome, Told, WorkerCommand, settle,
+    Batch, Caller, Change, ClientCommand, Clock, Command, Driver, Entered, Events, LeaseError,
+    Leased, LookupError, Replayed, Reply, ReportedOutcome, Told, WorkerCommand, settle,
 };
 use crate::scheduler::{Fact, Fence, Holder, JobId, LeaseRef, Reporter, Settings};
 use crate::store::{Index, JournalStore, Store, StoreError};
@@ -59,6 +59,7 @@ pub(super) struct Host {
     store: JournalStore,
     flaw: Option<Flaw>,
     told: Told,
+    entered: Entered,
     inbox: VecDeque<Command>,
     /// What happens inside the process.
     own: mpsc::Receiver<Command>,
@@ -114,6 +115,7 @@ impl Host {
             store,
             flaw,
             told,
+            entered: Entered::default(),
             inbox: VecDeque::new(),
             own: received,
             _own: own,
@@ -178,7 +180,7 @@ impl Host {
                 effect(self.store.index());
             }
         }
-        if settle(&mut self.store, batch, &self.told)? {
+        if settle(&mut self.store, batch, &self.told, &self.entered)? {
             self.inbox.push_back(Command::Snapshot);
         }
         // Readers get exactly the events that are durable.

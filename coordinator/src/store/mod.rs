@@ -86,7 +86,7 @@ pub(crate) trait Store: Send {
     /// more.
     fn record(&mut self, facts: &[Stamped]) -> Result<u64, StoreError>;
 
-    /// Makes facts durable and applies them to the index, as the writer's two threads do.
+    /// Makes facts durable and applies them to the index, as the writer's threads do.
     ///
     /// # Errors
     /// Every error is final, as in `record`.
