@@ -104,6 +104,10 @@ pub(super) enum SweepNos {
     #[default]
     None,
     One(SweepNo),
+    #[expect(
+        clippy::box_collection,
+        reason = "more than one is rare, and must not widen the others"
+    )]
     Many(Box<Vec<SweepNo>>),
 }
 

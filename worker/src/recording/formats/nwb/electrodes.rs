@@ -42,7 +42,9 @@ impl Electrodes {
     pub(super) fn column(&self, column: &str, names: &[String]) -> Result<Column, String> {
         Ok(match self.table.column(column)? {
             Column::Words(words) => {
-                let of_units = self.each(column, names, &words, |word| format!("`{word}`"))?;
+                let is_same = |a: &String, b: &String| a == b;
+                let in_words = |word: &String| format!("`{word}`");
+                let of_units = self.each(column, names, &words, is_same, in_words)?;
                 Column::Words(
                     of_units
                         .into_iter()
@@ -51,7 +53,9 @@ impl Electrodes {
                 )
             }
             Column::Numbers { values, rounded } => {
-                let of_units = self.each(column, names, &values, f64::to_string)?;
+                // What is not a number equals nothing, but two of these say the same.
+                let is_same = |a: &f64, b: &f64| a == b || (a.is_nan() && b.is_nan());
+                let of_units = self.each(column, names, &values, is_same, f64::to_string)?;
                 let values = of_units.into_iter().map(|of| of.unwrap_or(f64::NAN));
                 Column::Numbers {
                     values: values.collect(),
@@ -62,11 +66,12 @@ impl Electrodes {
     }
 
     /// The entry that the electrodes of each unit share.
-    fn each<T: Clone + PartialEq>(
+    fn each<T: Clone>(
         &self,
         column: &str,
         names: &[String],
         entries: &[T],
+        is_same: impl Fn(&T, &T) -> bool,
         in_words: impl Fn(&T) -> String,
     ) -> Result<Vec<Option<T>>, String> {
         if names.len() != self.of_units.len() {
@@ -85,10 +90,8 @@ impl Electrodes {
                     let electrodes = entries.len();
                     format!("has a unit `{unit}` on electrode {row} of {electrodes}")
                 })?;
-                // What is not a number equals nothing, but two of these say the same.
-                let is_same = |other: &T| other == entry || (other != other && entry != entry);
                 match shared {
-                    Some(other) if !is_same(other) => {
+                    Some(other) if !is_same(other, entry) => {
                         return Err(format!(
                             "has no single `{column}` of unit `{unit}`: that of its electrodes is {} and {}",
                             in_words(other),
