@@ -1,6 +1,6 @@
 """Ridge regression and PLS of one wide layer, beside scikit-learn and himalaya.
 
-    just bench-linear PYTHON        # PYTHON needs `pip install numpy scipy pillow scikit-learn==1.5.2 himalaya`
+    just bench-linear PYTHON        # PYTHON needs `pip install numpy scipy pillow scikit-learn==1.5.2 himalaya packaging`
 
 makes recordings and features from a seed, neither from a brain nor a network: 960 stimuli of which 96 test, 100,352
 units, 89 sites. `nrp run` goes from the files to the scores with an empty cache: it also checks and caches the
